@@ -1,0 +1,40 @@
+"""The experiment file as frozen values. Defaults live here, once."""
+
+from harness.spec.arms import Arm, FullArm, LoraArm, PromptArm, QloraArm, TrainedArm
+from harness.spec.experiment import (
+    DataSpec,
+    Experiment,
+    GeneralSpec,
+    Limits,
+    ModelSpec,
+    SplitFiles,
+    SplitShares,
+)
+from harness.spec.load import load_experiment
+from harness.spec.spaces import Choice, FloatRange, IntRange, Space
+from harness.spec.task import JsonAnswer, LabelAnswer, TaskSpec, TextAnswer
+
+__all__ = [
+    "Arm",
+    "Choice",
+    "DataSpec",
+    "Experiment",
+    "FloatRange",
+    "FullArm",
+    "GeneralSpec",
+    "IntRange",
+    "JsonAnswer",
+    "LabelAnswer",
+    "Limits",
+    "LoraArm",
+    "ModelSpec",
+    "PromptArm",
+    "QloraArm",
+    "Space",
+    "SplitFiles",
+    "SplitShares",
+    "TaskSpec",
+    "TextAnswer",
+    "TrainedArm",
+    "load_experiment",
+]

@@ -1,0 +1,139 @@
+"""The arms: ways to do the task. Defaults and default search spaces live here, once.
+
+The best LoRA learning rate is about ten times the best rate of full fine-tuning (Schulman et
+al., "LoRA Without Regret", 2025), so each kind has its own range.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from harness.spec.spaces import (
+    Choice,
+    Count,
+    FloatRange,
+    FrozenSpec,
+    IntRange,
+    PositiveFloat,
+    PositiveInt,
+    Share,
+    Space,
+)
+
+Selection = Literal["fixed", "random", "balanced", "nearest"]
+Schedule = Literal["constant", "linear", "cosine"]
+
+
+class _Arm(FrozenSpec):
+    """What every arm has: how the prompt is built and how the answer is obtained."""
+
+    shots: Count | IntRange | Choice[int] = Field(
+        0, description="Worked examples from the training split, put before each item."
+    )
+    selection: Selection | Choice[Selection] = Field(
+        "random",
+        description="How shots are chosen: the first ones, drawn once, drawn once balanced over "
+        "answers, or nearest to the item by TF-IDF.",
+    )
+    answering: Literal["generate", "choice"] = Field(
+        "generate",
+        description="Greedy generation, or the most likely of the finite valid answers.",
+    )
+    instruction: str | Choice[str] | None = Field(
+        None, description="Instruction in place of the task's."
+    )
+
+    def search_space(self) -> dict[str, Space]:
+        """Hyperparameters that are ranges or choices, by name."""
+        return {
+            name: value
+            for name in type(self).model_fields
+            if isinstance(value := getattr(self, name), FloatRange | IntRange | Choice)
+        }
+
+    def defaults(self) -> dict[str, Any]:
+        """The setting of trial 0, for the searched hyperparameters."""
+        return {name: space.start for name, space in self.search_space().items()}
+
+    def resolve(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Every hyperparameter with one value: ``params`` for those searched, the rest as given.
+
+        Raises:
+            KeyError: ``params`` misses a searched hyperparameter.
+        """
+        searched = self.search_space()
+        values = {
+            name: params[name] if name in searched else getattr(self, name)
+            for name in type(self).model_fields
+        }
+        return type(self).model_validate(values).model_dump(mode="json")
+
+
+class PromptArm(_Arm):
+    """The untouched base, prompted."""
+
+    kind: Literal["prompt"]
+
+
+class _TrainedArm(_Arm):
+    """What every fine-tuning arm has."""
+
+    epochs: PositiveInt | IntRange | Choice[int] = Field(
+        2, description="Passes over the training split."
+    )
+    batch_size: PositiveInt | Choice[int] = Field(8, description="Examples per optimiser step.")
+    micro_batch_size: PositiveInt = Field(
+        8, description="Examples per forward pass; lower it when memory is short."
+    )
+    schedule: Schedule | Choice[Schedule] = Field(
+        "cosine", description="Course of the learning rate after warm-up."
+    )
+    warmup: Share | FloatRange | Choice[float] = Field(
+        0.1, description="Share of the steps over which the rate rises from 0."
+    )
+    weight_decay: Annotated[float, Field(ge=0)] | FloatRange | Choice[float] = Field(
+        0.0, description="Decoupled weight decay (AdamW)."
+    )
+    max_grad_norm: PositiveFloat = Field(1.0, description="Gradient norm above which it is cut.")
+    max_length: PositiveInt = Field(
+        1024, description="Tokens of prompt and answer; longer examples are reported, not cut."
+    )
+
+
+class FullArm(_TrainedArm):
+    """All weights are trained; fp32 master weights, computing in the run's dtype."""
+
+    kind: Literal["full"]
+    learning_rate: PositiveFloat | FloatRange | Choice[float] = Field(
+        FloatRange(low=5e-6, high=2e-4, log=True, default=5e-5), description="Peak rate."
+    )
+
+
+class LoraArm(_TrainedArm):
+    """Low-rank adapters on a frozen base (Hu et al. 2021)."""
+
+    kind: Literal["lora"]
+    learning_rate: PositiveFloat | FloatRange | Choice[float] = Field(
+        FloatRange(low=1e-4, high=3e-3, log=True, default=5e-4), description="Peak rate."
+    )
+    rank: PositiveInt | IntRange | Choice[int] = Field(16, description="Rank of the adapters.")
+    alpha_over_rank: PositiveFloat | FloatRange | Choice[float] = Field(
+        2.0, description="Scale of the adapters: alpha divided by rank."
+    )
+    dropout: Share | FloatRange | Choice[float] = Field(0.0, description="Adapter dropout.")
+    targets: str | tuple[str, ...] = Field(
+        "all-linear", description="Layers that get an adapter: all-linear, or module names."
+    )
+
+
+class QloraArm(LoraArm):
+    """LoRA on a base quantised to NF4 by bitsandbytes (Dettmers et al. 2023)."""
+
+    kind: Literal["qlora"]  # type: ignore[assignment]
+    double_quantisation: bool = Field(True, description="Quantise the quantisation constants too.")
+
+
+Arm = Annotated[PromptArm | FullArm | LoraArm | QloraArm, Field(discriminator="kind")]
+TrainedArm = FullArm | LoraArm | QloraArm

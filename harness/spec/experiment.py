@@ -1,0 +1,288 @@
+"""The experiment: one frozen value that says all that a study will do."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from harness.records import content_hash
+from harness.spec.arms import Arm, TrainedArm
+from harness.spec.spaces import Count, FrozenSpec, PositiveFloat, PositiveInt
+from harness.spec.task import JsonAnswer, LabelAnswer, TaskSpec, template_fields
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def _checked_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"name {name!r}: use letters, digits, dot, dash and underscore, at most 64"
+        )
+    return name
+
+
+class ModelSpec(FrozenSpec):
+    """The causal language model that every local arm starts from."""
+
+    reference: str = Field(
+        description="Packaged alias, local folder, GGUF file, or hub id, in that order."
+    )
+    revision: str = Field("", description="Commit or tag, for a hub id.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Compute type; auto takes bfloat16 where the machine has it."
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps.")
+    trust_remote_code: bool = Field(
+        False, description="Run code that comes with the model. Only for sources you trust."
+    )
+
+
+class SplitShares(FrozenSpec):
+    """Shares of one file, dealt by group; they must sum to 1."""
+
+    train: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.25
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> Self:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares must sum to 1, not {total:g}")
+        return self
+
+
+class SplitFiles(FrozenSpec):
+    """Files that are already split; ``source`` is then the training file."""
+
+    test: str = Field(description="File of test examples.")
+    validation: str | None = Field(None, description="File of validation examples.")
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.15, description="Share of the training file that validates when no file is given."
+    )
+
+
+class Limits(FrozenSpec):
+    """At most this many examples of each split, whole groups first; None takes all."""
+
+    train: PositiveInt | None = None
+    validation: PositiveInt | None = None
+    test: PositiveInt | None = None
+    out_of_domain: PositiveInt | None = None
+
+
+class DataSpec(FrozenSpec):
+    """Where examples come from and how they are divided."""
+
+    source: str = Field(
+        description="File (.jsonl, .csv, .parquet), `packaged:NAME`, or `hub:DATASET`."
+    )
+    id: str | None = Field(None, description="Column with a unique id; line numbers if not given.")
+    group: str | None = Field(
+        None, description="Column whose equal values stay in one split (customer, document)."
+    )
+    splits: SplitShares | SplitFiles = Field(
+        default_factory=SplitShares, description="Shares, or files already split."
+    )
+    limits: Limits = Field(default_factory=Limits, description="Caps on the size of each split.")
+    bad_rows: Literal["stop", "drop"] = Field(
+        "stop", description="Stop at rows that cannot be used, or drop and count them."
+    )
+    leaks: Literal["report", "drop", "stop"] = Field(
+        "drop",
+        description="Training examples that also stand in validation or test (exactly or "
+        "nearly): report them, drop them from training, or stop.",
+    )
+    out_of_domain: dict[str, str] = Field(
+        default_factory=dict,
+        description="Name -> source of test sets from elsewhere, with the same columns.",
+    )
+    seed: Count = Field(0, description="Seed of the division.")
+
+
+class GeneralSpec(FrozenSpec):
+    """What the base could already do, and how much of it may be lost."""
+
+    suite: str = Field("general-mini", description="Suite name, or path of a suite YAML.")
+    margin: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="Loss of accuracy (0 to 1) that is still called no forgetting."
+    )
+    limit: PositiveInt | None = Field(None, description="At most this many items a task.")
+
+
+class ContrastSpec(FrozenSpec):
+    """The primary contrast, declared before the run."""
+
+    margin: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.02, description="Differences of the primary metric within this are no difference."
+    )
+    fine_tuned: str | None = Field(
+        None, description="Fine-tuned arm; the best on validation if not given."
+    )
+    prompt: str | None = Field(None, description="Prompt arm; the best on validation if not given.")
+    level: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Confidence level.")
+
+
+class CostSpec(FrozenSpec):
+    """Assumptions that turn time into money."""
+
+    currency: str = "EUR"
+    machine_per_hour: Annotated[float, Field(ge=0)] = Field(
+        0.10, description="Price of the machine for one hour, training or serving."
+    )
+    requests_per_month: Count = Field(100_000, description="Expected volume.")
+    months: PositiveInt = Field(12, description="Horizon over which upfront money is spread.")
+
+
+class Constraints(FrozenSpec):
+    """Hard limits: an arm that breaks one cannot win."""
+
+    latency_ms: PositiveFloat | None = Field(
+        None, description="95th percentile of one request, milliseconds, on this machine."
+    )
+    memory_mib: PositiveFloat | None = Field(None, description="Peak memory of training, MiB.")
+    artifact_mib: PositiveFloat | None = Field(None, description="Size of what is deployed, MiB.")
+
+
+class Budget(FrozenSpec):
+    """What every arm with a search space may spend; equal for all."""
+
+    trials: PositiveInt = Field(8, description="Trials per arm.")
+    sampler: Literal["tpe", "random"] = "tpe"
+
+
+class Experiment(FrozenSpec):
+    """One study, from question to verdict."""
+
+    name: str = Field(description="Short name: letters, digits, dot, dash, underscore.")
+    question: str = Field("", description="What the study is to decide, in a sentence.")
+    model: ModelSpec
+    data: DataSpec
+    task: TaskSpec
+    arms: dict[str, Arm] = Field(min_length=1, description="Name -> arm.")
+    budget: Budget = Field(default_factory=Budget)
+    seeds: tuple[Count, ...] = Field(
+        (1, 2, 3), min_length=1, description="Seeds on which each finalist is trained and tested."
+    )
+    general: GeneralSpec | None = Field(
+        default_factory=GeneralSpec, description="General suite; null leaves it out."
+    )
+    contrast: ContrastSpec = Field(default_factory=ContrastSpec)
+    cost: CostSpec = Field(default_factory=CostSpec)
+    constraints: Constraints = Field(default_factory=Constraints)
+    score_batch_size: PositiveInt = Field(
+        32, description="Requests per forward pass when scoring, the same for every arm."
+    )
+    train_gap_items: PositiveInt | None = Field(
+        None,
+        description="Training examples scored to measure overfitting; as many as test by default.",
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _safe_name(cls, name: str) -> str:
+        return _checked_name(name)
+
+    @field_validator("arms")
+    @classmethod
+    def _safe_arm_names(cls, arms: dict[str, Any]) -> dict[str, Any]:
+        for name in arms:
+            _checked_name(name)
+            if name == "base":
+                raise ValueError("`base` names the untouched model; call the arm something else")
+        return arms
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError(f"seeds {list(seeds)} hold a value twice")
+        return seeds
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_model(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("model"), str):
+            return {**values, "model": {"reference": values["model"]}}
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        answers = self.task.finite_answers()
+        listed = isinstance(self.task.answer, LabelAnswer)
+        for name, arm in self.arms.items():
+            if arm.answering == "choice" and answers is None and not listed:
+                raise ValueError(
+                    f"arms.{name}.answering: choice needs a short closed list of valid answers; "
+                    "use labels or a schema of enumerations, or answering: generate"
+                )
+        for field, wanted in (("fine_tuned", True), ("prompt", False)):
+            chosen = getattr(self.contrast, field)
+            if chosen is None:
+                continue
+            if chosen not in self.arms:
+                raise ValueError(
+                    f"contrast.{field}: no arm is called {chosen!r}; "
+                    f"the arms are {', '.join(self.arms)}"
+                )
+            if isinstance(self.arms[chosen], TrainedArm) is not wanted:
+                raise ValueError(f"contrast.{field}: arm {chosen!r} is of the other kind")
+        return self
+
+    def trained_arms(self) -> dict[str, Arm]:
+        """The fine-tuning arms, by name."""
+        return {name: arm for name, arm in self.arms.items() if isinstance(arm, TrainedArm)}
+
+    def prompt_arms(self) -> dict[str, Arm]:
+        """The prompting arms, by name."""
+        return {name: arm for name, arm in self.arms.items() if not isinstance(arm, TrainedArm)}
+
+    def trials_of(self, arm: str) -> int:
+        """Trials the arm's study gets: the budget, or one where there is nothing to search."""
+        return self.budget.trials if self.arms[arm].search_space() else 1
+
+    def columns(self) -> tuple[str, ...]:
+        """Data columns the task reads, in order of first use."""
+        answer = self.task.answer
+        if isinstance(answer, JsonAnswer) and answer.columns is not None:
+            answers = list(answer.columns.values())
+        else:
+            answers = [str(answer.column)]
+        extra = [name for name in (self.data.id, self.data.group) if name]
+        return tuple(dict.fromkeys([*template_fields(self.task.template), *answers, *extra]))
+
+    def plain(self) -> dict[str, Any]:
+        """The experiment as JSON-compatible data; ``Experiment.model_validate`` reads it back."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def trial_identity(self) -> str:
+        """Hash of the parts that change what a trial computes.
+
+        Left out: what only judges the results (contrast, cost, constraints, general margin) and
+        what only extends the study (budget size, seeds), so that a study can be extended or its
+        assumptions restated without repeating a trial. Each restatement is an event in the store.
+        """
+        plain = self.plain()
+        for key in ("contrast", "cost", "constraints", "seeds", "question"):
+            plain.pop(key)
+        plain["budget"].pop("trials")
+        if plain["general"] is not None:
+            plain["general"].pop("margin")
+        return content_hash(plain)
+
+
+__all__ = [
+    "Budget",
+    "Constraints",
+    "ContrastSpec",
+    "CostSpec",
+    "DataSpec",
+    "Experiment",
+    "GeneralSpec",
+    "Limits",
+    "ModelSpec",
+    "SplitFiles",
+    "SplitShares",
+]

@@ -1,0 +1,202 @@
+"""The user's task: what the model is told, what it answers, how answers are scored."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import string
+from typing import Annotated, Any, Literal, Self
+
+import jsonschema
+from pydantic import Field, field_validator, model_validator
+
+from harness.spec.spaces import FrozenSpec, PositiveInt
+
+MAX_CHOICES = 256
+
+
+class LabelAnswer(FrozenSpec):
+    """The answer is one of a closed list of labels."""
+
+    kind: Literal["label"]
+    column: str = Field(description="Column that holds the label.")
+    labels: tuple[str, ...] | None = Field(
+        None, description="All valid labels; those of the training split if not given."
+    )
+
+
+class JsonAnswer(FrozenSpec):
+    """The answer is a JSON object that conforms to a schema."""
+
+    kind: Literal["json"]
+    schema_: dict[str, Any] = Field(alias="schema", description="JSON Schema of the answer.")
+    columns: dict[str, str] | None = Field(
+        None, description="Answer field -> data column. Give this or `column`."
+    )
+    column: str | None = Field(None, description="Column that holds the whole answer as JSON.")
+
+    @field_validator("schema_")
+    @classmethod
+    def _valid_schema(cls, schema: dict[str, Any]) -> dict[str, Any]:
+        try:
+            jsonschema.Draft202012Validator.check_schema(schema)
+        except jsonschema.SchemaError as error:
+            raise ValueError(f"not a valid JSON Schema: {error.message}") from error
+        if schema.get("type") != "object":
+            raise ValueError("the schema must describe an object: add `type: object`")
+        return schema
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.columns is None) == (self.column is None):
+            raise ValueError("give exactly one of `columns` (field -> column) and `column`")
+        return self
+
+
+class TextAnswer(FrozenSpec):
+    """The answer is free text."""
+
+    kind: Literal["text"]
+    column: str = Field(description="Column that holds the reference answer.")
+
+
+Answer = Annotated[LabelAnswer | JsonAnswer | TextAnswer, Field(discriminator="kind")]
+
+DEFAULT_METRICS: dict[str, tuple[str, ...]] = {
+    "label": ("exact_match", "valid", "macro_f1"),
+    "json": ("field_f1", "exact_match", "valid_json", "valid", "macro_f1"),
+    "text": ("chrf", "rouge_l", "exact_match"),
+}
+ITEM_METRICS: dict[str, tuple[str, ...]] = {
+    "label": ("exact_match", "valid"),
+    "json": ("field_f1", "exact_match", "valid_json", "valid"),
+    "text": ("exact_match", "chrf", "rouge_l"),
+}
+
+
+class TaskSpec(FrozenSpec):
+    """Instruction, template, answer and metrics."""
+
+    instruction: str = Field(min_length=1, description="What the model is asked to do.")
+    template: str = Field(
+        "{text}", description="The item, with `{column}` where a column's text goes."
+    )
+    answer: Answer
+    metrics: tuple[str, ...] = Field(
+        (), description="Metrics to report; the first is primary. Default by answer kind."
+    )
+    max_new_tokens: PositiveInt | None = Field(
+        None, description="Longest generated answer; from the training answers if not given."
+    )
+
+    @field_validator("template")
+    @classmethod
+    def _plain_fields(cls, template: str) -> str:
+        names = template_fields(template)
+        if not names:
+            raise ValueError("the template names no column; write one as {column}")
+        return template
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_metrics(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.get("metrics"):
+            kind = values.get("answer", {})
+            kind = kind.get("kind") if isinstance(kind, dict) else getattr(kind, "kind", None)
+            if kind in DEFAULT_METRICS:
+                return {**values, "metrics": DEFAULT_METRICS[kind]}
+        return values
+
+    @model_validator(mode="after")
+    def _known_metrics(self) -> Self:
+        known = set(DEFAULT_METRICS[self.answer.kind])
+        for metric in self.metrics:
+            if metric not in known:
+                raise ValueError(
+                    f"metric {metric!r} is not one for answers of kind {self.answer.kind!r}: "
+                    f"choose from {', '.join(sorted(known))}"
+                )
+        if self.metrics and self.primary_metric not in ITEM_METRICS[self.answer.kind]:
+            raise ValueError(
+                f"the first metric is the primary one and must have a value per item, which "
+                f"{self.primary_metric!r} has not: put one of "
+                f"{', '.join(ITEM_METRICS[self.answer.kind])} first"
+            )
+        return self
+
+    @property
+    def primary_metric(self) -> str:
+        """The metric that selection and the primary contrast use."""
+        return self.metrics[0]
+
+    def finite_answers(self) -> tuple[str, ...] | None:
+        """All valid answers where the task has a short closed list of them, else None.
+
+        A label task lists its labels only when the experiment does; a JSON task is enumerated
+        from enumerations, booleans and bounded integers, up to 256 answers.
+        """
+        if isinstance(self.answer, LabelAnswer):
+            return self.answer.labels
+        if isinstance(self.answer, JsonAnswer):
+            return enumerate_schema(self.answer.schema_)
+        return None
+
+
+def template_fields(template: str) -> tuple[str, ...]:
+    """Column names in a template, in order of first use.
+
+    Raises:
+        ValueError: braces that do not match, or anything but a plain name between them.
+    """
+    names: list[str] = []
+    for _, name, spec, conversion in string.Formatter().parse(template):
+        if name is None:
+            continue
+        if spec or conversion or not name or any(mark in name for mark in ".[]"):
+            raise ValueError(f"write columns as {{name}} only, not {{{name}}} with extras")
+        if name not in names:
+            names.append(name)
+    return tuple(names)
+
+
+def canonical_json(value: object, schema: dict[str, Any]) -> str:
+    """Compact JSON with the keys in the schema's order, then alphabetical: one text per value."""
+    order = {name: rank for rank, name in enumerate(schema.get("properties", {}))}
+    if isinstance(value, dict):
+        names = sorted(value, key=lambda name: (order.get(name, len(order)), name))
+        value = {name: value[name] for name in names}
+    return json.dumps(value, ensure_ascii=False)
+
+
+def enumerate_schema(schema: dict[str, Any]) -> tuple[str, ...] | None:
+    """Every object a flat schema allows, as canonical JSON; None if not finite and short."""
+    required = set(schema.get("required", ()))
+    names = list(schema.get("properties", {}))
+    if not names or set(names) != required:
+        return None
+    axes: list[list[object]] = []
+    for name in names:
+        values = _finite_values(schema["properties"][name])
+        if values is None:
+            return None
+        axes.append(values)
+    total = 1
+    for axis in axes:
+        total *= len(axis)
+    if total > MAX_CHOICES:
+        return None
+    validator = jsonschema.Draft202012Validator(schema)
+    objects = (dict(zip(names, values, strict=True)) for values in itertools.product(*axes))
+    return tuple(canonical_json(item, schema) for item in objects if validator.is_valid(item))
+
+
+def _finite_values(field: dict[str, Any]) -> list[object] | None:
+    if "enum" in field:
+        return list(field["enum"])
+    if field.get("type") == "boolean":
+        return [False, True]
+    if field.get("type") == "integer" and {"minimum", "maximum"} <= set(field):
+        if field["maximum"] - field["minimum"] >= MAX_CHOICES:
+            return None
+        return list(range(field["minimum"], field["maximum"] + 1))
+    return None
