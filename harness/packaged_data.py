@@ -1,0 +1,113 @@
+"""Packaged data sets: sentences with mean ratings by people (Hutto and Gilbert, ICWSM 2014).
+
+Every set has the columns ``id`` (as published), ``review`` (the document that the sentence is
+from; the id itself where there is none), ``text``, ``rating`` (mean over the raters, -4 to 4),
+and two that are made from the rating:
+
+- ``sentiment``: ``negative`` where rating <= -0.5, ``positive`` where rating >= 0.5, else
+  ``neutral``;
+- ``intensity``: the absolute rating rounded half up, at most 4, so its cut points are 0.5, 1.5,
+  2.5 and 3.5, and 0 means exactly ``neutral``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from harness.errors import HarnessError, UnknownReferenceError
+from harness.packaged import Progress, fetch
+
+COLUMNS = ("id", "review", "text", "rating", "sentiment", "intensity")
+
+DATA_SETS: dict[str, str] = {
+    "product-feedback": "sentences of customers' product reviews, 300 reviews",
+    "movie-reviews": "sentences of film reviews",
+    "editorials": "sentences of newspaper editorials, 498 articles",
+    "tweets": "short public messages",
+}
+"""Name -> what it holds."""
+
+_NEUTRAL_BELOW = 0.5
+_MOST_INTENSE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedRow:
+    """One sentence. line: line of the published file, from 1. values: column -> text."""
+
+    line: int
+    values: dict[str, str]
+
+
+def packaged_rows(name: str, *, progress: Progress | None = None) -> tuple[PackagedRow, ...]:
+    """All rows of a packaged data set, in the published order.
+
+    Raises:
+        UnknownReferenceError: there is no such data set.
+        HarnessError: it could not be fetched.
+    """
+    if name not in DATA_SETS:
+        close = difflib.get_close_matches(name, DATA_SETS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise UnknownReferenceError(
+            f"no packaged data set is called {name!r}{hint} (there are: {', '.join(DATA_SETS)})"
+        )
+    content = fetch(name, progress=progress).read_bytes()
+    return _parse(name, content)
+
+
+def editorial_articles() -> tuple[str, ...]:
+    """Whole editorials: the sentences of each article joined in order. General English text."""
+    articles: dict[str, list[str]] = {}
+    for row in packaged_rows("editorials"):
+        articles.setdefault(row.values["review"], []).append(row.values["text"])
+    return tuple(" ".join(sentences) for sentences in articles.values())
+
+
+def sentiment_of(rating: float) -> str:
+    """``negative``, ``neutral`` or ``positive``; the cut points are in the module's docstring."""
+    if abs(rating) < _NEUTRAL_BELOW:
+        return "neutral"
+    return "positive" if rating > 0 else "negative"
+
+
+def intensity_of(rating: float) -> int:
+    """0 to 4: the absolute rating rounded half up; 0 exactly where the sentiment is neutral."""
+    return min(_MOST_INTENSE, math.floor(abs(rating) + 0.5))
+
+
+@lru_cache(maxsize=len(DATA_SETS))
+def _parse(name: str, content: bytes) -> tuple[PackagedRow, ...]:
+    rows = []
+    for number, raw in enumerate(content.split(b"\n"), start=1):
+        line = _decode(raw).rstrip("\r")
+        if not line:
+            continue
+        fields = line.split("\t")
+        if len(fields) != 3:
+            raise HarnessError(f"packaged:{name}:{number}: {len(fields)} fields, expected 3")
+        identity, rating, text = fields
+        rows.append(
+            PackagedRow(
+                number,
+                {
+                    "id": identity,
+                    "review": identity.partition("_")[0],
+                    "text": text,
+                    "rating": rating,
+                    "sentiment": sentiment_of(float(rating)),
+                    "intensity": str(intensity_of(float(rating))),
+                },
+            )
+        )
+    return tuple(rows)
+
+
+def _decode(line: bytes) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="replace")
