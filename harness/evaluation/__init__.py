@@ -1,0 +1,1 @@
+"""Scoring of candidates on lm-eval tasks."""

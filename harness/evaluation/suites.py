@@ -1,0 +1,346 @@
+"""Suites: which lm-eval tasks show what a model could already do.
+
+A suite is a YAML file that names tasks; the tasks are lm-eval's own YAML, in a folder beside
+it or in lm-eval itself. Suites and their items are checked before any weight loads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+import harness
+from harness.errors import Problem, SpecError, UnknownReferenceError
+from harness.records import GeneralTask, content_hash
+from harness.spec.spaces import FrozenSpec
+
+_FUNCTION = re.compile(r"!function\s+([\w.]+)\.\w+")
+
+
+class SuiteTask(FrozenSpec):
+    """One lm-eval task of a suite, and how its score is read."""
+
+    task: str = Field(description="lm-eval task name.")
+    metric: str = Field(description="Main metric, as lm-eval names it.")
+    chance: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="Score of guessing, 0 to 1; null where there is none."
+    )
+    chat: bool = Field(False, description="Render prompts with the model's chat template.")
+    accuracy: bool = Field(True, description="The metric is a share of items answered right.")
+    higher_is_better: bool = Field(True, description="Direction of the metric.")
+    text: str = Field(description="What it tests, in a line.")
+
+
+class Suite(FrozenSpec):
+    """A suite file, checked. ``path`` and ``fingerprint`` are filled in when it is loaded."""
+
+    name: str
+    description: str = ""
+    include: str | None = Field(
+        None, description="Folder of lm-eval task YAMLs, relative to the suite file."
+    )
+    default_tasks: bool = Field(False, description="Tasks that come with lm-eval may be named.")
+    tasks: tuple[SuiteTask, ...] = Field(min_length=1)
+    path: Path = Field(Path(), exclude=True)
+    fingerprint: str = Field("", exclude=True)
+
+    @field_validator("tasks")
+    @classmethod
+    def _distinct(cls, tasks: tuple[SuiteTask, ...]) -> tuple[SuiteTask, ...]:
+        names = [task.task for task in tasks]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"tasks stand twice: {', '.join(twice)}; keep one of each")
+        return tasks
+
+    @model_validator(mode="after")
+    def _has_source(self) -> Self:
+        if self.include is None and not self.default_tasks:
+            raise ValueError("name a folder in `include`, or set `default_tasks: true`")
+        return self
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the suite's own task YAMLs."""
+        return None if self.include is None else (self.path.parent / self.include).resolve()
+
+    def task(self, name: str) -> SuiteTask:
+        """The entry of one task. Raises UnknownReferenceError where there is none."""
+        for entry in self.tasks:
+            if entry.task == name:
+                return entry
+        known = ", ".join(entry.task for entry in self.tasks)
+        raise UnknownReferenceError(f"suite {self.name} has no task {name!r}; it has {known}")
+
+    def general_tasks(self) -> dict[str, GeneralTask]:
+        """Task name -> how the analysis reads its score."""
+        return {
+            entry.task: GeneralTask(
+                metric=entry.metric,
+                accuracy=entry.accuracy,
+                higher_is_better=entry.higher_is_better,
+                chance=entry.chance,
+            )
+            for entry in self.tasks
+        }
+
+
+def find_suite(name_or_path: str | Path) -> Path:
+    """The file of a suite: a path is taken as it is, a name is looked up among the bundled ones.
+
+    Raises:
+        UnknownReferenceError: there is no such file or name; the known names are listed.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
+        path = Path(name_or_path)
+        if path.is_file():
+            return path.resolve()
+        raise UnknownReferenceError(Problem(text, "no such suite file; check the path"))
+    known = {path.stem: path for folder in _bundled() for path in sorted(folder.glob("*.yaml"))}
+    if text not in known:
+        raise UnknownReferenceError(
+            f"no suite is called {text!r}; known are {', '.join(sorted(known)) or 'none'}, "
+            "or give the path of a suite YAML"
+        )
+    return known[text]
+
+
+def _bundled() -> Iterator[Path]:
+    package = Path(harness.__file__).resolve().parent
+    yield package / "_bundled" / "suites"
+    # In a checkout the folder stands beside the package.
+    yield package.parent / "suites"
+
+
+def load_suite(name_or_path: str | Path) -> Suite:
+    """Read a suite and check it against its task files.
+
+    Raises:
+        UnknownReferenceError: no such suite.
+        SpecError: the file is not a valid suite, or a task of it is missing or broken; all
+            problems at once, each with file and line.
+    """
+    path = find_suite(name_or_path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        root, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SpecError(Problem(f"{path}:{line}", f"not valid YAML: {error.problem}")) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SpecError(Problem(str(path), f"cannot be read: {error}")) from error
+    if not isinstance(values, dict) or root is None:
+        raise SpecError(Problem(str(path), "a suite is a mapping of keys, such as `tasks:`"))
+    filled = sorted({"path", "fingerprint"} & values.keys())
+    if filled:
+        raise SpecError([Problem(f"{path}:{_line(root, [key])}", f"unknown key `{key}`")
+                         for key in filled])  # fmt: skip
+    try:
+        suite = Suite.model_validate({**values, "path": path})
+    except ValidationError as error:
+        raise SpecError([_problem(path, root, detail) for detail in error.errors()]) from error
+    files, problems = _task_files(suite, root)
+    if problems:
+        raise SpecError(problems)
+    return suite.model_copy(update={"fingerprint": _fingerprint(suite, files)})
+
+
+def _problem(path: Path, root: yaml.Node, detail: Mapping[str, Any]) -> Problem:
+    location = [str(part) for part in detail["loc"]]
+    field = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        what = f"unknown key `{location[-1]}`; remove it or correct its spelling"
+    elif detail["type"] == "missing":
+        what = f"`{field}` is required and missing"
+    else:
+        what = f"{field}: {detail['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+    return Problem(f"{path}:{_line(root, location)}", what)
+
+
+def _line(root: yaml.Node, location: list[str]) -> int:
+    """Line, from 1, of the innermost part of a location that exists in the file."""
+    node, line = root, root.start_mark.line + 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = {str(key.value): (key, value) for key, value in node.value}
+            if part not in pairs:
+                break
+            key, node = pairs[part]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+            node = node.value[int(part)]
+            line = node.start_mark.line + 1
+    return line
+
+
+# --------------------------------------------------------------------------- task files
+
+
+class _TaskLoader(yaml.SafeLoader):
+    """Reads a task YAML without importing the functions it names."""
+
+
+_TaskLoader.add_constructor("!function", lambda loader, node: f"!function {node.value}")
+
+
+def _task_files(suite: Suite, root: yaml.Node) -> tuple[set[Path], list[Problem]]:
+    """Every file that the suite's own tasks are made of, and what is wrong with them."""
+    if suite.folder is None:
+        return set(), []
+    if not suite.folder.is_dir():
+        where = f"{suite.path}:{_line(root, ['include'])}"
+        return set(), [Problem(where, f"include: no folder {suite.folder}; correct the path")]
+    files: set[Path] = set()
+    found: dict[str, dict[str, Any]] = {}
+    problems: list[Problem] = []
+    for path in sorted(suite.folder.glob("**/*.yaml")):
+        try:
+            text = path.read_text(encoding="utf-8")
+            config = yaml.load(text, Loader=_TaskLoader)  # noqa: S506 - a SafeLoader
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            problems.append(Problem(str(path), f"not valid YAML: {error}"))
+            continue
+        named = {path, *(path.parent / name for name in _data_files(config))}
+        modules = {path.parent / f"{name.replace('.', '/')}.py" for name in _FUNCTION.findall(text)}
+        # A function may also come from an installed module, which is not part of the suite.
+        files |= named | {module for module in modules if module.is_file()}
+        for missing in sorted(file for file in named if not file.is_file()):
+            problems.append(
+                Problem(str(path), f"data file {missing} is missing; build or restore it")
+            )
+        if isinstance(config, dict) and isinstance(config.get("task"), str):
+            found[config["task"]] = config
+    for index, entry in enumerate(suite.tasks):
+        where = f"{suite.path}:{_line(root, ['tasks', str(index), 'task'])}"
+        if entry.task in found:
+            listed = found[entry.task].get("metric_list") or []
+            metrics = [str(metric.get("metric")) for metric in listed]
+            if metrics and entry.metric not in metrics:
+                what = f"task {entry.task} has no metric {entry.metric!r}; it has {metrics}"
+                problems.append(Problem(where, what))
+        elif not suite.default_tasks:
+            what = f"no task {entry.task!r} in {suite.folder}; it has {', '.join(sorted(found))}"
+            problems.append(Problem(where, what))
+    return files, problems
+
+
+def _data_files(config: Any) -> Iterator[str]:
+    """Local data files that a task config names."""
+    if not isinstance(config, dict) or config.get("dataset_path") not in {"json", "csv", "parquet"}:
+        return
+    files = (config.get("dataset_kwargs") or {}).get("data_files") or {}
+    for value in files.values() if isinstance(files, dict) else [files]:
+        yield from [value] if isinstance(value, str) else value
+
+
+def _fingerprint(suite: Suite, files: set[Path]) -> str:
+    """SHA-256 over everything in the suite that can change a score."""
+    parts = [["suite", json.dumps(suite.model_dump(mode="json"), sort_keys=True)]]
+    for path in sorted(files):
+        name = Path(os.path.relpath(path, suite.path.parent)).as_posix()
+        parts.append([name, hashlib.sha256(path.read_bytes()).hexdigest()])
+    if suite.default_tasks:
+        parts.append(["lm-eval", importlib.metadata.version("lm-eval")])
+    return content_hash(parts)
+
+
+# --------------------------------------------------------------------------- tasks and items
+
+
+def build_general_task(suite: Suite, task_name: str, limit: int | None = None) -> Any:
+    """The lm-eval task object of one entry, ready for ``lm_eval.evaluate``.
+
+    Local JSONL is read straight into memory: no cache, no network. Of items with a ``cluster``
+    the first ``limit`` are taken, since they are stored in balanced order; of any other data a
+    fixed random draw, since those may be sorted. A smaller limit takes a subset of a larger.
+
+    Raises:
+        UnknownReferenceError: the suite, or lm-eval, has no such task.
+        SpecError: the task is a group, or a Python class that cannot be limited.
+    """
+    from lm_eval.api.task import ConfigurableTask
+    from lm_eval.tasks import TaskManager
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    suite.task(task_name)
+    include = None if suite.folder is None else str(suite.folder)
+    manager = TaskManager(include_path=include, include_defaults=suite.default_tasks)
+    entry = manager.task_index.get(task_name)
+    if entry is None:
+        raise UnknownReferenceError(f"lm-eval has no task {task_name!r}; `lm-eval ls tasks` lists")
+    local = suite.folder is not None and suite.folder in Path(entry.yaml_path or "/").parents
+    if local:
+        task = _local_task(load_yaml(entry.yaml_path), Path(entry.yaml_path).parent)
+    else:
+        loaded = manager.load([task_name])
+        if loaded.get("groups") or task_name not in loaded["tasks"]:
+            raise SpecError(f"{task_name} is a group or tag of tasks; name its tasks one by one")
+        task = loaded["tasks"][task_name]
+    if limit is not None:
+        if not isinstance(task, ConfigurableTask):
+            raise SpecError(f"{task_name} is written in Python and cannot be limited; drop `limit`")
+        _limit(task, limit)
+    return task
+
+
+def _local_task(config: dict[str, Any], folder: Path) -> Any:
+    from datasets import Dataset
+    from lm_eval.api.task import ConfigurableTask
+
+    class LocalTask(ConfigurableTask):  # type: ignore[misc]
+        """A task whose data is read here, not by the hub's loader and its cache."""
+
+        def download(self, dataset_kwargs: dict[str, Any] | None = None, **_: Any) -> None:
+            files = (dataset_kwargs or {}).get("data_files")
+            if callable(self.config.custom_dataset):
+                self.dataset = self.config.custom_dataset(**(dataset_kwargs or {}))
+            elif self.config.dataset_path == "json" and isinstance(files, dict):
+                self.dataset = {
+                    split: Dataset.from_list(_read_lines(folder / name))
+                    for split, name in files.items()
+                }
+            else:
+                super().download(dataset_kwargs)
+
+    return LocalTask(config=config)
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def _limit(task: Any, limit: int) -> None:
+    docs = task.eval_docs
+    if "cluster" in task.features:
+        chosen = list(range(min(limit, len(docs))))
+    else:
+        chosen = sorted(np.random.default_rng(0).permutation(len(docs))[:limit].tolist())
+    split = task.config.test_split if task.has_test_docs() else task.config.validation_split
+    # The examples for few-shot prompts were drawn when the task was built.
+    task.dataset = {**task.dataset, split: docs.select(chosen)}
+    task.config.process_docs = None
+    task.task_docs = task.eval_docs
+
+
+def item_identity(doc: Mapping[str, Any]) -> tuple[str, str]:
+    """Identity of an item and the cluster it is resampled with.
+
+    An item without ``id`` is known by a hash of its content; one without ``cluster`` is a
+    cluster of its own.
+    """
+    stated = doc.get("id")
+    text = json.dumps(doc, sort_keys=True, ensure_ascii=False, default=str)
+    item_id = str(stated) if stated not in (None, "") else content_hash(text, length=16)
+    return item_id, str(doc.get("cluster") or item_id)
