@@ -1,0 +1,227 @@
+"""What a report consists of: sections of plain blocks, every text final.
+
+The blocks are the contract between :mod:`harness.report.view`, where all rounding and wording
+happens, and the HTML, Markdown and terminal renderers, which only lay out what they are given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table. brief: also shown where room is short, as in a terminal."""
+
+    heading: str
+    numeric: bool = False
+    brief: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table whose first column names its rows.
+
+    strong: indices of rows that the eye should find first. folded: closed until asked for.
+    """
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    strong: tuple[int, ...] = ()
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """One paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    """A list of sentences, under a heading that may be empty."""
+
+    heading: str
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Terms with their values."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Text shown letter by letter, such as the experiment file."""
+
+    caption: str
+    text: str
+    language: str = ""
+    folded: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One test item: the right answer, and what each arm replied."""
+
+    item: str
+    target: str
+    replies: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Test items that show one kind of difference between arms."""
+
+    heading: str
+    items: tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """A difference with its interval; ``text`` is the same in words."""
+
+    label: str
+    arm: str
+    difference: float
+    low: float
+    high: float
+    margin: float
+    primary: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TradePoint:
+    """A candidate in the plane of domain gain (right is better) and general change (up)."""
+
+    arm: str
+    gain: float
+    change: float
+    on_front: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LossLine:
+    """Loss by step of one training run; ``validation`` where it was measured."""
+
+    arm: str
+    train: tuple[tuple[int, float], ...]
+    validation: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitScores:
+    """One arm's score by split; None where it was not measured."""
+
+    arm: str
+    train: float | None
+    validation: float | None
+    test: float | None
+    test_low: float | None
+    test_high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForestChart:
+    """Paired differences around zero, with the margin as a band."""
+
+    axis: str
+    rows: tuple[ForestRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOffChart:
+    """Learning against forgetting. margin: the loss that still counts as no forgetting."""
+
+    x_axis: str
+    y_axis: str
+    points: tuple[TradePoint, ...]
+    margin: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LossChart:
+    """Loss curves of the final training runs."""
+
+    lines: tuple[LossLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitChart:
+    """Scores by split, one group an arm."""
+
+    axis: str
+    groups: tuple[SplitScores, ...]
+
+
+Chart = ForestChart | TradeOffChart | LossChart | SplitChart
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart. see: one sentence, from the data, saying what to see in it."""
+
+    key: str
+    title: str
+    see: str
+    chart: Chart
+
+
+Block = Table | Prose | Bullets | Facts | Code | Examples | Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the report. key: stable name, also the anchor in HTML."""
+
+    key: str
+    heading: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """The decision in words. outcome: the stable word, for colouring. label: two to six words."""
+
+    outcome: str
+    label: str
+    sentence: str
+    reasons: tuple[str, ...]
+    caveats: tuple[str, ...]
+    figures: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """A whole report of one study.
+
+    arms: every arm in the order that fixes its colour; the untouched base has none.
+    """
+
+    title: str
+    about: tuple[tuple[str, str], ...]
+    verdict: VerdictView
+    sections: tuple[Section, ...]
+    arms: tuple[str, ...] = field(default=())
+
+    def section(self, key: str) -> Section:
+        """The section called ``key``. Raises ``KeyError`` if there is none."""
+        for section in self.sections:
+            if section.key == key:
+                return section
+        raise KeyError(key)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonView:
+    """Several studies side by side."""
+
+    title: str
+    about: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]

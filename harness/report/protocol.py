@@ -1,0 +1,269 @@
+"""What was run, so that it can be checked and repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import yaml
+
+from harness.records import Canaries, TrialSummary
+from harness.report import wording
+from harness.report.document import Block, Code, Column, Facts, Prose, Section, Table
+from harness.report.material import Material
+
+SPEC_LIMIT = 40_000
+
+
+def run_section(material: Material) -> Section:
+    """Model, data, versions, trials, canaries, access to test data, the experiment file."""
+    blocks: list[Block] = [Facts(_identity(material)), Facts(_data(material))]
+    blocks += _answers(material)
+    blocks += _trials(material)
+    blocks += _canaries(material)
+    blocks += _events(material)
+    environment = material.study.experiment.environment
+    if environment:
+        rows = tuple((wording.cell(k, 60), wording.cell(v)) for k, v in sorted(environment.items()))
+        columns = (Column("Name"), Column("Value"))
+        blocks.append(Table("Versions and machine", columns, rows, folded=True))
+    spec = material.study.experiment.spec
+    text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=88) if spec else ""
+    if text:
+        caption = "The experiment file, with every default filled in"
+        blocks.append(Code(caption, wording.clean(text, SPEC_LIMIT), "yaml"))
+    return Section("run", "What was run", tuple(blocks))
+
+
+def _identity(material: Material) -> tuple[tuple[str, str], ...]:
+    experiment = material.study.experiment
+    model = experiment.model
+    seeds = material.declared("seeds")
+    trusted = "yes" if model.trust_remote_code else "no"
+    return (
+        ("Experiment", wording.cell(experiment.name)),
+        ("Experiment id", wording.cell(experiment.experiment_id)),
+        ("Declared", wording.cell(experiment.created_at)),
+        ("Model", wording.cell(model.reference)),
+        ("Model revision", wording.cell(model.revision) or wording.NOT_APPLICABLE),
+        ("Model fingerprint", wording.cell(model.fingerprint) or wording.NOT_MEASURED),
+        ("Code that came with the model was run", trusted),
+        ("Seeds", wording.setting(seeds) if seeds else wording.NOT_MEASURED),
+        ("Form that was scored", _forms(material)),
+    )  # fmt: skip
+
+
+def _forms(material: Material) -> str:
+    forms: dict[str, list[str]] = {}
+    for trial in material.study.trials:
+        if trial.phase != "search":
+            for found in trial.aggregates:
+                forms.setdefault(trial.arm, [])
+                if found.form not in forms[trial.arm]:
+                    forms[trial.arm].append(found.form)
+    return (
+        "; ".join(
+            f"{wording.cell(arm)}: {', '.join(wording.form(name) for name in names)}"
+            for arm, names in forms.items()
+        )
+        or wording.NOT_MEASURED
+    )
+
+
+def _data(material: Material) -> tuple[tuple[str, str], ...]:
+    data = material.study.experiment.data
+    source = data.get("source") or material.declared("data", "source")
+    splits = material.study.experiment.splits
+    counts = ", ".join(f"{wording.cell(k, 40)} {v:,}" for k, v in splits.items())
+    facts = [
+        ("Data", wording.cell(str(source)) if source else wording.NOT_MEASURED),
+        ("Data fingerprint", wording.cell(str(data.get("fingerprint") or wording.NOT_MEASURED))),
+        ("Examples", counts or wording.NOT_MEASURED),
+        ("Rows dropped because they could not be used", _whole(data.get("dropped_rows"))),
+    ]
+    audit = data.get("audit")
+    if isinstance(audit, Mapping):
+        found = audit.get("counts")
+        if isinstance(found, Mapping):
+            shown = ", ".join(
+                f"{wording.cell(str(name).replace('_', ' '), 80)} {_whole(value)}"
+                for name, value in found.items()
+            )
+            facts.append(("Leakage audit", shown or "nothing found"))
+        removed = _whole(audit.get("dropped_from_train"))
+        facts.append(("Training examples removed by the audit", removed))
+    else:
+        facts.append(("Leakage audit", wording.NOT_MEASURED))
+    return tuple(facts)
+
+
+def _whole(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return wording.NOT_MEASURED if value is None else wording.setting(value)
+    return wording.count(value)
+
+
+def _answers(material: Material) -> list[Block]:
+    found = material.study.experiment.data.get("answers")
+    if not isinstance(found, Mapping):
+        return []
+    splits = {str(k): v for k, v in found.items() if isinstance(v, Mapping) and v}
+    answers = list(dict.fromkeys(str(name) for split in splits.values() for name in split))[:40]
+    if not answers:
+        return []
+    table = Table(
+        "How often each answer occurs",
+        (Column("Answer"), *(Column(wording.cell(name, 40), numeric=True) for name in splits)),
+        tuple(
+            (
+                wording.cell(answer),
+                *(_whole(split.get(answer, 0)) for split in splits.values()),
+            )
+            for answer in answers
+        ),
+        folded=True,
+    )
+    return [table]
+
+
+def _named(trial: TrialSummary) -> str:
+    return f"{wording.cell(trial.arm)}, {trial.phase} {trial.number}, seed {trial.seed}"
+
+
+def _trials(material: Material) -> list[Block]:
+    trials = material.study.trials
+    if not trials:
+        return [Prose("No trial has run yet.")]
+    complete = sum(trial.status == "complete" for trial in trials)
+    pruned = sum(trial.status == "pruned" for trial in trials)
+    failed = [trial for trial in trials if trial.status == "failed"]
+    text = (
+        f"{wording.plural(len(trials), 'trial')}: {complete:,} complete, {pruned:,} stopped "
+        f"early, {len(failed):,} failed."
+    )
+    blocks: list[Block] = [Prose(text)]
+    if failed:
+        rows = tuple(
+            (
+                _named(trial),
+                wording.cell(trial.failure_kind.replace("_", " ")) or wording.NOT_MEASURED,
+                wording.cell(trial.failure_message, 300) or wording.NOT_APPLICABLE,
+            )
+            for trial in failed
+        )
+        columns = (Column("Trial"), Column("Kind"), Column("Reason"))
+        blocks.append(Table("Failed trials", columns, rows))
+    return blocks
+
+
+def _passed(canaries: Canaries) -> bool:
+    before, after = canaries.before_max_difference, canaries.after_max_difference
+    return (
+        (before is None or before == 0)
+        and (after is None or after > 0)
+        and canaries.prompt_tokens_equal
+    )
+
+
+def _canaries(material: Material) -> list[Block]:
+    checked = [(t, t.canaries) for t in material.study.trials if t.canaries is not None]
+    if not checked:
+        return [Prose("Correctness checks (canaries): not measured.")]
+    passed = sum(_passed(found) for _, found in checked)
+    text = (
+        f"Correctness checks (canaries): {passed:,} of "
+        f"{wording.plural(len(checked), 'checked trial')} passed. Before training, a candidate "
+        "must score exactly as the base; after training it must not; training and scoring must "
+        "see the same prompt."
+    )
+    rows = tuple(
+        (
+            _named(trial),
+            wording.number(found.before_max_difference, wording.NOT_APPLICABLE),
+            wording.number(found.after_max_difference, wording.NOT_APPLICABLE),
+            "yes" if found.prompt_tokens_equal else "no",
+            "passed" if _passed(found) else "failed",
+        )
+        for trial, found in checked
+    )
+    columns = (
+        Column("Trial"),
+        Column("Largest difference before (must be 0)", numeric=True),
+        Column("after (must not be 0)", numeric=True),
+        Column("Prompts equal"),
+        Column("Result"),
+    )
+    return [Prose(text), Table("Canaries by trial", columns, rows, folded=True)]
+
+
+def _events(material: Material) -> list[Block]:
+    events = material.study.events
+    if not events:
+        return []
+    looks = sum(event.kind == "test_access" for event in events)
+    rows = tuple(
+        (
+            wording.cell(event.at, 40),
+            wording.cell(event.kind.replace("_", " "), 40),
+            wording.cell(event.who, 60) or wording.NOT_APPLICABLE,
+            _detail(event.detail),
+        )
+        for event in events
+    )  # fmt: skip
+    text = f"The test data was read {wording.plural(looks, 'time')}; each reading is logged."
+    columns = (Column("When"), Column("What"), Column("Who"), Column("Detail"))
+    return [Prose(text), Table("Log of the study", columns, rows, folded=True)]
+
+
+def _detail(detail: Mapping[str, object]) -> str:
+    shown = (
+        f"{wording.cell(name, 40)}: {wording.setting(value)}" for name, value in detail.items()
+    )
+    return "; ".join(shown) or wording.NOT_APPLICABLE
+
+
+def rules_section(rules: tuple[tuple[str, str], ...]) -> Section:
+    """The rules of the verdict, as the analysis states them."""
+    heading = "How the verdict was reached"
+    if not rules:
+        return Section("rules", heading, (Prose("The rules were not supplied with this report."),))
+    intro = Prose("The rules were fixed before the run; the first one that applies decides.")
+    rows = tuple((wording.cell(name), wording.cell(text, 600)) for name, text in rules)
+    table = Table("Rules of the verdict", (Column("Outcome"), Column("When")), rows)
+    return Section("rules", heading, (intro, table))
+
+
+WORDS = (
+    ("Adapter", "a small set of extra weights trained beside a frozen model (LoRA, QLoRA)."),
+    ("Arm", "one way to do the task: a way of prompting, or a way of fine-tuning."),
+    ("Base", "the model as it was published, untouched."),
+    ("Break-even", "the number of requests after which upfront money is repaid by cheaper use."),
+    ("Canary", "a check that the measuring itself works, such as that an adapter is applied."),
+    ("Chance", "the score of guessing; a score near it says that the model cannot do the task."),
+    ("Forgetting", "loss of abilities that the base had before fine-tuning."),
+    ("Held-out (test) data", "examples that no arm was trained or tuned on; only they count."),
+    ("Interval", "the range in which the true value plausibly lies; narrow with many items."),
+    ("LoRA, QLoRA", "fine-tuning an adapter only; QLoRA also shrinks the base to 4 bits."),
+    ("Margin", "the largest difference that is still called no difference; fixed beforehand."),
+    ("Pareto front", "the candidates that no other one beats in both directions."),
+    ("p-value", "how often chance alone would show a difference at least this large."),
+    ("Seed", "a number that fixes the random choices; several seeds show how much luck matters."),
+    ("Shots", "worked examples put into the prompt."),
+    ("Trial", "one setting of an arm, scored on validation data."),
+    ("Validation data", "examples used to choose settings, and so no longer proof of anything."),
+)
+
+
+def words_section(material: Material) -> Section:
+    """A short glossary, with the metrics that this report shows."""
+    names = [material.metric, *(n for row in material.findings.arms for n in row.metrics)]
+    metrics = [
+        (wording.METRICS[name][0], f"{wording.METRICS[name][1]}.")
+        for name in dict.fromkeys(names)
+        if name in wording.METRICS
+    ]
+    items = sorted((*WORDS, *((n[:1].upper() + n[1:], t) for n, t in metrics)), key=_alphabetical)
+    return Section("words", "Words", (Facts(tuple(items)),))
+
+
+def _alphabetical(item: tuple[str, str]) -> str:
+    return item[0].casefold()

@@ -1,0 +1,316 @@
+"""A plausible study with its findings, with hostile text wherever text comes from outside."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from harness.findings import (
+    ArmSummary,
+    BreakEven,
+    Contrast,
+    CostSummary,
+    Findings,
+    Forgetting,
+    GeneralDelta,
+    Interval,
+    Overfitting,
+    TradeOffPoint,
+    Verdict,
+)
+from harness.records import (
+    Aggregate,
+    Canaries,
+    Event,
+    ExperimentRecord,
+    ItemRow,
+    ResolvedModel,
+    StepReport,
+    Study,
+    TrialCost,
+    TrialSummary,
+)
+
+SCRIPT = "<script>alert('x')</script>"
+IMAGE = '"><img src=http://evil.example/p.png onerror=alert(1)>'
+MARKDOWN = "| a | b |\n![x](http://evil.example/y.png) `tick` @someone <b>bold</b>"
+RICH = "[red]not red[/red] [/] [link=http://evil.example]click[/link]"
+BIDI = "abc \u202egnp.exe\u202c def\u200b"
+CONTROL = "bell\x07 escape \x1b[31mred\x1b[0m null\x00 end"
+HUGE = "again " * 2000
+FENCE = "```\nout of the fence\n```` \n</code></pre>"
+HOSTILE = (SCRIPT, IMAGE, MARKDOWN, RICH, BIDI, CONTROL, HUGE, FENCE)
+
+FINE_TUNED = ("full", "lora", "qlora")
+KINDS = {"zero-shot": "prompt", "few-shot": "prompt", "full": "full", "lora": "lora"} | {
+    "qlora": "qlora"
+}
+RULES = (
+    ("Fine-tune", "the best fine-tuned arm is better and keeps its general ability"),
+    ("Prompt", "the best prompt arm is better"),
+    ("Inconclusive", "no other rule applies; <i>more data</i> is asked for"),
+)
+
+
+def interval(middle: float, half: float) -> Interval:
+    """middle +- half at 95 %."""
+    return Interval(middle - half, middle + half)
+
+
+def contrast(a: str, b: str, difference: float, half: float, *, primary: bool = False) -> Contrast:
+    """A contrast whose outcome follows from its interval."""
+    low, high = difference - half, difference + half
+    outcome = "better" if low > 0 else "worse" if high < 0 else "inconclusive"
+    return Contrast(
+        a=a, b=b, task="domain", split="test", metric="field_f1", primary=primary, items=200,
+        clusters=61, seeds_a=3, seeds_b=3, mean_a=0.612 + difference, mean_b=0.612,
+        difference=difference, interval=Interval(low, high), p_value=0.0004 if low > 0 else 0.213,
+        p_adjusted=0.0016 if low > 0 else 0.426, test="paired cluster bootstrap", margin=0.03,
+        outcome=outcome,  # type: ignore[arg-type]
+        minimum_detectable=0.046, items_needed=None if outcome == "better" else 1240,
+    )  # fmt: skip
+
+
+def cost(arm: str) -> CostSummary:
+    """Costs by kind; the zero-shot arm was not priced."""
+    trained = arm in FINE_TUNED
+    priced = arm != "zero-shot"
+    total = 134_515_008
+    trainable = {"full": total, "lora": 4_884_480, "qlora": 4_884_480}.get(arm, 0)
+    return CostSummary(
+        search_seconds=412.0 if trained else 95.0,
+        train_seconds=64.2 if trained else 0.0,
+        train_tokens=18_432 if trained else 0,
+        peak_memory_mib={"full": 2710.0, "lora": 1290.0, "qlora": 980.0}.get(arm, 812.0),
+        peak_device_mib=None,
+        trainable_parameters=trainable,
+        total_parameters=total,
+        artifact_bytes={"full": 269_060_552, "lora": 9_812_000, "qlora": 9_812_000}.get(arm, 0),
+        prompt_tokens=310.4 if arm == "few-shot" else 78.2,
+        completion_tokens=14.0,
+        latency_p50=0.412 if priced else None,
+        latency_p95=0.655 if priced else None,
+        per_thousand_requests={"few-shot": 0.0412}.get(arm, 0.0114) if priced else None,
+        monthly={"few-shot": 4.12}.get(arm, 1.14) if priced else None,
+        upfront=0.0132 if trained else 0.0,
+    )
+
+
+def arm(name: str, test: float, half: float = 0.041) -> ArmSummary:
+    """One row; qlora misses a metric and its out-of-domain scores."""
+    trained = name in FINE_TUNED
+    whole = name != "qlora"
+    metrics = {"field_f1": test, "exact_match": test - 0.2, "valid_json": 0.99, "valid": 0.985}
+    if whole:
+        metrics["macro_f1"] = test - 0.08
+    return ArmSummary(
+        arm=name, kind=KINDS[name], tuned=name != "zero-shot",
+        budget_trials=1 if name == "zero-shot" else 8, complete=1 if name == "zero-shot" else 7,
+        failed=1 if name == "full" else 0, seeds=(1, 2, 3),
+        params={"learning_rate": 0.0004731, "epochs": 2, "rank": 16} if trained else {"shots": 4},
+        validation=test + 0.02, default_validation=test - 0.01, test=test,
+        test_interval=interval(test, half), metrics=metrics,
+        out_of_domain={"movie-reviews": test - 0.11, "tweets": test - 0.06} if whole else {},
+        cost=cost(name),
+    )  # fmt: skip
+
+
+def delta(name: str, task: str, base: float, change: float, *, binary: bool = True) -> GeneralDelta:
+    """One general task; kept where the lower bound is above -0.05."""
+    return GeneralDelta(
+        arm=name, task=task, metric="acc" if binary else "bits_per_byte", items=100, base=base,
+        after=base + change if binary else base - change, chance=0.25 if binary else None,
+        change=change, interval=interval(change, 0.028),
+        right_to_wrong=7.3333 if binary else None, wrong_to_right=4.0 if binary else None,
+        margin=0.05, kept=change - 0.028 > -0.05 if binary else None,
+    )  # fmt: skip
+
+
+def forgetting(name: str, mean: float) -> Forgetting:
+    """The general suite of one arm."""
+    tasks = (
+        delta(name, "capitals", 0.62, mean - 0.01),
+        delta(name, "grammar", 0.81, mean + 0.005),
+        delta(name, "editorial-text", 1.214, mean, binary=False),
+    )
+    low, high = mean - 0.024, mean + 0.024
+    outcome = "kept" if low > -0.05 else "forgot" if high < -0.05 else "inconclusive"
+    return Forgetting(name, tasks, mean, Interval(low, high), "capitals", 0.183, 0.05, outcome)  # type: ignore[arg-type]
+
+
+def findings() -> Findings:
+    """LoRA wins; full fine-tuning forgets; QLoRA is undecided."""
+    primary = contrast("lora", "few-shot", 0.083, 0.042, primary=True)
+    return Findings(
+        verdict=Verdict(
+            outcome="fine_tune",
+            winner="lora",
+            sentence="Fine-tune with lora: it rates 8 more of 100 answer fields rightly than the "
+            "best prompt, and what the model knew before is kept.",
+            reasons=(
+                "lora is better than few-shot on held-out data by more than the margin.",
+                "Its general ability changed by less than the accepted loss.",
+            ),
+            caveats=(
+                "The prompt arm zero-shot was not tuned.",
+                f"A reason with markup: {SCRIPT} {RICH}",
+            ),
+            items_needed=None,
+        ),
+        primary=primary,
+        secondary=(
+            contrast("full", "few-shot", 0.061, 0.047),
+            contrast("qlora", "few-shot", 0.031, 0.044),
+            contrast("lora", "full", 0.022, 0.039),
+            contrast("zero-shot", "few-shot", -0.204, 0.051),
+        ),
+        arms=(
+            arm("zero-shot", 0.408),
+            arm("few-shot", 0.612),
+            arm("full", 0.673),
+            arm("lora", 0.695),
+            arm("qlora", 0.643),
+        ),
+        forgetting=(
+            forgetting("full", -0.094),
+            forgetting("lora", -0.008),
+            forgetting("qlora", -0.031),
+        ),
+        overfitting=(
+            Overfitting("few-shot", None, 0.632, 0.612, None, None, 0.02, interval(0.02, 0.06)),
+            Overfitting("full", 0.88, 0.69, 0.673, 0.207, interval(0.207, 0.05), 0.017,
+                        interval(0.017, 0.06)),
+            Overfitting("lora", 0.77, 0.715, 0.695, 0.075, interval(0.075, 0.05), 0.02,
+                        interval(0.02, 0.06)),
+        ),
+        break_even=(
+            BreakEven("lora", "few-shot", 443.0,
+                      "lora repays its upfront EUR 0.013 after about 440 requests."),
+        ),
+        trade_off=tuple(
+            TradeOffPoint(name, f"{name}-{seed}", seed, gain + seed * 0.006, change - seed * 0.004,
+                          on_front=seed == 1 and name != "qlora")
+            for name, gain, change in (("full", 0.291, -0.086), ("lora", 0.275, -0.004),
+                                       ("qlora", 0.223, -0.027), ("few-shot", 0.204, 0.0))
+            for seed in (1, 2, 3)
+        ),
+        general_unscored=("ifeval",),
+    )  # fmt: skip
+
+
+def steps(name: str, seed: int) -> tuple[StepReport, ...]:
+    """Forty steps, validated every tenth; full fine-tuning turns up again."""
+    floor = {"full": 0.21, "lora": 0.31}.get(name, 0.38)
+    reports = []
+    for step in range(1, 41):
+        loss = floor + 1.6 * math.exp(-step / 7) + 0.03 * math.sin(step * 1.7 + seed)
+        rise = 0.008 * max(0, step - 20) if name == "full" else 0.0
+        check = floor + 0.12 + 1.4 * math.exp(-step / 8) + rise if step % 10 == 0 else None
+        reports.append(
+            StepReport(step, 40, step / 20, loss, 4e-4, 0.8, step * 460, step * 1.6, check)
+        )
+    return tuple(reports)
+
+
+def trial(name: str, phase: str, number: int, seed: int, **changes: object) -> TrialSummary:
+    """One complete trial."""
+    trained = name in FINE_TUNED
+    form = "full" if name == "full" else "adapter-on-nf4" if name == "qlora" else "base"
+    form = "adapter-on-bfloat16" if name == "lora" else form
+    found = Aggregate("domain", "domain", "test", form, "field_f1", 0.4, 200, 78.2, 14.0, 12.0,
+                      reused=False, higher_is_better=True, chance=None)  # fmt: skip
+    summary = TrialSummary(
+        trial_id=f"{name}-{phase}-{number}-{seed}", arm=name, kind=KINDS.get(name, "base"),
+        phase=phase,  # type: ignore[arg-type]
+        number=number, seed=seed, status="complete", params={}, started_at="2026-01-01T10:00:00Z",
+        ended_at="2026-01-01T10:01:00Z", failure_kind="", failure_message="",
+        canaries=Canaries(0.0, 1.25, prompt_tokens_equal=True) if trained else None,
+        cost=TrialCost(1.0, 64.0, 12.0, 18_432, 1290.0, None, 134_515_008, 4_884_480, 9_812_000),
+        aggregates=(found,), steps=steps(name, seed) if trained else (),
+    )  # fmt: skip
+    return replace(summary, **changes)  # type: ignore[arg-type]
+
+
+def items() -> tuple[ItemRow, ...]:
+    """Replies of the two best arms: each hostile text once from each side."""
+    rows = []
+    for number in range(24):
+        hostile = HOSTILE[number % len(HOSTILE)]
+        good, bad = '{"sentiment": "positive", "intensity": 3}', hostile
+        first = number % 3 != 0
+        for name, text, value in (
+            ("lora", good if first else bad, 1.0 if first else 0.1),
+            ("few-shot", bad if first else good, 0.2 if first else 1.0),
+        ):
+            rows.append(
+                ItemRow(name, 1, f"hash{number:02}", f"item {number} <&>", good, text, value)
+            )
+    rows.append(ItemRow("lora", 1, "unscored", "unscored", "x", "y", None))
+    rows.append(ItemRow("few-shot", 1, "unscored", "unscored", "x", "y", None))
+    return tuple(rows)
+
+
+def study() -> Study:
+    """The study that :func:`findings` speaks of."""
+    spec = {
+        "name": "feedback", "question": "Should the small model be fine-tuned to rate feedback?",
+        "model": {"reference": "smollm2-135m-instruct"},
+        "data": {"source": "packaged:product-feedback"},
+        "task": {"instruction": f"Rate the feedback. {SCRIPT}", "metrics": ["field_f1"]},
+        "arms": {name: {"kind": kind} for name, kind in KINDS.items()},
+        "budget": {"trials": 8}, "seeds": [1, 2, 3], "general": {"margin": 0.05},
+        "cost": {"currency": "EUR", "machine_per_hour": 0.1, "requests_per_month": 100000},
+    }  # fmt: skip
+    finalists = [trial(name, "finalist", 0, seed) for name in KINDS for seed in (1, 2, 3)]
+    searched = [trial(name, "search", number, 0) for name in KINDS for number in range(2)]
+    failed = trial(
+        "full", "search", 2, 0, status="failed", failure_kind="out_of_memory", aggregates=(),
+        failure_message=f"needed 9 GiB, had 8; {RICH} {CONTROL}", steps=(), canaries=None,
+    )  # fmt: skip
+    model = ResolvedModel("smollm2-135m-instruct", "/models/smollm2", "5af571cb" * 8)
+    return Study(
+        experiment=ExperimentRecord(
+            experiment_id="a1b2c3d4e5f6", name="feedback", created_at="2026-01-01T09:58:00Z",
+            spec=spec, splits={"train": 160, "validation": 60, "test": 200},
+            data={
+                "fingerprint": "9f8e7d6c" * 8, "source": "packaged:product-feedback",
+                "dropped_rows": 3, "audit": {"counts": {"exact": 2, "near_duplicate": 5},
+                                             "dropped_from_train": 4},
+                "answers": {"train": {"positive": 90, MARKDOWN: 1}, "test": {"positive": 110}},
+            },
+            model=model,
+            environment={"torch": "2.8.0", "lm-eval": "0.4.13", "cpu": f"two cores {BIDI}"},
+        ),
+        trials=(trial("base", "baseline", 0, 0), *searched, failed, *finalists),
+        vectors=(),
+        items=items(),
+        events=(
+            Event("2026-01-01T09:58:00Z", "declared", "analyst", {}),
+            Event("2026-01-01T10:40:00Z", "test_access", "analyst", {"arm": "lora", "seed": 1}),
+            Event("2026-01-01T10:41:00Z", "test_access", "analyst", {"arm": "few-shot"}),
+        ),
+    )  # fmt: skip
+
+
+def unfinished_study() -> Study:
+    """Declared, but nothing has run."""
+    whole = study()
+    record = replace(whole.experiment, spec={}, splits={}, data={}, environment={})
+    return replace(whole, experiment=record, trials=(), items=(), events=())
+
+
+def no_findings() -> Findings:
+    """What the analysis says where there is nothing to analyse."""
+    verdict = Verdict("inconclusive", "", "There is no result yet.", (), (), None)
+    return Findings(verdict, None, (), (), (), (), (), ())
+
+
+def undecided() -> Findings:
+    """An inconclusive primary contrast with missing values."""
+    whole = findings()
+    primary = contrast("lora", "few-shot", 0.011, 0.042, primary=True)
+    first = replace(whole.arms[0], test=None, test_interval=None, metrics={"field_f1": np.nan})
+    verdict = Verdict("inconclusive", "", "The data cannot tell.", (), (), 1240)
+    return replace(whole, primary=primary, verdict=verdict, arms=(first, *whole.arms[1:]))
