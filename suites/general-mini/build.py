@@ -17,13 +17,18 @@ sys.path.insert(0, str(HERE))
 
 import facts  # noqa: E402
 import grammar  # noqa: E402
+import instructions  # noqa: E402
+import words  # noqa: E402
 from items import Question, multiple_choice  # noqa: E402
 
 TASKS: dict[str, Callable[[random.Random], list[Question]]] = {
     "capitals": facts.capitals,
     "cities": facts.cities,
     "elements": facts.elements,
+    "sums": facts.sums,
     "grammar": grammar.minimal_pairs,
+    "opposites": words.opposites,
+    "kinds": words.kinds,
 }
 
 
@@ -34,6 +39,8 @@ def build() -> dict[str, str]:
         # One generator a task: a change to one task leaves the items of the others alone.
         rng = random.Random(f"general-mini {name}")  # noqa: S311 - a fixed seed, not a secret
         files[f"{name}.jsonl"] = _lines(multiple_choice(name, make(rng), rng))
+    rng = random.Random("general-mini instructions")  # noqa: S311
+    files["instructions.jsonl"] = _lines(instructions.instructions(rng))
     return files
 
 

@@ -117,30 +117,24 @@ def elements(rng: random.Random) -> list[Question]:
     return questions
 
 
-def sums(rng: random.Random, each: int = 60) -> list[Question]:
+def sums(rng: random.Random, each: int = 50) -> list[Question]:
     """Small sums, differences and products against three near misses."""
     spaces = {
-        "+": [(a, b, a + b) for a in range(2, 30) for b in range(2, 20)],
-        "-": [(a, b, a - b) for a in range(6, 40) for b in range(2, 20) if a - b > 2],
-        "*": [(a, b, a * b) for a in range(2, 13) for b in range(2, 13)],
+        "+": [(a, b, a + b) for a in range(12, 60) for b in range(12, 40)],
+        "-": [(a, b, a - b) for a in range(22, 90) for b in range(3, 20)],
+        "*": [(a, b, a * b) for a in range(3, 13) for b in range(3, 13)],
     }
     questions = []
     for sign, space in spaces.items():
         for a, b, result in rng.sample(space, each):
-            near = [result + step for step in (-10, -2, -1, 1, 2, 10) if result + step > 0]
-            if sign == "*":
-                near = [
-                    value
-                    for value in {result - a, result + a, result + b, result + 1}
-                    if value > 0 and value != result
-                ]
-            wrong = tuple(str(value) for value in rng.sample(sorted(near), 3))
+            steps = {-a, a, -b, b, 1, -1, 2} if sign == "*" else {-10, -2, -1, 1, 2, 10}
+            wrong = rng.sample(sorted(result + step for step in steps), 3)
             questions.append(
                 Question(
                     {"sum": f"{a} {sign} {b}"},
                     str(result),
-                    wrong,
-                    cluster=f"{sign}{min(a, b) if sign != '-' else b}",
+                    (str(wrong[0]), str(wrong[1]), str(wrong[2])),
+                    cluster=f"{sign} {b}",
                     family=sign,
                 )
             )
