@@ -1,0 +1,29 @@
+"""The user's data: read, checked row by row, divided by group, audited for leakage."""
+
+from harness.data.audit import LeakageAudit, LeakedPair, audit_leakage
+from harness.data.examples import ExamplesRead, read_examples
+from harness.data.examples_file import fingerprint, read_examples_file, write_examples
+from harness.data.prepare import Prepared, answer_counts, prepare
+from harness.data.read import Row, Rows, read_rows
+from harness.data.split import deal, limited, merge_duplicates, shuffled
+
+__all__ = [
+    "ExamplesRead",
+    "LeakageAudit",
+    "LeakedPair",
+    "Prepared",
+    "Row",
+    "Rows",
+    "answer_counts",
+    "audit_leakage",
+    "deal",
+    "fingerprint",
+    "limited",
+    "merge_duplicates",
+    "prepare",
+    "read_examples",
+    "read_examples_file",
+    "read_rows",
+    "shuffled",
+    "write_examples",
+]

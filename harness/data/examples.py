@@ -1,0 +1,172 @@
+"""Examples from rows: template fields, canonical answer, id, group; every bad row located."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.data.answers import AnswerError, AnswerReader, scalar_text
+from harness.data.read import Row, Rows, read_rows
+from harness.errors import DataError, Problem
+from harness.records import Example, JsonValue
+from harness.spec import Experiment, LabelAnswer
+from harness.spec.task import template_fields
+
+
+@dataclass(frozen=True, slots=True)
+class ExamplesRead:
+    """What a source gives for a task: usable examples in file order, and its bad rows."""
+
+    source: str
+    examples: tuple[Example, ...]
+    problems: tuple[Problem, ...]
+
+
+def read_examples(source: str, experiment: Experiment, *, id_prefix: str = "") -> ExamplesRead:
+    """Read a source and turn its rows into examples of the experiment's task.
+
+    Bad rows are collected, not raised: what becomes of them is the caller's policy. Without a
+    group column each example is its own group; without an id column the id is ``id_prefix`` and
+    the line number.
+
+    Raises:
+        DataError: the source cannot be read at all, lacks a column, or has no usable row.
+        UnknownReferenceError: no packaged data set has this name.
+        HarnessError: a packaged data set could not be fetched.
+    """
+    table = read_rows(source)
+    _check_columns(table, experiment)
+    reader = _RowReader(table.source, experiment, id_prefix)
+    examples = [example for row in table.rows if (example := reader.read(row)) is not None]
+    problems = sorted(
+        (*table.problems, *reader.problems), key=lambda problem: _line_of(problem.where)
+    )
+    if not examples:
+        raise DataError([*problems, Problem(source, "no usable row is left")])
+    return ExamplesRead(source, tuple(examples), tuple(problems))
+
+
+def unseen_labels(
+    examples: Iterable[Example], known: Sequence[str], split: str, source: str
+) -> dict[str, Problem]:
+    """Example id -> problem, for the examples whose label does not occur in training."""
+    labels = set(known)
+    return {
+        example.id: Problem(
+            f"{source}:{example.line}" if example.line else source,
+            f"label {example.answer!r} in {split} never occurs in training, so nothing can learn "
+            "it; add training examples, raise data.limits.train, or list it in task.answer.labels",
+        )
+        for example in examples
+        if example.answer not in labels
+    }
+
+
+def training_labels(experiment: Experiment, train: Iterable[Example]) -> tuple[str, ...] | None:
+    """Valid labels of a label task: as declared, else those of training; None for other tasks."""
+    answer = experiment.task.answer
+    if not isinstance(answer, LabelAnswer):
+        return None
+    if answer.labels is not None:
+        return answer.labels
+    return tuple(sorted({example.answer for example in train}))
+
+
+class _RowReader:
+    """Reads the rows of one source; holds what must be unique over them."""
+
+    def __init__(self, source: str, experiment: Experiment, id_prefix: str) -> None:
+        self.problems: list[Problem] = []
+        self._source = source
+        self._data = experiment.data
+        self._fields = template_fields(experiment.task.template)
+        self._answers = AnswerReader(experiment.task.answer)
+        self._id_prefix = id_prefix
+        self._line_of_id: dict[str, int] = {}
+
+    def read(self, row: Row) -> Example | None:
+        """The row's example, or None with its problems noted."""
+        found: list[str] = []
+        inputs = self._inputs(row.values, found)
+        answer = self._answer(row.values, found)
+        identity = f"{self._id_prefix}{row.line}"
+        if self._data.id is not None:
+            identity = self._identity(row, self._data.id, found)
+        group = identity
+        if self._data.group is not None:
+            group = _text(row.values, self._data.group, found)
+        if not found and not _encodes(*inputs.values(), answer, identity, group):
+            found.append(
+                "holds half of a surrogate pair (\\ud800 to \\udfff), which is not text; remove it"
+            )
+        if found:
+            self.problems.extend(Problem(f"{self._source}:{row.line}", what) for what in found)
+            return None
+        return Example(identity, inputs, answer, group, row.line)
+
+    def _inputs(self, values: dict[str, JsonValue], found: list[str]) -> dict[str, str]:
+        inputs = {}
+        before = len(found)
+        for field in self._fields:
+            value = values.get(field)
+            # One field of several may be empty text, but none may be missing.
+            inputs[field] = value if isinstance(value, str) else _text(values, field, found)
+        if len(found) == before and not any(text.strip() for text in inputs.values()):
+            found.append(f"{', '.join(self._fields)}: the text is empty; fill it in")
+        return inputs
+
+    def _answer(self, values: dict[str, JsonValue], found: list[str]) -> str:
+        try:
+            return self._answers.read(values)
+        except AnswerError as error:
+            found.append(str(error))
+            return ""
+
+    def _identity(self, row: Row, column: str, found: list[str]) -> str:
+        identity = _text(row.values, column, found)
+        first = self._line_of_id.setdefault(identity, row.line) if identity else row.line
+        if first != row.line:
+            found.append(
+                f"{column}: id {identity!r} stands already on line {first}; make ids unique, or "
+                "leave data.id out to use line numbers"
+            )
+        return identity
+
+
+def _text(values: dict[str, JsonValue], column: str, found: list[str]) -> str:
+    try:
+        return scalar_text(values.get(column), column)
+    except AnswerError as error:
+        found.append(str(error))
+        return ""
+
+
+def _encodes(*texts: str) -> bool:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _line_of(where: str) -> int:
+    line = where.rpartition(":")[2]
+    return int(line) if line.isdigit() else 0
+
+
+def _check_columns(table: Rows, experiment: Experiment) -> None:
+    missing = [name for name in experiment.columns() if name not in table.columns]
+    if not missing or not table.columns:
+        return
+    parts = []
+    for name in missing:
+        close = difflib.get_close_matches(name, table.columns, n=1)
+        parts.append(f"{name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
+    raise DataError(
+        Problem(
+            table.source,
+            f"no column {' and no column '.join(parts)}; the columns are "
+            f"{', '.join(map(repr, table.columns))}",
+        )
+    )

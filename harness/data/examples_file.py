@@ -1,0 +1,78 @@
+"""Examples as Parquet: how a trial is handed its data, and how a study's splits are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.errors import DataError, Problem
+from harness.records import Example
+
+
+def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
+    """Write examples as Parquet, inputs as a JSON column. The file appears whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table(
+        {
+            "id": pa.array([example.id for example in examples], pa.string()),
+            "inputs": pa.array(
+                [json.dumps(example.inputs, ensure_ascii=False) for example in examples],
+                pa.string(),
+            ),
+            "answer": pa.array([example.answer for example in examples], pa.string()),
+            "group": pa.array([example.group for example in examples], pa.string()),
+            "line": pa.array([example.line for example in examples], pa.int64()),
+        }
+    )
+    handle, partial = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            pq.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).replace(path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+def read_examples_file(path: str | Path) -> tuple[Example, ...]:
+    """Read back what :func:`write_examples` wrote, equal and in the same order.
+
+    Raises:
+        DataError: the file is missing, damaged, or was not written by :func:`write_examples`.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with Path(path).open("rb") as file:
+            rows = pq.read_table(file).to_pylist()
+        return tuple(
+            Example(row["id"], json.loads(row["inputs"]), row["answer"], row["group"], row["line"])
+            for row in rows
+        )
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        what = f"not a file of examples ({type(error).__name__}: {error}); prepare the data again"
+        raise DataError(Problem(str(path), what)) from error
+
+
+def fingerprint(splits: Mapping[str, Sequence[Example]]) -> str:
+    """SHA-256 over all examples of all splits, as hex; changes with any of them or their order.
+
+    Splits are taken in the order of their names. Line numbers are left out: they say where an
+    example stood, not what it is.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(splits):
+        for example in splits[name]:
+            content = [name, example.id, example.inputs, example.answer, example.group]
+            digest.update(json.dumps(content, ensure_ascii=False).encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,257 @@
+"""From the experiment's data section to audited splits."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.data.audit import LeakageAudit, audit_leakage
+from harness.data.examples import ExamplesRead, read_examples, training_labels, unseen_labels
+from harness.data.examples_file import fingerprint
+from harness.data.split import deal, limited, merge_duplicates, shuffled
+from harness.errors import DataError, Problem
+from harness.records import Example, Splits
+from harness.spec import Experiment, JsonAnswer, LabelAnswer, SplitFiles, TaskSpec
+
+_Divided = dict[str, tuple[Example, ...]]
+_JUDGED = ("validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Data ready for a study.
+
+    splits: after limits, audit and the policy for bad rows.
+    audit: leakage between training and every other split, as found; with what was dropped for it.
+    dropped: bad rows that were left out, located; empty where the policy is to stop.
+    counts: split -> examples. groups: split -> groups. Out-of-domain sets under their own names.
+    answers: split -> answer field (``label`` for a label task) -> value -> examples. Fields of
+        free text are left out.
+    labels: valid labels of a label task; None for other tasks.
+    fingerprint: SHA-256 over all examples of all splits, order included.
+    """
+
+    splits: Splits
+    audit: LeakageAudit
+    dropped: tuple[Problem, ...]
+    counts: dict[str, int]
+    groups: dict[str, int]
+    answers: dict[str, dict[str, dict[str, int]]]
+    labels: tuple[str, ...] | None
+    fingerprint: str
+
+
+def prepare(experiment: Experiment) -> Prepared:
+    """Read, check, divide, limit and audit the data of an experiment.
+
+    The same experiment and files give the same result; the order of rows is no matter where they
+    have an id column.
+
+    Raises:
+        DataError: a source cannot be read, rows are bad and the policy is to stop, a split would
+            be empty, or text leaks and the policy is to stop. Carries every problem found.
+        UnknownReferenceError: no packaged data set has this name.
+        HarnessError: a packaged data set could not be fetched.
+    """
+    read = _read_all(experiment)
+    dropped = [problem for source in read.values() for problem in source.problems]
+    source_of = {split: source.source for split, source in read.items()}
+    splits = _divided(experiment, {name: source.examples for name, source in read.items()})
+    audit = audit_leakage(
+        splits["train"], {name: chosen for name, chosen in splits.items() if name != "train"}
+    )
+    splits, audit = _leaks_handled(experiment, splits, audit, source_of)
+    labels = training_labels(experiment, splits["train"])
+    splits, unseen = _labels_checked(experiment, splits, labels, source_of)
+    dropped.extend(unseen)
+    return Prepared(
+        splits=Splits(
+            splits["train"],
+            splits["validation"],
+            splits["test"],
+            {name: splits[name] for name in experiment.data.out_of_domain},
+        ),
+        audit=audit,
+        dropped=tuple(dropped),
+        counts={name: len(chosen) for name, chosen in splits.items()},
+        groups={name: len({e.group for e in chosen}) for name, chosen in splits.items()},
+        answers={name: answer_counts(experiment.task, e) for name, e in splits.items()},
+        labels=labels,
+        fingerprint=fingerprint(splits),
+    )
+
+
+def answer_counts(task: TaskSpec, examples: Sequence[Example]) -> dict[str, dict[str, int]]:
+    """Answer field -> value -> number of examples, most frequent first.
+
+    A label task has the one field ``label``; a JSON task its fields with an enumeration, truth
+    value or bounded whole number; a text task none.
+    """
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    match task.answer:
+        case LabelAnswer():
+            counts["label"].update(example.answer for example in examples)
+        case JsonAnswer():
+            properties = task.answer.schema_.get("properties", {})
+            closed = [name for name, schema in properties.items() if _is_closed(schema)]
+            for example in examples:
+                answer = json.loads(example.answer)
+                for name in closed:
+                    if name in answer:
+                        value = answer[name]
+                        counts[name][value if isinstance(value, str) else json.dumps(value)] += 1
+        case _:
+            pass
+    return {name: dict(counter.most_common()) for name, counter in counts.items()}
+
+
+def _is_closed(schema: Any) -> bool:
+    if not isinstance(schema, dict):
+        return False
+    bounded = schema.get("type") == "integer" and {"minimum", "maximum"} <= set(schema)
+    return "enum" in schema or schema.get("type") == "boolean" or bounded
+
+
+def _sources(experiment: Experiment) -> dict[str, str]:
+    """Name of a split, or of an out-of-domain set -> source. ``train`` may hold all three."""
+    data = experiment.data
+    sources = {"train": data.source}
+    if isinstance(data.splits, SplitFiles):
+        if data.splits.validation is not None:
+            sources["validation"] = data.splits.validation
+        sources["test"] = data.splits.test
+    taken = {"train", *_JUDGED} & set(data.out_of_domain)
+    if taken:
+        raise DataError(
+            f"data.out_of_domain: {', '.join(sorted(taken))} is the name of a split; give the "
+            "out-of-domain set another name"
+        )
+    return sources | data.out_of_domain
+
+
+def _read_all(experiment: Experiment) -> dict[str, ExamplesRead]:
+    """Every source, read whole before anything is said, so that all problems come at once."""
+    in_files = isinstance(experiment.data.splits, SplitFiles)
+    read: dict[str, ExamplesRead] = {}
+    problems: list[Problem] = []
+    for name, source in _sources(experiment).items():
+        prefix = f"{name}:" if in_files else ""
+        try:
+            read[name] = read_examples(source, experiment, id_prefix=prefix)
+        except DataError as error:
+            problems.extend(error.problems)
+    unreadable = bool(problems)
+    problems.extend(_repeated_ids(read))
+    if experiment.data.bad_rows == "stop":
+        problems.extend(problem for source in read.values() for problem in source.problems)
+    if unreadable or problems:
+        raise DataError(problems)
+    return read
+
+
+def _repeated_ids(read: Mapping[str, ExamplesRead]) -> list[Problem]:
+    """Ids that stand in two of the split files; out-of-domain sets have ids of their own."""
+    first: dict[str, str] = {}
+    problems = []
+    for name in ("train", *_JUDGED):
+        for example in read[name].examples if name in read else ():
+            where = f"{read[name].source}:{example.line}"
+            known = first.setdefault(example.id, where)
+            if known != where:
+                what = (
+                    f"id {example.id!r} stands already in {known}; ids must be unique over all "
+                    "split files: change one, or leave data.id out to use line numbers"
+                )
+                problems.append(Problem(where, what))
+    return problems
+
+
+def _divided(experiment: Experiment, read: Mapping[str, Sequence[Example]]) -> _Divided:
+    data, seed = experiment.data, experiment.data.seed
+    merged = {name: merge_duplicates(examples) for name, examples in read.items()}
+    if not isinstance(data.splits, SplitFiles):
+        shares = data.splits.model_dump()
+        splits = deal(merged["train"], shares, seed)
+    elif data.splits.validation is None:
+        share = data.splits.validation_share
+        splits = deal(merged["train"], {"train": 1 - share, "validation": share}, seed)
+    else:
+        splits = {name: shuffled(merged[name], seed) for name in ("train", "validation")}
+    if isinstance(data.splits, SplitFiles):
+        splits["test"] = shuffled(merged["test"], seed)
+    for name in data.out_of_domain:
+        splits[name] = shuffled(merged[name], seed)
+    limits = data.limits
+    return {
+        name: limited(
+            examples,
+            limits.out_of_domain if name in data.out_of_domain else getattr(limits, name),
+            seed,
+        )
+        for name, examples in splits.items()
+    }
+
+
+def _leaks_handled(
+    experiment: Experiment, splits: _Divided, audit: LeakageAudit, source_of: Mapping[str, str]
+) -> tuple[_Divided, LeakageAudit]:
+    """Apply the policy for exact and near duplicates; shared n-grams are only ever reported."""
+    leaking = audit.training_ids()
+    if not leaking or experiment.data.leaks == "report":
+        return splits, audit
+    if experiment.data.leaks == "stop":
+        raise DataError(_leak_problems(splits, audit, source_of))
+    train = tuple(example for example in splits["train"] if example.id not in leaking)
+    if not train:
+        raise DataError(
+            f"all {len(leaking)} training examples also stand in validation, test or "
+            "out-of-domain data, so none is left to train on; give other training data, or set "
+            "data.leaks: report"
+        )
+    dropped = tuple(example.id for example in splits["train"] if example.id in leaking)
+    return splits | {"train": train}, replace(audit, dropped=dropped)
+
+
+def _leak_problems(
+    splits: _Divided, audit: LeakageAudit, source_of: Mapping[str, str]
+) -> list[Problem]:
+    lines = {
+        (name, example.id): f"{source_of.get(name, source_of['train'])}:{example.line}"
+        for name, examples in splits.items()
+        for example in examples
+    }
+    how = {"exact": "the same text as", "near": "nearly the same text as"}
+    return [
+        Problem(
+            lines["train", pair.train_id],
+            f"a training example with {how[pair.kind]} {pair.split} example {pair.other_id!r} "
+            f"({lines[pair.split, pair.other_id]}); remove one, or set data.leaks: drop",
+        )
+        for pair in audit.pairs
+        if pair.kind in how
+    ]
+
+
+def _labels_checked(
+    experiment: Experiment,
+    splits: _Divided,
+    labels: Sequence[str] | None,
+    source_of: Mapping[str, str],
+) -> tuple[_Divided, list[Problem]]:
+    """Examples outside training whose label training never shows are bad rows of their split."""
+    if labels is None:
+        return splits, []
+    kept, problems = dict(splits), list[Problem]()
+    for name, examples in splits.items():
+        if name != "train":
+            source = source_of.get(name, source_of["train"])
+            unseen = unseen_labels(examples, labels, name, source)
+            kept[name] = tuple(example for example in examples if example.id not in unseen)
+            problems.extend(unseen.values())
+    emptied = [name for name, examples in kept.items() if not examples]
+    if emptied or (problems and experiment.data.bad_rows == "stop"):
+        raise DataError(problems)
+    return kept, problems

@@ -1,0 +1,140 @@
+"""Division into train, validation and test: by group, by hash, the same for any row order.
+
+Examples with the same text are joined into one group first, together with the groups that the
+user named, so that neither a customer nor a duplicate stands on both sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from harness.data.normalise import normalised
+from harness.errors import DataError
+from harness.records import Example
+
+# Below this share of a limit, the last group is cut rather than left out.
+_FILLED = 0.95
+
+
+def merge_duplicates(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """The examples in the same order, groups joined wherever they share a text (union-find).
+
+    A joined group takes the least of its groups' names.
+    """
+    parent = {example.group: example.group for example in examples}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    group_of_text: dict[str, str] = {}
+    for example in examples:
+        known = group_of_text.setdefault(normalised(example), example.group)
+        one, other = sorted((root(known), root(example.group)))
+        parent[other] = one
+    return tuple(_in_group(example, root(example.group)) for example in examples)
+
+
+def _in_group(example: Example, group: str) -> Example:
+    return example if example.group == group else replace(example, group=group)
+
+
+def shuffled(examples: Iterable[Example], seed: int) -> tuple[Example, ...]:
+    """The examples in an order that depends on the seed and their content alone."""
+    return tuple(sorted(examples, key=lambda example: (_digest(example, seed), example.id)))
+
+
+def deal(
+    examples: Sequence[Example], shares: Mapping[str, float], seed: int
+) -> dict[str, tuple[Example, ...]]:
+    """Divide examples by whole groups so that each split comes close to its share.
+
+    Groups come in a hashed order and each goes to the split that is relatively emptiest. A group
+    above half of the smallest split's share would upset the shares if it came late, so such
+    groups are dealt first, to the split with most room.
+
+    Args:
+        shares: split -> share of the examples, summing to 1.
+
+    Returns:
+        split -> examples, shuffled by the seed; no group stands in two splits.
+
+    Raises:
+        DataError: there are fewer groups than splits, so that one would be empty.
+    """
+    groups = _groups(examples, seed)
+    if len(groups) < len(shares):
+        raise DataError(_too_few(groups, shares))
+    total = len(examples)
+    large = max(1, min(shares.values()) * total / 2)
+    first = sorted((group for group in groups if len(group) > large), key=len, reverse=True)
+    rest = [group for group in groups if len(group) <= large]
+    dealt: dict[str, list[Example]] = {name: [] for name in shares}
+    for number, group in enumerate((*first, *rest)):
+        empty = [name for name in shares if not dealt[name]]
+        open_to = empty if len(groups) - number <= len(empty) else list(shares)
+        room = {name: shares[name] * total - len(dealt[name]) for name in open_to}
+        if number >= len(first):
+            room = {name: left / shares[name] for name, left in room.items()}
+        dealt[max(room, key=lambda name: room[name])].extend(group)
+    return {name: shuffled(chosen, seed) for name, chosen in dealt.items()}
+
+
+def limited(examples: Sequence[Example], limit: int | None, seed: int) -> tuple[Example, ...]:
+    """At most ``limit`` examples: whole groups in hashed order, as many as fit.
+
+    Where whole groups would leave more than a twentieth of the limit unused, the first group that
+    did not fit is cut to fill it.
+    """
+    if limit is None or len(examples) <= limit:
+        return tuple(examples)
+    taken: list[Example] = []
+    left_out: list[list[Example]] = []
+    for group in _groups(examples, seed):
+        if len(taken) + len(group) <= limit:
+            taken.extend(group)
+        else:
+            left_out.append(group)
+    if left_out and len(taken) < _FILLED * limit:
+        taken.extend(shuffled(left_out[0], seed)[: limit - len(taken)])
+    return shuffled(taken, seed)
+
+
+def _digest(example: Example, seed: int) -> bytes:
+    content = "\x1f".join((str(seed), *example.inputs.values(), example.answer))
+    return hashlib.sha256(content.encode()).digest()
+
+
+def _groups(examples: Sequence[Example], seed: int) -> list[list[Example]]:
+    """Groups in hashed order. Named by content, so that line numbers and row order are no matter.
+
+    The least digest of a large group is smaller by chance than that of a small one; hashing it
+    once more keeps the order free of size.
+    """
+    members: defaultdict[str, list[Example]] = defaultdict(list)
+    least: dict[str, bytes] = {}
+    for example in examples:
+        members[example.group].append(example)
+        digest = _digest(example, seed)
+        least[example.group] = min(digest, least.get(example.group, digest))
+    order = sorted(members, key=lambda group: (hashlib.sha256(least[group]).digest(), group))
+    return [members[group] for group in order]
+
+
+def _too_few(groups: Sequence[Sequence[Example]], shares: Mapping[str, float]) -> str:
+    total = sum(map(len, groups))
+    largest = max(groups, key=len, default=[])
+    empty = " and ".join(list(shares)[len(groups) :])
+    what = f"{empty} would be empty: {total} example(s) fall into {len(groups)} group(s)"
+    if largest:
+        share = len(largest) / total
+        what += f", the largest, {largest[0].group!r}, with {share:.0%} of the examples"
+    return (
+        f"{what}. A group (and any two examples of the same text) is never divided: give more "
+        "data, or name a finer column in data.group"
+    )
