@@ -1,0 +1,6 @@
+"""From records to findings: pure functions that need no database, no GPU and no network."""
+
+from harness.analysis.rules import rules
+from harness.analysis.whole_study import analyse
+
+__all__ = ["analyse", "rules"]

@@ -1,0 +1,172 @@
+"""The table of arms, and which of them meet in the primary contrast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.analysis.cost import summarise_cost
+from harness.analysis.scores import (
+    DOMAIN,
+    Scores,
+    aggregates,
+    mean_of,
+    search_winner,
+    validation_score,
+    validation_worth,
+)
+from harness.analysis.single_arm import mean_interval
+from harness.errors import StoreError
+from harness.findings import ArmSummary, CostSummary
+from harness.spec import Experiment
+from harness.spec.experiment import Constraints
+
+
+def summarise_arm(
+    scores: Scores,
+    arm: str,
+    experiment: Experiment,
+    resamples: int,
+    generator: np.random.Generator,
+) -> ArmSummary:
+    """One row of the table of arms, from whatever of the arm has run."""
+    metric = experiment.task.primary_metric
+    search = scores.trials(arm, "search")
+    finalists = scores.finalists(arm)
+    winner = search_winner(scores, arm, metric)
+    first = [t for t in search if t.number == 0 and t.status == "complete"][:1]
+    test = scores.vectors(arm, metric, task=DOMAIN, split="test")
+    try:
+        interval = (
+            mean_interval(test, experiment.contrast.level, resamples, generator) if test else None
+        )
+    except StoreError:
+        interval = None
+    on_test = aggregates(finalists, "domain", "test")
+    elsewhere = aggregates(finalists, "out_of_domain", "test", metric)
+    selected = finalists[0] if finalists else winner
+    return ArmSummary(
+        arm=arm,
+        kind=experiment.arms[arm].kind,
+        tuned=bool(experiment.arms[arm].search_space()),
+        budget_trials=experiment.trials_of(arm),
+        complete=sum(trial.status == "complete" for trial in search),
+        failed=sum(trial.status == "failed" for trial in search),
+        seeds=tuple(sorted({vector.seed for vector in test})),
+        params=dict(selected.params) if selected else {},
+        validation=validation_score(winner, metric) if winner else None,
+        default_validation=validation_score(first[0], metric) if first else None,
+        test=mean_of(test),
+        test_interval=interval,
+        metrics=_means({a.metric: [] for a in on_test}, [(a.metric, a.value) for a in on_test]),
+        out_of_domain=_means(
+            {a.task: [] for a in elsewhere}, [(a.task, a.value) for a in elsewhere]
+        ),
+        cost=summarise_cost(search, finalists, experiment),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The arms of the primary contrast, each empty where there is none, and why.
+
+    excluded: arm -> sentence about the limit it breaks. notes: what a reader must know of the
+    choice.
+    """
+
+    fine_tuned: str
+    prompt: str
+    excluded: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def choose_sides(scores: Scores, arms: dict[str, ArmSummary], experiment: Experiment) -> Sides:
+    """The best fine-tuned and the best prompt arm, by validation alone, unless declared.
+
+    Arms that break a declared limit stand back while their side has another; limits are about
+    cost, so the test scores still play no part.
+    """
+    limits = experiment.constraints
+    excluded = {
+        name: sentence
+        for name, arm in arms.items()
+        if (sentence := broken_limit(name, arm, limits)) is not None
+    }
+    notes: list[str] = []
+    chosen = []
+    for declared, names in (
+        (experiment.contrast.fine_tuned, list(experiment.trained_arms())),
+        (experiment.contrast.prompt, list(experiment.prompt_arms())),
+    ):
+        if declared:
+            chosen.append(declared)
+            continue
+        ranked = sorted(names, key=lambda name: -_validation_worth(scores, name, experiment))
+        able = [name for name in ranked if arms[name].test is not None]
+        if ranked and able and ranked[0] != able[0]:
+            notes.append(
+                f"{ranked[0]} was the best of its kind on validation but has no test result, "
+                f"so {able[0]} stands for its kind."
+            )
+        allowed = [name for name in able if name not in excluded]
+        chosen.append((allowed or able or [""])[0])
+    return Sides(chosen[0], chosen[1], excluded, tuple(notes))
+
+
+def broken_limit(name: str, arm: ArmSummary, limits: Constraints) -> str | None:
+    """A sentence about the first declared limit that the arm breaks, or None.
+
+    Memory is the device's where one was measured, else the host's, and binds only arms that
+    train. What was not measured breaks nothing; the caveats name it.
+    """
+    cost = arm.cost
+    if limits.latency_ms is not None and cost.latency_p95 is not None:
+        latency = cost.latency_p95 * 1000
+        if latency > limits.latency_ms:
+            return (
+                f"{name} needs {latency:,.0f} ms for one request in twenty or more, "
+                f"above the limit of {limits.latency_ms:,.0f} ms."
+            )
+    memory = training_memory(cost)
+    bound = limits.memory_mib if arm.kind != "prompt" else None
+    if bound is not None and memory is not None and memory > bound:
+        return (
+            f"{name} needs {memory:,.0f} MiB of memory to train, "
+            f"above the limit of {bound:,.0f} MiB."
+        )
+    if limits.artifact_mib is not None:
+        size = cost.artifact_bytes / 2**20
+        if size > limits.artifact_mib:
+            return (
+                f"{name} leaves {size:,.0f} MiB to deploy, "
+                f"above the limit of {limits.artifact_mib:,.0f} MiB."
+            )
+    return None
+
+
+def training_memory(cost: CostSummary) -> float | None:
+    """Peak MiB of training: of the device where it was measured, else of the host."""
+    return cost.peak_device_mib if cost.peak_device_mib is not None else cost.peak_memory_mib
+
+
+def _validation_worth(scores: Scores, arm: str, experiment: Experiment) -> float:
+    metric = experiment.task.primary_metric
+    winner = search_winner(scores, arm, metric)
+    if winner is not None:
+        return validation_worth(winner, metric)
+    on_validation = scores.vectors(arm, metric, task=DOMAIN, split="validation")
+    value = mean_of(on_validation)
+    if value is None:
+        return float("-inf")
+    return value if on_validation[0].higher_is_better else -value
+
+
+def _means(found: dict[str, list[float]], rows: list[tuple[str, float]]) -> dict[str, float]:
+    for name, value in rows:
+        if np.isfinite(value):
+            found[name].append(value)
+    return {name: float(np.mean(values)) for name, values in found.items() if values}
+
+
+__all__ = ["Sides", "broken_limit", "choose_sides", "summarise_arm", "training_memory"]

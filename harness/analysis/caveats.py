@@ -1,0 +1,188 @@
+"""What a reader must know before believing the verdict, in full sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.analysis.arms import Sides
+from harness.analysis.scores import Scores, repeated_accesses
+from harness.findings import ArmSummary, Contrast, Forgetting
+from harness.spec import Experiment
+
+FEWEST_SEEDS = 3
+
+
+def caveats(
+    scores: Scores,
+    experiment: Experiment,
+    arms: dict[str, ArmSummary],
+    sides: Sides,
+    primary: Contrast | None,
+) -> list[str]:
+    """Caveats that the study's course gives rise to, the weightiest first."""
+    return [
+        *sides.notes,
+        *_declaration(scores),
+        *_test_looks(scores),
+        *_seeds(experiment, arms),
+        *_tuning(arms, sides),
+        *_budgets(arms),
+        *_finalists(scores, experiment),
+        *_limits(experiment, arms),
+        *([_selection()] if primary else []),
+    ]
+
+
+def missing_items(contrasts: Sequence[tuple[str, str, int, int]]) -> list[str]:
+    """Sentences on items left out of comparisons: (a, b, left out, unscored) each."""
+    found = []
+    for a, b, left_out, unscored in contrasts:
+        if left_out:
+            found.append(
+                f"{_items(left_out)} of the test set {_are(left_out)} missing for {a} or {b} "
+                "and left out of their comparison."
+            )
+        if unscored:
+            found.append(
+                f"{_items(unscored)} of the test set could not be scored for {a} or {b} and "
+                f"{_are(unscored)} left out of their comparison, not counted as wrong."
+            )
+    return found
+
+
+def general_caveats(
+    forgetting: Sequence[Forgetting], unscored: Sequence[str], accuracy_tasks: Sequence[str]
+) -> list[str]:
+    """Sentences on general tasks that could not count."""
+    found = []
+    if unscored:
+        found.append(
+            "The untouched base has no score on "
+            f"{', '.join(unscored)}, so forgetting there was not measured."
+        )
+    weak = {
+        delta.task
+        for arm in forgetting
+        for delta in arm.tasks
+        if delta.kept is None and delta.task in accuracy_tasks
+    }
+    if weak:
+        found.append(
+            f"The untouched base is not clearly above chance on {', '.join(sorted(weak))}: what it "
+            "could not do it cannot forget, so these are left out of the mean."
+        )
+    return found
+
+
+def _declaration(scores: Scores) -> list[str]:
+    changed = [
+        event
+        for event in scores.study.events
+        if event.kind == "declared"
+        and event.detail.get("changed")
+        and event.detail.get("test_accessed")
+    ]
+    if not changed:
+        return []
+    fields = sorted({str(field) for event in changed for field in event.detail["changed"]})
+    return [
+        "The declaration was changed after the test set had been seen "
+        f"({', '.join(fields)}); the result is not that of a plan made beforehand."
+    ]
+
+
+def _test_looks(scores: Scores) -> list[str]:
+    repeated = repeated_accesses(scores.study)
+    if not repeated:
+        return []
+    who = sorted({arm for arm, _, _ in repeated if arm})
+    return [
+        f"The test set was looked at more than once{' for ' + ', '.join(who) if who else ''}: "
+        "a second look makes a chance finding more likely."
+    ]
+
+
+def _seeds(experiment: Experiment, arms: dict[str, ArmSummary]) -> list[str]:
+    fewest = min((len(arm.seeds) for arm in arms.values() if arm.seeds), default=0)
+    if not fewest or min(fewest, len(experiment.seeds)) >= FEWEST_SEEDS:
+        return []
+    if fewest == 1:
+        return [
+            "At least one arm was tested on one seed only: intervals do not cover how much a "
+            "repeated training run would differ. A full study uses at least three seeds."
+        ]
+    return [
+        f"At least one arm was tested on {fewest} seeds only; a full study uses at least three."
+    ]
+
+
+def _tuning(arms: dict[str, ArmSummary], sides: Sides) -> list[str]:
+    prompt = arms.get(sides.prompt)
+    if prompt is None or prompt.tuned:
+        return []
+    tuned = [name for name, arm in arms.items() if arm.kind == "prompt" and arm.tuned]
+    if tuned:
+        return [
+            f"The prompt arm {sides.prompt} has nothing to tune; it did better on validation than "
+            f"the tuned {', '.join(tuned)}."
+        ]
+    return [
+        f"The prompt arm {sides.prompt} was not tuned: a better prompt may exist, so the gain of "
+        "fine-tuning may be overstated."
+    ]
+
+
+def _budgets(arms: dict[str, ArmSummary]) -> list[str]:
+    found = []
+    tuned = {name: arm for name, arm in arms.items() if arm.tuned}
+    if len({arm.complete for arm in tuned.values()}) > 1:
+        spent = ", ".join(
+            f"{name} {arm.complete} of {arm.budget_trials}" for name, arm in tuned.items()
+        )
+        found.append(f"The arms did not spend equal budgets (complete trials: {spent}).")
+    failed = [f"{name} {arm.failed}" for name, arm in arms.items() if arm.failed]
+    if failed:
+        found.append(f"Some trials failed during the search: {', '.join(failed)}.")
+    return found
+
+
+def _finalists(scores: Scores, experiment: Experiment) -> list[str]:
+    found = []
+    for name in experiment.arms:
+        failed = [t for t in scores.trials(name, "finalist") if t.status != "complete"]
+        lost = sorted({t.seed for t in failed} - {t.seed for t in scores.finalists(name)})
+        if lost:
+            seeds = ", ".join(map(str, lost))
+            found.append(f"The final run of {name} failed on seed {seeds} and is not counted.")
+    return found
+
+
+def _limits(experiment: Experiment, arms: dict[str, ArmSummary]) -> list[str]:
+    if experiment.constraints.latency_ms is None:
+        return []
+    unknown = [
+        name for name, arm in arms.items() if arm.test is not None and arm.cost.latency_p95 is None
+    ]
+    if not unknown:
+        return []
+    return [
+        f"Latency was not measured for {', '.join(unknown)}, so the declared limit was not checked."
+    ]
+
+
+def _selection() -> str:
+    return (
+        "Validation scores chose the settings and flatter them; only the test scores are the "
+        "result."
+    )
+
+
+def _items(count: int) -> str:
+    return "1 item" if count == 1 else f"{count:,} items"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+__all__ = ["caveats", "general_caveats", "missing_items"]

@@ -1,0 +1,112 @@
+"""What an arm costs to make and to run, in seconds, bytes and money."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.analysis.scores import aggregates
+from harness.findings import BreakEven, CostSummary
+from harness.records import TrialCost, TrialSummary
+from harness.spec import Experiment
+
+
+def summarise_cost(
+    search: Sequence[TrialSummary],
+    finalists: Sequence[TrialSummary],
+    experiment: Experiment,
+) -> CostSummary:
+    """Cost of one arm from its search trials and its complete finalists.
+
+    Search seconds count every search trial that reported a cost, failed ones too. One final run
+    is the mean over finalists of loading plus training. Money is hours times the price of the
+    machine; serving is one request at a time.
+    """
+    metric = experiment.task.primary_metric
+    price = experiment.cost.machine_per_hour / 3600
+    spent = [_total_seconds(trial.cost) for trial in search if trial.cost]
+    costs = [trial.cost for trial in finalists if trial.cost]
+    on_test = aggregates(finalists, "domain", "test", metric)
+    latencies = np.array([second for a in on_test for second in a.latencies], dtype=np.float64)
+    measured = latencies.size > 0
+    per_thousand = float(latencies.mean()) * price * 1000 if measured else None
+    final = float(np.mean([c.load_seconds + c.train_seconds for c in costs])) if costs else None
+    devices = [c.peak_device_mib for c in costs if c.peak_device_mib is not None]
+    requests = experiment.cost.requests_per_month
+    return CostSummary(
+        search_seconds=float(sum(spent)),
+        train_seconds=float(np.mean([c.train_seconds for c in costs])) if costs else 0.0,
+        train_tokens=round(float(np.mean([c.train_tokens for c in costs]))) if costs else 0,
+        peak_memory_mib=max(c.peak_memory_mib for c in costs) if costs else None,
+        peak_device_mib=max(devices) if devices else None,
+        trainable_parameters=max((c.trainable_parameters for c in costs), default=0),
+        total_parameters=max((c.total_parameters for c in costs), default=0),
+        artifact_bytes=max((c.artifact_bytes for c in costs), default=0),
+        prompt_tokens=_mean([a.prompt_tokens for a in on_test]),
+        completion_tokens=_mean([a.completion_tokens for a in on_test]),
+        latency_p50=float(np.quantile(latencies, 0.5)) if measured else None,
+        latency_p95=float(np.quantile(latencies, 0.95)) if measured else None,
+        per_thousand_requests=per_thousand,
+        monthly=None if per_thousand is None else per_thousand * requests / 1000,
+        upfront=None if final is None else (sum(spent) + final) * price,
+    )
+
+
+def total_money(cost: CostSummary, months: int) -> float | None:
+    """Upfront plus serving over the horizon; None where either was not measured."""
+    if cost.upfront is None or cost.monthly is None:
+        return None
+    return cost.upfront + cost.monthly * months
+
+
+def break_even(
+    arm: str, cost: CostSummary, against: str, other: CostSummary, currency: str
+) -> BreakEven:
+    """Requests after which the arm's extra upfront money is repaid by cheaper serving."""
+    if (
+        cost.upfront is None
+        or other.upfront is None
+        or cost.per_thousand_requests is None
+        or other.per_thousand_requests is None
+    ):
+        return BreakEven(
+            arm, against, None, f"The cost of serving {arm} or {against} was not measured."
+        )
+    extra = cost.upfront - other.upfront
+    saved = other.per_thousand_requests - cost.per_thousand_requests
+    if saved <= 0 and extra <= 0:
+        cheap = "as cheap to serve" if saved == 0 else "dearer to serve"
+        sentence = f"{arm} takes no more money upfront than {against} and is {cheap}."
+        return BreakEven(arm, against, 0.0 if saved == 0 else None, sentence)
+    if saved <= 0:
+        sentence = (
+            f"{arm} never pays back: 1,000 requests cost {_money(-saved)} {currency} more "
+            f"than with {against}."
+            if saved < 0
+            else f"{arm} never pays back: serving costs the same as with {against}."
+        )
+        return BreakEven(arm, against, None, sentence)
+    requests = max(0.0, extra / saved * 1000)
+    sentence = (
+        f"{arm} is paid back after {requests:,.0f} requests: {_money(max(extra, 0.0))} "
+        f"{currency} more upfront, {_money(saved)} {currency} less per 1,000 requests "
+        f"than {against}."
+    )
+    return BreakEven(arm, against, requests, sentence)
+
+
+def _total_seconds(cost: TrialCost) -> float:
+    return cost.load_seconds + cost.train_seconds + cost.score_seconds
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else None
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
+
+
+__all__ = ["break_even", "summarise_cost", "total_money"]

@@ -1,0 +1,76 @@
+"""What the verdict may look at, and the questions that its rules ask of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from harness.analysis.cost import total_money
+from harness.findings import ArmSummary, Contrast, Forgetting
+from harness.spec import Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that the rules may look at.
+
+    missing: sentences on what the primary contrast lacks. excluded: arm -> limit it breaks.
+    general_declared: the experiment asks for forgetting to be measured.
+    """
+
+    experiment: Experiment
+    arms: dict[str, ArmSummary]
+    fine_tuned: str
+    prompt: str
+    primary: Contrast | None
+    secondary: tuple[Contrast, ...]
+    forgetting: dict[str, Forgetting]
+    excluded: dict[str, str]
+    missing: tuple[str, ...] = ()
+    general_declared: bool = True
+
+    @property
+    def outcome(self) -> str:
+        """Outcome of the primary contrast; empty without one."""
+        return self.primary.outcome if self.primary else ""
+
+    def abilities(self, arm: str) -> str:
+        """``kept``, ``forgot``, ``inconclusive``, ``unmeasured``, or ``undeclared``."""
+        if not self.general_declared:
+            return "undeclared"
+        found = self.forgetting.get(arm)
+        if found is None or math.isnan(found.mean_change):
+            return "unmeasured"
+        return found.outcome
+
+    def acceptable(self, arm: str) -> bool:
+        """The arm's abilities were kept, or nobody asked for them."""
+        return self.abilities(arm) in ("kept", "undeclared")
+
+    def alternative(self) -> str:
+        """Another fine-tuned arm within the limits that beats the prompt and keeps abilities."""
+        able = [
+            contrast
+            for contrast in self.secondary
+            if contrast.b == self.prompt
+            and contrast.outcome == "better"
+            and contrast.a in self.experiment.trained_arms()
+            and contrast.a not in self.excluded
+            and self.acceptable(contrast.a)
+        ]
+        best = max(able, key=lambda contrast: contrast.difference, default=None)
+        return best.a if best else ""
+
+    def cheaper(self) -> str:
+        """The cheaper side over the horizon; the prompt where a cost is unknown or equal."""
+        if not self.acceptable(self.fine_tuned):
+            return self.prompt
+        months = self.experiment.cost.months
+        trained = total_money(self.arms[self.fine_tuned].cost, months)
+        prompted = total_money(self.arms[self.prompt].cost, months)
+        if trained is None or prompted is None:
+            return self.prompt
+        return self.fine_tuned if trained < prompted else self.prompt
+
+
+__all__ = ["Evidence"]

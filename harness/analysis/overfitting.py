@@ -1,0 +1,123 @@
+"""Overfitting: of the training (train minus test) and of the tuning (validation minus test)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.analysis.bootstrap import (
+    Sampling,
+    cluster_variance,
+    degrees_of_freedom,
+    redrawn_means,
+    seed_deviations,
+    seed_variance,
+)
+from harness.analysis.pairing import Aligned, align
+from harness.analysis.scores import mean_of
+from harness.analysis.single_arm import mean_sampling
+from harness.findings import Overfitting
+from harness.records import ScoreVector
+
+
+def assess_overfitting(
+    arm: str,
+    *,
+    train: Sequence[ScoreVector],
+    validation: Sequence[ScoreVector],
+    test: Sequence[ScoreVector],
+    selected: float | None,
+    level: float,
+    resamples: int,
+    generator: np.random.Generator,
+) -> Overfitting:
+    """Gaps of one arm; positive is worse on test, whatever the metric's direction.
+
+    selected: validation score with which the search selected the setting, in the metric's own
+    direction.
+
+    Raises:
+        StoreError: the vectors cannot be put on common items.
+    """
+    gap = gap_sampling(train, test, resamples, generator)
+    selection = selection_sampling(selected, validation, test, resamples, generator)
+    return Overfitting(
+        arm=arm,
+        train=mean_of(train),
+        validation=mean_of(validation),
+        test=mean_of(test),
+        generalisation_gap=gap.estimate if gap else None,
+        gap_interval=gap.interval(level) if gap else None,
+        selection_gap=selection[0] if selection else None,
+        selection_interval=selection[1].interval(level) if selection and selection[1] else None,
+    )
+
+
+def gap_sampling(
+    train: Sequence[ScoreVector],
+    test: Sequence[ScoreVector],
+    resamples: int,
+    generator: np.random.Generator,
+) -> Sampling | None:
+    """Train minus test of the same models: two independent samples of items, shared seeds."""
+    seeds = {vector.seed for vector in train} & {vector.seed for vector in test}
+    sides = [align([vector for vector in side if vector.seed in seeds]) for side in (train, test)]
+    if not seeds or any(side.cluster_count < 2 for side in sides):
+        return None
+    (on_train,), (on_test,) = sides[0].scores, sides[1].scores
+    draws = [_draws(side, resamples, generator) for side in sides]
+    means = draws[0] - draws[1]
+    by_seed = on_train.mean(axis=1) - on_test.mean(axis=1)
+    estimate = float(by_seed.mean())
+    deviations = means.mean(axis=1) - estimate + seed_deviations(means, generator)
+    variances = [
+        cluster_variance(side.scores[0].mean(axis=0), side.clusters, side.cluster_count)
+        for side in sides
+    ]
+    return Sampling(
+        estimate=estimate,
+        deviations=np.sort(deviations),
+        degrees=degrees_of_freedom([*variances, seed_variance(by_seed)]),
+    )
+
+
+def selection_sampling(
+    selected: float | None,
+    validation: Sequence[ScoreVector],
+    test: Sequence[ScoreVector],
+    resamples: int,
+    generator: np.random.Generator,
+) -> tuple[float, Sampling | None] | None:
+    """Selected validation score minus test score, and its sampling distribution.
+
+    The search keeps no item scores, so the noise of the validation items is taken from the
+    retrained finalists' scores on the same items. Without those there is no interval.
+    """
+    if selected is None or not test:
+        return None
+    on_test = align(test)
+    if not on_test.items:
+        return None
+    sign = 1.0 if test[0].higher_is_better else -1.0
+    gap = sign * selected - float(on_test.scores[0].mean())
+    on_validation = align(validation) if validation else None
+    if on_validation is None or min(on_test.cluster_count, on_validation.cluster_count) < 2:
+        return gap, None
+    a = mean_sampling(on_validation, resamples, generator)
+    b = mean_sampling(on_test, resamples, generator)
+    deviations = generator.permutation(a.deviations) - generator.permutation(b.deviations)
+    return gap, Sampling(
+        estimate=gap,
+        deviations=np.sort(deviations),
+        degrees=min(a.degrees, b.degrees),
+    )
+
+
+def _draws(
+    side: Aligned, resamples: int, generator: np.random.Generator
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return redrawn_means(side.scores[0], side.clusters, side.cluster_count, resamples, generator)
+
+
+__all__ = ["assess_overfitting", "gap_sampling", "selection_sampling"]

@@ -1,0 +1,147 @@
+"""The rules of the verdict, as one ordered table: the first that applies decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.analysis.evidence import Evidence
+from harness.findings import VerdictOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``text`` says in words when ``applies`` holds and what follows."""
+
+    name: str
+    text: str
+    applies: Callable[[Evidence], bool]
+    outcome: VerdictOutcome
+    winner: Callable[[Evidence], str]
+
+
+def _nobody(_: Evidence) -> str:
+    return ""
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "not_compared",
+        "No fine-tuned arm and prompt arm could be compared on test: inconclusive.",
+        lambda e: e.primary is None,
+        "inconclusive",
+        _nobody,
+    ),
+    Rule(
+        "nothing_allowed",
+        "Both sides of the primary contrast break a declared limit: inconclusive.",
+        lambda e: e.fine_tuned in e.excluded and e.prompt in e.excluded,
+        "inconclusive",
+        _nobody,
+    ),
+    Rule(
+        "fine_tuning_not_allowed",
+        "Fine-tuning breaks a declared limit and the prompt arm does not: prompt.",
+        lambda e: e.fine_tuned in e.excluded,
+        "prompt",
+        lambda e: e.prompt,
+    ),
+    Rule(
+        "prompt_not_allowed",
+        "The prompt arm breaks a declared limit; fine-tuning does not, is better or equivalent, "
+        "and kept the general abilities (or none were declared): fine-tune.",
+        lambda e: (
+            e.prompt in e.excluded
+            and e.outcome in ("better", "equivalent")
+            and e.acceptable(e.fine_tuned)
+        ),
+        "fine_tune",
+        lambda e: e.fine_tuned,
+    ),
+    Rule(
+        "better_and_kept",
+        "Fine-tuning is better and its general abilities were kept: fine-tune.",
+        lambda e: e.outcome == "better" and e.abilities(e.fine_tuned) == "kept",
+        "fine_tune",
+        lambda e: e.fine_tuned,
+    ),
+    Rule(
+        "better_none_declared",
+        "Fine-tuning is better and no general suite was declared: fine-tune, with the caveat that "
+        "forgetting was not measured.",
+        lambda e: e.outcome == "better" and e.abilities(e.fine_tuned) == "undeclared",
+        "fine_tune",
+        lambda e: e.fine_tuned,
+    ),
+    Rule(
+        "another_kept",
+        "The best fine-tuned arm is better but did not demonstrably keep the general abilities; "
+        "another one also beats the prompt (after correction) and did: fine-tune with that one.",
+        lambda e: e.outcome == "better" and bool(e.alternative()),
+        "fine_tune",
+        Evidence.alternative,
+    ),
+    Rule(
+        "better_but_forgot",
+        "Fine-tuning is better but lost more than the margin of the general abilities: it forgets "
+        "too much; the prompt arm stays in use.",
+        lambda e: e.outcome == "better" and e.abilities(e.fine_tuned) == "forgot",
+        "forgets_too_much",
+        lambda e: e.prompt,
+    ),
+    Rule(
+        "better_forgetting_open",
+        "Fine-tuning is better but whether it kept the general abilities is not settled or was not "
+        "measured: inconclusive.",
+        lambda e: e.outcome == "better",
+        "inconclusive",
+        _nobody,
+    ),
+    Rule(
+        "worse",
+        "Fine-tuning is worse than prompting and the prompt arm breaks no limit: prompt.",
+        lambda e: e.outcome == "worse" and e.prompt not in e.excluded,
+        "prompt",
+        lambda e: e.prompt,
+    ),
+    Rule(
+        "equivalent_but_forgot",
+        "The two are equivalent on the task, fine-tuning lost general abilities and the prompt "
+        "arm breaks no limit: prompt.",
+        lambda e: (
+            e.outcome == "equivalent"
+            and e.abilities(e.fine_tuned) == "forgot"
+            and e.prompt not in e.excluded
+        ),
+        "prompt",
+        lambda e: e.prompt,
+    ),
+    Rule(
+        "equivalent",
+        "The two are equivalent within the margin: either; the cheaper over the declared volume "
+        "and horizon is named, and a fine-tuned arm only if it kept the general abilities.",
+        lambda e: e.outcome == "equivalent" and e.prompt not in e.excluded,
+        "equivalent",
+        Evidence.cheaper,
+    ),
+    Rule(
+        "open",
+        "None of these: inconclusive.",
+        lambda _: True,
+        "inconclusive",
+        _nobody,
+    ),
+)
+
+
+def rules() -> list[tuple[str, str]]:
+    """Name and text of every rule in the order they are tried; the first that applies decides."""
+    return [(rule.name, rule.text) for rule in RULES]
+
+
+def deciding_rule(evidence: Evidence) -> Rule:
+    """The first rule that applies."""
+    return next(rule for rule in RULES if rule.applies(evidence))
+
+
+__all__ = ["RULES", "Rule", "deciding_rule", "rules"]

@@ -1,0 +1,134 @@
+"""Look scores up in a study: which vectors, which trials, by arm."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.records import Aggregate, ScoreVector, Study, SuiteKind, TrialSummary
+
+BASE = "base"
+DOMAIN = "domain"
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The vectors of a study, and its trials, by arm."""
+
+    study: Study
+
+    def vectors(
+        self, arm: str, metric: str, *, suite: SuiteKind = "domain", task: str = "", split: str
+    ) -> list[ScoreVector]:
+        """One vector per seed, by seed; of a seed that ran twice, the run that ended last."""
+        ended = {trial.trial_id: trial.ended_at for trial in self.study.trials}
+        unusable = {t.trial_id for t in self.study.trials if t.status != "complete"}
+        found: dict[int, ScoreVector] = {}
+        for vector in self.study.vectors:
+            wanted = (
+                vector.arm == arm
+                and vector.metric == metric
+                and vector.suite == suite
+                and vector.split == split
+                and (not task or vector.task == task)
+                and vector.phase == ("baseline" if arm == BASE else "finalist")
+                and vector.trial_id not in unusable
+            )
+            if not wanted:
+                continue
+            before = found.get(vector.seed)
+            if before is None or ended.get(before.trial_id, "") <= ended.get(vector.trial_id, ""):
+                found[vector.seed] = vector
+        return [found[seed] for seed in sorted(found)]
+
+    def trials(self, arm: str, phase: str) -> list[TrialSummary]:
+        """The trials of an arm in one phase, by number and seed."""
+        chosen = [t for t in self.study.trials if t.arm == arm and t.phase == phase]
+        return sorted(chosen, key=lambda trial: (trial.number, trial.seed, trial.started_at))
+
+    def finalists(self, arm: str) -> list[TrialSummary]:
+        """The complete finalists of an arm."""
+        return [t for t in self.trials(arm, "finalist") if t.status == "complete"]
+
+
+def aggregates(
+    trials: Iterable[TrialSummary], suite: SuiteKind, split: str, metric: str = ""
+) -> list[Aggregate]:
+    """Aggregates of some trials on one split; of all metrics unless one is named."""
+    return [
+        aggregate
+        for trial in trials
+        for aggregate in trial.aggregates
+        if aggregate.suite == suite
+        and aggregate.split == split
+        and (not metric or aggregate.metric == metric)
+    ]
+
+
+def validation_score(trial: TrialSummary, metric: str) -> float | None:
+    """The trial's score on domain validation; None where it has none."""
+    values = [a.value for a in aggregates([trial], "domain", "validation", metric)]
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else None
+
+
+def search_winner(scores: Scores, arm: str, metric: str) -> TrialSummary | None:
+    """The search trial whose setting the finalists have; the best one before any finalist ran.
+
+    Of several with that setting, the best on validation.
+    """
+    scored = [
+        trial
+        for trial in scores.trials(arm, "search")
+        if trial.status == "complete" and validation_score(trial, metric) is not None
+    ]
+    selected = [trial.params for trial in scores.finalists(arm)][:1]
+    same = [trial for trial in scored if selected and trial.params == selected[0]]
+    return max(same or scored, key=lambda trial: validation_worth(trial, metric), default=None)
+
+
+def validation_worth(trial: TrialSummary, metric: str) -> float:
+    """Validation score with its sign turned so that higher is better; -inf where there is none."""
+    value = validation_score(trial, metric)
+    if value is None:
+        return float("-inf")
+    found = aggregates([trial], "domain", "validation", metric)
+    return value if found[0].higher_is_better else -value
+
+
+def repeated_accesses(study: Study) -> dict[tuple[str, str, str], int]:
+    """(arm, seed, task) -> looks at the test split, where there was more than one."""
+    looks = Counter(
+        (
+            str(event.detail.get("arm", "")),
+            str(event.detail.get("seed", "")),
+            str(event.detail.get("task", "")),
+        )
+        for event in study.events
+        if event.kind == "test_access"
+    )
+    return {key: count for key, count in looks.items() if count > 1}
+
+
+def mean_of(vectors: Iterable[ScoreVector]) -> float | None:
+    """Mean over seeds of the mean over scored items; None where nothing was scored."""
+    means = [
+        float(np.nanmean(vector.values)) for vector in vectors if np.isfinite(vector.values).any()
+    ]
+    return float(np.mean(means)) if means else None
+
+
+__all__ = [
+    "BASE",
+    "DOMAIN",
+    "Scores",
+    "aggregates",
+    "mean_of",
+    "repeated_accesses",
+    "search_winner",
+    "validation_score",
+    "validation_worth",
+]

@@ -1,0 +1,172 @@
+"""The verdict in words: which rule decided, why, and what to keep in mind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harness.analysis import wording
+from harness.analysis.cost import total_money
+from harness.analysis.evidence import Evidence
+from harness.analysis.rules import deciding_rule
+from harness.findings import Contrast, Verdict
+
+
+def decide(evidence: Evidence, caveats: Sequence[str]) -> Verdict:
+    """The verdict on the evidence, in words."""
+    rule = deciding_rule(evidence)
+    winner = rule.winner(evidence)
+    primary = evidence.primary
+    undeclared = (
+        ["No general suite was declared, so forgetting was not measured."]
+        if primary and not evidence.general_declared
+        else []
+    )
+    open_contrast = primary is not None and primary.outcome == "inconclusive"
+    return Verdict(
+        outcome=rule.outcome,
+        winner=winner,
+        sentence=SENTENCES[rule.name](evidence, winner),
+        reasons=tuple(_reasons(evidence)),
+        caveats=(*caveats, *undeclared),
+        items_needed=primary.items_needed
+        if primary and open_contrast and rule.outcome == "inconclusive"
+        else None,
+    )
+
+
+def _not_compared(e: Evidence, _: str) -> str:
+    return " ".join(["No decision is possible yet.", *e.missing])
+
+
+def _fine_tune(e: Evidence, winner: str) -> str:
+    return f"Fine-tune with {winner}. {wording.result(_contrast(e, winner))}"
+
+
+def _only_allowed(e: Evidence, winner: str) -> str:
+    return f"{_fine_tune(e, winner)} {e.excluded[e.prompt]}"
+
+
+def _another(e: Evidence, winner: str) -> str:
+    return (
+        f"{_fine_tune(e, winner)} {e.fine_tuned} was to be judged first, but it "
+        f"{_abilities_in_words(e, e.fine_tuned)}."
+    )
+
+
+def _forgets(e: Evidence, winner: str) -> str:
+    lost = wording.given_up(e.forgetting[e.fine_tuned])
+    return (
+        f"Fine-tuning works but forgets too much; stay with {winner}. "
+        f"{wording.result(_contrast(e))} {lost}"
+    )
+
+
+def _forgetting_open(e: Evidence, _: str) -> str:
+    return (
+        f"No decision is possible yet. {wording.result(_contrast(e))} But {e.fine_tuned} "
+        f"{_abilities_in_words(e, e.fine_tuned)}."
+    )
+
+
+def _prompt(e: Evidence, winner: str) -> str:
+    return f"Use prompting ({winner}). {wording.result(_contrast(e))}"
+
+
+def _prompt_kept(e: Evidence, winner: str) -> str:
+    return f"{_prompt(e, winner)} {wording.given_up(e.forgetting[e.fine_tuned])}"
+
+
+def _either(e: Evidence, winner: str) -> str:
+    other = e.prompt if winner == e.fine_tuned else e.fine_tuned
+    return f"Either will do; {_why_cheaper(e, winner, other)} {wording.result(_contrast(e))}"
+
+
+def _open(e: Evidence, _: str) -> str:
+    contrast = _contrast(e)
+    needed = f" {wording.what_it_takes(contrast)}" if contrast.outcome == "inconclusive" else ""
+    limits = "".join(f" {e.excluded[name]}" for name in (e.prompt,) if name in e.excluded)
+    return f"No decision is possible yet. {wording.result(contrast)}{needed}{limits}"
+
+
+SENTENCES: dict[str, Callable[[Evidence, str], str]] = {
+    "not_compared": _not_compared,
+    "nothing_allowed": lambda e, _: " ".join(
+        ["No arm may be used: each breaks a declared limit.", *e.excluded.values()]
+    ),
+    "fine_tuning_not_allowed": lambda e, winner: (
+        f"Use prompting ({winner}). {e.excluded[e.fine_tuned]}"
+    ),
+    "prompt_not_allowed": _only_allowed,
+    "better_and_kept": _fine_tune,
+    "better_none_declared": _fine_tune,
+    "another_kept": _another,
+    "better_but_forgot": _forgets,
+    "better_forgetting_open": _forgetting_open,
+    "worse": _prompt,
+    "equivalent_but_forgot": _prompt_kept,
+    "equivalent": _either,
+    "open": _open,
+}
+
+
+def _contrast(e: Evidence, arm: str = "") -> Contrast:
+    """The contrast of a fine-tuned arm with the prompt arm; the primary one by default."""
+    for contrast in e.secondary:
+        if arm and arm != e.fine_tuned and (contrast.a, contrast.b) == (arm, e.prompt):
+            return contrast
+    if e.primary is None:
+        raise ValueError("there is no primary contrast to put into words")
+    return e.primary
+
+
+def _reasons(e: Evidence) -> list[str]:
+    found = list(e.missing)
+    if e.primary is None:
+        return found
+    found.append(wording.result(e.primary))
+    if (forgetting := e.forgetting.get(e.fine_tuned)) is not None:
+        found.append(wording.abilities(forgetting))
+    alternative = e.alternative()
+    if alternative:
+        found.append(f"Among the other arms: {wording.result(_contrast(e, alternative))}")
+        if alternative in e.forgetting:
+            found.append(wording.abilities(e.forgetting[alternative]))
+    found.extend(e.excluded.values())
+    costs = wording.costs(e.experiment, e.arms, e.fine_tuned, e.prompt)
+    if costs:
+        found.append(costs)
+    if e.primary.outcome == "inconclusive":
+        found.append(wording.what_it_takes(e.primary))
+    return found
+
+
+def _abilities_in_words(e: Evidence, arm: str) -> str:
+    match e.abilities(arm):
+        case "kept":
+            return "kept what the base could do"
+        case "forgot":
+            return "lost more of what the base could do than the declared margin"
+        case "unmeasured" | "undeclared":
+            return "was not measured on what the base could do"
+        case _:
+            return "may have lost more of what the base could do than the declared margin"
+
+
+def _why_cheaper(e: Evidence, winner: str, other: str) -> str:
+    months = e.experiment.cost.months
+    mine = total_money(e.arms[winner].cost, months)
+    theirs = total_money(e.arms[other].cost, months)
+    currency = e.experiment.cost.currency
+    if winner == e.prompt and not e.acceptable(e.fine_tuned):
+        return f"{winner} is named, as {other} {_abilities_in_words(e, other)}."
+    if mine is None or theirs is None:
+        return f"{winner} is named, as it needs no training and the costs were not all measured."
+    if mine == theirs:
+        return f"{winner} is named, as it needs no training and costs the same."
+    return (
+        f"{winner} is cheaper: {wording.money(mine)} {currency} against {wording.money(theirs)} "
+        f"{currency} over {months} months."
+    )
+
+
+__all__ = ["SENTENCES", "decide"]

@@ -1,0 +1,263 @@
+"""The analysis of a study from end to end: one pure function, records in, findings out."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.analysis import caveats as course
+from harness.analysis.arms import Sides, choose_sides, summarise_arm
+from harness.analysis.contrasts import secondary_pairs
+from harness.analysis.cost import break_even
+from harness.analysis.evidence import Evidence
+from harness.analysis.forgetting import GeneralScores, assess_forgetting
+from harness.analysis.overfitting import assess_overfitting
+from harness.analysis.paired import Comparison, compare, conclude_family, conclude_primary
+from harness.analysis.scores import BASE, DOMAIN, Scores
+from harness.analysis.trade_off import trade_off_points, with_front
+from harness.analysis.verdict import decide
+from harness.errors import StoreError
+from harness.findings import (
+    ArmSummary,
+    BreakEven,
+    Findings,
+    Forgetting,
+    Overfitting,
+    TradeOffPoint,
+)
+from harness.records import Study
+from harness.spec import Experiment
+
+
+def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings:
+    """Everything the analysis says of one study, whole or incomplete.
+
+    What cannot be compared is named in the verdict's caveats and left out; a study without a
+    primary contrast gets an inconclusive verdict that says what is missing. The same study, seed
+    and number of resamples give the same findings, and adding an arm changes no other arm's
+    random numbers.
+
+    Args:
+        study: as read from the store.
+        resamples: draws of every bootstrap; p-values cannot fall below 2 / (resamples + 1).
+        seed: of the bootstrap.
+    """
+    work = _Work(study, resamples, seed)
+    arms = work.arms()
+    sides = choose_sides(work.scores, arms, work.experiment)
+    comparison = work.comparison(sides.fine_tuned, sides.prompt)
+    primary = conclude_primary(comparison) if comparison else None
+    others = [
+        found
+        for a, b in secondary_pairs(sides, arms)
+        if (found := work.comparison(a, b)) is not None
+    ]
+    secondary = conclude_family(others)
+    unscored = work.general_unscored()
+    forgetting = work.forgetting()
+    evidence = Evidence(
+        experiment=work.experiment,
+        arms=arms,
+        fine_tuned=sides.fine_tuned,
+        prompt=sides.prompt,
+        primary=primary,
+        secondary=secondary,
+        forgetting=forgetting,
+        excluded=sides.excluded,
+        missing=() if primary else tuple(_missing(arms, sides, work.experiment)),
+        general_declared=work.experiment.general is not None,
+    )
+    overfitting = work.overfitting(arms)
+    trade_off = work.trade_off(forgetting)
+    known = [
+        *work.problems,
+        *course.caveats(work.scores, work.experiment, arms, sides, primary),
+        *course.missing_items(_left_out([*([comparison] if comparison else []), *others])),
+        *course.general_caveats(list(forgetting.values()), unscored, work.accuracy_tasks()),
+    ]
+    return Findings(
+        verdict=decide(evidence, list(dict.fromkeys(known))),
+        primary=primary,
+        secondary=secondary,
+        arms=tuple(arms.values()),
+        forgetting=tuple(forgetting.values()),
+        overfitting=overfitting,
+        break_even=_break_even(arms, sides, work.experiment),
+        trade_off=trade_off,
+        general_unscored=unscored,
+    )
+
+
+@dataclass
+class _Work:
+    """The inputs of every part, and the problems met on the way."""
+
+    study: Study
+    resamples: int
+    seed: int
+    problems: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.experiment = Experiment.model_validate(self.study.experiment.spec)
+        self.scores = Scores(self.study)
+        self.metric = self.experiment.task.primary_metric
+        self.level = self.experiment.contrast.level
+
+    def generator(self, *names: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, zlib.crc32("\0".join(names).encode())])
+
+    def arms(self) -> dict[str, ArmSummary]:
+        return {
+            name: summarise_arm(
+                self.scores, name, self.experiment, self.resamples, self.generator("arm", name)
+            )
+            for name in self.experiment.arms
+        }
+
+    def comparison(self, a: str, b: str) -> Comparison | None:
+        try:
+            return compare(
+                self.scores.vectors(a, self.metric, task=DOMAIN, split="test"),
+                self.scores.vectors(b, self.metric, task=DOMAIN, split="test"),
+                margin=self.experiment.contrast.margin,
+                level=self.level,
+                resamples=self.resamples,
+                generator=self.generator("contrast", *sorted((a, b))),
+            )
+        except StoreError as error:
+            self.problems.append(f"{a} and {b} could not be compared: {error}.")
+            return None
+
+    def accuracy_tasks(self) -> list[str]:
+        tasks = self.study.experiment.general_tasks
+        return [name for name, reading in tasks.items() if reading.accuracy]
+
+    def general_unscored(self) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name, reading in self.study.experiment.general_tasks.items()
+            if not self.scores.vectors(
+                BASE, reading.metric, suite="general", task=name, split="test"
+            )
+        )
+
+    def general(self, arm: str) -> Iterator[GeneralScores]:
+        for name, reading in self.study.experiment.general_tasks.items():
+            mine, base = (
+                self.scores.vectors(who, reading.metric, suite="general", task=name, split="test")
+                for who in (arm, BASE)
+            )
+            if mine and base:
+                yield GeneralScores(name, reading, tuple(mine), tuple(base[:1]))
+
+    def forgetting(self) -> dict[str, Forgetting]:
+        if self.experiment.general is None:
+            return {}
+        found: dict[str, Forgetting] = {}
+        for arm in self.experiment.trained_arms():
+            try:
+                one = assess_forgetting(
+                    arm,
+                    list(self.general(arm)),
+                    margin=self.experiment.general.margin,
+                    level=self.level,
+                    resamples=self.resamples,
+                    generator=self.generator("forgetting", arm),
+                )
+            except (StoreError, ValueError) as error:
+                self.problems.append(f"What {arm} forgot could not be measured: {error}.")
+                continue
+            if one is not None:
+                found[arm] = one
+        return found
+
+    def overfitting(self, arms: dict[str, ArmSummary]) -> tuple[Overfitting, ...]:
+        found = []
+        for arm, summary in arms.items():
+            if summary.test is None:
+                continue
+            on = {
+                split: self.scores.vectors(arm, self.metric, task=DOMAIN, split=split)
+                for split in ("train", "validation", "test")
+            }
+            try:
+                one = assess_overfitting(
+                    arm,
+                    train=on["train"],
+                    validation=on["validation"],
+                    test=on["test"],
+                    selected=summary.validation,
+                    level=self.level,
+                    resamples=self.resamples,
+                    generator=self.generator("overfitting", arm),
+                )
+            except StoreError as error:
+                self.problems.append(f"Overfitting of {arm} could not be measured: {error}.")
+                continue
+            found.append(one)
+        return tuple(found)
+
+    def trade_off(self, forgetting: dict[str, Forgetting]) -> tuple[TradeOffPoint, ...]:
+        base = self.scores.vectors(BASE, self.metric, task=DOMAIN, split="test")[:1]
+        points: list[TradeOffPoint] = []
+        for arm in self.experiment.arms if base and forgetting else ():
+            trained = arm in self.experiment.trained_arms()
+            if trained and arm not in forgetting:
+                continue
+            counted = (
+                {delta.task for delta in forgetting[arm].tasks if delta.kept is not None}
+                if trained
+                else set[str]()
+            )
+            try:
+                points += trade_off_points(
+                    arm,
+                    self.scores.vectors(arm, self.metric, task=DOMAIN, split="test"),
+                    base,
+                    [task for task in self.general(arm) if task.task in counted],
+                    changes_model=trained,
+                )
+            except StoreError as error:
+                self.problems.append(f"{arm} has no place in the trade-off: {error}.")
+        return with_front(points)
+
+
+def _missing(arms: dict[str, ArmSummary], sides: Sides, experiment: Experiment) -> Iterator[str]:
+    for side, chosen, declared in (
+        ("fine-tuned", sides.fine_tuned, experiment.trained_arms()),
+        ("prompt", sides.prompt, experiment.prompt_arms()),
+    ):
+        if not declared:
+            yield f"The experiment declares no {side} arm."
+        elif not chosen:
+            yield f"No {side} arm has a test result: its final runs are missing or failed."
+        elif arms[chosen].test is None:
+            yield f"{chosen} has no test result: its final runs are missing or failed."
+    if all(name and arms[name].test is not None for name in (sides.fine_tuned, sides.prompt)):
+        yield (
+            f"{sides.fine_tuned} and {sides.prompt} have fewer than two independent test items in "
+            "common."
+        )
+
+
+def _left_out(comparisons: list[Comparison]) -> list[tuple[str, str, int, int]]:
+    return [(c.a, c.b, c.aligned.left_out, c.aligned.unscored) for c in comparisons]
+
+
+def _break_even(
+    arms: dict[str, ArmSummary], sides: Sides, experiment: Experiment
+) -> tuple[BreakEven, ...]:
+    prompt = arms.get(sides.prompt)
+    if prompt is None or prompt.test is None:
+        return ()
+    return tuple(
+        break_even(name, arm.cost, sides.prompt, prompt.cost, experiment.cost.currency)
+        for name, arm in arms.items()
+        if arm.kind != "prompt" and arm.test is not None
+    )
+
+
+__all__ = ["analyse"]

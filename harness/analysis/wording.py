@@ -1,0 +1,135 @@
+"""Findings as sentences for a reader who is no statistician."""
+
+from __future__ import annotations
+
+import math
+
+from harness.analysis.cost import total_money
+from harness.findings import ArmSummary, Contrast, Forgetting, Interval
+from harness.spec import Experiment
+
+# Metrics that are a share of items, so that per cent is their natural unit.
+SHARES = {
+    "exact_match": "answers exactly right",
+    "valid": "answers valid",
+    "valid_json": "answers valid JSON",
+}
+
+
+def result(contrast: Contrast) -> str:
+    """What was found between two arms, with numbers, unit and interval."""
+    a, b = contrast.a, contrast.b
+    size = f"on {contrast.items:,} test items"
+    if contrast.metric in SHARES:
+        shown = (
+            f"{a} gets {_percent(contrast.mean_a)} of {SHARES[contrast.metric]}, "
+            f"{b} {_percent(contrast.mean_b)}, {size}"
+        )
+        unit = " percentage points"
+        scale = 100.0
+    else:
+        shown = (
+            f"{a} scores {contrast.mean_a:.3g} and {b} {contrast.mean_b:.3g} in "
+            f"{contrast.metric} {size}"
+        )
+        unit, scale = "", 1.0
+    span = _span(contrast.interval, scale)
+    gap = f"{abs(contrast.difference) * scale:.3g}{unit}"
+    signed = f"{contrast.difference * scale:+.3g}{unit} ({span})"
+    margin = f"{contrast.margin * scale:.3g}{unit}"
+    match contrast.outcome:
+        case "better":
+            return f"{shown}: {a} is better by {gap} ({span})."
+        case "worse":
+            return f"{shown}: {a} is worse by {_reversed_gap(contrast, scale, unit)}."
+        case "equivalent":
+            return f"{shown}: the difference, {signed}, is smaller than the {margin} that matter."
+        case _:
+            return f"{shown}: the difference, {signed}, may be chance."
+
+
+def what_it_takes(contrast: Contrast) -> str:
+    """What would settle an open contrast."""
+    if contrast.items_needed is not None:
+        return (
+            f"If the observed difference between {contrast.a} and {contrast.b} is the true one, "
+            f"about {contrast.items_needed:,} test items would settle it."
+        )
+    return (
+        f"More test items alone would not settle the difference between {contrast.a} and "
+        f"{contrast.b}; more seeds or a wider margin would be needed."
+    )
+
+
+def abilities(forgetting: Forgetting) -> str:
+    """What became of the general abilities of one arm."""
+    change = f"{forgetting.mean_change * 100:+.3g} percentage points"
+    span = _span(forgetting.interval, 100)
+    margin = f"{forgetting.margin * 100:.3g} points"
+    match forgetting.outcome:
+        case "kept":
+            return (
+                f"{forgetting.arm} kept what the base could do: {change} on average over the "
+                f"general tasks ({span}), with {margin} of loss allowed."
+            )
+        case "forgot":
+            return given_up(forgetting)
+        case _:
+            if math.isnan(forgetting.mean_change):
+                return f"What {forgetting.arm} forgot could not be measured."
+            return (
+                f"Whether {forgetting.arm} kept what the base could do is not settled: {change} on "
+                f"average ({span}), with {margin} of loss allowed."
+            )
+
+
+def given_up(forgetting: Forgetting) -> str:
+    """What an arm that forgot lost."""
+    worst = next(delta for delta in forgetting.tasks if delta.task == forgetting.worst_task)
+    return (
+        f"{forgetting.arm} gives up {-forgetting.mean_change * 100:.3g} percentage points of what "
+        f"the base could do, on average over the general tasks "
+        f"({_span(_negated(forgetting.interval), 100)}), and most in {worst.task}: "
+        f"{_percent(worst.base)} before, {_percent(worst.after)} after."
+    )
+
+
+def costs(experiment: Experiment, arms: dict[str, ArmSummary], fine_tuned: str, prompt: str) -> str:
+    """Money of both sides over the horizon; empty where it was not measured."""
+    months, currency = experiment.cost.months, experiment.cost.currency
+    a, b = (total_money(arms[name].cost, months) for name in (fine_tuned, prompt))
+    if a is None or b is None:
+        return ""
+    volume = f"{experiment.cost.requests_per_month:,} requests a month"
+    return (
+        f"Over {months} months at {volume}, {fine_tuned} costs {money(a)} {currency} and {prompt} "
+        f"{money(b)} {currency}, search and training included."
+    )
+
+
+def money(amount: float) -> str:
+    """An amount with two decimals, or three digits where it is below 1."""
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
+
+
+def _span(interval: Interval, scale: float) -> str:
+    return (
+        f"{interval.level * 100:.3g} % interval {interval.low * scale:.3g} to "
+        f"{interval.high * scale:.3g}"
+    )
+
+
+def _reversed_gap(contrast: Contrast, scale: float, unit: str) -> str:
+    span = _span(_negated(contrast.interval), scale)
+    return f"{-contrast.difference * scale:.3g}{unit} ({span})"
+
+
+def _negated(interval: Interval) -> Interval:
+    return Interval(-interval.high, -interval.low, interval.level)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.3g} %"
+
+
+__all__ = ["abilities", "costs", "given_up", "money", "result", "what_it_takes"]

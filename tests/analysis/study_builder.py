@@ -1,0 +1,303 @@
+"""A study of a few arms, written down by hand: scores in, records out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from harness.records import (
+    Aggregate,
+    Event,
+    ExperimentRecord,
+    GeneralTask,
+    ItemRow,
+    Phase,
+    ResolvedModel,
+    ScoreVector,
+    Status,
+    Study,
+    SuiteKind,
+    TrialCost,
+    TrialSummary,
+)
+from harness.spec import Experiment
+
+METRIC = "exact_match"
+Kind = Literal["prompt", "full", "lora", "qlora"]
+
+
+def experiment(arms: Mapping[str, Kind] | None = None, **changes: Any) -> Experiment:
+    """A small valid experiment; ``changes`` replace whole sections."""
+    plain: dict[str, Any] = {
+        "name": "small",
+        "model": "smollm2-135m-instruct",
+        "data": {"source": "data.jsonl"},
+        "task": {
+            "instruction": "Name the intent.",
+            "answer": {"kind": "label", "column": "label", "labels": ["a", "b"]},
+        },
+        "arms": {
+            name: {"kind": kind, "shots": {"choices": [0, 4]}}
+            if kind == "prompt"
+            else {"kind": kind}
+            for name, kind in (arms or {"few-shot": "prompt", "lora": "lora"}).items()
+        },
+        "budget": {"trials": 2},
+        "seeds": [1, 2, 3],
+        "contrast": {"margin": 0.03},
+    }
+    return Experiment.model_validate({**plain, **changes})
+
+
+def cost(
+    train_seconds: float = 100.0, *, memory: float = 1000.0, artifact_bytes: int = 2**20
+) -> TrialCost:
+    """A trial's cost with everything but the given values fixed."""
+    return TrialCost(
+        load_seconds=10.0,
+        train_seconds=train_seconds,
+        score_seconds=20.0,
+        train_tokens=1000,
+        peak_memory_mib=memory,
+        peak_device_mib=None,
+        total_parameters=135_000_000,
+        trainable_parameters=1_000_000,
+        artifact_bytes=artifact_bytes,
+    )
+
+
+@dataclass
+class StudyBuilder:
+    """Collects trials and vectors; :meth:`build` freezes them into a study."""
+
+    experiment: Experiment
+    general_tasks: dict[str, GeneralTask] = field(default_factory=dict)
+    trials: list[TrialSummary] = field(default_factory=list)
+    vectors: list[ScoreVector] = field(default_factory=list)
+    items: list[ItemRow] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    def search(
+        self,
+        arm: str,
+        validation: Sequence[float | None],
+        *,
+        trial_cost: TrialCost | None = None,
+    ) -> StudyBuilder:
+        """One search trial per validation score; None is a failed trial."""
+        for number, score in enumerate(validation):
+            self.trials.append(
+                self._trial(
+                    arm,
+                    "search",
+                    number=number,
+                    seed=0,
+                    status="failed" if score is None else "complete",
+                    params={"setting": number},
+                    trial_cost=trial_cost or cost(),
+                    aggregates=()
+                    if score is None
+                    else (self._aggregate("domain", "domain", "validation", score, ()),),
+                )
+            )
+        return self
+
+    def finalist(
+        self,
+        arm: str,
+        seed: int,
+        scores: Mapping[str, ArrayLike],
+        *,
+        clusters: Mapping[str, Sequence[str]] | None = None,
+        latencies: Sequence[float] = (0.1,),
+        trial_cost: TrialCost | None = None,
+        status: Status = "complete",
+        setting: int = 0,
+    ) -> StudyBuilder:
+        """A finalist; ``base`` is the baseline.
+
+        scores: ``test``, ``train``, ``validation`` of the domain, ``ood:NAME`` for sets from
+        elsewhere, ``general:NAME`` for general tasks -> one score per item.
+        """
+        phase: Phase = "baseline" if arm == "base" else "finalist"
+        aggregates = []
+        for where, values in scores.items():
+            suite, task, split = _place(where)
+            array = np.asarray(values, dtype=np.float64)
+            reading = self.general_tasks.get(task) if suite == "general" else None
+            self.vectors.append(
+                ScoreVector(
+                    trial_id=_trial_id(arm, phase, 0, seed),
+                    arm=arm,
+                    kind=self._kind(arm),
+                    phase=phase,
+                    seed=seed,
+                    suite=suite,
+                    task=task,
+                    split=split,
+                    metric=reading.metric if reading else self.experiment.task.primary_metric,
+                    higher_is_better=reading.higher_is_better if reading else True,
+                    chance=reading.chance if reading else None,
+                    doc_hashes=tuple(f"{where}-{item}" for item in range(len(array))),
+                    clusters=tuple((clusters or {}).get(where, ("",) * len(array))),
+                    values=array,
+                )
+            )
+            if suite != "general":
+                mean = float(np.nanmean(array))
+                shown = tuple(latencies) if where == "test" else ()
+                aggregates.append(self._aggregate(suite, task, split, mean, shown))
+        self.trials.append(
+            self._trial(
+                arm,
+                phase,
+                number=0,
+                seed=seed,
+                status=status,
+                params={"setting": setting},
+                trial_cost=trial_cost or cost(),
+                aggregates=tuple(aggregates),
+            )
+        )
+        return self
+
+    def event(self, kind: str, **detail: Any) -> StudyBuilder:
+        """Something that happened."""
+        self.events.append(Event("2026-01-01T00:00:00+00:00", kind, "someone", detail))
+        return self
+
+    def build(self) -> Study:
+        """The frozen study."""
+        return Study(
+            experiment=ExperimentRecord(
+                experiment_id="e1",
+                name=self.experiment.name,
+                created_at="2026-01-01T00:00:00+00:00",
+                spec=self.experiment.plain(),
+                splits={"train": 100, "validation": 50, "test": 100},
+                data={},
+                model=ResolvedModel("smollm2-135m-instruct", "/models/small", "0" * 64),
+                environment={},
+                general_tasks=dict(self.general_tasks),
+            ),
+            trials=tuple(self.trials),
+            vectors=tuple(self.vectors),
+            items=tuple(self.items),
+            events=tuple(self.events),
+        )
+
+    def _kind(self, arm: str) -> str:
+        return "prompt" if arm == "base" else self.experiment.arms[arm].kind
+
+    def _trial(
+        self,
+        arm: str,
+        phase: Phase,
+        *,
+        number: int,
+        seed: int,
+        status: Status,
+        params: dict[str, Any],
+        trial_cost: TrialCost,
+        aggregates: tuple[Aggregate, ...],
+    ) -> TrialSummary:
+        return TrialSummary(
+            trial_id=_trial_id(arm, phase, number, seed),
+            arm=arm,
+            kind=self._kind(arm),
+            phase=phase,
+            number=number,
+            seed=seed,
+            status=status,
+            params=params,
+            started_at="2026-01-01T00:00:00+00:00",
+            ended_at="2026-01-01T00:01:00+00:00",
+            failure_kind="error" if status == "failed" else "",
+            failure_message="it failed" if status == "failed" else "",
+            canaries=None,
+            cost=trial_cost,
+            aggregates=aggregates,
+            steps=(),
+        )
+
+    def _aggregate(
+        self, suite: SuiteKind, task: str, split: str, value: float, latencies: tuple[float, ...]
+    ) -> Aggregate:
+        return Aggregate(
+            suite=suite,
+            task=task,
+            split=split,
+            form="base",
+            metric=self.experiment.task.primary_metric,
+            value=value,
+            items=100,
+            prompt_tokens=50.0,
+            completion_tokens=5.0,
+            seconds=10.0,
+            reused=False,
+            higher_is_better=True,
+            chance=None,
+            latencies=latencies,
+        )
+
+
+def _trial_id(arm: str, phase: str, number: int, seed: int) -> str:
+    return f"{arm}-{phase}-{number}-{seed}"
+
+
+def _place(where: str) -> tuple[SuiteKind, str, str]:
+    if where.startswith("general:"):
+        return "general", where.removeprefix("general:"), "test"
+    if where.startswith("ood:"):
+        return "out_of_domain", where.removeprefix("ood:"), "test"
+    return "domain", "domain", where
+
+
+def right(share: float, items: int = 200) -> list[float]:
+    """Scores of which the first ``share`` are 1 and the rest 0."""
+    count = round(share * items)
+    return [1.0] * count + [0.0] * (items - count)
+
+
+ACCURACY = GeneralTask(metric="acc", accuracy=True, higher_is_better=True, chance=0.25)
+BITS = GeneralTask(metric="bits_per_byte", accuracy=False, higher_is_better=False, chance=None)
+
+
+def whole_study(
+    *,
+    prompt: float = 0.5,
+    tuned: float = 0.8,
+    general: float = 0.8,
+    seeds: Sequence[int] = (1, 2, 3),
+    **changes: Any,
+) -> StudyBuilder:
+    """``few-shot`` against ``lora`` with given shares of right answers; the base keeps 0.8."""
+    built = StudyBuilder(experiment(**changes), {"facts": ACCURACY})
+    built.search("few-shot", [prompt, prompt - 0.1]).search("lora", [tuned, tuned - 0.1])
+    built.finalist("base", 0, {"test": right(0.3), "general:facts": right(0.8)})
+    for seed in seeds:
+        built.finalist(
+            "few-shot",
+            seed,
+            {
+                "test": right(prompt),
+                "train": right(prompt),
+                "validation": right(prompt),
+            },
+            trial_cost=cost(0.0, artifact_bytes=0),
+        )
+        built.finalist(
+            "lora",
+            seed,
+            {
+                "test": right(tuned),
+                "train": right(min(1.0, tuned + 0.1)),
+                "validation": right(tuned),
+                "general:facts": right(general),
+            },
+        )
+    return built
