@@ -45,7 +45,9 @@ def build() -> dict[str, str]:
 
 
 def _lines(items: list[dict[str, Any]]) -> str:
-    return "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+    return "".join(
+        json.dumps(item, ensure_ascii=False, separators=(",", ":")) + "\n" for item in items
+    )
 
 
 if __name__ == "__main__":

@@ -10,25 +10,27 @@ _EDGE = " \t\n.!,;:'\"*`"
 
 
 def follows(rule: str, value: str, reply: str) -> bool:
-    """Whether ``reply`` keeps ``rule``; ``value`` holds the rule's words, parted by ``|``."""
-    values = value.split("|")
-    bare = reply.strip(_EDGE)
+    """Whether ``reply`` keeps ``rule``; ``value`` holds the rule's words, parted by ``|``.
+
+    exactly: the reply is the value, but for quotes and marks around it.
+    starts: the reply begins with the value.
+    uses: the value is a word of the reply, and the reply is no echo of the instruction.
+    states: one of the words is in the reply.
+    """
     match rule:
         case "exactly":
-            return bare in values
-        case "one_of":
-            return bare.lower() in values
+            return reply.strip(_EDGE) == value
         case "starts":
-            return reply.strip(" \n\"'").startswith(value)
-        case "contains":
-            return all(re.search(rf"\b{re.escape(v)}\b", reply, re.IGNORECASE) for v in values)
-        case "lines":
-            # value: how many lines, then the words of which each line must hold one
-            lines = [line for line in reply.splitlines() if line.strip()]
-            return len(lines) == int(values[0]) and all(
-                any(word in line.lower() for word in values[1:]) for line in lines
-            )
+            return reply.lstrip(_EDGE).startswith(value)
+        case "uses":
+            return _has(value, reply) and not _has("use the word", reply)
+        case "states":
+            return any(_has(word, reply) for word in value.split("|"))
     raise ValueError(f"unknown rule {rule!r}")
+
+
+def _has(words: str, reply: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", reply, re.IGNORECASE) is not None
 
 
 def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:

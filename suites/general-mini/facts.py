@@ -95,24 +95,16 @@ def elements(rng: random.Random) -> list[Question]:
         others = [other for other in known if other is not element]
         rng.shuffle(others)
         alike = sorted(others, key=lambda other: other.symbol[0] != element.symbol[0])[:3]
+        symbols, names = [e.symbol for e in alike], [e.name for e in alike]
+        to_symbol = {"symbol": "", "name": element.name}
+        to_name = {"symbol": element.symbol, "name": ""}
         questions.append(
-            Question(
-                {"prompt": f"The chemical symbol for {element.name} is"},
-                element.symbol,
-                tuple(other.symbol for other in alike),
-                cluster=element.name,
-                family="symbol",
-            )
+            Question(to_symbol, element.symbol, tuple(symbols), element.name, family="symbol")
         )
+        # A one-letter symbol at the start of a sentence reads as a word.
         if len(element.symbol) == 2:
             questions.append(
-                Question(
-                    {"prompt": f"{element.symbol} is the chemical symbol for the element"},
-                    element.name,
-                    tuple(other.name for other in alike),
-                    cluster=element.name,
-                    family="name",
-                )
+                Question(to_name, element.name, tuple(names), element.name, family="name")
             )
     return questions
 

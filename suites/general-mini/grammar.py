@@ -47,7 +47,7 @@ MASS = ("water", "milk", "money", "rice", "sugar", "sand", "furniture", "advice"
 
 
 def _pair(phenomenon: str, twin: str, right: str, wrong: str) -> Question:
-    return Question({"phenomenon": phenomenon}, right, (wrong,), twin, family=phenomenon)
+    return Question({}, right, (wrong,), twin, family=phenomenon)
 
 
 def _agreement(rng: random.Random, index: int) -> list[Question]:
@@ -149,8 +149,8 @@ def _infinitive(rng: random.Random, index: int) -> list[Question]:
     ]  # fmt: skip
 
 
-def minimal_pairs(rng: random.Random, twins: int = 12) -> list[Question]:
-    """Twelve mirrored twos of each of eight phenomena."""
+def minimal_pairs(rng: random.Random, twins: int = 10) -> list[Question]:
+    """Ten mirrored twos of each of eight phenomena."""
     makers = (
         _agreement, _attraction, _determiner, _reflexive,
         _participle, _polarity, _quantity, _infinitive,

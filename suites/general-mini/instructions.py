@@ -8,114 +8,84 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from words import KINDS
+from items import Question, interleave
 
 SENTENCES = (
     "The bus was late again.", "My sister plays the violin.", "We ate soup for dinner.",
     "The shop closes at nine.", "A cold wind came from the north.", "He painted the door green.",
     "Nobody answered the phone.", "The children are asleep.", "Please bring your own cup.",
-    "The train leaves in ten minutes.", "Her garden is full of roses.", "They moved to a new house.",
+    "The train leaves in ten minutes.", "Her garden is full of roses.", "It may rain tomorrow.",
     "I lost my keys yesterday.", "The river is deep and wide.", "Our dog likes the snow.",
-    "The lamp in the kitchen is broken.",
-)  # fmt: skip
-YES = (
-    "Is ice cold?", "Can birds fly?", "Is the sun hot?", "Do fish live in water?",
-    "Is Paris in France?", "Do cows eat grass?", "Is water wet?", "Do cars have wheels?",
-)  # fmt: skip
-NO = (
-    "Is fire cold?", "Can stones swim?", "Is the moon made of cheese?", "Do fish have legs?",
-    "Is London in Japan?", "Do cats have wings?", "Is snow black?", "Can trees walk?",
+    "The lamp in the kitchen is broken.", "They moved to a new house.", "The soup needs more salt.",
+    "She opened the window slowly.", "Two boys ran across the bridge.", "The film was too long.",
+    "His brother works in a bakery.", "The old clock stopped at noon.", "We met at the station.",
+    "A small bird sat on the roof.", "My uncle sells shoes.", "The lake was frozen in January.",
+    "Someone left the gate open.", "The baby laughed at the cat.", "Dinner is ready.",
 )  # fmt: skip
 OPENINGS = (
     "Tomorrow", "Yesterday", "Sometimes", "My friend", "In the morning", "When it rains",
     "Every year", "Last summer", "Nobody", "The old man", "Once upon a time", "After school",
-    "If I were rich", "On Sundays", "Many people", "During the night",
+    "If I were rich", "On Sundays", "Many people", "During the night", "Before dinner", "My mother",
+    "In the winter", "The first time", "Everyone", "Next week", "At the market", "Two days ago",
+    "A long time ago", "Most children", "One day", "The new teacher", "In my opinion", "All the trees",
 )  # fmt: skip
 TOPICS = (
-    ("the sea", "blue"), ("a cat", "sleep"), ("winter", "snow"), ("a school", "teacher"),
+    ("the sea", "blue"), ("a cat", "mouse"), ("winter", "snow"), ("a school", "teacher"),
     ("breakfast", "bread"), ("a garden", "flowers"), ("the city", "noise"), ("music", "guitar"),
     ("a farm", "horse"), ("a train", "station"), ("the forest", "trees"), ("a birthday", "cake"),
     ("the night", "stars"), ("a river", "bridge"), ("a kitchen", "knife"), ("a doctor", "hospital"),
+    ("a mountain", "climb"), ("a letter", "paper"), ("the rain", "umbrella"), ("a king", "crown"),
+    ("a book", "library"), ("a baker", "oven"), ("the desert", "sand"), ("a ship", "storm"),
+    ("a bakery", "fresh"), ("a dog", "bone"), ("a football match", "goal"), ("the moon", "silver"),
+    ("a wedding", "ring"), ("an old house", "roof"),
 )  # fmt: skip
-CAPITALS = (
-    "apple", "river", "window", "garden", "yellow", "summer", "bridge", "tiger",
-    "orange", "music", "paper", "winter", "silver", "doctor", "forest", "candle",
-)  # fmt: skip
-LISTED = ("fruit", "color", "sport", "vegetable", "tool", "drink", "musical instrument", "vehicle")
-WIDER = {
-    "fruit": "apple orange berry melon pineapple kiwi papaya fig pomegranate",
-    "color": "red black white orange grey violet gold silver indigo",
-    "sport": "soccer baseball volleyball running cycling skiing baseball badminton wrestling",
-    "vegetable": "potato tomato pepper bean pea kale cauliflower garlic zucchini corn",
-    "tool": "pliers knife scissors spade rake screw ladder tape level",
-    "drink": "water soda cola smoothie cider vodka rum gin lemon",
-    "musical instrument": "saxophone bass oboe trombone tuba banjo ukulele organ keyboard",
-    "vehicle": "train airplane plane boat ship helicopter scooter bike suv",
-}
-NUMBERS = (
-    ("How many legs does a dog have?", "4|four"), ("How many days are in a week?", "7|seven"),
-    ("How many months are in a year?", "12|twelve"), ("What is 2 plus 3?", "5|five"),
-    ("How many hours are in a day?", "24|twenty-four"), ("What is 10 minus 4?", "6|six"),
-    ("How many minutes are in an hour?", "60|sixty"), ("What is 5 times 2?", "10|ten"),
-    ("How many wheels does a bicycle have?", "2|two"), ("What is 8 plus 1?", "9|nine"),
+QUESTIONS = (
+    ("How many days are in a week?", "7|seven"), ("What is 2 plus 3?", "5|five"),
+    ("How many months are in a year?", "12|twelve"), ("What is 10 minus 4?", "6|six"),
+    ("How many hours are in a day?", "24|twenty-four"), ("What is 5 times 2?", "10|ten"),
+    ("How many minutes are in an hour?", "60|sixty"), ("What is 8 plus 1?", "9|nine"),
     ("How many sides does a triangle have?", "3|three"), ("What is 6 plus 5?", "11|eleven"),
-    ("How many letters are in the English alphabet?", "26|twenty-six"),
     ("How many legs does a spider have?", "8|eight"), ("What is 20 minus 5?", "15|fifteen"),
-    ("How many seconds are in a minute?", "60|sixty"),
+    ("What is the capital of Italy?", "Rome"), ("What do bees make?", "honey"),
+    ("What is the capital of Japan?", "Tokyo"), ("What is frozen water called?", "ice"),
+    ("What is the capital of Egypt?", "Cairo"), ("Which planet do we live on?", "Earth"),
+    ("What language is spoken in Brazil?", "Portuguese"), ("What do cows drink?", "water"),
+    ("What is the largest ocean?", "Pacific"), ("Which animal gives us wool?", "sheep"),
+    ("What color is the sky on a clear day?", "blue"), ("What is the opposite of hot?", "cold"),
+    ("What is the capital of Spain?", "Madrid"), ("Which season comes after winter?", "spring"),
+    ("What do we call a baby dog?", "puppy"), ("What language is spoken in Mexico?", "Spanish"),
+    ("Which organ pumps blood?", "heart"), ("What is the capital of Germany?", "Berlin"),
 )  # fmt: skip
-
-
-def _members(kind: str) -> list[str]:
-    return sorted({*KINDS[kind].split(), *WIDER[kind].split()})
 
 
 def instructions(rng: random.Random) -> list[dict[str, Any]]:
-    """Eight families of sixteen instructions, dealt so that any first n hold each alike."""
+    """Four families of thirty; ``value`` is what the rule of the item looks for."""
     families: dict[str, list[tuple[str, str, str]]] = {
-        "repeat": [(f"Repeat this sentence: {s}", "exactly", s.rstrip(".")) for s in SENTENCES],
-        "yes_no": [
-            *((f"{q} Answer only yes or no.", "one_of", "yes") for q in YES),
-            *((f"{q} Answer only yes or no.", "one_of", "no") for q in NO),
+        "repeat": [
+            (f"Repeat this sentence: {sentence}", "exactly", sentence.rstrip("."))
+            for sentence in SENTENCES
         ],
         "opening": [
             (f'Write one sentence that begins with "{opening}".', "starts", opening)
             for opening in OPENINGS
         ],
         "topic": [
-            (f'Write one short sentence about {topic}. Use the word "{word}".', "contains", word)
+            (f'Write one short sentence about {topic}. Use the word "{word}".', "uses", word)
             for topic, word in TOPICS
         ],
-        "capitals": [
-            (f'Write the word "{word}" in capital letters.', "exactly", word.upper())
-            for word in CAPITALS
-        ],
-        "one_word": [
-            (f"Name one {kind}. {ending}", "one_of", "|".join(_members(kind)))
-            for kind in LISTED
-            for ending in ("Reply with one word only.", "Answer in a single word.")
-        ],
-        "list": [
-            (f"List {word} {kind}s, one per line, with no other text.", "lines",
-             "|".join([str(count), *_members(kind)]))
-            for kind in LISTED
-            for count, word in ((3, "three"), (4, "four"))
-        ],
-        "number": [(f"{q} Reply with the number only.", "one_of", a) for q, a in NUMBERS],
-    }  # fmt: skip
-    for members in families.values():
-        rng.shuffle(members)
-    items = []
-    for round_ in zip(*families.values(), strict=True):
-        dealt = list(zip(families, round_, strict=True))
-        rng.shuffle(dealt)
-        for family, (prompt, rule, value) in dealt:
-            items.append(
-                {
-                    "id": f"instructions-{len(items) + 1:03d}",
-                    "cluster": f"{family}",
-                    "prompt": prompt,
-                    "rule": rule,
-                    "value": value,
-                }
-            )
-    return items
+        "question": [(question, "states", answer) for question, answer in QUESTIONS],
+    }
+    questions = [
+        Question({"prompt": prompt, "rule": rule}, value, (), f"{family}-{index:02d}", family)
+        for family, members in families.items()
+        for index, (prompt, rule, value) in enumerate(members)
+    ]
+    return [
+        {
+            "id": f"instructions-{number:03d}",
+            "cluster": question.cluster,
+            **question.fields,
+            "value": question.right,
+        }
+        for number, question in enumerate(interleave(questions, rng), start=1)
+    ]
