@@ -111,10 +111,6 @@ def _style(styles: dict[str, Style], arm: str) -> Style:
     return styles.get(arm, Style(INK, "o"))
 
 
-def _short(name: str) -> str:
-    return wording.cell(name, 200) if len(name) <= 24 else wording.cell(name[:23]) + "…"
-
-
 def _forest(axes: Any, chart: ForestChart, styles: dict[str, Style]) -> None:
     margin = next((row.margin for row in chart.rows if row.primary), chart.rows[0].margin)
     axes.axvspan(-margin, margin, color=BAND, alpha=0.18, linewidth=0)
@@ -162,7 +158,7 @@ def _trade_off(axes: Any, chart: TradeOffChart, styles: dict[str, Style]) -> Non
                 markersize=8 if point.on_front else 5.5,
                 alpha=1 if point.on_front else 0.65,
             )
-        axes.plot([], [], style.marker, color=style.colour, label=_short(arm))
+        axes.plot([], [], style.marker, color=style.colour, label=wording.short(arm))
     _legend(axes)
     axes.margins(0.08)
     shaded = (
@@ -177,7 +173,7 @@ def _losses(axes: Any, chart: LossChart, styles: dict[str, Style]) -> None:
     named: set[str] = set()
     for line in chart.lines:
         style = _style(styles, line.arm)
-        label = None if line.arm in named else _short(line.arm)
+        label = None if line.arm in named else wording.short(line.arm)
         named.add(line.arm)
         xs, ys = zip(*_thinned(line.train), strict=True)
         axes.plot(xs, ys, color=style.colour, linewidth=1.2, alpha=0.75, label=label)
@@ -235,7 +231,7 @@ def _splits(axes: Any, chart: SplitChart, styles: dict[str, Style]) -> None:
         axes.plot([], [], marker, color=INK, markersize=size - 2, markeredgewidth=2, label=name)
     axes.plot([], [], color=INK, linewidth=4, alpha=0.35, label="interval of test")
     _legend(axes)
-    axes.set_yticks(range(len(chart.groups)), [_short(group.arm) for group in chart.groups])
+    axes.set_yticks(range(len(chart.groups)), [wording.short(group.arm) for group in chart.groups])
     axes.set_ylim(len(chart.groups) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -254,6 +250,7 @@ def _inline(svg: str, figure: Figure) -> str:
     """Strip what only a file needs, keep ids apart between charts, and let CSS colour it."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", svg, flags=re.DOTALL)
     wanted = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
     svg = re.sub(
         r' id="([^"]+)"',

@@ -191,10 +191,33 @@ def arms_section(material: Material) -> Section:
             strong,
         ),
     ]
+    tables.append(_tuning_gain(material))
     if settings:
         columns = (Column("Arm"), Column("Setting"), Column("Value"))
         tables.append(Table("Setting that validation selected", columns, settings, folded=True))
     return Section("arms", "The arms", tuple(tables))
+
+
+def _tuning_gain(material: Material) -> Table:
+    """What searching brought over the default setting, on the data that chose it."""
+    return Table(
+        "What tuning gained on validation data",
+        (
+            Column("Arm"),
+            Column("Default setting", numeric=True),
+            Column("Selected setting", numeric=True),
+        ),
+        tuple(
+            (
+                wording.cell(row.arm),
+                wording.score(row.default_validation),
+                wording.score(row.validation),
+            )
+            for row in material.findings.arms
+        ),
+        ("The best of several validation scores flatters; only the test score is a result.",),
+        folded=True,
+    )
 
 
 def forest_section(material: Material) -> Section:
@@ -202,7 +225,7 @@ def forest_section(material: Material) -> Section:
     contrasts = [c for c in (material.findings.primary, *material.findings.secondary) if c]
     rows = tuple(
         ForestRow(
-            label=f"{wording.cell(found.a, 24)} − {wording.cell(found.b, 24)}",
+            label=f"{wording.short(found.a)} − {wording.short(found.b)}",
             arm=found.a,
             difference=found.difference,
             low=found.interval.low,
@@ -325,7 +348,7 @@ def _forest_sentence(contrasts: list[Contrast]) -> str:
             f"{'is' if settled == 1 else 'are'} settled"
         )
     text = "; ".join(sentences)
-    return text[:1].upper() + text[1:] + "."
+    return f"{wording.capitalised(text)}."
 
 
 def _tuning(row: ArmSummary) -> str:

@@ -261,7 +261,7 @@ def words_section(material: Material) -> Section:
         for name in dict.fromkeys(names)
         if name in wording.METRICS
     ]
-    items = sorted((*WORDS, *((n[:1].upper() + n[1:], t) for n, t in metrics)), key=_alphabetical)
+    items = sorted((*WORDS, *((wording.capitalised(n), t) for n, t in metrics)), key=_alphabetical)
     return Section("words", "Words", (Facts(tuple(items)),))
 
 

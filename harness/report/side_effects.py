@@ -138,7 +138,7 @@ def _general_summary(found: tuple[Forgetting, ...]) -> Table:
 
 
 def _general_tasks(found: tuple[Forgetting, ...]) -> Table:
-    kept = {True: "kept", False: "not shown", None: "no margin applies"}
+    kept = {True: "kept", False: "not shown", None: "no margin"}
     return Table(
         "Each general task against the untouched base",
         (
@@ -149,11 +149,11 @@ def _general_tasks(found: tuple[Forgetting, ...]) -> Table:
             Column("After", numeric=True),
             Column("Change", numeric=True),
             Column("Interval", numeric=True, brief=False),
+            Column("Kept"),
             Column("Right to wrong", numeric=True, brief=False),
             Column("Wrong to right", numeric=True, brief=False),
             Column("Chance", numeric=True, brief=False),
             Column("Items", numeric=True, brief=False),
-            Column("Kept"),
         ),
         tuple(
             (
@@ -164,11 +164,11 @@ def _general_tasks(found: tuple[Forgetting, ...]) -> Table:
                 wording.score(task.after),
                 wording.difference(task.change),
                 wording.difference_interval(task.interval),
+                kept[task.kept],
                 wording.decimal(task.right_to_wrong, wording.NOT_APPLICABLE),
                 wording.decimal(task.wrong_to_right, wording.NOT_APPLICABLE),
                 wording.score(task.chance, wording.NOT_APPLICABLE),
                 wording.count(task.items),
-                kept[task.kept],
             )
             for row in found
             for task in row.tasks
@@ -230,7 +230,7 @@ def overfitting_section(material: Material) -> Section:
         key="splits",
         title="Score on training, validation and test data",
         see=_splits_sentence(found),
-        chart=SplitChart(axis=material.metric_name.capitalize(), groups=tuple(groups)),
+        chart=SplitChart(axis=wording.capitalised(material.metric_name), groups=tuple(groups)),
     )
     table = Table(
         "Train, validation and test score of the same candidate",

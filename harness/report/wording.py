@@ -183,6 +183,11 @@ def plural(number_of: int, one: str, many: str = "") -> str:
     return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
 
 
+def capitalised(text: str) -> str:
+    """Text that starts with a capital, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def listed(names: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
@@ -219,12 +224,16 @@ def cell(text: str, limit: int = CELL_LIMIT) -> str:
     return clean(text.strip(), limit).replace("\n", " ⏎ ").replace("\t", " ")
 
 
+def short(text: str, limit: int = 24) -> str:
+    """:func:`cell` cut to a label's length."""
+    shown = cell(text)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
 def _visible(character: str) -> str:
     code = ord(character)
     if character in "\n\t" or character in "\u200c\u200d":  # joiners: Persian, emoji
         return character
-    if code < 0x20:
-        return chr(0x2400 + code)
     category = unicodedata.category(character)
     if category in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
         return f"⟨U+{code:04X}⟩"

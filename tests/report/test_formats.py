@@ -1,0 +1,230 @@
+"""Three formats, one set of facts; hostile text stays text in each of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import io
+import itertools
+import os
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.report import (
+    ReportView,
+    build_comparison,
+    build_view,
+    print_report,
+    to_html,
+    to_markdown,
+    write_html,
+)
+from harness.report.document import Figure
+
+from .example_study import (
+    HOSTILE,
+    RULES,
+    SCRIPT,
+    findings,
+    no_findings,
+    study,
+    undecided,
+    unfinished_study,
+)
+from .reading import Page, block_texts, squeezed, texts
+
+NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+GOLDEN = Path(__file__).parent / "golden"
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="module")
+def view() -> ReportView:
+    return build_view(study(), findings(), now=NOW, rules=RULES)
+
+
+@pytest.fixture(scope="module")
+def page(view: ReportView) -> str:
+    return to_html(view)
+
+
+def golden(name: str, text: str) -> None:
+    """Compare with the stored output; HARNESS_WRITE_GOLDEN=1 stores it anew."""
+    path = GOLDEN / name
+    if os.environ.get("HARNESS_WRITE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def unescaped(markdown: str) -> str:
+    return squeezed(html.unescape(re.sub(r"\\([\\`*_\[\]|~#$+-])", r"\1", markdown)))
+
+
+def printed(view: ReportView, width: int = 80) -> str:
+    stream = io.StringIO()
+    print_report(view, Console(file=stream, width=width, color_system=None))
+    return stream.getvalue()
+
+
+def test_markdown_is_as_it_was(view: ReportView) -> None:
+    golden("report.md", to_markdown(view))
+
+
+def test_markdown_of_an_unfinished_study_is_as_it_was() -> None:
+    golden("unfinished.md", to_markdown(build_view(unfinished_study(), no_findings(), now=NOW)))
+
+
+def test_terminal_is_as_it_was(view: ReportView) -> None:
+    golden("report.txt", printed(view))
+
+
+def test_html_and_markdown_hold_every_text_of_the_view(view: ReportView, page: str) -> None:
+    in_page, in_markdown = Page(page).text, unescaped(to_markdown(view))
+    wanted = [squeezed(text) for text in texts(view) if text.strip()]
+    assert len(wanted) > 500
+    for text in wanted:
+        assert text in in_page
+        # code fences are literal, so backslashes there are not escapes
+        assert text in in_markdown or "\\" in text or text in squeezed(to_markdown(view))
+
+
+def test_terminal_tells_the_same_facts(view: ReportView) -> None:
+    told = squeezed(printed(view, width=400))
+    for key in ("primary", "general"):
+        for block in view.section(key).blocks:
+            shown = [text for text in block_texts(block) if "\n" not in text]
+            assert sum(squeezed(text) in told for text in shown) > 0.6 * len(shown)
+    for row in findings().arms:
+        assert row.arm in told
+    for text in ("+0.083 (95 % interval +0.041 to +0.125)", "0.654 to 0.736", "not tuned"):
+        assert text in told
+
+
+def test_terminal_fits_its_width(view: ReportView) -> None:
+    assert max(len(line) for line in printed(view).splitlines()) <= 80
+
+
+def test_terminal_reads_no_markup_in_texts(view: ReportView) -> None:
+    told = printed(view, width=400)
+    assert "[red]not red[/red] [/] [link=http://evil.example]click[/link]" in told
+    assert "\x1b" not in told
+
+
+def test_html_is_well_formed_and_its_headings_descend_in_order(page: str) -> None:
+    parsed = Page(page)
+    assert parsed.problems == []
+    levels = [int(tag[1]) for tag in parsed.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    ids = [value for _, name, value in parsed.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+
+
+def test_html_has_every_section_and_its_charts(view: ReportView, page: str) -> None:
+    parsed = Page(page)
+    ids = {value for tag, name, value in parsed.attributes if name == "id" and tag == "section"}
+    assert ids == {"verdict", *(section.key for section in view.sections)}
+    figures = [b for s in view.sections for b in s.blocks if isinstance(b, Figure)]
+    labels = [v for tag, name, v in parsed.attributes if tag == "svg" and name == "aria-label"]
+    assert labels == [f"{figure.title}. {figure.see}" for figure in figures]
+    assert sum((tag, n) == ("th", "scope") for tag, n, _ in parsed.attributes) > 100
+    assert parsed.tags.count("caption") == parsed.tags.count("table") > 10
+
+
+def test_html_runs_nothing_and_asks_nobody(page: str) -> None:
+    parsed = Page(page)
+    assert not {"script", "img", "iframe", "link", "object", "embed", "base"} & set(parsed.tags)
+    assert not [name for _, name, _ in parsed.attributes if name.startswith("on")]
+    for tag, name, value in parsed.attributes:
+        assert not re.search(r"(https?:)?//", value), (tag, name, value)
+        if name in {"href", "src", "xlink:href"}:
+            assert value.startswith("#")
+    assert "<script" not in page and "@import" not in page
+    assert "default-src 'none'" in page
+
+
+def test_hostile_text_is_shown_and_inert_everywhere(page: str, view: ReportView) -> None:
+    assert SCRIPT in Page(page).text
+    assert html.escape(SCRIPT, quote=False).replace("'", "&#39;") in page
+    for text in (page, to_markdown(view)):
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\u200b]", text)
+    cells = [line for line in to_markdown(view).splitlines() if line.startswith("|")]
+    assert any("U+202E" in line for line in cells)
+
+
+def test_hostile_names_do_not_break_out_of_charts() -> None:
+    whole = findings()
+    assert whole.primary is not None
+    for hostile in (*HOSTILE, "$\\frac{", "]]>", "-->"):
+        primary = dataclasses.replace(whole.primary, a=hostile)
+        points = tuple(dataclasses.replace(point, arm=hostile) for point in whole.trade_off)
+        changed = dataclasses.replace(whole, primary=primary, trade_off=points)
+        parsed = Page(to_html(build_view(study(), changed, now=NOW)))
+        assert parsed.problems == []
+        assert not {"script", "img", "b"} & set(parsed.tags)
+
+
+def test_html_is_the_same_twice(view: ReportView, page: str) -> None:
+    assert to_html(view) == page
+
+
+@pytest.mark.parametrize("which", ["unfinished", "undecided"])
+def test_reports_with_gaps_render(which: str) -> None:
+    pair = (unfinished_study(), no_findings()) if which == "unfinished" else (study(), undecided())
+    view = build_view(*pair, now=NOW)
+    parsed = Page(to_html(view))
+    assert parsed.problems == []
+    assert "not measured" in parsed.text
+    assert "not measured" in to_markdown(view)
+    assert view.verdict.sentence in printed(view)
+
+
+def test_files_are_written_whole_or_not_at_all(
+    view: ReportView, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_html(view, tmp_path / "deep" / "report.html")
+    assert path.read_text(encoding="utf-8") == page
+
+    def broken(_: object, __: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", broken)
+    with pytest.raises(OSError, match="disk full"):
+        write_html(build_view(unfinished_study(), no_findings(), now=NOW), path)
+    assert path.read_text(encoding="utf-8") == page
+    assert [found.name for found in path.parent.iterdir()] == ["report.html"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER: chromium is not on PATH")
+def test_a_real_browser_shows_the_verdict(view: ReportView, tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    path = write_html(view, tmp_path / "report.html")
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri(),
+    ]  # fmt: skip
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    parsed = Page(shown)
+    assert view.verdict.sentence in parsed.text
+    assert parsed.tags.count("svg") == 4
+    assert "script" not in parsed.tags
+
+
+def test_a_comparison_renders_in_every_format() -> None:
+    compared = build_comparison([(study(), findings()), (study(), undecided())], now=NOW)
+    parsed = Page(to_html(compared))
+    assert parsed.problems == []
+    stream = io.StringIO()
+    print_report(compared, Console(file=stream, width=200, color_system=None))
+    for text in texts(compared):
+        assert squeezed(text) in parsed.text
+        assert squeezed(text) in unescaped(to_markdown(compared))
+    assert "0.695 (0.654 to 0.736)" in stream.getvalue()

@@ -1,0 +1,179 @@
+"""What the report says, and that it never says more than was measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from harness.findings import Interval
+from harness.report import ReportView, build_view, wording
+from harness.report.document import Examples, Facts, Figure, Table
+
+from .example_study import (
+    HUGE,
+    RULES,
+    findings,
+    no_findings,
+    study,
+    undecided,
+    unfinished_study,
+)
+from .reading import texts
+
+NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+SECTIONS = (
+    "primary", "arms", "contrasts", "trade-off", "general", "out-of-domain", "overfitting",
+    "loss", "cost", "examples", "run", "rules", "words",
+)  # fmt: skip
+
+
+@pytest.fixture
+def view() -> ReportView:
+    return build_view(study(), findings(), now=NOW, rules=RULES)
+
+
+def table(view: ReportView, section: str, caption: str) -> dict[str, dict[str, str]]:
+    for block in view.section(section).blocks:
+        if isinstance(block, Table) and block.caption.startswith(caption):
+            headings = [column.heading for column in block.columns]
+            return {row[0]: dict(zip(headings, row, strict=True)) for row in block.rows}
+    raise KeyError(caption)
+
+
+def test_every_section_is_there_in_order(view: ReportView) -> None:
+    assert tuple(section.key for section in view.sections) == SECTIONS
+
+
+def test_every_row_is_as_wide_as_its_table(view: ReportView) -> None:
+    tables = [b for s in view.sections for b in s.blocks if isinstance(b, Table)]
+    assert len(tables) > 10
+    for found in tables:
+        assert {len(row) for row in found.rows} == {len(found.columns)}, found.caption
+
+
+def test_the_primary_contrast_is_told_in_full(view: ReportView) -> None:
+    facts = dict(next(b for b in view.section("primary").blocks if isinstance(b, Facts)).items)
+    assert facts["Difference"] == "+0.083 (95 % interval +0.041 to +0.125)"
+    assert facts["p-value"].startswith("below 0.001")
+    assert facts["Smallest difference this test can find"].startswith("0.046")
+    assert "Items needed to settle it" not in facts
+
+
+def test_an_undecided_contrast_says_how_many_items_would_settle_it() -> None:
+    view = build_view(study(), undecided(), now=NOW)
+    facts = dict(next(b for b in view.section("primary").blocks if isinstance(b, Facts)).items)
+    assert facts["Items needed to settle it"] == "1,240"
+    assert "About 1,240 test items would settle" in view.verdict.caveats[-1]
+
+
+def test_missing_values_are_words_and_never_zero() -> None:
+    view = build_view(study(), undecided(), now=NOW)
+    row = table(view, "arms", "Quality")["zero-shot"]
+    assert row["Test score (field F1)"] == row["Interval"] == row["macro F1"] == "not measured"
+    effort = table(view, "arms", "Effort")["zero-shot"]
+    assert effort["Cost per 1,000 requests"] == "not measured"
+    assert effort["Latency (median / 95th percentile)"] == "not measured"
+    assert table(view, "out-of-domain", "Out")["qlora"]["tweets"] == "not measured"
+    assert table(view, "overfitting", "Train")["few-shot"]["Train"] == "not measured"
+    assert not any(text == "nan" or "None" in text.split() for text in texts(view))
+
+
+def test_an_untuned_prompt_is_called_so_in_words(view: ReportView) -> None:
+    assert table(view, "arms", "Effort")["zero-shot"]["Tuning"] == "not tuned"
+    assert table(view, "arms", "Effort")["full"]["Trials spent"] == "7 of 8, 1 failed"
+
+
+def test_tasks_without_a_margin_are_not_judged(view: ReportView) -> None:
+    rows = [
+        row
+        for block in view.section("general").blocks
+        if isinstance(block, Table) and block.caption.startswith("Each")
+        for row in block.rows
+    ]
+    assert {row[7] for row in rows if row[2] == "bits per byte"} == {"no margin"}
+    assert {row[7] for row in rows if row[2] == "accuracy"} == {"kept", "not shown"}
+
+
+def test_examples_are_four_each_way_with_the_largest_difference_first(view: ReportView) -> None:
+    blocks = [b for b in view.section("examples").blocks if isinstance(b, Examples)]
+    assert [len(block.items) for block in blocks] == [4, 4]
+    assert [block.heading for block in blocks] == ["lora did better", "few-shot did better"]
+    assert "unscored" not in "".join(texts(view))
+
+
+def test_charts_say_what_to_see(view: ReportView) -> None:
+    figures = [b for s in view.sections for b in s.blocks if isinstance(b, Figure)]
+    assert [figure.key for figure in figures] == ["forest", "trade-off", "splits", "loss"]
+    assert all(figure.see.endswith(".") for figure in figures)
+    assert "for full: a sign of overfitting" in figures[-1].see
+
+
+def test_an_unfinished_study_has_every_section() -> None:
+    view = build_view(unfinished_study(), no_findings(), now=NOW)
+    assert tuple(section.key for section in view.sections) == SECTIONS
+    assert all(section.blocks for section in view.sections)
+    assert view.verdict.sentence == "There is no result yet."
+
+
+def test_findings_without_numbers_draw_no_chart() -> None:
+    whole = findings()
+    assert whole.primary is not None
+    empty = replace(whole.primary, difference=math.nan, interval=Interval(math.nan, math.nan))
+    view = build_view(study(), replace(whole, primary=empty, secondary=()), now=NOW)
+    assert not any(isinstance(block, Figure) for block in view.section("contrasts").blocks)
+
+
+def test_the_canaries_and_failures_are_counted(view: ReportView) -> None:
+    said = " ".join(texts(view))
+    assert "27 trials: 26 complete, 0 stopped early, 1 failed." in said
+    assert "15 of 15 checked trials passed" in said
+    assert "needed 9 GiB" in said
+    assert "The test data was read 2 times" in said
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (wording.score(None), "not measured"),
+        (wording.score(math.nan), "not measured"),
+        (wording.score(0.0), "0.000"),
+        (wording.score(-0.00001), "0.000"),
+        (wording.score(54.321), "54.3"),
+        (wording.difference(0.0), "0.000"),
+        (wording.difference(-0.0002), "0.000"),
+        (wording.difference(-0.0312), "−0.031"),
+        (wording.difference(0.0312), "+0.031"),
+        (wording.p_value(0.00001), "below 0.001"),
+        (wording.seconds(0.0412), "41 ms"),
+        (wording.seconds(59.99), "1 min"),
+        (wording.seconds(3661), "1 h 1 min"),
+        (wording.mebibytes(812.4), "812 MiB"),
+        (wording.mebibytes(2048), "2.0 GiB"),
+        (wording.file_size(10), "10 bytes"),
+        (wording.money(0, "EUR"), "EUR 0.00"),
+        (wording.money(0.000412, "EUR"), "EUR 0.00041"),
+        (wording.money(1234.5, "EUR"), "EUR 1,234.50"),
+        (wording.money(None, "EUR"), "not measured"),
+        (wording.parameters(0, 10), "none"),
+        (wording.parameters(4_884_480, 134_515_008), "4.9 M (3.6 %)"),
+        (wording.decimal(7.333), "7.3"),
+        (wording.setting([1, 2]), "1, 2"),
+        (wording.setting(False), "no"),
+        (wording.setting(0.0004731), "0.0004731"),
+        (wording.form("adapter-on-nf4"), "adapter on the base in 4 bits (NF4)"),
+    ],
+)
+def test_numbers_in_words(shown: str, expected: str) -> None:
+    assert shown == expected
+
+
+def test_hostile_characters_become_visible() -> None:
+    assert wording.clean("a\x00\x1b[31m\u202eb\u200b\ud800") == (
+        "a⟨U+0000⟩⟨U+001B⟩[31m⟨U+202E⟩b⟨U+200B⟩⟨U+D800⟩"
+    )
+    assert wording.clean(HUGE).endswith("… [cut: 11,400 more characters]")
+    assert wording.cell("one\ntwo") == "one ⏎ two"
+    assert wording.clean("👩‍🚀 می‌خواهم") == "👩‍🚀 می‌خواهم"
