@@ -1,0 +1,18 @@
+"""The store: one DuckDB file that holds every experiment, and the records that trials leave.
+
+Nothing else in the package imports duckdb.
+"""
+
+from harness.store.reader import QueryResult, StoreReader
+from harness.store.trial_folder import quarantine, read_record, whole_records, write_record
+from harness.store.writer import StoreWriter
+
+__all__ = [
+    "QueryResult",
+    "StoreReader",
+    "StoreWriter",
+    "quarantine",
+    "read_record",
+    "whole_records",
+    "write_record",
+]

@@ -1,0 +1,49 @@
+"""What changed between two declarations of one experiment."""
+
+from __future__ import annotations
+
+from harness.records import ExperimentRecord, JsonValue, to_plain
+
+_FACTS = ("name", "splits", "data", "model", "general_tasks")
+
+
+def spec_changes(
+    before: ExperimentRecord, after: ExperimentRecord
+) -> dict[str, dict[str, JsonValue]]:
+    """Dotted key of the experiment file -> ``before`` and ``after``; a missing side is absent."""
+    return _changes(_flat(before.spec), _flat(after.spec))
+
+
+def fact_changes(
+    before: ExperimentRecord, after: ExperimentRecord
+) -> dict[str, dict[str, JsonValue]]:
+    """The same for what was found when it was declared: split sizes, data, model, general tasks."""
+    old, new = to_plain(before), to_plain(after)
+    return _changes(
+        _flat({name: old[name] for name in _FACTS}), _flat({name: new[name] for name in _FACTS})
+    )
+
+
+def _changes(
+    before: dict[str, JsonValue], after: dict[str, JsonValue]
+) -> dict[str, dict[str, JsonValue]]:
+    changed: dict[str, dict[str, JsonValue]] = {}
+    for key in sorted(before.keys() | after.keys()):
+        sides = {
+            side: values[key]
+            for side, values in (("before", before), ("after", after))
+            if key in values
+        }
+        if len(sides) < 2 or sides["before"] != sides["after"]:
+            changed[key] = sides
+    return changed
+
+
+def _flat(value: JsonValue, prefix: str = "") -> dict[str, JsonValue]:
+    """Leaves of nested dictionaries by dotted key; lists and empty dictionaries are leaves."""
+    if not isinstance(value, dict) or not value:
+        return {prefix: value}
+    leaves: dict[str, JsonValue] = {}
+    for name, inner in value.items():
+        leaves.update(_flat(inner, f"{prefix}.{name}" if prefix else str(name)))
+    return leaves

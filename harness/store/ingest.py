@@ -1,0 +1,224 @@
+"""Putting one trial's record into the tables, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from harness.records import JsonValue, ScoreRecord, TrialRecord, to_json
+
+_STEP_SCHEMA = pa.schema(
+    [
+        ("trial_id", pa.string()),
+        ("step", pa.int32()),
+        ("steps", pa.int32()),
+        ("epoch", pa.float64()),
+        ("loss", pa.float64()),
+        ("learning_rate", pa.float64()),
+        ("grad_norm", pa.float64()),
+        ("tokens", pa.int64()),
+        ("seconds", pa.float64()),
+        ("validation_loss", pa.float64()),
+    ]
+)
+_COST_FIELDS = (
+    "load_seconds",
+    "train_seconds",
+    "score_seconds",
+    "train_tokens",
+    "peak_memory_mib",
+    "peak_device_mib",
+    "total_parameters",
+    "trainable_parameters",
+    "artifact_bytes",
+)
+
+
+def insert_trial(
+    connection: duckdb.DuckDBPyConnection,
+    record: TrialRecord,
+    content_hash: str,
+    ingested_at: str,
+) -> None:
+    """Insert the trial's own rows: the trial, its steps, its artifacts and the scores it asked for.
+
+    record: only its head is read.
+    """
+    spec, canaries, cost = record.spec, record.canaries, record.cost
+    values = [
+        spec.trial_id,
+        spec.experiment_id,
+        spec.arm,
+        spec.kind,
+        spec.phase,
+        spec.number,
+        spec.seed,
+        record.status,
+        record.failure_kind,
+        record.failure_message,
+        record.started_at,
+        record.ended_at,
+        to_json(spec.params),
+        to_json(spec),
+        to_json(record.environment),
+        canaries and canaries.before_max_difference,
+        canaries and canaries.after_max_difference,
+        canaries and canaries.prompt_tokens_equal,
+        *(cost and getattr(cost, name) for name in _COST_FIELDS),
+        content_hash,
+        ingested_at,
+    ]
+    marks = ", ".join("?" * len(values))
+    connection.execute(f"INSERT INTO trial VALUES ({marks})", values)  # noqa: S608 only marks
+    steps = record.steps
+    columns: list[list[Any]] = [
+        [spec.trial_id] * len(steps),
+        *([getattr(step, name) for step in steps] for name in _STEP_SCHEMA.names[1:]),
+    ]
+    arrays = [
+        pa.array(column, type=field.type, from_pandas=True)
+        for column, field in zip(columns, _STEP_SCHEMA, strict=True)
+    ]
+    _load(
+        connection,
+        "INSERT INTO training_step SELECT * FROM fresh",
+        pa.table(arrays, schema=_STEP_SCHEMA),
+    )
+    for artifact in record.artifacts:
+        connection.execute(
+            "INSERT INTO artifact VALUES (?, ?, ?, ?)",
+            [spec.trial_id, artifact.path, artifact.sha256, artifact.bytes],
+        )
+    links = {request.key: (request.task, request.suite, request.split) for request in spec.scores}
+    for score in record.scores:
+        links.setdefault(score.key, (score.task, score.suite, score.split))
+    for key, (task, suite, split) in links.items():
+        connection.execute(
+            "INSERT INTO trial_score VALUES (?, ?, ?, ?, ?)",
+            [spec.trial_id, key, task, suite, split],
+        )
+
+
+def insert_scores(
+    connection: duckdb.DuckDBPyConnection,
+    trial_id: str,
+    scores: Sequence[ScoreRecord],
+    outputs: pa.Table,
+    item_scores: pa.Table,
+) -> None:
+    """Insert fresh scores and, of the two tables, the items that belong to them."""
+    for score in scores:
+        connection.execute(
+            "INSERT INTO score VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                score.key,
+                trial_id,
+                score.task,
+                score.suite,
+                score.split,
+                score.form,
+                score.seconds,
+                score.chance,
+                list(score.latencies),
+            ],
+        )
+        for metric, higher_is_better in score.higher_is_better.items():
+            value = score.aggregates.get(metric)
+            connection.execute(
+                "INSERT INTO score_metric VALUES (?, ?, ?, ?)",
+                [score.key, metric, None if value != value else value, higher_is_better],  # noqa: PLR0124 NaN
+            )
+    keys = [score.key for score in scores]
+    _load(
+        connection,
+        "INSERT INTO item_output SELECT * FROM fresh WHERE score_key IN (SELECT unnest($keys))",
+        outputs,
+        {"keys": keys},
+    )
+    _load(
+        connection,
+        "INSERT INTO item_score SELECT score_key, doc_hash, filter, metric, "
+        "CASE WHEN isnan(value) THEN NULL ELSE value END "
+        "FROM fresh WHERE score_key IN (SELECT unnest($keys))",
+        item_scores,
+        {"keys": keys},
+    )
+
+
+def delete_trial(connection: duckdb.DuckDBPyConnection, trial_id: str) -> None:
+    """Delete a failed trial and the scores it computed; no other trial was given those."""
+    delete_scores(
+        connection,
+        [
+            key
+            for (key,) in connection.execute(
+                "SELECT score_key FROM score WHERE scored_by = ?", [trial_id]
+            ).fetchall()
+        ],
+    )
+    connection.execute("DELETE FROM trial_score WHERE trial_id = ?", [trial_id])
+    connection.execute("DELETE FROM artifact WHERE trial_id = ?", [trial_id])
+    connection.execute("DELETE FROM training_step WHERE trial_id = ?", [trial_id])
+    connection.execute("DELETE FROM trial WHERE trial_id = ?", [trial_id])
+
+
+def delete_scores(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
+    """Delete scores with their metrics and items."""
+    if not keys:
+        return
+    parameters = {"keys": list(keys)}
+    connection.execute(
+        "DELETE FROM item_score WHERE score_key IN (SELECT unnest($keys))", parameters
+    )
+    connection.execute(
+        "DELETE FROM item_output WHERE score_key IN (SELECT unnest($keys))", parameters
+    )
+    connection.execute(
+        "DELETE FROM score_metric WHERE score_key IN (SELECT unnest($keys))", parameters
+    )
+    connection.execute("DELETE FROM score WHERE score_key IN (SELECT unnest($keys))", parameters)
+
+
+def stored_aggregates(
+    connection: duckdb.DuckDBPyConnection, keys: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Key -> metric -> value, for those of ``keys`` that the store holds."""
+    rows = connection.execute(
+        "SELECT s.score_key, m.metric, m.value FROM score s LEFT JOIN score_metric m "
+        "USING (score_key) WHERE s.score_key IN (SELECT unnest($keys))",
+        {"keys": list(keys)},
+    ).fetchall()
+    found: dict[str, dict[str, float]] = {}
+    for key, metric, value in rows:
+        metrics = found.setdefault(key, {})
+        if metric is not None and value is not None:
+            metrics[metric] = value
+    return found
+
+
+def differences(score: ScoreRecord, stored: dict[str, float]) -> dict[str, dict[str, JsonValue]]:
+    """Metric -> stored and fresh value, where the two disagree."""
+    return {
+        metric: {"stored": stored.get(metric), "fresh": value}
+        for metric, value in score.aggregates.items()
+        if value == value and stored.get(metric) != value  # noqa: PLR0124 NaN
+    }
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    table: pa.Table,
+    parameters: dict[str, Any] | None = None,
+) -> None:
+    """Run an insertion that reads ``table`` under the name ``fresh``."""
+    if not table.num_rows:
+        return
+    connection.register("fresh", table)
+    try:
+        connection.execute(sql, parameters)
+    finally:
+        connection.unregister("fresh")

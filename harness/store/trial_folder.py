@@ -1,0 +1,188 @@
+"""The record that a trial leaves on disk, whole or not at all.
+
+    <trial folder>/
+      ...                      whatever the trial left, such as its trained weights
+      record/
+        trial.json             the record without its items
+        item_outputs.parquet   the replies
+        item_scores.parquet    the values
+        SHA256SUMS             of the three; `sha256sum -c` understands it
+
+The folder ``record`` is written under another name, synced, and renamed into place, so that a
+process killed at any moment leaves either no record or a whole one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from harness.errors import StoreError
+from harness.records import TrialRecord
+from harness.store.columns import (
+    ITEM_SCORE_SCHEMA,
+    OUTPUT_SCHEMA,
+    Columns,
+    head_from_json,
+    head_to_json,
+    put_together,
+    take_apart,
+)
+
+RECORD = "record"
+HEAD, OUTPUTS, ITEM_SCORES, SUMS = (
+    "trial.json",
+    "item_outputs.parquet",
+    "item_scores.parquet",
+    "SHA256SUMS",
+)
+QUARANTINE = "quarantine"
+REASON = "quarantine-reason.txt"
+
+
+def write_record(folder: Path, record: TrialRecord) -> None:
+    """Write the record into the trial's folder, in place of an earlier one if there is one.
+
+    folder: created if missing; other files in it stay.
+
+    Raises:
+        OSError: the disk refuses; what was there before is still there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = take_apart(record)
+    unfinished = folder / f"{RECORD}.unfinished"
+    replaced = folder / f"{RECORD}.replaced"
+    for leftover in (unfinished, replaced):
+        shutil.rmtree(leftover, ignore_errors=True)
+    unfinished.mkdir()
+    (unfinished / HEAD).write_text(head_to_json(columns.head), encoding="utf-8")
+    pq.write_table(columns.outputs, unfinished / OUTPUTS, compression="zstd")
+    pq.write_table(columns.item_scores, unfinished / ITEM_SCORES, compression="zstd")
+    (unfinished / SUMS).write_text(_sums(unfinished), encoding="utf-8")
+    for name in (HEAD, OUTPUTS, ITEM_SCORES, SUMS):
+        _sync(unfinished / name)
+    _sync(unfinished)
+    place = folder / RECORD
+    if place.exists():
+        place.rename(replaced)
+    unfinished.rename(place)
+    _sync(folder)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def read_record(folder: Path) -> TrialRecord:
+    """The record that :func:`write_record` wrote, equal to it in every field.
+
+    Raises:
+        StoreError: there is none, a file of it is missing, torn or altered, or it is of another
+            version of the program.
+    """
+    head = _verified_head(folder)
+    place = folder / RECORD
+    columns = Columns(
+        head,
+        _read_table(place / OUTPUTS, OUTPUT_SCHEMA),
+        _read_table(place / ITEM_SCORES, ITEM_SCORE_SCHEMA),
+    )
+    return put_together(columns)
+
+
+def whole_records(trials_folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Trial folders with a whole record, and the others with the reason, both by name.
+
+    A trial that is still running has no record yet and is among the others; the folder of
+    quarantined trials is left out. No folder at all gives two empty lists.
+    """
+    whole: list[Path] = []
+    others: list[tuple[Path, str]] = []
+    if not trials_folder.is_dir():
+        return whole, others
+    for folder in sorted(trials_folder.iterdir()):
+        if not folder.is_dir() or folder.name == QUARANTINE:
+            continue
+        try:
+            _verified_head(folder)
+        except StoreError as error:
+            others.append((folder, str(error)))
+        else:
+            whole.append(folder)
+    return whole, others
+
+
+def quarantine(path: Path, reason: str) -> Path:
+    """Move a trial's folder aside, into ``quarantine`` beside it, with the reason in a file.
+
+    Returns where it is now; an earlier quarantined folder of the same name stays.
+
+    Raises:
+        StoreError: there is no such folder.
+    """
+    if not path.is_dir():
+        raise StoreError(f"{path}: there is no such trial folder to quarantine")
+    place = path.parent / QUARANTINE
+    place.mkdir(exist_ok=True)
+    target, count = place / path.name, 1
+    while target.exists():
+        count += 1
+        target = place / f"{path.name}-{count}"
+    path.rename(target)
+    (target / REASON).write_text(reason + "\n", encoding="utf-8")
+    return target
+
+
+def _verified_head(folder: Path) -> TrialRecord:
+    place = folder / RECORD
+    if not place.is_dir():
+        raise StoreError(f"{folder}: no record; the trial did not end, so it is to be run again")
+    remedy = "quarantine the folder and run the trial again"
+    try:
+        listed = (place / SUMS).read_text(encoding="utf-8")
+        actual = _sums(place)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{folder}: the record is not whole ({error}); {remedy}") from error
+    if listed != actual:
+        wrong = sorted(set(actual.splitlines()) - set(listed.splitlines()))
+        names = ", ".join(line.split()[-1] for line in wrong) or SUMS
+        raise StoreError(f"{folder}: {names} was altered or torn; {remedy}")
+    try:
+        return head_from_json((place / HEAD).read_bytes())
+    except ValidationError as error:
+        raise StoreError(
+            f"{folder}: the record is of another version of this program ({error}); {remedy}"
+        ) from error
+
+
+def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=schema)
+    except pa.ArrowException as error:
+        raise StoreError(
+            f"{path}: not a table of this version of the program ({error}); quarantine the "
+            "folder and run the trial again"
+        ) from error
+
+
+def _sums(place: Path) -> str:
+    lines = []
+    for name in (HEAD, OUTPUTS, ITEM_SCORES):
+        with (place / name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        lines.append(f"{digest}  {name}\n")
+    return "".join(lines)
+
+
+def _sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable. Windows cannot sync a folder."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,111 @@
+-- Views with plain names, for reading. They hold no data and are recreated by every migration.
+
+-- One row per trial: setting, outcome, cost.
+CREATE OR REPLACE VIEW trials AS
+SELECT
+    e.name AS experiment, t.experiment_id, t.trial_id, t.arm, t.kind, t.phase, t.number, t.seed,
+    t.status, t.failure_kind, t.failure_message, t.params, t.started_at, t.ended_at,
+    t.canary_before_max_difference, t.canary_after_max_difference, t.canary_prompt_tokens_equal,
+    t.load_seconds, t.train_seconds, t.score_seconds, t.train_tokens, t.peak_memory_mib,
+    t.peak_device_mib, t.total_parameters, t.trainable_parameters, t.artifact_bytes,
+    (SELECT max(s.step) FROM training_step s WHERE s.trial_id = t.trial_id) AS steps,
+    (SELECT arg_max(s.loss, s.step) FROM training_step s WHERE s.trial_id = t.trial_id)
+        AS last_loss,
+    (SELECT count(*) FROM trial_score l
+     WHERE l.trial_id = t.trial_id
+       AND NOT EXISTS (SELECT 1 FROM score s WHERE s.score_key = l.score_key)) AS unscored
+FROM trial t JOIN experiment e USING (experiment_id);
+
+-- One row per trial, task and metric. reused: another trial computed the score.
+CREATE OR REPLACE VIEW scores AS
+WITH tokens AS (
+    SELECT score_key, count(*) AS items, avg(prompt_tokens) AS prompt_tokens,
+           avg(completion_tokens) AS completion_tokens
+    FROM item_output GROUP BY score_key
+)
+SELECT
+    e.name AS experiment, t.experiment_id, t.trial_id, t.arm, t.kind, t.phase, t.number, t.seed,
+    t.status, l.suite, l.task, l.split, s.form, m.metric, m.value, m.higher_is_better, s.chance,
+    coalesce(k.items, 0) AS items, k.prompt_tokens, k.completion_tokens, s.seconds,
+    s.scored_by <> t.trial_id AS reused, s.score_key
+FROM trial t
+JOIN experiment e USING (experiment_id)
+JOIN trial_score l USING (trial_id)
+JOIN score s USING (score_key)
+JOIN score_metric m USING (score_key)
+LEFT JOIN tokens k USING (score_key);
+
+-- One row per trial, item, filter and metric: what was replied and what it was worth.
+CREATE OR REPLACE VIEW items AS
+SELECT
+    e.name AS experiment, t.experiment_id, t.arm, t.kind, t.phase, t.number, t.seed, t.trial_id,
+    t.status, l.suite, l.task, l.split, o.doc_hash, o.item_id, o.cluster, o.target, o.output,
+    o.prompt_tokens, o.completion_tokens, i.filter, i.metric, i.value
+FROM trial t
+JOIN experiment e USING (experiment_id)
+JOIN trial_score l USING (trial_id)
+JOIN item_output o USING (score_key)
+LEFT JOIN item_score i ON i.score_key = l.score_key AND i.doc_hash = o.doc_hash;
+
+-- One row per finalist and seed, with the primary metric of the domain suite on each split.
+CREATE OR REPLACE VIEW finalists AS
+SELECT
+    e.name AS experiment, t.experiment_id, t.arm, t.kind, t.seed, t.trial_id, t.status, t.params,
+    e.spec ->> '$.task.metrics[0]' AS metric,
+    max(m.value) FILTER (l.split = 'train') AS train,
+    max(m.value) FILTER (l.split = 'validation') AS validation,
+    max(m.value) FILTER (l.split = 'test') AS test
+FROM trial t
+JOIN experiment e USING (experiment_id)
+LEFT JOIN trial_score l ON l.trial_id = t.trial_id AND l.suite = 'domain'
+LEFT JOIN score_metric m
+    ON m.score_key = l.score_key AND m.metric = e.spec ->> '$.task.metrics[0]'
+WHERE t.phase = 'finalist'
+GROUP BY ALL;
+
+-- One row per trial: what it took, and what a request of the candidate takes.
+-- machine_money: load, training and scoring at the declared price of the machine.
+-- Tokens are means per request, latencies seconds per request, over the domain suite.
+CREATE OR REPLACE VIEW costs AS
+WITH request AS (
+    SELECT l.trial_id, avg(o.prompt_tokens) AS prompt_tokens,
+           avg(o.completion_tokens) AS completion_tokens
+    FROM trial_score l JOIN item_output o USING (score_key)
+    WHERE l.suite = 'domain' GROUP BY l.trial_id
+), latency AS (
+    SELECT trial_id, quantile_cont(seconds, 0.5) AS latency_p50,
+           quantile_cont(seconds, 0.95) AS latency_p95
+    FROM (SELECT l.trial_id, unnest(s.latencies) AS seconds
+          FROM trial_score l JOIN score s USING (score_key) WHERE l.suite = 'domain')
+    GROUP BY trial_id
+)
+SELECT
+    e.name AS experiment, t.experiment_id, t.arm, t.kind, t.phase, t.number, t.seed, t.trial_id,
+    t.status, t.load_seconds, t.train_seconds, t.score_seconds, t.train_tokens, t.peak_memory_mib,
+    t.peak_device_mib, t.trainable_parameters, t.total_parameters, t.artifact_bytes,
+    r.prompt_tokens, r.completion_tokens, y.latency_p50, y.latency_p95,
+    (t.load_seconds + t.train_seconds + t.score_seconds) / 3600
+        * CAST(e.spec ->> '$.cost.machine_per_hour' AS DOUBLE) AS machine_money,
+    e.spec ->> '$.cost.currency' AS currency
+FROM trial t
+JOIN experiment e USING (experiment_id)
+LEFT JOIN request r USING (trial_id)
+LEFT JOIN latency y USING (trial_id);
+
+-- One row per access to test items. look: 1 is the first look of this arm and seed at this task.
+CREATE OR REPLACE VIEW test_accesses AS
+SELECT
+    v.recorded_at, e.name AS experiment, v.experiment_id,
+    v.detail ->> '$.arm' AS arm,
+    CAST(v.detail ->> '$.seed' AS BIGINT) AS seed,
+    v.detail ->> '$.task' AS task,
+    v.detail ->> '$.trial_id' AS trial_id,
+    v.detail ->> '$.purpose' AS purpose,
+    v.who,
+    row_number() OVER (
+        PARTITION BY v.experiment_id, v.detail ->> '$.arm', v.detail ->> '$.seed',
+                     v.detail ->> '$.task'
+        ORDER BY v.event_id
+    ) AS look
+FROM event v JOIN experiment e USING (experiment_id)
+WHERE v.kind = 'test_access';

@@ -1,0 +1,170 @@
+"""The record on disk: exact, and whole or not at all."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.errors import StoreError
+from harness.records import ItemOutput, ItemScore, ScoreRecord, StepReport, TrialRecord
+from harness.store import quarantine, read_record, whole_records, write_record
+from harness.store.columns import record_hash, take_apart
+
+from .example_records import failed, score, trial
+
+FINITE = st.floats(allow_nan=False)
+FILES = ("trial.json", "item_outputs.parquet", "item_scores.parquet", "SHA256SUMS")
+
+
+@st.composite
+def scores(draw: st.DrawFn, key: str) -> ScoreRecord:
+    hashes = draw(st.lists(st.text(), unique=True, max_size=4))
+    text = st.text(max_size=8)
+    count = st.integers(0, 2**31 - 1)
+    return ScoreRecord(
+        key=key,
+        task=draw(text),
+        suite="domain",
+        split="test",
+        form="base",
+        seconds=draw(FINITE),
+        outputs=tuple(
+            ItemOutput(
+                one, draw(text), draw(text), draw(text), draw(text), draw(count), draw(count)
+            )
+            for one in hashes
+        ),
+        item_scores=tuple(
+            ItemScore(one, "none", "exact_match", draw(st.none() | FINITE)) for one in hashes
+        ),
+        aggregates=draw(st.dictionaries(text, FINITE, max_size=3)),
+        higher_is_better={"exact_match": draw(st.booleans())},
+        chance=draw(st.none() | FINITE),
+        latencies=tuple(draw(st.lists(FINITE, max_size=3))),
+    )
+
+
+@st.composite
+def records(draw: st.DrawFn) -> TrialRecord:
+    keys = draw(st.lists(st.text(), unique=True, max_size=3))
+    plain = st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | FINITE | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+        max_leaves=5,
+    )
+    record = trial(scores=[draw(scores(key)) for key in keys])
+    params = draw(st.dictionaries(st.text(max_size=5), plain, max_size=3))
+    return replace(
+        record,
+        spec=replace(record.spec, params=params),
+        failure_message=draw(st.text()),
+        steps=tuple(
+            StepReport(
+                n, 9, 0.5, draw(FINITE), 1e-3, draw(FINITE), n, 0.0, draw(st.none() | FINITE)
+            )
+            for n in range(draw(st.integers(0, 3)))
+        ),
+    )
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(record=records())
+def test_a_record_comes_back_as_it_was(tmp_path: Path, record: TrialRecord) -> None:
+    write_record(tmp_path / "t", record)
+    back = read_record(tmp_path / "t")
+    assert back == record
+    assert record_hash(take_apart(back)) == record_hash(take_apart(record))
+
+
+def test_numbers_that_diverged_come_back(tmp_path: Path) -> None:
+    record = failed(trial(scores=[score("k", values=(math.nan, None, 1.0))]), "nan_loss")
+    step = StepReport(1, 2, 0.5, math.nan, 1e-3, math.inf, 8, 1.0)
+    write_record(tmp_path, replace(record, steps=(step,)))
+    back = read_record(tmp_path)
+    assert math.isnan(back.steps[0].loss)
+    assert back.steps[0].grad_norm == math.inf
+    values = [item.value for item in back.scores[0].item_scores]
+    assert values[0] is not None and math.isnan(values[0])
+    assert values[1:] == [None, 1.0]
+
+
+def test_hash_does_not_tell_an_integer_from_the_same_float() -> None:
+    record = trial()
+    whole = replace(record, steps=(replace(record.steps[0], loss=1),))
+    point = replace(record, steps=(replace(record.steps[0], loss=1.0),))
+    other = replace(record, steps=(replace(record.steps[0], loss=1.5),))
+    assert record_hash(take_apart(whole)) == record_hash(take_apart(point))
+    assert record_hash(take_apart(whole)) != record_hash(take_apart(other))
+
+
+def test_artifacts_stay_and_a_retry_replaces_the_record(tmp_path: Path) -> None:
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "weights").write_text("weights")
+    record = trial(scores=[score("k")])
+    write_record(tmp_path, failed(record))
+    write_record(tmp_path, record)
+    assert read_record(tmp_path) == record
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "record"]
+
+
+def test_killed_before_the_rename_leaves_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "t1"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_record(folder, trial())
+    with pytest.raises(StoreError, match="no record"):
+        read_record(folder)
+    good, bad = whole_records(tmp_path)
+    assert not good
+    assert [path for path, _ in bad] == [folder]
+    write_record(folder, trial())
+    assert whole_records(tmp_path) == ([folder], [])
+    assert [path.name for path in folder.iterdir()] == ["record"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_altered_byte_is_noticed(tmp_path: Path, name: str) -> None:
+    write_record(tmp_path, trial(scores=[score("k")]))
+    path = tmp_path / "record" / name
+    whole = path.read_bytes()
+    for position in (0, len(whole) // 3, len(whole) - 1):
+        altered = bytearray(whole)
+        altered[position] ^= 0x20
+        path.write_bytes(altered)
+        with pytest.raises(StoreError, match=r"altered|not whole"):
+            read_record(tmp_path)
+    path.write_bytes(whole[:-5])
+    with pytest.raises(StoreError, match="altered"):
+        read_record(tmp_path)
+    path.unlink()
+    with pytest.raises(StoreError, match=r"altered|not whole"):
+        read_record(tmp_path)
+
+
+def test_quarantine_moves_aside_and_says_why(tmp_path: Path) -> None:
+    places = []
+    for _ in range(2):
+        write_record(tmp_path / "t1", trial())
+        places.append(quarantine(tmp_path / "t1", "checksum"))
+    assert [place.name for place in places] == ["t1", "t1-2"]
+    assert (places[0] / "quarantine-reason.txt").read_text() == "checksum\n"
+    assert whole_records(tmp_path) == ([], [])
+    with pytest.raises(StoreError, match="no such trial folder"):
+        quarantine(tmp_path / "t1", "again")
+
+
+def test_no_folder_holds_no_records(tmp_path: Path) -> None:
+    assert whole_records(tmp_path / "nowhere") == ([], [])
