@@ -30,7 +30,7 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b5539c", "#3f8fc4", "#b07d00", "#8
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h")
 INK = "#123456"  # stands for the page's text colour
 BAND = "#654321"  # stands for the colour of margins
-WIDTH = 6.6
+WIDTH = 5.2
 POINTS = 150
 RC = {
     "svg.fonttype": "none",
@@ -86,13 +86,13 @@ def draw(figure: Figure, arms: Sequence[str]) -> str:
 def _height(chart: Chart) -> float:
     match chart:
         case ForestChart():
-            return 1.0 + 0.32 * len(chart.rows)
+            return 0.8 + 0.4 * len(chart.rows)
         case SplitChart():
             return 1.2 + 0.42 * len(chart.groups)
         case TradeOffChart():
-            return 4.0
+            return 3.6
         case LossChart():
-            return 3.4
+            return 3.2
 
 
 def _paint(axes: Any, chart: Chart, styles: dict[str, Style]) -> None:
@@ -121,18 +121,17 @@ def _forest(axes: Any, chart: ForestChart, styles: dict[str, Style]) -> None:
         axes.plot((row.low, row.high), (place, place), color=style.colour, linewidth=weight)
         size = 8 if row.primary else 5.5
         axes.plot(row.difference, place, style.marker, color=style.colour, markersize=size)
-        axes.annotate(
-            row.text,
-            (row.difference, place),
-            xytext=(0, 6),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
+        primary = " (primary)" if row.primary else ""
+        axes.text(
+            0,
+            place - 0.3,
+            f"{row.label}{primary}: {row.text}",
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontweight="bold" if row.primary else "normal",
         )
-    labels = [f"{row.label} (primary)" if row.primary else row.label for row in chart.rows]
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.5, -0.8)
-    axes.tick_params(axis="y", length=0)
+    axes.set_yticks([])
+    axes.set_ylim(len(chart.rows) - 0.6, -0.7)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(f"{chart.axis}\nshaded: within the margin of ±{wording.score(margin)}")
 

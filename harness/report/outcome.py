@@ -31,18 +31,12 @@ def verdict_view(material: Material) -> VerdictView:
     """The verdict with the few numbers that carry it."""
     verdict = material.findings.verdict
     label = LABELS.get(verdict.outcome, wording.cell(verdict.outcome))
-    if verdict.outcome == "fine_tune" and verdict.winner:
-        label = f"Fine-tune with {wording.cell(verdict.winner)}"
-    caveats = [wording.cell(text, limit=600) for text in verdict.caveats]
-    if verdict.items_needed is not None:
-        needed = wording.plural(verdict.items_needed, "test item")
-        caveats.append(f"About {needed} would settle the difference that was observed.")
     return VerdictView(
         outcome=verdict.outcome,
         label=label,
         sentence=wording.cell(verdict.sentence, limit=600),
         reasons=tuple(wording.cell(text, limit=600) for text in verdict.reasons),
-        caveats=tuple(caveats),
+        caveats=tuple(wording.cell(text, limit=600) for text in verdict.caveats),
         figures=_key_figures(material),
     )
 
@@ -54,18 +48,17 @@ def _key_figures(material: Material) -> tuple[tuple[str, str], ...]:
     figures = []
     for title, row in (("Best fine-tuned arm", tuned), ("Best prompt arm", prompt)):
         if row is not None:
-            figures.append((f"{title}: {wording.cell(row.arm)}", f"{wording.score(row.test)}"))
+            figures.append((f"{title} ({wording.cell(row.arm)})", wording.score(row.test)))
     if contrast is not None:
         figures.append((f"Difference in {name}", wording.difference(contrast.difference)))
     for found in material.findings.forgetting:
         if tuned is not None and found.arm == tuned.arm:
-            figures.append(
-                (
-                    f"General ability of {wording.cell(found.arm)}: "
-                    f"{FORGETTING.get(found.outcome, found.outcome)}",
-                    wording.difference(found.mean_change),
-                )
-            )
+            state = FORGETTING.get(found.outcome, found.outcome)
+            term = f"Change in general ability of {wording.cell(found.arm)}"
+            figures.append((term, f"{wording.difference(found.mean_change)} ({state})"))
+    if material.findings.verdict.items_needed is not None:
+        needed = wording.count(material.findings.verdict.items_needed)
+        figures.append(("Test items that would settle it", f"about {needed}"))
     return tuple(figures)
 
 

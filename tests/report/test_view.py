@@ -66,7 +66,7 @@ def test_an_undecided_contrast_says_how_many_items_would_settle_it() -> None:
     view = build_view(study(), undecided(), now=NOW)
     facts = dict(next(b for b in view.section("primary").blocks if isinstance(b, Facts)).items)
     assert facts["Items needed to settle it"] == "1,240"
-    assert "About 1,240 test items would settle" in view.verdict.caveats[-1]
+    assert view.verdict.figures[-1] == ("Test items that would settle it", "about 1,240")
 
 
 def test_missing_values_are_words_and_never_zero() -> None:
