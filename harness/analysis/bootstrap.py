@@ -88,7 +88,7 @@ class Sampling:
     def negated(self) -> Sampling:
         """The distribution of minus the estimate."""
         return Sampling(
-            -self.estimate,
+            0.0 - self.estimate,
             -self.deviations[::-1],
             self.degrees,
             self.seed_variance,
@@ -219,19 +219,28 @@ def degrees_of_freedom(variances: Sequence[Variance]) -> float:
     return float("inf") if parts <= 0 else 1 / parts
 
 
+def largest_cluster(values: Floats, clusters: Codes, cluster_count: int) -> float:
+    """Largest |sum of ``values`` (items,) over a cluster|, in units of a cluster of mean size."""
+    sums = np.bincount(clusters, values, cluster_count)
+    return float(np.abs(sums).max()) * cluster_count / len(values)
+
+
 def unseen_variance(largest: float, items: Variance, bounded: bool) -> Variance:
     """Variance of what the sample is too small to have shown.
 
-    largest: the largest difference seen. items: the variance over items, for its degrees of
-    freedom, which are the effective number of clusters m, minus 1.
-
     Two more clusters, one for each side, of the largest difference seen (of 1 where there was
-    none) add 2 * largest^2 / (m + 2)^2; for binary scores this is Bonett and Price (2012).
-    Zero for unbounded metrics, whose spread the sample itself shows.
+    none, and of 1 at most) add 2 * largest^2 / (m + 2)^2; for binary scores this is Bonett and
+    Price (2012). Zero for unbounded metrics, whose spread the sample itself shows.
+
+    Args:
+        largest: see :func:`largest_cluster`.
+        items: variance over items; its degrees of freedom are the effective number of clusters
+            m, minus 1.
+        bounded: every score lies within -1 and 1.
     """
     if not bounded:
         return Variance(0.0, items.degrees)
-    return Variance(2 * ((largest or 1.0) / (items.degrees + 3)) ** 2, items.degrees)
+    return Variance(2 * (min(largest or 1.0, 1.0) / (items.degrees + 3)) ** 2, items.degrees)
 
 
 __all__ = [
@@ -240,6 +249,7 @@ __all__ = [
     "cluster_sums",
     "cluster_variance",
     "degrees_of_freedom",
+    "largest_cluster",
     "redrawn_means",
     "seed_deviations",
     "seed_variance",

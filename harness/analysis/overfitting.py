@@ -16,7 +16,7 @@ from harness.analysis.bootstrap import (
 )
 from harness.analysis.pairing import Aligned, align
 from harness.analysis.scores import mean_of
-from harness.analysis.single_arm import mean_sampling
+from harness.analysis.single_arm import mean_sampling, unseen_of_one
 from harness.findings import Overfitting
 from harness.records import ScoreVector
 
@@ -70,15 +70,18 @@ def gap_sampling(
     means = draws[0] - draws[1]
     by_seed = on_train.mean(axis=1) - on_test.mean(axis=1)
     estimate = float(by_seed.mean())
-    deviations = means.mean(axis=1) - estimate + seed_deviations(means, generator)
-    variances = [
+    items = [
         cluster_variance(side.scores[0].mean(axis=0), side.clusters, side.cluster_count)
         for side in sides
     ]
+    unseen = [unseen_of_one(side, variance) for side, variance in zip(sides, items, strict=True)]
+    deviations = means.mean(axis=1) - estimate + seed_deviations(means, generator)
+    spread = np.sqrt(sum(variance.value for variance in unseen))
+    deviations += spread * generator.standard_normal(resamples)
     return Sampling(
         estimate=estimate,
         deviations=np.sort(deviations),
-        degrees=degrees_of_freedom([*variances, seed_variance(by_seed)]),
+        degrees=degrees_of_freedom([*items, *unseen, seed_variance(by_seed)]),
     )
 
 

@@ -15,6 +15,7 @@ from harness.analysis.bootstrap import (
     Variance,
     cluster_variance,
     degrees_of_freedom,
+    largest_cluster,
     redrawn_means,
     seed_deviations,
     seed_variance,
@@ -77,14 +78,12 @@ def paired_draws(aligned: Aligned, resamples: int, generator: np.random.Generato
     )
     differences = a.mean(axis=0) - b.mean(axis=0)
     items = cluster_variance(differences, aligned.clusters, aligned.cluster_count)
-    largest = np.maximum(
-        np.abs(a.max(axis=0) - b.min(axis=0)), np.abs(b.max(axis=0) - a.min(axis=0))
-    )
+    largest = largest_cluster(differences, aligned.clusters, aligned.cluster_count)
     return PairedDraws(
         a=means[:, : len(a)],
         b=means[:, len(a) :],
         items=items,
-        unseen=unseen_variance(float(largest.max()), items, _bounded(aligned)),
+        unseen=unseen_variance(largest, items, _bounded(aligned)),
     )
 
 
@@ -98,7 +97,7 @@ def difference_sampling(
     """
     a, b = aligned.scores
     draws = paired_draws(aligned, resamples, generator)
-    estimate = float(a.mean() - b.mean())
+    estimate = float(a.mean() - b.mean()) + 0.0  # no negative zero
     deviations = draws.a.mean(axis=1) - draws.b.mean(axis=1) - estimate
     deviations += seed_deviations(draws.a, generator) - seed_deviations(draws.b, generator)
     deviations += np.sqrt(draws.unseen.value) * generator.standard_normal(resamples)

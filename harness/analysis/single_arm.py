@@ -9,8 +9,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from harness.analysis.bootstrap import (
     Sampling,
+    Variance,
     cluster_variance,
     degrees_of_freedom,
+    largest_cluster,
     redrawn_means,
     seed_deviations,
     seed_variance,
@@ -30,13 +32,12 @@ def mean_sampling(aligned: Aligned, resamples: int, generator: np.random.Generat
     (scores,) = aligned.scores
     means = redrawn_means(scores, aligned.clusters, aligned.cluster_count, resamples, generator)
     items = cluster_variance(scores.mean(axis=0), aligned.clusters, aligned.cluster_count)
-    bounded = bool((np.abs(scores) <= 1).all())
-    # One score, not a difference of two: the two more clusters lie half a range to each side.
-    unseen = unseen_variance(float(scores.max() - scores.min()) / 2 or 0.5, items, bounded)
+    unseen = unseen_of_one(aligned, items)
     estimate = float(scores.mean())
     deviations = means.mean(axis=1) - estimate + seed_deviations(means, generator)
     deviations += np.sqrt(unseen.value) * generator.standard_normal(resamples)
     seeds = seed_variance(scores.mean(axis=1))
+    bounded = _bounded(aligned)
     return Sampling(
         estimate=estimate,
         deviations=np.sort(deviations),
@@ -45,6 +46,17 @@ def mean_sampling(aligned: Aligned, resamples: int, generator: np.random.Generat
         low=(0.0 if scores.min() >= 0 else -1.0) if bounded else -np.inf,
         high=(0.0 if scores.max() < 0 else 1.0) if bounded else np.inf,
     )
+
+
+def unseen_of_one(aligned: Aligned, items: Variance) -> Variance:
+    """Variance of what one arm's sample is too small to have shown.
+
+    One score, not a difference of two: the two more clusters lie half a range to each side.
+    """
+    scores = aligned.scores[0].mean(axis=0)
+    centred = scores - scores.mean()
+    largest = largest_cluster(centred, aligned.clusters, aligned.cluster_count)
+    return unseen_variance(largest or 0.5, items, _bounded(aligned))
 
 
 def mean_interval(
@@ -75,4 +87,8 @@ def wilson(right: int, items: int, level: float) -> Interval:
     return Interval(float(low), float(high), level)
 
 
-__all__ = ["mean_interval", "mean_sampling", "wilson"]
+def _bounded(aligned: Aligned) -> bool:
+    return bool((np.abs(aligned.scores[0]) <= 1).all())
+
+
+__all__ = ["mean_interval", "mean_sampling", "unseen_of_one", "wilson"]
