@@ -36,6 +36,10 @@ _COST_FIELDS = (
     "artifact_bytes",
 )
 
+# one mark a column of the table: 15 of the trial, 3 canaries, the cost, hash and time
+_MARKS = ", ".join("?" * (15 + 3 + len(_COST_FIELDS) + 2))
+_INSERT_TRIAL = f"INSERT INTO trial VALUES ({_MARKS})"  # noqa: S608 nothing but question marks
+
 
 def insert_trial(
     connection: duckdb.DuckDBPyConnection,
@@ -71,8 +75,7 @@ def insert_trial(
         content_hash,
         ingested_at,
     ]
-    marks = ", ".join("?" * len(values))
-    connection.execute(f"INSERT INTO trial VALUES ({marks})", values)  # noqa: S608 only marks
+    connection.execute(_INSERT_TRIAL, values)
     steps = record.steps
     columns: list[list[Any]] = [
         [spec.trial_id] * len(steps),

@@ -35,8 +35,7 @@ def contents(path: Path) -> dict[str, list[tuple[object, ...]]]:
     with duckdb.connect(str(path), read_only=True) as connection:
         tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
         return {
-            name: connection.execute(f"FROM {name} ORDER BY ALL").fetchall()
-            for (name,) in tables
+            name: connection.execute(f"FROM {name} ORDER BY ALL").fetchall() for (name,) in tables
         }
 
 
@@ -150,6 +149,18 @@ def test_a_score_is_stored_once_and_shared(path: Path, writer: StoreWriter) -> N
     assert study.events[-1].kind == "score_differs"
     differing = study.events[-1].detail["metrics"]
     assert differing == {"exact_match": {"stored": pytest.approx(2 / 3), "fresh": 1.0}}
+
+
+def test_trials_may_come_in_before_the_one_that_scored_for_them(
+    path: Path, writer: StoreWriter
+) -> None:
+    request = ScoreRequest("k", "feedback-test", "domain", "test")
+    writer.ingest(trial("t2", known=[request], seed=2))
+    unscored = "SELECT unscored FROM trials WHERE trial_id = 't2'"
+    assert StoreReader(path).query(unscored).rows == ((1,),)
+    writer.ingest(trial("t1", [score("k")]))
+    assert StoreReader(path).query(unscored).rows == ((0,),)
+    assert len(StoreReader(path).study("e1").vectors) == 2
 
 
 def test_a_trial_comes_back_without_its_items(path: Path, writer: StoreWriter) -> None:

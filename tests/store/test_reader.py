@@ -1,0 +1,254 @@
+"""Named questions, views, and the user's SQL."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import InputError, StoreError
+from harness.records import ItemScore
+from harness.store import StoreReader, StoreWriter
+
+from .example_records import NOW, example_store, experiment, failed, score, trial
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "harness.duckdb"
+
+
+@pytest.fixture
+def reader(path: Path) -> StoreReader:
+    example_store(path)
+    return StoreReader(path)
+
+
+def test_no_store_says_to_run_first(path: Path) -> None:
+    with pytest.raises(InputError, match="run an experiment first"):
+        StoreReader(path).experiments()
+    assert not path.exists()
+
+
+def test_find_by_name_and_by_id(path: Path) -> None:
+    times = iter(f"2026-01-0{day}" for day in range(1, 9))
+    writer = StoreWriter(path, now=lambda: next(times))
+    for experiment_id in ("abc1", "abd2", "xyz"):
+        name = "other" if experiment_id == "xyz" else "feedback"
+        writer.declare(experiment(experiment_id, name))
+    reader = StoreReader(path)
+    assert reader.find("feedback").experiment_id == "abd2"
+    writer.declare(experiment("abc1"))
+    assert reader.find("feedback").experiment_id == "abc1"
+    assert reader.find("xy").experiment_id == "xyz"
+    assert reader.find("abd").experiment_id == "abd2"
+    with pytest.raises(InputError, match=r"several .*'ab'.*feedback \(abc1\)"):
+        reader.find("ab")
+    with pytest.raises(InputError, match=r"no experiment .*other \(xyz\)"):
+        reader.find("nothing")
+
+
+def test_study_has_the_vectors_of_finalists_and_baseline(reader: StoreReader) -> None:
+    study = reader.study("e1")
+    assert study.experiment == experiment()
+    found = [(one.trial_id, one.task, one.metric, len(one.values)) for one in study.vectors]
+    assert found == [
+        ("t0", "feedback-test", "exact_match", 4),
+        ("t0", "capitals", "acc", 4),
+        ("t1", "feedback-test", "exact_match", 4),
+        ("t1", "capitals", "acc", 3),
+        ("t2", "feedback-test", "exact_match", 4),
+        ("t2", "capitals", "acc", 3),
+    ]
+    one = study.vectors[2]
+    expected = score("k-1")
+    assert one.doc_hashes == tuple(item.doc_hash for item in expected.outputs)
+    assert one.clusters == ("group-0", "group-0", "group-1", "group-1")
+    np.testing.assert_array_equal(one.values, [1.0, 0.0, 1.0, np.nan])
+    assert (one.suite, one.split, one.higher_is_better, one.chance) == ("domain", "test", True, 0.5)
+    assert [(item.seed, item.value) for item in study.items] == [
+        (seed, value) for seed in (1, 2) for value in (1.0, 0.0, 1.0, None)
+    ]
+    assert study.items[0].output == "ja"
+    assert len(study.trials) == 4
+
+
+def test_failed_finalists_have_no_vectors(path: Path) -> None:
+    writer = StoreWriter(path)
+    writer.declare(experiment())
+    writer.ingest(failed(trial(scores=[score("k")])))
+    study = StoreReader(path).study("e1")
+    assert (study.vectors, study.items) == ((), ())
+    assert study.trials[0].failure_kind == "killed"
+
+
+def test_filters_of_one_metric_are_kept_apart(path: Path) -> None:
+    one = score("k", values=(1.0, 0.0))
+    strict = tuple(replace(item, filter="strict", value=0.0) for item in one.item_scores)
+    writer = StoreWriter(path)
+    writer.declare(experiment())
+    writer.ingest(trial(scores=[replace(one, item_scores=one.item_scores + strict)]))
+    vectors = StoreReader(path).study("e1").vectors
+    assert [vector.metric for vector in vectors] == ["exact_match (none)", "exact_match (strict)"]
+
+
+def test_order_of_scoring_is_kept_for_items_scored_in_part(path: Path) -> None:
+    one = score("k", values=(1.0, 0.0, 0.5, 0.25))
+    some = tuple(
+        ItemScore(item.doc_hash, "none", "exact_match", item.value)
+        for item in reversed(one.item_scores[1:3])
+    )
+    writer = StoreWriter(path)
+    writer.declare(experiment())
+    writer.ingest(trial(scores=[replace(one, item_scores=some)]))
+    (vector,) = StoreReader(path).study("e1").vectors
+    assert vector.values.tolist() == [0.0, 0.5]
+
+
+def test_unknown_experiment_and_one_without_a_metric(path: Path) -> None:
+    writer = StoreWriter(path)
+    writer.declare(replace(experiment(), spec={}))
+    with pytest.raises(InputError, match="no experiment has the id"):
+        StoreReader(path).study("other")
+    with pytest.raises(StoreError, match="names no metric"):
+        StoreReader(path).study("e1")
+
+
+def test_view_trials(reader: StoreReader) -> None:
+    rows = reader.query(
+        "SELECT experiment, trial_id, arm, phase, seed, status, steps, last_loss, unscored "
+        "FROM trials ORDER BY trial_id"
+    ).rows
+    assert rows[1] == ("feedback", "t1", "lora", "finalist", 1, "complete", 2, 0.7, 0)
+    assert [row[1] for row in rows] == ["t0", "t1", "t2", "t3"]
+
+
+def test_view_scores(reader: StoreReader) -> None:
+    rows = reader.query(
+        "SELECT task, metric, round(value, 3), items, prompt_tokens, reused FROM scores "
+        "WHERE trial_id = $trial ORDER BY task, metric",
+        {"trial": "t1"},
+    ).rows
+    assert rows == (
+        ("capitals", "acc", 0.667, 3, 10.0, False),
+        ("capitals", "macro_f1", 0.4, 3, 10.0, False),
+        ("feedback-test", "exact_match", 0.667, 4, 10.0, False),
+        ("feedback-test", "macro_f1", 0.4, 4, 10.0, False),
+    )
+
+
+def test_view_items(reader: StoreReader) -> None:
+    rows = reader.query(
+        "SELECT experiment, arm, seed, split, item_id, cluster, output, metric, value FROM items "
+        "WHERE trial_id = 't1' AND task = 'feedback-test' ORDER BY item_id"
+    ).rows
+    assert rows[0] == (
+        "feedback", "lora", 1, "test", "item-0", "group-0", "ja", "exact_match", 1.0,
+    )  # fmt: skip
+    assert [row[-1] for row in rows] == [1.0, 0.0, 1.0, None]
+
+
+def test_view_finalists(reader: StoreReader) -> None:
+    rows = reader.query(
+        "SELECT arm, seed, metric, train, validation, round(test, 3) FROM finalists ORDER BY seed"
+    ).rows
+    assert rows == (
+        ("lora", 1, "exact_match", None, None, 0.667),
+        ("lora", 2, "exact_match", None, None, 0.667),
+    )
+
+
+def test_view_costs(reader: StoreReader) -> None:
+    rows = reader.query(
+        "SELECT train_tokens, prompt_tokens, completion_tokens, latency_p50, "
+        "round(latency_p95, 3), round(machine_money, 6), currency FROM costs WHERE trial_id = 't1'"
+    ).rows
+    assert rows == ((192, 10.0, 2.0, 0.2, 0.29, 0.01, "EUR"),)
+
+
+def test_view_test_accesses_counts_looks(path: Path) -> None:
+    writer = example_store(path)
+    again = {"trial_id": "t9", "arm": "lora", "seed": 1, "task": "feedback-test", "purpose": "peek"}
+    writer.record_event("e1", "test_access", again, who="bob")
+    rows = (
+        StoreReader(path)
+        .query(
+            "SELECT recorded_at, arm, seed, task, trial_id, purpose, who, look FROM test_accesses "
+            "ORDER BY seed, look"
+        )
+        .rows
+    )
+    assert rows == (
+        (NOW, "lora", 1, "feedback-test", "t1", "final score", "ada", 1),
+        (NOW, "lora", 1, "feedback-test", "t9", "peek", "bob", 2),
+        (NOW, "lora", 2, "feedback-test", "t2", "final score", "ada", 1),
+    )
+
+
+def test_query_and_frame(reader: StoreReader) -> None:
+    result = reader.query("SELECT trial_id, ? AS one FROM trials ORDER BY 1 LIMIT 1", [7])
+    assert (result.columns, result.rows) == (("trial_id", "one"), (("t0", 7),))
+    frame = reader.as_frame("FROM items")
+    assert list(frame.columns[:2]) == ["experiment", "experiment_id"]
+    assert len(frame) == len(reader.query("FROM items").rows)
+    assert reader.query("DESCRIBE trials").columns[0] == "column_name"
+
+
+REFUSED = (
+    "INSERT INTO artifact VALUES ('t', 'p', 's', 1)",
+    "DELETE FROM trial",
+    "DROP VIEW items",
+    "CREATE TEMP TABLE x AS SELECT 1",
+    "COPY (SELECT 1) TO '{folder}/out.csv'",
+    "COPY (SELECT 1) TO '{store}' (USE_TMP_FILE false)",
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{store}' (USE_TMP_FILE false)",
+    "WITH x AS (COPY (SELECT 1) TO '{store}' (USE_TMP_FILE false)) SELECT * FROM x",
+    "WITH x AS (COPY (SELECT 1) TO '{store}.wal' (USE_TMP_FILE false)) SELECT * FROM x",
+    "WITH x AS (INSERT INTO artifact VALUES ('t', 'p', 's', 1) RETURNING path) SELECT * FROM x",
+    "ATTACH '{folder}/other.duckdb'",
+    "ATTACH '{store}' AS again",
+    "ATTACH ':memory:' AS memory",
+    "EXPORT DATABASE '{folder}/export'",
+    "SELECT * FROM read_csv('{secret}')",
+    "SELECT * FROM read_text('{secret}')",
+    "SELECT * FROM read_blob('{store}')",
+    "SELECT * FROM '{secret}'",
+    "SELECT * FROM glob('{folder}/*')",
+    "SELECT * FROM read_parquet('https://example.org/x.parquet')",
+    "SELECT * FROM secret_list",
+    "PRAGMA database_size",
+    "SET threads = 1",
+    "SET disabled_filesystems = ''",
+    "SET enable_external_access = true",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "CALL pragma_version()",
+    "CHECKPOINT",
+    "SELECT 1; SELECT 2",
+    "SELECT 1; DROP TABLE trial",
+    "",
+    "SELECT nothing FROM trials",
+    "SELEC 1",
+)
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+def test_query_reaches_nothing_but_the_tables(reader: StoreReader, sql: str) -> None:
+    secret_list = [1, 2, 3]  # DuckDB would find it by name, as a table
+    assert secret_list
+    secret = reader.path.parent / "secret.csv"
+    secret.write_text("password\nhunter2\n")
+    before = {file.name: _digest(file) for file in reader.path.parent.iterdir()}
+    sql = sql.format(folder=secret.parent, store=reader.path, secret=secret)
+    with pytest.raises(InputError):
+        reader.query(sql)
+    with pytest.raises(InputError):
+        reader.as_frame(sql)
+    assert {file.name: _digest(file) for file in reader.path.parent.iterdir()} == before
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
