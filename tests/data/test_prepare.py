@@ -1,0 +1,243 @@
+"""Preparation as a whole: policies, split files, out-of-domain sets, fingerprint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from real_data import write_banking77
+
+from harness.data import Prepared, fingerprint, prepare, read_examples_file, write_examples
+from harness.errors import DataError
+from harness.records import Example, from_json, to_json
+
+from .tiny import LABEL, RATING_SCHEMA, experiment, words, write_jsonl
+
+
+def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
+    return [
+        {"key": f"k{n}", "text": words(n * 10, 10), "label": "ab"[n % 2], "who": f"w{n // 2}"}
+        for n in range(start, start + count)
+    ]
+
+
+def all_of(prepared: Prepared) -> list[Example]:
+    splits = prepared.splits
+    return [*splits.train, *splits.validation, *splits.test]
+
+
+def test_shares_groups_counts_and_distribution(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "rows.jsonl", rows(100))
+    prepared = prepare(experiment(path, id="key", group="who"))
+    assert sum(prepared.counts.values()) == 100
+    for name, share in (("train", 60), ("validation", 15), ("test", 25)):
+        assert abs(prepared.counts[name] - share) <= 2
+    groups = [
+        {e.group for e in split}
+        for split in (prepared.splits.train, prepared.splits.validation, prepared.splits.test)
+    ]
+    assert sum(map(len, groups)) == 50
+    assert prepared.groups["train"] == len(groups[0])
+    total = sum(prepared.answers[name]["label"]["a"] for name in prepared.answers)
+    assert total == 50
+    assert prepared.labels == ("a", "b")
+    assert prepared.dropped == ()
+    assert from_json(Prepared, to_json(prepared)) == prepared
+
+
+def test_row_order_is_no_matter_with_an_id(tmp_path: Path) -> None:
+    values = rows(40)
+    once = prepare(experiment(write_jsonl(tmp_path / "a.jsonl", values), id="key"))
+    again = prepare(experiment(write_jsonl(tmp_path / "b.jsonl", values[::-1]), id="key"))
+    assert once.fingerprint == again.fingerprint
+    assert [e.id for e in all_of(once)] == [e.id for e in all_of(again)]
+    other = prepare(experiment(tmp_path / "a.jsonl", id="key", seed=1))
+    assert other.fingerprint != once.fingerprint
+
+
+def test_bad_rows_stop_with_all_of_them_or_are_dropped_and_told(tmp_path: Path) -> None:
+    values: list[object] = [*rows(40), {"text": "", "label": "a"}, [1], {"text": "no label"}]
+    path = write_jsonl(tmp_path / "rows.jsonl", values)
+    where = [f"{path}:{line}" for line in (41, 42, 43)]
+    with pytest.raises(DataError) as caught:
+        prepare(experiment(path))
+    assert [problem.where for problem in caught.value.problems] == where
+    prepared = prepare(experiment(path, bad_rows="drop"))
+    assert [problem.where for problem in prepared.dropped] == where
+    assert sum(prepared.counts.values()) == 40
+
+
+def test_problems_of_all_files_come_together(tmp_path: Path) -> None:
+    train = write_jsonl(tmp_path / "train.jsonl", [*rows(10), [1]])
+    test = write_jsonl(tmp_path / "test.jsonl", [{"txt": "x", "label": "a"}])
+    missing = tmp_path / "missing.csv"
+    with pytest.raises(DataError) as caught:
+        prepare(experiment(train, splits={"test": str(test)}, out_of_domain={"far": str(missing)}))
+    places = {problem.where.partition(":")[0] for problem in caught.value.problems}
+    assert places == {str(train), str(test), str(missing)}
+
+
+def test_split_files_keep_their_division(tmp_path: Path) -> None:
+    train = write_jsonl(tmp_path / "train.jsonl", rows(20))
+    validation = write_jsonl(tmp_path / "validation.jsonl", rows(6, 100))
+    test = write_jsonl(tmp_path / "test.jsonl", rows(8, 200))
+    files = {"validation": str(validation), "test": str(test)}
+    prepared = prepare(experiment(train, splits=files))
+    assert prepared.counts == {"train": 20, "validation": 6, "test": 8}
+    assert {e.id for e in prepared.splits.test} == {f"test:{n}" for n in range(1, 9)}
+    assert len({e.id for e in all_of(prepared)}) == 34
+    carved = prepare(experiment(train, splits={"test": str(test), "validation_share": 0.25}))
+    assert carved.counts == {"train": 15, "validation": 5, "test": 8}
+
+
+def test_an_id_in_two_split_files_is_a_problem(tmp_path: Path) -> None:
+    train = write_jsonl(tmp_path / "train.jsonl", rows(20))
+    other = [{**row, "key": row["key"].replace("k100", "k3")} for row in rows(4, 100)]
+    test = write_jsonl(tmp_path / "test.jsonl", other)
+    with pytest.raises(DataError, match=f"'k3' stands already in {train}:4"):
+        prepare(experiment(train, id="key", splits={"test": str(test)}))
+
+
+@pytest.mark.parametrize("leaks", ["drop", "report", "stop"])
+def test_leak_policies(tmp_path: Path, leaks: str) -> None:
+    train = write_jsonl(tmp_path / "train.jsonl", rows(20))
+    leaked = [{"text": words(0, 10).upper(), "label": "a"}, *rows(5, 100)]
+    test = write_jsonl(tmp_path / "test.jsonl", leaked)
+    validation = write_jsonl(tmp_path / "validation.jsonl", rows(5, 200))
+    files = {"validation": str(validation), "test": str(test)}
+    setting = experiment(train, splits=files, leaks=leaks)
+    if leaks == "stop":
+        with pytest.raises(DataError) as caught:
+            prepare(setting)
+        (problem,) = caught.value.problems
+        assert problem.where == f"{train}:1"
+        assert f"({test}:1)" in problem.what
+        return
+    prepared = prepare(setting)
+    assert prepared.audit.flagged["test"]["exact"] == 1
+    assert prepared.counts["train"] == (19 if leaks == "drop" else 20)
+    assert prepared.audit.dropped == (("train:1",) if leaks == "drop" else ())
+
+
+def test_training_set_that_leaks_whole_is_an_error(tmp_path: Path) -> None:
+    train = write_jsonl(tmp_path / "train.jsonl", rows(5))
+    validation = write_jsonl(tmp_path / "validation.jsonl", rows(5, 200))
+    files = {"validation": str(validation), "test": str(train)}
+    with pytest.raises(DataError, match="all 5 training examples"):
+        prepare(experiment(train, splits=files))
+
+
+def test_label_that_training_never_shows(tmp_path: Path) -> None:
+    train = write_jsonl(tmp_path / "train.jsonl", rows(20))
+    test = write_jsonl(tmp_path / "test.jsonl", [*rows(5, 100), {"text": "new", "label": "z"}])
+    splits = {"test": str(test)}
+    with pytest.raises(DataError) as caught:
+        prepare(experiment(train, splits=splits))
+    (problem,) = caught.value.problems
+    assert problem.where == f"{test}:6"
+    assert "'z' in test never occurs in training" in problem.what
+    prepared = prepare(experiment(train, splits=splits, bad_rows="drop"))
+    assert prepared.counts["test"] == 5
+    assert [p.where for p in prepared.dropped] == [f"{test}:6"]
+    declared = {**LABEL, "labels": ["a", "b", "z"]}
+    assert prepare(experiment(train, splits=splits, answer=declared)).counts["test"] == 6
+
+
+def test_out_of_domain_sets_are_limited_and_audited(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "rows.jsonl", rows(60))
+    far = write_jsonl(tmp_path / "far.jsonl", rows(30, 500))
+    limits = {"train": 10, "out_of_domain": 7}
+    setting = experiment(path, out_of_domain={"far": str(far)}, limits=limits)
+    prepared = prepare(setting)
+    assert prepared.counts["far"] == len(prepared.splits.out_of_domain["far"]) == 7
+    assert prepared.counts["train"] == 10
+    assert prepared.audit.flagged["far"] == {"exact": 0, "near": 0, "ngram": 0}
+    with pytest.raises(DataError, match="name of a split"):
+        prepare(experiment(path, out_of_domain={"test": str(far)}))
+
+
+def test_distribution_of_closed_json_fields(tmp_path: Path) -> None:
+    values = [
+        {"text": words(n * 10, 10), "answer": {"stars": n % 3, "mood": "good"}} for n in range(30)
+    ]
+    path = write_jsonl(tmp_path / "rows.jsonl", values)
+    answer = {"kind": "json", "column": "answer", "schema": RATING_SCHEMA}
+    prepared = prepare(experiment(path, answer=answer))
+    assert prepared.labels is None
+    moods = [prepared.answers[name]["mood"]["good"] for name in prepared.counts]
+    assert moods == list(prepared.counts.values())
+    assert sum(sum(prepared.answers[n]["stars"].values()) for n in prepared.counts) == 30
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Example,
+            id=TEXTS,
+            inputs=st.dictionaries(TEXTS, TEXTS, max_size=3),
+            answer=TEXTS,
+            group=TEXTS,
+            line=st.integers(0, 2**40),
+        ),
+        max_size=6,
+    )
+)
+def test_examples_round_trip(tmp_path_factory: pytest.TempPathFactory, made: list[Example]) -> None:
+    path = tmp_path_factory.mktemp("examples") / "deep" / "train.parquet"
+    write_examples(path, made)
+    back = read_examples_file(path)
+    assert back == tuple(made)
+    assert [list(e.inputs) for e in back] == [list(e.inputs) for e in made]
+    assert [entry.name for entry in path.parent.iterdir()] == ["train.parquet"]
+
+
+def test_examples_file_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    with pytest.raises(DataError, match="not a file of examples"):
+        read_examples_file(path)
+    path.write_text(json.dumps({}))
+    with pytest.raises(DataError, match="not a file of examples"):
+        read_examples_file(path)
+
+
+def test_fingerprint_sees_every_part_and_the_order() -> None:
+    one, two = Example("1", {"a": "x"}, "y", "g", 1), Example("2", {"a": "x"}, "y", "g", 2)
+    prints = {
+        fingerprint(splits)
+        for splits in (
+            {"train": [one, two]},
+            {"train": [two, one]},
+            {"train": [one], "test": [two]},
+            {"train": [Example("1", {"a": "z"}, "y", "g", 1), two]},
+            {"train": [Example("1", {"a": "x"}, "z", "g", 1), two]},
+            {"train": [Example("1", {"a": "x"}, "y", "h", 1), two]},
+        )
+    }
+    assert len(prints) == 6
+    assert fingerprint({"a": [one], "b": [two]}) == fingerprint({"b": [two], "a": [one]})
+
+
+@pytest.mark.real_data
+def test_banking77_split_files(shared_data: Path, tmp_path: Path) -> None:
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    write_banking77(shared_data, train)
+    written = write_banking77(shared_data, test, part="test")
+    setting = experiment(
+        train,
+        answer={"kind": "label", "column": "category"},
+        splits={"test": str(test)},
+        limits={"train": 300},
+    )
+    prepared = prepare(setting)
+    assert prepared.counts["test"] == written
+    assert prepared.counts["train"] + len(prepared.audit.dropped) == 300
+    assert prepared.labels is not None
+    assert len(prepared.labels) == 12
+    assert prepare(setting) == prepared

@@ -1,0 +1,133 @@
+"""Real data sets for tests, read from the folder beside the project; never copied into it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+SNIPS_INTENTS = (
+    "AddToPlaylist",
+    "BookRestaurant",
+    "GetWeather",
+    "PlayMusic",
+    "RateBook",
+    "SearchCreativeWork",
+    "SearchScreeningEvent",
+)
+
+SNIPS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "intent": {"enum": list(SNIPS_INTENTS)},
+        "slots": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+    "required": ["intent", "slots"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets; the test is skipped, saying so, where it is missing."""
+    if not SHARED.is_dir():
+        pytest.skip(f"the folder of real data sets is not there: {SHARED}")
+    return SHARED
+
+
+def snips_rows(
+    shared: Path, intents: Sequence[str] = SNIPS_INTENTS, part: str = "train"
+) -> Iterator[dict[str, Any]]:
+    """SNIPS requests as ``{"text", "answer": {"intent", "slots"}}``, in file order.
+
+    part: ``train`` or ``validate``. A slot named twice keeps its first value. One file holds an
+    emoji written as two surrogates (CESU-8), which is not UTF-8; it is read as the emoji.
+    """
+    for intent in intents:
+        text = _snips_file(shared, intent, part).read_text("utf-8", errors="surrogatepass")
+        joined = text.encode("utf-16", errors="surrogatepass").decode("utf-16")
+        yield from _requests(intent, joined)
+
+
+def _snips_file(shared: Path, intent: str, part: str) -> Path:
+    name = f"train_{intent}_full.json" if part == "train" else f"validate_{intent}.json"
+    return shared / "snips" / name
+
+
+def _requests(intent: str, text: str) -> Iterator[dict[str, Any]]:
+    for request in json.loads(text)[intent]:
+        slots: dict[str, str] = {}
+        for piece in request["data"]:
+            if "entity" in piece:
+                slots.setdefault(piece["entity"], piece["text"].strip())
+        whole = "".join(piece["text"] for piece in request["data"])
+        yield {"text": " ".join(whole.split()), "answer": {"intent": intent, "slots": slots}}
+
+
+def write_snips(
+    shared: Path,
+    path: Path,
+    *,
+    intents: Sequence[str] = SNIPS_INTENTS,
+    part: str = "train",
+    per_intent: int | None = None,
+) -> int:
+    """Write SNIPS as JSONL with columns ``text`` and ``answer``; returns the number of rows."""
+    seen: Counter[str] = Counter()
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in snips_rows(shared, intents, part):
+            intent = row["answer"]["intent"]
+            if per_intent is None or seen[intent] < per_intent:
+                seen[intent] += 1
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return seen.total()
+
+
+def write_snips_undecoded(shared: Path, path: Path, intent: str) -> int:
+    """Write one training intent as JSONL with the published bytes, whatever their encoding."""
+    text = _snips_file(shared, intent, "train").read_text("utf-8", errors="surrogateescape")
+    rows = list(_requests(intent, text))
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return len(rows)
+
+
+def frequent_intents(shared: Path, number: int = 12) -> tuple[str, ...]:
+    """The most frequent intents of the Banking77 training file, most frequent first."""
+    with (shared / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
+        counts = Counter(row["category"] for row in csv.DictReader(file))
+    return tuple(sorted(counts, key=lambda intent: (-counts[intent], intent))[:number])
+
+
+def write_banking77(
+    shared: Path,
+    path: Path,
+    *,
+    part: str = "train",
+    intents: Sequence[str] | None = None,
+    limit: int | None = None,
+) -> int:
+    """Write Banking77 rows of some intents (the 12 most frequent by default) as CSV.
+
+    Columns ``text,category``; ``limit`` takes the first rows. Returns the number of rows.
+    """
+    wanted = set(frequent_intents(shared) if intents is None else intents)
+    written = 0
+    with (
+        (shared / "banking77" / f"{part}.csv").open(encoding="utf-8", newline="") as source,
+        path.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, ["text", "category"])
+        writer.writeheader()
+        for row in csv.DictReader(source):
+            if row["category"] in wanted and (limit is None or written < limit):
+                writer.writerow(row)
+                written += 1
+    return written
