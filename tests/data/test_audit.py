@@ -135,9 +135,9 @@ def test_flags_equal_the_slow_definition(seed: int) -> None:
     order: list[str | None] = ["exact", "near", "ngram"]
     for item in other:
         slow = [kind for one in train if (kind := slow_kind(one, item))]
-        expected = min(slow, key=lambda kind: order.index(kind)) if slow else None
+        expected = min(slow, key=order.index) if slow else None
         fast = [pair.kind for pair in audit.pairs if pair.other_id == item.id]
-        assert (min(fast, key=lambda kind: order.index(kind)) if fast else None) == expected
+        assert (min(fast, key=order.index) if fast else None) == expected
     leaking = {one.id for one in train for item in other
                if slow_kind(one, item) in ("exact", "near")}  # fmt: skip
     assert audit.training_ids() == leaking
