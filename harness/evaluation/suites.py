@@ -17,7 +17,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 import harness
 from harness.errors import Problem, SpecError, UnknownReferenceError
@@ -42,7 +42,7 @@ class SuiteTask(FrozenSpec):
 
 
 class Suite(FrozenSpec):
-    """A suite file, checked. ``path`` and ``fingerprint`` are filled in when it is loaded."""
+    """A suite file, checked against its task files by :func:`load_suite`."""
 
     name: str
     description: str = ""
@@ -51,23 +51,28 @@ class Suite(FrozenSpec):
     )
     default_tasks: bool = Field(False, description="Tasks that come with lm-eval may be named.")
     tasks: tuple[SuiteTask, ...] = Field(min_length=1)
-    path: Path = Field(Path(), exclude=True)
-    fingerprint: str = Field("", exclude=True)
+    _path: Path = PrivateAttr(default=Path())
+    _fingerprint: str = PrivateAttr(default="")
 
-    @field_validator("tasks")
-    @classmethod
-    def _distinct(cls, tasks: tuple[SuiteTask, ...]) -> tuple[SuiteTask, ...]:
-        names = [task.task for task in tasks]
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [task.task for task in self.tasks]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"tasks stand twice: {', '.join(twice)}; keep one of each")
-        return tasks
-
-    @model_validator(mode="after")
-    def _has_source(self) -> Self:
         if self.include is None and not self.default_tasks:
             raise ValueError("name a folder in `include`, or set `default_tasks: true`")
         return self
+
+    @property
+    def path(self) -> Path:
+        """The suite file."""
+        return self._path
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over everything in the suite that can change a score."""
+        return self._fingerprint
 
     @property
     def folder(self) -> Path | None:
@@ -142,18 +147,16 @@ def load_suite(name_or_path: str | Path) -> Suite:
         raise SpecError(Problem(str(path), f"cannot be read: {error}")) from error
     if not isinstance(values, dict) or root is None:
         raise SpecError(Problem(str(path), "a suite is a mapping of keys, such as `tasks:`"))
-    filled = sorted({"path", "fingerprint"} & values.keys())
-    if filled:
-        raise SpecError([Problem(f"{path}:{_line(root, [key])}", f"unknown key `{key}`")
-                         for key in filled])  # fmt: skip
     try:
-        suite = Suite.model_validate({**values, "path": path})
+        suite = Suite.model_validate(values)
     except ValidationError as error:
         raise SpecError([_problem(path, root, detail) for detail in error.errors()]) from error
+    suite._path = path
     files, problems = _task_files(suite, root)
     if problems:
         raise SpecError(problems)
-    return suite.model_copy(update={"fingerprint": _fingerprint(suite, files)})
+    suite._fingerprint = _fingerprint(suite, files)
+    return suite
 
 
 def _problem(path: Path, root: yaml.Node, detail: Mapping[str, Any]) -> Problem:
@@ -196,42 +199,38 @@ _TaskLoader.add_constructor("!function", lambda loader, node: f"!function {node.
 
 def _task_files(suite: Suite, root: yaml.Node) -> tuple[set[Path], list[Problem]]:
     """Every file that the suite's own tasks are made of, and what is wrong with them."""
-    if suite.folder is None:
-        return set(), []
-    if not suite.folder.is_dir():
-        where = f"{suite.path}:{_line(root, ['include'])}"
-        return set(), [Problem(where, f"include: no folder {suite.folder}; correct the path")]
     files: set[Path] = set()
-    found: dict[str, dict[str, Any]] = {}
+    metrics: dict[str, list[str]] = {}
     problems: list[Problem] = []
-    for path in sorted(suite.folder.glob("**/*.yaml")):
+    if suite.folder is not None and not suite.folder.is_dir():
+        where = f"{suite.path}:{_line(root, ['include'])}"
+        return files, [Problem(where, f"include: no folder {suite.folder}; correct the path")]
+    for path in sorted(suite.folder.glob("**/*.yaml")) if suite.folder else []:
         try:
             text = path.read_text(encoding="utf-8")
             config = yaml.load(text, Loader=_TaskLoader)  # noqa: S506 - a SafeLoader
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             problems.append(Problem(str(path), f"not valid YAML: {error}"))
             continue
-        named = {path, *(path.parent / name for name in _data_files(config))}
+        data = {path.parent / name for name in _data_files(config)}
+        for missing in sorted(file for file in data if not file.is_file()):
+            problems.append(Problem(str(path), f"no data file {missing}; build or restore it"))
         modules = {path.parent / f"{name.replace('.', '/')}.py" for name in _FUNCTION.findall(text)}
         # A function may also come from an installed module, which is not part of the suite.
-        files |= named | {module for module in modules if module.is_file()}
-        for missing in sorted(file for file in named if not file.is_file()):
-            problems.append(
-                Problem(str(path), f"data file {missing} is missing; build or restore it")
-            )
+        files |= {path} | data | {module for module in modules if module.is_file()}
         if isinstance(config, dict) and isinstance(config.get("task"), str):
-            found[config["task"]] = config
+            listed = config.get("metric_list") or []
+            metrics[config["task"]] = [str(metric.get("metric")) for metric in listed]
     for index, entry in enumerate(suite.tasks):
-        where = f"{suite.path}:{_line(root, ['tasks', str(index), 'task'])}"
-        if entry.task in found:
-            listed = found[entry.task].get("metric_list") or []
-            metrics = [str(metric.get("metric")) for metric in listed]
-            if metrics and entry.metric not in metrics:
-                what = f"task {entry.task} has no metric {entry.metric!r}; it has {metrics}"
-                problems.append(Problem(where, what))
-        elif not suite.default_tasks:
-            what = f"no task {entry.task!r} in {suite.folder}; it has {', '.join(sorted(found))}"
-            problems.append(Problem(where, what))
+        known = metrics.get(entry.task)
+        if known is None and not suite.default_tasks:
+            what = f"no task {entry.task!r} in {suite.folder}; it has {', '.join(sorted(metrics))}"
+        elif known and entry.metric not in known:
+            what = f"{entry.task} has no metric {entry.metric!r}; it has {', '.join(known)}"
+        else:
+            continue
+        line = _line(root, ["tasks", str(index), "task"])
+        problems.append(Problem(f"{suite.path}:{line}", what))
     return files, problems
 
 
@@ -245,7 +244,6 @@ def _data_files(config: Any) -> Iterator[str]:
 
 
 def _fingerprint(suite: Suite, files: set[Path]) -> str:
-    """SHA-256 over everything in the suite that can change a score."""
     parts = [["suite", json.dumps(suite.model_dump(mode="json"), sort_keys=True)]]
     for path in sorted(files):
         name = Path(os.path.relpath(path, suite.path.parent)).as_posix()
@@ -261,13 +259,13 @@ def _fingerprint(suite: Suite, files: set[Path]) -> str:
 def build_general_task(suite: Suite, task_name: str, limit: int | None = None) -> Any:
     """The lm-eval task object of one entry, ready for ``lm_eval.evaluate``.
 
-    Local JSONL is read straight into memory: no cache, no network. Of items with a ``cluster``
-    the first ``limit`` are taken, since they are stored in balanced order; of any other data a
-    fixed random draw, since those may be sorted. A smaller limit takes a subset of a larger.
+    JSONL of the suite is read straight into memory: no cache, no network. Of such items the first
+    ``limit`` are taken, since they are stored in balanced order; of other data a fixed random
+    draw, since those may be sorted. A smaller limit takes a subset of a larger one.
 
     Raises:
         UnknownReferenceError: the suite, or lm-eval, has no such task.
-        SpecError: the task is a group, or a Python class that cannot be limited.
+        SpecError: the name is a group of tasks, or a Python class that cannot be limited.
     """
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.tasks import TaskManager
@@ -279,9 +277,9 @@ def build_general_task(suite: Suite, task_name: str, limit: int | None = None) -
     entry = manager.task_index.get(task_name)
     if entry is None:
         raise UnknownReferenceError(f"lm-eval has no task {task_name!r}; `lm-eval ls tasks` lists")
-    local = suite.folder is not None and suite.folder in Path(entry.yaml_path or "/").parents
-    if local:
-        task = _local_task(load_yaml(entry.yaml_path), Path(entry.yaml_path).parent)
+    path = Path(entry.yaml_path or "/")
+    if suite.folder in path.parents:
+        task = _suite_task(load_yaml(path), path.parent)
     else:
         loaded = manager.load([task_name])
         if loaded.get("groups") or task_name not in loaded["tasks"]:
@@ -294,38 +292,41 @@ def build_general_task(suite: Suite, task_name: str, limit: int | None = None) -
     return task
 
 
-def _local_task(config: dict[str, Any], folder: Path) -> Any:
+def _suite_task(config: dict[str, Any], folder: Path) -> Any:
     from datasets import Dataset
     from lm_eval.api.task import ConfigurableTask
 
-    class LocalTask(ConfigurableTask):  # type: ignore[misc]
+    class SuiteOwnTask(ConfigurableTask):  # type: ignore[misc]
         """A task whose data is read here, not by the hub's loader and its cache."""
 
+        stored_in_balance = False
+
         def download(self, dataset_kwargs: dict[str, Any] | None = None, **_: Any) -> None:
-            files = (dataset_kwargs or {}).get("data_files")
+            options = dataset_kwargs or {}
             if callable(self.config.custom_dataset):
-                self.dataset = self.config.custom_dataset(**(dataset_kwargs or {}))
-            elif self.config.dataset_path == "json" and isinstance(files, dict):
+                self.dataset = self.config.custom_dataset(**options)
+            elif self.config.dataset_path == "json" and "data_files" in options:
+                files = {split: folder / name for split, name in options["data_files"].items()}
                 self.dataset = {
-                    split: Dataset.from_list(_read_lines(folder / name))
-                    for split, name in files.items()
+                    split: Dataset.from_list(_read_lines(path)) for split, path in files.items()
                 }
+                self.stored_in_balance = True
             else:
                 super().download(dataset_kwargs)
 
-    return LocalTask(config=config)
+    return SuiteOwnTask(config=config)
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    # Not splitlines(): text may hold characters that it takes for line ends.
+    lines = path.read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines if line.strip()]
 
 
 def _limit(task: Any, limit: int) -> None:
     docs = task.eval_docs
-    if "cluster" in task.features:
-        chosen = list(range(min(limit, len(docs))))
-    else:
+    chosen = list(range(min(limit, len(docs))))
+    if not getattr(task, "stored_in_balance", False):
         chosen = sorted(np.random.default_rng(0).permutation(len(docs))[:limit].tolist())
     split = task.config.test_split if task.has_test_docs() else task.config.validation_split
     # The examples for few-shot prompts were drawn when the task was built.

@@ -27,7 +27,8 @@ OPENINGS = (
     "Every year", "Last summer", "Nobody", "The old man", "Once upon a time", "After school",
     "If I were rich", "On Sundays", "Many people", "During the night", "Before dinner", "My mother",
     "In the winter", "The first time", "Everyone", "Next week", "At the market", "Two days ago",
-    "A long time ago", "Most children", "One day", "The new teacher", "In my opinion", "All the trees",
+    "A long time ago", "Most children", "One day", "The new teacher", "In my opinion",
+    "All the trees",
 )  # fmt: skip
 TOPICS = (
     ("the sea", "blue"), ("a cat", "mouse"), ("winter", "snow"), ("a school", "teacher"),

@@ -42,7 +42,7 @@ def interleave(questions: Sequence[Question], rng: random.Random) -> list[Questi
 def multiple_choice(
     prefix: str, questions: Sequence[Question], rng: random.Random
 ) -> list[dict[str, Any]]:
-    """Items as stored: ``answer`` is the index of the right choice.
+    """Items as stored: ``gold`` is the index of the right choice.
 
     Positions are dealt in shuffled blocks, one of each, so no position is favoured in any
     first n items.
@@ -53,17 +53,17 @@ def multiple_choice(
         if not block:
             block = list(range(len(question.wrong) + 1))
             rng.shuffle(block)
-        answer = block.pop()
+        gold = block.pop()
         choices = list(question.wrong)
         rng.shuffle(choices)
-        choices.insert(answer, question.right)
+        choices.insert(gold, question.right)
         items.append(
             {
                 "id": f"{prefix}-{number:03d}",
                 "cluster": question.cluster,
                 **question.fields,
                 "choices": choices,
-                "answer": answer,
+                "gold": gold,
             }
         )
     return items
