@@ -33,6 +33,7 @@ ITEM_SCORE_SCHEMA = pa.schema(
         ("score_key", pa.string()),
         ("doc_hash", pa.string()),
         ("filter", pa.string()),
+        ("filter_rank", pa.int32()),
         ("metric", pa.string()),
         ("value", pa.float64()),
     ]
@@ -69,7 +70,7 @@ def put_together(columns: Columns) -> TrialRecord:
         StoreError: the tables hold items of a score that the head does not have.
     """
     outputs = _by_key(columns.outputs, ("position",))
-    item_scores = _by_key(columns.item_scores, ())
+    item_scores = _by_key(columns.item_scores, ("filter_rank",))
     scores = tuple(
         replace(
             score,
@@ -173,10 +174,17 @@ def _item_score_table(scores: Sequence[ScoreRecord]) -> pa.Table:
         _repeated_keys(scores, [len(score.item_scores) for score in scores]),
         [item.doc_hash for item in rows],
         [item.filter for item in rows],
+        list(chain.from_iterable(map(_filter_ranks, scores))),
         [item.metric for item in rows],
         [None if item.value is None else float(item.value) for item in rows],
     ]
     return _table(columns, ITEM_SCORE_SCHEMA)
+
+
+def _filter_ranks(score: ScoreRecord) -> list[int]:
+    """Of each item score: how many other filters came before its own, in the score's order."""
+    ranks: dict[str, int] = {}
+    return [ranks.setdefault(item.filter, len(ranks)) for item in score.item_scores]
 
 
 def _table(columns: Sequence[list[Any]], schema: pa.Schema) -> pa.Table:

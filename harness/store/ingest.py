@@ -143,7 +143,7 @@ def insert_scores(
     )
     _load(
         connection,
-        "INSERT INTO item_score SELECT score_key, doc_hash, filter, metric, "
+        "INSERT INTO item_score SELECT score_key, doc_hash, filter, filter_rank, metric, "
         "CASE WHEN isnan(value) THEN NULL ELSE value END "
         "FROM fresh WHERE score_key IN (SELECT unnest($keys))",
         item_scores,

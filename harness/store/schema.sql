@@ -120,11 +120,12 @@ CREATE TABLE item_output (
 
 -- One row per item, filter and metric of a score.
 CREATE TABLE item_score (
-    score_key VARCHAR NOT NULL,         -- -> score
-    doc_hash  VARCHAR NOT NULL,         -- -> item_output
-    filter    VARCHAR NOT NULL,         -- lm-eval filter that extracted the answer
-    metric    VARCHAR NOT NULL,         -- metric name
-    value     DOUBLE                    -- in the metric's unit; NULL: the item could not be scored
+    score_key   VARCHAR NOT NULL,       -- -> score
+    doc_hash    VARCHAR NOT NULL,       -- -> item_output
+    filter      VARCHAR NOT NULL,       -- lm-eval filter that extracted the answer
+    filter_rank INTEGER NOT NULL,       -- order of the task's filters, from 0; 0 is its own, which score_metric is of
+    metric      VARCHAR NOT NULL,       -- metric name
+    value       DOUBLE                  -- in the metric's unit; NULL: the item could not be scored
 );
 
 -- Files that a trial left.

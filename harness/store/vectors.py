@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 
 import duckdb
@@ -31,7 +31,8 @@ _SERIES = (
 SELECT i.score_key, i.metric, i.filter, m.higher_is_better, count(*)
 FROM wanted w JOIN item_score i USING (score_key)
 JOIN score_metric m ON m.score_key = i.score_key AND m.metric = i.metric
-GROUP BY ALL ORDER BY i.score_key, i.metric, i.filter
+GROUP BY i.score_key, i.metric, i.filter_rank, i.filter, m.higher_is_better
+ORDER BY i.score_key, i.metric, i.filter_rank
 """
 )
 
@@ -41,7 +42,7 @@ _VALUES = (
 SELECT i.doc_hash AS doc_hash, o.cluster AS cluster, i.value AS value
 FROM wanted w JOIN item_score i USING (score_key)
 JOIN item_output o ON o.score_key = i.score_key AND o.doc_hash = i.doc_hash
-ORDER BY i.score_key, i.metric, i.filter, o.position
+ORDER BY i.score_key, i.metric, i.filter_rank, o.position
 """
 )
 
@@ -52,6 +53,7 @@ JOIN trial_score l USING (trial_id)
 JOIN item_output o USING (score_key)
 LEFT JOIN item_score i
     ON i.score_key = o.score_key AND i.doc_hash = o.doc_hash AND i.metric = $metric
+    AND i.filter_rank = 0
 WHERE t.experiment_id = $experiment_id AND t.phase = 'finalist' AND t.status = 'complete'
   AND l.suite = 'domain' AND l.split = 'test'
 ORDER BY t.arm, t.seed, t.trial_id, o.position
@@ -75,8 +77,8 @@ def vectors_of(
     """Every per-item metric of every complete finalist and baseline trial.
 
     Ordered by trial, suite, task, split and metric; items in the order of scoring. Trials that
-    share a score share its arrays. A metric that several filters give is named
-    ``metric (filter)``, so that no two vectors of a trial have one name.
+    share a score share its arrays. Where several filters give a metric, the first filter's vector
+    has its plain name, as its aggregate has; the others are named ``metric (filter)``.
     """
     series = _series_by_key(connection, experiment_id)
     return tuple(
@@ -121,11 +123,11 @@ def _series_by_key(
     doc_hashes: list[str] = np.asarray(columns["doc_hash"], dtype=object).tolist()
     clusters: list[str] = np.asarray(columns["cluster"], dtype=object).tolist()
     ends = np.cumsum([head[-1] for head in heads], dtype=np.int64).tolist()
-    filters = Counter((key, metric) for key, metric, *_ in heads)
     found: defaultdict[str, list[_Series]] = defaultdict(list)
     start = 0
     for (key, metric, filter_name, higher_is_better, _), end in zip(heads, ends, strict=True):
-        name = metric if filters[key, metric] == 1 else f"{metric} ({filter_name})"
+        plain = all(one.metric != metric for one in found[key])
+        name = metric if plain else f"{metric} ({filter_name})"
         found[key].append(
             _Series(
                 metric=name,

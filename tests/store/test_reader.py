@@ -87,12 +87,16 @@ def test_failed_finalists_have_no_vectors(path: Path) -> None:
 
 def test_filters_of_one_metric_are_kept_apart(path: Path) -> None:
     one = score("k", values=(1.0, 0.0))
-    strict = tuple(replace(item, filter="strict", value=0.0) for item in one.item_scores)
+    other = tuple(replace(item, filter="any", value=0.25) for item in one.item_scores)
     writer = StoreWriter(path)
     writer.declare(experiment())
-    writer.ingest(trial(scores=[replace(one, item_scores=one.item_scores + strict)]))
-    vectors = StoreReader(path).study("e1").vectors
-    assert [vector.metric for vector in vectors] == ["exact_match (none)", "exact_match (strict)"]
+    writer.ingest(trial(scores=[replace(one, item_scores=one.item_scores + other)]))
+    study = StoreReader(path).study("e1")
+    assert [(vector.metric, vector.values.tolist()) for vector in study.vectors] == [
+        ("exact_match", [1.0, 0.0]),
+        ("exact_match (any)", [0.25, 0.25]),
+    ]
+    assert [item.value for item in study.items] == [1.0, 0.0]
 
 
 def test_order_of_scoring_is_kept_for_items_scored_in_part(path: Path) -> None:
