@@ -134,6 +134,22 @@ class TrialSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running trial is: ``done`` of ``total`` units of ``stage``.
+
+    stage: ``load``, ``train`` (units are steps) or ``score`` (units are requests of ``task``).
+    """
+
+    trial_id: str
+    arm: str
+    stage: Literal["load", "train", "score"]
+    done: int
+    total: int
+    task: str = ""
+    loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StepReport:
     """One optimiser step.
 

@@ -1,0 +1,107 @@
+"""The user's task as an lm-eval task, so that domain and general scores come from one code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from harness.evaluation.metrics import macro_f1, reader
+from harness.records import Example
+from harness.spec import LabelAnswer, TaskSpec
+from harness.spec.task import ITEM_METRICS
+
+Doc = dict[str, Any]
+
+
+def valid_answers(task: TaskSpec, train: Sequence[Example]) -> tuple[str, ...] | None:
+    """The closed list of valid answers: the task's own, or the labels seen in training."""
+    finite = task.finite_answers()
+    if finite is None and isinstance(task.answer, LabelAnswer):
+        return tuple(sorted({example.answer for example in train}))
+    return finite
+
+
+def build_domain_task(
+    name: str,
+    task: TaskSpec,
+    examples: Sequence[Example],
+    prompt: Callable[[Example], str],
+    *,
+    end: str,
+    max_new_tokens: int,
+    labels: Sequence[str] = (),
+    choices: Sequence[str] | None = None,
+) -> Any:
+    """An lm-eval task over ``examples``.
+
+    The document holds nothing that differs between arms (id, inputs, answer), so lm-eval's
+    doc_hash pairs them; the prompt is rendered outside it.
+
+    Parameters:
+        prompt: the rendered prompt of an example.
+        end: text that ends an answer, such as the end-of-turn token.
+        choices: answers to choose among by likelihood, including their end; None generates.
+    """
+    import datasets
+    from lm_eval.api.task import ConfigurableTask
+
+    by_id = {example.id: example for example in examples}
+    docs = [
+        {
+            "id": e.id,
+            "cluster": e.group,
+            "inputs": json.dumps(e.inputs, ensure_ascii=False, sort_keys=True),
+            "answer": e.answer,
+        }
+        for e in examples
+    ]
+    read = reader(task, labels)
+    item_metrics = [m for m in task.metrics if m in ITEM_METRICS[task.answer.kind]]
+
+    def process_results(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+        if choices is None:
+            reply = str(results[0])
+        else:
+            likelihoods = [float(result[0]) for result in results]
+            reply = choices[likelihoods.index(max(likelihoods))]
+        reading = read(doc["answer"], reply)
+        values: dict[str, Any] = {metric: reading.metrics[metric] for metric in item_metrics}
+        if "macro_f1" in task.metrics:
+            values["macro_f1"] = reading.classes
+        return values
+
+    config: dict[str, Any] = {
+        "task": name,
+        "custom_dataset": lambda **_: {"test": datasets.Dataset.from_list(docs)},
+        "test_split": "test",
+        "doc_to_text": lambda doc: prompt(by_id[doc["id"]]),
+        "doc_to_target": lambda doc: doc["answer"],
+        "target_delimiter": "",
+        "process_results": process_results,
+        "metric_list": [
+            {
+                "metric": metric,
+                "aggregation": macro_f1 if metric == "macro_f1" else _mean,
+                "higher_is_better": True,
+            }
+            for metric in task.metrics
+        ],
+        "metadata": {"version": 1},
+    }
+    if choices is None:
+        config["output_type"] = "generate_until"
+        config["generation_kwargs"] = {
+            "until": [end] if end else [],
+            "max_gen_toks": max_new_tokens,
+            "do_sample": False,
+        }
+    else:
+        config["output_type"] = "multiple_choice"
+        config["doc_to_choice"] = lambda doc: [choice + end for choice in choices]
+        config["doc_to_target"] = lambda doc: 0
+    return ConfigurableTask(config=config)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

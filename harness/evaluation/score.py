@@ -1,0 +1,149 @@
+"""Run lm-eval tasks on a candidate and keep every item."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from harness.evaluation.candidate_lm import CandidateLM
+from harness.evaluation.suites import item_identity
+from harness.records import ItemOutput, ItemScore, ScoreRecord, ScoreRequest
+
+LATENCY_REQUESTS = 8
+
+
+def score_task(
+    lm: CandidateLM,
+    task: Any,
+    request: ScoreRequest,
+    form: str,
+    *,
+    chat: bool = False,
+    chance: float | None = None,
+    measure_latency: bool = False,
+) -> ScoreRecord:
+    """Score every item of one lm-eval task.
+
+    Raises:
+        ValueError: lm-eval returned two scores for one item under one filter and metric.
+    """
+    from lm_eval.evaluator import evaluate
+
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    name = str(task.config.task)
+    began = time.perf_counter()
+    found = evaluate(
+        lm,
+        {"tasks": {name: task}, "groups": {}, "group_map": {}},
+        log_samples=True,
+        bootstrap_iters=0,
+        apply_chat_template=chat,
+    )
+    seconds = time.perf_counter() - began
+    outputs: dict[str, ItemOutput] = {}
+    scores: dict[tuple[str, str, str], ItemScore] = {}
+    for sample in found["samples"][name]:
+        key = str(sample["doc_hash"])
+        if key not in outputs:
+            outputs[key] = _output(lm, sample, key)
+        for metric in sample["metrics"]:
+            value = _item_value(sample[metric])
+            place = (key, str(sample["filter"]), str(metric))
+            if place in scores:
+                raise ValueError(f"task {name}: two items have the same hash {key}")
+            if value is not None:
+                scores[place] = ItemScore(*place, value)
+    directions = found["higher_is_better"][name]
+    aggregates = _aggregates(found["results"][name])
+    return ScoreRecord(
+        key=request.key,
+        task=request.task,
+        suite=request.suite,
+        split=request.split,
+        form=form,
+        seconds=seconds,
+        outputs=tuple(outputs.values()),
+        item_scores=tuple(scores.values()),
+        aggregates=aggregates,
+        higher_is_better={metric: bool(directions.get(metric, True)) for metric in aggregates},
+        chance=chance,
+        latencies=_latencies(lm, task) if measure_latency else (),
+    )
+
+
+def _output(lm: CandidateLM, sample: dict[str, Any], key: str) -> ItemOutput:
+    doc = sample["doc"]
+    item_id, cluster = item_identity(doc)
+    arguments, replies = sample["arguments"], sample["filtered_resps"]
+    prompt = str(arguments[0][0])
+    if len(arguments[0]) > 1 and isinstance(arguments[0][1], str):
+        likelihoods = [float(reply[0]) for reply in replies]
+        output = str(arguments[likelihoods.index(max(likelihoods))][1])
+    elif isinstance(replies[0], str):
+        output = replies[0]
+    else:
+        output = ""
+    target = sample["target"]
+    if isinstance(target, int) and len(arguments) > 1 and "answer" not in doc:
+        target = arguments[target][1] if target < len(arguments) else target
+    return ItemOutput(
+        doc_hash=key,
+        item_id=item_id,
+        cluster=cluster,
+        target=str(doc["answer"]) if "answer" in doc else str(target),
+        output=output,
+        prompt_tokens=len(lm.tok_encode(prompt)),
+        completion_tokens=len(lm.tok_encode(output)) if output else 0,
+    )
+
+
+def _item_value(value: Any) -> float | None:
+    """One item's value: a number, or bits per byte from lm-eval's (log-likelihood, bytes)."""
+    if isinstance(value, bool | int | float):
+        return float(value) if math.isfinite(value) else None
+    if (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(part, int | float) for part in value)
+    ):
+        likelihood, size = value
+        return -float(likelihood) / (size * math.log(2)) if size else None
+    # Corpus metrics (macro F1) have no value per item.
+    return None
+
+
+def _aggregates(results: dict[str, Any]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, value in results.items():
+        metric, comma, _ = name.partition(",")
+        if comma and not metric.endswith("_stderr") and isinstance(value, int | float):
+            # The first filter that lm-eval lists is the task's own.
+            found.setdefault(metric, float(value))
+    return found
+
+
+def _latencies(lm: CandidateLM, task: Any) -> tuple[float, ...]:
+    """Seconds of single requests, sent one at a time over items spread through the task."""
+    from lm_eval.api.instance import Instance
+
+    by_doc: dict[int, list[Any]] = {}
+    for instance in task.instances:
+        by_doc.setdefault(instance.doc_id, []).append(instance)
+    docs = list(by_doc.values())
+    stride = max(1, len(docs) // LATENCY_REQUESTS)
+    chosen = docs[::stride][:LATENCY_REQUESTS]
+    # The first request pays for warming caches and is not counted.
+    return tuple(_seconds(lm, group, Instance) for group in [chosen[0], *chosen])[1:]
+
+
+def _seconds(lm: CandidateLM, group: Sequence[Any], instance: type[Any]) -> float:
+    fresh = [
+        instance(each.request_type, each.doc, each.arguments, each.idx, metadata=each.metadata)
+        for each in group
+    ]
+    began = time.perf_counter()
+    getattr(lm, fresh[0].request_type)(fresh, disable_tqdm=True)
+    return time.perf_counter() - began

@@ -1,0 +1,61 @@
+"""Turn a GGUF file into a folder of safetensors, once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from harness.errors import UnknownReferenceError
+
+
+def convert_gguf(gguf: Path, folder: Path) -> Path:
+    """De-quantise ``gguf`` into ``folder`` (bfloat16 safetensors, configuration, tokenizer).
+
+    The folder appears only when whole; an existing one is returned as it is. transformers
+    refuses to save a model that it loaded from GGUF, whose configuration still claims to be
+    quantised; so the weights move into a fresh model of the same, cleaned configuration.
+
+    Raises:
+        UnknownReferenceError: the file is not a GGUF model that transformers can read.
+    """
+    if (folder / "config.json").exists():
+        return folder
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    try:
+        loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+        config = AutoConfig.from_pretrained(**where)
+    except (OSError, ValueError, KeyError, NotImplementedError) as error:
+        raise UnknownReferenceError(
+            f"{gguf}: not a GGUF file of a causal language model that can be read: {error}"
+        ) from error
+    for name in ("quantization_config", "_name_or_path"):
+        with contextlib.suppress(AttributeError):
+            delattr(config, name)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    missing, unexpected = model.load_state_dict(loaded.state_dict(), strict=False)
+    tied = set(getattr(model, "_tied_weights_keys", None) or ())
+    lost = [name for name in (*missing, *unexpected) if name not in tied]
+    if lost:
+        raise UnknownReferenceError(f"{gguf}: weights without a place in the model: {lost[:5]}")
+    model.tie_weights()
+    model.to(torch.bfloat16)
+    model.config.dtype = torch.bfloat16
+    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    try:
+        model.save_pretrained(partial, safe_serialization=True)
+        tokenizer.save_pretrained(partial)
+        (partial / "converted_from.json").write_text(json.dumps({"gguf": gguf.name}))
+        # Another process may have finished first; its result is as good.
+        with contextlib.suppress(OSError):
+            partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder

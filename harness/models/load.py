@@ -1,0 +1,123 @@
+"""Load a base model and its tokenizer, plain or quantised."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.errors import UnknownReferenceError
+from harness.records import ResolvedModel, Runtime
+
+Quantisation = Literal["none", "nf4"]
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    """A model in memory. form: what it is, as recorded with each score."""
+
+    model: Any
+    tokenizer: Any
+    form: str
+    total_parameters: int
+
+
+def load_tokenizer(resolved: ResolvedModel) -> Any:
+    """The model's tokenizer, with a padding token.
+
+    Raises:
+        UnknownReferenceError: the model comes without a tokenizer.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(resolved.path, **_source(resolved))
+    except (OSError, ValueError) as error:
+        raise UnknownReferenceError(
+            f"{resolved.reference}: no usable tokenizer: {error}"
+        ) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(
+    resolved: ResolvedModel,
+    runtime: Runtime,
+    quantisation: Quantisation = "none",
+    *,
+    double_quantisation: bool = True,
+) -> LoadedModel:
+    """Load the untouched base in the run's dtype; ``nf4`` quantises it with bitsandbytes.
+
+    Only safetensors are read: a pickle can run code.
+
+    Raises:
+        UnknownReferenceError: the folder is not a causal language model in safetensors.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    quiet_libraries()
+    dtype = getattr(torch, runtime.dtype)
+    extra: dict[str, Any] = {}
+    if quantisation == "nf4":
+        extra["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=double_quantisation,
+            bnb_4bit_compute_dtype=dtype,
+        )
+        extra["device_map"] = {"": runtime.device}
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            resolved.path, dtype=dtype, use_safetensors=True, **_source(resolved), **extra
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise UnknownReferenceError(
+            f"{resolved.reference}: not a causal language model in safetensors that can be "
+            f"loaded: {error}"
+        ) from error
+    if quantisation == "none":
+        model.to(torch.device(runtime.device))  # type: ignore[arg-type]
+    model.eval()
+    model.requires_grad_(False)
+    tokenizer = load_tokenizer(resolved)
+    # Generation settings of the model's author (sampling, penalties) must not leak into scoring.
+    model.generation_config = type(model.generation_config)(
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=model.generation_config.eos_token_id or tokenizer.eos_token_id,
+        bos_token_id=model.generation_config.bos_token_id,
+    )
+    form = "base" if quantisation == "none" else "base-nf4"
+    return LoadedModel(model, tokenizer, form, _true_parameter_count(model))
+
+
+def quiet_libraries() -> None:
+    """Silence notices that say nothing to the user of a study."""
+    import datasets
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    datasets.disable_progress_bars()
+    for name in ("bitsandbytes", "peft", "lm_eval"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(peft|bitsandbytes|transformers|lm_eval)\b.*")
+
+
+def _source(resolved: ResolvedModel) -> dict[str, Any]:
+    source: dict[str, Any] = {"trust_remote_code": resolved.trust_remote_code}
+    if resolved.revision:
+        source["revision"] = resolved.revision
+    return source
+
+
+def _true_parameter_count(model: Any) -> int:
+    # bitsandbytes packs two 4-bit weights into one byte and keeps the shape in quant_state.
+    total = 0
+    for parameter in model.parameters():
+        state = getattr(parameter, "quant_state", None)
+        total += state.shape.numel() if state is not None else parameter.numel()
+    return total

@@ -1,0 +1,119 @@
+"""Resolve a model reference: packaged alias, folder, GGUF file, or hub id, in that order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from harness.errors import UnknownReferenceError
+from harness.models.convert import convert_gguf
+from harness.packaged import Progress, cache_folder, fetch
+from harness.packaged_catalogue import ASSETS
+from harness.records import ResolvedModel, content_hash
+from harness.spec import ModelSpec
+
+IDENTITY_SUFFIXES = {".safetensors", ".json", ".jinja", ".model", ".txt"}
+
+
+def packaged_models() -> tuple[str, ...]:
+    """Aliases of the models that need no hub."""
+    return tuple(name for name, asset in ASSETS.items() if asset.filename.endswith(".gguf"))
+
+
+def resolve_model(spec: ModelSpec, progress: Progress | None = None) -> ResolvedModel:
+    """Find the model's files and fingerprint them; fetch or convert once where needed.
+
+    Raises:
+        UnknownReferenceError: nothing by that name, or weights in a format that can run code.
+    """
+    reference = spec.reference
+    if reference in packaged_models():
+        folder = _from_gguf(fetch(reference, progress=progress), ASSETS[reference].sha256)
+    elif Path(reference).is_file() and reference.endswith(".gguf"):
+        path = Path(reference).resolve()
+        folder = _from_gguf(path, _file_hash(path))
+    elif Path(reference).is_dir():
+        folder = Path(reference).resolve()
+    elif reference.startswith((".", "/", "~")) or reference.count("/") > 1:
+        raise UnknownReferenceError(f"model {reference!r}: no such folder or file")
+    else:
+        return _from_hub(spec)
+    _check_folder(reference, folder)
+    return ResolvedModel(
+        reference=reference,
+        path=str(folder),
+        fingerprint=folder_fingerprint(folder),
+        trust_remote_code=spec.trust_remote_code,
+    )
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """SHA-256 over weights, configuration and tokenizer files.
+
+    Hashing weights is slow, so each file's hash is kept in the cache under its path, size and
+    time of change.
+    """
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.suffix in IDENTITY_SUFFIXES and path.name != "README.md"
+    )
+    memory = cache_folder() / "fingerprints" / f"{content_hash(str(folder), 24)}.json"
+    known: dict[str, str] = json.loads(memory.read_text()) if memory.exists() else {}
+    hashes: dict[str, str] = {}
+    for path in files:
+        status = path.stat()
+        seal = f"{path.name}:{status.st_size}:{status.st_mtime_ns}"
+        hashes[seal] = known.get(seal) or _file_hash(path)
+    if hashes != known:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        partial = memory.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(hashes))
+        partial.replace(memory)
+    return content_hash([[seal.split(":")[0], digest] for seal, digest in hashes.items()])
+
+
+def _from_gguf(path: Path, sha256: str) -> Path:
+    return convert_gguf(path, cache_folder() / "models" / f"{path.stem}-{sha256[:16]}")
+
+
+def _from_hub(spec: ModelSpec) -> ResolvedModel:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    patterns = [f"*{suffix}" for suffix in sorted(IDENTITY_SUFFIXES)]
+    try:
+        path = snapshot_download(
+            spec.reference, revision=spec.revision or None, allow_patterns=patterns
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise UnknownReferenceError(
+            f"model {spec.reference!r}: not a packaged model ({', '.join(packaged_models())}), "
+            f"not a local folder, and a hub does not serve it ({type(error).__name__})"
+        ) from error
+    folder = Path(path)
+    _check_folder(spec.reference, folder)
+    return ResolvedModel(
+        reference=spec.reference,
+        path=str(folder),
+        fingerprint=folder_fingerprint(folder),
+        revision=folder.name,
+        trust_remote_code=spec.trust_remote_code,
+    )
+
+
+def _check_folder(reference: str, folder: Path) -> None:
+    if not (folder / "config.json").exists():
+        raise UnknownReferenceError(f"model {reference!r}: {folder} holds no config.json")
+    if not list(folder.glob("*.safetensors")):
+        raise UnknownReferenceError(
+            f"model {reference!r}: {folder} holds no .safetensors; other formats can run code "
+            "when read and are refused: save the model again with safe_serialization=True"
+        )
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
