@@ -133,7 +133,7 @@ def _forest(axes: Any, chart: ForestChart, styles: dict[str, Style]) -> None:
     axes.set_yticks([])
     axes.set_ylim(len(chart.rows) - 0.6, -0.7)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(f"{chart.axis}\nshaded: within the margin of ±{wording.score(margin)}")
+    axes.set_xlabel(f"{chart.axis}\nright: first-named arm better; shaded: within ±{chart.margin}")
 
 
 def _trade_off(axes: Any, chart: TradeOffChart, styles: dict[str, Style]) -> None:
@@ -160,9 +160,7 @@ def _trade_off(axes: Any, chart: TradeOffChart, styles: dict[str, Style]) -> Non
         axes.plot([], [], style.marker, color=style.colour, label=wording.short(arm))
     _legend(axes)
     axes.margins(0.08)
-    shaded = (
-        "" if chart.margin is None else f"\nshaded: a loss within {wording.score(chart.margin)}"
-    )
+    shaded = "" if chart.margin is None else f"\nshaded: a loss within {chart.margin_text}"
     dashed = "; dashed: the front" if len(front) > 1 else ""
     axes.set_xlabel(f"{chart.x_axis}{shaded}{dashed}")
     axes.set_ylabel(chart.y_axis)

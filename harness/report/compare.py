@@ -113,6 +113,7 @@ def _scores(materials: list[Material], names: list[str]) -> Section:
 def _table(materials: list[Material], names: list[str]) -> Table:
     arms = list(dict.fromkeys(row.arm for found in materials for row in found.findings.arms))
     scores = [{row.arm: row for row in found.findings.arms} for found in materials]
+    scale = materials[0].scale
     rows = []
     for arm in arms:
         cells = [wording.cell(arm)]
@@ -121,8 +122,8 @@ def _table(materials: list[Material], names: list[str]) -> Table:
             if row is None:
                 cells.append(ABSENT)
             else:
-                interval = wording.score_interval(row.test_interval, "")
-                cells.append(wording.score(row.test) + (f" ({interval})" if interval else ""))
+                interval = scale.interval(row.test_interval, "")
+                cells.append(scale.score(row.test) + (f" ({interval})" if interval else ""))
         rows.append(tuple(cells))
     return Table(
         f"Test score ({materials[0].metric_name}) on the same test items",

@@ -129,20 +129,23 @@ class SplitScores:
 
 @dataclass(frozen=True, slots=True)
 class ForestChart:
-    """Paired differences around zero, with the margin as a band."""
+    """Paired differences around zero, with the margin as a band and in words."""
 
     axis: str
+    margin: str
     rows: tuple[ForestRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TradeOffChart:
-    """Learning against forgetting. margin: the loss that still counts as no forgetting."""
+    """Learning against forgetting. margin: the loss that still counts as no forgetting, as a
+    number on the axis and in words."""
 
     x_axis: str
     y_axis: str
     points: tuple[TradePoint, ...]
     margin: float | None
+    margin_text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +190,24 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class VerdictView:
-    """The decision in words. outcome: the stable word, for colouring. label: two to six words."""
+    """The decision in words.
+
+    outcome: the stable word, for colouring. label: two to six words. headline: the first
+    sentence, to be shown large. detail: what follows it; may be empty.
+    """
 
     outcome: str
     label: str
-    sentence: str
+    headline: str
+    detail: str
     reasons: tuple[str, ...]
     caveats: tuple[str, ...]
     figures: tuple[tuple[str, str], ...]
+
+    @property
+    def sentence(self) -> str:
+        """Headline and detail."""
+        return f"{self.headline} {self.detail}".strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,10 @@ def examples_section(material: Material) -> Section:
     for title, found in ((f"{a} did better", better), (f"{b} did better", worse)):
         if found:
             blocks.append(
-                Examples(title, tuple(_example(row, other) for row, other, _ in found[:EACH_WAY]))
+                Examples(
+                    title,
+                    tuple(_example(material, row, other) for row, other, _ in found[:EACH_WAY]),
+                )
             )
     return Section("examples", heading, tuple(blocks))
 
@@ -60,13 +63,13 @@ def _gain(row: ItemRow, other: ItemRow) -> float:
     return (row.value or 0.0) - (other.value or 0.0)
 
 
-def _example(row: ItemRow, other: ItemRow) -> Example:
+def _example(material: Material, row: ItemRow, other: ItemRow) -> Example:
     return Example(
         item=wording.cell(row.item_id or row.doc_hash, 80),
         target=wording.clean(row.target),
         replies=tuple(
             (
-                f"{wording.cell(found.arm)} (score {wording.score(found.value)})",
+                f"{wording.cell(found.arm)} (score {material.scale.score(found.value)})",
                 wording.clean(found.output) or "(empty reply)",
             )
             for found in (row, other)

@@ -43,7 +43,9 @@ def escape(text: str) -> str:
 
 
 def _verdict(verdict: VerdictView) -> list[str]:
-    parts = [f"## Verdict: {escape(verdict.label)}", f"**{escape(verdict.sentence)}**"]
+    parts = [f"## Verdict: {escape(verdict.label)}", f"**{escape(verdict.headline)}**"]
+    if verdict.detail:
+        parts.append(escape(verdict.detail))
     if verdict.figures:
         parts.append(_facts(verdict.figures))
     for heading, sentences in (("Why", verdict.reasons), ("Caveats", verdict.caveats)):

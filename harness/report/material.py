@@ -9,6 +9,7 @@ from typing import Any
 from harness.findings import ArmSummary, Findings
 from harness.records import Study, TrialSummary
 from harness.report import wording
+from harness.report.scales import PLAIN, Scale, scale_of
 
 BASE = "base"
 DOMAIN = "domain"
@@ -49,6 +50,11 @@ class Material:
     def metric_name(self) -> str:
         """The primary metric in words."""
         return wording.metric(self.metric) if self.metric else "score"
+
+    @property
+    def scale(self) -> Scale:
+        """How scores of the primary metric are written."""
+        return scale_of(self.metric) if self.metric else PLAIN
 
     @property
     def currency(self) -> str:

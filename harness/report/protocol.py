@@ -227,8 +227,12 @@ def rules_section(rules: tuple[tuple[str, str], ...]) -> Section:
     if not rules:
         return Section("rules", heading, (Prose("The rules were not supplied with this report."),))
     intro = Prose("The rules were fixed before the run; the first one that applies decides.")
-    rows = tuple((wording.cell(name), wording.cell(text, 600)) for name, text in rules)
-    table = Table("Rules of the verdict", (Column("Outcome"), Column("When")), rows)
+    rows = tuple(
+        (wording.cell(name.replace("_", " ")), wording.cell(text, 600)) for name, text in rules
+    )
+    table = Table(
+        "Rules of the verdict", (Column("Rule"), Column("When it applies, and what follows")), rows
+    )
     return Section("rules", heading, (intro, table))
 
 

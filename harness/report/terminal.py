@@ -49,7 +49,9 @@ def print_report(view: ReportView | ComparisonView, console: Console) -> None:
 
 
 def _verdict(verdict: VerdictView) -> Panel:
-    parts: list[RenderableType] = [Text(verdict.sentence, style="bold")]
+    parts: list[RenderableType] = [Text(verdict.headline, style="bold")]
+    if verdict.detail:
+        parts.append(Text(verdict.detail))
     for heading, sentences in (("Why", verdict.reasons), ("Caveats", verdict.caveats)):
         if sentences:
             parts += [Text(), Text(heading, style="underline"), _bullets(sentences)]

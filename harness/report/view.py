@@ -8,18 +8,15 @@ from datetime import UTC, datetime
 from harness.findings import Findings
 from harness.records import Study
 from harness.report import wording
+from harness.report.arms import arms_section
+from harness.report.contrasts import forest_section
 from harness.report.document import ReportView
 from harness.report.examples import examples_section
+from harness.report.forgetting import general_section, out_of_domain_section, trade_off_section
 from harness.report.material import Material
-from harness.report.outcome import arms_section, forest_section, primary_section, verdict_view
+from harness.report.outcome import primary_section, verdict_view
+from harness.report.overfitting import loss_section, overfitting_section
 from harness.report.protocol import rules_section, run_section, words_section
-from harness.report.side_effects import (
-    general_section,
-    loss_section,
-    out_of_domain_section,
-    overfitting_section,
-    trade_off_section,
-)
 from harness.report.spending import cost_section
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from typing import TypeGuard
 
 from harness.findings import Interval
 
@@ -45,38 +46,9 @@ FORMS = {
 }
 
 
-def is_number(value: float | None) -> bool:
+def is_number(value: float | None) -> TypeGuard[float]:
     """Whether there is a finite value to show."""
     return value is not None and math.isfinite(value)
-
-
-def score(value: float | None, missing: str = NOT_MEASURED) -> str:
-    """A score: three decimals, one where the scale goes to 100."""
-    if value is None or not math.isfinite(value):
-        return missing
-    return _minus(f"{value:.{_places(value)}f}")
-
-
-def difference(value: float | None, missing: str = NOT_MEASURED) -> str:
-    """A signed score; what rounds to zero has no sign."""
-    if value is None or not math.isfinite(value):
-        return missing
-    text = f"{value:+.{_places(value)}f}"
-    return text[1:] if float(text) == 0 else _minus(text)
-
-
-def score_interval(interval: Interval | None, missing: str = NOT_MEASURED) -> str:
-    """Bounds of a score."""
-    if interval is None or not (is_number(interval.low) and is_number(interval.high)):
-        return missing
-    return f"{score(interval.low)} to {score(interval.high)}"
-
-
-def difference_interval(interval: Interval | None, missing: str = NOT_MEASURED) -> str:
-    """Bounds of a difference."""
-    if interval is None or not (is_number(interval.low) and is_number(interval.high)):
-        return missing
-    return f"{difference(interval.low)} to {difference(interval.high)}"
 
 
 def level(interval: Interval) -> str:
@@ -145,9 +117,9 @@ def money(value: float | None, currency: str, missing: str = NOT_MEASURED) -> st
     if value is None or not math.isfinite(value):
         return missing
     if value == 0 or abs(value) >= 0.1:
-        return f"{currency} {_minus(f'{value:,.2f}')}"
+        return f"{_minus(f'{value:,.2f}')} {currency}"
     places = 1 - math.floor(math.log10(abs(value)))
-    return f"{currency} {_minus(f'{value:.{places}f}')}"
+    return f"{_minus(f'{value:.{places}f}')} {currency}"
 
 
 def parameters(trainable: int, total: int) -> str:
@@ -238,10 +210,6 @@ def _visible(character: str) -> str:
     if category in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
         return f"⟨U+{code:04X}⟩"
     return character
-
-
-def _places(value: float) -> int:
-    return 3 if abs(value) < 10 else 1
 
 
 def _minus(text: str) -> str:

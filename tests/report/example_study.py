@@ -149,8 +149,8 @@ def findings() -> Findings:
         verdict=Verdict(
             outcome="fine_tune",
             winner="lora",
-            sentence="Fine-tune with lora: it rates 8 more of 100 answer fields rightly than the "
-            "best prompt, and what the model knew before is kept.",
+            sentence="Fine-tune with lora. lora scores 0.695 and few-shot 0.612 in field F1 on "
+            "200 test items: lora is better by 0.083 (95 % interval 0.041 to 0.125).",
             reasons=(
                 "lora is better than few-shot on held-out data by more than the margin.",
                 "Its general ability changed by less than the accepted loss.",

@@ -72,7 +72,13 @@ def texts(view: ReportView | ComparisonView) -> Iterator[str]:
         yield from pair
     if isinstance(view, ReportView):
         verdict = view.verdict
-        yield from (verdict.label, verdict.sentence, *verdict.reasons, *verdict.caveats)
+        yield from (
+            verdict.label,
+            verdict.headline,
+            verdict.detail,
+            *verdict.reasons,
+            *verdict.caveats,
+        )
         for pair in verdict.figures:
             yield from pair
     for section in view.sections:

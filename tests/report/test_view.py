@@ -11,6 +11,7 @@ import pytest
 from harness.findings import Interval
 from harness.report import ReportView, build_view, wording
 from harness.report.document import Examples, Facts, Figure, Table
+from harness.report.scales import PER_CENT, PLAIN, scale_of
 
 from .example_study import (
     HUGE,
@@ -94,7 +95,7 @@ def test_tasks_without_a_margin_are_not_judged(view: ReportView) -> None:
         for row in block.rows
     ]
     assert {row[7] for row in rows if row[2] == "bits per byte"} == {"no margin"}
-    assert {row[7] for row in rows if row[2] == "accuracy"} == {"kept", "not shown"}
+    assert {row[7] for row in rows if row[2] == "accuracy"} == {"kept", "not shown", "lost"}
 
 
 def test_examples_are_four_each_way_with_the_largest_difference_first(view: ReportView) -> None:
@@ -137,15 +138,25 @@ def test_the_canaries_and_failures_are_counted(view: ReportView) -> None:
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (wording.score(None), "not measured"),
-        (wording.score(math.nan), "not measured"),
-        (wording.score(0.0), "0.000"),
-        (wording.score(-0.00001), "0.000"),
-        (wording.score(54.321), "54.3"),
-        (wording.difference(0.0), "0.000"),
-        (wording.difference(-0.0002), "0.000"),
-        (wording.difference(-0.0312), "−0.031"),
-        (wording.difference(0.0312), "+0.031"),
+        (PLAIN.score(None), "not measured"),
+        (PLAIN.score(math.nan), "not measured"),
+        (PLAIN.score(0.0), "0.000"),
+        (PLAIN.score(-0.00001), "0.000"),
+        (PLAIN.score(54.321), "54.3"),
+        (PER_CENT.score(0.5432), "54.3 %"),
+        (PER_CENT.score(1.0), "100.0 %"),
+        (PER_CENT.difference(-0.0081), "−0.8 points"),
+        (PER_CENT.difference(-0.0001), "0.0 points"),
+        (PER_CENT.gap(0.05), "5.0 points"),
+        (PER_CENT.interval(Interval(0.5, 0.55)), "50.0 to 55.0 %"),
+        (PER_CENT.difference_interval(Interval(-0.01, 0.02)), "−1.0 to +2.0 points"),
+        (PER_CENT.difference_interval(Interval(math.nan, 0.02)), "not measured"),
+        (scale_of("acc").score(0.5), "50.0 %"),
+        (scale_of("own_metric", share=True).score(0.5), "50.0 %"),
+        (PLAIN.difference(0.0), "0.000"),
+        (PLAIN.difference(-0.0002), "0.000"),
+        (PLAIN.difference(-0.0312), "−0.031"),
+        (PLAIN.difference(0.0312), "+0.031"),
         (wording.p_value(0.00001), "below 0.001"),
         (wording.seconds(0.0412), "41 ms"),
         (wording.seconds(59.99), "1 min"),
@@ -153,9 +164,9 @@ def test_the_canaries_and_failures_are_counted(view: ReportView) -> None:
         (wording.mebibytes(812.4), "812 MiB"),
         (wording.mebibytes(2048), "2.0 GiB"),
         (wording.file_size(10), "10 bytes"),
-        (wording.money(0, "EUR"), "EUR 0.00"),
-        (wording.money(0.000412, "EUR"), "EUR 0.00041"),
-        (wording.money(1234.5, "EUR"), "EUR 1,234.50"),
+        (wording.money(0, "EUR"), "0.00 EUR"),
+        (wording.money(0.000412, "EUR"), "0.00041 EUR"),
+        (wording.money(1234.5, "EUR"), "1,234.50 EUR"),
         (wording.money(None, "EUR"), "not measured"),
         (wording.parameters(0, 10), "none"),
         (wording.parameters(4_884_480, 134_515_008), "4.9 M (3.6 %)"),

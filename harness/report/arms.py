@@ -1,0 +1,151 @@
+"""The table of arms: what each scored, and what it takes."""
+
+from __future__ import annotations
+
+from harness.findings import ArmSummary, CostSummary
+from harness.report import wording
+from harness.report.document import Column, Prose, Section, Table
+from harness.report.material import BASE, Material
+from harness.report.scales import scale_of
+
+
+def arms_section(material: Material) -> Section:
+    """What each arm scored, and what it takes."""
+    rows = material.findings.arms
+    if not rows:
+        text = "No arm was scored on the test set yet."
+        return Section("arms", "The arms", (Prose(text),))
+    scale = material.scale
+    winner = material.findings.verdict.winner
+    strong = tuple(index for index, row in enumerate(rows) if row.arm == winner)
+    others = [
+        name
+        for name in dict.fromkeys(name for row in rows for name in row.metrics)
+        if name != material.metric
+    ]
+    quality = [
+        (
+            wording.cell(row.arm),
+            wording.kind(row.kind),
+            scale.score(row.test),
+            scale.interval(row.test_interval),
+            *(scale_of(name).score(row.metrics.get(name)) for name in others),
+            wording.plural(len(row.seeds), "seed") if row.seeds else wording.NOT_MEASURED,
+        )
+        for row in rows
+    ]
+    base = material.baseline_scores()
+    if base and BASE not in {row.arm for row in rows}:
+        shown = (scale_of(name).score(base.get(name)) for name in (material.metric, *others))
+        first, *rest = shown
+        quality.append(
+            (BASE, wording.kind(BASE), first, wording.NOT_MEASURED, *rest, wording.NOT_APPLICABLE)
+        )
+    effort = [
+        (
+            wording.cell(row.arm),
+            _tuning(row),
+            _trials(row),
+            wording.money(row.cost.per_thousand_requests, material.currency),
+            _latency(row.cost),
+            _memory(row.cost),
+            wording.parameters(row.cost.trainable_parameters, row.cost.total_parameters),
+        )
+        for row in rows
+    ]
+    settings = tuple(
+        (wording.cell(row.arm), wording.cell(name, 60), wording.setting(value))
+        for row in rows
+        for name, value in row.params.items()
+    )
+    untuned = [wording.cell(row.arm) for row in rows if not row.tuned and row.kind == "prompt"]
+    notes = ["Test scores are means over seeds; the interval is for the mean over items."]
+    effort_notes = ["Latency is for one request at a time, on the machine that ran the study."]
+    if untuned:
+        effort_notes.append(
+            f"Not tuned: {wording.listed(untuned)} had nothing to search, so a better prompt may "
+            "exist."
+        )
+    name = material.metric_name
+    tables = [
+        Table(
+            "Quality on the test set",
+            (
+                Column("Arm"),
+                Column("Kind"),
+                Column(f"Test score ({name})", numeric=True),
+                Column("Interval", numeric=True),
+                *(Column(wording.metric(other), numeric=True, brief=False) for other in others),
+                Column("Repeats", numeric=True, brief=False),
+            ),
+            tuple(quality),
+            tuple(notes),
+            strong,
+        ),
+        Table(
+            "Effort and running cost",
+            (
+                Column("Arm"),
+                Column("Tuning"),
+                Column("Trials spent"),
+                Column("Cost per 1,000 requests", numeric=True),
+                Column("Latency (median / 95th percentile)", numeric=True, brief=False),
+                Column("Peak memory", numeric=True, brief=False),
+                Column("Trainable parameters", numeric=True, brief=False),
+            ),
+            tuple(effort),
+            tuple(effort_notes),
+            strong,
+        ),
+    ]
+    tables.append(_tuning_gain(material))
+    if settings:
+        columns = (Column("Arm"), Column("Setting"), Column("Value"))
+        tables.append(Table("Setting that validation selected", columns, settings, folded=True))
+    return Section("arms", "The arms", tuple(tables))
+
+
+def _tuning_gain(material: Material) -> Table:
+    """What searching brought over the default setting, on the data that chose it."""
+    return Table(
+        "What tuning gained on validation data",
+        (
+            Column("Arm"),
+            Column("Default setting", numeric=True),
+            Column("Selected setting", numeric=True),
+        ),
+        tuple(
+            (
+                wording.cell(row.arm),
+                material.scale.score(row.default_validation),
+                material.scale.score(row.validation),
+            )
+            for row in material.findings.arms
+        ),
+        ("The best of several validation scores flatters; only the test score is a result.",),
+        folded=True,
+    )
+
+
+def _tuning(row: ArmSummary) -> str:
+    if not row.tuned:
+        return "not tuned"
+    return f"tuned, {wording.plural(row.budget_trials, 'trial')}"
+
+
+def _trials(row: ArmSummary) -> str:
+    failed = f", {row.failed} failed" if row.failed else ""
+    return f"{row.complete} of {row.budget_trials}{failed}"
+
+
+def _latency(cost: CostSummary) -> str:
+    if cost.latency_p50 is None and cost.latency_p95 is None:
+        return wording.NOT_MEASURED
+    return f"{wording.seconds(cost.latency_p50)} / {wording.seconds(cost.latency_p95)}"
+
+
+def _memory(cost: CostSummary) -> str:
+    host = wording.mebibytes(cost.peak_memory_mib)
+    if cost.peak_device_mib is None:
+        return host
+    return f"{wording.mebibytes(cost.peak_device_mib)} on the device, {host} on the host"
