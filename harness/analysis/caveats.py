@@ -24,7 +24,7 @@ def caveats(
         *sides.notes,
         *_declaration(scores),
         *_test_looks(scores),
-        *_seeds(experiment, arms),
+        *_seeds(arms),
         *_tuning(arms, sides),
         *_budgets(arms),
         *_finalists(scores, experiment),
@@ -75,19 +75,16 @@ def general_caveats(
 
 
 def _declaration(scores: Scores) -> list[str]:
-    changed = [
-        event
-        for event in scores.study.events
-        if event.kind == "declared"
-        and event.detail.get("changed")
-        and event.detail.get("test_accessed")
-    ]
-    if not changed:
+    fields: set[str] = set()
+    for event in scores.study.events:
+        if event.kind == "declared" and event.detail.get("test_accessed"):
+            for key in ("changed", "changes", "facts"):
+                fields.update(map(str, event.detail.get(key) or ()))
+    if not fields:
         return []
-    fields = sorted({str(field) for event in changed for field in event.detail["changed"]})
     return [
         "The declaration was changed after the test set had been seen "
-        f"({', '.join(fields)}); the result is not that of a plan made beforehand."
+        f"({', '.join(sorted(fields))}); the result is not that of a plan made beforehand."
     ]
 
 
@@ -102,18 +99,33 @@ def _test_looks(scores: Scores) -> list[str]:
     ]
 
 
-def _seeds(experiment: Experiment, arms: dict[str, ArmSummary]) -> list[str]:
-    fewest = min((len(arm.seeds) for arm in arms.values() if arm.seeds), default=0)
-    if not fewest or min(fewest, len(experiment.seeds)) >= FEWEST_SEEDS:
-        return []
-    if fewest == 1:
-        return [
-            "At least one arm was tested on one seed only: intervals do not cover how much a "
-            "repeated training run would differ. A full study uses at least three seeds."
-        ]
-    return [
-        f"At least one arm was tested on {fewest} seeds only; a full study uses at least three."
-    ]
+def _seeds(arms: dict[str, ArmSummary]) -> list[str]:
+    few = {
+        name: len(arm.seeds)
+        for name, arm in arms.items()
+        if arm.seeds and len(arm.seeds) < FEWEST_SEEDS and _depends_on_seed(arm)
+    }
+    once = [name for name, seeds in few.items() if seeds == 1]
+    twice = [name for name in few if name not in once]
+    found = []
+    if once:
+        found.append(
+            f"Tested on one seed only: {', '.join(once)}. Their intervals do not cover how much a "
+            f"repeated training run would differ; a full study uses at least {FEWEST_SEEDS} seeds."
+        )
+    if twice:
+        found.append(
+            f"Tested on two seeds only: {', '.join(twice)}; a full study uses at least "
+            f"{FEWEST_SEEDS}."
+        )
+    return found
+
+
+def _depends_on_seed(arm: ArmSummary) -> bool:
+    if arm.kind != "prompt":
+        return True
+    drawn = arm.params.get("selection", "random") in ("random", "balanced")
+    return drawn and arm.params.get("shots", 1) != 0
 
 
 def _tuning(arms: dict[str, ArmSummary], sides: Sides) -> list[str]:

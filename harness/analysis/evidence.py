@@ -43,6 +43,20 @@ class Evidence:
             return "unmeasured"
         return found.outcome
 
+    def replaceable(self, arm: str) -> bool:
+        """Another tested arm of the same side breaks no limit, while this one does."""
+        trained = arm in self.experiment.trained_arms()
+        return arm in self.excluded and any(
+            summary.test is not None
+            and name not in self.excluded
+            and (name in self.experiment.trained_arms()) is trained
+            for name, summary in self.arms.items()
+        )
+
+    def prompt_if_allowed(self) -> str:
+        """The prompt arm; nothing where it breaks a limit."""
+        return "" if self.prompt in self.excluded else self.prompt
+
     def acceptable(self, arm: str) -> bool:
         """The arm's abilities were kept, or nobody asked for them."""
         return self.abilities(arm) in ("kept", "undeclared")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, norm, t
+from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
 from harness.analysis.bootstrap import (
@@ -22,10 +21,9 @@ from harness.analysis.bootstrap import (
     unseen_variance,
 )
 from harness.analysis.pairing import Aligned, Floats, align
+from harness.analysis.power import items_needed, minimum_detectable
 from harness.findings import Contrast, ContrastOutcome, Interval
 from harness.records import ScoreVector
-
-POWER = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,38 +244,6 @@ def mcnemar_p(wins_a: int, wins_b: int) -> float:
     return float(binomtest(wins_a, wins_a + wins_b, 0.5).pvalue)
 
 
-def minimum_detectable(sampling: Sampling, level: float) -> float:
-    """Smallest true difference found with 80 % power at this number of items and seeds.
-
-    (t(1 - alpha/2) + t(0.8)) standard errors, the standard error being the observed one.
-    """
-    quantiles = t.ppf((1 + level) / 2, sampling.degrees) + t.ppf(POWER, sampling.degrees)
-    return float(quantiles) * sampling.standard_error
-
-
-def items_needed(sampling: Sampling, items: int, margin: float, level: float) -> int | None:
-    """Items with which the observed difference, if true, would be settled with 80 % power.
-
-    Settled as a difference from 0 or as equivalence within the margin, whichever needs fewer. The
-    part of the variance that comes from seeds stays; None where it alone is too large.
-    """
-    observed = abs(sampling.estimate)
-    alpha = 1 - level
-    targets = []
-    if observed > 0:
-        targets.append(observed / float(norm.ppf(1 - alpha / 2) + norm.ppf(POWER)))
-    if observed < margin:
-        both_sides = float(norm.ppf(1 - alpha) + norm.ppf((1 + POWER) / 2))
-        targets.append((margin - observed) / both_sides)
-    if not targets:
-        return None
-    spare = max(targets) ** 2 - sampling.seed_variance
-    variance = max(sampling.standard_error**2 - sampling.seed_variance, 0.0)
-    if spare <= 0:
-        return None
-    return max(items + 1, math.ceil(items * variance / spare))
-
-
 def _bounded(aligned: Aligned) -> bool:
     return all(bool((np.abs(scores) <= 1).all()) for scores in aligned.scores)
 
@@ -308,8 +274,6 @@ __all__ = [
     "contrast_outcome",
     "difference_sampling",
     "holm",
-    "items_needed",
     "mcnemar_p",
-    "minimum_detectable",
     "paired_draws",
 ]

@@ -33,22 +33,30 @@ RULES: tuple[Rule, ...] = (
         _nobody,
     ),
     Rule(
+        "wrong_arm_declared",
+        "An arm that the experiment names for the primary contrast breaks a limit while another "
+        "of its side does not: inconclusive.",
+        lambda e: e.replaceable(e.fine_tuned) or e.replaceable(e.prompt),
+        "inconclusive",
+        _nobody,
+    ),
+    Rule(
         "nothing_allowed",
-        "Both sides of the primary contrast break a declared limit: inconclusive.",
+        "Every fine-tuned and every prompt arm breaks a declared limit: inconclusive.",
         lambda e: e.fine_tuned in e.excluded and e.prompt in e.excluded,
         "inconclusive",
         _nobody,
     ),
     Rule(
         "fine_tuning_not_allowed",
-        "Fine-tuning breaks a declared limit and the prompt arm does not: prompt.",
+        "Every fine-tuned arm breaks a declared limit and the prompt arm does not: prompt.",
         lambda e: e.fine_tuned in e.excluded,
         "prompt",
         lambda e: e.prompt,
     ),
     Rule(
         "prompt_not_allowed",
-        "The prompt arm breaks a declared limit; fine-tuning does not, is better or equivalent, "
+        "Every prompt arm breaks a declared limit; fine-tuning does not, is better or equivalent, "
         "and kept the general abilities (or none were declared): fine-tune.",
         lambda e: (
             e.prompt in e.excluded
@@ -84,10 +92,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "better_but_forgot",
         "Fine-tuning is better but lost more than the margin of the general abilities: it forgets "
-        "too much; the prompt arm stays in use.",
+        "too much; the prompt arm, if within the limits, is the one to use.",
         lambda e: e.outcome == "better" and e.abilities(e.fine_tuned) == "forgot",
         "forgets_too_much",
-        lambda e: e.prompt,
+        Evidence.prompt_if_allowed,
     ),
     Rule(
         "better_forgetting_open",

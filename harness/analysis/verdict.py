@@ -54,10 +54,10 @@ def _another(e: Evidence, winner: str) -> str:
 
 
 def _forgets(e: Evidence, winner: str) -> str:
+    advice = f"stay with {winner}" if winner else e.excluded[e.prompt].removesuffix(".")
     lost = wording.given_up(e.forgetting[e.fine_tuned])
     return (
-        f"Fine-tuning works but forgets too much; stay with {winner}. "
-        f"{wording.result(_contrast(e))} {lost}"
+        f"Fine-tuning works but forgets too much; {advice}. {wording.result(_contrast(e))} {lost}"
     )
 
 
@@ -78,7 +78,10 @@ def _prompt_kept(e: Evidence, winner: str) -> str:
 
 def _either(e: Evidence, winner: str) -> str:
     other = e.prompt if winner == e.fine_tuned else e.fine_tuned
-    return f"Either will do; {_why_cheaper(e, winner, other)} {wording.result(_contrast(e))}"
+    return (
+        f"Both do the task equally well; {_why_cheaper(e, winner, other)} "
+        f"{wording.result(_contrast(e))}"
+    )
 
 
 def _open(e: Evidence, _: str) -> str:
@@ -90,6 +93,13 @@ def _open(e: Evidence, _: str) -> str:
 
 SENTENCES: dict[str, Callable[[Evidence, str], str]] = {
     "not_compared": _not_compared,
+    "wrong_arm_declared": lambda e, _: " ".join(
+        [
+            "No decision is possible yet: an arm named for the comparison may not be used.",
+            *(e.excluded[name] for name in (e.fine_tuned, e.prompt) if e.replaceable(name)),
+            "Name another arm, or none.",
+        ]
+    ),
     "nothing_allowed": lambda e, _: " ".join(
         ["No arm may be used: each breaks a declared limit.", *e.excluded.values()]
     ),

@@ -238,8 +238,8 @@ def _missing(arms: dict[str, ArmSummary], sides: Sides, experiment: Experiment) 
             yield f"{chosen} has no test result: its final runs are missing or failed."
     if all(name and arms[name].test is not None for name in (sides.fine_tuned, sides.prompt)):
         yield (
-            f"{sides.fine_tuned} and {sides.prompt} have fewer than two independent test items in "
-            "common."
+            f"{sides.fine_tuned} and {sides.prompt} could not be paired on at least two "
+            "independent test items."
         )
 
 

@@ -30,7 +30,9 @@ METRIC = "exact_match"
 Kind = Literal["prompt", "full", "lora", "qlora"]
 
 
-def experiment(arms: Mapping[str, Kind] | None = None, **changes: Any) -> Experiment:
+def experiment(
+    arms: Mapping[str, Kind | dict[str, Any]] | None = None, **changes: Any
+) -> Experiment:
     """A small valid experiment; ``changes`` replace whole sections."""
     plain: dict[str, Any] = {
         "name": "small",
@@ -41,9 +43,7 @@ def experiment(arms: Mapping[str, Kind] | None = None, **changes: Any) -> Experi
             "answer": {"kind": "label", "column": "label", "labels": ["a", "b"]},
         },
         "arms": {
-            name: {"kind": kind, "shots": {"choices": [0, 4]}}
-            if kind == "prompt"
-            else {"kind": kind}
+            name: _arm(kind)
             for name, kind in (arms or {"few-shot": "prompt", "lora": "lora"}).items()
         },
         "budget": {"trials": 2},
@@ -51,6 +51,12 @@ def experiment(arms: Mapping[str, Kind] | None = None, **changes: Any) -> Experi
         "contrast": {"margin": 0.03},
     }
     return Experiment.model_validate({**plain, **changes})
+
+
+def _arm(kind: Kind | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(kind, dict):
+        return kind
+    return {"kind": kind, **({"shots": {"choices": [0, 4]}} if kind == "prompt" else {})}
 
 
 def cost(
@@ -275,7 +281,12 @@ def whole_study(
     seeds: Sequence[int] = (1, 2, 3),
     **changes: Any,
 ) -> StudyBuilder:
-    """``few-shot`` against ``lora`` with given shares of right answers; the base keeps 0.8."""
+    """``few-shot`` against ``lora`` with given shares of right answers; the base has 0.8 right.
+
+    general: what ``lora`` has right of the general task. general_suite: the experiment's section.
+    """
+    if "general_suite" in changes:
+        changes["general"] = changes.pop("general_suite")
     built = StudyBuilder(experiment(**changes), {"facts": ACCURACY})
     built.search("few-shot", [prompt, prompt - 0.1]).search("lora", [tuned, tuned - 0.1])
     built.finalist("base", 0, {"test": right(0.3), "general:facts": right(0.8)})

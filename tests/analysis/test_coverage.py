@@ -9,6 +9,7 @@ from scipy.stats import binom
 from harness.analysis import analyse
 from harness.analysis.paired import difference_sampling
 from harness.analysis.pairing import Aligned
+
 from .study_builder import whole_study
 
 STUDIES = 300

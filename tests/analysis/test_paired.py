@@ -23,11 +23,10 @@ from harness.analysis.paired import (
     contrast_outcome,
     difference_sampling,
     holm,
-    items_needed,
     mcnemar_p,
-    minimum_detectable,
 )
 from harness.analysis.pairing import Aligned, Codes, Floats
+from harness.analysis.power import items_needed, minimum_detectable
 from harness.findings import Interval
 from harness.records import ScoreVector
 

@@ -1,0 +1,154 @@
+"""The table of arms: selection, intervals, overfitting and cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+from harness.analysis import analyse
+from harness.analysis.cost import break_even, total_money
+from harness.findings import ArmSummary, CostSummary, Findings
+
+from .study_builder import StudyBuilder, cost, experiment, right, whole_study
+
+
+def analysed(built: StudyBuilder) -> Findings:
+    return analyse(built.build(), resamples=1000)
+
+
+def arm_of(found: Findings, name: str) -> ArmSummary:
+    return next(arm for arm in found.arms if arm.arm == name)
+
+
+def test_validation_chooses_the_arms_and_test_does_not() -> None:
+    built = StudyBuilder(experiment({"p": "prompt", "q": "prompt", "lora": "lora", "full": "full"}))
+    for arm, validation, test in (
+        ("p", 0.6, 0.3), ("q", 0.5, 0.9), ("lora", 0.7, 0.4), ("full", 0.6, 0.9),
+    ):  # fmt: skip
+        built.search(arm, [validation]).finalist(arm, 1, {"test": right(test)})
+    found = analysed(built)
+    assert found.primary is not None
+    assert (found.primary.a, found.primary.b) == ("lora", "p")
+    assert [(c.a, c.b) for c in found.secondary] == [("full", "p"), ("lora", "full"), ("q", "p")]
+
+
+def test_the_experiment_may_name_the_arms() -> None:
+    arms = experiment({"p": "prompt", "lora": "lora", "full": "full"}).plain()["arms"]
+    built = StudyBuilder(experiment(arms, contrast={"margin": 0.03, "fine_tuned": "full"}))
+    for arm, validation in (("p", 0.5), ("lora", 0.9), ("full", 0.6)):
+        built.search(arm, [validation]).finalist(arm, 1, {"test": right(0.5)})
+    found = analysed(built)
+    assert found.primary is not None
+    assert found.primary.a == "full"
+
+
+def test_an_arm_without_test_result_is_replaced_and_that_is_said() -> None:
+    built = StudyBuilder(experiment({"p": "prompt", "lora": "lora", "full": "full"}))
+    built.search("p", [0.5]).search("lora", [0.9]).search("full", [0.6])
+    built.finalist("p", 1, {"test": right(0.5)}).finalist("full", 1, {"test": right(0.6)})
+    found = analysed(built)
+    assert found.primary is not None
+    assert found.primary.a == "full"
+    assert any("lora was the best of its kind" in caveat for caveat in found.verdict.caveats)
+
+
+def test_the_selected_setting_is_the_finalists() -> None:
+    built = StudyBuilder(experiment()).search("lora", [0.6, 0.7])
+    built.finalist("lora", 1, {"test": right(0.5)}, setting=1)
+    arm = arm_of(analysed(built), "lora")
+    assert (arm.params, arm.validation, arm.default_validation) == ({"setting": 1}, 0.7, 0.6)
+    assert (arm.complete, arm.failed, arm.budget_trials, arm.tuned) == (2, 0, 2, True)
+
+
+def test_a_deterministic_arm_has_wilsons_interval() -> None:
+    interval = arm_of(analysed(whole_study(prompt=0.05)), "few-shot").test_interval
+    assert interval is not None
+    expected = proportion_confint(10, 200, method="wilson")
+    assert (interval.low, interval.high) == pytest.approx(expected)
+
+
+def test_scores_that_differ_between_seeds_have_a_wider_interval() -> None:
+    built = StudyBuilder(experiment())
+    for seed, share in enumerate((0.3, 0.5, 0.7)):
+        built.finalist("lora", seed, {"test": right(share)})
+    interval = arm_of(analysed(built), "lora").test_interval
+    assert interval is not None
+    assert interval.low < 0.35
+    assert interval.high > 0.65
+    assert 0 <= interval.low <= interval.high <= 1
+
+
+def test_out_of_domain_scores_are_means_over_seeds() -> None:
+    built = StudyBuilder(experiment())
+    for seed, share in ((1, 0.2), (2, 0.4)):
+        built.finalist("lora", seed, {"test": right(0.5), "ood:tweets": right(share)})
+    assert arm_of(analysed(built), "lora").out_of_domain == {"tweets": pytest.approx(0.3)}
+
+
+def test_overfitting_is_a_difference_of_independent_samples() -> None:
+    built = StudyBuilder(experiment()).search("lora", [0.75])
+    scores = {"train": right(0.9, 300), "test": right(0.6), "validation": right(0.7, 100)}
+    built.finalist("lora", 1, scores)
+    (found,) = analysed(built).overfitting
+    assert found.generalisation_gap == pytest.approx(0.3)
+    assert found.selection_gap == pytest.approx(0.15)
+    assert (found.train, found.validation, found.test) == pytest.approx((0.9, 0.7, 0.6))
+    error = np.sqrt(0.9 * 0.1 / 300 + 0.6 * 0.4 / 200)
+    assert found.gap_interval is not None
+    width = found.gap_interval.high - found.gap_interval.low
+    assert width == pytest.approx(2 * 1.96 * error, rel=0.1)
+    assert found.selection_interval is not None
+    width = found.selection_interval.high - found.selection_interval.low
+    assert width == pytest.approx(2 * 1.96 * np.sqrt(0.21 / 100 + 0.24 / 200), rel=0.1)
+
+
+def test_without_training_scores_there_is_no_gap() -> None:
+    (found,) = analysed(
+        StudyBuilder(experiment()).finalist("lora", 1, {"test": [1.0, 0.0]})
+    ).overfitting
+    assert found.generalisation_gap is None
+    assert found.selection_gap is None
+
+
+def test_costs() -> None:
+    built = StudyBuilder(experiment(cost={"machine_per_hour": 3.6, "requests_per_month": 2000}))
+    built.search("lora", [0.5, None, 0.6], trial_cost=cost(70.0))
+    for seed, taken in ((1, 0.1), (2, 0.3)):
+        built.finalist(
+            "lora", seed, {"test": right(0.5)}, latencies=(taken,) * 10, trial_cost=cost(90.0)
+        )
+    found = arm_of(analysed(built), "lora").cost
+    assert found.search_seconds == 3 * (10 + 70 + 20)
+    assert found.train_seconds == 90
+    assert found.upfront == pytest.approx((300 + 10 + 90) * 0.001)
+    assert (found.latency_p50, found.latency_p95) == pytest.approx((0.2, 0.3))
+    assert found.per_thousand_requests == pytest.approx(0.2)
+    assert found.monthly == pytest.approx(0.4)
+    assert total_money(found, 10) == pytest.approx(4.4)
+    assert found.artifact_bytes == 2**20
+
+
+CHEAP = CostSummary(0, 0, 0, None, None, 0, 0, 0, None, None, None, None, 1.0, 100.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("per_thousand", "upfront", "requests", "words"),
+    [
+        (0.5, 30.0, 40_000.0, "paid back after 40,000 requests"),
+        (0.5, 5.0, 0.0, "paid back after 0 requests"),
+        (1.0, 30.0, None, "serving costs the same"),
+        (2.0, 30.0, None, "cost 1.00 EUR more"),
+        (1.0, 5.0, 0.0, "no more money upfront"),
+        (None, 5.0, None, "was not measured"),
+    ],
+)
+def test_break_even(
+    per_thousand: float | None, upfront: float, requests: float | None, words: str
+) -> None:
+    mine = replace(CHEAP, per_thousand_requests=per_thousand, upfront=upfront)
+    found = break_even("lora", mine, "few-shot", CHEAP, "EUR")
+    assert found.requests == requests
+    assert words in found.sentence

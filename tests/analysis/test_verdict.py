@@ -1,0 +1,283 @@
+"""Every rule of the verdict is reached by a study, and says what it must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.analysis import analyse, rules
+from harness.analysis.evidence import Evidence
+from harness.analysis.rules import RULES
+from harness.analysis.verdict import SENTENCES
+from harness.findings import Findings, Verdict
+
+from .study_builder import (
+    ACCURACY,
+    BITS,
+    StudyBuilder,
+    cost,
+    experiment,
+    right,
+    whole_study,
+)
+
+
+def verdict_on(built: StudyBuilder) -> Verdict:
+    return analyse(built.build(), resamples=400).verdict
+
+
+def two_trained(*, lora: float = 0.8, full: float = 0.9, **changes: Any) -> StudyBuilder:
+    """``full`` is the best on validation and forgets; ``lora`` does not."""
+    arms: dict[str, Any] = {"few-shot": "prompt", "lora": "lora", "full": "full"}
+    built = StudyBuilder(experiment(arms, **changes), {"facts": ACCURACY})
+    built.search("few-shot", [0.5, 0.4]).search("lora", [0.8, 0.7]).search("full", [0.9, 0.8])
+    built.finalist("base", 0, {"test": right(0.3), "general:facts": right(0.8)})
+    for seed in (1, 2, 3):
+        built.finalist("few-shot", seed, {"test": right(0.5)})
+        built.finalist("lora", seed, {"test": right(lora), "general:facts": right(0.8)})
+        built.finalist(
+            "full",
+            seed,
+            {"test": right(full), "general:facts": right(0.5)},
+            trial_cost=cost(memory=9000.0),
+        )
+    return built
+
+
+def slow(latency: float, arm: str, **changes: Any) -> StudyBuilder:
+    built = StudyBuilder(
+        experiment(constraints={"latency_ms": 500}, **changes), {"facts": ACCURACY}
+    )
+    built.search("few-shot", [0.5, 0.5]).search("lora", [0.8, 0.8])
+    built.finalist("base", 0, {"test": right(0.3), "general:facts": right(0.8)})
+    for name, share in (("few-shot", 0.5), ("lora", 0.8)):
+        for seed in (1, 2, 3):
+            scores = {"test": right(share), "general:facts": right(0.8)}
+            if name == "few-shot":
+                del scores["general:facts"]
+            taken = latency if arm in (name, "both") else 0.1
+            built.finalist(name, seed, scores, latencies=(taken,) * 5)
+    return built
+
+
+CASES: dict[str, tuple[Callable[[], StudyBuilder], str, str, str]] = {
+    "not_compared": (lambda: whole_study(seeds=()), "inconclusive", "", "No fine-tuned arm"),
+    "nothing_allowed": (lambda: slow(0.9, "both"), "inconclusive", "", "No arm may be used"),
+    "wrong_arm_declared": (
+        lambda: two_trained(
+            constraints={"memory_mib": 5000}, contrast={"margin": 0.03, "fine_tuned": "full"}
+        ),
+        "inconclusive",
+        "",
+        "full needs 9,000 MiB",
+    ),
+    "fine_tuning_not_allowed": (lambda: slow(0.9, "lora"), "prompt", "few-shot", "900 ms"),
+    "prompt_not_allowed": (lambda: slow(0.9, "few-shot"), "fine_tune", "lora", "900 ms"),
+    "better_and_kept": (whole_study, "fine_tune", "lora", "30 percentage points"),
+    "better_none_declared": (
+        lambda: whole_study(general_suite=None), "fine_tune", "lora", "30 percentage points",
+    ),
+    "another_kept": (two_trained, "fine_tune", "lora", "full was to be judged first"),
+    "better_but_forgot": (
+        lambda: whole_study(general=0.6), "forgets_too_much", "few-shot", "gives up 20",
+    ),
+    "better_forgetting_open": (
+        lambda: whole_study(general=0.75), "inconclusive", "", "may have lost",
+    ),
+    "worse": (lambda: whole_study(tuned=0.3), "prompt", "few-shot", "worse by 20"),
+    "equivalent_but_forgot": (
+        lambda: whole_study(tuned=0.5, general=0.6), "prompt", "few-shot", "gives up 20",
+    ),
+    "equivalent": (lambda: whole_study(tuned=0.5), "equivalent", "few-shot", "equally well"),
+    "open": (
+        lambda: whole_study(tuned=0.52, prompt=0.5), "inconclusive", "", "would settle it",
+    ),
+}  # fmt: skip
+
+
+def test_every_rule_has_a_case_and_a_sentence() -> None:
+    names = [rule.name for rule in RULES]
+    assert sorted(CASES) == sorted(names)
+    assert set(SENTENCES) == set(names)
+    assert len(set(names)) == len(names)
+    assert rules() == [(rule.name, rule.text) for rule in RULES]
+    assert all(text.endswith(".") for _, text in rules())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, outcome, winner, words = CASES[name]
+    decided: list[str] = []
+    said = SENTENCES[name]
+
+    def recorded(evidence: Evidence, winner: str) -> str:
+        decided.append(name)
+        return said(evidence, winner)
+
+    monkeypatch.setitem(SENTENCES, name, recorded)
+    found = verdict_on(build())
+    assert decided == [name], found.sentence
+    assert (found.outcome, found.winner) == (outcome, winner)
+    assert words in found.sentence
+    assert all(line.strip().endswith(".") for line in (found.sentence, *found.reasons))
+
+
+def test_equivalent_names_the_cheaper() -> None:
+    built = StudyBuilder(experiment(), {"facts": ACCURACY})
+    built.search("few-shot", [0.5]).search("lora", [0.5])
+    built.finalist("base", 0, {"general:facts": right(0.8)})
+    for seed in (1, 2, 3):
+        built.finalist("few-shot", seed, {"test": right(0.5)}, latencies=(2.0,))
+        scores = {"test": right(0.5), "general:facts": right(0.8)}
+        built.finalist("lora", seed, scores, latencies=(0.5,))
+    found = verdict_on(built)
+    assert (found.outcome, found.winner) == ("equivalent", "lora")
+    assert "is cheaper" in found.sentence
+
+
+def test_an_arm_beyond_the_limits_stands_back_for_one_within() -> None:
+    found = analyse(two_trained(constraints={"memory_mib": 5000}).build(), resamples=400)
+    assert found.primary is not None
+    assert found.primary.a == "lora"
+    assert any("full needs 9,000 MiB" in reason for reason in found.verdict.reasons)
+
+
+def test_a_suite_that_was_declared_but_not_measured_is_not_called_kept() -> None:
+    built = whole_study()
+    built.vectors = [v for v in built.vectors if not (v.arm == "base" and v.suite == "general")]
+    found = analyse(built.build(), resamples=400)
+    assert found.general_unscored == ("facts",)
+    assert found.verdict.outcome == "inconclusive"
+    assert "was not measured" in found.verdict.sentence
+
+
+def test_without_a_suite_the_caveat_says_so() -> None:
+    found = verdict_on(whole_study(general_suite=None))
+    assert any("forgetting was not measured" in caveat for caveat in found.caveats)
+
+
+def test_a_primary_loss_is_not_overruled_by_another_arms_win() -> None:
+    # The choice of arm was made on validation; a better secondary arm is a reason to look again.
+    found = verdict_on(two_trained(lora=0.9, full=0.3))
+    assert (found.outcome, found.winner) == ("prompt", "few-shot")
+    assert any("Among the other arms: lora" in reason for reason in found.reasons)
+
+
+INCOMPLETE: dict[str, Callable[[], StudyBuilder]] = {
+    "nothing ran": lambda: StudyBuilder(experiment()),
+    "search only": lambda: whole_study(seeds=()),
+    "no prompt arm": lambda: StudyBuilder(experiment({"lora": "lora"})).finalist(
+        "lora", 1, {"test": right(0.5)}
+    ),
+    "no fine-tuned arm": lambda: StudyBuilder(experiment({"p": "prompt"})).finalist(
+        "p", 1, {"test": right(0.5)}
+    ),
+    "failed finalists": lambda: whole_study(seeds=()).finalist(
+        "lora", 1, {"test": right(0.5)}, status="failed"
+    ),
+    "one item": lambda: (
+        StudyBuilder(experiment())
+        .finalist("lora", 1, {"test": [1.0], "train": [1.0]})
+        .finalist("few-shot", 1, {"test": [0.0]})
+    ),
+    "nothing scored": lambda: (
+        StudyBuilder(experiment())
+        .finalist("lora", 1, {"test": [float("nan")] * 3})
+        .finalist("few-shot", 1, {"test": [0.0] * 3})
+    ),
+    "different items": lambda: (
+        StudyBuilder(experiment())
+        .finalist("lora", 1, {"ood:elsewhere": right(0.5)})
+        .finalist("few-shot", 1, {"test": right(0.5)})
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+@pytest.mark.parametrize("name", INCOMPLETE)
+def test_an_incomplete_study_is_inconclusive_and_says_what_is_missing(name: str) -> None:
+    found = verdict_on(INCOMPLETE[name]())
+    assert found.outcome == "inconclusive"
+    assert found.sentence.startswith("No decision is possible yet. ")
+    assert len(found.sentence) > len("No decision is possible yet. ")
+
+
+def test_damaged_vectors_are_reported_not_raised() -> None:
+    built = whole_study()
+    damaged = next(v for v in built.vectors if v.arm == "lora" and v.split == "test")
+    object.__setattr__(damaged, "doc_hashes", ("x",) * len(damaged.doc_hashes))
+    found = verdict_on(built)
+    assert found.outcome == "inconclusive"
+    assert any("an item must stand once" in caveat for caveat in found.caveats)
+
+
+def caveats_on(built: StudyBuilder) -> str:
+    return " ".join(verdict_on(built).caveats)
+
+
+def test_caveats() -> None:
+    assert "one seed only" in caveats_on(whole_study(seeds=(1,)))
+    assert "two seeds only" in caveats_on(whole_study(seeds=(1, 2)))
+    assert "seed" not in caveats_on(whole_study())
+    assert "only the test scores are the result" in caveats_on(whole_study())
+    look = {"arm": "lora", "seed": 1, "task": "domain"}
+    once = whole_study().event("test_access", **look)
+    assert "more than once" not in caveats_on(once)
+    assert "more than once for lora" in caveats_on(once.event("test_access", **look))
+    changed = {"changes": {"contrast.margin": [0.03, 0.1]}}
+    late = whole_study().event("declared", test_accessed=True, **changed)
+    assert "changed after the test set had been seen (contrast.margin)" in caveats_on(late)
+    early = whole_study().event("declared", test_accessed=False, **changed)
+    assert "declaration" not in caveats_on(early)
+    failed = whole_study().search("lora", [None])
+    assert "Some trials failed during the search: lora 1." in caveats_on(failed)
+    uneven = whole_study().search("lora", [0.7])
+    assert "few-shot 2 of 2, lora 3 of 2" in caveats_on(uneven)
+    lost = whole_study(seeds=(1, 2)).finalist("lora", 3, {"test": right(0.1)}, status="failed")
+    assert "final run of lora failed on seed 3" in caveats_on(lost)
+    untuned = whole_study(arms={"few-shot": {"kind": "prompt"}, "lora": {"kind": "lora"}})
+    assert "few-shot was not tuned" in caveats_on(untuned)
+
+
+def test_missing_and_unscored_items_are_counted() -> None:
+    built = whole_study(seeds=())
+    built.finalist("lora", 1, {"test": [1.0] * 50 + [float("nan")] * 2})
+    built.finalist("few-shot", 1, {"test": [0.0] * 53})
+    text = caveats_on(built)
+    assert "1 item of the test set is missing" in text
+    assert "2 items of the test set could not be scored" in text
+
+
+def test_the_same_seed_gives_the_same_findings() -> None:
+    study = two_trained().build()
+    one, two = analyse(study, resamples=200), analyse(study, resamples=200)
+    assert one == two
+    assert analyse(study, resamples=200, seed=1) != one
+
+
+def test_adding_an_arm_changes_no_number_of_the_others() -> None:
+    wide, narrow = two_trained().build(), two_trained()
+    narrow.trials = [t for t in narrow.trials if t.arm != "full"]
+    narrow.vectors = [v for v in narrow.vectors if v.arm != "full"]
+    found: Findings = analyse(wide, resamples=200)
+    fewer = analyse(narrow.build(), resamples=200)
+    of_lora = next(f for f in found.forgetting if f.arm == "lora")
+    assert of_lora == fewer.forgetting[0]
+
+
+def test_bits_per_byte_is_told_but_does_not_count() -> None:
+    built = whole_study()
+    built.general_tasks["text"] = BITS
+    built.finalist("base", 0, {"general:text": [1.0, 1.2, 1.1]})
+    for seed in (1, 2, 3):
+        built.finalist("lora", seed, {"general:text": [2.0, 2.2, 2.1]})
+    found = analyse(built.build(), resamples=200)
+    text = next(delta for delta in found.forgetting[0].tasks if delta.task == "text")
+    assert text.change == pytest.approx(-1.0)
+    assert (text.base, text.after) == pytest.approx((1.1, 2.1))
+    assert text.kept is None
+    assert text.right_to_wrong is None
+    assert found.forgetting[0].mean_change == 0
+    assert found.forgetting[0].worst_task == "facts"
