@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -281,3 +282,10 @@ def test_bits_per_byte_is_told_but_does_not_count() -> None:
     assert text.right_to_wrong is None
     assert found.forgetting[0].mean_change == 0
     assert found.forgetting[0].worst_task == "facts"
+
+
+def test_the_documentation_shows_the_rules_as_they_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "method.md").read_text(encoding="utf-8")
+    shown = [line for line in page.splitlines() if line.startswith("| ")]
+    rows = [f"| {name.replace('_', ' ')} | {text} |" for name, text in rules()]
+    assert [line for line in shown if line in rows] == rows
