@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.findings import Contrast
 from harness.report import wording
 from harness.report.document import Facts, Prose, Section, VerdictView
@@ -22,16 +24,21 @@ def verdict_view(material: Material) -> VerdictView:
     """The verdict with the few numbers that carry it."""
     verdict = material.findings.verdict
     label = LABELS.get(verdict.outcome, wording.cell(verdict.outcome))
-    headline, stop, detail = _split(wording.cell(verdict.sentence, limit=900))
+    headline, stop, detail = _split(_sentence(verdict.sentence))
     return VerdictView(
         outcome=verdict.outcome,
         label=label,
         headline=headline + stop,
         detail=detail,
-        reasons=tuple(wording.cell(text, limit=600) for text in verdict.reasons),
-        caveats=tuple(wording.cell(text, limit=600) for text in verdict.caveats),
+        reasons=tuple(_sentence(text) for text in verdict.reasons if text not in verdict.sentence),
+        caveats=tuple(_sentence(text) for text in verdict.caveats),
         figures=_key_figures(material),
     )
+
+
+def _sentence(text: str) -> str:
+    """A sentence from the analysis; no line ends between a number and its sign."""
+    return re.sub(r"(?<=\d) %", "\u00a0%", wording.cell(text, limit=900))
 
 
 def _split(sentence: str) -> tuple[str, str, str]:
@@ -53,8 +60,8 @@ def _key_figures(material: Material) -> tuple[tuple[str, str], ...]:
     for found in material.findings.forgetting:
         if tuned is not None and found.arm == tuned.arm:
             state = FORGETTING.get(found.outcome, found.outcome)
-            term = f"Change in general ability of {wording.cell(found.arm)}"
-            figures.append((term, f"{PER_CENT.difference(found.mean_change)} ({state})"))
+            term = f"Change in general ability of {wording.cell(found.arm)} ({state})"
+            figures.append((term, PER_CENT.difference(found.mean_change)))
     if material.findings.verdict.items_needed is not None:
         needed = wording.count(material.findings.verdict.items_needed)
         figures.append(("Test items that would settle it", f"about {needed}"))

@@ -35,17 +35,16 @@ class Scale:
         return missing if not is_number(value) else self._number(value) + self.difference_unit
 
     def interval(self, found: Interval | None, missing: str = NOT_MEASURED) -> str:
-        """Bounds of a score."""
+        """Bounds of a score, in the score's unit."""
         if found is None or not (is_number(found.low) and is_number(found.high)):
             return missing
-        return f"{self._number(found.low)} to {self._number(found.high)}{self.unit}"
+        return f"{self._number(found.low)} to {self._number(found.high)}"
 
     def difference_interval(self, found: Interval | None, missing: str = NOT_MEASURED) -> str:
-        """Bounds of a difference."""
+        """Bounds of a difference, in the difference's unit."""
         if found is None or not (is_number(found.low) and is_number(found.high)):
             return missing
-        bounds = f"{self._signed(found.low)} to {self._signed(found.high)}"
-        return bounds + self.difference_unit
+        return f"{self._signed(found.low)} to {self._signed(found.high)}"
 
     def axis(self, text: str, difference: bool = False) -> str:
         """An axis label with its unit."""

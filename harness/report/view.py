@@ -40,7 +40,7 @@ def build_view(
     question = wording.cell(str(material.declared("question") or ""), 300)
     written = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M %Z").strip()
     return ReportView(
-        title=question or wording.cell(experiment.name),
+        title=question or f"Fine-tune or prompt? {wording.cell(experiment.name)}",
         about=(
             ("Experiment", wording.cell(experiment.name)),
             ("Model", wording.cell(experiment.model.reference)),

@@ -70,6 +70,15 @@ def test_an_undecided_contrast_says_how_many_items_would_settle_it() -> None:
     assert view.verdict.figures[-1] == ("Test items that would settle it", "about 1,240")
 
 
+def test_a_reason_that_the_sentence_holds_is_not_said_twice() -> None:
+    whole = findings()
+    said = whole.verdict.sentence.partition(". ")[2]
+    verdict = replace(whole.verdict, reasons=(said, "Another reason."))
+    view = build_view(study(), replace(whole, verdict=verdict), now=NOW)
+    assert view.verdict.reasons == ("Another reason.",)
+    assert view.verdict.headline == "Fine-tune with lora."
+
+
 def test_missing_values_are_words_and_never_zero() -> None:
     view = build_view(study(), undecided(), now=NOW)
     row = table(view, "arms", "Quality")["zero-shot"]
@@ -117,6 +126,7 @@ def test_an_unfinished_study_has_every_section() -> None:
     assert tuple(section.key for section in view.sections) == SECTIONS
     assert all(section.blocks for section in view.sections)
     assert view.verdict.sentence == "There is no result yet."
+    assert view.title == "Fine-tune or prompt? feedback"
 
 
 def test_findings_without_numbers_draw_no_chart() -> None:
@@ -148,8 +158,8 @@ def test_the_canaries_and_failures_are_counted(view: ReportView) -> None:
         (PER_CENT.difference(-0.0081), "−0.8 points"),
         (PER_CENT.difference(-0.0001), "0.0 points"),
         (PER_CENT.gap(0.05), "5.0 points"),
-        (PER_CENT.interval(Interval(0.5, 0.55)), "50.0 to 55.0 %"),
-        (PER_CENT.difference_interval(Interval(-0.01, 0.02)), "−1.0 to +2.0 points"),
+        (PER_CENT.interval(Interval(0.5, 0.55)), "50.0 to 55.0"),
+        (PER_CENT.difference_interval(Interval(-0.01, 0.02)), "−1.0 to +2.0"),
         (PER_CENT.difference_interval(Interval(math.nan, 0.02)), "not measured"),
         (scale_of("acc").score(0.5), "50.0 %"),
         (scale_of("own_metric", share=True).score(0.5), "50.0 %"),
