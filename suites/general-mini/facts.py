@@ -77,7 +77,12 @@ def cities(rng: random.Random, per_country: int = 3, total: int = 150) -> list[Q
     for city in largest:
         code, name = city["countrycode"], city["name"]
         capital = countries.get(code, {}).get("capital", name)
-        usable = name.isascii() and shared[name] == 1 and name not in capital and code != "TW"
+        usable = (
+            name.isascii()
+            and shared[name] == 1
+            and name.lower() not in capital.lower()
+            and code != "TW"
+        )
         if not usable or taken[code] == per_country or len(questions) == total:
             continue
         taken[code] += 1

@@ -19,7 +19,7 @@ ADJECTIVES = (
 )  # fmt: skip
 VERBS = (
     ("buy", "sell"), ("give", "take"), ("win", "lose"), ("push", "pull"), ("love", "hate"),
-    ("arrive", "depart"), ("accept", "reject"), ("increase", "decrease"), ("begin", "end"),
+    ("arrive", "depart"), ("accept", "reject"), ("increase", "decrease"), ("begin", "finish"),
     ("remember", "forget"), ("build", "destroy"), ("borrow", "lend"), ("rise", "fall"),
     ("attack", "defend"), ("laugh", "cry"), ("succeed", "fail"), ("expand", "contract"),
     ("float", "sink"), ("include", "exclude"), ("praise", "criticize"),
@@ -33,7 +33,7 @@ NOUNS = (
 KINDS = {
     "bird": "sparrow eagle penguin owl parrot crow swan robin hawk",
     "fish": "salmon tuna trout shark cod herring carp sardine eel",
-    "insect": "beetle butterfly mosquito ant bee grasshopper moth wasp cricket",
+    "insect": "beetle butterfly mosquito ant bee grasshopper moth wasp termite",
     "tree": "oak pine maple birch willow cedar elm spruce poplar",
     "flower": "rose tulip daisy lily orchid sunflower violet daffodil carnation",
     "fruit": "banana pear cherry mango peach grape lemon plum apricot",
@@ -50,6 +50,24 @@ KINDS = {
     "reptile": "snake lizard crocodile turtle alligator iguana gecko cobra chameleon",
     "profession": "doctor lawyer teacher nurse carpenter plumber architect dentist baker",
 }
+# Words of two pairs that a reader could also call opposites: never offered as wrong.
+_ALSO_OPPOSITE = (
+    "hard-easy hard-simple easy-complex difficult-simple old-modern young-ancient soft-loud "
+    "soft-rough soft-sharp thick-narrow thin-wide right-false dark-light deep-high strong-soft "
+    "cold-light sad-light accept-exclude include-reject win-fail succeed-lose rise-sink "
+    "rise-decrease fall-increase fall-float increase-contract decrease-expand take-lend "
+    "give-borrow remember-lose begin-destroy build-finish victory-loss victory-failure "
+    "defeat-success success-loss profit-failure birth-end death-beginning hope-lie "
+    "buy-lend sell-borrow sell-take love-criticize praise-hate love-reject "
+    "accept-take attack-praise exit-beginning entrance-end"
+)
+ALSO_OPPOSITE = {frozenset(pair.split("-")) for pair in _ALSO_OPPOSITE.split()}
+# Kinds that share members (a plum is a fruit, a tree and a color): never against each other.
+_OVERLAPPING = (
+    "color-fruit color-flower color-metal color-drink color-tree color-vegetable fruit-tree "
+    "fruit-vegetable fruit-drink flower-tree vehicle-sport insect-sport metal-tool"
+)
+OVERLAPPING = {frozenset(pair.split("-")) for pair in _OVERLAPPING.split()}
 
 
 def opposites(rng: random.Random) -> list[Question]:
@@ -59,7 +77,13 @@ def opposites(rng: random.Random) -> list[Question]:
         for pair in pairs:
             others = [other for other in pairs if not set(other) & set(pair)]
             for word, opposite in (pair, pair[::-1]):
-                wrong = tuple(rng.choice(other) for other in rng.sample(others, 3))
+                fitting = [
+                    candidate
+                    for other in others
+                    for candidate in [rng.choice(other)]
+                    if frozenset((word, candidate)) not in ALSO_OPPOSITE
+                ]
+                wrong = tuple(rng.sample(fitting, 3))
                 questions.append(
                     Question({"word": word}, opposite, wrong, "-".join(pair), family=word_class)
                 )
@@ -71,7 +95,11 @@ def kinds(rng: random.Random) -> list[Question]:
     questions = []
     for kind, members in KINDS.items():
         for member in members.split():
-            others = [other for other, words in KINDS.items() if member not in words.split()]
-            wrong = tuple(rng.sample([other for other in others if other != kind], 3))
+            others = [
+                other
+                for other, words in KINDS.items()
+                if member not in words.split() and frozenset((kind, other)) not in OVERLAPPING
+            ]
+            wrong = tuple(rng.sample(others, 3))
             questions.append(Question({"word": member}, kind, wrong, kind, family=kind))
     return questions
