@@ -110,8 +110,9 @@ def _seeds(arms: dict[str, ArmSummary]) -> list[str]:
     found = []
     if once:
         found.append(
-            f"Tested on one seed only: {', '.join(once)}. Their intervals do not cover how much a "
-            f"repeated training run would differ; a full study uses at least {FEWEST_SEEDS} seeds."
+            f"Tested on one seed only: {', '.join(once)}. The intervals hold for these very runs and "
+            "do not cover how much a repeated run would differ; a full study uses at least "
+            f"{FEWEST_SEEDS} seeds."
         )
     if twice:
         found.append(
@@ -135,8 +136,8 @@ def _tuning(arms: dict[str, ArmSummary], sides: Sides) -> list[str]:
     tuned = [name for name, arm in arms.items() if arm.kind == "prompt" and arm.tuned]
     if tuned:
         return [
-            f"The prompt arm {sides.prompt} has nothing to tune; it did better on validation than "
-            f"the tuned {', '.join(tuned)}."
+            f"The prompt arm {sides.prompt} has nothing to tune; "
+            f"prompt arms that were tuned: {', '.join(tuned)}."
         ]
     return [
         f"The prompt arm {sides.prompt} was not tuned: a better prompt may exist, so the gain of "
