@@ -110,8 +110,8 @@ def _seeds(arms: dict[str, ArmSummary]) -> list[str]:
     found = []
     if once:
         found.append(
-            f"Tested on one seed only: {', '.join(once)}. The intervals hold for these very runs and "
-            "do not cover how much a repeated run would differ; a full study uses at least "
+            f"Tested on one seed only: {', '.join(once)}. The intervals hold for these very runs "
+            "and do not cover how much a repeated run would differ; a full study uses at least "
             f"{FEWEST_SEEDS} seeds."
         )
     if twice:
