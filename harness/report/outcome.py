@@ -110,11 +110,11 @@ def _named(material: Material, arm: str) -> str:
 
 def _difference_words(found: Contrast) -> str:
     scale = scale_of(found.metric)
-    interval = scale.difference_interval(found.interval)
-    return (
-        f"{scale.difference(found.difference)} "
-        f"({wording.level(found.interval)} interval {interval})"
-    )
+    difference = scale.difference(found.difference)
+    interval = scale.difference_interval(found.interval, missing="")
+    if not interval:
+        return difference
+    return f"{difference} ({wording.level(found.interval)} interval {interval})"
 
 
 def reading(found: Contrast) -> str:

@@ -86,7 +86,9 @@ def _scaled(value: float | None, scale: Scale) -> float | None:
 
 
 def _splits_sentence(found: tuple[Overfitting, ...], scale: Scale) -> str:
-    gaps = [(row.generalisation_gap, row) for row in found if row.generalisation_gap is not None]
+    gaps = [
+        (row.generalisation_gap, row) for row in found if wording.is_number(row.generalisation_gap)
+    ]
     if not gaps:
         return "No arm was scored on its training data, so memorising cannot be seen here."
     gap, row = max(gaps, key=lambda pair: pair[0])

@@ -6,16 +6,20 @@ import dataclasses
 import html
 import io
 import itertools
+import math
 import os
 import re
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from harness.records import StepReport
 from harness.report import (
     ReportView,
     build_comparison,
@@ -25,6 +29,7 @@ from harness.report import (
     to_markdown,
     write_html,
 )
+from harness.report.charts import arm_styles
 from harness.report.document import Figure
 
 from .example_study import (
@@ -34,6 +39,7 @@ from .example_study import (
     findings,
     no_findings,
     study,
+    trial,
     undecided,
     unfinished_study,
 )
@@ -173,6 +179,48 @@ def test_hostile_names_do_not_break_out_of_charts() -> None:
 
 def test_html_is_the_same_twice(view: ReportView, page: str) -> None:
     assert to_html(view) == page
+
+
+def test_no_number_at_all_still_makes_a_report() -> None:
+    whole = without_numbers(findings())
+    view = build_view(study(), whole, now=NOW)
+    parsed = Page(to_html(view))
+    assert parsed.problems == []
+    for text in texts(view):
+        assert not re.search(r"\bnan\b", text), text
+    assert not re.search(r"\bnan\b", printed(view))
+
+
+def without_numbers(value: Any) -> Any:
+    """The same findings with every measured float unknown."""
+    if isinstance(value, float):
+        return math.nan
+    if isinstance(value, tuple):
+        return tuple(without_numbers(part) for part in value)
+    if isinstance(value, dict):
+        return {key: without_numbers(part) for key, part in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return type(value)(**{name: without_numbers(part) for name, part in fields.items()})
+    return value
+
+
+def test_long_runs_and_many_arms_stay_small_and_apart() -> None:
+    report = StepReport(1, 20_000, 1.0, 0.5, 1e-4, 1.0, 1, 1.0)
+    steps = tuple(dataclasses.replace(report, step=n) for n in range(1, 20_001))
+    arms = [f"arm-{n}" for n in range(12)]
+    trials = tuple(trial(arm, "finalist", 0, 1, steps=steps) for arm in arms)
+    view = build_view(dataclasses.replace(study(), trials=trials), findings(), now=NOW)
+    assert len(to_html(view)) < 600_000
+    styles = arm_styles(arms)
+    assert len({(style.colour, style.marker) for style in styles.values()}) == len(arms)
+
+
+def test_importing_the_report_loads_nothing_heavy() -> None:
+    heavy = "{'matplotlib', 'torch', 'duckdb', 'lm_eval', 'transformers', 'optuna', 'pandas'}"
+    code = f"import sys, harness.report; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("which", ["unfinished", "undecided"])
