@@ -15,8 +15,6 @@ from harness.data.normalise import normalised
 from harness.errors import DataError
 from harness.records import Example
 
-# Below this share of a limit, the last group is cut rather than left out.
-_FILLED = 0.95
 
 
 def merge_duplicates(examples: Sequence[Example]) -> tuple[Example, ...]:
@@ -86,23 +84,14 @@ def deal(
 
 
 def limited(examples: Sequence[Example], limit: int | None, seed: int) -> tuple[Example, ...]:
-    """At most ``limit`` examples: whole groups in hashed order, as many as fit.
+    """At most ``limit`` examples, drawn over all groups.
 
-    Where whole groups would leave more than a twentieth of the limit unused, the first group that
-    did not fit is cut to fill it.
+    The groups of a split are already apart from those of the others, so cutting some leaks
+    nothing, and a sample spread over many groups says more than one of a few whole groups.
     """
     if limit is None or len(examples) <= limit:
         return tuple(examples)
-    taken: list[Example] = []
-    left_out: list[list[Example]] = []
-    for group in _groups(examples, seed):
-        if len(taken) + len(group) <= limit:
-            taken.extend(group)
-        else:
-            left_out.append(group)
-    if left_out and len(taken) < _FILLED * limit:
-        taken.extend(shuffled(left_out[0], seed)[: limit - len(taken)])
-    return shuffled(taken, seed)
+    return shuffled(examples, seed)[:limit]
 
 
 def _digest(example: Example, seed: int) -> bytes:

@@ -21,6 +21,8 @@ from harness.records import Progress, TrialSpec
 
 Execute = Callable[[TrialSpec, Path, Callable[[Progress], None]], None]
 
+_Context = multiprocessing.context.ForkServerContext | multiprocessing.context.SpawnContext
+
 PRELOADED = [
     "torch",
     "transformers",
@@ -46,9 +48,7 @@ class ChildEngine:
         self._execute = execute
         can_fork = "forkserver" in multiprocessing.get_all_start_methods()
         if can_fork and not _has_nvidia_gpu():
-            self._context: multiprocessing.context.BaseContext = multiprocessing.get_context(
-                "forkserver"
-            )
+            self._context: _Context = multiprocessing.get_context("forkserver")
             self._context.set_forkserver_preload(PRELOADED if preload is None else preload)
         else:
             self._context = multiprocessing.get_context("spawn")

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.records import Example, content_hash
+from harness.records import Example
 from harness.spec import TaskSpec
-
-VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +122,6 @@ def render_template(task: TaskSpec, item: Example) -> str:
     The substitution is literal, so braces inside the data are left alone.
     """
     return task.template.format_map(item.inputs)
-
-
-def rendering_hash(chat_template: str | None, task: TaskSpec, params: dict[str, Any]) -> str:
-    """Hash of all that decides how a prompt looks, for the key of a score."""
-    return content_hash(
-        {
-            "version": VERSION,
-            "chat_template": chat_template or "",
-            "instruction": params.get("instruction") or task.instruction,
-            "template": task.template,
-            "shots": params.get("shots", 0),
-            "selection": params.get("selection", "") if params.get("shots") else "",
-        }
-    )
 
 
 def _plain_text(messages: Sequence[dict[str, str]]) -> str:

@@ -65,7 +65,7 @@ class SplitFiles(FrozenSpec):
 
 
 class Limits(FrozenSpec):
-    """At most this many examples of each split, whole groups first; None takes all."""
+    """At most this many examples of each split, drawn over all its groups; None takes all."""
 
     train: PositiveInt | None = None
     validation: PositiveInt | None = None
@@ -100,6 +100,14 @@ class DataSpec(FrozenSpec):
         description="Name -> source of test sets from elsewhere, with the same columns.",
     )
     seed: Count = Field(0, description="Seed of the division.")
+
+    @field_validator("out_of_domain")
+    @classmethod
+    def _free_names(cls, sources: dict[str, str]) -> dict[str, str]:
+        for name in sources:
+            if _checked_name(name) in ("domain", "train", "validation", "test"):
+                raise ValueError(f"an out-of-domain set cannot be called {name!r}")
+        return sources
 
 
 class GeneralSpec(FrozenSpec):

@@ -160,12 +160,23 @@ def template_fields(template: str) -> tuple[str, ...]:
 
 
 def canonical_json(value: object, schema: dict[str, Any]) -> str:
-    """Compact JSON with the keys in the schema's order, then alphabetical: one text per value."""
-    order = {name: rank for rank, name in enumerate(schema.get("properties", {}))}
-    if isinstance(value, dict):
-        names = sorted(value, key=lambda name: (order.get(name, len(order)), name))
-        value = {name: value[name] for name in names}
-    return json.dumps(value, ensure_ascii=False)
+    """Compact JSON with keys in the schema's order, then alphabetical: one text per value.
+
+    Nested objects follow the schema's nested ``properties`` where it has them.
+    """
+    return json.dumps(_in_order(value, schema), ensure_ascii=False)
+
+
+def _in_order(value: object, schema: dict[str, Any]) -> object:
+    if isinstance(value, list):
+        items = schema.get("items")
+        return [_in_order(item, items if isinstance(items, dict) else {}) for item in value]
+    if not isinstance(value, dict):
+        return value
+    properties = schema.get("properties", {})
+    order = {name: rank for rank, name in enumerate(properties)}
+    names = sorted(value, key=lambda name: (order.get(name, len(order)), name))
+    return {name: _in_order(value[name], properties.get(name, {})) for name in names}
 
 
 def enumerate_schema(schema: dict[str, Any]) -> tuple[str, ...] | None:

@@ -156,8 +156,8 @@ def test_out_of_domain_sets_are_limited_and_audited(tmp_path: Path) -> None:
     assert prepared.counts["far"] == len(prepared.splits.out_of_domain["far"]) == 7
     assert prepared.counts["train"] == 10
     assert prepared.audit.flagged["far"] == {"exact": 0, "near": 0, "ngram": 0}
-    with pytest.raises(DataError, match="name of a split"):
-        prepare(experiment(path, out_of_domain={"test": str(far)}))
+    with pytest.raises(ValueError, match="cannot be called 'test'"):
+        experiment(path, out_of_domain={"test": str(far)})
 
 
 def test_distribution_of_closed_json_fields(tmp_path: Path) -> None:

@@ -81,12 +81,18 @@ def test_limits_are_kept_and_filled(sizes: list[int], limit: int, seed: int) -> 
         for n in range(size)
     ]
     taken = limited(examples, limit, seed)
-    assert len(taken) <= limit
-    assert len(taken) >= min(0.95 * limit, len(examples))
-    counts = Counter(e.group for e in taken)
-    cut = [group for group, count in counts.items() if count < sizes[int(group)]]
-    assert len(cut) <= 1
+    assert len(taken) == min(limit, len(examples))
+    assert len({e.id for e in taken}) == len(taken)
     assert all(e in examples for e in taken)
+
+
+def test_a_limit_spreads_over_the_groups() -> None:
+    examples = [
+        example(f"{group}-{n}", words(group * 500 + n * 5, 5), group=str(group))
+        for group in range(20)
+        for n in range(10)
+    ]
+    assert len({e.group for e in limited(examples, 40, 0)}) >= 15
 
 
 @settings(max_examples=20)
