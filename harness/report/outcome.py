@@ -94,7 +94,8 @@ def primary_section(material: Material) -> Section:
         ),
     ]
     if contrast.outcome == "inconclusive":
-        facts.append(("Items needed to settle it", wording.count(contrast.items_needed)))
+        needed = wording.count(contrast.items_needed, "more items alone would not settle it")
+        facts.append(("Items needed to settle it", needed))
     intro = (
         "Declared before anything ran: the best fine-tuned arm against the best prompt arm, "
         "compared item by item on data that no arm had seen. Positive is better for "
