@@ -123,9 +123,9 @@ def find_suite(name_or_path: str | Path) -> Path:
 
 def _bundled() -> Iterator[Path]:
     package = Path(harness.__file__).resolve().parent
-    yield package / "_bundled" / "suites"
-    # In a checkout the folder stands beside the package.
-    yield package.parent / "suites"
+    # In a checkout the folder stands beside the package; beside an installed one, others' do.
+    checkout = (package.parent / "pyproject.toml").is_file()
+    yield package.parent / "suites" if checkout else package / "_bundled" / "suites"
 
 
 def load_suite(name_or_path: str | Path) -> Suite:

@@ -1,0 +1,90 @@
+"""The command line: parse, call, print. Commands import what they need when they run."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from harness import __version__
+from harness.errors import HarnessError, InputError
+
+# Name -> (module, help line): listing the commands imports none of them.
+COMMANDS = {
+    "init": "Write a commented experiment for your own file.",
+    "check": "Validate an experiment and audit its data; trains nothing.",
+    "run": "Run an experiment, or go on with one that was stopped.",
+    "status": "Show how far the experiments in a store are.",
+    "report": "Write the report of an experiment: HTML, Markdown, terminal.",
+    "compare": "Compare several experiments in one report.",
+    "query": "Run an SQL query on the store.",
+    "doctor": "Check this machine: versions, devices, caches, packaged files.",
+}
+SHOWN_PROBLEMS = 25
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"harness.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="harness")
+def group() -> None:
+    """Should we fine-tune a language model on our data, how, and what do we gain and lose?
+
+    \b
+    Start:   harness run experiments/quickstart.yaml
+    Yours:   harness init tickets.csv --text message --answer label
+    """
+
+
+def main() -> None:
+    """Entry point: errors meant for the user are printed without a traceback."""
+    try:
+        code = group.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _say("Stopped.")
+        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt:
+        _say("Stopped. What was finished is kept: the same command goes on from there.")
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except InputError as error:
+        for problem in error.problems[:SHOWN_PROBLEMS]:
+            _say(f"error: {problem}")
+        if len(error.problems) > SHOWN_PROBLEMS:
+            _say(f"error: and {len(error.problems) - SHOWN_PROBLEMS} more problems like these")
+        sys.exit(error.exit_code)
+    except HarnessError as error:
+        _say(f"error: {error}")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has seen enough.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

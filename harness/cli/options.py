@@ -1,0 +1,29 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def results_option() -> Decorator:
+    """Folder of the store and the runs."""
+    return click.option(
+        "--results",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("results"),
+        show_default=True,
+        help="Folder that holds the store and the runs.",
+    )
+
+
+def experiment_argument() -> Decorator:
+    """An experiment file."""
+    return click.argument(
+        "experiment", type=click.Path(dir_okay=False, path_type=Path), metavar="EXPERIMENT.YAML"
+    )
