@@ -69,7 +69,7 @@ def capitals(rng: random.Random) -> list[Question]:
     return questions
 
 
-def cities(rng: random.Random, per_country: int = 2, total: int = 150) -> list[Question]:
+def cities(rng: random.Random, per_country: int = 2, total: int = 140) -> list[Question]:
     """Country of a large city that is not its capital, against three large countries."""
     countries = {code: c for code, c in _countries().items() if c["population"] >= 5_000_000}
     names = {code: country["name"] for code, country in countries.items()}
@@ -84,12 +84,9 @@ def cities(rng: random.Random, per_country: int = 2, total: int = 150) -> list[Q
     for city in largest:
         code, name = city["countrycode"], city["name"]
         capital = countries.get(code, {}).get("capital", name)
-        usable = (
-            name.isascii()
-            and shared[name] == 1
-            and name.lower() not in capital.lower()
-            and code != "TW"
-        )
+        plain = name.isascii() and not any(letter in "0123456789'" for letter in name)
+        single = shared[name] == 1 and name.lower() not in capital.lower()
+        usable = plain and single and code not in {"TW", "IL", "PS"}
         if not usable or taken[code] == per_country or len(questions) == total:
             continue
         taken[code] += 1
