@@ -1,5 +1,6 @@
 """Should we fine-tune, how, and what do we gain and lose against good prompting?"""
 
+import logging
 import os
 
 __version__ = "0.1.0"
@@ -13,3 +14,6 @@ for _name, _value in (
     ("TOKENIZERS_PARALLELISM", "false"),
 ):
     os.environ.setdefault(_name, _value)
+
+# It warns at import about an optional package that is not needed.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

@@ -175,6 +175,9 @@ class _Study:
             self._observer.trial_skipped(str(trial.number), arm)
         for _ in range(self._experiment.trials_of(arm) - len(past)):
             proposal = search.ask()
+            if proposal is None:
+                self._observer.warning(f"every setting of {arm} has been tried: its search ends")
+                break
             trial_spec = self._plan.search_trial(
                 arm, proposal.number, spec.resolve(proposal.params)
             )

@@ -16,7 +16,6 @@ from harness.errors import DataError
 from harness.records import Example
 
 
-
 def merge_duplicates(examples: Sequence[Example]) -> tuple[Example, ...]:
     """The examples in the same order, groups joined wherever they share a text (union-find).
 

@@ -43,6 +43,18 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         )
         self.on_progress: Callable[[int, int], None] = lambda done, total: None
 
+    def loglikelihood(
+        self, requests: list[Any], disable_tqdm: bool = True
+    ) -> list[tuple[float, bool]]:
+        """Log-likelihoods, as lm-eval's own, without its progress bar."""
+        return super().loglikelihood(requests, disable_tqdm=True)  # type: ignore[no-any-return]
+
+    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = True) -> list[float]:
+        """Log-likelihoods of whole texts, as lm-eval's own, without its progress bar."""
+        return super().loglikelihood_rolling(  # type: ignore[no-any-return]
+            requests, disable_tqdm=True
+        )
+
     def generate_until(self, requests: list[Any], disable_tqdm: bool = True) -> list[str]:
         """Greedy or sampled replies, as lm-eval's own, without its progress bar."""
         self._to_generate, self._generated = len(requests), 0

@@ -102,7 +102,7 @@ def quiet_libraries() -> None:
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     datasets.disable_progress_bars()
-    for name in ("bitsandbytes", "peft", "lm_eval"):
+    for name in ("peft", "lm_eval"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(peft|bitsandbytes|transformers|lm_eval)\b.*")
 

@@ -39,11 +39,7 @@ class ShotSelector:
         # One spare, so that an item that is itself a shot still gets the full number.
         self._drawn: tuple[Example, ...] = ()
         if self._shots and not self._nearest:
-            order = {
-                "fixed": lambda: list(range(len(self._pool))),
-                "random": lambda: rng.permutation(len(self._pool)).tolist(),
-                "balanced": lambda: _balanced_order(self._pool, rng),
-            }[selection]()
+            order = _order(self._pool, selection, rng)
             self._drawn = tuple(self._pool[i] for i in order[: self._shots + 1])
         if self._nearest:
             from sklearn.feature_extraction.text import TfidfVectorizer
@@ -74,6 +70,18 @@ class ShotSelector:
 
 def _group_size(pool: Sequence[Example], item: Example) -> int:
     return sum(e.group == item.group or e.id == item.id for e in pool)
+
+
+def _order(pool: Sequence[Example], selection: str, rng: np.random.Generator) -> list[int]:
+    match selection:
+        case "fixed":
+            return list(range(len(pool)))
+        case "random":
+            return [int(i) for i in rng.permutation(len(pool))]
+        case "balanced":
+            return _balanced_order(pool, rng)
+        case _:
+            raise ValueError(f"no selection of shots is called {selection!r}")
 
 
 def _balanced_order(pool: Sequence[Example], rng: np.random.Generator) -> list[int]:

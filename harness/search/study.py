@@ -6,10 +6,12 @@ recorded, and is told of new ones as they end.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.distributions import (
     BaseDistribution,
@@ -74,8 +76,11 @@ class ArmSearch:
         for trial in sorted(self.past, key=lambda trial: trial.number):
             self._add(trial)
 
-    def ask(self) -> Proposal:
-        """The next setting. Asking again after a restart gives the same answer."""
+    def ask(self) -> Proposal | None:
+        """The next setting, never one that was tried; None when a finite space is exhausted.
+
+        Asking again after a restart gives the same answer.
+        """
         number = max([*self._told, *self._open], default=-1) + 1
         if number == 0:
             self._study.enqueue_trial(
@@ -84,7 +89,16 @@ class ArmSearch:
         # A sampler's state would be lost in a restart; seeding it by the trial keeps a resumed
         # study equal to one that ran through.
         self._study.sampler = self._new_sampler(number)
+        untried = self._untried()
+        if untried is not None and not untried:
+            return None
         trial = self._study.ask(self._space)
+        if untried is not None and trial.params not in untried:
+            # The score of a repeated setting is known; spend the trial on a new one.
+            self._study.tell(trial, state=TrialState.FAIL)
+            drawn = np.random.default_rng(self._seed_of(number)).integers(len(untried))
+            self._study.enqueue_trial(untried[drawn])
+            trial = self._study.ask(self._space)
         self._open[number] = trial
         space = self.arm.search_space()
         params = {name: _restored(space[name], trial.params[name]) for name in self._space}
@@ -120,8 +134,29 @@ class ArmSearch:
         )
         self._told[past.number] = past
 
+    def _untried(self) -> list[dict[str, Any]] | None:
+        """Settings of a finite space that nobody asked for yet; None for an infinite one.
+
+        An arm with nothing to search has one setting.
+        """
+        axes: list[Sequence[Any]] = []
+        for distribution in self._space.values():
+            if not isinstance(distribution, CategoricalDistribution):
+                return None
+            axes.append(distribution.choices)
+        asked = [trial.params for trial in self._open.values()]
+        asked += [
+            {name: _stored(trial.params[name]) for name in self._space}
+            for trial in self._told.values()
+        ]
+        every = (dict(zip(self._space, values, strict=True)) for values in itertools.product(*axes))
+        return [params for params in every if params not in asked]
+
+    def _seed_of(self, number: int) -> int:
+        return int(content_hash([self.name, self.seed, number], 8), 16)
+
     def _new_sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        seed = int(content_hash([self.name, self.seed, number], 8), 16)
+        seed = self._seed_of(number)
         if self.sampler == "random":
             return optuna.samplers.RandomSampler(seed=seed)
         return optuna.samplers.TPESampler(
