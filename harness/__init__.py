@@ -1,7 +1,14 @@
 """Should we fine-tune, how, and what do we gain and lose against good prompting?"""
 
+from __future__ import annotations
+
 import logging
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.api import StudyResult, load, open_result, run
+    from harness.spec import Experiment
 
 __version__ = "0.1.0"
 
@@ -17,3 +24,18 @@ for _name, _value in (
 
 # It warns at import about an optional package that is not needed.
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+__all__ = ["Experiment", "StudyResult", "__version__", "load", "open_result", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    # The public names are loaded at first use: `import harness` alone costs nothing.
+    if name in ("StudyResult", "load", "open_result", "run"):
+        from harness import api
+
+        return getattr(api, name)
+    if name == "Experiment":
+        from harness.spec import Experiment
+
+        return Experiment
+    raise AttributeError(f"module 'harness' has no attribute {name!r}")

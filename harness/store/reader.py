@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Parameters = Sequence[Any] | Mapping[str, Any]
 
 
+VIEWS = ("trials", "scores", "items", "finalists", "costs", "test_accesses")
+
+
 @dataclass(frozen=True, slots=True)
 class QueryResult:
     """An answer to SQL. columns: names, shape (m,). rows: n tuples of m values; NULL is None."""

@@ -1,0 +1,102 @@
+"""The same study from Python: ``harness.load`` and ``harness.run``.
+
+import harness
+
+experiment = harness.load("experiments/quickstart.yaml")
+result = harness.run(experiment)
+print(result.verdict.sentence)
+result.frame("finalists")          # any view of the store, as a pandas frame
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.engine import EngineName
+from harness.findings import Findings, Verdict
+from harness.observer import Observer
+from harness.pipeline import run_study
+from harness.records import Study
+from harness.reporting import AnalysedStudy, find_study, load_study, write_reports
+from harness.spec import Experiment, load_experiment
+from harness.store import StoreReader
+from harness.store.reader import VIEWS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class StudyResult:
+    """A study that ended: its verdict, its findings, and its data as frames."""
+
+    analysed: AnalysedStudy
+    store: Path
+
+    @property
+    def study(self) -> Study:
+        """What the analysis was made from."""
+        return self.analysed.study
+
+    @property
+    def findings(self) -> Findings:
+        """Everything the analysis says."""
+        return self.analysed.findings
+
+    @property
+    def verdict(self) -> Verdict:
+        """The decision, in a sentence and with its reasons."""
+        return self.analysed.findings.verdict
+
+    def frame(self, view: str) -> pd.DataFrame:
+        """This study's rows of a view: trials, scores, items, finalists, costs, test_accesses.
+
+        Raises:
+            ValueError: there is no such view.
+        """
+        if view not in VIEWS:
+            raise ValueError(f"no view is called {view!r}; there are {', '.join(VIEWS)}")
+        identity = self.study.experiment.experiment_id
+        # The view's name is one of a fixed list; the id is a parameter.
+        return StoreReader(self.store).as_frame(
+            f"SELECT * FROM {view} WHERE experiment_id = ?",  # noqa: S608
+            [identity],
+        )
+
+    def report(self, folder: str | Path | None = None) -> Path:
+        """Write report.html and report.md; the path of the HTML file."""
+        return write_reports(self.analysed, None if folder is None else Path(folder)).html
+
+
+def load(path: str | Path) -> Experiment:
+    """Read and validate an experiment file.
+
+    Raises:
+        SpecError: the file breaks the schema; all problems at once, each with line and field.
+    """
+    return load_experiment(path)
+
+
+def run(
+    experiment: Experiment | str | Path,
+    *,
+    results: str | Path = "results",
+    engine: EngineName = "child",
+    observer: Observer | None = None,
+) -> StudyResult:
+    """Run an experiment, or go on with one that was stopped, and analyse it.
+
+    In a script the ``child`` engine needs the usual ``if __name__ == "__main__":`` guard.
+    """
+    spec = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
+    folder = Path(results)
+    done = run_study(spec, folder, engine=engine, observer=observer)
+    return StudyResult(load_study(folder, done.experiment_id), done.store)
+
+
+def open_result(name: str | None = None, *, results: str | Path = "results") -> StudyResult:
+    """A study that is in the store already, by name or start of id; the latest without either."""
+    folder = Path(results)
+    return StudyResult(find_study(folder, name), folder / "harness.duckdb")
