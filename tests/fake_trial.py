@@ -1,0 +1,239 @@
+"""A stand-in for a trial: a plausible record in no time, and a study made of such trials.
+
+:func:`execute` has the signature that engines call. What it does can be steered by marks in an
+arm's ``instruction``, which reach it in ``TrialSpec.params`` wherever it runs:
+
+    [fail]       a recorded failure            [raise]     an exception leaves the trial
+    [killed]     SIGKILL to its own process    [segfault]  SIGSEGV to its own process
+    [exit]       the process exits with 7      [hang]      sleeps for a minute
+    [sleep=S]    sleeps S seconds midway       [gain=G]    adds G to its chance of a right answer
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.data import read_examples_file
+from harness.engine import InProcessEngine, Outcome
+from harness.evaluation.suites import load_suite
+from harness.records import (
+    Canaries,
+    ItemOutput,
+    ItemScore,
+    Progress,
+    ScoreRecord,
+    ScoreRequest,
+    StepReport,
+    TrialCost,
+    TrialRecord,
+    TrialSpec,
+)
+from harness.spec import Experiment
+from harness.store import write_record
+
+NOW = "2026-01-02T03:04:05+00:00"
+LABELS = ("billing", "delivery", "praise")
+RIGHT = {"prompt": 0.4, "full": 0.6, "lora": 0.75, "qlora": 0.7}
+LOG = "executions.log"
+
+
+def execute(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]) -> None:
+    """Leave the record of a pretended trial in ``folder``.
+
+    Beside the folder of all trials, ``executions.log`` gets a line ``begin ID`` (``again ID``
+    where a record is there already) and, once the record is whole, ``done ID``.
+    """
+    note(folder, f"{'again' if (folder / 'record').exists() else 'begin'} {spec.trial_id}")
+    marks = dict(re.findall(r"\[(\w+)(?:=([\d.]+))?\]", str(spec.params.get("instruction"))))
+    on_progress(Progress(spec.trial_id, spec.arm, "load", 1, 1))
+    _misbehave(marks)
+    if "sleep" in marks:
+        time.sleep(float(marks["sleep"]))
+    record = pretend(spec, float(marks.get("gain") or 0), failed="fail" in marks)
+    for done in (1, 2):
+        on_progress(Progress(spec.trial_id, spec.arm, "score", done, 2, task="domain"))
+    write_record(folder, record)
+    note(folder, f"done {spec.trial_id}")
+
+
+def note(folder: Path, line: str) -> None:
+    """Append one line to the log of executions in one write, which is atomic."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder.parent.parent / LOG).open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def _misbehave(marks: Mapping[str, str]) -> None:
+    if "raise" in marks:
+        raise RuntimeError("the trial raised")
+    if "killed" in marks:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "segfault" in marks:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if "exit" in marks:
+        os._exit(7)
+    if "hang" in marks:
+        time.sleep(60)
+
+
+def pretend(spec: TrialSpec, gain: float = 0.0, *, failed: bool = False) -> TrialRecord:
+    """The record that a trial of this specification has: a function of ``spec`` alone."""
+    trained = spec.kind != "prompt"
+    wanted = () if failed else spec.scores
+    scores = tuple(_score(spec, one, gain) for one in wanted if one.key not in spec.known_scores)
+    return TrialRecord(
+        spec=spec,
+        status="failed" if failed else "complete",
+        started_at=NOW,
+        ended_at=NOW,
+        failure_kind="nan_loss" if failed else "",
+        failure_message="the loss is not a number at step 3" if failed else "",
+        steps=_steps() if trained else (),
+        scores=scores,
+        canaries=None if failed else Canaries(*((0.0, 0.5) if trained else (None, None)), True),
+        cost=TrialCost(
+            load_seconds=0.1,
+            train_seconds=2.0 if trained else 0.0,
+            score_seconds=0.5,
+            train_tokens=960 if trained else 0,
+            peak_memory_mib=900.0,
+            peak_device_mib=None,
+            total_parameters=1000,
+            trainable_parameters=100 if trained else 0,
+            artifact_bytes=400 if trained else 0,
+        ),
+        environment={"torch": "fake"},
+    )
+
+
+def _steps() -> tuple[StepReport, ...]:
+    return tuple(
+        StepReport(step, 4, step / 4, 1.5 / step, 1e-4, 1.0, step * 240, step * 0.5, 1.6 / step)
+        for step in range(1, 5)
+    )
+
+
+def _score(spec: TrialSpec, request: ScoreRequest, gain: float) -> ScoreRecord:
+    if request.suite == "general":
+        entry = load_suite(Path(request.suite_path)).task(request.task)
+        metric, chance, better = entry.metric, entry.chance, entry.higher_is_better
+        items = [(f"{request.task}-{n}", f"{request.task}-{n}", "A", 0.8) for n in range(20)]
+    else:
+        metric, chance, better = str(spec.task["metrics"][0]), None, True
+        right = RIGHT[spec.kind] + gain
+        items = [
+            (example.id, example.group, example.answer, right)
+            for example in read_examples_file(request.items_path)
+        ]
+    values = [float(_uniform(request.key, identity) < share) for identity, _, _, share in items]
+    hashes = [hashlib.sha256(f"{request.task}/{one[0]}".encode()).hexdigest() for one in items]
+    return ScoreRecord(
+        key=request.key,
+        task=request.task,
+        suite=request.suite,
+        split=request.split,
+        form="base" if spec.kind == "prompt" else "adapter-on-bfloat16",
+        seconds=0.2,
+        outputs=tuple(
+            ItemOutput(h, identity, group, answer, answer if value else "?", 30, 3)
+            for h, (identity, group, answer, _), value in zip(hashes, items, values, strict=True)
+        ),
+        item_scores=tuple(
+            ItemScore(h, "none", metric, value) for h, value in zip(hashes, values, strict=True)
+        ),
+        aggregates={metric: sum(values) / len(values)},
+        higher_is_better={metric: better},
+        chance=chance,
+        latencies=(0.01, 0.02) if request.split == "test" else (),
+    )
+
+
+def _uniform(key: str, item: str) -> float:
+    """A number in [0, 1) that depends on the score's key and the item."""
+    return int(hashlib.sha256(f"{key}/{item}".encode()).hexdigest()[:8], 16) / 2**32
+
+
+class Watching(InProcessEngine):
+    """Runs fakes here, keeping the specifications that it was handed."""
+
+    def __init__(self) -> None:
+        super().__init__(execute)
+        self.seen: list[TrialSpec] = []
+
+    def run(
+        self, spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]
+    ) -> Outcome:
+        """Keep the specification, then run."""
+        self.seen.append(spec)
+        return super().run(spec, folder, on_progress)
+
+
+def executions(run_folder: Path) -> list[tuple[str, str]]:
+    """The log as (``begin``, ``again`` or ``done``; trial id), in order."""
+    lines = (run_folder / LOG).read_text(encoding="utf-8").splitlines()
+    return [(line.split()[0], line.split()[1]) for line in lines]
+
+
+# --------------------------------------------------------------------------- a study of fakes
+
+
+ARMS: dict[str, dict[str, Any]] = {
+    "zero-shot": {"kind": "prompt"},
+    "few-shot": {"kind": "prompt", "shots": {"low": 1, "high": 9}},
+    "lora": {"kind": "lora"},
+}
+
+
+def write_model(folder: Path) -> Path:
+    """A folder that resolves as a model: a configuration and a few bytes of weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text('{"model_type": "fake"}', encoding="utf-8")
+    (folder / "model.safetensors").write_bytes(b"fake weights")
+    return folder
+
+
+def write_data(path: Path, rows: int = 60) -> Path:
+    """Labelled messages, no two alike."""
+    lines = (json.dumps(row) for row in _rows(rows))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _rows(number: int) -> Iterator[dict[str, str]]:
+    for n in range(number):
+        word = hashlib.sha256(str(n).encode()).hexdigest()
+        text = " ".join(word[start : start + 6] for start in range(0, 60, 6))
+        yield {"text": text, "label": LABELS[n % len(LABELS)]}
+
+
+def experiment_values(folder: Path, **changes: Any) -> dict[str, Any]:
+    """The experiment file of a study of fakes whose model and data are written to ``folder``."""
+    data = folder / "data.jsonl"
+    values: dict[str, Any] = {
+        "name": "pretended",
+        "question": "Does the pipeline keep its word?",
+        "model": str(write_model(folder / "model")),
+        "data": {"source": str(data if data.exists() else write_data(data))},
+        "task": {
+            "instruction": "Classify.",
+            "answer": {"kind": "label", "column": "label", "labels": list(LABELS)},
+        },
+        "arms": ARMS,
+        "budget": {"trials": 3},
+        "seeds": [1, 2],
+        "general": None,
+    }
+    return {**values, **changes}
+
+
+def experiment(folder: Path, **changes: Any) -> Experiment:
+    """The same, validated."""
+    return Experiment.model_validate(experiment_values(folder, **changes))

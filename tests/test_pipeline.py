@@ -1,0 +1,464 @@
+"""A whole study with pretended trials: what runs, what is repeated, what the store then holds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_trial import ARMS, Watching, execute, executions, experiment, write_data
+from filelock import FileLock
+
+from harness.engine import ChildEngine, Engine
+from harness.errors import InputError, StoreError
+from harness.observer import Observer
+from harness.pipeline import StudyRun, run_study
+from harness.records import Event, TrialRecord, TrialSpec, TrialSummary
+from harness.reporting import load_study, write_reports
+from harness.spec import Experiment
+from harness.store import StoreReader
+
+PROMPT_ONLY = {"zero-shot": {"kind": "prompt"}}
+
+
+class Listening(Observer):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.total = 0
+        self.skipped = 0
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def planned(self, trials: int) -> None:
+        self.total = trials
+
+    def trial_skipped(self, spec_id: str, arm: str) -> None:
+        self.skipped += 1
+
+
+class Case:
+    """One results folder and the studies run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = folder / "results"
+        self.engine = Watching()
+        self.observer = Listening()
+
+    def run(self, open_with: Any = None, **changes: Any) -> StudyRun:
+        self.engine, self.observer = Watching(), Listening()
+        return run_study(
+            self.spec(**changes),
+            self.results,
+            observer=self.observer,
+            open_with=open_with or (lambda: self.engine),
+        )
+
+    def spec(self, **changes: Any) -> Experiment:
+        return experiment(self.folder, **changes)
+
+    @property
+    def reader(self) -> StoreReader:
+        return StoreReader(self.results / "harness.duckdb")
+
+    def trials(self, done: StudyRun) -> tuple[TrialSummary, ...]:
+        return self.reader.trials(done.experiment_id)
+
+    def events(self, done: StudyRun, kind: str) -> list[Event]:
+        return [e for e in self.reader.study(done.experiment_id).events if e.kind == kind]
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case(tmp_path)
+
+
+def phases(trials: tuple[TrialSummary, ...]) -> Counter[tuple[str, str]]:
+    return Counter((trial.arm, trial.phase) for trial in trials)
+
+
+def test_a_study_runs_to_its_end(case: Case) -> None:
+    done = case.run()
+    assert phases(case.trials(done)) == {
+        ("zero-shot", "search"): 1,
+        ("few-shot", "search"): 3,
+        ("lora", "search"): 3,
+        ("zero-shot", "finalist"): 2,
+        ("few-shot", "finalist"): 2,
+        ("lora", "finalist"): 2,
+        ("base", "baseline"): 1,
+    }
+    assert (done.trials_run, done.trials_known, done.trials_failed) == (14, 0, 0)
+    assert case.observer.total == 14
+    assert all(trial.status == "complete" for trial in case.trials(done))
+    files = write_reports(load_study(case.results, done.experiment_id))
+    assert "lora" in files.markdown.read_text("utf-8")
+    assert files.html.stat().st_size > 10_000
+
+
+def test_the_general_suite_is_scored_by_the_base_and_the_trained(case: Case) -> None:
+    done = case.run(general={"limit": 5}, seeds=[1], budget={"trials": 1})
+    general = {
+        (trial.arm, trial.phase)
+        for trial in case.trials(done)
+        if any(a.suite == "general" for a in trial.aggregates)
+    }
+    assert general == {("base", "baseline"), ("lora", "finalist")}
+    assert load_study(case.results, done.experiment_id).findings.forgetting
+
+
+def test_a_second_run_repeats_nothing(case: Case) -> None:
+    first = case.run()
+    before = case.trials(first)
+    again = case.run()
+    assert again.experiment_id == first.experiment_id
+    assert (again.trials_run, again.trials_known) == (0, 14)
+    assert case.observer.skipped == case.observer.total == 14
+    assert case.engine.seen == []
+    assert case.trials(again) == before
+
+
+def test_the_searched_setting_with_the_best_validation_is_tested(case: Case) -> None:
+    done = case.run(budget={"trials": 5})
+    metric = case.spec().task.primary_metric
+    for arm in ("few-shot", "lora"):
+        trials = [trial for trial in case.trials(done) if trial.arm == arm]
+        worth = [
+            (a.value, -trial.number, trial.params)
+            for trial in trials
+            for a in trial.aggregates
+            if trial.phase == "search" and a.metric == metric
+        ]
+        best = max(worth, key=lambda one: one[:2])[2]
+        assert [t.params for t in trials if t.phase == "finalist"] == [best, best]
+
+
+def test_a_larger_budget_runs_only_the_new_trials(case: Case) -> None:
+    first = case.run()
+    before = {trial.trial_id for trial in case.trials(first)}
+    second = case.run(budget={"trials": 5})
+    assert second.experiment_id == first.experiment_id
+    searched = [spec for spec in case.engine.seen if spec.phase == "search"]
+    assert [(spec.arm, spec.number) for spec in searched] == [
+        ("few-shot", 3), ("few-shot", 4), ("lora", 3), ("lora", 4),
+    ]  # fmt: skip
+    assert before.isdisjoint(spec.trial_id for spec in case.engine.seen)
+
+
+def test_an_extended_study_equals_one_that_ran_through(tmp_path: Path) -> None:
+    arms = {"few-shot": ARMS["few-shot"]}
+    apart, through = Case(tmp_path / "apart"), Case(tmp_path / "through")
+    for trials in (1, 2, 7):
+        apart.run(arms=arms, budget={"trials": trials}, seeds=[1])
+
+    def searched(case: Case) -> list[tuple[int, dict[str, Any]]]:
+        done = case.run(arms=arms, budget={"trials": 8}, seeds=[1])
+        return [(t.number, t.params) for t in case.trials(done) if t.phase == "search"]
+
+    assert searched(apart) == searched(through)
+
+
+def test_more_seeds_run_only_the_new_finalists(case: Case) -> None:
+    first = case.run(seeds=[1])
+    second = case.run(seeds=[1, 2])
+    assert second.experiment_id == first.experiment_id
+    assert {(spec.phase, spec.seed) for spec in case.engine.seen} == {("finalist", 2)}
+
+
+def test_a_recorded_failure_does_not_stop_the_study(case: Case) -> None:
+    arms = {
+        "zero-shot": {"kind": "prompt"},
+        "mixed": {"kind": "prompt", "instruction": {"choices": ["[fail]", "good", "better"]}},
+    }
+    done = case.run(arms=arms)
+    failed = [trial for trial in case.trials(done) if trial.status == "failed"]
+    assert [(t.arm, t.number, t.failure_kind) for t in failed] == [("mixed", 0, "nan_loss")]
+    assert failed[0].failure_message == "the loss is not a number at step 3"
+    assert done.trials_failed == 1
+    assert phases(case.trials(done))["mixed", "finalist"] == 2
+    assert case.run(arms=arms).trials_run == 0
+
+
+def test_an_arm_that_always_fails_has_no_finalist(case: Case) -> None:
+    done = case.run(arms={**PROMPT_ONLY, "bad": {"kind": "lora", "instruction": "[fail]"}})
+    assert phases(case.trials(done))["bad", "finalist"] == 0
+    assert phases(case.trials(done))["zero-shot", "finalist"] == 2
+    assert any("no trial of bad succeeded" in text for text in case.observer.warnings)
+    write_reports(load_study(case.results, done.experiment_id))
+
+
+@pytest.mark.parametrize(
+    ("mark", "kind", "message"),
+    [
+        ("[killed]", "killed", "SIGKILL"),
+        ("[segfault]", "killed", "SIGSEGV"),
+        ("[exit]", "error", "exit code 7"),
+        ("[raise]", "error", "exit code 1"),
+    ],
+)
+def test_a_child_that_dies_is_a_failed_trial(
+    case: Case, mark: str, kind: str, message: str
+) -> None:
+    arms = {"bad": {"kind": "prompt", "instruction": mark}}
+    done = case.run(lambda: ChildEngine(execute, preload=[]), arms=arms, seeds=[1])
+    (failed,) = [trial for trial in case.trials(done) if trial.arm == "bad"]
+    assert (failed.status, failed.failure_kind) == ("failed", kind)
+    assert message in failed.failure_message
+    assert case.run(arms=arms, seeds=[1]).trials_run == 0
+
+
+def test_an_engine_that_leaves_no_record_is_an_error(case: Case) -> None:
+    class Forgetful(Watching):
+        def run(self, spec: TrialSpec, folder: Path, on_progress: Any) -> Any:
+            outcome = super().run(spec, folder, on_progress)
+            shutil.rmtree(folder / "record")
+            return outcome
+
+    with pytest.raises(StoreError, match="no record"):
+        case.run(Forgetful)
+
+
+def test_a_full_disk_stops_the_study_with_a_remedy(case: Case) -> None:
+    class Full(Watching):
+        def run(self, spec: TrialSpec, folder: Path, on_progress: Any) -> Any:
+            if self.seen:
+                raise OSError(28, "No space left on device")
+            return super().run(spec, folder, on_progress)
+
+    with pytest.raises(StoreError, match="make room and run again"):
+        case.run(Full)
+    assert case.run().trials_known == 1
+
+
+# --------------------------------------------------------------------------- honesty
+
+
+def test_search_trials_are_handed_no_test_items(case: Case) -> None:
+    write_data(case.folder / "elsewhere.jsonl", rows=9)
+    data = {
+        "source": str(write_data(case.folder / "data.jsonl")),
+        "out_of_domain": {"elsewhere": str(case.folder / "elsewhere.jsonl")},
+    }
+    done = case.run(data=data)
+    test_ids = held_out_texts(done.folder)
+    searched = [spec for spec in case.engine.seen if spec.phase == "search"]
+    assert len(searched) == 7
+    for spec in searched:
+        assert {(one.suite, one.split) for one in spec.scores} == {("domain", "validation")}
+        paths = [spec.train_path, spec.validation_path, *(one.items_path for one in spec.scores)]
+        for path in filter(None, paths):
+            assert Path(path).stem in ("train", "validation")
+            assert test_ids.isdisjoint(texts(Path(path)))
+    later = [spec for spec in case.engine.seen if spec.phase != "search"]
+    assert case.engine.seen[: len(searched)] == searched
+    assert all(any(one.split == "test" for one in spec.scores) for spec in later)
+    tasks = {one.task for spec in later for one in spec.scores}
+    assert tasks == {"domain", "elsewhere"}
+
+
+def held_out_texts(folder: Path) -> set[str]:
+    found = texts(folder / "splits" / "test.parquet")
+    assert found
+    return found
+
+
+def texts(path: Path) -> set[str]:
+    from harness.data import read_examples_file
+
+    return {example.inputs["text"] for example in read_examples_file(path)}
+
+
+def test_every_access_to_test_items_is_noted_once(case: Case) -> None:
+    done = case.run()
+    noted = Counter(
+        (e.detail["arm"], e.detail["seed"], e.detail["task"])
+        for e in case.events(done, "test_access")
+    )
+    # The zero-shot finalists are the untouched base: its score is theirs, nobody looks again.
+    assert noted == {
+        ("base", 0, "domain"): 1,
+        ("few-shot", 1, "domain"): 1,
+        ("few-shot", 2, "domain"): 1,
+        ("lora", 1, "domain"): 1,
+        ("lora", 2, "domain"): 1,
+    }
+    case.run()
+    assert len(case.events(done, "test_access")) == 5
+
+
+def test_an_access_is_noted_before_the_trial_runs(case: Case) -> None:
+    class Stopped(Watching):
+        def run(self, spec: TrialSpec, folder: Path, on_progress: Any) -> Any:
+            if spec.phase != "search":
+                raise KeyboardInterrupt
+            return super().run(spec, folder, on_progress)
+
+    with pytest.raises(KeyboardInterrupt):
+        case.run(Stopped)
+    experiment_id = case.reader.find("pretended").experiment_id
+    events = case.reader.study(experiment_id).events
+    assert [e.detail["arm"] for e in events if e.kind == "test_access"] == ["base"]
+
+
+def test_zero_shot_is_scored_once_for_base_and_all_seeds(case: Case) -> None:
+    case.run(arms=PROMPT_ONLY)
+    fresh = [
+        (spec.phase, spec.seed, one.split)
+        for spec in case.engine.seen
+        for one in spec.scores
+        if one.key not in spec.known_scores
+    ]
+    assert fresh == [("search", 1_000_003, "validation"), ("baseline", 0, "test")]
+    keys = {(one.split, one.key) for spec in case.engine.seen for one in spec.scores}
+    assert len(keys) == 2
+
+
+# --------------------------------------------------------------------------- resumption
+
+
+def test_a_record_that_was_not_ingested_is_taken_in(case: Case) -> None:
+    class Stopped(Watching):
+        def run(self, spec: TrialSpec, folder: Path, on_progress: Any) -> Any:
+            outcome = super().run(spec, folder, on_progress)
+            if (spec.arm, spec.number) == ("few-shot", 1):
+                raise KeyboardInterrupt
+            return outcome
+
+    with pytest.raises(KeyboardInterrupt):
+        case.run(Stopped)
+    done = case.run()
+    assert (done.trials_known, done.trials_run) == (3, 11)
+    (resumed,) = case.events(done, "resumed")
+    assert resumed.detail == {"trials": 2, "recovered": 1}
+
+
+def test_a_torn_record_is_set_aside_and_run_again(case: Case) -> None:
+    class Torn(Watching):
+        def run(self, spec: TrialSpec, folder: Path, on_progress: Any) -> Any:
+            outcome = super().run(spec, folder, on_progress)
+            if len(self.seen) == 3:
+                with (folder / "record" / "item_outputs.parquet").open("r+b") as file:
+                    file.truncate(20)
+                raise KeyboardInterrupt
+            return outcome
+
+    torn = Torn()
+    with pytest.raises(KeyboardInterrupt):
+        case.run(lambda: torn)
+    done = case.run()
+    victim = torn.seen[-1].trial_id
+    assert [spec.trial_id for spec in case.engine.seen][0] == victim
+    aside = done.folder / "trials" / "quarantine" / victim
+    assert "altered or torn" in (aside / "quarantine-reason.txt").read_text("utf-8")
+    assert any("set aside" in text for text in case.observer.warnings)
+    assert len(case.trials(done)) == 14
+    # The copy that was set aside is never taken in, nor looked at again.
+    assert case.run().trials_run == 0
+    assert case.observer.warnings == []
+
+
+def test_a_lost_store_is_rebuilt_from_the_trial_folders(case: Case) -> None:
+    first = case.run()
+    before = case.trials(first)
+    (case.results / "harness.duckdb").unlink()
+    again = case.run()
+    assert again.trials_run == 0
+    assert case.trials(again) == before
+
+
+def test_one_experiment_is_run_by_one_process(case: Case) -> None:
+    done = case.run(arms=PROMPT_ONLY)
+    with FileLock(done.folder / "running.lock"), pytest.raises(InputError, match="another process"):
+        case.run(arms=PROMPT_ONLY)
+    case.run(arms=PROMPT_ONLY)
+
+
+def test_the_lock_is_given_back_after_an_error(case: Case) -> None:
+    def broken() -> Engine:
+        raise RuntimeError("no engine")
+
+    with pytest.raises(RuntimeError, match="no engine"):
+        case.run(broken, arms=PROMPT_ONLY)
+    case.run(arms=PROMPT_ONLY)
+
+
+# --------------------------------------------------------------------------- identity
+
+
+def test_a_changed_margin_is_an_event_and_repeats_no_trial(case: Case) -> None:
+    first = case.run()
+    second = case.run(contrast={"margin": 0.1}, cost={"machine_per_hour": 2})
+    assert (second.experiment_id, second.trials_run) == (first.experiment_id, 0)
+    declared = case.events(second, "declared")
+    assert [event.detail["first"] for event in declared] == [True, False]
+    assert declared[1].detail["changes"]["contrast.margin"] == {"before": 0.02, "after": 0.1}
+    assert declared[1].detail["test_accessed"] is True
+
+
+def test_changed_data_is_another_experiment(case: Case) -> None:
+    first = case.run(arms=PROMPT_ONLY)
+    path = case.folder / "data.jsonl"
+    lines = path.read_text("utf-8").splitlines()
+    changed = {**json.loads(lines[0]), "text": "something else entirely"}
+    path.write_text("\n".join([json.dumps(changed), *lines[1:]]) + "\n", encoding="utf-8")
+    second = case.run(arms=PROMPT_ONLY)
+    assert second.experiment_id != first.experiment_id
+    assert second.folder != first.folder
+    assert second.trials_run == 4
+    assert len(case.reader.experiments()) == 2
+
+
+def test_a_changed_model_is_another_experiment(case: Case) -> None:
+    first = case.run(arms=PROMPT_ONLY)
+    case.spec()
+    (case.folder / "other").mkdir()
+    for path in (case.folder / "model").iterdir():
+        shutil.copy(path, case.folder / "other")
+    (case.folder / "other" / "model.safetensors").write_bytes(b"other weights")
+    second = case.run(arms=PROMPT_ONLY, model=str(case.folder / "other"))
+    assert second.experiment_id != first.experiment_id
+    assert second.trials_run == 4
+
+
+def test_a_finite_space_is_exhausted_gracefully(case: Case) -> None:
+    arms = {"few-shot": {"kind": "prompt", "shots": {"choices": [1, 2]}}}
+    done = case.run(arms=arms, budget={"trials": 5}, seeds=[1])
+    searched = [t for t in case.trials(done) if t.phase == "search"]
+    assert sorted(t.params["shots"] for t in searched) == [1, 2]
+    assert any("every setting of few-shot has been tried" in w for w in case.observer.warnings)
+    assert case.run(arms=arms, budget={"trials": 5}, seeds=[1]).trials_run == 0
+
+
+# --------------------------------------------------------------------------- the observer
+
+
+def test_the_observer_hears_of_each_trial_in_order(case: Case) -> None:
+    heard: list[tuple[str, str]] = []
+
+    class Ordered(Listening):
+        def trial_started(self, spec: TrialSpec) -> None:
+            heard.append(("started", spec.trial_id))
+
+        def trial_ended(self, record: TrialRecord) -> None:
+            heard.append(("ended", record.spec.trial_id))
+
+    run_study(
+        case.spec(arms=PROMPT_ONLY, seeds=[1]),
+        case.results,
+        observer=Ordered(),
+        open_with=Watching,
+    )
+    assert [what for what, _ in heard] == ["started", "ended"] * 3
+    assert all(a[1] == b[1] for a, b in zip(heard[::2], heard[1::2], strict=True))
+
+
+def test_fakes_are_run_as_often_as_the_log_says(case: Case) -> None:
+    done = case.run()
+    counts = Counter(word for word, _ in executions(done.folder))
+    assert counts == {"begin": 14, "done": 14}
