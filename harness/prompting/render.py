@@ -86,13 +86,19 @@ class PromptRenderer:
 
     def encode(self, item: Example) -> TokenisedExample:
         """The item with its answer and the end-of-answer token, for training."""
-        answer = self._encode(item.answer + self.end, special=False)
-        return TokenisedExample(item.id, self.encode_prompt(item), answer)
+        prompt, reply = self.prompt(item), item.answer + self.end
+        asked, whole = self._encode(prompt), self._encode(prompt + reply)
+        if whole[: len(asked)] == asked:
+            return TokenisedExample(item.id, asked, whole[len(asked) :])
+        # The text's tokens straddle the border, but a reply can only follow the prompt's own.
+        answer = self._tokenizer(reply, add_special_tokens=False)["input_ids"]
+        return TokenisedExample(item.id, asked, tuple(answer))
 
-    def _encode(self, text: str, *, special: bool = True) -> tuple[int, ...]:
-        # A chat template writes its own beginning-of-text token; adding one would double it.
-        add = special and self._tokenizer.chat_template is None
-        return tuple(self._tokenizer(text, add_special_tokens=add)["input_ids"])
+    def _encode(self, text: str) -> tuple[int, ...]:
+        # As lm-eval does: a beginning-of-text token is added unless the template wrote one.
+        begin = self._tokenizer.bos_token
+        written = bool(begin) and text.startswith(begin)
+        return tuple(self._tokenizer(text, add_special_tokens=not written)["input_ids"])
 
     def _accepts_system(self) -> bool:
         import jinja2

@@ -49,8 +49,7 @@ class ShotSelector:
                 self._matrix = self._vectoriser.fit_transform([text(e) for e in self._pool])
             except ValueError:
                 # No word in the whole pool (only symbols): nothing to compare by.
-                self._nearest = False
-                self._drawn = self._pool[: self._shots + 1]
+                self._matrix = None
 
     def select(self, item: Example) -> tuple[Example, ...]:
         """The shots for ``item``, in the order in which the prompt shows them."""
@@ -58,14 +57,19 @@ class ShotSelector:
             return ()
         if not self._nearest:
             return tuple(e for e in self._drawn if e.id != item.id)[: self._shots]
-        similarity = (self._vectoriser.transform([self._text(item)]) @ self._matrix.T).toarray()[0]
-        ranked = np.argsort(-similarity, kind="stable")
         others = [
             self._pool[i]
-            for i in ranked[: self._shots + _group_size(self._pool, item)].tolist()
+            for i in self._ranked(item)[: self._shots + _group_size(self._pool, item)]
             if self._pool[i].group != item.group and self._pool[i].id != item.id
         ]
         return tuple(reversed(others[: self._shots]))
+
+    def _ranked(self, item: Example) -> list[int]:
+        """Indices of the pool, the most similar first."""
+        if self._matrix is None:
+            return list(range(len(self._pool)))
+        similarity = (self._vectoriser.transform([self._text(item)]) @ self._matrix.T).toarray()[0]
+        return [int(i) for i in np.argsort(-similarity, kind="stable")]
 
 
 def _group_size(pool: Sequence[Example], item: Example) -> int:
