@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_model import TASK, TinyModels, load_tiny, message, resolved, runtime
+from tiny_model import TASK, TinyModels, load_tiny, message, resolved
 
 from harness.evaluation.candidate_lm import CandidateLM
-from harness.models.load import load_base, load_tokenizer
+from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer
 from harness.records import Example
 
@@ -149,8 +149,3 @@ def test_an_answer_that_would_merge_with_the_prompt_stays_apart(tiny_models: Tin
     encoded = PromptRenderer(tokenizer, task).encode(message("i", "a batt", "ery"))
     assert tokenizer.decode(encoded.prompt).endswith("a batt")
     assert tokenizer.decode(encoded.answer) == "ery<|im_end|>"
-
-
-def test_a_model_without_padding_token_pads_with_its_end(tiny_models: TinyModels) -> None:
-    loaded = load_base(resolved(tiny_models.plain), runtime())
-    assert loaded.tokenizer.pad_token_id is not None

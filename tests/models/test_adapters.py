@@ -1,0 +1,166 @@
+"""What each arm trains: counted by hand, exact at step 0, and saved so that it can be read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_model import (
+    HEADS,
+    HIDDEN,
+    INTERMEDIATE,
+    KEY_HEADS,
+    LAYERS,
+    PARAMETERS,
+    TASK,
+    TinyModels,
+    load_tiny,
+    messages,
+)
+
+from harness.models.adapters import make_trainable, save_trained, trainable_parameters
+from harness.models.load import LoadedModel
+from harness.prompting import PromptRenderer
+from harness.training.loop import TrainingSettings, train
+
+RANK = 4
+LORA: dict[str, Any] = {
+    "rank": RANK,
+    "alpha_over_rank": 2.0,
+    "dropout": 0.0,
+    "targets": "all-linear",
+}
+PROMPT = torch.tensor([[1, 20, 30, 40, 50], [1, 60, 70, 80, 90]])
+KEYS = HIDDEN * KEY_HEADS // HEADS
+# An adapter of a layer that takes a numbers and gives b has rank * (a + b) weights.
+ATTENTION_ENDS = 2 * (HIDDEN + HIDDEN) + 2 * (HIDDEN + KEYS)
+ALL_ENDS = ATTENTION_ENDS + 3 * (HIDDEN + INTERMEDIATE)
+
+
+def logits(loaded: LoadedModel) -> torch.Tensor:
+    loaded.model.eval()
+    with torch.inference_mode():
+        return loaded.model(input_ids=PROMPT).logits.float()  # type: ignore[no-any-return]
+
+
+def lora(models: TinyModels, seed: int = 0, dtype: str = "float32", **more: Any) -> LoadedModel:
+    return make_trainable(load_tiny(models.chat, dtype), "lora", {**LORA, **more}, seed)
+
+
+def train_a_little(loaded: LoadedModel) -> None:
+    render = PromptRenderer(loaded.tokenizer, TASK)
+    examples = [render.encode(item) for item in messages(4)]
+    settings = TrainingSettings(1e-2, 1, 4, 4, "constant", 0.0, 0.0, 1.0)
+    list(train(loaded.model, examples, settings, 0, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", ["full", "lora", "qlora"])
+def test_before_the_first_step_the_candidate_is_its_base(
+    tiny_models: TinyModels, kind: str, dtype: str
+) -> None:
+    base = load_tiny(tiny_models.chat, dtype, nf4=kind == "qlora")
+    of_base = logits(base)
+    candidate = make_trainable(base, kind, LORA, seed=1)
+    assert torch.equal(logits(candidate), of_base)
+    train_a_little(candidate)
+    assert not torch.equal(logits(candidate), of_base)
+
+
+def test_the_seed_changes_the_random_half_only(tiny_models: TinyModels) -> None:
+    state = torch.get_rng_state()
+    first, again, other = (
+        dict(lora(tiny_models, seed).model.named_parameters()) for seed in (0, 0, 1)
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    for name, weight in first.items():
+        assert torch.equal(weight, again[name])
+        assert torch.equal(weight, other[name]) is ("lora_A" not in name)
+        if "lora_B" in name:
+            assert not weight.any()
+    assert sum("lora_A" in name for name in first) == 7 * LAYERS
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "expected"),
+    [
+        ("full", {}, PARAMETERS),
+        ("lora", {}, LAYERS * RANK * ALL_ENDS),
+        ("lora", {"rank": 1}, LAYERS * ALL_ENDS),
+        ("lora", {"targets": ["q_proj", "v_proj"]}, LAYERS * RANK * ATTENTION_ENDS // 2),
+        ("qlora", {}, LAYERS * RANK * ALL_ENDS),
+    ],
+)
+def test_trainable_parameters_are_those_counted_by_hand(
+    tiny_models: TinyModels, kind: str, params: dict[str, Any], expected: int
+) -> None:
+    loaded = load_tiny(tiny_models.chat, nf4=kind == "qlora")
+    assert trainable_parameters(loaded.model) == 0
+    candidate = make_trainable(loaded, kind, {**LORA, **params}, seed=0)
+    assert trainable_parameters(candidate.model) == expected
+    assert candidate.total_parameters == PARAMETERS
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "form"),
+    [
+        ("full", "bfloat16", "full"),
+        ("lora", "bfloat16", "adapter-on-bfloat16"),
+        ("lora", "float32", "adapter-on-float32"),
+        ("qlora", "float32", "adapter-on-nf4"),
+    ],
+)
+def test_the_form_says_what_is_scored(
+    tiny_models: TinyModels, kind: str, dtype: str, form: str
+) -> None:
+    loaded = load_tiny(tiny_models.chat, dtype, nf4=kind == "qlora")
+    assert make_trainable(loaded, kind, LORA, seed=0).form == form
+
+
+def test_the_scale_is_alpha_over_rank(tiny_models: TinyModels) -> None:
+    layer = lora(tiny_models, alpha_over_rank=3.0).model.get_submodule(
+        "base_model.model.model.layers.0.mlp.up_proj"
+    )
+    assert layer.scaling == {"default": 3.0}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_qlora_learns_in_every_layer_and_leaves_the_base_alone(
+    tiny_models: TinyModels, dtype: str
+) -> None:
+    base = load_tiny(tiny_models.chat, dtype, nf4=True)
+    candidate = make_trainable(base, "qlora", LORA, seed=0)
+    # A forward pass in evaluation mode comes first, as the canary's does.
+    logits(candidate)
+    before = {name: p.detach().clone() for name, p in candidate.model.named_parameters()}
+    train_a_little(candidate)
+    for name, parameter in candidate.model.named_parameters():
+        # In the first step only B moves: the gradient of A is B's, which is 0.
+        assert torch.equal(parameter, before[name]) is ("lora_B" not in name), name
+
+
+def test_a_saved_adapter_read_back_is_the_trained_one(
+    tiny_models: TinyModels, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+
+    candidate = lora(tiny_models)
+    train_a_little(candidate)
+    files = save_trained(candidate, tmp_path / "artifact")
+    assert tmp_path / "artifact" / "adapter_model.safetensors" in files
+    assert not [path for path in files if path.suffix in (".bin", ".pt")]
+    read_back = PeftModel.from_pretrained(load_tiny(tiny_models.chat).model, tmp_path / "artifact")
+    expected = logits(candidate)
+    read_back.eval()
+    with torch.inference_mode():
+        assert torch.equal(read_back(input_ids=PROMPT).logits, expected)
+
+
+def test_a_kind_that_trains_nothing_is_an_error(tiny_models: TinyModels) -> None:
+    with pytest.raises(ValueError, match="train nothing"):
+        make_trainable(load_tiny(tiny_models.chat), "prompt", {}, seed=0)
+    with pytest.raises(ValueError, match="nowhere"):
+        lora(tiny_models, targets=["nowhere"])
