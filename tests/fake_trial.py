@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.data import read_examples_file
-from harness.engine import InProcessEngine, Outcome
+from harness.engine import Outcome
+from harness.engine.in_process import InProcessEngine
 from harness.evaluation.suites import load_suite
 from harness.records import (
     Canaries,
@@ -98,7 +99,7 @@ def pretend(spec: TrialSpec, gain: float = 0.0, *, failed: bool = False) -> Tria
         failure_message="the loss is not a number at step 3" if failed else "",
         steps=_steps() if trained else (),
         scores=scores,
-        canaries=None if failed else Canaries(*((0.0, 0.5) if trained else (None, None)), True),
+        canaries=None if failed else _canaries(trained),
         cost=TrialCost(
             load_seconds=0.1,
             train_seconds=2.0 if trained else 0.0,
@@ -112,6 +113,10 @@ def pretend(spec: TrialSpec, gain: float = 0.0, *, failed: bool = False) -> Tria
         ),
         environment={"torch": "fake"},
     )
+
+
+def _canaries(trained: bool) -> Canaries:
+    return Canaries(0.0, 0.5, True) if trained else Canaries(None, None, True)
 
 
 def _steps() -> tuple[StepReport, ...]:
@@ -227,8 +232,8 @@ def experiment_values(folder: Path, **changes: Any) -> dict[str, Any]:
             "answer": {"kind": "label", "column": "label", "labels": list(LABELS)},
         },
         "arms": ARMS,
-        "budget": {"trials": 3},
-        "seeds": [1, 2],
+        "budget": {"trials": 2},
+        "seeds": [1],
         "general": None,
     }
     return {**values, **changes}

@@ -11,9 +11,8 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from harness.engine.outcome import Outcome
@@ -33,7 +32,6 @@ PRELOADED = [
     "sklearn.feature_extraction.text",
     "harness.trial",
 ]
-_WATCH_SECONDS = 1.0
 
 
 class ChildEngine:
@@ -60,7 +58,7 @@ class ChildEngine:
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=_in_child,
-            args=(self._execute, spec, folder, sender, os.getpid()),
+            args=(self._execute, spec, folder, sender),
             daemon=True,
         )
         process.start()
@@ -98,12 +96,10 @@ def _outcome(exit_code: int | None) -> Outcome:
     return Outcome(False, "error", f"the trial's process ended with exit code {exit_code}")
 
 
-def _in_child(
-    execute: Execute, spec: TrialSpec, folder: Path, sender: Connection, coordinator: int
-) -> None:
+def _in_child(execute: Execute, spec: TrialSpec, folder: Path, sender: Connection) -> None:
     # An interrupt at the terminal reaches the whole group; the coordinator alone decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(coordinator,), daemon=True).start()
+    threading.Thread(target=_end_with_coordinator, daemon=True).start()
 
     def send(progress: Progress) -> None:
         try:
@@ -116,13 +112,13 @@ def _in_child(
     sender.close()
 
 
-def _end_with(coordinator: int) -> None:
-    while True:
-        try:
-            os.kill(coordinator, 0)
-        except ProcessLookupError:
-            os._exit(1)
-        time.sleep(_WATCH_SECONDS)
+def _end_with_coordinator() -> None:
+    coordinator = multiprocessing.parent_process()
+    if coordinator is not None:
+        # A pipe that closes when the coordinator ends, however it ends; a process id may belong
+        # to a process that was killed but not yet waited for, or to another one by now.
+        wait([coordinator.sentinel])
+        os._exit(1)
 
 
 def _has_nvidia_gpu() -> bool:
