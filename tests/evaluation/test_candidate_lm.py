@@ -1,0 +1,267 @@
+"""The candidate's scorer answers as lm-eval's own does; only the way there is shorter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+from tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, load_tiny, message, messages
+
+from harness.evaluation.candidate_lm import CandidateLM
+from harness.evaluation.tree_scoring import build_row, score_rows, shared_prefix_length
+from harness.models.adapters import make_trainable
+from harness.models.load import LoadedModel
+from harness.models.resolve import resolve_model
+from harness.packaged import is_cached
+from harness.prompting import PromptRenderer
+from harness.records import Runtime
+from harness.spec import ModelSpec
+
+TOLERANCE = 1e-4
+Request = tuple[None, list[int], list[int]]
+MODELS = ["base", "adapter"]
+
+
+@cache
+def _loaded(folder: Path, kind: str) -> LoadedModel:
+    loaded = load_tiny(folder)
+    if kind == "adapter":
+        params = {"rank": 4, "alpha_over_rank": 2.0, "dropout": 0.0, "targets": "all-linear"}
+        loaded = make_trainable(loaded, "lora", params, seed=0)
+        generator = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for name, weight in loaded.model.named_parameters():
+                if "lora_B" in name:
+                    weight.copy_(torch.randn(weight.shape, generator=generator) * 0.3)
+        loaded.model.eval()
+    return loaded
+
+
+def both(loaded: LoadedModel, batch_size: int) -> tuple[CandidateLM, HFLM]:
+    """The scorer under test, and lm-eval's own."""
+    theirs = HFLM(
+        pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch_size, backend="causal"
+    )
+    return CandidateLM(loaded.model, loaded.tokenizer, batch_size), theirs
+
+
+def instances(kind: str, arguments: Sequence[tuple[Any, ...]]) -> list[Instance]:
+    return [Instance(kind, {}, argument, index) for index, argument in enumerate(arguments)]
+
+
+def assert_alike(loaded: LoadedModel, requests: list[Request], batch_size: int) -> None:
+    ours, theirs = both(loaded, batch_size)
+    found = ours._loglikelihood_tokens(requests)
+    expected = theirs._loglikelihood_tokens(requests, disable_tqdm=True)
+    assert len(found) == len(expected) == len(requests)
+    for (value, greedy), (reference, reference_greedy) in zip(found, expected, strict=True):
+        assert value == pytest.approx(reference, abs=TOLERANCE)
+        assert greedy is reference_greedy
+
+
+# --------------------------------------------------------------------------- log-likelihoods
+
+# Few token values, so that continuations share beginnings, repeat and contain each other.
+FEW = st.integers(20, 23)
+CONTINUATIONS = st.lists(st.lists(FEW, min_size=1, max_size=5), min_size=1, max_size=6)
+CONTEXTS = st.lists(
+    st.tuples(st.lists(FEW, min_size=1, max_size=12), CONTINUATIONS), min_size=1, max_size=5
+)
+PREFIX = st.sampled_from([0, 7, 8, 20])
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(groups=CONTEXTS, prefix=PREFIX, batch_size=st.sampled_from([1, 2, 8]))
+def test_random_tries_score_as_lm_eval_scores_them(
+    tiny_models: TinyModels,
+    kind: str,
+    groups: list[tuple[list[int], list[list[int]]]],
+    prefix: int,
+    batch_size: int,
+) -> None:
+    beginning = list(range(100, 100 + prefix))
+    requests: list[Request] = [
+        (None, beginning + context, continuation)
+        for context, continuations in groups
+        for continuation in continuations
+    ]
+    assert_alike(_loaded(tiny_models.chat, kind), requests, batch_size)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_greedy_continuations_are_recognised(tiny_models: TinyModels, kind: str) -> None:
+    loaded = _loaded(tiny_models.chat, kind)
+    requests: list[Request] = []
+    for start in (30, 60, 90):
+        context = list(range(start, start + 9))
+        ids = list(context)
+        for _ in range(4):
+            with torch.inference_mode():
+                ids.append(int(loaded.model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
+        best = ids[len(context) :]
+        wrong_end = [*best[:-1], (best[-1] + 1) % VOCABULARY]
+        requests += [(None, context, c) for c in (best, best[:1], best[:2], wrong_end, best)]
+    assert_alike(loaded, requests, 2)
+    ours, _ = both(loaded, 2)
+    flags = [greedy for _, greedy in ours._loglikelihood_tokens(requests)]
+    assert flags == [True, True, True, False, True] * 3
+
+
+def test_contexts_longer_than_the_model_are_cut_on_the_left(tiny_models: TinyModels) -> None:
+    rng = np.random.default_rng(0)
+    long = rng.integers(20, 200, MAX_LENGTH + 40).tolist()
+    requests: list[Request] = [
+        (None, long, [21]),
+        (None, long, [21, 22, 23]),
+        (None, long[: MAX_LENGTH - 1], [21, 22]),
+        (None, long[:MAX_LENGTH], [21]),
+    ]
+    assert_alike(_loaded(tiny_models.chat, "base"), requests, 4)
+
+
+def test_a_request_without_tokens_is_an_error(tiny_models: TinyModels) -> None:
+    ours, _ = both(_loaded(tiny_models.chat, "base"), 4)
+    for context, continuation in (([], [1]), ([1], [])):
+        with pytest.raises(ValueError, match="a context and a continuation"):
+            ours._loglikelihood_tokens([(None, context, continuation)])
+
+
+def test_a_trie_holds_each_shared_beginning_once() -> None:
+    row = build_row([1, 2], [[5, 6, 7], [5, 6], [5, 6, 8], [9], [5, 6, 7]])
+    # Only tokens that something follows are fed: 5, and the 6 after it.
+    assert (row.tokens, row.parents, row.depths) == ([5, 6], [-1, 0], [1, 2])
+    assert row.paths == [
+        [(-1, 5), (0, 6), (1, 7)],
+        [(-1, 5), (0, 6)],
+        [(-1, 5), (0, 6), (1, 8)],
+        [(-1, 9)],
+        [(-1, 5), (0, 6), (1, 7)],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "length"),
+    [
+        ([tuple(range(20)), (*range(15), 99)], 15),
+        # Every row keeps a token of its own, even one that is all prefix.
+        ([tuple(range(20)), tuple(range(10))], 9),
+        ([tuple(range(20)), tuple(range(20))], 19),
+        ([tuple(range(7)), tuple(range(7))], 0),
+        ([tuple(range(20))], 0),
+        ([(1, *range(20)), (2, *range(20))], 0),
+    ],
+)
+def test_shared_prefix_length(rows: list[tuple[int, ...]], length: int) -> None:
+    assert shared_prefix_length(rows) == length
+
+
+def test_probabilities_of_all_continuations_sum_to_one(tiny_models: TinyModels) -> None:
+    loaded = _loaded(tiny_models.chat, "base")
+    row = build_row([1, 50, 60], [[token] for token in range(VOCABULARY)])
+    (answers,) = score_rows(loaded.model, [row], pad=0)
+    assert np.exp([value for value, _ in answers]).sum() == pytest.approx(1, abs=1e-5)
+    assert sum(greedy for _, greedy in answers) == 1
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_texts_score_as_lm_eval_scores_them(
+    tiny_models: TinyModels, kind: str, batch_size: int
+) -> None:
+    ours, theirs = both(_loaded(tiny_models.chat, kind), batch_size)
+    pairs = [
+        ("The parcel came", " two days late"),
+        ("The parcel came", " two days early"),
+        ("The parcel came ", "late"),
+        ("The parcel came", " late"),
+        ("", "positive"),
+        ("Answer:", "p"),
+    ]
+    requests = instances("loglikelihood", pairs)
+    for found, expected in zip(
+        ours.loglikelihood(requests),
+        theirs.loglikelihood(requests, disable_tqdm=True),
+        strict=True,
+    ):
+        assert found == pytest.approx(expected, abs=TOLERANCE)
+    texts = ["Great camera.", "x", "The battery lasts all day. " * 40, "Great camera."]
+    requests = instances("loglikelihood_rolling", [(text,) for text in texts])
+    found_totals = ours.loglikelihood_rolling(requests)
+    # The third is longer than the model's window, so that it is scored in several.
+    assert len(ours.tok_encode(texts[2])) > MAX_LENGTH
+    expected_totals = theirs.loglikelihood_rolling(requests, disable_tqdm=True)
+    assert found_totals == pytest.approx(expected_totals, rel=1e-5, abs=TOLERANCE)
+
+
+# --------------------------------------------------------------------------- generation
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+@pytest.mark.parametrize("until", [["<|im_end|>"], ["e", "\n"], ["<|im_end|>", "never at all"]])
+@pytest.mark.parametrize("shared", [True, False])
+def test_replies_are_lm_evals_token_for_token(
+    tiny_models: TinyModels, kind: str, batch_size: int, until: list[str], shared: bool
+) -> None:
+    ours, theirs = both(_loaded(tiny_models.chat, kind), batch_size)
+    render = PromptRenderer(ours.tokenizer, TASK, lambda item: messages(2))
+    texts = ["Late", "The box was torn. " * 4, "x", "Great camera, sharp pictures", "Late", "é!"]
+    prompts = [render.prompt(message(f"i{n}", text, "?")) for n, text in enumerate(texts)]
+    if not shared:
+        prompts = [f"{n} {text}" for n, text in enumerate(texts)]
+    options = {"until": until, "max_gen_toks": 12, "do_sample": False}
+    requests = instances("generate_until", [(prompt, options) for prompt in prompts])
+    expected = theirs.generate_until(requests, disable_tqdm=True)
+    assert ours.generate_until(requests) == expected
+    assert len(set(expected)) > 1
+
+
+def test_progress_counts_every_request(tiny_models: TinyModels) -> None:
+    ours, _ = both(_loaded(tiny_models.chat, "base"), 2)
+    seen: list[tuple[int, int]] = []
+    ours.on_progress = lambda done, total: seen.append((done, total))
+    options = {"until": [], "max_gen_toks": 2, "do_sample": False}
+    ours.generate_until(instances("generate_until", [(f"{n}", options) for n in range(5)]))
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+    seen.clear()
+    ours._loglikelihood_tokens([(None, [20 + n], [30]) for n in range(5)])
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+# --------------------------------------------------------------------------- the embedded model
+
+
+@pytest.mark.real_model
+@pytest.mark.skipif(
+    not is_cached("smollm2-135m-instruct"), reason="the embedded model is not in the cache"
+)
+def test_the_embedded_model_knows_paris() -> None:
+    from harness.models.load import load_base
+
+    found = resolve_model(ModelSpec(reference="smollm2-135m-instruct"))
+    loaded = load_base(found, Runtime("cpu", "float32", 4))
+    ours, theirs = both(loaded, 4)
+    task = TASK.model_copy(update={"template": "{text}", "instruction": "Answer the question."})
+    render = PromptRenderer(loaded.tokenizer, task)
+    prompt = render.prompt(message("q", "What is the capital of France?", "Paris"))
+    options = {"until": [render.end], "max_gen_toks": 16, "do_sample": False}
+    (reply,) = ours.generate_until(instances("generate_until", [(prompt, options)]))
+    assert "Paris" in reply
+    cities = ("Paris", "Berlin", "London", "Lyon")
+    requests = instances("loglikelihood", [(prompt, city + render.end) for city in cities])
+    scored = [value for value, _ in ours.loglikelihood(requests)]
+    reference = [value for value, _ in theirs.loglikelihood(requests, disable_tqdm=True)]
+    assert scored == pytest.approx(reference, abs=0.05)
+    assert int(np.argmax(scored)) == 0
