@@ -175,6 +175,7 @@ class ItemOutput:
 
     doc_hash: lm-eval's hash of the item, the key by which arms are paired.
     prompt_tokens: tokens a server would be sent for this item, shots and template included.
+    text: the item as the task's template renders it; empty for general tasks.
     """
 
     doc_hash: str
@@ -184,6 +185,7 @@ class ItemOutput:
     output: str
     prompt_tokens: int
     completion_tokens: int
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,6 +393,7 @@ class ItemRow:
     target: str
     output: str
     value: float | None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

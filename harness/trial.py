@@ -280,7 +280,7 @@ def _score(candidate: _Candidate, request: ScoreRequest, lm: Any) -> ScoreRecord
         choices=answers if candidate.spec.params["answering"] == "choice" else None,
     )
     test = request.suite == "domain" and request.split == "test"
-    return score_task(lm, domain, request, form, measure_latency=test)
+    return score_task(lm, domain, request, form, answer_end=renderer.end, measure_latency=test)
 
 
 def _answer_room(renderer: PromptRenderer, pool: Sequence[Example]) -> int:

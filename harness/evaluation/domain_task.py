@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.evaluation.metrics import macro_f1, reader
+from harness.prompting.render import render_template
 from harness.records import Example
 from harness.spec import LabelAnswer, TaskSpec
 from harness.spec.task import ITEM_METRICS
@@ -35,7 +35,7 @@ def build_domain_task(
 ) -> Any:
     """An lm-eval task over ``examples``.
 
-    The document holds nothing that differs between arms (id, inputs, answer), so lm-eval's
+    The document holds nothing that differs between arms (id, text, answer), so lm-eval's
     doc_hash pairs them; the prompt is rendered outside it.
 
     Parameters:
@@ -51,7 +51,7 @@ def build_domain_task(
         {
             "id": e.id,
             "cluster": e.group,
-            "inputs": json.dumps(e.inputs, ensure_ascii=False, sort_keys=True),
+            "text": render_template(task, e),
             "answer": e.answer,
         }
         for e in examples

@@ -70,13 +70,19 @@ def first_object(text: str) -> JsonObject | None:
 
 
 def leaves(value: object, path: str = "") -> set[tuple[str, str]]:
-    """The (path, value) pairs of a JSON value; list positions do not count, texts fold case."""
+    """The (path, value) pairs of a JSON value, values as JSON text.
+
+    List positions do not count and texts fold case; 2 and 2.0 are one number, but not ``"2"``.
+    """
     if isinstance(value, dict):
         return {leaf for key, item in value.items() for leaf in leaves(item, f"{path}.{key}")}
     if isinstance(value, list):
         return {leaf for item in value for leaf in leaves(item, f"{path}[]")}
-    text = value.strip().casefold() if isinstance(value, str) else json.dumps(value)
-    return {(path, text)}
+    if isinstance(value, str):
+        value = value.strip().casefold()
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return {(path, json.dumps(value, ensure_ascii=False))}
 
 
 def macro_f1(pairs: Sequence[dict[str, tuple[str, str]]]) -> float:

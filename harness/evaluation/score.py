@@ -23,9 +23,12 @@ def score_task(
     *,
     chat: bool = False,
     chance: float | None = None,
+    answer_end: str = "",
     measure_latency: bool = False,
 ) -> ScoreRecord:
     """Score every item of one lm-eval task.
+
+    answer_end: text that closes a chosen answer, not shown in its output.
 
     Raises:
         ValueError: lm-eval returned two scores for one item under one filter and metric.
@@ -48,7 +51,7 @@ def score_task(
     for sample in found["samples"][name]:
         key = str(sample["doc_hash"])
         if key not in outputs:
-            outputs[key] = _output(lm, sample, key)
+            outputs[key] = _output(lm, sample, request, answer_end)
         for metric in sample["metrics"]:
             value = _item_value(sample[metric])
             place = (key, str(sample["filter"]), str(metric))
@@ -74,29 +77,32 @@ def score_task(
     )
 
 
-def _output(lm: CandidateLM, sample: dict[str, Any], key: str) -> ItemOutput:
+def _output(
+    lm: CandidateLM, sample: dict[str, Any], request: ScoreRequest, answer_end: str
+) -> ItemOutput:
     doc = sample["doc"]
     item_id, cluster = item_identity(doc)
     arguments, replies = sample["arguments"], sample["filtered_resps"]
-    prompt = str(arguments[0][0])
-    if len(arguments[0]) > 1 and isinstance(arguments[0][1], str):
+    chosen = len(arguments[0]) > 1 and isinstance(arguments[0][1], str)
+    if chosen:
         likelihoods = [float(reply[0]) for reply in replies]
         output = str(arguments[likelihoods.index(max(likelihoods))][1])
-    elif isinstance(replies[0], str):
-        output = replies[0]
     else:
-        output = ""
-    target = sample["target"]
-    if isinstance(target, int) and len(arguments) > 1 and "answer" not in doc:
-        target = arguments[target][1] if target < len(arguments) else target
+        # The reply to a rolling log-likelihood is a number: there is no text to keep.
+        output = replies[0] if isinstance(replies[0], str) else ""
+    own = request.suite != "general"
+    target = doc["answer"] if own else sample["target"]
+    if not own and chosen and isinstance(target, int) and target < len(arguments):
+        target = arguments[target][1]
     return ItemOutput(
-        doc_hash=key,
+        doc_hash=str(sample["doc_hash"]),
         item_id=item_id,
         cluster=cluster,
-        target=str(doc["answer"]) if "answer" in doc else str(target),
-        output=output,
-        prompt_tokens=len(lm.tok_encode(prompt)),
+        target=str(target),
+        output=output.removesuffix(answer_end),
+        prompt_tokens=len(lm.tok_encode(str(arguments[0][0]))),
         completion_tokens=len(lm.tok_encode(output)) if output else 0,
+        text=doc["text"] if own else "",
     )
 
 

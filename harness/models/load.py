@@ -79,7 +79,9 @@ def load_base(
             f"{resolved.reference}: not a causal language model in safetensors that can be "
             f"loaded: {error}"
         ) from error
-    if quantisation == "none":
+    if quantisation == "nf4":
+        _keep_differentiable(model)
+    else:
         model.to(torch.device(runtime.device))  # type: ignore[arg-type]
     model.eval()
     model.requires_grad_(False)
@@ -92,6 +94,18 @@ def load_base(
     )
     form = "base" if quantisation == "none" else "base-nf4"
     return LoadedModel(model, tokenizer, form, _true_parameter_count(model))
+
+
+def _keep_differentiable(model: Any) -> None:
+    """Stop bitsandbytes from repacking 4-bit weights for inference on the CPU.
+
+    On CPUs with AVX-512 BF16, the first forward pass in evaluation mode repacks the weights for
+    good into a layout whose kernel has no gradient: a canary or a validation loss before or
+    during training would silently cut the gradient through every quantised layer.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def quiet_libraries() -> None:

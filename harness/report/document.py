@@ -67,11 +67,12 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One test item: the right answer, and what each arm replied."""
+    """One test item: its text, the right answer, and what each arm replied."""
 
     item: str
     target: str
     replies: tuple[tuple[str, str], ...]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

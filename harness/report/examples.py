@@ -66,6 +66,7 @@ def _gain(row: ItemRow, other: ItemRow) -> float:
 def _example(material: Material, row: ItemRow, other: ItemRow) -> Example:
     return Example(
         item=wording.cell(row.item_id or row.doc_hash, 80),
+        text=wording.clean(row.text),
         target=wording.clean(row.target),
         replies=tuple(
             (

@@ -112,7 +112,10 @@ def _fence(text: str, language: str = "") -> str:
 def _examples(block: Examples) -> str:
     parts = [f"### {escape(block.heading)}"]
     for example in block.items:
-        parts += [f"**Item {escape(example.item)}**", "Right answer", _fence(example.target)]
+        parts.append(f"**Item {escape(example.item)}**")
+        if example.text:
+            parts += ["Text", _fence(example.text)]
+        parts += ["Right answer", _fence(example.target)]
         for name, text in example.replies:
             parts += [escape(name), _fence(text)]
     return "\n\n".join(parts)

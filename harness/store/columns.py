@@ -26,6 +26,7 @@ OUTPUT_SCHEMA = pa.schema(
         ("output", pa.string()),
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
+        ("text", pa.string()),
     ]
 )
 ITEM_SCORE_SCHEMA = pa.schema(
@@ -164,6 +165,7 @@ def _output_table(scores: Sequence[ScoreRecord]) -> pa.Table:
         [item.output for item in rows],
         [item.prompt_tokens for item in rows],
         [item.completion_tokens for item in rows],
+        [item.text for item in rows],
     ]
     return _table(columns, OUTPUT_SCHEMA)
 

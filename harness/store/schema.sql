@@ -115,7 +115,8 @@ CREATE TABLE item_output (
     target            VARCHAR NOT NULL, -- right answer
     output            VARCHAR NOT NULL, -- the reply
     prompt_tokens     INTEGER NOT NULL, -- tokens a server would be sent, shots and template included
-    completion_tokens INTEGER NOT NULL  -- tokens of the reply
+    completion_tokens INTEGER NOT NULL, -- tokens of the reply
+    text              VARCHAR NOT NULL  -- the item as the task's template renders it; empty in general suites
 );
 
 -- One row per item, filter and metric of a score.

@@ -47,7 +47,7 @@ ORDER BY i.score_key, i.metric, i.filter_rank, o.position
 )
 
 _ITEMS = """
-SELECT t.arm, t.seed, o.doc_hash, o.item_id, o.target, o.output, i.value
+SELECT t.arm, t.seed, o.doc_hash, o.item_id, o.target, o.output, i.value, o.text
 FROM trial t
 JOIN trial_score l USING (trial_id)
 JOIN item_output o USING (score_key)
