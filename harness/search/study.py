@@ -7,6 +7,7 @@ recorded, and is told of new ones as they end.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ from harness.records import content_hash
 from harness.spec import Arm, FloatRange, IntRange, Space
 
 STARTUP_TRIALS = 5
+ENUMERATED_SETTINGS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ class ArmSearch:
             self._add(trial)
 
     def ask(self) -> Proposal | None:
-        """The next setting, never one that was tried; None when a finite space is exhausted.
+        """The next setting, or None when a finite space is exhausted.
+
+        In a space of choices and whole numbers, up to 2,000 settings, none is proposed twice.
 
         Asking again after a restart gives the same answer.
         """
@@ -135,15 +139,20 @@ class ArmSearch:
         self._told[past.number] = past
 
     def _untried(self) -> list[dict[str, Any]] | None:
-        """Settings of a finite space that nobody asked for yet; None for an infinite one.
+        """Settings of a small finite space that nobody asked for yet; None for any other.
 
         An arm with nothing to search has one setting.
         """
         axes: list[Sequence[Any]] = []
         for distribution in self._space.values():
-            if not isinstance(distribution, CategoricalDistribution):
+            if isinstance(distribution, CategoricalDistribution):
+                axes.append(distribution.choices)
+            elif isinstance(distribution, IntDistribution):
+                axes.append(range(distribution.low, distribution.high + 1))
+            else:
                 return None
-            axes.append(distribution.choices)
+        if math.prod(map(len, axes)) > ENUMERATED_SETTINGS:
+            return None
         asked = [trial.params for trial in self._open.values()]
         asked += [
             {name: _stored(trial.params[name]) for name in self._space}
