@@ -5,6 +5,7 @@ A folder of tests imports the fixture ``tiny_models`` in its ``conftest.py``.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -49,6 +50,37 @@ TASK = TaskSpec.model_validate(
         "answer": {"kind": "label", "column": "label", "labels": ["positive", "negative"]},
     }
 )
+
+SUITE = """\
+name: tiny
+include: tasks
+tasks:
+  - {task: sky, metric: acc, chance: 0.5, text: The sky.}
+  - {task: prose, metric: bits_per_byte, accuracy: false, higher_is_better: false, text: Prose.}
+"""
+SKY = """\
+task: sky
+dataset_path: json
+dataset_kwargs: {data_files: {test: sky.jsonl}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{question}}"
+doc_to_choice: "{{choices}}"
+doc_to_target: gold
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+"""
+PROSE = """\
+task: prose
+dataset_path: json
+dataset_kwargs: {data_files: {test: prose.jsonl}}
+test_split: test
+output_type: loglikelihood_rolling
+doc_to_text: ""
+doc_to_target: "{{text}}"
+metric_list:
+  - {metric: bits_per_byte, aggregation: bits_per_byte, higher_is_better: false}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +204,20 @@ def messages(count: int, start: int = 0) -> tuple[Example, ...]:
         message(f"m{i}", f"The parcel {i} was {words[i % 2][0]}", words[i % 2][1])
         for i in range(start, start + count)
     )
+
+
+def write_suite(folder: Path) -> Path:
+    """A general suite of two tasks: ``sky``, of six choices, and ``prose``, of three texts."""
+    tasks = folder / "tasks"
+    tasks.mkdir()
+    sky = [
+        {"id": f"s{n}", "question": f"Sky {n} is", "choices": ["blue", "red"], "gold": n % 2}
+        for n in range(6)
+    ]
+    prose = [{"id": f"p{n}", "cluster": "c", "text": f"Café number {n}."} for n in range(3)]
+    for name, task, rows in (("sky", SKY, sky), ("prose", PROSE, prose)):
+        (tasks / f"{name}.yaml").write_text(task)
+        (tasks / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    path = folder / "tiny.yaml"
+    path.write_text(SUITE)
+    return path

@@ -1,0 +1,361 @@
+"""A trial is a function of its specification, and its failures are records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+from tiny_model import (
+    PARAMETERS,
+    TASK,
+    TinyModels,
+    messages,
+    resolved,
+    runtime,
+    tiny_models,
+    write_suite,
+)
+
+import harness.models.adapters
+from harness.data.examples_file import write_examples
+from harness.evaluation.candidate_lm import CandidateLM
+from harness.evaluation.domain_task import build_domain_task
+from harness.evaluation.score import score_task
+from harness.models.load import LoadedModel, load_base
+from harness.prompting import PromptRenderer
+from harness.records import Progress, ScoreRecord, ScoreRequest, TrialRecord, TrialSpec
+from harness.spec.arms import Arm
+from harness.trial import run_trial
+
+__all__ = ["tiny_models"]
+
+KINDS = ["prompt", "full", "lora", "qlora"]
+TRAINED = KINDS[1:]
+FORMS = {
+    "prompt": "base",
+    "full": "full",
+    "lora": "adapter-on-float32",
+    "qlora": "adapter-on-nf4",
+}
+RATES = {"full": 2e-3, "lora": 1e-2, "qlora": 1e-2}
+MakeSpec = Callable[..., TrialSpec]
+
+
+@pytest.fixture
+def make_spec(tiny_models: TinyModels, tmp_path: Path) -> MakeSpec:
+    """A specification of a trial of ``kind`` on the tiny model; ``params`` go to its arm."""
+    for name, count, start in (("train", 12, 0), ("validation", 4, 20), ("test", 4, 30)):
+        write_examples(tmp_path / f"{name}.parquet", messages(count, start))
+    suite = str(write_suite(tmp_path))
+
+    def domain(split: str) -> ScoreRequest:
+        path = str(tmp_path / f"{split}.parquet")
+        return ScoreRequest(split, f"domain_{split}", "domain", split, items_path=path)
+
+    def make(kind: str, *, seed: int = 0, keep: bool = False, **params: Any) -> TrialSpec:
+        if kind in RATES:
+            params = {"learning_rate": RATES[kind], "batch_size": 4, **params}
+        if kind in ("lora", "qlora"):
+            params = {"rank": 4, **params}
+        arm = TypeAdapter[Any](Arm).validate_python({"kind": kind, "answering": "choice", **params})
+        return TrialSpec(
+            trial_id=f"{kind}-{seed}",
+            experiment_id="tiny",
+            arm=kind,
+            kind=kind,
+            phase="finalist",
+            number=0,
+            seed=seed,
+            params=arm.resolve({}),
+            model=resolved(tiny_models.chat),
+            task=TASK.model_dump(mode="json", by_alias=True),
+            train_path=str(tmp_path / "train.parquet"),
+            validation_path=str(tmp_path / "validation.parquet"),
+            scores=(
+                domain("validation"),
+                domain("test"),
+                ScoreRequest("sky", "sky", "general", "test", suite_path=suite, limit=3),
+            ),
+            runtime=runtime(),
+            keep_artifact=keep,
+        )
+
+    return make
+
+
+def likelihoods(loaded: LoadedModel) -> list[float]:
+    """What a model in memory makes of the answers to some messages."""
+    lm = CandidateLM(loaded.model, loaded.tokenizer, 4)
+    render = PromptRenderer(loaded.tokenizer, TASK)
+    pairs = [
+        (None, *lm._encode_pair(render.prompt(item), answer + render.end))
+        for item in messages(4, 30)
+        for answer in ("positive", "negative")
+    ]
+    return [value for value, _ in lm._loglikelihood_tokens(pairs)]
+
+
+def measured(record: TrialRecord) -> tuple[ScoreRecord, ...]:
+    """The scores without what a clock gave."""
+    return tuple(replace(score, seconds=0.0, latencies=()) for score in record.scores)
+
+
+# --------------------------------------------------------------------------- what a trial finds
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_trained_and_scored(make_spec: MakeSpec, tmp_path: Path, kind: str) -> None:
+    spec = make_spec(kind, shots=1)
+    seen: list[Progress] = []
+    record = run_trial(spec, tmp_path / "trial", seen.append)
+    assert (record.status, record.failure_kind, record.failure_message) == ("complete", "", "")
+    assert record.spec == spec
+    assert record.started_at <= record.ended_at
+    assert [(s.key, s.task, s.suite, s.split) for s in record.scores] == [
+        ("validation", "domain_validation", "domain", "validation"),
+        ("test", "domain_test", "domain", "test"),
+        ("sky", "sky", "general", "test"),
+    ]
+    assert {score.form for score in record.scores} == {FORMS[kind]}
+    assert [len(score.outputs) for score in record.scores] == [4, 4, 3]
+    assert [bool(score.latencies) for score in record.scores] == [False, True, False]
+    assert {output.output for output in record.scores[0].outputs} <= {"positive", "negative"}
+    assert record.scores[2].chance == 0.5
+    canaries, cost = record.canaries, record.cost
+    assert canaries is not None
+    assert cost is not None
+    assert canaries.prompt_tokens_equal
+    assert cost.total_parameters == PARAMETERS
+    assert min(cost.load_seconds, cost.score_seconds, cost.peak_memory_mib) > 0
+    assert record.artifacts == ()
+    assert "left_out_of_training" not in record.environment
+    assert {p.stage for p in seen} == {"load", "score"} | ({"train"} if kind != "prompt" else set())
+    if kind == "prompt":
+        assert canaries.before_max_difference is canaries.after_max_difference is None
+        assert (record.steps, cost.trainable_parameters, cost.train_seconds) == ((), 0, 0.0)
+    else:
+        assert canaries.before_max_difference == 0.0
+        assert (canaries.after_max_difference or 0) > 0
+        assert [step.step for step in record.steps] == [1, 2, 3, 4, 5, 6]
+        assert record.steps[-1].loss < record.steps[0].loss
+        assert record.steps[-1].validation_loss is not None
+        assert cost.train_tokens == record.steps[-1].tokens > 0
+        assert (cost.trainable_parameters == PARAMETERS) is (kind == "full")
+
+
+def test_training_makes_the_task_better(make_spec: MakeSpec, tmp_path: Path) -> None:
+    record = run_trial(make_spec("full", epochs=12, learning_rate=5e-3), tmp_path)
+    assert record.scores[1].aggregates["exact_match"] == 1.0
+    base = run_trial(make_spec("prompt"), tmp_path)
+    assert base.scores[1].aggregates["exact_match"] < 1.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_specification_gives_the_same_scores(
+    make_spec: MakeSpec, tmp_path: Path, kind: str
+) -> None:
+    more = {"dropout": 0.2} if kind in ("lora", "qlora") else {}
+    spec = make_spec(kind, shots=2, **more)
+    torch.manual_seed(123)
+    first = run_trial(spec, tmp_path)
+    torch.manual_seed(456)
+    second = run_trial(spec, tmp_path)
+    assert measured(first) == measured(second)
+    assert [s.loss for s in first.steps] == [s.loss for s in second.steps]
+    if kind != "prompt":
+        other = run_trial(make_spec(kind, shots=2, seed=1, **more), tmp_path)
+        assert [s.loss for s in first.steps] != [s.loss for s in other.steps]
+
+
+def test_known_scores_are_not_scored_again(make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = replace(make_spec("prompt"), known_scores=("validation", "sky", "elsewhere"))
+    assert [score.key for score in run_trial(spec, tmp_path).scores] == ["test"]
+
+
+def test_an_arms_settings_reach_the_prompt(make_spec: MakeSpec, tmp_path: Path) -> None:
+    def tokens(**params: Any) -> list[int]:
+        record = run_trial(make_spec("prompt", **params), tmp_path)
+        return [output.prompt_tokens for output in record.scores[0].outputs]
+
+    zero, two = tokens(), tokens(shots=2, selection="nearest")
+    assert all(a < b for a, b in zip(zero, two, strict=True))
+    assert tokens(instruction="Judge.") < zero
+
+
+def test_a_generating_arm_writes_its_answers(make_spec: MakeSpec, tmp_path: Path) -> None:
+    record = run_trial(make_spec("full", answering="generate", epochs=12), tmp_path)
+    assert {output.output for output in record.scores[1].outputs} <= {"positive", "negative"}
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_what_is_kept_scores_as_the_trials_model_did(
+    make_spec: MakeSpec, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[LoadedModel] = []
+    original = harness.models.adapters.save_trained
+
+    def keep(loaded: LoadedModel, folder: Path) -> list[Path]:
+        trained.append(loaded)
+        return original(loaded, folder)
+
+    monkeypatch.setattr(harness.models.adapters, "save_trained", keep)
+    spec = make_spec(kind, keep=True)
+    record = run_trial(spec, tmp_path / "trial")
+    assert record.status == "complete", record.failure_message
+    for artifact in record.artifacts:
+        content = (tmp_path / "trial" / artifact.path).read_bytes()
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (
+            artifact.sha256,
+            artifact.bytes,
+        )
+    assert record.cost is not None
+    assert record.cost.artifact_bytes == sum(artifact.bytes for artifact in record.artifacts) > 0
+    base = load_base(spec.model, spec.runtime, "nf4" if kind == "qlora" else "none")
+    read_back = _read_back(base, kind, tmp_path / "trial" / "artifact")
+    assert likelihoods(read_back) == pytest.approx(likelihoods(trained[0]), abs=1e-5)
+    fresh = load_base(spec.model, spec.runtime, "nf4" if kind == "qlora" else "none")
+    assert likelihoods(fresh) != pytest.approx(likelihoods(trained[0]), abs=1e-2)
+    render = PromptRenderer(read_back.tokenizer, TASK)
+    task = build_domain_task(
+        "domain_test",
+        TASK,
+        messages(4, 30),
+        render.prompt,
+        end=render.end,
+        max_new_tokens=4,
+        choices=("positive", "negative"),
+    )
+    lm = CandidateLM(read_back.model, read_back.tokenizer, 4)
+    again = score_task(lm, task, spec.scores[1], FORMS[kind], answer_end=render.end)
+    assert replace(again, seconds=0.0) == measured(record)[1]
+
+
+def _read_back(base: LoadedModel, kind: str, folder: Path) -> LoadedModel:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    model: Any
+    if kind == "full":
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    else:
+        model = PeftModel.from_pretrained(base.model, folder)
+    return LoadedModel(model.eval(), base.tokenizer, base.form, base.total_parameters)
+
+
+# --------------------------------------------------------------------------- failures
+
+
+def test_an_exploding_loss_is_recorded(make_spec: MakeSpec, tmp_path: Path) -> None:
+    record = run_trial(make_spec("full", learning_rate=1e25, warmup=0.0), tmp_path)
+    assert (record.status, record.failure_kind) == ("failed", "nan_loss")
+    assert "at step 2 of 6 with learning rate 9.4e+24" in record.failure_message
+    assert len(record.steps) >= 1
+    assert record.scores == ()
+    assert record.canaries is not None
+
+
+def test_examples_that_are_too_long_are_reported(make_spec: MakeSpec, tmp_path: Path) -> None:
+    record = run_trial(make_spec("lora", max_length=10), tmp_path)
+    assert (record.status, record.failure_kind) == ("failed", "error")
+    assert "every training example is longer than max_length 10" in record.failure_message
+    # "The parcel 10 was ..." is one token longer than with a single digit.
+    lengths = [len(row) for row in _encoded(make_spec("lora"))]
+    some = run_trial(make_spec("lora", max_length=max(lengths) - 1), tmp_path)
+    left_out = sum(length == max(lengths) for length in lengths)
+    assert 0 < left_out < len(lengths)
+    assert some.status == "complete"
+    assert some.environment["left_out_of_training"].startswith(f"{left_out} of 12 examples")
+
+
+def _encoded(spec: TrialSpec) -> list[tuple[int, ...]]:
+    from harness.models.load import load_tokenizer
+
+    render = PromptRenderer(load_tokenizer(spec.model), TASK)
+    return [(*e.prompt, *e.answer) for e in map(render.encode, messages(12))]
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_a_candidate_that_is_not_its_base_at_step_0_is_an_error(
+    make_spec: MakeSpec, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = harness.models.adapters.make_trainable
+
+    def perturbed(*arguments: Any) -> LoadedModel:
+        loaded = original(*arguments)
+        with torch.no_grad():
+            next(p for p in loaded.model.parameters() if p.is_floating_point()).mul_(1.001)
+        return loaded
+
+    monkeypatch.setattr(harness.models.adapters, "make_trainable", perturbed)
+    record = run_trial(make_spec(kind), tmp_path)
+    assert (record.status, record.failure_kind) == ("failed", "canary")
+    assert "before the first step" in record.failure_message
+    assert record.canaries is not None
+    assert (record.canaries.before_max_difference or 0) > 0
+    assert record.steps == ()
+
+
+def test_training_that_changes_nothing_is_an_error(
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "harness.training.loop.MasterWeightAdamW.step", lambda self, rate, limit: 1.0
+    )
+    record = run_trial(make_spec("lora"), tmp_path)
+    assert record.failure_kind == "canary"
+    assert "nothing was learnt" in record.failure_message
+    assert record.canaries is not None
+    assert record.canaries.after_max_difference == 0.0
+
+
+def test_prompts_that_scoring_reads_differently_are_an_error(
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CandidateLM, "tok_encode", lambda self, text, **_: [1, 2, 3])
+    record = run_trial(make_spec("prompt"), tmp_path)
+    assert record.failure_kind == "canary"
+    assert "tokenise the same prompt differently" in record.failure_message
+    assert record.canaries is not None
+    assert not record.canaries.prompt_tokens_equal
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), "out_of_memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out_of_memory"),
+        (MemoryError("12 GiB"), "out_of_memory"),
+        (ZeroDivisionError("division by zero"), "error"),
+    ],
+)
+def test_faults_are_recorded_by_kind(
+    make_spec: MakeSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    kind: str,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("harness.training.loop.summed_loss", fail)
+    record = run_trial(make_spec("lora"), tmp_path)
+    assert (record.status, record.failure_kind) == ("failed", kind)
+    assert str(error) in record.failure_message
+
+
+def test_an_interrupt_is_not_swallowed(
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.training.loop.summed_loss", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(make_spec("full"), tmp_path)
