@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Read by libraries when they are first imported, here and in child processes: no usage reports,
-# no progress bars of their own, no warning about tokenizer threads after a fork.
+# no progress bars of their own, no warning about tokenizer threads after a fork. Threads that wait
+# soon give up their core: when other programs want it, long spinning slows every step manyfold.
 for _name, _value in (
     ("HF_HUB_DISABLE_TELEMETRY", "1"),
     ("DO_NOT_TRACK", "1"),
     ("TQDM_DISABLE", "1"),
     ("TOKENIZERS_PARALLELISM", "false"),
+    ("GOMP_SPINCOUNT", "5000"),
 ):
     os.environ.setdefault(_name, _value)
 

@@ -132,6 +132,7 @@ class _Study:
     def run(self) -> StudyRun:
         plan, experiment = self._plan, self._experiment
         self._writer.declare(experiment_record(plan))
+        self._note_other_studies()
         self._recover()
         searched = {name: experiment.trials_of(name) for name in experiment.arms}
         self._observer.planned(
@@ -255,6 +256,21 @@ class _Study:
             self._writer.record_event(self._plan.experiment_id, "resumed", detail)
         self._known = {t.trial_id: t for t in self._reader.trials(self._plan.experiment_id)}
 
+    def _note_other_studies(self) -> None:
+        """Say so if other experiments in the store have scored the same examples' test set."""
+        mine = self._plan.experiment_id
+        items = self._plan.sets["test"].fingerprint
+        accessed = sorted(
+            f"{other.name} ({other.experiment_id[:8]})"
+            for other in self._reader.experiments()
+            if other.experiment_id != mine
+            and other.data.get("test_fingerprint") == items
+            and any(t.phase == "finalist" for t in self._reader.trials(other.experiment_id))
+        )
+        if accessed and not self._reader.trials(mine):
+            detail = {"experiments": accessed}
+            self._writer.record_event(mine, "test_seen_elsewhere", detail)
+
     def _note_test_access(self, spec: TrialSpec) -> None:
         for request in spec.scores:
             held_out = request.suite == "out_of_domain" or (
@@ -279,7 +295,10 @@ def experiment_record(plan: Plan) -> ExperimentRecord:
         created_at=_now(),
         spec=plan.experiment.plain(),
         splits=plan.prepared.counts,
-        data=_data_facts(plan.experiment, plan.prepared),
+        data={
+            **_data_facts(plan.experiment, plan.prepared),
+            "test_fingerprint": plan.sets["test"].fingerprint,
+        },
         model=plan.model,
         environment={
             **environment_versions(),

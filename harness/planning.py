@@ -95,8 +95,10 @@ class Plan:
         general: bool = False,
     ) -> TrialSpec:
         kind = "prompt" if phase == "baseline" else self.experiment.arms[arm].kind
+        # A finalist is known by its seed, wherever that stands in the list of seeds.
+        place = None if phase == "finalist" else number
         trial_id = content_hash(
-            [self.experiment_id, arm, kind, phase, number, seed, params, TRAINING_VERSION], 20
+            [self.experiment_id, arm, kind, phase, place, seed, params, TRAINING_VERSION], 20
         )
         candidate = self._candidate_key(kind, seed, params, trial_id)
         requests = [self._domain_request(candidate, kind, seed, params, name) for name in names]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis import analyse, rules
+from harness.analysis import analyse, current, rules
 from harness.errors import InputError
 from harness.findings import Findings
 from harness.records import Study
@@ -57,7 +57,7 @@ def load_study(results: Path, experiment_id: str) -> AnalysedStudy:
     Raises:
         InputError: no store, or no such experiment in it.
     """
-    study = StoreReader(results / STORE).study(experiment_id)
+    study = current(StoreReader(results / STORE).study(experiment_id))
     findings = analyse(study)
     return AnalysedStudy(study, findings, build_view(study, findings, rules=rules()), results)
 

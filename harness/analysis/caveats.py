@@ -24,6 +24,7 @@ def caveats(
         *sides.notes,
         *_declaration(scores),
         *_test_looks(scores),
+        *_seen_elsewhere(scores),
         *_seeds(arms),
         *_tuning(arms, sides),
         *_budgets(arms),
@@ -96,6 +97,19 @@ def _test_looks(scores: Scores) -> list[str]:
     return [
         f"The test set was looked at more than once{' for ' + ', '.join(who) if who else ''}: "
         "a second look makes a chance finding more likely."
+    ]
+
+
+def _seen_elsewhere(scores: Scores) -> list[str]:
+    others: set[str] = set()
+    for event in scores.study.events:
+        if event.kind == "test_seen_elsewhere":
+            others.update(map(str, event.detail.get("experiments") or ()))
+    if not others:
+        return []
+    return [
+        "These test items had been scored before by other experiments in the store "
+        f"({', '.join(sorted(others))}): what was learnt there may have shaped this one."
     ]
 
 

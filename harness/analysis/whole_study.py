@@ -17,6 +17,7 @@ from harness.analysis.forgetting import GeneralScores, assess_forgetting
 from harness.analysis.overfitting import assess_overfitting
 from harness.analysis.paired import Comparison, compare, conclude_family, conclude_primary
 from harness.analysis.scores import BASE, DOMAIN, Scores
+from harness.analysis.selection import current
 from harness.analysis.trade_off import trade_off_points, with_front
 from harness.analysis.verdict import decide
 from harness.errors import StoreError
@@ -45,7 +46,7 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
         resamples: draws of every bootstrap; p-values cannot fall below 2 / (resamples + 1).
         seed: of the bootstrap.
     """
-    work = _Work(study, resamples, seed)
+    work = _Work(current(study), resamples, seed)
     arms = work.arms()
     sides = choose_sides(work.scores, arms, work.experiment)
     comparison = work.comparison(sides.fine_tuned, sides.prompt)

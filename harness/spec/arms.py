@@ -6,9 +6,10 @@ al., "LoRA Without Regret", 2025), so each kind has its own range.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
 from harness.spec.spaces import (
     Choice,
@@ -52,6 +53,30 @@ class _Arm(FrozenSpec):
             for name in type(self).model_fields
             if isinstance(value := getattr(self, name), FloatRange | IntRange | Choice)
         }
+
+    @model_validator(mode="after")
+    def _every_value_allowed(self) -> Self:
+        """Each end of a range and each choice must be a value the hyperparameter may have."""
+        space = self.search_space()
+        plain = {name: getattr(self, name) for name in type(self).model_fields}
+        for name, value in space.items():
+            fixed = {**plain, **{other: found.start for other, found in space.items()}}
+            ends = value.choices if isinstance(value, Choice) else (value.low, value.high)
+            for end in ends:
+                try:
+                    type(self).model_validate({**fixed, name: end})
+                except ValidationError as error:
+                    why = error.errors()[0]["msg"]
+                    raise ValueError(f"{name}: {end!r} is not allowed: {why}") from None
+        return self
+
+    def settings(self) -> int | None:
+        """Number of distinct settings; 1 with nothing to search, None for an infinite space."""
+        sizes = [
+            len(space.choices) if isinstance(space, Choice) else None
+            for space in self.search_space().values()
+        ]
+        return None if None in sizes else math.prod(size for size in sizes if size is not None)
 
     def defaults(self) -> dict[str, Any]:
         """The setting of trial 0, for the searched hyperparameters."""

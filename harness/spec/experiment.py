@@ -42,9 +42,13 @@ class ModelSpec(FrozenSpec):
 class SplitShares(FrozenSpec):
     """Shares of one file, dealt by group; they must sum to 1."""
 
-    train: Annotated[float, Field(gt=0, lt=1)] = 0.6
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    test: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    train: Annotated[float, Field(gt=0, lt=1)] = Field(0.6, description="Share to train on.")
+    validation: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.15, description="Share that selects settings."
+    )
+    test: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.25, description="Share that decides, looked at once."
+    )
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> Self:
@@ -65,19 +69,22 @@ class SplitFiles(FrozenSpec):
 
 
 class Limits(FrozenSpec):
-    """At most this many examples of each split, drawn over all its groups; None takes all."""
+    """At most this many examples of each split, drawn over all its groups; null takes all."""
 
-    train: PositiveInt | None = None
-    validation: PositiveInt | None = None
-    test: PositiveInt | None = None
-    out_of_domain: PositiveInt | None = None
+    train: PositiveInt | None = Field(None, description="Training examples.")
+    validation: PositiveInt | None = Field(None, description="Validation examples.")
+    test: PositiveInt | None = Field(None, description="Test examples.")
+    out_of_domain: PositiveInt | None = Field(
+        None, description="Examples of each out-of-domain set."
+    )
 
 
 class DataSpec(FrozenSpec):
     """Where examples come from and how they are divided."""
 
     source: str = Field(
-        description="File (.jsonl, .csv, .parquet), `packaged:NAME`, or `hub:DATASET`."
+        description="File (.jsonl, .ndjson, .csv, .parquet), `packaged:NAME`, or "
+        "`hub:DATASET[:SPLIT]`."
     )
     id: str | None = Field(None, description="Column with a unique id; line numbers if not given.")
     group: str | None = Field(
@@ -136,7 +143,7 @@ class ContrastSpec(FrozenSpec):
 class CostSpec(FrozenSpec):
     """Assumptions that turn time into money."""
 
-    currency: str = "EUR"
+    currency: str = Field("EUR", description="Unit of all money.")
     machine_per_hour: Annotated[float, Field(ge=0)] = Field(
         0.10, description="Price of the machine for one hour, training or serving."
     )
@@ -158,7 +165,9 @@ class Budget(FrozenSpec):
     """What every arm with a search space may spend; equal for all."""
 
     trials: PositiveInt = Field(8, description="Trials per arm.")
-    sampler: Literal["tpe", "random"] = "tpe"
+    sampler: Literal["tpe", "random"] = Field(
+        "tpe", description="Optuna sampler: tree-structured Parzen estimator, or random."
+    )
 
 
 class Experiment(FrozenSpec):
@@ -248,8 +257,9 @@ class Experiment(FrozenSpec):
         return {name: arm for name, arm in self.arms.items() if not isinstance(arm, TrainedArm)}
 
     def trials_of(self, arm: str) -> int:
-        """Trials the arm's study gets: the budget, or one where there is nothing to search."""
-        return self.budget.trials if self.arms[arm].search_space() else 1
+        """Trials the arm's study gets: the budget, or fewer where it has fewer settings."""
+        settings = self.arms[arm].settings()
+        return self.budget.trials if settings is None else min(self.budget.trials, settings)
 
     def columns(self) -> tuple[str, ...]:
         """Data columns the task reads, in order of first use."""
@@ -271,13 +281,22 @@ class Experiment(FrozenSpec):
         Left out: what only judges the results (contrast, cost, constraints, general margin) and
         what only extends the study (budget size, seeds), so that a study can be extended or its
         assumptions restated without repeating a trial. Each restatement is an event in the store.
+        Left out too: where data, model and suite lie, since their contents are hashed beside this.
         """
         plain = self.plain()
-        for key in ("contrast", "cost", "constraints", "seeds", "question"):
+        for key in ("contrast", "cost", "constraints", "seeds", "question", "train_gap_items"):
             plain.pop(key)
         plain["budget"].pop("trials")
         if plain["general"] is not None:
             plain["general"].pop("margin")
+            plain["general"].pop("suite")
+        plain["model"].pop("reference")
+        data = plain["data"]
+        data.pop("source")
+        data["out_of_domain"] = sorted(data["out_of_domain"])
+        for key in ("test", "validation"):
+            if isinstance(data["splits"].get(key), str):
+                data["splits"].pop(key)
         return content_hash(plain)
 
 

@@ -175,7 +175,7 @@ def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:
         }
     )
     changes: dict[str, Any] = {"data": data}
-    reference = experiment.model.reference
+    reference = str(Path(experiment.model.reference).expanduser())
     if (folder / reference).exists():
         changes["model"] = experiment.model.model_copy(update={"reference": absolute(reference)})
     if experiment.general and experiment.general.suite.endswith((".yaml", ".yml")):

@@ -22,8 +22,8 @@ class FrozenSpec(BaseModel):
 class FloatRange(FrozenSpec):
     """Real numbers from ``low`` to ``high``, both included."""
 
-    low: float
-    high: float
+    low: float = Field(description="Least value.")
+    high: float = Field(description="Greatest value.")
     log: bool = Field(False, description="Sample the logarithm uniformly.")
     default: float | None = Field(None, description="Value of trial 0; the middle if not given.")
 
@@ -43,8 +43,8 @@ class FloatRange(FrozenSpec):
 class IntRange(FrozenSpec):
     """Whole numbers from ``low`` to ``high``, both included."""
 
-    low: int
-    high: int
+    low: int = Field(description="Least value.")
+    high: int = Field(description="Greatest value.")
     log: bool = Field(False, description="Sample the logarithm uniformly.")
     default: int | None = Field(None, description="Value of trial 0; the middle if not given.")
 
@@ -65,7 +65,7 @@ class IntRange(FrozenSpec):
 class Choice(FrozenSpec, Generic[V]):
     """One of a list of values."""
 
-    choices: tuple[V, ...] = Field(min_length=1)
+    choices: tuple[V, ...] = Field(min_length=1, description="The values.")
     default: V | None = Field(None, description="Value of trial 0; the first if not given.")
 
     @model_validator(mode="after")
