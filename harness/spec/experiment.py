@@ -27,7 +27,8 @@ class ModelSpec(FrozenSpec):
     """The causal language model that every local arm starts from."""
 
     reference: str = Field(
-        description="Packaged alias, local folder, GGUF file, or hub id, in that order."
+        min_length=1,
+        description="Packaged alias, local folder, GGUF file, or hub id, in that order.",
     )
     revision: str = Field("", description="Commit or tag, for a hub id.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
@@ -83,8 +84,9 @@ class DataSpec(FrozenSpec):
     """Where examples come from and how they are divided."""
 
     source: str = Field(
+        min_length=1,
         description="File (.jsonl, .ndjson, .csv, .parquet), `packaged:NAME`, or "
-        "`hub:DATASET[:SPLIT]`."
+        "`hub:DATASET[:SPLIT]`.",
     )
     id: str | None = Field(None, description="Column with a unique id; line numbers if not given.")
     group: str | None = Field(

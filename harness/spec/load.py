@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import math
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from harness.errors import Problem, SpecError
 from harness.spec.experiment import Experiment
+
+# Values of a file with every alias written out; a larger one is a mistake, or an attack.
+LARGEST = 100_000
 
 
 def load_experiment(path: str | Path) -> Experiment:
@@ -35,13 +42,19 @@ def load_experiment(path: str | Path) -> Experiment:
         experiment = Experiment.model_validate(values)
     except ValidationError as error:
         raise SpecError(_problems(path, root, error)) from error
-    return _with_absolute_paths(experiment, path.parent.resolve())
+    try:
+        return _with_absolute_paths(experiment, path.parent.resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SpecError(Problem(str(path), f"a path in it cannot be resolved: {error}")) from error
 
 
 def _parse(path: Path, text: str) -> tuple[yaml.Node, dict[str, Any]]:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        repeated = list(_repeated_keys(path, root)) if root is not None else []
+        if root is not None and _written_out(root, {}) > LARGEST:
+            what = f"its aliases write out to more than {LARGEST:,} values; write them plainly"
+            raise SpecError(Problem(str(path), what))
+        repeated = _repeated_keys(path, root) if root is not None else []
         values = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -55,33 +68,54 @@ def _parse(path: Path, text: str) -> tuple[yaml.Node, dict[str, Any]]:
     return root, values
 
 
+def _written_out(node: yaml.Node, sizes: dict[int, float]) -> float:
+    """Values below a node, those behind aliases counted each time; infinite if it holds itself."""
+    if id(node) not in sizes:
+        sizes[id(node)] = math.inf
+        sizes[id(node)] = 1 + sum(_written_out(child, sizes) for child in _children(node))
+    return sizes[id(node)]
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [value for _, value in node.value]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
 def _repeated_keys(path: Path, node: yaml.Node) -> list[Problem]:
     found: list[Problem] = []
-    children: list[yaml.Node] = []
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
-        for key, value in node.value:
+        for key, _ in node.value:
             name = str(key.value)
             if name in seen:
                 where = f"{path}:{key.start_mark.line + 1}"
                 found.append(Problem(where, f"key `{name}` stands twice; keep one"))
             seen.add(name)
-            children.append(value)
-    elif isinstance(node, yaml.SequenceNode):
-        children.extend(node.value)
-    for child in children:
+    for child in _children(node):
         found.extend(_repeated_keys(path, child))
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the file a pydantic error belongs.
+
+    fields: keys down to it. members: (place of a union, its member) that the error is about;
+    pydantic puts their names into its locations, where they match no key.
+    """
+
+    fields: tuple[str, ...]
+    line: int
+    members: tuple[tuple[tuple[str, ...], str], ...]
+
+
 def _problems(path: Path, root: yaml.Node, error: ValidationError) -> list[Problem]:
-    # A union reports one error per member; keep those of the member that got furthest.
     found: dict[tuple[int, str], list[str]] = {}
-    for detail in error.errors(include_url=False):
-        location = [str(part) for part in detail["loc"]]
-        fields, line = _locate(root, location)
+    for detail, place in _of_nearest_members(root, error):
+        name = str(detail["loc"][-1]) if detail["loc"] else ""
         if detail["type"] == "extra_forbidden":
-            what = f"unknown key `{location[-1]}`{_suggestion(location[-1], fields[:-1])}"
+            what = f"unknown key `{name}`{_suggestion(name, place.fields[:-1])}"
         elif detail["type"] == "missing":
             what = "this key is required and missing"
         else:
@@ -89,37 +123,64 @@ def _problems(path: Path, root: yaml.Node, error: ValidationError) -> list[Probl
             given = detail.get("input")
             shown = "" if isinstance(given, dict | list) else f" (got {given!r})"
             what = message[0].lower() + message[1:] + shown
-        found.setdefault((line, ".".join(fields)), []).append(what)
+        found.setdefault((place.line, ".".join(place.fields)), []).append(what)
     problems = []
     for (line, field), messages in sorted(found.items()):
-        unique = list(dict.fromkeys(messages))
-        what = unique[0] if len(unique) == 1 else "; or ".join(unique)
+        what = "; or ".join(dict.fromkeys(messages))
         problems.append(Problem(f"{path}:{line}", f"{field}: {what}" if field else what))
     return problems
 
 
-def _locate(root: yaml.Node, location: Sequence[str]) -> tuple[list[str], int]:
-    """The part of a pydantic location that exists in the file, and its line.
+def _of_nearest_members(
+    root: yaml.Node, error: ValidationError
+) -> list[tuple[ErrorDetails, _Place]]:
+    """The errors, but of each union only those of the member that the input is nearest to."""
+    located = [(detail, _locate(root, detail)) for detail in error.errors(include_url=False)]
+    distances: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+    for detail, place in located:
+        for union, member in place.members:
+            own = str(detail["loc"][-1]) == member
+            distances[union][member] += _distance(detail, own=own)
+    return [
+        (detail, place)
+        for detail, place in located
+        if all(
+            distances[union][member] == min(distances[union].values())
+            for union, member in place.members
+        )
+    ]
 
-    Pydantic puts union member names into locations; they match no key and are left out.
-    """
-    node, line, fields = root, root.start_mark.line + 1, list[str]()
+
+def _distance(detail: ErrorDetails, *, own: bool) -> int:
+    if detail["type"] in ("missing", "extra_forbidden"):
+        return 1
+    another_kind = isinstance(detail["input"], dict | list) and detail["type"] != "value_error"
+    return 100 if detail["type"] == "model_type" or (own and another_kind) else 0
+
+
+def _locate(root: yaml.Node, detail: ErrorDetails) -> _Place:
+    """The part of a pydantic location that exists in the file, and its line."""
+    location = [str(part) for part in detail["loc"]]
+    node, line = root, root.start_mark.line + 1
+    fields, members = list[str](), list[tuple[tuple[str, ...], str]]()
     for index, part in enumerate(location):
-        last = index == len(location) - 1
+        child = None
         if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if str(key.value) == part:
-                    node, line = value, key.start_mark.line + 1
-                    fields.append(part)
-                    break
-            else:
-                if last and "[" not in part:
-                    fields.append(part)
+            pairs = {str(key.value): (key, value) for key, value in node.value}
+            if part in pairs:
+                key, child = pairs[part]
+                line = key.start_mark.line + 1
         elif isinstance(node, yaml.SequenceNode) and part.isdigit():
-            node = node.value[int(part)]
-            line = node.start_mark.line + 1
+            child = node.value[int(part)]
+            line = child.start_mark.line + 1
+        if child is not None:
+            node = child
             fields.append(part)
-    return fields, line
+        elif detail["type"] == "missing" and index == len(location) - 1:
+            fields.append(part)
+        else:
+            members.append((tuple(location[:index]), part))
+    return _Place(tuple(fields), line, tuple(members))
 
 
 def _suggestion(key: str, parents: Sequence[str]) -> str:

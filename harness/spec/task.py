@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import string
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 import jsonschema
 from pydantic import Field, field_validator, model_validator
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from harness.spec.spaces import FrozenSpec, PositiveInt
 
@@ -44,6 +49,7 @@ class JsonAnswer(FrozenSpec):
             raise ValueError(f"not a valid JSON Schema: {error.message}") from error
         if schema.get("type") != "object":
             raise ValueError("the schema must describe an object: add `type: object`")
+        _check_references(schema)
         return schema
 
     @model_validator(mode="after")
@@ -159,6 +165,35 @@ def template_fields(template: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _check_references(schema: dict[str, Any]) -> None:
+    """Refuse a schema that cannot be followed to its end on this machine."""
+    resource = DRAFT202012.create_resource(schema)
+    resolver = Registry().with_resource("", resource).crawl().resolver()
+    for reference in _references(schema):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable:
+            raise ValueError(
+                f"`$ref: {reference}` leads nowhere; refer to a part of this schema, such as "
+                "#/$defs/name"
+            ) from None
+    try:
+        jsonschema.Draft202012Validator(schema).is_valid({})
+    except RecursionError:
+        raise ValueError("the schema refers to itself without end") from None
+
+
+def _references(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        for name, value in schema.items():
+            if name == "$ref" and isinstance(value, str):
+                yield value
+            yield from _references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _references(value)
+
+
 def canonical_json(value: object, schema: dict[str, Any]) -> str:
     """Compact JSON with keys in the schema's order, then alphabetical: one text per value.
 
@@ -167,16 +202,17 @@ def canonical_json(value: object, schema: dict[str, Any]) -> str:
     return json.dumps(_in_order(value, schema), ensure_ascii=False)
 
 
-def _in_order(value: object, schema: dict[str, Any]) -> object:
+def _in_order(value: object, schema: object) -> object:
+    # A schema may also be a truth value.
+    schema = schema if isinstance(schema, dict) else {}
     if isinstance(value, list):
-        items = schema.get("items")
-        return [_in_order(item, items if isinstance(items, dict) else {}) for item in value]
+        return [_in_order(item, schema.get("items")) for item in value]
     if not isinstance(value, dict):
         return value
     properties = schema.get("properties", {})
     order = {name: rank for rank, name in enumerate(properties)}
     names = sorted(value, key=lambda name: (order.get(name, len(order)), name))
-    return {name: _in_order(value[name], properties.get(name, {})) for name in names}
+    return {name: _in_order(value[name], properties.get(name)) for name in names}
 
 
 def enumerate_schema(schema: dict[str, Any]) -> tuple[str, ...] | None:
@@ -201,13 +237,15 @@ def enumerate_schema(schema: dict[str, Any]) -> tuple[str, ...] | None:
     return tuple(canonical_json(item, schema) for item in objects if validator.is_valid(item))
 
 
-def _finite_values(field: dict[str, Any]) -> list[object] | None:
+def _finite_values(field: object) -> list[object] | None:
+    if not isinstance(field, dict):
+        return None
     if "enum" in field:
         return list(field["enum"])
     if field.get("type") == "boolean":
         return [False, True]
     if field.get("type") == "integer" and {"minimum", "maximum"} <= set(field):
-        if field["maximum"] - field["minimum"] >= MAX_CHOICES:
-            return None
-        return list(range(field["minimum"], field["maximum"] + 1))
+        low, high = field["minimum"], field["maximum"]
+        if high - low < MAX_CHOICES:  # not so for an infinite bound
+            return list(range(math.ceil(low), math.floor(high) + 1))
     return None
