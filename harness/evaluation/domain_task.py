@@ -41,7 +41,7 @@ def build_domain_task(
     Parameters:
         prompt: the rendered prompt of an example.
         end: text that ends an answer, such as the end-of-turn token.
-        choices: answers to choose among by likelihood, including their end; None generates.
+        choices: answers to choose among by likelihood, ``end`` after each; None generates.
     """
     import datasets
     from lm_eval.api.task import ConfigurableTask
