@@ -144,7 +144,9 @@ def _of_nearest_members(
     return [
         (detail, place)
         for detail, place in located
-        if all(
+        # An empty list is too short; one with bad elements is only said to be.
+        if not (detail["type"] == "too_short" and detail["input"])
+        and all(
             distances[union][member] == min(distances[union].values())
             for union, member in place.members
         )
@@ -186,7 +188,7 @@ def _locate(root: yaml.Node, detail: ErrorDetails) -> _Place:
 def _suggestion(key: str, parents: Sequence[str]) -> str:
     known = _known_keys(Experiment, parents)
     close = difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean `{close[0]}`?" if close else ""
+    return f"; did you mean `{close[0]}`?" if close and close[0] != key else ""
 
 
 def _known_keys(model: type[BaseModel], parents: Sequence[str]) -> list[str]:
