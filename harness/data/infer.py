@@ -46,6 +46,8 @@ def propose(
     for name in (text, answer, group):
         if name is not None and name not in rows.columns:
             raise DataError(f"{source} has no column {name!r}; it has {', '.join(rows.columns)}")
+    if text is not None and text == answer:
+        raise DataError(f"column {text!r} cannot be both the text and the answer; name two columns")
     values = {name: _column(rows, name) for name in rows.columns}
     reasons: list[str] = []
     if answer is None:
@@ -54,6 +56,8 @@ def propose(
     if text is None:
         text = _text_column(values, answer)
         reasons.append(f"text: `{text}`, the column with the longest texts")
+    if not values[answer]:
+        raise DataError(f"column {answer!r} of {source} holds no value; name another with --answer")
     if group is None:
         group = _group_column(values, (text, answer))
         if group is not None:

@@ -26,8 +26,18 @@ class LabelAnswer(FrozenSpec):
     kind: Literal["label"]
     column: str = Field(description="Column that holds the label.")
     labels: tuple[str, ...] | None = Field(
-        None, description="All valid labels; those of the training split if not given."
+        None,
+        min_length=1,
+        description="All valid labels; those of the training split if not given.",
     )
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        twice = sorted({label for label in labels or () if (labels or ()).count(label) > 1})
+        if twice:
+            raise ValueError(f"labels stand twice: {', '.join(twice)}; keep one of each")
+        return labels
 
 
 class JsonAnswer(FrozenSpec):

@@ -241,10 +241,8 @@ def test_query_formats(results: Path) -> None:
     "view", ["trials", "scores", "items", "finalists", "costs", "test_accesses"]
 )
 def test_the_views_that_the_help_names_have_rows(results: Path, view: str) -> None:
-    text = good(
-        "query", f"SELECT count(*) AS n FROM {view}", "--results", results, "--format", "csv"
-    )
-    assert int(text.splitlines()[1]) > 0
+    text = good("query", f"FROM {view}", "--results", results, "--format", "csv")
+    assert len(text.splitlines()) > 1
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,9 @@ def test_finite_answers() -> None:
     listed = task({"kind": "label", "column": "y", "labels": ["a", "b"]})
     assert listed.finite_answers() == ("a", "b")
     assert task({"kind": "text", "column": "y"}).finite_answers() is None
+    for labels in ([], ["a", "b", "a"]):
+        with pytest.raises(ValidationError, match="labels"):
+            task({"kind": "label", "column": "y", "labels": labels})
 
 
 @pytest.mark.parametrize("template", ["{a} {b} {a}", "{{literal}} {a}{b}"])
