@@ -23,6 +23,8 @@ Execute = Callable[[TrialSpec, Path, Callable[[Progress], None]], None]
 _Context = multiprocessing.context.ForkServerContext | multiprocessing.context.SpawnContext
 
 PRELOADED = [
+    # First: it silences the others.
+    "harness",
     "torch",
     "transformers",
     "transformers.models.auto.modeling_auto",

@@ -15,13 +15,8 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils_hf import stop_sequences_criteria
 
-from harness.evaluation.tree_scoring import (
-    Row,
-    build_row,
-    prefix_cache,
-    score_rows,
-    shared_prefix_length,
-)
+from harness.evaluation.tree_scoring import Row, build_row, score_rows
+from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
 
 Request = tuple[Any, list[int], list[int]]
 

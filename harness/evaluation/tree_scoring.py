@@ -9,15 +9,14 @@ examples) is computed once a batch and its key-value cache shared.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
+
 if TYPE_CHECKING:
     import torch
-
-MIN_SHARED_PREFIX = 8
 
 
 @dataclass(slots=True)
@@ -54,27 +53,6 @@ def build_row(context: Sequence[int], continuations: Sequence[Sequence[int]]) ->
             at = children[at, token]
         row.paths.append(path)
     return row
-
-
-def shared_prefix_length(rows: Sequence[tuple[int, ...]]) -> int:
-    """Length of the longest common beginning that leaves every row at least one token."""
-    shortest, longest = min(rows), max(rows)
-    limit = min(map(len, rows)) - 1
-    length = 0
-    while length < limit and shortest[length] == longest[length]:
-        length += 1
-    return length if length >= MIN_SHARED_PREFIX and len(rows) > 1 else 0
-
-
-def prefix_cache(model: Any, prefix: torch.Tensor, batch: int) -> Any:
-    """Key-value cache of ``prefix`` (shape (1, p)), repeated for ``batch`` rows."""
-    from transformers import DynamicCache
-
-    cache = DynamicCache(config=model.config)
-    model(input_ids=prefix, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    cache = copy.copy(cache)
-    cache.batch_repeat_interleave(batch)
-    return cache
 
 
 def score_rows(model: Any, rows: Sequence[Row], pad: int) -> list[list[tuple[float, bool]]]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from harness.prompting import TokenisedExample
+from harness.prompting.shared_prefix import shared_prefix_length
 
 # Examples are sorted by length only within chunks of this many batches: enough to save most
 # padding, little enough that each epoch's batches differ.
@@ -17,12 +18,15 @@ CHUNK_BATCHES = 16
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Left-padded tensors of shape (examples, width).
+    """Left-padded tensors of shape (examples, width), after a beginning common to all rows.
 
+    prefix: shape (1, p), the common beginning; p is 0 where there is none worth sharing.
+    attention_mask: shape (examples, p + width).
     labels: shape (examples, kept), the answer tokens at the right edge, -100 elsewhere; the
     logits of the last ``kept`` + 1 positions, but the very last, predict them.
     """
 
+    prefix: torch.Tensor
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
     position_ids: torch.Tensor
@@ -33,6 +37,7 @@ class Batch:
     def to(self, device: str | torch.device) -> Batch:
         """The same batch on another device."""
         return Batch(
+            self.prefix.to(device),
             self.input_ids.to(device),
             self.attention_mask.to(device),
             self.position_ids.to(device),
@@ -48,17 +53,22 @@ def collate(examples: Sequence[TokenisedExample], pad: int) -> Batch:
     Logits are then needed only for the last few positions of the batch, which saves most of the
     work of a large vocabulary.
     """
-    width = max(example.length for example in examples)
+    # The token before the answer predicts its first one, so it stays with the rows.
+    shared = shared_prefix_length([example.prompt for example in examples])
+    rows = [example.prompt[shared:] + example.answer for example in examples]
+    width = max(map(len, rows))
     kept = max(len(example.answer) for example in examples)
-    ids = torch.full((len(examples), width), pad, dtype=torch.long)
-    mask = torch.zeros((len(examples), width), dtype=torch.long)
-    labels = torch.full((len(examples), kept), -100, dtype=torch.long)
-    for row, example in enumerate(examples):
-        ids[row, width - example.length :] = torch.tensor(example.prompt + example.answer)
-        mask[row, width - example.length :] = 1
-        labels[row, kept - len(example.answer) :] = torch.tensor(example.answer)
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    ids = torch.full((len(rows), width), pad, dtype=torch.long)
+    mask = torch.zeros((len(rows), shared + width), dtype=torch.long)
+    mask[:, :shared] = 1
+    labels = torch.full((len(rows), kept), -100, dtype=torch.long)
+    for index, (row, example) in enumerate(zip(rows, examples, strict=True)):
+        ids[index, width - len(row) :] = torch.tensor(row)
+        mask[index, shared + width - len(row) :] = 1
+        labels[index, kept - len(example.answer) :] = torch.tensor(example.answer)
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, shared:]
     return Batch(
+        torch.tensor([examples[0].prompt[:shared]], dtype=torch.long),
         ids,
         mask,
         positions,

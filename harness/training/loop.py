@@ -13,6 +13,7 @@ import torch
 
 from harness.errors import TrialError
 from harness.prompting import TokenisedExample
+from harness.prompting.shared_prefix import prefix_cache
 from harness.records import StepReport
 from harness.training.batches import Batch, collate, epoch_batches
 from harness.training.master_weights import MasterWeightAdamW
@@ -117,12 +118,15 @@ def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
     """Cross-entropy summed over the batch's answer tokens (nats), a scalar with gradient."""
     batch = batch.to(model.device)
     kept = batch.labels.shape[1]
+    shared = batch.prefix.shape[1] > 0
+    cache = prefix_cache(model, batch.prefix, len(batch.input_ids)) if shared else None
     logits = model(
         input_ids=batch.input_ids,
         attention_mask=batch.attention_mask,
         position_ids=batch.position_ids,
+        past_key_values=cache,
         logits_to_keep=kept + 1,
-        use_cache=False,
+        use_cache=shared,
     ).logits
     wanted = batch.labels != -100
     # Only predicted positions are cast to fp32: the vocabulary makes the rest expensive.

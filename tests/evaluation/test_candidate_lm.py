@@ -17,12 +17,13 @@ from lm_eval.models.huggingface import HFLM
 from tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, load_tiny, message, messages
 
 from harness.evaluation.candidate_lm import CandidateLM
-from harness.evaluation.tree_scoring import build_row, score_rows, shared_prefix_length
+from harness.evaluation.tree_scoring import build_row, score_rows
 from harness.models.adapters import make_trainable
 from harness.models.load import LoadedModel
 from harness.models.resolve import resolve_model
 from harness.packaged import is_cached
 from harness.prompting import PromptRenderer
+from harness.prompting.shared_prefix import shared_prefix_length
 from harness.records import Runtime
 from harness.spec import ModelSpec
 

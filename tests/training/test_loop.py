@@ -187,3 +187,27 @@ def test_a_batch_moves_as_one() -> None:
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert isinstance(moved, Batch)
     assert moved.label_tokens == 12
+
+
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_a_shared_beginning_changes_neither_loss_nor_gradient(
+    tiny_models: TinyModels, kind: str
+) -> None:
+    examples = encoded(tiny_models, 5)
+    batch = collate(examples, 0)
+    assert batch.prefix.shape[1] >= 8, "the prompts share their instruction"
+    params = {"rank": 4, "alpha_over_rank": 2.0, "dropout": 0.0, "targets": "all-linear"}
+
+    def gradients(loss_of: Any) -> tuple[float, dict[str, torch.Tensor]]:
+        model = make_trainable(load_tiny(tiny_models.chat, "float32"), kind, params, seed=0).model
+        loss = loss_of(model)
+        loss.backward()
+        found = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}
+        return loss.item(), found
+
+    loss, found = gradients(lambda model: summed_loss(model, batch))
+    expected, wanted = gradients(lambda m: sum(naive_loss(m, example) for example in examples))
+    assert loss == pytest.approx(expected, rel=1e-5)
+    for name, gradient in wanted.items():
+        assert torch.allclose(found[name], gradient, atol=1e-4), name
+    assert max(float(gradient.abs().max()) for gradient in wanted.values()) > 0.01
