@@ -222,10 +222,11 @@ def make_plan(
     }
     sets: dict[str, ItemSet] = {}
     for name, (task, split, examples) in named.items():
-        path = folder / "splits" / f"{name}.parquet"
+        digest = fingerprint({name: examples})
+        # Named by content: the training sample may change size while the experiment stays.
+        path = folder / "splits" / f"{name}-{digest[:8]}.parquet"
         if not path.exists():
             write_examples(path, examples)
-        digest = fingerprint({name: examples})
         sets[name] = ItemSet(task, split, path, digest, len(examples))
     return Plan(experiment, prepared, model, runtime, suite, experiment_id, folder, sets)
 
