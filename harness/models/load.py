@@ -83,6 +83,7 @@ def load_base(
         _keep_differentiable(model)
     else:
         model.to(torch.device(runtime.device))  # type: ignore[arg-type]
+    _project_contiguously(model)
     model.eval()
     model.requires_grad_(False)
     tokenizer = load_tokenizer(resolved)
@@ -106,6 +107,17 @@ def _keep_differentiable(model: Any) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+
+
+def _project_contiguously(model: Any) -> None:
+    """Hand the vocabulary projection contiguous hidden states.
+
+    Logits wanted for the last positions only make a strided slice, for which a batched product is
+    taken that copies the whole projection matrix once per row: seconds and gigabytes a batch.
+    """
+    head = model.get_output_embeddings()
+    if head is not None:
+        head.register_forward_pre_hook(lambda module, inputs: (inputs[0].contiguous(),))
 
 
 def quiet_libraries() -> None:
