@@ -35,6 +35,7 @@ from harness.records import (
     TrialCost,
     TrialRecord,
     TrialSpec,
+    content_hash,
 )
 from harness.spec import TaskSpec
 
@@ -133,6 +134,8 @@ def _execute(spec: TrialSpec, folder: Path, report: Report, run: _Run) -> None:
     announce("load", 0, 1)
     load_began = time.perf_counter()
     candidate = _load(spec)
+    template = str(candidate.loaded.tokenizer.chat_template or "")
+    run.environment["chat_template"] = content_hash(template, 16) if template else "none"
     train_began = time.perf_counter()
     announce("load", 1, 1)
     trainable = 0

@@ -23,6 +23,7 @@ import harness
 from harness.errors import Problem, SpecError, UnknownReferenceError
 from harness.records import GeneralTask, content_hash
 from harness.spec.spaces import FrozenSpec
+from harness.spec.yaml_file import read_mapping
 
 _FUNCTION = re.compile(r"!function\s+([\w.]+)\.\w+")
 
@@ -137,16 +138,7 @@ def load_suite(name_or_path: str | Path) -> Suite:
             problems at once, each with file and line.
     """
     path = find_suite(name_or_path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        root, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SpecError(Problem(f"{path}:{line}", f"not valid YAML: {error.problem}")) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(Problem(str(path), f"cannot be read: {error}")) from error
-    if not isinstance(values, dict) or root is None:
-        raise SpecError(Problem(str(path), "a suite is a mapping of keys, such as `tasks:`"))
+    root, values = read_mapping(path, what="a suite", absent="check the path")
     try:
         suite = Suite.model_validate(values)
     except ValidationError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +15,7 @@ from pydantic_core import ErrorDetails
 
 from harness.errors import Problem, SpecError
 from harness.spec.experiment import Experiment
-
-# Values of a file with every alias written out; a larger one is a mistake, or an attack.
-LARGEST = 100_000
+from harness.spec.yaml_file import read_mapping
 
 
 def load_experiment(path: str | Path) -> Experiment:
@@ -31,13 +28,7 @@ def load_experiment(path: str | Path) -> Experiment:
             each with line and field.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SpecError(Problem(str(path), "no such file; `harness init` writes one")) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(Problem(str(path), f"cannot be read: {error}")) from error
-    root, values = _parse(path, text)
+    root, values = read_mapping(path, what="an experiment", absent="`harness init` writes one")
     try:
         experiment = Experiment.model_validate(values)
     except ValidationError as error:
@@ -46,55 +37,6 @@ def load_experiment(path: str | Path) -> Experiment:
         return _with_absolute_paths(experiment, path.parent.resolve())
     except (OSError, RuntimeError, ValueError) as error:
         raise SpecError(Problem(str(path), f"a path in it cannot be resolved: {error}")) from error
-
-
-def _parse(path: Path, text: str) -> tuple[yaml.Node, dict[str, Any]]:
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if root is not None and _written_out(root, {}) > LARGEST:
-            what = f"its aliases write out to more than {LARGEST:,} values; write them plainly"
-            raise SpecError(Problem(str(path), what))
-        repeated = _repeated_keys(path, root) if root is not None else []
-        values = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SpecError(Problem(f"{path}:{line}", f"not valid YAML: {error.problem}")) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise SpecError(Problem(str(path), f"not valid YAML: {error}")) from error
-    if repeated:
-        raise SpecError(repeated)
-    if root is None or not isinstance(values, dict):
-        raise SpecError(Problem(str(path), "an experiment is a mapping of keys, such as `name:`"))
-    return root, values
-
-
-def _written_out(node: yaml.Node, sizes: dict[int, float]) -> float:
-    """Values below a node, those behind aliases counted each time; infinite if it holds itself."""
-    if id(node) not in sizes:
-        sizes[id(node)] = math.inf
-        sizes[id(node)] = 1 + sum(_written_out(child, sizes) for child in _children(node))
-    return sizes[id(node)]
-
-
-def _children(node: yaml.Node) -> list[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        return [value for _, value in node.value]
-    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
-
-
-def _repeated_keys(path: Path, node: yaml.Node) -> list[Problem]:
-    found: list[Problem] = []
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if name in seen:
-                where = f"{path}:{key.start_mark.line + 1}"
-                found.append(Problem(where, f"key `{name}` stands twice; keep one"))
-            seen.add(name)
-    for child in _children(node):
-        found.extend(_repeated_keys(path, child))
-    return found
 
 
 @dataclass(frozen=True, slots=True)
