@@ -15,6 +15,9 @@ SHARES = {
     "valid_json": "answers valid JSON",
 }
 
+METRICS = {"field_f1": "field F1", "chrf": "chrF", "rouge_l": "ROUGE-L"}
+MINUS = "−"
+
 
 def result(contrast: Contrast) -> str:
     """What was found between two arms, with numbers, unit and interval."""
@@ -29,13 +32,13 @@ def result(contrast: Contrast) -> str:
         scale = 100.0
     else:
         shown = (
-            f"{a} scores {contrast.mean_a:.3g} and {b} {contrast.mean_b:.3g} in "
-            f"{contrast.metric} {size}"
+            f"{a} scores {_number(contrast.mean_a, 1)} and {b} {_number(contrast.mean_b, 1)} in "
+            f"{METRICS.get(contrast.metric, contrast.metric)} {size}"
         )
         unit, scale = "", 1.0
     span = _span(contrast.interval, scale)
-    gap = f"{abs(contrast.difference) * scale:.3g}{unit}"
-    signed = f"{contrast.difference * scale:+.3g}{unit} ({span})"
+    gap = f"{_number(abs(contrast.difference), scale)}{unit}"
+    signed = f"{_number(contrast.difference, scale, sign=True)}{unit} ({span})"
     margin = f"{contrast.margin * scale:.3g}{unit}"
     match contrast.outcome:
         case "better":
@@ -63,7 +66,7 @@ def what_it_takes(contrast: Contrast) -> str:
 
 def abilities(forgetting: Forgetting) -> str:
     """What became of the general abilities of one arm."""
-    change = f"{forgetting.mean_change * 100:+.3g} percentage points"
+    change = f"{_number(forgetting.mean_change, 100, sign=True)} percentage points"
     span = _span(forgetting.interval, 100)
     margin = f"{forgetting.margin * 100:.3g} points"
     match forgetting.outcome:
@@ -87,8 +90,8 @@ def given_up(forgetting: Forgetting) -> str:
     """What an arm that forgot lost."""
     worst = next(delta for delta in forgetting.tasks if delta.task == forgetting.worst_task)
     return (
-        f"{forgetting.arm} gives up {-forgetting.mean_change * 100:.3g} percentage points of what "
-        f"the base could do, on average over the general tasks "
+        f"{forgetting.arm} gives up {_number(-forgetting.mean_change, 100)} percentage points of "
+        f"what the base could do, on average over the general tasks "
         f"({_span(_negated(forgetting.interval), 100)}), and most in {worst.task}: "
         f"{_percent(worst.base)} before, {_percent(worst.after)} after."
     )
@@ -113,15 +116,13 @@ def money(amount: float) -> str:
 
 
 def _span(interval: Interval, scale: float) -> str:
-    return (
-        f"{interval.level * 100:.3g} % interval {interval.low * scale:.3g} to "
-        f"{interval.high * scale:.3g}"
-    )
+    low, high = _number(interval.low, scale), _number(interval.high, scale)
+    return f"{interval.level * 100:.3g} % interval {low} to {high}"
 
 
 def _reversed_gap(contrast: Contrast, scale: float, unit: str) -> str:
     span = _span(_negated(contrast.interval), scale)
-    return f"{-contrast.difference * scale:.3g}{unit} ({span})"
+    return f"{_number(-contrast.difference, scale)}{unit} ({span})"
 
 
 def _negated(interval: Interval) -> Interval:
@@ -129,7 +130,17 @@ def _negated(interval: Interval) -> Interval:
 
 
 def _percent(share: float) -> str:
-    return f"{share * 100:.3g} %"
+    return f"{_number(share, 100)} %"
+
+
+def _number(value: float, scale: float, *, sign: bool = False) -> str:
+    """A score with three decimals, or per cent (``scale`` 100) with one, as the tables have it."""
+    digits = 1 if scale == 100 else 3
+    rounded = round(value * scale, digits) + 0.0  # no negative zero
+    text = f"{abs(rounded):.{digits}f}"
+    if rounded < 0:
+        return f"{MINUS}{text}"
+    return f"+{text}" if sign and rounded > 0 else text
 
 
 __all__ = ["abilities", "costs", "given_up", "money", "result", "what_it_takes"]

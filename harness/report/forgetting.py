@@ -108,6 +108,15 @@ def general_section(material: Material) -> Section:
                 "kept only where the whole interval stays within it. Positive is better."
             )
         )
+        quantised = [arm.arm for arm in material.findings.arms if arm.kind == "qlora"]
+        if quantised:
+            names = wording.listed([wording.cell(name) for name in quantised])
+            blocks.append(
+                Prose(
+                    f"The base here is in full precision, so the change of {names} holds both what "
+                    "training and what the 4-bit weights cost."
+                )
+            )
         blocks += [_general_summary(found), _general_tasks(material, found)]
     if material.findings.general_unscored:
         names = wording.listed([wording.cell(name) for name in material.findings.general_unscored])

@@ -76,9 +76,9 @@ CASES: dict[str, tuple[Callable[[], StudyBuilder], str, str, str]] = {
     ),
     "fine_tuning_not_allowed": (lambda: slow(0.9, "lora"), "prompt", "few-shot", "900 ms"),
     "prompt_not_allowed": (lambda: slow(0.9, "few-shot"), "fine_tune", "lora", "900 ms"),
-    "better_and_kept": (whole_study, "fine_tune", "lora", "30 percentage points"),
+    "better_and_kept": (whole_study, "fine_tune", "lora", "30.0 percentage points"),
     "better_none_declared": (
-        lambda: whole_study(general_suite=None), "fine_tune", "lora", "30 percentage points",
+        lambda: whole_study(general_suite=None), "fine_tune", "lora", "30.0 percentage points",
     ),
     "another_kept": (two_trained, "fine_tune", "lora", "full was to be judged first"),
     "better_but_forgot": (

@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -75,10 +76,10 @@ def requests(prompts: list[str], kind: str) -> list[Instance]:
     ]
 
 
-def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+def timed(call: Callable[..., Any], given: list[Instance]) -> tuple[float, Any]:
     """Seconds, and what the call returned."""
     began = time.perf_counter()
-    answer = call()
+    answer = call(given, disable_tqdm=True)
     return time.perf_counter() - began, answer
 
 
@@ -102,7 +103,7 @@ def main() -> None:
     print(f"{options.dtype}, {ITEMS} items, {options.pairs} pairs; seconds, median")
     print(f"{'workload':<22} {'HFLM':>8} {'harness':>8} {'ratio':>7}  agreement")
     for name, chosen in (("zero-shot", ()), ("four-shot", shots)):
-        renderer = PromptRenderer(ours.tokenizer, TASK, lambda item, chosen=chosen: chosen)
+        renderer = PromptRenderer(ours.tokenizer, TASK, partial(constant, chosen))
         prompts = [renderer.prompt(example(index)) for index in range(ITEMS)]
         for kind in ("generate", "choice"):
             method = "generate_until" if kind == "generate" else "loglikelihood"
@@ -113,14 +114,22 @@ def main() -> None:
             for _ in range(options.pairs):
                 for side, lm in (("peer", peer), ("ours", mine)):
                     call = getattr(lm, method)
-                    seconds, answers[side] = timed(
-                        lambda call=call: call(requests(used, kind), disable_tqdm=True)
-                    )
+                    seconds, answers[side] = timed(call, requests(used, kind))
                     times[side].append(seconds)
             agreement = compare(kind, answers["peer"], answers["ours"], options.dtype)
             slow, fast = (statistics.median(times[side]) for side in ("peer", "ours"))
             label = f"{name} {kind}"
             print(f"{label:<22} {slow:8.2f} {fast:8.2f} {slow / fast:6.1f}x  {agreement}")
+
+
+def constant(shots: tuple[Example, ...], item: Example) -> tuple[Example, ...]:
+    """The same worked examples for every item."""
+    return shots
+
+
+def best(answers: list[tuple[float, bool]]) -> int:
+    """Index of the likeliest answer."""
+    return max(range(len(answers)), key=[answer[0] for answer in answers].__getitem__)
 
 
 def compare(kind: str, peer: list[Any], ours: list[Any], dtype: str) -> str:
@@ -131,10 +140,8 @@ def compare(kind: str, peer: list[Any], ours: list[Any], dtype: str) -> str:
         return f"{same} of {len(peer)} replies equal"
     width = len(TASK.finite_answers() or ())
     furthest = max(abs(a[0] - b[0]) for a, b in zip(peer, ours, strict=True))
-    decisions = [
-        [max(range(width), key=lambda k, i=i, side=side: side[i + k][0]) for side in (peer, ours)]
-        for i in range(0, len(peer), width)
-    ]
+    starts = range(0, len(peer), width)
+    decisions = [(best(peer[i : i + width]), best(ours[i : i + width])) for i in starts]
     same = sum(a == b for a, b in decisions)
     assert dtype != "float32" or (same == len(decisions) and furthest < 1e-3), "a decision differs"
     return f"{same} of {len(decisions)} choices equal, log-likelihoods within {furthest:.2g}"
