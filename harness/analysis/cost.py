@@ -32,13 +32,18 @@ def summarise_cost(
     measured = latencies.size > 0
     per_thousand = float(latencies.mean()) * price * 1000 if measured else None
     final = float(np.mean([c.load_seconds + c.train_seconds for c in costs])) if costs else None
-    devices = [c.peak_device_mib for c in costs if c.peak_device_mib is not None]
+    # A final prompt run whose scores were known did no work; its search trial did.
+    worked = [c for c in costs if c.train_seconds] or [
+        *costs,
+        *(t.cost for t in search if t.cost),
+    ]
+    devices = [c.peak_device_mib for c in worked if c.peak_device_mib is not None]
     requests = experiment.cost.requests_per_month
     return CostSummary(
         search_seconds=float(sum(spent)),
         train_seconds=float(np.mean([c.train_seconds for c in costs])) if costs else 0.0,
         train_tokens=round(float(np.mean([c.train_tokens for c in costs]))) if costs else 0,
-        peak_memory_mib=max(c.peak_memory_mib for c in costs) if costs else None,
+        peak_memory_mib=max(c.peak_memory_mib for c in worked) if costs else None,
         peak_device_mib=max(devices) if devices else None,
         trainable_parameters=max((c.trainable_parameters for c in costs), default=0),
         total_parameters=max((c.total_parameters for c in costs), default=0),

@@ -62,8 +62,10 @@ def instances(kind: str, arguments: Sequence[tuple[Any, ...]]) -> list[Instance]
 def assert_alike(loaded: LoadedModel, requests: list[Request], batch_size: int) -> None:
     ours, theirs = both(loaded, batch_size)
     found = ours._loglikelihood_tokens(requests)
-    expected = theirs._loglikelihood_tokens(requests, disable_tqdm=True)
-    assert len(found) == len(expected) == len(requests)
+    # One request a call: asked together, HFLM reads the wrong position for a request whose context
+    # and continuation, but for the last token, are those of another cut elsewhere.
+    expected = [theirs._loglikelihood_tokens([one], disable_tqdm=True)[0] for one in requests]
+    assert len(found) == len(requests)
     for (value, greedy), (reference, reference_greedy) in zip(found, expected, strict=True):
         assert value == pytest.approx(reference, abs=TOLERANCE)
         assert greedy is reference_greedy
@@ -78,6 +80,14 @@ CONTEXTS = st.lists(
     st.tuples(st.lists(FEW, min_size=1, max_size=12), CONTINUATIONS), min_size=1, max_size=5
 )
 PREFIX = st.sampled_from([0, 7, 8, 20])
+
+
+def test_equal_tokens_cut_elsewhere_are_scored_each_by_its_own_cut(
+    tiny_models: TinyModels,
+) -> None:
+    assert_alike(
+        _loaded(tiny_models.chat, "base"), [(None, [20], [21, 20]), (None, [20, 21], [20])], 1
+    )
 
 
 @pytest.mark.parametrize("kind", MODELS)
