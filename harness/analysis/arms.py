@@ -151,15 +151,18 @@ def training_memory(cost: CostSummary) -> float | None:
 
 
 def _validation_worth(scores: Scores, arm: str, experiment: Experiment) -> float:
+    """Worth of an arm on validation: its finalists' mean, or the search's best before they ran.
+
+    The search's best is the highest of several noisy scores and flatters arms whose score hangs
+    on luck, such as the draw of shots; the finalists are fresh draws of the chosen setting.
+    """
     metric = experiment.task.primary_metric
-    winner = search_winner(scores, arm, metric)
-    if winner is not None:
-        return validation_worth(winner, metric)
     on_validation = scores.vectors(arm, metric, task=DOMAIN, split="validation")
     value = mean_of(on_validation)
-    if value is None:
-        return float("-inf")
-    return value if on_validation[0].higher_is_better else -value
+    if value is not None:
+        return value if on_validation[0].higher_is_better else -value
+    winner = search_winner(scores, arm, metric)
+    return float("-inf") if winner is None else validation_worth(winner, metric)
 
 
 def _means(found: dict[str, list[float]], rows: list[tuple[str, float]]) -> dict[str, float]:

@@ -13,7 +13,7 @@ def secondary_pairs(sides: Sides, arms: dict[str, ArmSummary]) -> tuple[tuple[st
     """Pairs (a, b) beside the primary one, of arms with a test result, each pair once.
 
     Every other fine-tuned arm against the best prompt arm; fine-tuning methods against each
-    other; every other prompt arm against the best prompt arm.
+    other; the best fine-tuned arm, and the best prompt arm, against every other prompt arm.
     """
     tested = {name: arm for name, arm in arms.items() if arm.test is not None}
     prompts = [name for name, arm in tested.items() if arm.kind == "prompt"]
@@ -26,6 +26,7 @@ def secondary_pairs(sides: Sides, arms: dict[str, ArmSummary]) -> tuple[tuple[st
             for b in trained
             if tested[a].kind == kind_a and tested[b].kind == kind_b
         ]
+    pairs += [(sides.fine_tuned, name) for name in prompts]
     pairs += [(name, sides.prompt) for name in prompts]
     primary = (sides.fine_tuned, sides.prompt)
     chosen = [

@@ -75,6 +75,27 @@ class Evidence:
         best = max(able, key=lambda contrast: contrast.difference, default=None)
         return best.a if best else ""
 
+    def unbeaten(self) -> Contrast | None:
+        """Fine-tuning against a prompt arm that did better on test than the one picked, not won.
+
+        Which prompt arm meets fine-tuning is picked on validation, and a pick can be unlucky: a
+        win over it alone does not show that fine-tuning beats prompting. Looking at test here can
+        only take a claim back. A prompt arm that the experiment names is taken at its word.
+        """
+        if self.primary is None or self.experiment.contrast.prompt:
+            return None
+        rivals = [
+            contrast
+            for contrast in self.secondary
+            if contrast.a == self.fine_tuned
+            and contrast.b in self.experiment.prompt_arms()
+            and contrast.b not in self.excluded
+            and contrast.outcome != "better"
+            # Differences are oriented: the smaller, the better the prompt arm did.
+            and contrast.difference < self.primary.difference
+        ]
+        return min(rivals, key=lambda contrast: contrast.difference, default=None)
+
     def cheaper(self) -> str:
         """The cheaper side over the horizon; the prompt where a cost is unknown or equal."""
         if not self.acceptable(self.fine_tuned):

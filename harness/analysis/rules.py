@@ -67,6 +67,14 @@ RULES: tuple[Rule, ...] = (
         lambda e: e.fine_tuned,
     ),
     Rule(
+        "another_prompt_not_beaten",
+        "Fine-tuning is better than the prompt arm that validation picked, but another prompt arm "
+        "did better on test and is not shown to be beaten: inconclusive.",
+        lambda e: e.outcome == "better" and e.unbeaten() is not None,
+        "inconclusive",
+        _nobody,
+    ),
+    Rule(
         "better_and_kept",
         "Fine-tuning is better and its general abilities were kept: fine-tune.",
         lambda e: e.outcome == "better" and e.abilities(e.fine_tuned) == "kept",

@@ -21,15 +21,16 @@ def decide(evidence: Evidence, caveats: Sequence[str]) -> Verdict:
         if primary and not evidence.general_declared
         else []
     )
-    open_contrast = primary is not None and primary.outcome == "inconclusive"
+    unsettled = evidence.unbeaten() if rule.name == "another_prompt_not_beaten" else primary
+    open_contrast = unsettled is not None and unsettled.outcome == "inconclusive"
     return Verdict(
         outcome=rule.outcome,
         winner=winner,
         sentence=SENTENCES[rule.name](evidence, winner),
         reasons=tuple(_reasons(evidence)),
         caveats=(*caveats, *undeclared),
-        items_needed=primary.items_needed
-        if primary and open_contrast and rule.outcome == "inconclusive"
+        items_needed=unsettled.items_needed
+        if unsettled and open_contrast and rule.outcome == "inconclusive"
         else None,
     )
 
@@ -44,6 +45,17 @@ def _fine_tune(e: Evidence, winner: str) -> str:
 
 def _only_allowed(e: Evidence, winner: str) -> str:
     return f"{_fine_tune(e, winner)} {e.excluded[e.prompt]}"
+
+
+def _not_beaten(e: Evidence, _: str) -> str:
+    contrast = e.unbeaten()
+    if contrast is None:
+        raise ValueError("every prompt arm is beaten")
+    needed = f" {wording.what_it_takes(contrast)}" if contrast.outcome == "inconclusive" else ""
+    return (
+        f"No decision is possible yet. {wording.result(contrast)}{needed} Validation had picked "
+        f"{e.prompt} as the best prompt, and {e.fine_tuned} beats that one."
+    )
 
 
 def _another(e: Evidence, winner: str) -> str:
@@ -107,6 +119,7 @@ SENTENCES: dict[str, Callable[[Evidence, str], str]] = {
         f"Use prompting ({winner}). {e.excluded[e.fine_tuned]}"
     ),
     "prompt_not_allowed": _only_allowed,
+    "another_prompt_not_beaten": _not_beaten,
     "better_and_kept": _fine_tune,
     "better_none_declared": _fine_tune,
     "another_kept": _another,

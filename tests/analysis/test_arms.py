@@ -32,7 +32,24 @@ def test_validation_chooses_the_arms_and_test_does_not() -> None:
     found = analysed(built)
     assert found.primary is not None
     assert (found.primary.a, found.primary.b) == ("lora", "p")
-    assert [(c.a, c.b) for c in found.secondary] == [("full", "p"), ("lora", "full"), ("q", "p")]
+    assert [(c.a, c.b) for c in found.secondary] == [
+        ("full", "p"),
+        ("lora", "full"),
+        ("lora", "q"),
+        ("q", "p"),
+    ]
+
+
+def test_fresh_draws_on_validation_choose_not_the_best_of_the_search() -> None:
+    built = StudyBuilder(experiment({"lucky": "prompt", "steady": "prompt", "lora": "lora"}))
+    for arm, searched, validation in (
+        ("lucky", 0.9, 0.5), ("steady", 0.6, 0.6), ("lora", 0.7, 0.7),
+    ):  # fmt: skip
+        scores = {"test": right(0.5), "validation": right(validation)}
+        built.search(arm, [searched]).finalist(arm, 1, scores)
+    found = analysed(built)
+    assert found.primary is not None
+    assert (found.primary.a, found.primary.b) == ("lora", "steady")
 
 
 def test_the_experiment_may_name_the_arms() -> None:

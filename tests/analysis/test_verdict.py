@@ -47,6 +47,19 @@ def two_trained(*, lora: float = 0.8, full: float = 0.9, **changes: Any) -> Stud
     return built
 
 
+def two_prompts(*, other: float, **changes: Any) -> StudyBuilder:
+    """``picked`` is the better prompt on validation and the worse on test."""
+    arms: dict[str, Any] = {"picked": "prompt", "other": "prompt", "lora": "lora"}
+    built = StudyBuilder(experiment(arms, **changes), {"facts": ACCURACY})
+    built.search("picked", [0.7]).search("other", [0.6]).search("lora", [0.8])
+    built.finalist("base", 0, {"test": right(0.3), "general:facts": right(0.8)})
+    for seed in (1, 2, 3):
+        built.finalist("picked", seed, {"test": right(0.4)})
+        built.finalist("other", seed, {"test": right(other)})
+        built.finalist("lora", seed, {"test": right(0.8), "general:facts": right(0.8)})
+    return built
+
+
 def slow(latency: float, arm: str, **changes: Any) -> StudyBuilder:
     built = StudyBuilder(
         experiment(constraints={"latency_ms": 500}, **changes), {"facts": ACCURACY}
@@ -76,6 +89,9 @@ CASES: dict[str, tuple[Callable[[], StudyBuilder], str, str, str]] = {
     ),
     "fine_tuning_not_allowed": (lambda: slow(0.9, "lora"), "prompt", "few-shot", "900 ms"),
     "prompt_not_allowed": (lambda: slow(0.9, "few-shot"), "fine_tune", "lora", "900 ms"),
+    "another_prompt_not_beaten": (
+        lambda: two_prompts(other=0.78), "inconclusive", "", "Validation had picked picked",
+    ),
     "better_and_kept": (whole_study, "fine_tune", "lora", "30.0 percentage points"),
     "better_none_declared": (
         lambda: whole_study(general_suite=None), "fine_tune", "lora", "30.0 percentage points",
@@ -123,6 +139,12 @@ def test_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.outcome, found.winner) == (outcome, winner)
     assert words in found.sentence
     assert all(line.strip().endswith(".") for line in (found.sentence, *found.reasons))
+
+
+def test_a_prompt_that_is_beaten_too_or_not_the_one_declared_takes_nothing_back() -> None:
+    assert verdict_on(two_prompts(other=0.5)).outcome == "fine_tune"
+    declared = two_prompts(other=0.78, contrast={"margin": 0.03, "prompt": "picked"})
+    assert verdict_on(declared).outcome == "fine_tune"
 
 
 def test_equivalent_names_the_cheaper() -> None:
