@@ -21,7 +21,7 @@ from harness.pipeline import run_study
 from harness.records import Study
 from harness.reporting import AnalysedStudy, find_study, load_study, write_reports
 from harness.spec import Experiment, load_experiment
-from harness.store import StoreReader
+from harness.store import STORE_FILE, StoreReader
 from harness.store.reader import VIEWS
 
 if TYPE_CHECKING:
@@ -99,4 +99,4 @@ def run(
 def open_result(name: str | None = None, *, results: str | Path = "results") -> StudyResult:
     """A study that is in the store already, by name or start of id; the latest without either."""
     folder = Path(results)
-    return StudyResult(find_study(folder, name), folder / "harness.duckdb")
+    return StudyResult(find_study(folder, name), folder / STORE_FILE)

@@ -33,10 +33,15 @@ from harness.records import (
 )
 from harness.search import ArmSearch, PastTrial
 from harness.spec import Experiment
-from harness.store import StoreReader, StoreWriter, quarantine, read_record, write_record
+from harness.store import (
+    STORE_FILE,
+    StoreReader,
+    StoreWriter,
+    quarantine,
+    read_record,
+    write_record,
+)
 from harness.trial import environment_versions, run_trial
-
-STORE = "harness.duckdb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,7 @@ def run_study(
         ) from None
     runner = open_with() if open_with else open_engine(engine, execute_trial)
     try:
-        return _Study(plan, results.resolve() / STORE, runner, observer).run()
+        return _Study(plan, results.resolve() / STORE_FILE, runner, observer).run()
     finally:
         runner.close()
         lock.release()

@@ -21,12 +21,10 @@ from harness.report import (
     to_markdown,
     write_html,
 )
-from harness.store import StoreReader
+from harness.store import STORE_FILE, StoreReader
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-STORE = "harness.duckdb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def load_study(results: Path, experiment_id: str) -> AnalysedStudy:
     Raises:
         InputError: no store, or no such experiment in it.
     """
-    study = current(StoreReader(results / STORE).study(experiment_id))
+    study = current(StoreReader(results / STORE_FILE).study(experiment_id))
     findings = analyse(study)
     return AnalysedStudy(study, findings, build_view(study, findings, rules=rules()), results)
 
@@ -68,12 +66,12 @@ def find_study(results: Path, name: str | None) -> AnalysedStudy:
     Raises:
         InputError: none, or several, match.
     """
-    reader = StoreReader(results / STORE)
+    reader = StoreReader(results / STORE_FILE)
     if name is not None:
         return load_study(results, reader.find(name).experiment_id)
     stored = reader.experiments()
     if not stored:
-        raise InputError(f"{results / STORE} holds no experiment yet; `harness run` makes one")
+        raise InputError(f"{results / STORE_FILE} holds no experiment yet; `harness run` makes one")
     return load_study(results, stored[-1].experiment_id)
 
 

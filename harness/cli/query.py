@@ -30,9 +30,9 @@ def command(sql: str, results: Path, layout: str) -> None:
     Example:
       harness query "SELECT arm, seed, test FROM finalists ORDER BY test DESC"
     """
-    from harness.store import StoreReader
+    from harness.store import STORE_FILE, StoreReader
 
-    answer = StoreReader(results / "harness.duckdb").query(sql)
+    answer = StoreReader(results / STORE_FILE).query(sql)
     if layout == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(answer.columns)

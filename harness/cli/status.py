@@ -18,23 +18,19 @@ def command(results: Path) -> None:
     Example:
       harness status
     """
-    from harness.store import StoreReader
+    from harness.store import STORE_FILE, StoreReader
 
-    reader = StoreReader(results / "harness.duckdb")
+    reader = StoreReader(results / STORE_FILE)
     answer = reader.query(
-        "SELECT experiment, arm, phase, count(*) FILTER (status = 'complete'), "
+        "SELECT experiment_id, arm, phase, count(*) FILTER (status = 'complete'), "
         "count(*) FILTER (status = 'failed'), max(ended_at) "
-        "FROM trials GROUP BY ALL ORDER BY experiment, min(started_at)"
+        "FROM trials GROUP BY ALL ORDER BY min(started_at)"
     )
-    names = {record.name: record for record in reader.experiments()}
-    shown = ""
-    for experiment, arm, phase, complete, failed, ended in answer.rows:
-        if experiment != shown:
-            record = names.get(experiment)
-            identity = record.experiment_id[:12] if record else ""
-            click.echo(f"{experiment}  {identity}")
-            shown = experiment
-        failures = f", {failed} failed" if failed else ""
-        click.echo(f"  {arm:<14} {phase:<9} {complete} complete{failures}  (last {ended})")
-    for name in names.keys() - {row[0] for row in answer.rows}:
-        click.echo(f"{name}\n  no trial has ended yet")
+    for record in reader.experiments():
+        click.echo(f"{record.name}  {record.experiment_id[:12]}")
+        rows = [row[1:] for row in answer.rows if row[0] == record.experiment_id]
+        for arm, phase, complete, failed, ended in rows:
+            failures = f", {failed} failed" if failed else ""
+            click.echo(f"  {arm:<14} {phase:<9} {complete} complete{failures}  (last {ended})")
+        if not rows:
+            click.echo("  no trial has ended yet")

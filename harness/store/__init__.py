@@ -7,7 +7,11 @@ from harness.store.reader import QueryResult, StoreReader
 from harness.store.trial_folder import quarantine, read_record, whole_records, write_record
 from harness.store.writer import StoreWriter
 
+STORE_FILE = "harness.duckdb"
+"""Name of the store in a results folder."""
+
 __all__ = [
+    "STORE_FILE",
     "QueryResult",
     "StoreReader",
     "StoreWriter",
