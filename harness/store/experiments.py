@@ -18,14 +18,11 @@ FROM experiment e
 """
 _BY_ID = _EXPERIMENTS + "WHERE e.experiment_id = ?"
 # Times are to the second; events are numbered, so they settle ties.
-_ALL = (
-    _EXPERIMENTS
-    + """
-ORDER BY e.declared_at,
+_ORDER = """ORDER BY e.declared_at,
     (SELECT max(v.event_id) FROM event v WHERE v.experiment_id = e.experiment_id) NULLS FIRST,
     e.experiment_id
 """
-)
+_ALL = _EXPERIMENTS + _ORDER
 
 _EVENTS = (
     "SELECT recorded_at, kind, who, detail FROM event WHERE experiment_id = ? ORDER BY event_id"
