@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from harness.records import (
     TrialRecord,
     TrialSpec,
     TrialSummary,
+    utc_now,
 )
 from harness.search import ArmSearch, PastTrial
 from harness.spec import Experiment
@@ -218,7 +218,7 @@ class _Study:
         self._note_test_access(spec)
         self._observer.trial_started(spec)
         folder = self._plan.folder / "trials" / spec.trial_id
-        started = _now()
+        started = utc_now()
         try:
             outcome = self._engine.run(spec, folder, self._observer.progress)
             failure = None if outcome.finished else TrialError(outcome.kind, outcome.message)
@@ -297,7 +297,7 @@ def experiment_record(plan: Plan) -> ExperimentRecord:
     return ExperimentRecord(
         experiment_id=plan.experiment_id,
         name=plan.experiment.name,
-        created_at=_now(),
+        created_at=utc_now(),
         spec=plan.experiment.plain(),
         splits=plan.prepared.counts,
         data={
@@ -339,12 +339,8 @@ def _failed(spec: TrialSpec, started: str, failure: TrialError) -> TrialRecord:
         spec=spec,
         status="failed",
         started_at=started,
-        ended_at=_now(),
+        ended_at=utc_now(),
         failure_kind=failure.kind,
         failure_message=str(failure),
         environment=environment_versions(),
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

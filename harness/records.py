@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -445,6 +446,11 @@ def from_json(kind: type[T], text: str | bytes) -> T:
 def to_plain(value: object) -> dict[str, JsonValue]:
     """The record as nested dictionaries and lists, as in its JSON."""
     return cast("dict[str, JsonValue]", json.loads(to_json(value)))
+
+
+def utc_now() -> str:
+    """The time as ISO 8601 text, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def content_hash(value: Mapping[str, JsonValue] | list[JsonValue] | str, length: int = 64) -> str:

@@ -12,7 +12,6 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +35,7 @@ from harness.records import (
     TrialRecord,
     TrialSpec,
     content_hash,
+    utc_now,
 )
 from harness.spec import TaskSpec
 
@@ -66,7 +66,7 @@ def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: N
 
     Only what stops the whole process (an interrupt, a kill) leaves without a record.
     """
-    started = _now()
+    started = utc_now()
     run = _Run(environment=environment_versions())
     failure: tuple[str, str] | None = None
     try:
@@ -85,7 +85,7 @@ def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: N
         spec=spec,
         status="failed" if failure else "complete",
         started_at=started,
-        ended_at=_now(),
+        ended_at=utc_now(),
         failure_kind=failure[0] if failure else "",
         failure_message=failure[1] if failure else "",
         steps=tuple(run.steps),
@@ -320,7 +320,3 @@ def _keep(loaded: Any, folder: Path) -> list[Artifact]:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         kept.append(Artifact(str(path.relative_to(folder)), digest, path.stat().st_size))
     return kept
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -8,13 +8,11 @@ from typing import Literal, Protocol
 
 from harness.engine.child import ChildEngine
 from harness.engine.in_process import InProcessEngine
-from harness.engine.outcome import Outcome
+from harness.engine.outcome import Execute, Outcome
 from harness.records import Progress, TrialSpec
 
 EngineName = Literal["child", "in-process"]
 ENGINES: tuple[EngineName, ...] = ("child", "in-process")
-Execute = Callable[[TrialSpec, Path, Callable[[Progress], None]], None]
-"""Runs a trial and leaves its record in the folder. Must be importable by a child process."""
 
 
 class Engine(Protocol):

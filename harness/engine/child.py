@@ -15,10 +15,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from harness.engine.outcome import Outcome
+from harness.engine.outcome import Execute, Outcome
 from harness.records import Progress, TrialSpec
-
-Execute = Callable[[TrialSpec, Path, Callable[[Progress], None]], None]
 
 _Context = multiprocessing.context.ForkServerContext | multiprocessing.context.SpawnContext
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.engine.outcome import Outcome
+from harness.engine.outcome import Execute, Outcome
 from harness.records import Progress, TrialSpec
 
 
 class InProcessEngine:
     """Call ``execute`` directly."""
 
-    def __init__(
-        self, execute: Callable[[TrialSpec, Path, Callable[[Progress], None]], None]
-    ) -> None:
+    def __init__(self, execute: Execute) -> None:
         self._execute = execute
 
     def run(

@@ -1,8 +1,15 @@
-"""How a trial's process ended."""
+"""What an engine is given to run, and how a trial's process ended."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+from harness.records import Progress, TrialSpec
+
+Execute = Callable[[TrialSpec, Path, Callable[[Progress], None]], None]
+"""Runs a trial and leaves its record in the folder. Must be importable by a child process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,24 +9,18 @@ import platform
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
 from harness.errors import StoreError
-from harness.records import ExperimentRecord, JsonValue, TrialRecord, to_json, to_plain
+from harness.records import ExperimentRecord, JsonValue, TrialRecord, to_json, to_plain, utc_now
 from harness.store import ingest as rows
 from harness.store.columns import check_record, record_hash, take_apart
 from harness.store.connection import WAIT_SECONDS, transaction
 from harness.store.declaration import fact_changes, spec_changes
 from harness.store.experiments import experiment_by_id
 from harness.store.migrations import migrate
-
-
-def utc_now() -> str:
-    """The time as ISO 8601 text, UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def whoami() -> str:
