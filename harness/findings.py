@@ -6,7 +6,7 @@ better for ``a``, whatever the metric's direction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 ContrastOutcome = Literal["better", "worse", "equivalent", "inconclusive"]
@@ -33,6 +33,12 @@ class Contrast:
     minimum_detectable: smallest true difference found with 80 % power at this design.
     items_needed: items that would settle the observed difference; None when settled, or when
         no number of items would (observed difference is 0).
+    equivalence_interval: the interval at 1 - 2 (1 - level), 90 % for a level of 95 %; the arms are
+        equivalent where it lies within +-margin.
+    left_out: test items that one of the arms lacks. unscored: items that one of them could not
+        score. Neither kind is in the comparison.
+    flagged: items compared that share text with training. without_flagged: the difference and its
+        interval without them; None where there are none, or too few items are left.
     """
 
     a: str
@@ -56,6 +62,23 @@ class Contrast:
     outcome: ContrastOutcome
     minimum_detectable: float
     items_needed: int | None
+    equivalence_interval: Interval | None = None
+    left_out: int = 0
+    unscored: int = 0
+    flagged: int = 0
+    without_flagged: WithoutFlagged | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutFlagged:
+    """A contrast again, on the items that the leakage audit did not flag."""
+
+    items: int
+    mean_a: float
+    mean_b: float
+    difference: float
+    interval: Interval
+    outcome: ContrastOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +144,7 @@ class GeneralDelta:
     change: arm minus base, positive is better. right_to_wrong, wrong_to_right: mean count of
     items over seeds, for tasks with binary scores; None otherwise.
     kept: the interval's lower bound lies above -margin; None where no margin applies, as for
-    bits per byte.
+    bits per byte. flagged: items that share text with the user's training data.
     """
 
     arm: str
@@ -137,6 +160,7 @@ class GeneralDelta:
     wrong_to_right: float | None
     margin: float
     kept: bool | None
+    flagged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +171,13 @@ class Forgetting:
     pooled_p: exact McNemar on flips pooled over tasks, one-sided for "worse than the base".
     outcome: ``kept`` if the mean's lower bound is above -margin, ``forgot`` if its upper bound is
         below -margin, else ``inconclusive``.
+    items_needed: items a task with which the observed mean change would be settled on its side of
+        the margin (80 % power); None when settled, or when no number of items would.
+    divergence: Kullback-Leibler divergence of the arm's next-token distribution from that of the
+        same base before training, nats per token, on general text; 0 is unchanged. None where it
+        was not measured.
+    without_flagged: (mean change, interval) without items that share text with training; None
+        where there are none.
     """
 
     arm: str
@@ -157,6 +188,10 @@ class Forgetting:
     pooled_p: float | None
     margin: float
     outcome: ForgettingOutcome
+    items_needed: int | None = None
+    divergence: float | None = None
+    divergence_interval: Interval | None = None
+    without_flagged: tuple[float, Interval] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +213,89 @@ class Overfitting:
 
 
 @dataclass(frozen=True, slots=True)
+class TuningGain:
+    """What tuning gained over the default setting (trial 0), both on test, on the same seeds.
+
+    kept_default: validation selected the default itself, so the gain is 0 by construction.
+    gain: selected minus default, positive is better, with a paired interval; None where the
+    default was not tested.
+    """
+
+    arm: str
+    kept_default: bool
+    default_params: dict[str, object]
+    selected_params: dict[str, object]
+    default_test: float | None
+    selected_test: float | None
+    gain: float | None
+    interval: Interval | None
+    outcome: ContrastOutcome | None
+    seeds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One training-set size of an arm's learning curve, means over seeds.
+
+    train: score on training examples of that set. held_out: score on validation. gap: train minus
+    held-out, positive is overfitting. full: the whole training split (the finalists).
+    """
+
+    train_items: int
+    seeds: int
+    train: float | None
+    held_out: float | None
+    held_out_interval: Interval | None
+    gap: float | None
+    gap_interval: Interval | None
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurve:
+    """An arm trained on nested sets of growing size, smallest first.
+
+    gap_change: gap at the smallest size minus gap at the largest; positive: less overfitting with
+    more data. last_gain: held-out score at the largest size minus that at the size before;
+    positive: more data would probably help. None, with their intervals, where not measured.
+    """
+
+    arm: str
+    metric: str
+    points: tuple[CurvePoint, ...]
+    gap_change: float | None
+    gap_change_interval: Interval | None
+    last_gain: float | None
+    last_gain_interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Memorisation:
+    """Does the arm complete the text of training examples that it has no business knowing?
+
+    The second half of an example's input is asked for after the first. verbatim_*: share of items
+    whose second half greedy decoding reproduces token by token: on training examples, on unseen
+    (validation) ones, and the untouched base on training ones. excess: verbatim on training minus
+    unseen, less the same of the base; with interval. familiarity: how much likelier training
+    made the second halves of training examples than those of unseen ones, bits per byte (drop
+    on training minus drop on unseen, both against the base); positive is memorised.
+    memorised: the interval of ``excess`` or of ``familiarity`` lies above 0.
+    """
+
+    arm: str
+    items: int
+    unseen_items: int
+    verbatim: float
+    verbatim_unseen: float
+    verbatim_base: float
+    excess: float
+    excess_interval: Interval
+    familiarity: float
+    familiarity_interval: Interval
+    memorised: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BreakEven:
     """Requests after which ``arm``'s upfront money is repaid by cheaper serving than ``against``.
 
@@ -192,10 +310,11 @@ class BreakEven:
 
 @dataclass(frozen=True, slots=True)
 class TradeOffPoint:
-    """One candidate in the plane of learning against forgetting.
+    """One candidate, of the search or final, in the plane of learning against forgetting.
 
-    domain_gain: primary test metric minus the zero-shot base's. general_change: mean change on
-    the general suite. on_front: no other candidate is better in both.
+    domain_gain: primary metric on validation minus the zero-shot base's there. general_change:
+    mean change on the general suite. on_front: no other candidate is better in both.
+    on_arm_front: none of its own arm is.
     """
 
     arm: str
@@ -204,6 +323,93 @@ class TradeOffPoint:
     domain_gain: float
     general_change: float
     on_front: bool
+    phase: Literal["search", "finalist"] = "finalist"
+    on_arm_front: bool = False
+    params: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingEffect:
+    """How a hyperparameter goes with the general change, over the search trials of an arm.
+
+    correlation: Spearman's rank correlation of the setting's value with the general change;
+    negative means that a higher value forgets more. Association over few trials, no experiment.
+    """
+
+    arm: str
+    parameter: str
+    trials: int
+    correlation: float
+    interval: Interval
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """How far one assumption must move for the verdict to change.
+
+    assumption: field of the experiment file. value: as declared; None where it was not declared.
+    at: the nearest value, in that direction, with another verdict; None where none was found up to
+    ``searched``. outcome, winner: the other verdict.
+    """
+
+    assumption: str
+    direction: Literal["down", "up"]
+    value: float | None
+    at: float | None
+    searched: float
+    outcome: VerdictOutcome | None
+    winner: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Perturbation:
+    """The verdict again with a part of the evidence left out, such as one seed."""
+
+    left_out: str
+    outcome: VerdictOutcome
+    winner: str
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """What the verdict hangs on."""
+
+    flips: tuple[Flip, ...]
+    perturbations: tuple[Perturbation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEstimate:
+    """Analytic estimate of what weights, gradients and optimiser take in training, MiB.
+
+    Activations are not in it. parameters: of the whole model.
+    """
+
+    kind: str
+    parameters: int
+    mib: float
+
+
+ClaimStatus = Literal["held", "not_held", "inconclusive", "not_tested"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim that guides to fine-tuning make, checked on this task.
+
+    measured: what was measured here, with unit and, where there is one, interval; empty where
+    nothing was. why: the rule that gave the status, or why it was not tested.
+    """
+
+    key: str
+    claim: str
+    measured: str
+    interval: Interval | None
+    status: ClaimStatus
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +417,7 @@ class Verdict:
     """The decision. ``sentence`` is for a manager; ``reasons`` and ``caveats`` are full sentences.
 
     winner: arm to use; for ``equivalent`` the cheaper one; for ``inconclusive`` empty.
+    rule: name of the rule that decided.
     """
 
     outcome: VerdictOutcome
@@ -219,6 +426,7 @@ class Verdict:
     reasons: tuple[str, ...]
     caveats: tuple[str, ...]
     items_needed: int | None
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,21 +442,40 @@ class Findings:
     break_even: tuple[BreakEven, ...]
     trade_off: tuple[TradeOffPoint, ...]
     general_unscored: tuple[str, ...] = ()
+    tuning: tuple[TuningGain, ...] = ()
+    curves: tuple[LearningCurve, ...] = ()
+    memorisation: tuple[Memorisation, ...] = ()
+    effects: tuple[SettingEffect, ...] = ()
+    sensitivity: Sensitivity | None = None
+    memory: tuple[MemoryEstimate, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 __all__ = [
     "ArmSummary",
     "BreakEven",
+    "Claim",
+    "ClaimStatus",
     "Contrast",
     "ContrastOutcome",
     "CostSummary",
+    "CurvePoint",
     "Findings",
+    "Flip",
     "Forgetting",
     "ForgettingOutcome",
     "GeneralDelta",
     "Interval",
+    "LearningCurve",
+    "Memorisation",
+    "MemoryEstimate",
     "Overfitting",
+    "Perturbation",
+    "Sensitivity",
+    "SettingEffect",
     "TradeOffPoint",
+    "TuningGain",
     "Verdict",
     "VerdictOutcome",
+    "WithoutFlagged",
 ]

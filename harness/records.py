@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-Phase = Literal["search", "finalist", "baseline"]
+Phase = Literal["search", "finalist", "baseline", "default", "curve"]
 Status = Literal["complete", "failed", "pruned"]
-SuiteKind = Literal["domain", "general", "out_of_domain"]
+SuiteKind = Literal["domain", "general", "out_of_domain", "memorisation", "divergence"]
 JsonValue = Any
 T = TypeVar("T")
 
@@ -58,10 +58,12 @@ class ScoreRequest:
     """One set of items to score one candidate on.
 
     key: content address of the score: everything that can change the answer, hashed.
-    task: lm-eval task name, unique within the trial.
-    split: ``train``, ``validation``, ``test`` for the domain; ``test`` elsewhere.
-    items_path: Parquet of examples (domain, out of domain); empty for general tasks.
-    suite_path: YAML of the suite (general); empty otherwise.
+    task: lm-eval task name, unique within suite and split of the trial. For ``memorisation`` it
+        is ``memorisation``; for ``divergence`` the text task of the general suite.
+    split: ``train``, ``validation``, ``test`` for the domain; ``train`` and ``validation`` for
+        memorisation; ``test`` elsewhere.
+    items_path: Parquet of examples (domain, out of domain, memorisation); else empty.
+    suite_path: YAML of the suite (general, divergence); empty otherwise.
     limit: at most this many items, the first ones; None for all.
     """
 
@@ -114,6 +116,8 @@ class TrialSpec:
     number: trial number within the arm and phase, from 0; 0 of a search is the default setting.
     keep_artifact: whether the trained weights are kept in the trial's folder.
     known_scores: keys of ``scores`` that the store holds already; they are not scored again.
+    train_items: only this many examples of the training split, the first ones, are trained on
+        (and are the few-shot pool); None for all. Sets of a smaller number nest in larger ones.
     """
 
     trial_id: str
@@ -132,6 +136,7 @@ class TrialSpec:
     validation_path: str = ""
     keep_artifact: bool = False
     known_scores: tuple[str, ...] = ()
+    train_items: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +345,10 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class TrialSummary:
-    """A trial without its items: settings, outcome, cost, and one aggregate per task and metric."""
+    """A trial without its items: settings, outcome, cost, and one aggregate per task and metric.
+
+    train_items: training examples it was limited to; None where it had them all.
+    """
 
     trial_id: str
     arm: str
@@ -358,13 +366,15 @@ class TrialSummary:
     cost: TrialCost | None
     aggregates: tuple[Aggregate, ...]
     steps: tuple[StepReport, ...]
+    train_items: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreVector:
     """One metric of one candidate on one task, item by item.
 
-    doc_hashes, clusters: shape (n,). values: float64, shape (n,); NaN where unscored.
+    doc_hashes, clusters, item_ids: shape (n,). values: float64, shape (n,); NaN where unscored.
+    item_ids: ids in the data set or suite; empty where they are not known.
     """
 
     trial_id: str
@@ -381,6 +391,7 @@ class ScoreVector:
     doc_hashes: tuple[str, ...]
     clusters: tuple[str, ...]
     values: NDArray[np.float64]
+    item_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,7 +422,8 @@ class Event:
 class Study:
     """All that a report is made from: one experiment, read from the store.
 
-    vectors: every finalist and the baseline, all suites, all per-item metrics.
+    vectors: every complete trial but those of the search, all suites, all per-item metrics; of
+    the search trials the general suite only.
     """
 
     experiment: ExperimentRecord

@@ -97,7 +97,7 @@ def choose_sides(scores: Scores, arms: dict[str, ArmSummary], experiment: Experi
     chosen = []
     for declared, names in (
         (experiment.contrast.fine_tuned, list(experiment.trained_arms())),
-        (experiment.contrast.prompt, list(experiment.prompt_arms())),
+        (experiment.contrast.against, list(experiment.prompt_arms())),
     ):
         if declared:
             chosen.append(declared)

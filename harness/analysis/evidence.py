@@ -82,7 +82,7 @@ class Evidence:
         win over it alone does not show that fine-tuning beats prompting. Looking at test here can
         only take a claim back. A prompt arm that the experiment names is taken at its word.
         """
-        if self.primary is None or self.experiment.contrast.prompt:
+        if self.primary is None or self.experiment.contrast.against:
             return None
         rivals = [
             contrast

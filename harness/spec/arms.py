@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from harness.spec.spaces import (
     Choice,
@@ -25,6 +25,10 @@ from harness.spec.spaces import (
 
 Selection = Literal["fixed", "random", "balanced", "nearest"]
 Schedule = Literal["constant", "linear", "cosine"]
+
+
+# Fields of an arm that say how it is studied, not what it is: no hyperparameters.
+STUDY_FIELDS = frozenset({"seeds", "curve"})
 
 
 class _Arm(FrozenSpec):
@@ -45,6 +49,18 @@ class _Arm(FrozenSpec):
     instruction: str | Choice[str] | None = Field(
         None, description="Instruction in place of the task's."
     )
+    seeds: tuple[Count, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Seeds of this arm's final runs, in place of the experiment's.",
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if seeds is not None and len(set(seeds)) != len(seeds):
+            raise ValueError(f"seeds {list(seeds)} hold a value twice")
+        return seeds
 
     def search_space(self) -> dict[str, Space]:
         """Hyperparameters that are ranges or choices, by name."""
@@ -92,8 +108,9 @@ class _Arm(FrozenSpec):
         values = {
             name: params[name] if name in searched else getattr(self, name)
             for name in type(self).model_fields
+            if name not in STUDY_FIELDS
         }
-        return type(self).model_validate(values).model_dump(mode="json")
+        return type(self).model_validate(values).model_dump(mode="json", exclude=set(STUDY_FIELDS))
 
 
 class PromptArm(_Arm):
@@ -125,6 +142,18 @@ class _TrainedArm(_Arm):
     max_length: PositiveInt = Field(
         1024, description="Tokens of prompt and answer; longer examples are reported, not cut."
     )
+    curve: tuple[PositiveInt, ...] = Field(
+        (),
+        description="Training-set sizes at which the selected setting is trained too, on nested "
+        "sets, to show score and overfitting against size.",
+    )
+
+    @field_validator("curve")
+    @classmethod
+    def _growing(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if list(sizes) != sorted(set(sizes)):
+            raise ValueError(f"curve: sizes must grow and differ, not {list(sizes)}")
+        return sizes
 
 
 class FullArm(_TrainedArm):

@@ -127,6 +127,11 @@ class GeneralSpec(FrozenSpec):
         0.05, description="Loss of accuracy (0 to 1) that is still called no forgetting."
     )
     limit: PositiveInt | None = Field(None, description="At most this many items a task.")
+    search_limit: Count = Field(
+        16,
+        description="Items a task on which the search trials of fine-tuned arms are scored too, "
+        "to show learning against forgetting for every setting tried; 0 leaves this out.",
+    )
 
 
 class ContrastSpec(FrozenSpec):
@@ -138,7 +143,11 @@ class ContrastSpec(FrozenSpec):
     fine_tuned: str | None = Field(
         None, description="Fine-tuned arm; the best on validation if not given."
     )
-    prompt: str | None = Field(None, description="Prompt arm; the best on validation if not given.")
+    against: str | None = Field(
+        None,
+        description="Arm it is compared with; the best prompt arm on validation if not given. "
+        "Another fine-tuned arm compares two ways of fine-tuning.",
+    )
     level: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Confidence level.")
 
 
@@ -151,6 +160,10 @@ class CostSpec(FrozenSpec):
     )
     requests_per_month: Count = Field(100_000, description="Expected volume.")
     months: PositiveInt = Field(12, description="Horizon over which upfront money is spread.")
+    sizes_billion: tuple[PositiveFloat, ...] = Field(
+        (7.0, 65.0),
+        description="Billions of parameters for which the report estimates training memory.",
+    )
 
 
 class Constraints(FrozenSpec):
@@ -169,6 +182,11 @@ class Budget(FrozenSpec):
     trials: PositiveInt = Field(8, description="Trials per arm.")
     sampler: Literal["tpe", "random"] = Field(
         "tpe", description="Optuna sampler: tree-structured Parzen estimator, or random."
+    )
+    test_default: bool = Field(
+        True,
+        description="Test the default setting of a tuned arm beside the selected one, to show what "
+        "tuning gained.",
     )
 
 
@@ -197,6 +215,11 @@ class Experiment(FrozenSpec):
     train_gap_items: PositiveInt | None = Field(
         None,
         description="Training examples scored to measure overfitting; as many as test by default.",
+    )
+    memorisation_items: Count = Field(
+        64,
+        description="Training and validation examples whose text fine-tuned finalists are asked to "
+        "complete, to see whether they memorised it; 0 leaves this out.",
     )
 
     @field_validator("name")
@@ -237,18 +260,27 @@ class Experiment(FrozenSpec):
                     f"arms.{name}.answering: choice needs a short closed list of valid answers; "
                     "use labels or a schema of enumerations, or answering: generate"
                 )
-        for field, wanted in (("fine_tuned", True), ("prompt", False)):
+        for field in ("fine_tuned", "against"):
             chosen = getattr(self.contrast, field)
-            if chosen is None:
-                continue
-            if chosen not in self.arms:
+            if chosen is not None and chosen not in self.arms:
                 raise ValueError(
                     f"contrast.{field}: no arm is called {chosen!r}; "
                     f"the arms are {', '.join(self.arms)}"
                 )
-            if isinstance(self.arms[chosen], TrainedArm) is not wanted:
-                raise ValueError(f"contrast.{field}: arm {chosen!r} is of the other kind")
+        first, second = self.contrast.fine_tuned, self.contrast.against
+        if first is not None and not isinstance(self.arms[first], TrainedArm):
+            raise ValueError(f"contrast.fine_tuned: arm {first!r} is a prompt arm")
+        if first is not None and first == second:
+            raise ValueError(f"contrast: arm {first!r} is compared with itself")
+        if first is None and second is not None and isinstance(self.arms[second], TrainedArm):
+            raise ValueError(
+                f"contrast.against: {second!r} is fine-tuned; name contrast.fine_tuned as well"
+            )
         return self
+
+    def seeds_of(self, arm: str) -> tuple[int, ...]:
+        """Seeds of the arm's final runs: its own, or the experiment's."""
+        return self.arms[arm].seeds or self.seeds
 
     def trained_arms(self) -> dict[str, Arm]:
         """The fine-tuning arms, by name."""
@@ -281,14 +313,19 @@ class Experiment(FrozenSpec):
         """Hash of the parts that change what a trial computes.
 
         Left out: what only judges the results (contrast, cost, constraints, general margin) and
-        what only extends the study (budget size, seeds), so that a study can be extended or its
-        assumptions restated without repeating a trial. Each restatement is an event in the store.
+        what only extends the study (budget size, seeds, learning curves, tests of defaults), so
+        that a study can be extended or its assumptions restated without repeating a trial. Each
+        restatement is an event in the store.
         Left out too: where data, model and suite lie, since their contents are hashed beside this.
         """
         plain = self.plain()
         for key in ("contrast", "cost", "constraints", "seeds", "question", "train_gap_items"):
             plain.pop(key)
         plain["budget"].pop("trials")
+        plain["budget"].pop("test_default")
+        for arm in plain["arms"].values():
+            arm.pop("seeds")
+            arm.pop("curve", None)
         if plain["general"] is not None:
             plain["general"].pop("margin")
             plain["general"].pop("suite")

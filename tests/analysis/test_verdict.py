@@ -143,7 +143,7 @@ def test_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_prompt_that_is_beaten_too_or_not_the_one_declared_takes_nothing_back() -> None:
     assert verdict_on(two_prompts(other=0.5)).outcome == "fine_tune"
-    declared = two_prompts(other=0.78, contrast={"margin": 0.03, "prompt": "picked"})
+    declared = two_prompts(other=0.78, contrast={"margin": 0.03, "against": "picked"})
     assert verdict_on(declared).outcome == "fine_tune"
 
 

@@ -129,8 +129,8 @@ def test_one_mistake_gets_one_message(tmp_path: Path, old: str, new: str, messag
         ("contrast: {margin: 0.03}", "contrast: {fine_tuned: lroa}",
          "contrast.fine_tuned: no arm is called 'lroa'; the arms are zero-shot, few-shot, choice, "
          "full, lora, qlora"),
-        ("contrast: {margin: 0.03}", "contrast: {prompt: lora}",
-         "contrast.prompt: arm 'lora' is of the other kind"),
+        ("contrast: {margin: 0.03}", "contrast: {fine_tuned: zero-shot}",
+         "contrast.fine_tuned: arm 'zero-shot' is a prompt arm"),
         ("intensity: {type: integer, minimum: 0, maximum: 4}", "intensity: {type: integer}",
          "arms.choice.answering: choice needs a short closed list of valid answers; use labels or "
          "a schema of enumerations, or answering: generate"),
