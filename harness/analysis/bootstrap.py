@@ -1,9 +1,11 @@
-"""The crossed bootstrap: clusters of items and training seeds are both redrawn.
+"""The hierarchical bootstrap: training seeds and clusters of items are both redrawn.
 
-A mean over seeds s and items i varies because other items could have been drawn and because
-training could have run with other seeds. Both are redrawn with replacement, crossed: every seed
-answers the same redrawn items (Owen 2007, "The pigeonhole bootstrap", which shows the method to
-be conservative, never too narrow in expectation, for crossed designs).
+A mean over seeds s and items i varies because training could have run with other seeds and
+because other items could have been drawn. Each is redrawn with replacement: clusters, the same
+draw for all that answered them, and seeds. What a seed's mean owes to single answers that come
+out now so, now so is in the draw of items already; redrawing raw seed means would count it again.
+So the seeds' deviations are shrunk to the variance between seeds that is left without it, as
+in the bootstrap of reflated random effects (Carpenter, Goldstein and Rasbash 2003).
 
 Three corrections keep small studies honest:
 
@@ -19,14 +21,13 @@ Three corrections keep small studies honest:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
 
 from harness.analysis.pairing import Codes, Floats
-from harness.findings import Interval
+from harness.analysis.sampling import Sampling
 
 CELLS_AT_ONCE = 1 << 20
 
@@ -37,95 +38,6 @@ class Variance:
 
     value: float
     degrees: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """The sampling distribution of an estimate.
-
-    deviations: sorted, shape (resamples,); redrawn estimate minus estimate.
-    degrees: Satterthwaite's degrees of freedom. seed_variance: the part of the variance that
-    more items would not remove. low, high: limits of what the estimate can be.
-    """
-
-    estimate: float
-    deviations: Floats
-    degrees: float
-    seed_variance: float = 0.0
-    low: float = -np.inf
-    high: float = np.inf
-
-    @property
-    def standard_error(self) -> float:
-        """Standard deviation of the redrawn estimates."""
-        return float(np.sqrt(np.mean(self.deviations**2)))
-
-    def interval(self, level: float) -> Interval:
-        """Two-sided interval: percentiles of the deviations, stretched by t/z."""
-        tail = (1 - level) / 2
-        return Interval(
-            low=float(np.clip(self._lower(tail), self.low, self.high)),
-            high=float(np.clip(self._upper(tail), self.low, self.high)),
-            level=level,
-        )
-
-    def p_above(self, null: float = 0.0) -> float:
-        """One-sided p-value against "the truth is ``null`` or less".
-
-        It is the smallest tail whose lower bound is above ``null``, so it agrees with
-        :meth:`interval`; never below 1 / (resamples + 1).
-        """
-        return self._smallest_tail(lambda tail: self._lower(tail) > null)
-
-    def p_below(self, null: float = 0.0) -> float:
-        """One-sided p-value against "the truth is ``null`` or more"."""
-        return self._smallest_tail(lambda tail: self._upper(tail) < null)
-
-    def p_value(self, null: float = 0.0) -> float:
-        """Two-sided p-value against "the truth is ``null``"; agrees with :meth:`interval`."""
-        return min(1.0, 2 * min(self.p_above(null), self.p_below(null)))
-
-    def negated(self) -> Sampling:
-        """The distribution of minus the estimate."""
-        return Sampling(
-            0.0 - self.estimate,
-            -self.deviations[::-1],
-            self.degrees,
-            self.seed_variance,
-            -self.high,
-            -self.low,
-        )
-
-    def stretch(self, tail: float) -> float:
-        """Ratio of Student's to the normal quantile at ``tail`` (below 0.5)."""
-        return float(stdtrit(self.degrees, tail) / ndtri(tail))
-
-    def _lower(self, tail: float) -> float:
-        return self.estimate + self.stretch(tail) * self._quantile(tail)
-
-    def _upper(self, tail: float) -> float:
-        return self.estimate + self.stretch(tail) * self._quantile(1 - tail)
-
-    def _quantile(self, share: float) -> float:
-        place = share * (len(self.deviations) - 1)
-        below = int(place)
-        above = min(below + 1, len(self.deviations) - 1)
-        weight = place - below
-        return float((1 - weight) * self.deviations[below] + weight * self.deviations[above])
-
-    def _smallest_tail(self, excludes: Callable[[float], bool]) -> float:
-        low, high = np.log(1 / (len(self.deviations) + 1)), np.log(0.4999)
-        if excludes(float(np.exp(low))):
-            return float(np.exp(low))
-        if not excludes(float(np.exp(high))):
-            return 1.0
-        for _ in range(40):
-            middle = (low + high) / 2
-            if excludes(float(np.exp(middle))):
-                high = middle
-            else:
-                low = middle
-        return float(np.exp(high))
 
 
 def cluster_sums(scores: Floats, clusters: Codes, cluster_count: int) -> Floats:
@@ -173,17 +85,116 @@ def _cluster_counts(draws: int, cluster_count: int, generator: np.random.Generat
     return counts.reshape(draws, cluster_count).astype(np.float64)
 
 
-def seed_deviations(means: Floats, generator: np.random.Generator) -> Floats:
-    """What redrawing the seeds changes, draw by draw.
+@dataclass(frozen=True, slots=True)
+class ItemSample:
+    """A sample of items of its own, whose mean counts ``weight`` times in the estimate.
 
-    means: shape (resamples, seeds). Returns shape (resamples,), scaled by sqrt(s / (s - 1)); zero
-    for one seed, whose variance cannot be known.
+    values: shape (items,), each item's mean over seeds. bounded: values lie within -1 and 1.
+    usual: the value from which items are said to differ: 0 for differences.
     """
-    resamples, seeds = means.shape
+
+    values: Floats
+    clusters: Codes
+    cluster_count: int
+    weight: float = 1.0
+    bounded: bool = True
+    usual: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SeedEffect:
+    """What training with one seed or another did to a mean.
+
+    means: shape (seeds,), the mean of each seed. noise: the part of the variance of their mean
+    that comes from single answers, not from the seed as a whole.
+    """
+
+    means: Floats
+    noise: float
+
+    def negated(self) -> SeedEffect:
+        """The effect on minus the mean."""
+        return SeedEffect(-self.means, self.noise)
+
+    @property
+    def variance(self) -> Variance:
+        """Variance of the mean over seeds, noise included; zero for one seed."""
+        return seed_variance(self.means)
+
+
+def seed_effect(scores: Floats, clusters: Codes, cluster_count: int) -> SeedEffect:
+    """The seed effect of one arm on one sample of items. scores: shape (seeds, items)."""
+    seeds, items = scores.shape
+    means = scores.mean(axis=1)
+    if seeds < 2 or cluster_count < 2:
+        return SeedEffect(means, 0.0)
+    rest = scores - scores.mean(axis=0) - (means - means.mean())[:, None]
+    sums = cluster_sums(rest, clusters, cluster_count)
+    variances = cluster_count / (cluster_count - 1) * (sums**2).sum(axis=1) / items**2
+    return SeedEffect(means, float(variances.sum()) / (seeds - 1) / seeds)
+
+
+def sampling_of(
+    samples: Sequence[ItemSample],
+    seeds: Sequence[SeedEffect],
+    resamples: int,
+    generator: np.random.Generator,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+) -> Sampling:
+    """Sampling distribution of the weighted sum of the samples' means.
+
+    Args:
+        samples: independent of each other, each redrawn on its own.
+        seeds: of each group of trained models; groups are redrawn independently.
+        low, high: limits of what the estimate can be.
+
+    Raises:
+        ValueError: a sample has fewer than two clusters.
+    """
+    estimate = float(sum(one.weight * one.values.mean() for one in samples)) + 0.0
+    deviations = np.zeros(resamples)
+    variances, unseen = [], []
+    for one in samples:
+        drawn = redrawn_means(
+            one.values[None], one.clusters, one.cluster_count, resamples, generator
+        )[:, 0]
+        deviations += one.weight * (drawn - one.values.mean())
+        items = cluster_variance(one.values, one.clusters, one.cluster_count)
+        variances.append(Variance(items.value * one.weight**2, items.degrees))
+        hidden = unseen_of(one, items)
+        unseen.append(Variance(hidden.value * one.weight**2, hidden.degrees))
+    total = sum(effect.variance.value for effect in seeds)
+    between = max(0.0, total - sum(effect.noise for effect in seeds))
+    if between > 0:
+        shrink = math.sqrt(between / total)
+        for effect in seeds:
+            deviations += shrink * seed_deviations(effect.means, resamples, generator)
+        variances += [effect.variance for effect in seeds]
+    spread = math.sqrt(sum(variance.value for variance in unseen))
+    deviations += spread * generator.standard_normal(resamples)
+    of_items = sum(variance.value for variance in variances[: len(samples)])
+    return Sampling(
+        estimate=estimate,
+        deviations=np.sort(deviations),
+        degrees=degrees_of_freedom([*variances, *unseen], of_items + between + spread**2),
+        seed_variance=between,
+        low=low,
+        high=high,
+    )
+
+
+def seed_deviations(means: Floats, resamples: int, generator: np.random.Generator) -> Floats:
+    """Redrawn mean over seeds minus the mean, scaled by sqrt(s / (s - 1)); shape (resamples,).
+
+    means: shape (seeds,). Zero for one seed, whose variance cannot be known.
+    """
+    seeds = len(means)
     if seeds < 2:
         return np.zeros(resamples)
     counts = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-    change = ((counts - 1) * means).sum(axis=1) / seeds
+    change = counts @ (means - means.mean()) / seeds
     return np.asarray(np.sqrt(seeds / (seeds - 1)) * change, dtype=np.float64)
 
 
@@ -210,48 +221,54 @@ def seed_variance(means: Floats) -> Variance:
     return Variance(float(means.var(ddof=1)) / len(means), len(means) - 1.0)
 
 
-def degrees_of_freedom(variances: Sequence[Variance]) -> float:
-    """Satterthwaite's degrees of freedom of a sum of independent variances."""
-    total = sum(variance.value for variance in variances)
+def degrees_of_freedom(variances: Sequence[Variance], total: float | None = None) -> float:
+    """Satterthwaite's degrees of freedom of a sum of independent variances.
+
+    total: the variance of the sum, where it is not that of its parts because a part of one is
+    counted in another.
+    """
+    total = sum(variance.value for variance in variances) if total is None else total
     if total <= 0:
         return max(variance.degrees for variance in variances if np.isfinite(variance.degrees))
     parts = sum((variance.value / total) ** 2 / variance.degrees for variance in variances)
     return float("inf") if parts <= 0 else 1 / parts
 
 
-def largest_cluster(values: Floats, clusters: Codes, cluster_count: int) -> float:
-    """Largest |sum of ``values`` (items,) over a cluster|, in units of a cluster of mean size."""
-    sums = np.bincount(clusters, values, cluster_count)
-    return float(np.abs(sums).max()) * cluster_count / len(values)
+def unseen_of(sample: ItemSample, items: Variance) -> Variance:
+    """Variance of what a sample of bounded scores is too small to have shown.
 
-
-def unseen_variance(largest: float, items: Variance, bounded: bool) -> Variance:
-    """Variance of what the sample is too small to have shown.
-
-    Two more clusters, one for each side, of the largest difference seen (of 1 where there was
-    none, and of 1 at most) add 2 * largest^2 / (m + 2)^2; for binary scores this is Bonett and
-    Price (2012). Zero for unbounded metrics, whose spread the sample itself shows.
+    Two more clusters, one for each side, of the size L of those that differ from the usual value
+    (their root mean square; 1 where none does), weighed by the share of clusters that do not:
+    where every cluster varies, nothing is hidden. 2 (1 - k/m) L^2 / (m + 2)^2 for k of m
+    clusters; for rare right-or-wrong flips this is Bonett and Price (2012). Zero for unbounded
+    metrics.
 
     Args:
-        largest: see :func:`largest_cluster`.
         items: variance over items; its degrees of freedom are the effective number of clusters
             m, minus 1.
-        bounded: every score lies within -1 and 1.
     """
-    if not bounded:
+    if not sample.bounded:
         return Variance(0.0, items.degrees)
-    return Variance(2 * (min(largest or 1.0, 1.0) / (items.degrees + 3)) ** 2, items.degrees)
+    apart = sample.values - sample.usual
+    sums = np.bincount(sample.clusters, apart, sample.cluster_count)
+    sizes = np.abs(sums) * sample.cluster_count / len(apart)
+    differing = sizes[sizes > 1e-12]
+    size = min(float(np.sqrt(np.mean(differing**2))), 1.0) if len(differing) else 1.0
+    hidden = 1 - len(differing) / sample.cluster_count
+    return Variance(2 * hidden * (size / (items.degrees + 3)) ** 2, items.degrees)
 
 
 __all__ = [
-    "Sampling",
+    "ItemSample",
+    "SeedEffect",
     "Variance",
     "cluster_sums",
     "cluster_variance",
     "degrees_of_freedom",
-    "largest_cluster",
     "redrawn_means",
+    "sampling_of",
     "seed_deviations",
+    "seed_effect",
     "seed_variance",
-    "unseen_variance",
+    "unseen_of",
 ]

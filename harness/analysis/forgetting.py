@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import binomtest
 
-from harness.analysis.bootstrap import (
-    Sampling,
-    Variance,
-    degrees_of_freedom,
-    seed_deviations,
-    seed_variance,
-)
-from harness.analysis.paired import difference_sampling, paired_draws
-from harness.analysis.pairing import Aligned, Floats, align
+from harness.analysis.bootstrap import SeedEffect, sampling_of, seed_effect
+from harness.analysis.paired import difference_sample, difference_sampling
+from harness.analysis.pairing import Aligned, align
+from harness.analysis.power import items_to_settle
+from harness.analysis.sampling import Sampling
 from harness.analysis.single_arm import wilson
 from harness.findings import Forgetting, ForgettingOutcome, GeneralDelta, Interval
 from harness.records import GeneralTask, ScoreVector
@@ -66,8 +62,12 @@ def assess_forgetting(
     if counted:
         mean = mean_change_sampling(counted, resamples, generator)
         mean_change, interval = mean.estimate, mean.interval(level)
+        items = float(np.mean([aligned.items for _, aligned in counted.values()]))
+        needed = items_to_settle(mean, items, -margin, level)
     else:
         mean_change, interval = float("nan"), Interval(float("nan"), float("nan"), level)
+        needed = None
+    outcome = forgetting_outcome(interval, margin)
     considered = [delta for delta in deltas if delta.kept is not None] or deltas
     return Forgetting(
         arm=arm,
@@ -77,7 +77,8 @@ def assess_forgetting(
         worst_task=min(considered, key=lambda delta: delta.change).task,
         pooled_p=pooled_mcnemar([aligned for _, aligned in counted.values()]),
         margin=margin,
-        outcome=forgetting_outcome(interval, margin),
+        outcome=outcome,
+        items_needed=needed if outcome == "inconclusive" else None,
     )
 
 
@@ -107,32 +108,18 @@ def mean_change_sampling(
     common = sorted(set.intersection(*seeds)) if seeds else []
     if not common:
         raise ValueError("no seed was scored on every general task")
-    redrawn: list[Floats] = []
-    observed: list[Floats] = []
-    variances: list[Variance] = []
-    unseen: list[Variance] = []
     share = 1 / len(counted)
+    samples, by_seed, noise = [], np.zeros(len(common)), 0.0
     for task, aligned in counted.values():
         rows = [row for row, vector in enumerate(task.arm) if vector.seed in common]
-        draws = paired_draws(aligned, resamples, generator)
-        redrawn.append(draws.a[:, rows] - draws.b.mean(axis=1, keepdims=True))
-        observed.append(aligned.scores[0][rows].mean(axis=1) - aligned.scores[1].mean())
-        variances.append(Variance(draws.items.value * share**2, draws.items.degrees))
-        unseen.append(Variance(draws.unseen.value * share**2, draws.unseen.degrees))
-    means, by_seed = np.mean(redrawn, axis=0), np.mean(observed, axis=0)
-    estimate = float(by_seed.mean())
-    deviations = means.mean(axis=1) - estimate + seed_deviations(means, generator)
-    spread = np.sqrt(sum(variance.value for variance in unseen))
-    deviations += spread * generator.standard_normal(resamples)
-    of_seeds = seed_variance(by_seed)
-    return Sampling(
-        estimate=estimate,
-        deviations=np.sort(deviations),
-        degrees=degrees_of_freedom([*variances, *unseen, of_seeds]),
-        seed_variance=of_seeds.value,
-        low=-1.0,
-        high=1.0,
-    )
+        after = aligned.scores[0][rows]
+        chosen = replace(aligned, scores=(after, aligned.scores[1]))
+        samples.append(difference_sample(chosen, share))
+        effect = seed_effect(after, aligned.clusters, aligned.cluster_count)
+        by_seed += share * effect.means
+        noise += share**2 * effect.noise
+    seeds = [SeedEffect(by_seed, noise)]
+    return sampling_of(samples, seeds, resamples, generator, low=-1.0, high=1.0)
 
 
 def pooled_mcnemar(tasks: Sequence[Aligned]) -> float | None:

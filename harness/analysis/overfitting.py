@@ -6,17 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.analysis.bootstrap import (
-    Sampling,
-    cluster_variance,
-    degrees_of_freedom,
-    redrawn_means,
-    seed_deviations,
-    seed_variance,
-)
-from harness.analysis.pairing import Aligned, align
+from harness.analysis.bootstrap import SeedEffect, sampling_of, seed_effect
+from harness.analysis.pairing import align
+from harness.analysis.sampling import Sampling
 from harness.analysis.scores import mean_of
-from harness.analysis.single_arm import mean_sampling, unseen_of_one
+from harness.analysis.single_arm import item_sample, mean_sampling
 from harness.findings import Overfitting
 from harness.records import ScoreVector
 
@@ -65,24 +59,12 @@ def gap_sampling(
     sides = [align([vector for vector in side if vector.seed in seeds]) for side in (train, test)]
     if not seeds or any(side.cluster_count < 2 for side in sides):
         return None
-    (on_train,), (on_test,) = sides[0].scores, sides[1].scores
-    draws = [_draws(side, resamples, generator) for side in sides]
-    means = draws[0] - draws[1]
-    by_seed = on_train.mean(axis=1) - on_test.mean(axis=1)
-    estimate = float(by_seed.mean())
-    items = [
-        cluster_variance(side.scores[0].mean(axis=0), side.clusters, side.cluster_count)
-        for side in sides
-    ]
-    unseen = [unseen_of_one(side, variance) for side, variance in zip(sides, items, strict=True)]
-    deviations = means.mean(axis=1) - estimate + seed_deviations(means, generator)
-    spread = np.sqrt(sum(variance.value for variance in unseen))
-    deviations += spread * generator.standard_normal(resamples)
-    return Sampling(
-        estimate=estimate,
-        deviations=np.sort(deviations),
-        degrees=degrees_of_freedom([*items, *unseen, seed_variance(by_seed)]),
+    on_train, on_test = (
+        seed_effect(side.scores[0], side.clusters, side.cluster_count) for side in sides
     )
+    gap = SeedEffect(on_train.means - on_test.means, on_train.noise + on_test.noise)
+    samples = [item_sample(sides[0]), item_sample(sides[1], -1.0)]
+    return sampling_of(samples, [gap], resamples, generator)
 
 
 def selection_sampling(
@@ -115,12 +97,6 @@ def selection_sampling(
         deviations=np.sort(deviations),
         degrees=min(a.degrees, b.degrees),
     )
-
-
-def _draws(
-    side: Aligned, resamples: int, generator: np.random.Generator
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    return redrawn_means(side.scores[0], side.clusters, side.cluster_count, resamples, generator)
 
 
 __all__ = ["assess_overfitting", "gap_sampling", "selection_sampling"]

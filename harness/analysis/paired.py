@@ -6,38 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, permutation_test
 from statsmodels.stats.multitest import multipletests
 
 from harness.analysis.bootstrap import (
-    Sampling,
-    Variance,
-    cluster_variance,
-    degrees_of_freedom,
-    largest_cluster,
-    redrawn_means,
-    seed_deviations,
-    seed_variance,
-    unseen_variance,
+    ItemSample,
+    SeedEffect,
+    cluster_sums,
+    sampling_of,
+    seed_effect,
 )
-from harness.analysis.pairing import Aligned, Floats, align
-from harness.analysis.power import items_needed, minimum_detectable
+from harness.analysis.pairing import Aligned, align
+from harness.analysis.power import (
+    Flips,
+    items_needed,
+    mcnemar_items_needed,
+    mcnemar_minimum_detectable,
+    minimum_detectable,
+)
+from harness.analysis.sampling import Sampling
 from harness.findings import Contrast, ContrastOutcome, Interval
 from harness.records import ScoreVector
 
-
-@dataclass(frozen=True, slots=True)
-class PairedDraws:
-    """Redrawn means of two arms on the same redrawn items.
-
-    a, b: shape (resamples, seeds of the arm). items: variance of the mean difference over items.
-    unseen: variance added for a small sample of bounded scores.
-    """
-
-    a: Floats
-    b: Floats
-    items: Variance
-    unseen: Variance
+# Sign flips are held in memory this many cells at a time.
+FLIPS_AT_ONCE = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +56,6 @@ class Comparison:
     level: float
 
 
-def paired_draws(aligned: Aligned, resamples: int, generator: np.random.Generator) -> PairedDraws:
-    """Redraw the clusters of two aligned arms, keeping the pairs.
-
-    Raises:
-        ValueError: fewer than two clusters.
-    """
-    a, b = aligned.scores
-    means = redrawn_means(
-        np.vstack([a, b]), aligned.clusters, aligned.cluster_count, resamples, generator
-    )
-    differences = a.mean(axis=0) - b.mean(axis=0)
-    items = cluster_variance(differences, aligned.clusters, aligned.cluster_count)
-    largest = largest_cluster(differences, aligned.clusters, aligned.cluster_count)
-    return PairedDraws(
-        a=means[:, : len(a)],
-        b=means[:, len(a) :],
-        items=items,
-        unseen=unseen_variance(largest, items, _bounded(aligned)),
-    )
-
-
 def difference_sampling(
     aligned: Aligned, resamples: int, generator: np.random.Generator
 ) -> Sampling:
@@ -93,22 +64,33 @@ def difference_sampling(
     Raises:
         ValueError: fewer than two clusters.
     """
-    a, b = aligned.scores
-    draws = paired_draws(aligned, resamples, generator)
-    estimate = float(a.mean() - b.mean()) + 0.0  # no negative zero
-    deviations = draws.a.mean(axis=1) - draws.b.mean(axis=1) - estimate
-    deviations += seed_deviations(draws.a, generator) - seed_deviations(draws.b, generator)
-    deviations += np.sqrt(draws.unseen.value) * generator.standard_normal(resamples)
-    seeds = [seed_variance(a.mean(axis=1)), seed_variance(b.mean(axis=1))]
-    limit = 1.0 if _bounded(aligned) else np.inf
-    return Sampling(
-        estimate=estimate,
-        deviations=np.sort(deviations),
-        degrees=degrees_of_freedom([draws.items, draws.unseen, *seeds]),
-        seed_variance=sum(variance.value for variance in seeds),
+    limit = 1.0 if bounded(aligned) else np.inf
+    return sampling_of(
+        [difference_sample(aligned)],
+        difference_seeds(aligned),
+        resamples,
+        generator,
         low=-limit,
         high=limit,
     )
+
+
+def difference_sample(aligned: Aligned, weight: float = 1.0) -> ItemSample:
+    """Item by item, mean of a over its seeds minus mean of b."""
+    a, b = aligned.scores
+    return ItemSample(
+        a.mean(axis=0) - b.mean(axis=0),
+        aligned.clusters,
+        aligned.cluster_count,
+        weight,
+        bounded=bounded(aligned),
+    )
+
+
+def difference_seeds(aligned: Aligned) -> list[SeedEffect]:
+    """The seed effects of both arms on their difference."""
+    a, b = (seed_effect(x, aligned.clusters, aligned.cluster_count) for x in aligned.scores)
+    return [a, b.negated()]
 
 
 def compare(
@@ -139,9 +121,11 @@ def compare(
         sampling = difference_sampling(align(b, a), resamples, generator).negated()
     flips = _flips(aligned)
     if flips is not None:
-        p_value, test = mcnemar_p(*flips), "exact McNemar test"
+        p_value, test = mcnemar_p(flips.wins_a, flips.wins_b), "exact McNemar test"
+    elif _seeds_alike(aligned):
+        p_value, test = permutation_p(aligned, resamples, generator), _named("sign-flip", aligned)
     else:
-        p_value, test = sampling.p_value(), _bootstrap_name(aligned)
+        p_value, test = sampling.p_value(), _named("bootstrap", aligned)
     sign = 1.0 if a[0].higher_is_better else -1.0
     return Comparison(
         a=a[0].arm,
@@ -168,6 +152,13 @@ def conclude(comparison: Comparison, *, primary: bool, p: float, p_outside: floa
     outcome = contrast_outcome(interval, p=p, p_outside=p_outside, level=level)
     aligned = comparison.aligned
     settled = outcome != "inconclusive"
+    flips = _flips(aligned)
+    if flips is not None:
+        detectable = mcnemar_minimum_detectable(flips, level)
+        needed = mcnemar_items_needed(flips, sampling, comparison.margin, level)
+    else:
+        detectable = minimum_detectable(sampling, level)
+        needed = items_needed(sampling, aligned.items, comparison.margin, level)
     return Contrast(
         a=comparison.a,
         b=comparison.b,
@@ -188,10 +179,11 @@ def conclude(comparison: Comparison, *, primary: bool, p: float, p_outside: floa
         test=comparison.test,
         margin=comparison.margin,
         outcome=outcome,
-        minimum_detectable=minimum_detectable(sampling, level),
-        items_needed=None
-        if settled
-        else items_needed(sampling, aligned.items, comparison.margin, level),
+        minimum_detectable=detectable,
+        items_needed=None if settled else needed,
+        equivalence_interval=sampling.interval(2 * level - 1),
+        left_out=aligned.left_out,
+        unscored=aligned.unscored,
     )
 
 
@@ -244,36 +236,68 @@ def mcnemar_p(wins_a: int, wins_b: int) -> float:
     return float(binomtest(wins_a, wins_a + wins_b, 0.5).pvalue)
 
 
-def _bounded(aligned: Aligned) -> bool:
+def permutation_p(aligned: Aligned, resamples: int, generator: np.random.Generator) -> float:
+    """Two-sided p-value against "the arms are exchangeable", one seed each, by flipping signs.
+
+    Without a difference, swapping the two arms' answers to a cluster changes nothing in
+    distribution: the sums of differences over clusters keep or change their sign with
+    probability 1/2 (Fisher's randomisation; scipy's ``permutation_test``, exact where all sign
+    patterns are fewer than ``resamples``).
+    """
+    a, b = aligned.scores
+    differences = a.mean(axis=0) - b.mean(axis=0)
+    sums = cluster_sums(differences[None], aligned.clusters, aligned.cluster_count)[0]
+    if not sums.any():
+        return 1.0
+    found = permutation_test(
+        (sums,),
+        np.sum,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=resamples,
+        batch=max(1, FLIPS_AT_ONCE // len(sums)),
+        rng=generator,
+    )
+    return float(found.pvalue)
+
+
+def bounded(aligned: Aligned) -> bool:
+    """Every score lies within -1 and 1."""
     return all(bool((np.abs(scores) <= 1).all()) for scores in aligned.scores)
 
 
-def _flips(aligned: Aligned) -> tuple[int, int] | None:
+def _seeds_alike(aligned: Aligned) -> bool:
     # A deterministic arm answers alike under every seed: its seeds count as one.
-    if not (aligned.binary and aligned.independent):
-        return None
-    if any((scores != scores[0]).any() for scores in aligned.scores):
+    return not any((scores != scores[0]).any() for scores in aligned.scores)
+
+
+def _flips(aligned: Aligned) -> Flips | None:
+    if not (aligned.binary and aligned.independent and _seeds_alike(aligned)):
         return None
     a, b = aligned.scores[0][0], aligned.scores[1][0]
-    return int((a > b).sum()), int((a < b).sum())
+    return Flips(int((a > b).sum()), int((a < b).sum()), aligned.items)
 
 
-def _bootstrap_name(aligned: Aligned) -> str:
+def _named(method: str, aligned: Aligned) -> str:
     units = "items" if aligned.independent else "clusters of items"
+    if method == "sign-flip":
+        return f"permutation test (sign flips of {units})"
     seeds = any(len(scores) > 1 for scores in aligned.scores)
     return f"bootstrap over {'seeds and ' if seeds else ''}{units}"
 
 
 __all__ = [
     "Comparison",
-    "PairedDraws",
+    "bounded",
     "compare",
     "conclude",
     "conclude_family",
     "conclude_primary",
     "contrast_outcome",
+    "difference_sample",
     "difference_sampling",
+    "difference_seeds",
     "holm",
     "mcnemar_p",
-    "paired_draws",
+    "permutation_p",
 ]

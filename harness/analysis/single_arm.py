@@ -7,18 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
-from harness.analysis.bootstrap import (
-    Sampling,
-    Variance,
-    cluster_variance,
-    degrees_of_freedom,
-    largest_cluster,
-    redrawn_means,
-    seed_deviations,
-    seed_variance,
-    unseen_variance,
-)
+from harness.analysis.bootstrap import ItemSample, sampling_of, seed_effect
 from harness.analysis.pairing import Aligned, align
+from harness.analysis.sampling import Sampling
 from harness.findings import Interval
 from harness.records import ScoreVector
 
@@ -30,33 +21,28 @@ def mean_sampling(aligned: Aligned, resamples: int, generator: np.random.Generat
         ValueError: fewer than two clusters.
     """
     (scores,) = aligned.scores
-    means = redrawn_means(scores, aligned.clusters, aligned.cluster_count, resamples, generator)
-    items = cluster_variance(scores.mean(axis=0), aligned.clusters, aligned.cluster_count)
-    unseen = unseen_of_one(aligned, items)
-    estimate = float(scores.mean())
-    deviations = means.mean(axis=1) - estimate + seed_deviations(means, generator)
-    deviations += np.sqrt(unseen.value) * generator.standard_normal(resamples)
-    seeds = seed_variance(scores.mean(axis=1))
     bounded = _bounded(aligned)
-    return Sampling(
-        estimate=estimate,
-        deviations=np.sort(deviations),
-        degrees=degrees_of_freedom([items, unseen, seeds]),
-        seed_variance=seeds.value,
+    return sampling_of(
+        [item_sample(aligned)],
+        [seed_effect(scores, aligned.clusters, aligned.cluster_count)],
+        resamples,
+        generator,
         low=(0.0 if scores.min() >= 0 else -1.0) if bounded else -np.inf,
         high=(0.0 if scores.max() < 0 else 1.0) if bounded else np.inf,
     )
 
 
-def unseen_of_one(aligned: Aligned, items: Variance) -> Variance:
-    """Variance of what one arm's sample is too small to have shown.
-
-    One score, not a difference of two: the two more clusters lie half a range to each side.
-    """
+def item_sample(aligned: Aligned, weight: float = 1.0) -> ItemSample:
+    """The items of one arm; what most of them score is the usual value."""
     scores = aligned.scores[0].mean(axis=0)
-    centred = scores - scores.mean()
-    largest = largest_cluster(centred, aligned.clusters, aligned.cluster_count)
-    return unseen_variance(largest or 0.5, items, _bounded(aligned))
+    return ItemSample(
+        scores,
+        aligned.clusters,
+        aligned.cluster_count,
+        weight,
+        bounded=_bounded(aligned),
+        usual=float(np.median(scores)),
+    )
 
 
 def mean_interval(
@@ -91,4 +77,4 @@ def _bounded(aligned: Aligned) -> bool:
     return bool((np.abs(aligned.scores[0]) <= 1).all())
 
 
-__all__ = ["mean_interval", "mean_sampling", "unseen_of_one", "wilson"]
+__all__ = ["item_sample", "mean_interval", "mean_sampling", "wilson"]
