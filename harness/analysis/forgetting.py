@@ -118,8 +118,8 @@ def mean_change_sampling(
         effect = seed_effect(after, aligned.clusters, aligned.cluster_count)
         by_seed += share * effect.means
         noise += share**2 * effect.noise
-    seeds = [SeedEffect(by_seed, noise)]
-    return sampling_of(samples, seeds, resamples, generator, low=-1.0, high=1.0)
+    effects = [SeedEffect(by_seed, noise)]
+    return sampling_of(samples, effects, resamples, generator, low=-1.0, high=1.0)
 
 
 def pooled_mcnemar(tasks: Sequence[Aligned]) -> float | None:

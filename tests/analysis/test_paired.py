@@ -94,9 +94,9 @@ def test_redrawn_means_agree_with_the_slow_definition() -> None:
 
 def test_seed_deviations_have_the_variance_of_a_mean_over_seeds() -> None:
     seeds = np.array([0.1, 0.4, 0.3])
-    changes = seed_deviations(np.tile(seeds, (50_000, 1)), np.random.default_rng(0))
+    changes = seed_deviations(seeds, 50_000, np.random.default_rng(0))
     assert changes.var() == pytest.approx(seeds.var(ddof=1) / 3, rel=0.03)
-    assert not seed_deviations(np.ones((5, 1)), np.random.default_rng(0)).any()
+    assert not seed_deviations(np.ones(1), 5, np.random.default_rng(0)).any()
 
 
 def test_many_continuous_items_agree_with_the_paired_t_test() -> None:
@@ -154,7 +154,7 @@ def test_mcnemar_is_used_for_right_or_wrong_scores_of_one_seed_only() -> None:
     assert compared(vectors("a", two), vectors("b", b)).test == "bootstrap over seeds and items"
     pairs = [f"g{item // 2}" for item in range(60)]
     found = compared(vectors("a", a, pairs), vectors("b", b, pairs))
-    assert found.test == "bootstrap over clusters of items"
+    assert found.test == "permutation test (sign flips of clusters of items)"
 
 
 def test_five_items_all_won_prove_nothing() -> None:
