@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,21 +72,32 @@ def summarise_arm(
 class Sides:
     """The arms of the primary contrast, each empty where there is none, and why.
 
-    excluded: arm -> sentence about the limit it breaks. notes: what a reader must know of the
-    choice.
+    against: what ``fine_tuned`` is compared with, of either kind. prompt: the best prompt arm, the
+    same as ``against`` unless two fine-tuned arms are compared. prompts: prompt arms that could
+    stand for their kind, the best on validation first. excluded: arm -> sentence about the limit
+    it breaks. notes: what a reader must know of the choice.
     """
 
     fine_tuned: str
+    against: str
     prompt: str
+    prompts: tuple[str, ...]
     excluded: dict[str, str]
     notes: tuple[str, ...]
 
 
-def choose_sides(scores: Scores, arms: dict[str, ArmSummary], experiment: Experiment) -> Sides:
+def choose_sides(
+    worths: Mapping[str, float], arms: Mapping[str, ArmSummary], experiment: Experiment
+) -> Sides:
     """The best fine-tuned and the best prompt arm, by validation alone, unless declared.
 
     Arms that break a declared limit stand back while their side has another; limits are about
     cost, so the test scores still play no part.
+
+    Args:
+        worths: arm -> worth on validation, higher is better; see :func:`validation_worths`.
+        arms: the table of arms.
+        experiment: as declared.
     """
     limits = experiment.constraints
     excluded = {
@@ -94,24 +106,29 @@ def choose_sides(scores: Scores, arms: dict[str, ArmSummary], experiment: Experi
         if (sentence := broken_limit(name, arm, limits)) is not None
     }
     notes: list[str] = []
-    chosen = []
-    for declared, names in (
-        (experiment.contrast.fine_tuned, list(experiment.trained_arms())),
-        (experiment.contrast.against, list(experiment.prompt_arms())),
-    ):
-        if declared:
-            chosen.append(declared)
-            continue
-        ranked = sorted(names, key=lambda name: -_validation_worth(scores, name, experiment))
+    best = []
+    declared = (experiment.contrast.fine_tuned, experiment.contrast.against)
+    kinds = (experiment.trained_arms(), experiment.prompt_arms())
+    for named, names in zip(declared, kinds, strict=True):
+        ranked = sorted(names, key=lambda name: -worths[name])
         able = [name for name in ranked if arms[name].test is not None]
-        if ranked and able and ranked[0] != able[0]:
+        if not named and able and ranked[0] != able[0]:
             notes.append(
                 f"{ranked[0]} was the best of its kind on validation but has no test result, "
                 f"so {able[0]} stands for its kind."
             )
-        allowed = [name for name in able if name not in excluded]
-        chosen.append((allowed or able or [""])[0])
-    return Sides(chosen[0], chosen[1], excluded, tuple(notes))
+        best.append([name for name in able if name not in excluded] or able)
+    fine_tuned, against = (
+        named or (names or [""])[0] for named, names in zip(declared, best, strict=True)
+    )
+    prompts = tuple(best[1])
+    prompt = (prompts or ("",))[0] if against in kinds[0] else against
+    return Sides(fine_tuned, against, prompt, prompts, excluded, tuple(notes))
+
+
+def validation_worths(scores: Scores, experiment: Experiment) -> dict[str, float]:
+    """Arm -> its worth on validation, higher is better; -inf where it has none."""
+    return {name: _validation_worth(scores, name, experiment) for name in experiment.arms}
 
 
 def broken_limit(name: str, arm: ArmSummary, limits: Constraints) -> str | None:
@@ -172,4 +189,11 @@ def _means(found: dict[str, list[float]], rows: list[tuple[str, float]]) -> dict
     return {name: float(np.mean(values)) for name, values in found.items() if values}
 
 
-__all__ = ["Sides", "broken_limit", "choose_sides", "summarise_arm", "training_memory"]
+__all__ = [
+    "Sides",
+    "broken_limit",
+    "choose_sides",
+    "summarise_arm",
+    "training_memory",
+    "validation_worths",
+]

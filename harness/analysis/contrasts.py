@@ -13,7 +13,8 @@ def secondary_pairs(sides: Sides, arms: dict[str, ArmSummary]) -> tuple[tuple[st
     """Pairs (a, b) beside the primary one, of arms with a test result, each pair once.
 
     Every other fine-tuned arm against the best prompt arm; fine-tuning methods against each
-    other; the best fine-tuned arm, and the best prompt arm, against every other prompt arm.
+    other; the first arm of the primary contrast, and the best prompt arm, against every other
+    prompt arm.
     """
     tested = {name: arm for name, arm in arms.items() if arm.test is not None}
     prompts = [name for name, arm in tested.items() if arm.kind == "prompt"]
@@ -28,11 +29,13 @@ def secondary_pairs(sides: Sides, arms: dict[str, ArmSummary]) -> tuple[tuple[st
         ]
     pairs += [(sides.fine_tuned, name) for name in prompts]
     pairs += [(name, sides.prompt) for name in prompts]
-    primary = (sides.fine_tuned, sides.prompt)
-    chosen = [
-        (a, b) for a, b in pairs if a != b and (a, b) != primary and a in tested and b in tested
-    ]
-    return tuple(dict.fromkeys(chosen))
+    seen = {frozenset((sides.fine_tuned, sides.against))}
+    chosen = []
+    for a, b in pairs:
+        if a != b and a in tested and b in tested and frozenset((a, b)) not in seen:
+            seen.add(frozenset((a, b)))
+            chosen.append((a, b))
+    return tuple(chosen)
 
 
 __all__ = ["KINDS_COMPARED", "secondary_pairs"]

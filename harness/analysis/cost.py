@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,10 @@ from harness.analysis.scores import aggregates
 from harness.findings import BreakEven, CostSummary
 from harness.records import TrialCost, TrialSummary
 from harness.spec import Experiment
+from harness.spec.experiment import CostSpec
+
+# Money is linear in the price of the machine, so that one summary serves every price.
+UNIT = CostSpec(machine_per_hour=1.0, requests_per_month=1000)
 
 
 def summarise_cost(
@@ -17,14 +22,33 @@ def summarise_cost(
     finalists: Sequence[TrialSummary],
     experiment: Experiment,
 ) -> CostSummary:
-    """Cost of one arm from its search trials and its complete finalists.
+    """Cost of one arm, priced as declared; see :func:`unit_cost`."""
+    return priced(unit_cost(search, finalists, experiment.task.primary_metric), experiment.cost)
+
+
+def priced(unit: CostSummary, spec: CostSpec) -> CostSummary:
+    """A cost of :func:`unit_cost` at the price and volume of ``spec``."""
+    price = spec.machine_per_hour
+    served = unit.per_thousand_requests
+    per_thousand = None if served is None else served * price
+    return replace(
+        unit,
+        per_thousand_requests=per_thousand,
+        monthly=None if per_thousand is None else per_thousand * spec.requests_per_month / 1000,
+        upfront=None if unit.upfront is None else unit.upfront * price,
+    )
+
+
+def unit_cost(
+    search: Sequence[TrialSummary], finalists: Sequence[TrialSummary], metric: str
+) -> CostSummary:
+    """Cost of one arm from its search trials and complete finalists, at ``UNIT`` price and volume.
 
     Search seconds count every search trial that reported a cost, failed ones too. One final run
     is the mean over finalists of loading plus training. Money is hours times the price of the
     machine; serving is one request at a time.
     """
-    metric = experiment.task.primary_metric
-    price = experiment.cost.machine_per_hour / 3600
+    price = UNIT.machine_per_hour / 3600
     spent = [_total_seconds(trial.cost) for trial in search if trial.cost]
     costs = [trial.cost for trial in finalists if trial.cost]
     on_test = aggregates(finalists, "domain", "test", metric)
@@ -38,7 +62,6 @@ def summarise_cost(
         *(t.cost for t in search if t.cost),
     ]
     devices = [c.peak_device_mib for c in worked if c.peak_device_mib is not None]
-    requests = experiment.cost.requests_per_month
     return CostSummary(
         search_seconds=float(sum(spent)),
         train_seconds=float(np.mean([c.train_seconds for c in costs])) if costs else 0.0,
@@ -53,7 +76,7 @@ def summarise_cost(
         latency_p50=float(np.quantile(latencies, 0.5)) if measured else None,
         latency_p95=float(np.quantile(latencies, 0.95)) if measured else None,
         per_thousand_requests=per_thousand,
-        monthly=None if per_thousand is None else per_thousand * requests / 1000,
+        monthly=None if per_thousand is None else per_thousand * UNIT.requests_per_month / 1000,
         upfront=None if final is None else (sum(spent) + final) * price,
     )
 
@@ -114,4 +137,4 @@ def _money(amount: float) -> str:
     return f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
 
 
-__all__ = ["break_even", "summarise_cost", "total_money"]
+__all__ = ["break_even", "priced", "summarise_cost", "total_money", "unit_cost"]

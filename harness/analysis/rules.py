@@ -24,10 +24,24 @@ def _nobody(_: Evidence) -> str:
     return ""
 
 
+def _settled(e: Evidence) -> bool:
+    return e.outcome in ("better", "worse")
+
+
+def _only_allowed(e: Evidence) -> str:
+    """The usable one of two fine-tuned arms where the other breaks a limit and is no better."""
+    able = [arm for arm in e.pair if e.usable(arm)]
+    broken = [arm for arm in e.pair if arm in e.excluded]
+    if len(able) != 1 or len(broken) != 1:
+        return ""
+    not_worse = e.outcome == "equivalent" or (_settled(e) and able[0] == e.pair[0])
+    return able[0] if not_worse else ""
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         "not_compared",
-        "No fine-tuned arm and prompt arm could be compared on test: inconclusive.",
+        "No two arms could be compared on test as the primary contrast: inconclusive.",
         lambda e: e.primary is None,
         "inconclusive",
         _nobody,
@@ -36,14 +50,79 @@ RULES: tuple[Rule, ...] = (
         "wrong_arm_declared",
         "An arm that the experiment names for the primary contrast breaks a limit while another "
         "of its side does not: inconclusive.",
-        lambda e: e.replaceable(e.fine_tuned) or e.replaceable(e.prompt),
+        lambda e: e.replaceable(e.fine_tuned) or e.replaceable(e.against),
         "inconclusive",
         _nobody,
     ),
     Rule(
         "nothing_allowed",
-        "Every fine-tuned and every prompt arm breaks a declared limit: inconclusive.",
-        lambda e: e.fine_tuned in e.excluded and e.prompt in e.excluded,
+        "Both arms break a declared limit, and nothing may stand in for either: inconclusive.",
+        lambda e: e.fine_tuned in e.excluded and e.against in e.excluded,
+        "inconclusive",
+        _nobody,
+    ),
+    Rule(
+        "two_tuned_one_allowed",
+        "Both arms are fine-tuned and one breaks a declared limit; the other is better or "
+        "equivalent and kept the general abilities (or none were declared): fine-tune with that "
+        "one.",
+        lambda e: e.two_tuned and bool(_only_allowed(e)),
+        "fine_tune",
+        _only_allowed,
+    ),
+    Rule(
+        "two_tuned_better_and_kept",
+        "Both arms are fine-tuned; one is better, breaks no limit and kept the general abilities "
+        "(or none were declared): fine-tune with that one.",
+        lambda e: e.two_tuned and _settled(e) and e.usable(e.pair[0]),
+        "fine_tune",
+        lambda e: e.pair[0],
+    ),
+    Rule(
+        "two_tuned_better_but_forgot",
+        "Both arms are fine-tuned; the better one breaks no limit but lost more than the margin of "
+        "the general abilities: it forgets too much; the other, if it kept them within the limits, "
+        "is the one to use.",
+        lambda e: (
+            e.two_tuned
+            and _settled(e)
+            and e.pair[0] not in e.excluded
+            and e.abilities(e.pair[0]) == "forgot"
+        ),
+        "forgets_too_much",
+        lambda e: e.pair[1] if e.usable(e.pair[1]) else "",
+    ),
+    Rule(
+        "two_tuned_equivalent",
+        "Both arms are fine-tuned, equivalent within the margin and within the limits, and at "
+        "least one kept the general abilities (or none were declared): either; the cheaper of "
+        "those that kept them is named.",
+        lambda e: (
+            e.two_tuned
+            and e.outcome == "equivalent"
+            and not e.excluded.keys() & {*e.pair}
+            and any(map(e.usable, e.pair))
+        ),
+        "equivalent",
+        Evidence.cheaper,
+    ),
+    Rule(
+        "two_tuned_both_forgot",
+        "Both arms are fine-tuned, equivalent and within the limits, and both lost more than the "
+        "margin of the general abilities: they forget too much.",
+        lambda e: (
+            e.two_tuned
+            and e.outcome == "equivalent"
+            and not e.excluded.keys() & {*e.pair}
+            and all(e.abilities(arm) == "forgot" for arm in e.pair)
+        ),
+        "forgets_too_much",
+        _nobody,
+    ),
+    Rule(
+        "two_tuned_open",
+        "Both arms are fine-tuned and none of these holds: inconclusive.",
+        lambda e: e.two_tuned,
         "inconclusive",
         _nobody,
     ),
@@ -59,7 +138,7 @@ RULES: tuple[Rule, ...] = (
         "Every prompt arm breaks a declared limit; fine-tuning does not, is better or equivalent, "
         "and kept the general abilities (or none were declared): fine-tune.",
         lambda e: (
-            e.prompt in e.excluded
+            e.against in e.excluded
             and e.outcome in ("better", "equivalent")
             and e.acceptable(e.fine_tuned)
         ),
@@ -116,7 +195,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "worse",
         "Fine-tuning is worse than prompting and the prompt arm breaks no limit: prompt.",
-        lambda e: e.outcome == "worse" and e.prompt not in e.excluded,
+        lambda e: e.outcome == "worse" and e.against not in e.excluded,
         "prompt",
         lambda e: e.prompt,
     ),
@@ -127,7 +206,7 @@ RULES: tuple[Rule, ...] = (
         lambda e: (
             e.outcome == "equivalent"
             and e.abilities(e.fine_tuned) == "forgot"
-            and e.prompt not in e.excluded
+            and e.against not in e.excluded
         ),
         "prompt",
         lambda e: e.prompt,
@@ -136,7 +215,7 @@ RULES: tuple[Rule, ...] = (
         "equivalent",
         "The two are equivalent within the margin: either; the cheaper over the declared volume "
         "and horizon is named, and a fine-tuned arm only if it kept the general abilities.",
-        lambda e: e.outcome == "equivalent" and e.prompt not in e.excluded,
+        lambda e: e.outcome == "equivalent" and e.against not in e.excluded,
         "equivalent",
         Evidence.cheaper,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from harness.analysis import wording
 from harness.analysis.cost import total_money
@@ -10,28 +10,37 @@ from harness.analysis.evidence import Evidence
 from harness.analysis.rules import deciding_rule
 from harness.findings import Contrast, Verdict
 
+TWO_TUNED = (
+    "Two ways of fine-tuning were compared: the verdict says which of them, not whether either is "
+    "better than prompting."
+)
 
-def decide(evidence: Evidence, caveats: Sequence[str]) -> Verdict:
-    """The verdict on the evidence, in words."""
+
+def decide(evidence: Evidence) -> Verdict:
+    """The verdict on the evidence, in words, with the caveats that the evidence itself has."""
     rule = deciding_rule(evidence)
     winner = rule.winner(evidence)
     primary = evidence.primary
-    undeclared = (
-        ["No general suite was declared, so forgetting was not measured."]
-        if primary and not evidence.general_declared
-        else []
-    )
+    caveats = [
+        *([TWO_TUNED] if primary and evidence.two_tuned else []),
+        *(
+            ["No general suite was declared, so forgetting was not measured."]
+            if primary and not evidence.general_declared
+            else []
+        ),
+    ]
     unsettled = evidence.unbeaten() if rule.name == "another_prompt_not_beaten" else primary
     open_contrast = unsettled is not None and unsettled.outcome == "inconclusive"
     return Verdict(
         outcome=rule.outcome,
         winner=winner,
         sentence=SENTENCES[rule.name](evidence, winner),
-        reasons=tuple(_reasons(evidence)),
-        caveats=(*caveats, *undeclared),
+        reasons=tuple(_reasons(evidence, winner)),
+        caveats=tuple(caveats),
         items_needed=unsettled.items_needed
         if unsettled and open_contrast and rule.outcome == "inconclusive"
         else None,
+        rule=rule.name,
     )
 
 
@@ -44,7 +53,7 @@ def _fine_tune(e: Evidence, winner: str) -> str:
 
 
 def _only_allowed(e: Evidence, winner: str) -> str:
-    return f"{_fine_tune(e, winner)} {e.excluded[e.prompt]}"
+    return f"{_fine_tune(e, winner)} {e.excluded[e.against]}"
 
 
 def _not_beaten(e: Evidence, _: str) -> str:
@@ -54,7 +63,7 @@ def _not_beaten(e: Evidence, _: str) -> str:
     needed = f" {wording.what_it_takes(contrast)}" if contrast.outcome == "inconclusive" else ""
     return (
         f"No decision is possible yet. {wording.result(contrast)}{needed} Validation had picked "
-        f"{e.prompt} as the best prompt, and {e.fine_tuned} beats that one."
+        f"{e.against} as the best prompt, and {e.fine_tuned} beats that one."
     )
 
 
@@ -66,7 +75,7 @@ def _another(e: Evidence, winner: str) -> str:
 
 
 def _forgets(e: Evidence, winner: str) -> str:
-    advice = f"stay with {winner}" if winner else e.excluded[e.prompt].removesuffix(".")
+    advice = f"stay with {winner}" if winner else e.excluded[e.against].removesuffix(".")
     lost = wording.given_up(e.forgetting[e.fine_tuned])
     return (
         f"Fine-tuning works but forgets too much; {advice}. {wording.result(_contrast(e))} {lost}"
@@ -89,7 +98,7 @@ def _prompt_kept(e: Evidence, winner: str) -> str:
 
 
 def _either(e: Evidence, winner: str) -> str:
-    other = e.prompt if winner == e.fine_tuned else e.fine_tuned
+    other = e.against if winner == e.fine_tuned else e.fine_tuned
     return (
         f"Both do the task equally well; {_why_cheaper(e, winner, other)} "
         f"{wording.result(_contrast(e))}"
@@ -99,8 +108,43 @@ def _either(e: Evidence, winner: str) -> str:
 def _open(e: Evidence, _: str) -> str:
     contrast = _contrast(e)
     needed = f" {wording.what_it_takes(contrast)}" if contrast.outcome == "inconclusive" else ""
-    limits = "".join(f" {e.excluded[name]}" for name in (e.prompt,) if name in e.excluded)
+    limits = "".join(f" {e.excluded[name]}" for name in e.pair if name in e.excluded)
     return f"No decision is possible yet. {wording.result(contrast)}{needed}{limits}"
+
+
+def _of_two(e: Evidence, winner: str) -> str:
+    limits = "".join(f" {e.excluded[name]}" for name in e.pair if name in e.excluded)
+    return f"Of the two, fine-tune with {winner}. {wording.result(_contrast(e))}{limits}"
+
+
+def _of_two_forgets(e: Evidence, winner: str) -> str:
+    ahead, behind = e.pair
+    if winner:
+        advice = f"use {winner}, which {_abilities_in_words(e, winner)}"
+    elif behind in e.excluded:
+        advice = e.excluded[behind].removesuffix(".")
+    else:
+        advice = f"and {behind} {_abilities_in_words(e, behind)}"
+    joint = "; " if winner or behind in e.excluded else ", "
+    lost = wording.given_up(e.forgetting[ahead])
+    return (
+        f"{ahead} is better but forgets too much{joint}{advice}. {wording.result(_contrast(e))} "
+        f"{lost}"
+    )
+
+
+def _both_forget(e: Evidence, _: str) -> str:
+    lost = " ".join(wording.given_up(e.forgetting[arm]) for arm in sorted(e.pair))
+    return f"Both forget too much. {wording.result(_contrast(e))} {lost}"
+
+
+def _of_two_open(e: Evidence, _: str) -> str:
+    unsettled = [
+        f" {arm} {_abilities_in_words(e, arm)}."
+        for arm in (e.pair if e.outcome == "equivalent" else e.pair[:1])
+        if e.outcome != "inconclusive" and not e.acceptable(arm)
+    ]
+    return _open(e, "") + "".join(unsettled)
 
 
 SENTENCES: dict[str, Callable[[Evidence, str], str]] = {
@@ -108,13 +152,24 @@ SENTENCES: dict[str, Callable[[Evidence, str], str]] = {
     "wrong_arm_declared": lambda e, _: " ".join(
         [
             "No decision is possible yet: an arm named for the comparison may not be used.",
-            *(e.excluded[name] for name in (e.fine_tuned, e.prompt) if e.replaceable(name)),
+            *(e.excluded[name] for name in (e.fine_tuned, e.against) if e.replaceable(name)),
             "Name another arm, or none.",
         ]
     ),
     "nothing_allowed": lambda e, _: " ".join(
         ["No arm may be used: each breaks a declared limit.", *e.excluded.values()]
+        if not e.two_tuned
+        else [
+            f"Neither {e.fine_tuned} nor {e.against} may be used: each breaks a declared limit.",
+            *(e.excluded[name] for name in e.pair),
+        ]
     ),
+    "two_tuned_one_allowed": _of_two,
+    "two_tuned_better_and_kept": _of_two,
+    "two_tuned_better_but_forgot": _of_two_forgets,
+    "two_tuned_equivalent": _either,
+    "two_tuned_both_forgot": _both_forget,
+    "two_tuned_open": _of_two_open,
     "fine_tuning_not_allowed": lambda e, winner: (
         f"Use prompting ({winner}). {e.excluded[e.fine_tuned]}"
     ),
@@ -133,29 +188,39 @@ SENTENCES: dict[str, Callable[[Evidence, str], str]] = {
 
 
 def _contrast(e: Evidence, arm: str = "") -> Contrast:
-    """The contrast of a fine-tuned arm with the prompt arm; the primary one by default."""
-    for contrast in e.secondary:
-        if arm and arm != e.fine_tuned and (contrast.a, contrast.b) == (arm, e.prompt):
-            return contrast
+    """The contrast of a fine-tuned arm with the other side; the primary one by default."""
+    if arm and arm != e.fine_tuned:
+        for contrast in e.secondary:
+            if (contrast.a, contrast.b) == (arm, e.against):
+                return contrast
     if e.primary is None:
         raise ValueError("there is no primary contrast to put into words")
     return e.primary
 
 
-def _reasons(e: Evidence) -> list[str]:
+def _reasons(e: Evidence, winner: str) -> list[str]:
     found = list(e.missing)
     if e.primary is None:
         return found
     found.append(wording.result(e.primary))
-    if (forgetting := e.forgetting.get(e.fine_tuned)) is not None:
-        found.append(wording.abilities(forgetting))
+    found.extend(
+        wording.abilities(e.forgetting[arm])
+        for arm in (e.fine_tuned, e.against)
+        if arm in e.forgetting
+    )
     alternative = e.alternative()
     if alternative:
         found.append(f"Among the other arms: {wording.result(_contrast(e, alternative))}")
         if alternative in e.forgetting:
             found.append(wording.abilities(e.forgetting[alternative]))
+    if e.two_tuned:
+        found.extend(
+            f"Against prompting: {wording.result(contrast)}"
+            for contrast in e.secondary
+            if contrast.b == e.prompt and contrast.a in ([winner] if winner else e.pair)
+        )
     found.extend(e.excluded.values())
-    costs = wording.costs(e.experiment, e.arms, e.fine_tuned, e.prompt)
+    costs = wording.costs(e.experiment, e.arms, e.fine_tuned, e.against)
     if costs:
         found.append(costs)
     if e.primary.outcome == "inconclusive":
@@ -180,12 +245,14 @@ def _why_cheaper(e: Evidence, winner: str, other: str) -> str:
     mine = total_money(e.arms[winner].cost, months)
     theirs = total_money(e.arms[other].cost, months)
     currency = e.experiment.cost.currency
-    if winner == e.prompt and not e.acceptable(e.fine_tuned):
+    if not e.usable(other):
         return f"{winner} is named, as {other} {_abilities_in_words(e, other)}."
+    tuned = winner in e.experiment.trained_arms()
+    why = "leaves no more to deploy" if tuned else "needs no training"
     if mine is None or theirs is None:
-        return f"{winner} is named, as it needs no training and the costs were not all measured."
+        return f"{winner} is named, as it {why} and the costs were not all measured."
     if mine == theirs:
-        return f"{winner} is named, as it needs no training and costs the same."
+        return f"{winner} is named, as it {why} and costs the same."
     return (
         f"{winner} is cheaper: {wording.money(mine)} {currency} against {wording.money(theirs)} "
         f"{currency} over {months} months."

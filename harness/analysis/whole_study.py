@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from harness.analysis import caveats as course
-from harness.analysis.arms import Sides, choose_sides, summarise_arm
-from harness.analysis.contrasts import secondary_pairs
-from harness.analysis.cost import break_even
-from harness.analysis.evidence import Evidence
+from harness.analysis.arms import Sides, summarise_arm, validation_worths
+from harness.analysis.cost import break_even, unit_cost
+from harness.analysis.decision import Measured, judge
 from harness.analysis.forgetting import GeneralScores, assess_forgetting
 from harness.analysis.overfitting import assess_overfitting
-from harness.analysis.paired import Comparison, compare, conclude_family, conclude_primary
+from harness.analysis.paired import Comparison, compare
 from harness.analysis.scores import BASE, DOMAIN, Scores
 from harness.analysis.selection import current
 from harness.analysis.trade_off import trade_off_points, with_front
-from harness.analysis.verdict import decide
 from harness.errors import StoreError
 from harness.findings import (
     ArmSummary,
     BreakEven,
+    Contrast,
+    CostSummary,
     Findings,
     Forgetting,
     Overfitting,
@@ -48,39 +48,30 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
     """
     work = _Work(current(study), resamples, seed)
     arms = work.arms()
-    sides = choose_sides(work.scores, arms, work.experiment)
-    comparison = work.comparison(sides.fine_tuned, sides.prompt)
-    primary = conclude_primary(comparison) if comparison else None
-    others = [
-        found
-        for a, b in secondary_pairs(sides, arms)
-        if (found := work.comparison(a, b)) is not None
-    ]
-    secondary = conclude_family(others)
     unscored = work.general_unscored()
     forgetting = work.forgetting()
-    evidence = Evidence(
+    measured = Measured(
         experiment=work.experiment,
         arms=arms,
-        fine_tuned=sides.fine_tuned,
-        prompt=sides.prompt,
-        primary=primary,
-        secondary=secondary,
+        unit_costs=work.unit_costs(),
+        worths=validation_worths(work.scores, work.experiment),
+        compare=work.comparison,
         forgetting=forgetting,
-        excluded=sides.excluded,
-        missing=() if primary else tuple(_missing(arms, sides, work.experiment)),
-        general_declared=work.experiment.general is not None,
     )
+    judgement = judge(measured, work.experiment)
+    sides, verdict = judgement.sides, judgement.verdict
+    primary, secondary = judgement.evidence.primary, judgement.evidence.secondary
     overfitting = work.overfitting(arms)
     trade_off = work.trade_off(forgetting)
     known = [
         *work.problems,
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
-        *course.missing_items(_left_out([*([comparison] if comparison else []), *others])),
+        *course.missing_items(_left_out([*([primary] if primary else []), *secondary])),
         *course.general_caveats(list(forgetting.values()), unscored, work.accuracy_tasks()),
+        *verdict.caveats,
     ]
     return Findings(
-        verdict=decide(evidence, list(dict.fromkeys(known))),
+        verdict=replace(verdict, caveats=tuple(dict.fromkeys(known))),
         primary=primary,
         secondary=secondary,
         arms=tuple(arms.values()),
@@ -114,6 +105,14 @@ class _Work:
         return {
             name: summarise_arm(
                 self.scores, name, self.experiment, self.resamples, self.generator("arm", name)
+            )
+            for name in self.experiment.arms
+        }
+
+    def unit_costs(self) -> dict[str, CostSummary]:
+        return {
+            name: unit_cost(
+                self.scores.trials(name, "search"), self.scores.finalists(name), self.metric
             )
             for name in self.experiment.arms
         }
@@ -226,26 +225,8 @@ class _Work:
         return with_front(points)
 
 
-def _missing(arms: dict[str, ArmSummary], sides: Sides, experiment: Experiment) -> Iterator[str]:
-    for side, chosen, declared in (
-        ("fine-tuned", sides.fine_tuned, experiment.trained_arms()),
-        ("prompt", sides.prompt, experiment.prompt_arms()),
-    ):
-        if not declared:
-            yield f"The experiment declares no {side} arm."
-        elif not chosen:
-            yield f"No {side} arm has a test result: its final runs are missing or failed."
-        elif arms[chosen].test is None:
-            yield f"{chosen} has no test result: its final runs are missing or failed."
-    if all(name and arms[name].test is not None for name in (sides.fine_tuned, sides.prompt)):
-        yield (
-            f"{sides.fine_tuned} and {sides.prompt} could not be paired on at least two "
-            "independent test items."
-        )
-
-
-def _left_out(comparisons: list[Comparison]) -> list[tuple[str, str, int, int]]:
-    return [(c.a, c.b, c.aligned.left_out, c.aligned.unscored) for c in comparisons]
+def _left_out(contrasts: list[Contrast]) -> list[tuple[str, str, int, int]]:
+    return [(c.a, c.b, c.left_out, c.unscored) for c in contrasts]
 
 
 def _break_even(

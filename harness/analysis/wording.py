@@ -97,15 +97,15 @@ def given_up(forgetting: Forgetting) -> str:
     )
 
 
-def costs(experiment: Experiment, arms: dict[str, ArmSummary], fine_tuned: str, prompt: str) -> str:
-    """Money of both sides over the horizon; empty where it was not measured."""
+def costs(experiment: Experiment, arms: dict[str, ArmSummary], one: str, other: str) -> str:
+    """Money of two arms over the horizon; empty where it was not measured."""
     months, currency = experiment.cost.months, experiment.cost.currency
-    a, b = (total_money(arms[name].cost, months) for name in (fine_tuned, prompt))
+    a, b = (total_money(arms[name].cost, months) for name in (one, other))
     if a is None or b is None:
         return ""
     volume = f"{experiment.cost.requests_per_month:,} requests a month"
     return (
-        f"Over {months} months at {volume}, {fine_tuned} costs {money(a)} {currency} and {prompt} "
+        f"Over {months} months at {volume}, {one} costs {money(a)} {currency} and {other} "
         f"{money(b)} {currency}, search and training included."
     )
 

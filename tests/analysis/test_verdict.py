@@ -23,6 +23,7 @@ from .study_builder import (
     right,
     whole_study,
 )
+from .test_two_tuned import TWO_TUNED
 
 
 def verdict_on(built: StudyBuilder) -> Verdict:
@@ -111,6 +112,7 @@ CASES: dict[str, tuple[Callable[[], StudyBuilder], str, str, str]] = {
     "open": (
         lambda: whole_study(tuned=0.52, prompt=0.5), "inconclusive", "", "would settle it",
     ),
+    **TWO_TUNED,
 }  # fmt: skip
 
 
@@ -136,6 +138,7 @@ def test_rule(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SENTENCES, name, recorded)
     found = verdict_on(build())
     assert decided == [name], found.sentence
+    assert found.rule == name
     assert (found.outcome, found.winner) == (outcome, winner)
     assert words in found.sentence
     assert all(line.strip().endswith(".") for line in (found.sentence, *found.reasons))
