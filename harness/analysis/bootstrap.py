@@ -1,19 +1,22 @@
 """The hierarchical bootstrap: training seeds and clusters of items are both redrawn.
 
 A mean over seeds s and items i varies because training could have run with other seeds and
-because other items could have been drawn. Each is redrawn with replacement: clusters, the same
-draw for all that answered them, and seeds. What a seed's mean owes to single answers that come
-out now so, now so is in the draw of items already; redrawing raw seed means would count it again.
-So the seeds' deviations are shrunk to the variance between seeds that is left without it, as
-in the bootstrap of reflated random effects (Carpenter, Goldstein and Rasbash 2003).
+because other items could have been drawn. Clusters are redrawn with replacement, the same draw
+for all that answered them. Seeds are redrawn by the wild bootstrap (Liu 1988): their deviations
+from the mean times normal numbers, as three values are too few to draw from.
+
+What a seed's mean owes to single answers that come out now so, now so is in the draw of items
+already; redrawing raw seed means would count it again. So the seeds' deviations are shrunk to the
+variance between seeds that is left without it, as in the bootstrap of reflated random effects
+(Carpenter, Goldstein and Rasbash 2003).
 
 Three corrections keep small studies honest:
 
 * redrawing m units gives a variance (m-1)/m times too small, so deviations are scaled by
   sqrt(m/(m-1)), for clusters and for seeds each;
-* quantiles are stretched by t/z with Satterthwaite's degrees of freedom, because three seeds
-  do not tell their variance well (Hesterberg 2015, "What Teachers Should Know About the
-  Bootstrap", on percentile intervals that are too narrow);
+* quantiles are stretched by t/z, because three seeds do not tell their variance well (Hesterberg
+  2015, "What Teachers Should Know About the Bootstrap", on percentile intervals that are too
+  narrow; :meth:`~harness.analysis.sampling.Sampling.quantile` has the degrees of freedom);
 * bounded scores get the noise of two more clusters, one for each side, as Bonett and Price (2012)
   add one to each discordant count: twenty items without a difference do not prove none.
 """
@@ -167,35 +170,41 @@ def sampling_of(
         unseen.append(Variance(hidden.value * one.weight**2, hidden.degrees))
     total = sum(effect.variance.value for effect in seeds)
     between = max(0.0, total - sum(effect.noise for effect in seeds))
+    of_seeds = [effect.variance for effect in seeds] if between > 0 else []
     if between > 0:
         shrink = math.sqrt(between / total)
         for effect in seeds:
             deviations += shrink * seed_deviations(effect.means, resamples, generator)
-        variances += [effect.variance for effect in seeds]
-    spread = math.sqrt(sum(variance.value for variance in unseen))
+    # Two more clusters over all samples, not over each.
+    spread = math.sqrt(sum(variance.value for variance in unseen) / len(samples))
     deviations += spread * generator.standard_normal(resamples)
-    of_items = sum(variance.value for variance in variances[: len(samples)])
+    of_items = sum(variance.value for variance in variances) + spread**2
     return Sampling(
         estimate=estimate,
         deviations=np.sort(deviations),
-        degrees=degrees_of_freedom([*variances, *unseen], of_items + between + spread**2),
+        degrees=degrees_of_freedom([*variances, *unseen, *of_seeds], of_items + between),
         seed_variance=between,
         low=low,
         high=high,
+        item_degrees=degrees_of_freedom([*variances, *unseen], of_items),
+        seed_degrees=degrees_of_freedom(of_seeds) if between > 0 else np.inf,
     )
 
 
 def seed_deviations(means: Floats, resamples: int, generator: np.random.Generator) -> Floats:
-    """Redrawn mean over seeds minus the mean, scaled by sqrt(s / (s - 1)); shape (resamples,).
+    """Redrawn mean over seeds minus the mean; shape (resamples,).
+
+    The wild bootstrap: each seed's deviation is multiplied by a standard normal of its own, which
+    keeps the variance, s^2 / n, and has no steps, where redrawing three seeds gives ten values.
 
     means: shape (seeds,). Zero for one seed, whose variance cannot be known.
     """
     seeds = len(means)
     if seeds < 2:
         return np.zeros(resamples)
-    counts = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-    change = counts @ (means - means.mean()) / seeds
-    return np.asarray(np.sqrt(seeds / (seeds - 1)) * change, dtype=np.float64)
+    scale = math.sqrt(seeds / (seeds - 1)) / seeds
+    multipliers = generator.standard_normal((resamples, seeds))
+    return np.asarray(scale * (multipliers @ (means - means.mean())), dtype=np.float64)
 
 
 def cluster_variance(values: Floats, clusters: Codes, cluster_count: int) -> Variance:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import binom, nct, norm, t
+from scipy.stats import binom, nct, norm
 
 from harness.analysis.sampling import Sampling
 
@@ -36,18 +36,17 @@ class Flips:
 def minimum_detectable(sampling: Sampling, level: float) -> float:
     """Smallest true difference found with 80 % power at this number of items and seeds.
 
-    The noncentrality, in standard errors, at which Student's test of these degrees of freedom
-    rejects four times in five.
+    The noncentrality, in standard errors, at which the t test that the interval implies rejects
+    four times in five.
     """
-    return noncentrality(sampling.degrees, level) * sampling.standard_error
+    critical = -sampling.quantile((1 - level) / 2)
+    return noncentrality(sampling.degrees, critical) * sampling.standard_error
 
 
-def noncentrality(degrees: float, level: float) -> float:
-    """Standard errors from 0 at which a two-sided t test at ``level`` has 80 % power."""
-    normal = float(norm.ppf((1 + level) / 2) + norm.ppf(POWER))
+def noncentrality(degrees: float, critical: float) -> float:
+    """Standard errors from 0 at which a t test with this critical value has 80 % power."""
     if degrees > 1e4:
-        return normal
-    critical = float(t.ppf((1 + level) / 2, degrees))
+        return critical + float(norm.ppf(POWER))
     return float(
         brentq(lambda shift: float(nct.sf(critical, degrees, shift)) - POWER, 0.1, 50 * critical)
     )

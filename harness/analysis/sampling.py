@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -19,6 +19,7 @@ class Sampling:
     deviations: sorted, shape (resamples,); redrawn estimate minus estimate.
     degrees: Satterthwaite's degrees of freedom. seed_variance: the part of the variance that
     more items would not remove. low, high: limits of what the estimate can be.
+    item_degrees, seed_degrees: degrees of freedom of the two parts of the variance.
     """
 
     estimate: float
@@ -27,6 +28,8 @@ class Sampling:
     seed_variance: float = 0.0
     low: float = -np.inf
     high: float = np.inf
+    item_degrees: float = np.inf
+    seed_degrees: float = np.inf
 
     @property
     def standard_error(self) -> float:
@@ -60,18 +63,31 @@ class Sampling:
 
     def negated(self) -> Sampling:
         """The distribution of minus the estimate."""
-        return Sampling(
-            0.0 - self.estimate,
-            -self.deviations[::-1],
-            self.degrees,
-            self.seed_variance,
-            -self.high,
-            -self.low,
+        return replace(
+            self,
+            estimate=0.0 - self.estimate,
+            deviations=-self.deviations[::-1],
+            low=-self.high,
+            high=-self.low,
         )
 
+    def quantile(self, tail: float) -> float:
+        """Student's quantile at ``tail`` (below 0.5, so negative), in standard errors.
+
+        Where seeds and items both count, half-way between two approximations: Satterthwaite's,
+        which is too short where few seeds make up most of the variance, and that of Cochran and
+        Cox (1950), the quantiles of the parts weighed by their variance, which is too long.
+        """
+        plain = float(stdtrit(self.degrees, tail))
+        if self.seed_variance <= 0:
+            return plain
+        share = min(1.0, self.seed_variance / self.standard_error**2)
+        of_items, of_seeds = stdtrit((self.item_degrees, self.seed_degrees), tail)
+        return (plain + float((1 - share) * of_items + share * of_seeds)) / 2
+
     def stretch(self, tail: float) -> float:
-        """Ratio of Student's to the normal quantile at ``tail`` (below 0.5)."""
-        return float(stdtrit(self.degrees, tail) / ndtri(tail))
+        """Ratio of :meth:`quantile` to the normal quantile at ``tail`` (below 0.5)."""
+        return self.quantile(tail) / float(ndtri(tail))
 
     def _lower(self, tail: float) -> float:
         return self.estimate + self.stretch(tail) * self._quantile(tail)

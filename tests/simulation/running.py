@@ -1,0 +1,96 @@
+"""Run many studies of a scenario and count."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.analysis import analyse
+from harness.analysis.single_arm import wilson
+from harness.findings import Interval
+from simulation.designs import BY_NAME, Claim, Scenario
+from simulation.drawing import Design, draw_study
+
+RESAMPLES = 1000
+PILOT = 60
+PILOT_ROUNDS = 3
+CHUNK = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often a claim's event happened in the studies that could tell."""
+
+    scenario: str
+    claim: Claim
+    happened: int
+    studies: int
+
+    @property
+    def share(self) -> float:
+        """Share of studies."""
+        return self.happened / self.studies
+
+    @property
+    def interval(self) -> Interval:
+        """99.9 % Wilson interval of the share."""
+        return wilson(self.happened, self.studies, 0.999)
+
+    @property
+    def broken(self) -> bool:
+        """The claim's range cannot be reconciled with what was counted."""
+        return self.interval.high < self.claim.low or self.interval.low > self.claim.high
+
+
+def run(scenario: Scenario, studies: int, pool: ProcessPoolExecutor | None = None) -> list[Tally]:
+    """Tallies of one scenario, one a claim. The same studies whatever the pool."""
+    design = detectable(scenario.design) if scenario.at_detectable else scenario.design
+    parts = [range(start, min(start + CHUNK, studies)) for start in range(0, studies, CHUNK)]
+    work = [(scenario.name, design, part) for part in parts]
+    counted = pool.map(_count, work) if pool else map(_count, work)
+    total = np.sum(list(counted), axis=0)
+    return [
+        Tally(scenario.name, claim, int(happened), int(told))
+        for claim, (happened, told) in zip(scenario.claims, total, strict=True)
+    ]
+
+
+def run_all(scenarios: Sequence[Scenario], studies: int) -> Iterator[Tally]:
+    """Every scenario, on every core."""
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for scenario in scenarios:
+            yield from run(scenario, studies, pool)
+
+
+def detectable(design: Design) -> Design:
+    """The design whose true gain is what its studies name as smallest detectable difference."""
+    for round_ in range(PILOT_ROUNDS):
+        named = []
+        for number in range(PILOT):
+            study = draw_study(design, np.random.default_rng([7, round_, number]))
+            primary = analyse(study, resamples=RESAMPLES).primary
+            if primary is not None:
+                named.append(primary.minimum_detectable)
+        design = replace(design, gain=float(np.mean(named)))
+    return design
+
+
+def _count(work: tuple[str, Design, range]) -> list[tuple[int, int]]:
+    name, design, numbers = work
+    claims = BY_NAME[name].claims
+    happened, told = [0] * len(claims), [0] * len(claims)
+    for number in numbers:
+        study = draw_study(design, np.random.default_rng([1, number]))
+        findings = analyse(study, resamples=RESAMPLES, seed=number)
+        for place, claim in enumerate(claims):
+            answer = claim.measure(findings, design)
+            told[place] += answer is not None
+            happened[place] += bool(answer)
+    return list(zip(happened, told, strict=True))
+
+
+__all__ = ["Tally", "detectable", "run", "run_all"]
