@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from harness.analysis.bootstrap import SeedEffect, sampling_of, seed_effect
-from harness.analysis.pairing import align
+from harness.analysis.pairing import Aligned, align
 from harness.analysis.sampling import Sampling
 from harness.analysis.scores import mean_of
 from harness.analysis.single_arm import item_sample, mean_sampling
@@ -48,6 +49,41 @@ def assess_overfitting(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Training and held-out items of the same models, and what the seeds did to the gap.
+
+    train, held_out: aligned, one group each, on the same seeds.
+    """
+
+    train: Aligned
+    held_out: Aligned
+
+    @property
+    def seeds(self) -> SeedEffect:
+        """Train minus held-out, seed by seed: a seed is one model, answering both."""
+        on_train, on_held_out = (
+            seed_effect(side.scores[0], side.clusters, side.cluster_count)
+            for side in (self.train, self.held_out)
+        )
+        return SeedEffect(on_train.means - on_held_out.means, on_train.noise + on_held_out.noise)
+
+
+def gap_of(train: Sequence[ScoreVector], held_out: Sequence[ScoreVector]) -> Gap | None:
+    """The two samples on the seeds that have both; None with fewer than two clusters of either.
+
+    Raises:
+        StoreError: the vectors cannot be put on common items.
+    """
+    seeds = {vector.seed for vector in train} & {vector.seed for vector in held_out}
+    sides = [
+        align([vector for vector in side if vector.seed in seeds]) for side in (train, held_out)
+    ]
+    if not seeds or any(side.cluster_count < 2 for side in sides):
+        return None
+    return Gap(*sides)
+
+
 def gap_sampling(
     train: Sequence[ScoreVector],
     test: Sequence[ScoreVector],
@@ -55,16 +91,11 @@ def gap_sampling(
     generator: np.random.Generator,
 ) -> Sampling | None:
     """Train minus test of the same models: two independent samples of items, shared seeds."""
-    seeds = {vector.seed for vector in train} & {vector.seed for vector in test}
-    sides = [align([vector for vector in side if vector.seed in seeds]) for side in (train, test)]
-    if not seeds or any(side.cluster_count < 2 for side in sides):
+    gap = gap_of(train, test)
+    if gap is None:
         return None
-    on_train, on_test = (
-        seed_effect(side.scores[0], side.clusters, side.cluster_count) for side in sides
-    )
-    gap = SeedEffect(on_train.means - on_test.means, on_train.noise + on_test.noise)
-    samples = [item_sample(sides[0]), item_sample(sides[1], -1.0)]
-    return sampling_of(samples, [gap], resamples, generator)
+    samples = [item_sample(gap.train), item_sample(gap.held_out, -1.0)]
+    return sampling_of(samples, [gap.seeds], resamples, generator)
 
 
 def selection_sampling(
@@ -99,4 +130,4 @@ def selection_sampling(
     )
 
 
-__all__ = ["assess_overfitting", "gap_sampling", "selection_sampling"]
+__all__ = ["Gap", "assess_overfitting", "gap_of", "gap_sampling", "selection_sampling"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.records import Aggregate, ScoreVector, Study, SuiteKind, TrialSummary
+from harness.records import Aggregate, Phase, ScoreVector, Study, SuiteKind, TrialSummary
 
 BASE = "base"
 DOMAIN = "domain"
@@ -21,9 +21,22 @@ class Scores:
     study: Study
 
     def vectors(
-        self, arm: str, metric: str, *, suite: SuiteKind = "domain", task: str = "", split: str
+        self,
+        arm: str,
+        metric: str,
+        *,
+        suite: SuiteKind = "domain",
+        task: str = "",
+        split: str,
+        phase: Phase | None = None,
+        trial_ids: Collection[str] | None = None,
     ) -> list[ScoreVector]:
-        """One vector per seed, by seed; of a seed that ran twice, the run that ended last."""
+        """One vector per seed, by seed; of a seed that ran twice, the run that ended last.
+
+        phase: the finalists', or the baseline's for the base, unless another is asked for.
+        trial_ids: only of these trials, where a phase has several of one seed.
+        """
+        phase = phase or ("baseline" if arm == BASE else "finalist")
         ended = {trial.trial_id: trial.ended_at for trial in self.study.trials}
         unusable = {t.trial_id for t in self.study.trials if t.status != "complete"}
         found: dict[int, ScoreVector] = {}
@@ -34,7 +47,8 @@ class Scores:
                 and vector.suite == suite
                 and vector.split == split
                 and (not task or vector.task == task)
-                and vector.phase == ("baseline" if arm == BASE else "finalist")
+                and vector.phase == phase
+                and (trial_ids is None or vector.trial_id in trial_ids)
                 and vector.trial_id not in unusable
             )
             if not wanted:
@@ -44,14 +58,18 @@ class Scores:
                 found[vector.seed] = vector
         return [found[seed] for seed in sorted(found)]
 
-    def trials(self, arm: str, phase: str) -> list[TrialSummary]:
+    def trials(self, arm: str, phase: Phase) -> list[TrialSummary]:
         """The trials of an arm in one phase, by number and seed."""
         chosen = [t for t in self.study.trials if t.arm == arm and t.phase == phase]
         return sorted(chosen, key=lambda trial: (trial.number, trial.seed, trial.started_at))
 
     def finalists(self, arm: str) -> list[TrialSummary]:
         """The complete finalists of an arm."""
-        return [t for t in self.trials(arm, "finalist") if t.status == "complete"]
+        return self.complete(arm, "finalist")
+
+    def complete(self, arm: str, phase: Phase) -> list[TrialSummary]:
+        """The complete trials of an arm in one phase."""
+        return [t for t in self.trials(arm, phase) if t.status == "complete"]
 
 
 def aggregates(

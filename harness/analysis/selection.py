@@ -34,7 +34,7 @@ def current(study: Study) -> Study:
         winner = max(searched, key=lambda trial: validation_worth(trial, metric), default=None)
         chosen = [t for t in finalists if winner is not None and t.params == winner.params]
         chosen = chosen or finalists
-        declared = [t for t in chosen if t.seed in experiment.seeds]
+        declared = [t for t in chosen if t.seed in experiment.seeds_of(arm)]
         kept = {t.trial_id for t in declared or chosen}
         stale |= {t.trial_id for t in finalists} - kept
     if not stale:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -12,12 +13,12 @@ from harness.analysis import caveats as course
 from harness.analysis.arms import Sides, summarise_arm, validation_worths
 from harness.analysis.cost import break_even, unit_cost
 from harness.analysis.decision import Measured, judge
+from harness.analysis.diagnostics import Diagnostics
 from harness.analysis.forgetting import GeneralScores, assess_forgetting
-from harness.analysis.overfitting import assess_overfitting
-from harness.analysis.paired import Comparison, compare
+from harness.analysis.paired import Comparison, compare, conclude_primary
 from harness.analysis.scores import BASE, DOMAIN, Scores
 from harness.analysis.selection import current
-from harness.analysis.trade_off import trade_off_points, with_front
+from harness.analysis.sensitivity import assess_sensitivity
 from harness.errors import StoreError
 from harness.findings import (
     ArmSummary,
@@ -26,11 +27,12 @@ from harness.findings import (
     CostSummary,
     Findings,
     Forgetting,
-    Overfitting,
-    TradeOffPoint,
 )
-from harness.records import Study
+from harness.records import ScoreVector, Study
 from harness.spec import Experiment
+
+# Resamples for the verdict without one seed, which is read off and not reported with an interval.
+COARSE = 2_000
 
 
 def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings:
@@ -49,7 +51,8 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
     work = _Work(current(study), resamples, seed)
     arms = work.arms()
     unscored = work.general_unscored()
-    forgetting = work.forgetting()
+    shown = work.diagnostics()
+    forgetting = shown.diverged(work.forgetting(work.experiment.trained_arms()))
     measured = Measured(
         experiment=work.experiment,
         arms=arms,
@@ -61,8 +64,9 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
     judgement = judge(measured, work.experiment)
     sides, verdict = judgement.sides, judgement.verdict
     primary, secondary = judgement.evidence.primary, judgement.evidence.secondary
-    overfitting = work.overfitting(arms)
-    trade_off = work.trade_off(forgetting)
+    overfitting = shown.overfitting(arms)
+    tuning, curves, memorisation = shown.tuning(), shown.curves(), shown.memorisation()
+    trade_off = shown.trade_off(forgetting)
     known = [
         *work.problems,
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
@@ -80,6 +84,13 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
         break_even=_break_even(arms, sides, work.experiment),
         trade_off=trade_off,
         general_unscored=unscored,
+        tuning=tuning,
+        curves=curves,
+        memorisation=memorisation,
+        effects=shown.effects(trade_off),
+        sensitivity=assess_sensitivity(
+            measured, judgement, primary, partial(work.without_seed, sides)
+        ),
     )
 
 
@@ -101,6 +112,11 @@ class _Work:
     def generator(self, *names: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, zlib.crc32("\0".join(names).encode())])
 
+    def diagnostics(self) -> Diagnostics:
+        return Diagnostics(
+            self.scores, self.experiment, self.resamples, self.generator, self.problems
+        )
+
     def arms(self) -> dict[str, ArmSummary]:
         return {
             name: summarise_arm(
@@ -117,14 +133,20 @@ class _Work:
             for name in self.experiment.arms
         }
 
-    def comparison(self, a: str, b: str) -> Comparison | None:
+    def test_vectors(self, arm: str, without: int | None = None) -> list[ScoreVector]:
+        on_test = self.scores.vectors(arm, self.metric, task=DOMAIN, split="test")
+        return _without(on_test, without)
+
+    def comparison(
+        self, a: str, b: str, *, without: int | None = None, resamples: int = 0
+    ) -> Comparison | None:
         try:
             return compare(
-                self.scores.vectors(a, self.metric, task=DOMAIN, split="test"),
-                self.scores.vectors(b, self.metric, task=DOMAIN, split="test"),
+                self.test_vectors(a, without),
+                self.test_vectors(b, without),
                 margin=self.experiment.contrast.margin,
                 level=self.level,
-                resamples=self.resamples,
+                resamples=resamples or self.resamples,
                 generator=self.generator("contrast", *sorted((a, b))),
             )
         except StoreError as error:
@@ -144,27 +166,43 @@ class _Work:
             )
         )
 
-    def general(self, arm: str) -> Iterator[GeneralScores]:
+    def without_seed(
+        self, sides: Sides, seed: int
+    ) -> tuple[Contrast | None, dict[str, Forgetting]]:
+        """The primary contrast and forgetting of its arms again, coarsely, without one seed."""
+        few = min(self.resamples, COARSE)
+        comparison = self.comparison(sides.fine_tuned, sides.against, without=seed, resamples=few)
+        trained = [
+            arm
+            for arm in (sides.fine_tuned, sides.against)
+            if arm in self.experiment.trained_arms()
+        ]
+        forgetting = self.forgetting(trained, without=seed, resamples=few)
+        return conclude_primary(comparison) if comparison else None, forgetting
+
+    def general(self, arm: str, without: int | None = None) -> Iterator[GeneralScores]:
         for name, reading in self.study.experiment.general_tasks.items():
             mine, base = (
                 self.scores.vectors(who, reading.metric, suite="general", task=name, split="test")
                 for who in (arm, BASE)
             )
             if mine and base:
-                yield GeneralScores(name, reading, tuple(mine), tuple(base[:1]))
+                yield GeneralScores(name, reading, tuple(_without(mine, without)), tuple(base[:1]))
 
-    def forgetting(self) -> dict[str, Forgetting]:
+    def forgetting(
+        self, arms: Iterable[str], *, without: int | None = None, resamples: int = 0
+    ) -> dict[str, Forgetting]:
         if self.experiment.general is None:
             return {}
         found: dict[str, Forgetting] = {}
-        for arm in self.experiment.trained_arms():
+        for arm in arms:
             try:
                 one = assess_forgetting(
                     arm,
-                    list(self.general(arm)),
+                    list(self.general(arm, without)),
                     margin=self.experiment.general.margin,
                     level=self.level,
-                    resamples=self.resamples,
+                    resamples=resamples or self.resamples,
                     generator=self.generator("forgetting", arm),
                 )
             except (StoreError, ValueError) as error:
@@ -174,55 +212,10 @@ class _Work:
                 found[arm] = one
         return found
 
-    def overfitting(self, arms: dict[str, ArmSummary]) -> tuple[Overfitting, ...]:
-        found = []
-        for arm, summary in arms.items():
-            if summary.test is None:
-                continue
-            on = {
-                split: self.scores.vectors(arm, self.metric, task=DOMAIN, split=split)
-                for split in ("train", "validation", "test")
-            }
-            try:
-                one = assess_overfitting(
-                    arm,
-                    train=on["train"],
-                    validation=on["validation"],
-                    test=on["test"],
-                    selected=summary.validation,
-                    level=self.level,
-                    resamples=self.resamples,
-                    generator=self.generator("overfitting", arm),
-                )
-            except StoreError as error:
-                self.problems.append(f"Overfitting of {arm} could not be measured: {error}.")
-                continue
-            found.append(one)
-        return tuple(found)
 
-    def trade_off(self, forgetting: dict[str, Forgetting]) -> tuple[TradeOffPoint, ...]:
-        base = self.scores.vectors(BASE, self.metric, task=DOMAIN, split="test")[:1]
-        points: list[TradeOffPoint] = []
-        for arm in self.experiment.arms if base and forgetting else ():
-            trained = arm in self.experiment.trained_arms()
-            if trained and arm not in forgetting:
-                continue
-            counted = (
-                {delta.task for delta in forgetting[arm].tasks if delta.kept is not None}
-                if trained
-                else set[str]()
-            )
-            try:
-                points += trade_off_points(
-                    arm,
-                    self.scores.vectors(arm, self.metric, task=DOMAIN, split="test"),
-                    base,
-                    [task for task in self.general(arm) if task.task in counted],
-                    changes_model=trained,
-                )
-            except StoreError as error:
-                self.problems.append(f"{arm} has no place in the trade-off: {error}.")
-        return with_front(points)
+def _without(vectors: list[ScoreVector], seed: int | None) -> list[ScoreVector]:
+    # An arm with one seed stays as it is: without it there would be nothing to compare.
+    return [v for v in vectors if v.seed != seed] if len(vectors) > 1 else vectors
 
 
 def _left_out(contrasts: list[Contrast]) -> list[tuple[str, str, int, int]]:

@@ -10,8 +10,7 @@ from scipy.stats import binomtest
 from harness.analysis import analyse
 from harness.analysis.forgetting import forgetting_outcome, pooled_mcnemar
 from harness.analysis.pairing import Aligned
-from harness.analysis.trade_off import with_front
-from harness.findings import Forgetting, Interval, TradeOffPoint
+from harness.findings import Forgetting, Interval
 
 from .study_builder import ACCURACY, StudyBuilder, experiment, right
 
@@ -110,22 +109,3 @@ def test_several_seeds_do_not_count_the_same_items_several_times() -> None:
     three = pooled_mcnemar([flips(9, 3, seeds=3)])
     assert one is not None
     assert three == pytest.approx(2 * one)
-
-
-def test_the_front_holds_what_nothing_beats() -> None:
-    places = [(0.1, -0.1), (0.2, -0.2), (0.1, -0.2), (0.0, 0.0), (0.2, -0.2)]
-    points = [TradeOffPoint("a", str(i), i, x, y, False) for i, (x, y) in enumerate(places)]
-    assert [point.on_front for point in with_front(points)] == [True, True, False, True, True]
-
-
-def test_a_prompt_changes_nothing_general() -> None:
-    built = StudyBuilder(experiment(), {"facts": ACCURACY})
-    built.finalist("base", 0, {"test": right(0.3), "general:facts": right(0.8)})
-    built.finalist("few-shot", 1, {"test": right(0.5)})
-    built.finalist("lora", 1, {"test": right(0.9), "general:facts": right(0.7)})
-    points = {point.arm: point for point in analyse(built.build(), resamples=100).trade_off}
-    assert points["few-shot"].general_change == 0
-    assert points["few-shot"].domain_gain == pytest.approx(0.2)
-    assert points["lora"].domain_gain == pytest.approx(0.6)
-    assert points["lora"].general_change == pytest.approx(-0.1)
-    assert all(point.on_front for point in points.values())

@@ -1,0 +1,236 @@
+"""What a study shows beside its verdict, arm by arm: looked up in the study, then measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from harness.analysis.divergence import KL, with_divergence
+from harness.analysis.learning_curve import SizeScores, assess_curve
+from harness.analysis.memorisation import BITS, VERBATIM, Completions, assess_memorisation
+from harness.analysis.overfitting import assess_overfitting
+from harness.analysis.scores import BASE, DOMAIN, Scores
+from harness.analysis.setting_effects import setting_effects
+from harness.analysis.trade_off import trade_off_points, with_fronts
+from harness.analysis.tuning_gain import assess_tuning
+from harness.errors import StoreError
+from harness.findings import (
+    ArmSummary,
+    Forgetting,
+    LearningCurve,
+    Memorisation,
+    Overfitting,
+    SettingEffect,
+    TradeOffPoint,
+    TuningGain,
+)
+from harness.records import Phase, ScoreVector
+from harness.spec import Experiment
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """Each method: one finding per arm that has the scores for it.
+
+    generator: names of a part -> its random numbers. problems: what could not be measured is
+    told here, a sentence each.
+    """
+
+    scores: Scores
+    experiment: Experiment
+    resamples: int
+    generator: Callable[..., np.random.Generator]
+    problems: list[str]
+
+    def overfitting(self, arms: Mapping[str, ArmSummary]) -> tuple[Overfitting, ...]:
+        """Gaps of the arms that have a test result."""
+
+        def of(arm: str) -> Overfitting:
+            return assess_overfitting(
+                arm,
+                train=self._domain(arm, "train"),
+                validation=self._domain(arm, "validation"),
+                test=self._domain(arm, "test"),
+                selected=arms[arm].validation,
+                level=self._level,
+                resamples=self.resamples,
+                generator=self.generator("overfitting", arm),
+            )
+
+        tested = [name for name, summary in arms.items() if summary.test is not None]
+        return self._each("Overfitting", tested, of)
+
+    def tuning(self) -> tuple[TuningGain, ...]:
+        """Of arms with a search space and finalists."""
+
+        def of(arm: str) -> TuningGain | None:
+            finalists = self.scores.finalists(arm)
+            first = [trial for trial in self.scores.trials(arm, "search") if trial.number == 0]
+            if not finalists or not first:
+                return None
+            # A study may have been extended: what was the default then need not be it now.
+            same = {t.trial_id for t in self.scores.complete(arm, "default")
+                    if t.params == first[0].params}  # fmt: skip
+            return assess_tuning(
+                arm,
+                default_params=first[0].params,
+                selected_params=finalists[0].params,
+                default=self._domain(arm, "test", phase="default", trial_ids=same),
+                selected=self._domain(arm, "test"),
+                margin=self.experiment.contrast.margin,
+                level=self._level,
+                resamples=self.resamples,
+                generator=self.generator("tuning", arm),
+            )
+
+        tuned = [name for name, arm in self.experiment.arms.items() if arm.search_space()]
+        return self._each("The gain of tuning", tuned, of)
+
+    def curves(self) -> tuple[LearningCurve, ...]:
+        """Of arms that were trained on fewer examples too, with the setting now selected."""
+
+        def of(arm: str) -> LearningCurve | None:
+            return assess_curve(
+                arm,
+                self._sizes(arm),
+                level=self._level,
+                resamples=self.resamples,
+                generator=self.generator("curve", arm),
+            )
+
+        return self._each("The learning curve", self.experiment.arms, of)
+
+    def memorisation(self) -> tuple[Memorisation, ...]:
+        """Of fine-tuned arms."""
+
+        def of(arm: str) -> Memorisation | None:
+            return assess_memorisation(
+                arm,
+                self._completions(arm, VERBATIM),
+                self._completions(arm, BITS),
+                level=self._level,
+                resamples=self.resamples,
+                generator=self.generator("memorisation", arm),
+            )
+
+        return self._each("Memorisation", self.experiment.trained_arms(), of)
+
+    def diverged(self, forgetting: Mapping[str, Forgetting]) -> dict[str, Forgetting]:
+        """The same, with the divergence of each arm that has one."""
+
+        def of(arm: str) -> Forgetting:
+            return with_divergence(
+                forgetting[arm],
+                self.scores.vectors(arm, KL, suite="divergence", split="test"),
+                level=self._level,
+                resamples=self.resamples,
+                generator=self.generator("divergence", arm),
+            )
+
+        found = self._each("Divergence from the base", forgetting, of)
+        return {**forgetting, **{one.arm: one for one in found}}
+
+    def trade_off(self, forgetting: Mapping[str, Forgetting]) -> tuple[TradeOffPoint, ...]:
+        """Every candidate in the plane; none without a general suite that was measured."""
+
+        def of(arm: str) -> list[TradeOffPoint] | None:
+            trained = arm in self.experiment.trained_arms()
+            if trained and arm not in forgetting:
+                return None
+            readings = self.scores.study.experiment.general_tasks
+            deltas = forgetting[arm].tasks if trained else ()
+            counted = {d.task: readings[d.task] for d in deltas if d.kept is not None}
+            metric = self.experiment.task.primary_metric
+            return trade_off_points(self.scores, arm, metric, counted, changes_model=trained)
+
+        arms = self.experiment.arms if forgetting else ()
+        found = self._each("The place in the plane of learning and forgetting", arms, of)
+        return with_fronts([point for points in found for point in points])
+
+    def effects(self, points: Iterable[TradeOffPoint]) -> tuple[SettingEffect, ...]:
+        """Of fine-tuned arms, over the search trials among ``points``."""
+        known = list(points)
+        return tuple(
+            effect
+            for name, arm in self.experiment.trained_arms().items()
+            for effect in setting_effects(
+                name,
+                known,
+                list(arm.search_space()),
+                level=self._level,
+                resamples=self.resamples,
+                generator=self.generator("effects", name),
+            )
+        )
+
+    @property
+    def _level(self) -> float:
+        return self.experiment.contrast.level
+
+    def _domain(
+        self,
+        arm: str,
+        split: str,
+        *,
+        phase: Phase | None = None,
+        trial_ids: set[str] | None = None,
+    ) -> list[ScoreVector]:
+        metric = self.experiment.task.primary_metric
+        return self.scores.vectors(
+            arm, metric, task=DOMAIN, split=split, phase=phase, trial_ids=trial_ids
+        )
+
+    def _sizes(self, arm: str) -> list[SizeScores]:
+        """The sizes of an arm's curve and the whole split; none where it has no curve."""
+        selected = [trial.params for trial in self.scores.finalists(arm)][:1]
+        everything = self.scores.study.experiment.splits.get("train")
+        trials: dict[int, set[str]] = {}
+        for trial in self.scores.complete(arm, "curve"):
+            if trial.train_items is not None and trial.params in selected:
+                trials.setdefault(trial.train_items, set()).add(trial.trial_id)
+        sizes = [
+            SizeScores(
+                size,
+                tuple(self._domain(arm, "train", phase="curve", trial_ids=ids)),
+                tuple(self._domain(arm, "validation", phase="curve", trial_ids=ids)),
+            )
+            for size, ids in trials.items()
+            if everything is None or size < everything
+        ]
+        if not sizes or everything is None:
+            return sizes
+        full = [tuple(self._domain(arm, split)) for split in ("train", "validation")]
+        return [*sizes, SizeScores(everything, full[0], full[1], full=True)]
+
+    def _completions(self, arm: str, metric: str) -> Completions:
+        def on(who: str, split: str) -> tuple[ScoreVector, ...]:
+            return tuple(self.scores.vectors(who, metric, suite="memorisation", split=split))
+
+        return Completions(
+            arm_train=on(arm, "train"),
+            arm_unseen=on(arm, "validation"),
+            base_train=on(BASE, "train"),
+            base_unseen=on(BASE, "validation"),
+        )
+
+    def _each(
+        self, what: str, arms: Iterable[str], measure: Callable[[str], T | None]
+    ) -> tuple[T, ...]:
+        found = []
+        for arm in arms:
+            try:
+                one = measure(arm)
+            except (StoreError, ValueError) as error:
+                self.problems.append(f"{what} of {arm} could not be measured: {error}.")
+                continue
+            if one is not None:
+                found.append(one)
+        return tuple(found)
+
+
+__all__ = ["Diagnostics"]
