@@ -14,9 +14,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from harness.data import Prepared, prepare
+from harness.data import Prepared, audit_record, prepare, with_general
 from harness.engine import Engine, EngineName, open_engine
 from harness.errors import InputError, StoreError, TrialError
+from harness.evaluation.suite_texts import suite_texts
 from harness.evaluation.suites import load_suite
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
@@ -78,6 +79,11 @@ def plan_study(
     prepared = prepare(experiment)
     if prepared.dropped:
         observer.warning(f"{len(prepared.dropped)} rows dropped as the experiment says")
+    if suite and experiment.general:
+        read = suite_texts(suite, experiment.general.limit)
+        prepared = with_general(prepared, read.texts, read.unread)
+        for task, why in read.unread.items():
+            observer.warning(f"{task} was not audited for leakage, its items were not read: {why}")
     observer.stage(f"Preparing model {experiment.model.reference}")
     model = resolve_model(experiment.model, fetch_progress)
     runtime = choose_runtime(experiment.model, experiment.score_batch_size)
@@ -316,21 +322,13 @@ def experiment_record(plan: Plan) -> ExperimentRecord:
 
 
 def _data_facts(experiment: Experiment, prepared: Prepared) -> dict[str, Any]:
-    counts: dict[str, int] = {}
-    for kinds in prepared.audit.flagged.values():
-        for kind, number in kinds.items():
-            counts[kind] = counts.get(kind, 0) + number
     return {
         "source": experiment.data.source,
         "fingerprint": prepared.fingerprint,
         "groups": prepared.groups,
         "answers": prepared.answers,
         "dropped_rows": len(prepared.dropped),
-        "audit": {
-            "counts": counts,
-            "by_split": prepared.audit.flagged,
-            "dropped_from_train": len(prepared.audit.dropped),
-        },
+        "audit": audit_record(prepared),
     }
 
 

@@ -1,9 +1,10 @@
 """The user's data: read, checked row by row, divided by group, audited for leakage."""
 
-from harness.data.audit import LeakageAudit, LeakedPair, audit_leakage
+from harness.data.audit import LeakageAudit, LeakedPair, audit_general, audit_leakage
+from harness.data.audit_record import audit_record
 from harness.data.examples import ExamplesRead, read_examples
 from harness.data.examples_file import fingerprint, read_examples_file, write_examples
-from harness.data.prepare import Prepared, answer_counts, prepare
+from harness.data.prepare import Prepared, answer_counts, prepare, with_general
 from harness.data.read import Row, Rows, read_rows
 from harness.data.split import deal, limited, merge_duplicates, shuffled
 
@@ -15,7 +16,9 @@ __all__ = [
     "Row",
     "Rows",
     "answer_counts",
+    "audit_general",
     "audit_leakage",
+    "audit_record",
     "deal",
     "fingerprint",
     "limited",
@@ -25,5 +28,6 @@ __all__ = [
     "read_examples_file",
     "read_rows",
     "shuffled",
+    "with_general",
     "write_examples",
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.data.audit import LeakageAudit, audit_leakage
+from harness.data.audit import LeakageAudit, audit_general, audit_leakage
 from harness.data.examples import ExamplesRead, read_examples, training_labels, unseen_labels
 from harness.data.examples_file import fingerprint
 from harness.data.split import deal, limited, merge_duplicates, shuffled
@@ -25,7 +25,10 @@ class Prepared:
     """Data ready for a study.
 
     splits: after limits, audit and the policy for bad rows.
-    audit: leakage between training and every other split, as found; with what was dropped for it.
+    audit: leakage between the splits, as found; with what was dropped for it.
+    remaining: the same of ``splits``: what is still in force.
+    general: leakage between training and the general suite; None where none was audited.
+    general_not_audited: tasks of the suite whose items could not be read.
     dropped: bad rows that were left out, located; empty where the policy is to stop.
     counts: split -> examples. groups: split -> groups. Out-of-domain sets under their own names.
     answers: split -> answer field (``label`` for a label task) -> value -> examples. Fields of
@@ -42,6 +45,9 @@ class Prepared:
     answers: dict[str, dict[str, dict[str, int]]]
     labels: tuple[str, ...] | None
     fingerprint: str
+    remaining: LeakageAudit
+    general: LeakageAudit | None = None
+    general_not_audited: tuple[str, ...] = ()
 
 
 def prepare(experiment: Experiment) -> Prepared:
@@ -60,9 +66,7 @@ def prepare(experiment: Experiment) -> Prepared:
     dropped = [problem for source in read.values() for problem in source.problems]
     source_of = {split: source.source for split, source in read.items()}
     splits = _divided(experiment, {name: source.examples for name, source in read.items()})
-    audit = audit_leakage(
-        splits["train"], {name: chosen for name, chosen in splits.items() if name != "train"}
-    )
+    audit = _audited(splits)
     splits, audit = _leaks_handled(experiment, splits, audit, source_of)
     labels = training_labels(experiment, splits["train"])
     splits, unseen = _labels_checked(experiment, splits, labels, source_of)
@@ -81,7 +85,23 @@ def prepare(experiment: Experiment) -> Prepared:
         answers={name: answer_counts(experiment.task, e) for name, e in splits.items()},
         labels=labels,
         fingerprint=fingerprint(splits),
+        # An example that lost its strongest partner may have a weaker one left.
+        remaining=_audited(splits) if audit.dropped or unseen else audit,
     )
+
+
+def with_general(
+    prepared: Prepared,
+    texts: Mapping[str, Sequence[tuple[str, str]]],
+    unread: Iterable[str],
+) -> Prepared:
+    """The data with its audit against a general suite: see :func:`audit_general`.
+
+    Args:
+        unread: tasks whose items could not be read.
+    """
+    general = audit_general(prepared.splits.train, texts)
+    return replace(prepared, general=general, general_not_audited=tuple(unread))
 
 
 def answer_counts(task: TaskSpec, examples: Sequence[Example]) -> dict[str, dict[str, int]]:
@@ -195,6 +215,12 @@ def _divided(experiment: Experiment, read: Mapping[str, Sequence[Example]]) -> _
     }
 
 
+def _audited(splits: _Divided) -> LeakageAudit:
+    return audit_leakage(
+        splits["train"], {name: chosen for name, chosen in splits.items() if name != "train"}
+    )
+
+
 def _leaks_handled(
     experiment: Experiment, splits: _Divided, audit: LeakageAudit, source_of: Mapping[str, str]
 ) -> tuple[_Divided, LeakageAudit]:
@@ -226,7 +252,7 @@ def _leak_problems(
     how = {"exact": "the same text as", "near": "nearly the same text as"}
     return [
         Problem(
-            lines["train", pair.train_id],
+            lines["train", pair.seen_id],
             f"a training example with {how[pair.kind]} {pair.split} example {pair.other_id!r} "
             f"({lines[pair.split, pair.other_id]}); remove one, or set data.leaks: drop",
         )

@@ -17,11 +17,18 @@ def spec_changes(
 def fact_changes(
     before: ExperimentRecord, after: ExperimentRecord
 ) -> dict[str, dict[str, JsonValue]]:
-    """The same for what was found when it was declared: split sizes, data, model, general tasks."""
-    old, new = to_plain(before), to_plain(after)
-    return _changes(
-        _flat({name: old[name] for name in _FACTS}), _flat({name: new[name] for name in _FACTS})
-    )
+    """The same for what was found when it was declared: split sizes, data, model, general tasks.
+
+    Of the data, the leakage audit is left out: it follows from the rest, and differs only where a
+    task of the general suite could not be read at one of the two times.
+    """
+    return _changes(_flat(_facts(before)), _flat(_facts(after)))
+
+
+def _facts(experiment: ExperimentRecord) -> dict[str, JsonValue]:
+    plain = to_plain(experiment)
+    data = {name: value for name, value in plain["data"].items() if name != "audit"}
+    return {name: plain[name] for name in _FACTS} | {"data": data}
 
 
 def _changes(

@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data import LeakageAudit, audit_leakage
-from harness.data.audit import NEAR, NGRAM, SHINGLE
+from harness.data import LeakageAudit, audit_general, audit_leakage
+from harness.data.audit import strongest_first
 from harness.data.normalise import normalised
 from harness.data.normalise import words as split_words
+from harness.data.overlap import NEAR, NGRAM, SHINGLE, longest_run
 from harness.records import Example, from_json, to_json
 
 from .tiny import example, words
 
 
 def kinds(audit: LeakageAudit) -> list[tuple[str, str, str]]:
-    return sorted((pair.kind, pair.train_id, pair.other_id) for pair in audit.pairs)
+    return sorted((pair.kind, pair.seen_id, pair.other_id) for pair in audit.pairs)
 
 
 def test_exact_is_blind_to_case_space_punctuation_and_width() -> None:
@@ -36,7 +37,7 @@ def test_near_takes_the_true_similarity() -> None:
     train = [example("near", base + " x"), example("far", words(0, 15) + " " + words(90, 15))]
     audit = audit_leakage(train, {"test": [example("e", base + " y")]})
     near = [pair for pair in audit.pairs if pair.kind == "near"]
-    assert [(pair.train_id, pair.other_id) for pair in near] == [("near", "e")]
+    assert [(pair.seen_id, pair.other_id) for pair in near] == [("near", "e")]
     assert near[0].similarity == pytest.approx(28 / 30, abs=1e-4)
 
 
@@ -92,6 +93,115 @@ def test_boilerplate_is_not_an_ngram_match() -> None:
     train = [example(f"t{n}", f"{notice} {words(n * 40, 20)}") for n in range(5)]
     other = [example(f"e{n}", f"{notice} {words(5000 + n * 40, 20)}") for n in range(20)]
     assert audit_leakage(train, {"test": other}).pairs == ()
+
+
+def test_the_longest_run_is_counted_in_words() -> None:
+    nine = words(0, 9)
+    train = [
+        example("run", f"before {nine} after it"),
+        example("same", "The very same, in nine words and a few."),
+        example("near", words(100, 30) + " x " + words(200, 3)),
+    ]
+    test = [
+        example("e-run", f"{words(300, 5)} {nine} {words(400, 5)}"),
+        example("e-same", "the very same in nine words and a few"),
+        example("e-near", words(100, 30) + " y " + words(200, 3)),
+    ]
+    audit = audit_leakage(train, {"test": test})
+    longest = {pair.other_id: (pair.kind, pair.longest_run) for pair in audit.pairs}
+    assert longest == {"e-run": ("ngram", 9), "e-same": ("exact", 9), "e-near": ("near", 30)}
+
+
+WORD = st.sampled_from("abcd")
+
+
+@given(st.lists(WORD, max_size=12), st.lists(WORD, max_size=12), st.lists(WORD, max_size=5))
+def test_the_longest_run_equals_the_slow_definition(
+    one: list[str], other: list[str], more: list[str]
+) -> None:
+    fields = [one, more]
+    found = longest_run(
+        Example("a", {"f": " ".join(one), "g": " ".join(more)}, "", ""),
+        example("b", " ".join(other)),
+    )
+    runs = {tuple(other[i:j]) for j in range(len(other) + 1) for i in range(j)}
+    slow = [j - i for f in fields for j in range(len(f) + 1) for i in range(j)
+            if tuple(f[i:j]) in runs]  # fmt: skip
+    assert found == max(slow, default=0)
+
+
+def test_validation_against_test_is_a_comparison_of_its_own() -> None:
+    train = [example("t", words(0, 20))]
+    others = {
+        "validation": [example("v1", words(100, 20)), example("v2", words(200, 20) + " x")],
+        "test": [
+            example("e1", words(100, 20).upper()),
+            example("e2", words(200, 20) + " y"),
+            example("e3", words(500, 20)),
+        ],
+    }
+    audit = audit_leakage(train, others)
+    assert audit.pairs == ()
+    assert audit.flagged["test"] == {"exact": 0, "near": 0, "ngram": 0}
+    assert audit.training_ids() == frozenset()
+    assert audit.selection_flagged == {"exact": 1, "near": 1, "ngram": 0}
+    found = [(p.seen_in, p.seen_id, p.split, p.other_id) for p in audit.selection_pairs]
+    assert found == [("validation", "v1", "test", "e1"), ("validation", "v2", "test", "e2")]
+    assert audit_leakage(train, {"test": others["test"]}).selection_flagged == {}
+
+
+def test_a_general_item_is_found_in_inputs_and_in_answers() -> None:
+    essay = words(700, 40)
+    train = [
+        example("asks", "The capital of Germany is", answer="Berlin"),
+        example("tells", "Write about trade.", answer=f"Here it is. {essay}"),
+        example("again", "Write it once more.", answer=f"Here it is. {essay}"),
+        example("other", "The capital of Peru is", answer="Lima"),
+    ]
+    audit = audit_general(
+        train,
+        {
+            "facts": [
+                ("f1", "The capital of Germany is"),
+                ("f1", "The capital of Germany is Berlin"),
+                ("f2", "The capital of France is"),
+            ],
+            "essays": [("s1", essay)],
+            "sums": [],
+        },
+    )
+    assert audit.flagged == {
+        "facts": {"exact": 1, "near": 0, "ngram": 0},
+        "essays": {"exact": 0, "near": 1, "ngram": 0},
+        "sums": {"exact": 0, "near": 0, "ngram": 0},
+    }
+    assert audit.flagged_ids("facts") == {"f1"}
+    assert kinds(audit) == [("exact", "asks", "f1"), ("near", "tells", "s1")]
+    assert audit.flagged_items()["essays"] == {"exact": [], "near": ["s1"], "ngram": []}
+
+
+def test_the_strongest_pairs_come_first_in_any_order() -> None:
+    base = words(0, 30)
+    train = [example("t1", base), example("t2", base + " x"), example("t3", words(40, 20))]
+    test = [example("e1", base), example("e2", base + " y"), example("e3", words(45, 9))]
+    audit = audit_leakage(train, {"test": test})
+    order = strongest_first(audit.pairs)
+    assert [pair.kind for pair in order] == sorted(
+        (pair.kind for pair in order), key=["exact", "near", "ngram"].index
+    )
+    assert strongest_first(reversed(audit.pairs)) == order
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 12), max_size=12), st.lists(st.integers(0, 12), max_size=12))
+def test_counts_and_items_agree_with_the_pairs(left: list[int], right: list[int]) -> None:
+    train = [example(f"t{n}", words(start, 9)) for n, start in enumerate(left)]
+    test = [example(f"e{n}", words(start, 10)) for n, start in enumerate(right)]
+    audit = audit_leakage(train, {"test": test})
+    items = audit.flagged_items()["test"]
+    assert {kind: len(ids) for kind, ids in items.items()} == audit.flagged["test"]
+    listed = [identity for ids in items.values() for identity in ids]
+    assert sorted(listed) == sorted(audit.flagged_ids("test"))
 
 
 def test_the_audit_is_plain_data() -> None:

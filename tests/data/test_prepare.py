@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from real_data import write_banking77
 
-from harness.data import Prepared, fingerprint, prepare, read_examples_file, write_examples
+from harness.data import (
+    Prepared,
+    audit_record,
+    fingerprint,
+    prepare,
+    read_examples_file,
+    write_examples,
+)
 from harness.errors import DataError
 from harness.records import Example, from_json, to_json
 
@@ -121,6 +128,66 @@ def test_leak_policies(tmp_path: Path, leaks: str) -> None:
     assert prepared.audit.flagged["test"]["exact"] == 1
     assert prepared.counts["train"] == (19 if leaks == "drop" else 20)
     assert prepared.audit.dropped == (("train:1",) if leaks == "drop" else ())
+
+
+def test_what_is_in_force_is_what_was_not_dropped(tmp_path: Path) -> None:
+    shared = words(5000, 10)
+    twice = {"text": f"{words(0, 10)} {shared}", "label": "a"}
+    train = [twice, {"text": f"{words(6000, 30)} {shared}", "label": "b"}, *rows(20, 300)]
+    files = {
+        "validation": str(write_jsonl(tmp_path / "validation.jsonl", rows(5, 200))),
+        "test": str(write_jsonl(tmp_path / "test.jsonl", [twice, rows(1, 300)[0], *rows(5, 100)])),
+    }
+    source = write_jsonl(tmp_path / "train.jsonl", train)
+    prepared = prepare(experiment(source, splits=files, leaks="drop"))
+    assert prepared.audit.dropped
+    assert prepared.audit.flagged["test"] == {"exact": 2, "near": 0, "ngram": 0}
+    # The first lost its copy in training and still shares ten words with another example.
+    assert prepared.remaining.flagged["test"] == {"exact": 0, "near": 0, "ngram": 1}
+    assert prepared.remaining.flagged_ids("test") == {"test:1"}
+    (pair,) = prepared.remaining.pairs
+    assert (pair.seen_id, pair.longest_run) == ("train:2", 10)
+    reported = prepare(experiment(source, splits=files, leaks="report"))
+    assert reported.remaining == reported.audit
+
+
+def test_items_dropped_later_are_not_in_force(tmp_path: Path) -> None:
+    train = write_jsonl(tmp_path / "train.jsonl", rows(20))
+    strange = {"text": words(0, 10) + " and more", "label": "z"}
+    test = write_jsonl(tmp_path / "test.jsonl", [strange, *rows(5, 100)])
+    validation = write_jsonl(tmp_path / "validation.jsonl", rows(5, 200))
+    files = {"validation": str(validation), "test": str(test)}
+    prepared = prepare(experiment(train, splits=files, bad_rows="drop", leaks="report"))
+    assert prepared.audit.flagged_ids("test") == {"test:1"}
+    assert prepared.remaining.flagged_ids("test") == frozenset()
+
+
+def test_duplicates_join_groups_which_straddle_no_split(tmp_path: Path) -> None:
+    values = rows(80)
+    # w0 .. w9 each repeat a text of w30 .. w39: the two customers become one group.
+    values += [{**values[60 + 2 * n], "key": f"copy{n}", "who": f"w{n}"} for n in range(10)]
+    prepared = prepare(experiment(write_jsonl(tmp_path / "r.jsonl", values), id="key", group="who"))
+    splits = prepared.splits
+    homes = [{e.group for e in part} for part in (splits.train, splits.validation, splits.test)]
+    assert sum(map(len, homes)) == len(set.union(*homes)) == 30
+    whole = {str(row["key"]): str(row["who"]) for row in values}
+    customers = [
+        {whole[e.id] for e in part} for part in (splits.train, splits.validation, splits.test)
+    ]
+    assert sum(map(len, customers)) == len(set.union(*customers)) == 40
+    assert all(n == 0 for kinds in prepared.audit.flagged.values() for n in kinds.values())
+    assert audit_record(prepared)["shared_groups"] == {"validation": 0, "test": 0}
+
+
+def test_a_group_that_split_files_tear_apart_is_counted(tmp_path: Path) -> None:
+    train = write_jsonl(tmp_path / "train.jsonl", rows(20))
+    customers = ("w0", "w0", "w3", "other")
+    test = [{**row, "who": who} for row, who in zip(rows(4, 200), customers, strict=True)]
+    files = {"test": str(write_jsonl(tmp_path / "test.jsonl", test)), "validation_share": 0.2}
+    prepared = prepare(experiment(train, splits=files, group="who"))
+    in_train = {e.group for e in prepared.splits.train}
+    expected = len({"w0", "w3"} & in_train)
+    assert audit_record(prepared)["shared_groups"] == {"validation": 0, "test": expected}
 
 
 def test_training_set_that_leaks_whole_is_an_error(tmp_path: Path) -> None:
