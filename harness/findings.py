@@ -118,6 +118,9 @@ class ArmSummary:
     test: primary metric on test, mean over seeds, with a cluster-bootstrap (or Wilson) interval.
     metrics: every aggregate metric on test, mean over seeds.
     params: the selected setting.
+    search_tokens: tokens trained on over all trials of the search; 0 for a prompt arm.
+    short_of_budget: a tuned arm that saw fewer trials through than declared, while another tuned
+        arm saw all of its own through: the two were not tried equally hard.
     """
 
     arm: str
@@ -135,6 +138,8 @@ class ArmSummary:
     metrics: dict[str, float]
     out_of_domain: dict[str, float]
     cost: CostSummary
+    search_tokens: int = 0
+    short_of_budget: bool = False
 
 
 @dataclass(frozen=True, slots=True)

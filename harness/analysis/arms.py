@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.analysis.cost import summarise_cost
+from harness.analysis.cost import search_tokens, summarise_cost
 from harness.analysis.scores import (
     DOMAIN,
     Scores,
@@ -65,7 +65,23 @@ def summarise_arm(
             {a.task: [] for a in elsewhere}, [(a.task, a.value) for a in elsewhere]
         ),
         cost=summarise_cost(search, finalists, experiment),
+        search_tokens=search_tokens(search),
     )
+
+
+def short_of_budget(scores: Scores, experiment: Experiment) -> frozenset[str]:
+    """Tuned arms with trials of their budget missing or failed, where another has all of its own.
+
+    A pruned trial was seen through: its setting was judged.
+    """
+    missing = {
+        name: experiment.trials_of(name)
+        - sum(t.status in ("complete", "pruned") for t in scores.trials(name, "search"))
+        for name, arm in experiment.arms.items()
+        if arm.search_space()
+    }
+    short = frozenset(name for name, trials in missing.items() if trials > 0)
+    return short if len(short) < len(missing) else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +209,7 @@ __all__ = [
     "Sides",
     "broken_limit",
     "choose_sides",
+    "short_of_budget",
     "summarise_arm",
     "training_memory",
     "validation_worths",

@@ -81,6 +81,11 @@ def unit_cost(
     )
 
 
+def search_tokens(search: Sequence[TrialSummary]) -> int:
+    """Tokens trained on over the search, of every trial that reported a cost, failed ones too."""
+    return sum(trial.cost.train_tokens for trial in search if trial.cost)
+
+
 def total_money(cost: CostSummary, months: int) -> float | None:
     """Upfront plus serving over the horizon; None where either was not measured."""
     if cost.upfront is None or cost.monthly is None:
@@ -137,4 +142,4 @@ def _money(amount: float) -> str:
     return f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
 
 
-__all__ = ["break_even", "priced", "summarise_cost", "total_money", "unit_cost"]
+__all__ = ["break_even", "priced", "search_tokens", "summarise_cost", "total_money", "unit_cost"]

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from harness.analysis import caveats as course
-from harness.analysis.arms import Sides, summarise_arm, validation_worths
+from harness.analysis.arms import Sides, short_of_budget, summarise_arm, validation_worths
 from harness.analysis.cost import break_even, unit_cost
 from harness.analysis.decision import Measured, judge
 from harness.analysis.diagnostics import Diagnostics
@@ -118,9 +118,13 @@ class _Work:
         )
 
     def arms(self) -> dict[str, ArmSummary]:
+        short = short_of_budget(self.scores, self.experiment)
         return {
-            name: summarise_arm(
-                self.scores, name, self.experiment, self.resamples, self.generator("arm", name)
+            name: replace(
+                summarise_arm(
+                    self.scores, name, self.experiment, self.resamples, self.generator("arm", name)
+                ),
+                short_of_budget=name in short,
             )
             for name in self.experiment.arms
         }
