@@ -1,0 +1,385 @@
+"""What the verdict hangs on: which assumption, moved how far, gives another one.
+
+An assumption is a field of the experiment that only judges the results. For each, values further
+and further from the declared one are tried; the verdict is compared by outcome and winner. Nothing
+is measured anew, with one gap: forgetting keeps the declared confidence level, because its interval
+at another one would need another bootstrap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.analysis.arms import training_memory
+from harness.analysis.decision import Judgement, Measured, judge
+from harness.analysis.evidence import Evidence
+from harness.analysis.forgetting import forgetting_outcome
+from harness.analysis.verdict import decide
+from harness.findings import (
+    ArmSummary,
+    Contrast,
+    Flip,
+    Forgetting,
+    Perturbation,
+    Sensitivity,
+    Verdict,
+)
+from harness.spec import Experiment
+
+Direction = Literal["down", "up"]
+# A verdict without one seed at a time: (primary contrast, forgetting of the arms concerned).
+WithoutSeed = Callable[[int], tuple[Contrast | None, Mapping[str, Forgetting]]]
+
+REACH = 100.0
+STRIDE = 10  # lattice points from one trial value to the next, before bisection
+MOST_SEEDS = 5
+LEVELS = (*(n / 100 for n in range(80, 100)), *(n / 1000 for n in range(991, 1000)))
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """A number that only judges. ``down`` and ``up`` say what moving it to ``{at}`` means.
+
+    noun: how it is called. least, most: values it may have. whole: whole numbers only. zero: 0 is
+    tried too. start: value to search around where 0 is declared.
+    """
+
+    field: str
+    noun: str
+    down: str
+    up: str
+    least: float = 0.0
+    most: float = math.inf
+    whole: bool = False
+    zero: bool = False
+    start: float = 1.0
+    show: Callable[[float], str] = lambda value: f"{value:,.10g}"
+
+
+def _percent(level: float) -> str:
+    return f"{level * 100:.3g} %"
+
+
+MARGINS_AND_MONEY = (
+    Assumption(
+        "contrast.margin",
+        "margin of the contrast",
+        "If differences of {at} and more counted (now {now} and more)",
+        "If only differences of {at} and more counted (now {now} and more)",
+        most=0.99,
+    ),
+    Assumption(
+        "general.margin",
+        "allowed loss of general accuracy",
+        "If only {at} of general accuracy might be lost (now {now})",
+        "If {at} of general accuracy might be lost (now {now})",
+        most=0.99,
+    ),
+    Assumption(
+        "cost.requests_per_month",
+        "number of requests a month",
+        "With no more than {at} requests a month (now {now})",
+        "With {at} requests a month (now {now})",
+        least=1,
+        whole=True,
+        zero=True,
+        start=1000,
+    ),
+    Assumption(
+        "cost.machine_per_hour",
+        "price of the machine for an hour",
+        "If the machine cost {at} an hour (now {now})",
+        "If the machine cost {at} an hour (now {now})",
+        zero=True,
+    ),
+    Assumption(
+        "cost.months",
+        "number of months",
+        "Over {at} months (now {now})",
+        "Over {at} months (now {now})",
+        least=1,
+        whole=True,
+    ),
+)
+LEVEL = Assumption(
+    "contrast.level",
+    "confidence level",
+    "At a confidence level of {at} (now {now})",
+    "At a confidence level of {at} (now {now})",
+    show=_percent,
+)
+
+
+def _round_off(value: float) -> str:
+    return f"{value:,.4g}" if value < 1000 else f"{value:,.0f}"
+
+
+def _limit(name: str, noun: str, unit: str) -> Assumption:
+    return Assumption(
+        f"constraints.{name}",
+        f"limit on {noun}",
+        f"With a limit on {noun} below {{at}} {unit} (now {{now}})",
+        f"With a limit on {noun} of {{at}} {unit} or more (now {{now}})",
+        show=_round_off,
+    )
+
+
+LIMITS: tuple[tuple[Assumption, Callable[[ArmSummary], float | None]], ...] = (
+    (
+        _limit("latency_ms", "latency", "ms"),
+        lambda arm: None if arm.cost.latency_p95 is None else arm.cost.latency_p95 * 1000,
+    ),
+    (
+        _limit("memory_mib", "training memory", "MiB"),
+        lambda arm: None if arm.kind == "prompt" else training_memory(arm.cost),
+    ),
+    (
+        _limit("artifact_mib", "what is deployed", "MiB"),
+        lambda arm: arm.cost.artifact_bytes / 2**20,
+    ),
+)
+
+
+def assess_sensitivity(
+    measured: Measured, judgement: Judgement, primary: Contrast | None, without_seed: WithoutSeed
+) -> Sensitivity | None:
+    """What the verdict hangs on; None where nothing was compared.
+
+    Args:
+        measured: the numbers, with the experiment as declared.
+        judgement: the verdict on them.
+        primary: the primary contrast, with its result without flagged items where there is one.
+        without_seed: the primary contrast and forgetting again without one seed.
+    """
+    if primary is None:
+        return None
+    return Sensitivity(
+        flips=tuple(_flips(measured, judgement)),
+        perturbations=tuple(_perturbations(measured, judgement, primary, without_seed)),
+    )
+
+
+def _flips(measured: Measured, judgement: Judgement) -> Iterator[Flip]:
+    for assumption in MARGINS_AND_MONEY:
+        if assumption.field.startswith("general.") and measured.experiment.general is None:
+            continue
+        search = _Search(measured, judgement.verdict, assumption)
+        for direction in ("down", "up"):
+            yield from search.on_lattice(direction)
+    search = _Search(measured, judgement.verdict, LEVEL)
+    level = measured.experiment.contrast.level
+    yield from search.along("down", [value for value in reversed(LEVELS) if value < level])
+    yield from search.along("up", [value for value in LEVELS if value > level])
+    for assumption, measure in LIMITS:
+        search = _Search(measured, judgement.verdict, assumption)
+        limit = search.declared
+        found = {measure(arm) for arm in measured.arms.values() if arm.test is not None}
+        values = sorted(value for value in found if value is not None and value > 0)
+        # A limit excludes what lies above it: the loosest that excludes an arm is just below it.
+        tighter = [math.nextafter(v, 0) for v in values if limit is None or v <= limit]
+        yield from search.along("down", tighter[::-1])
+        if limit is not None:
+            yield from search.along("up", [value for value in values if value > limit])
+
+
+@dataclass
+class _Search:
+    """The search along one assumption for the nearest value with another verdict."""
+
+    measured: Measured
+    verdict: Verdict
+    assumption: Assumption
+
+    def __post_init__(self) -> None:
+        self._section, self._name = self.assumption.field.split(".")
+        declared = getattr(getattr(self.measured.experiment, self._section), self._name)
+        self.declared: float | None = None if declared is None else float(declared)
+
+    def at(self, value: float) -> Verdict:
+        """The verdict at another value of the assumption."""
+        moved: float = round(value) if self.assumption.whole else value
+        return judge(
+            self.measured, with_field(self.measured.experiment, self.assumption.field, moved)
+        ).verdict
+
+    def changed(self, value: float) -> bool:
+        """Whether the verdict there is another one."""
+        return _key(self.at(value)) != _key(self.verdict)
+
+    def along(self, direction: Direction, values: Sequence[float]) -> Iterator[Flip]:
+        """The first of the values with another verdict; nothing where there are no values."""
+        if values:
+            at = next((value for value in values if self.changed(value)), None)
+            yield self._flip(direction, at, values[-1])
+
+    def on_lattice(self, direction: Direction) -> Iterator[Flip]:
+        """The nearest value of two significant digits with another verdict, up to REACH away."""
+        assumption, declared = self.assumption, self.declared or 0.0
+        if declared == 0 and direction == "down":
+            return
+        middle, sign = declared or assumption.start, 1 if direction == "up" else -1
+        bound = middle * REACH if sign > 0 else middle / REACH
+        bound = min(max(bound, assumption.least), assumption.most)
+        # From the lattice number at the declared value, or the one just on its other side.
+        unchanged, last = (
+            _index(value) if sign > 0 else _index_above(value)
+            for value in (middle if declared else middle / REACH, bound)
+        )
+        steps = [*range(unchanged + sign, last, sign * STRIDE), last]
+        at = None
+        for step in steps if (last - unchanged) * sign > 0 else ():
+            if self.changed(_lattice(step)):
+                at = _lattice(self._bisect(unchanged, step))
+                break
+            unchanged = step
+        searched = _lattice(last)
+        if direction == "down" and assumption.zero:
+            searched = 0.0
+            if at is None and self.changed(0.0):
+                at = 0.0
+        if at is not None and assumption.whole:
+            at = float(round(at))
+        yield self._flip(direction, at, searched)
+
+    def _bisect(self, unchanged: int, changed: int) -> int:
+        while abs(changed - unchanged) > 1:
+            middle = (changed + unchanged) // 2
+            if self.changed(_lattice(middle)):
+                changed = middle
+            else:
+                unchanged = middle
+        return changed
+
+    def _flip(self, direction: Direction, at: float | None, searched: float) -> Flip:
+        assumption = self.assumption
+        now = "none" if self.declared is None else assumption.show(self.declared)
+        verdict = None if at is None else self.at(at)
+        if at is None or verdict is None:
+            reach = f"{direction} to {assumption.show(searched)}"
+            origin = "" if self.declared is None else f" from {now}"
+            sentence = f"No {assumption.noun}{origin} {reach} changes the verdict."
+        else:
+            words = assumption.up if direction == "up" else assumption.down
+            moved = words.format(at=assumption.show(at), now=now)
+            sentence = f"{moved}, the verdict would be: {in_words(verdict)}."
+        return Flip(
+            assumption=assumption.field,
+            direction=direction,
+            value=self.declared,
+            at=at,
+            searched=searched,
+            outcome=verdict.outcome if verdict else None,
+            winner=verdict.winner if verdict else "",
+            sentence=sentence,
+        )
+
+
+def with_field(experiment: Experiment, path: str, value: float) -> Experiment:
+    """The experiment with one field of a section, ``section.field``, at another value."""
+    section, name = path.split(".")
+    moved = getattr(experiment, section).model_copy(update={name: value})
+    return experiment.model_copy(update={section: moved})
+
+
+def in_words(verdict: Verdict) -> str:
+    """A verdict's outcome and winner, as the end of a sentence."""
+    match verdict.outcome:
+        case "fine_tune":
+            return f"fine-tune with {verdict.winner}"
+        case "prompt":
+            return f"use prompting ({verdict.winner})"
+        case "equivalent":
+            return f"either, with {verdict.winner} named"
+        case "forgets_too_much":
+            stay = f", use {verdict.winner}" if verdict.winner else ""
+            return f"fine-tuning forgets too much{stay}"
+        case _:
+            return "not decided"
+
+
+def _key(verdict: Verdict) -> tuple[str, str]:
+    return verdict.outcome, verdict.winner
+
+
+def _lattice(index: int) -> float:
+    """Numbers of two significant digits in order: index 0 is 1.0, 1 is 1.1, 90 is 10."""
+    return float(f"{index % 90 + 10}e{index // 90 - 1}")
+
+
+def _index(value: float) -> int:
+    """Index of the largest lattice number that is not above ``value``."""
+    decade = math.floor(math.log10(value))
+    index = 90 * decade + int(value / 10.0 ** (decade - 1)) - 10
+    while _lattice(index) > value:
+        index -= 1
+    while _lattice(index + 1) <= value:
+        index += 1
+    return index
+
+
+def _index_above(value: float) -> int:
+    """Index of the smallest lattice number that is not below ``value``."""
+    index = _index(value)
+    return index if _lattice(index) >= value else index + 1
+
+
+def _perturbations(
+    measured: Measured, judgement: Judgement, primary: Contrast, without_seed: WithoutSeed
+) -> Iterator[Perturbation]:
+    evidence, verdict = judgement.evidence, judgement.verdict
+
+    def told(left_out: str, other: Verdict) -> Perturbation:
+        changed = _key(other) != _key(verdict)
+        return Perturbation(left_out, other.outcome, other.winner, changed)
+
+    for seed in _seeds(measured.arms, (evidence.fine_tuned, evidence.against)):
+        contrast, forgetting = without_seed(seed)
+        if contrast is not None:
+            known = {**evidence.forgetting, **forgetting}
+            other = replace(evidence, primary=contrast, forgetting=known)
+            yield told(f"seed {seed}", decide(other))
+    cleaned = _without_flagged(evidence, primary)
+    if cleaned is not None:
+        yield told("items flagged by the leakage audit", decide(cleaned))
+    second = [arm for arm in judgement.sides.prompts if arm != evidence.against]
+    if second and not evidence.two_tuned:
+        other_judgement = judge(measured, measured.experiment, against=second[0])
+        yield told(
+            f"{evidence.against}, with {second[0]} compared in its place", other_judgement.verdict
+        )
+
+
+def _seeds(arms: Mapping[str, ArmSummary], sides: Iterable[str]) -> list[int]:
+    several = [arms[arm].seeds for arm in sides if len(arms[arm].seeds) > 1]
+    if any(len(seeds) > MOST_SEEDS for seeds in several):
+        return []
+    return sorted({seed for seeds in several for seed in seeds})
+
+
+def _without_flagged(evidence: Evidence, primary: Contrast) -> Evidence | None:
+    clean = primary.without_flagged
+    forgetting = dict(evidence.forgetting)
+    for arm, found in evidence.forgetting.items():
+        if found.without_flagged is not None:
+            change, interval = found.without_flagged
+            outcome = forgetting_outcome(interval, found.margin)
+            forgetting[arm] = replace(found, mean_change=change, interval=interval, outcome=outcome)
+    if clean is None and forgetting == evidence.forgetting:
+        return None
+    if clean is not None:
+        primary = replace(
+            primary,
+            items=clean.items,
+            mean_a=clean.mean_a,
+            mean_b=clean.mean_b,
+            difference=clean.difference,
+            interval=clean.interval,
+            outcome=clean.outcome,
+        )
+    return replace(evidence, primary=primary, forgetting=forgetting)
+
+
+__all__ = ["Assumption", "assess_sensitivity", "in_words", "with_field"]
