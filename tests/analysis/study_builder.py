@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from harness.records import (
     Aggregate,
@@ -93,9 +93,16 @@ class StudyBuilder:
         validation: Sequence[float | None],
         *,
         trial_cost: TrialCost | None = None,
+        params: Sequence[dict[str, Any]] | None = None,
+        general: Sequence[Mapping[str, ArrayLike]] = (),
     ) -> StudyBuilder:
-        """One search trial per validation score; None is a failed trial."""
+        """One search trial per validation score; None is a failed trial.
+
+        params: each trial's setting. general: each trial's scores, named as for a finalist.
+        """
         for number, score in enumerate(validation):
+            for where, values in general[number].items() if general else ():
+                self._vector(arm, "search", number, 0, where, np.asarray(values, np.float64), None)
             self.trials.append(
                 self._trial(
                     arm,
@@ -103,7 +110,7 @@ class StudyBuilder:
                     number=number,
                     seed=0,
                     status="failed" if score is None else "complete",
-                    params={"setting": number},
+                    params=params[number] if params else {"setting": number},
                     trial_cost=trial_cost or cost(),
                     aggregates=()
                     if score is None
@@ -123,37 +130,23 @@ class StudyBuilder:
         trial_cost: TrialCost | None = None,
         status: Status = "complete",
         setting: int = 0,
+        phase: Phase | None = None,
+        train_items: int | None = None,
     ) -> StudyBuilder:
-        """A finalist; ``base`` is the baseline.
+        """A finalist; ``base`` is the baseline. phase: of a trial that is neither.
 
         scores: ``test``, ``train``, ``validation`` of the domain, ``ood:NAME`` for sets from
-        elsewhere, ``general:NAME`` for general tasks -> one score per item.
+        elsewhere, ``general:NAME`` for general tasks, ``memorisation:METRIC:SPLIT`` and
+        ``divergence:NAME`` -> one score per item.
         """
-        phase: Phase = "baseline" if arm == "base" else "finalist"
+        phase = phase or ("baseline" if arm == "base" else "finalist")
+        number = train_items or 0
         aggregates = []
         for where, values in scores.items():
-            suite, task, split = _place(where)
             array = np.asarray(values, dtype=np.float64)
-            reading = self.general_tasks.get(task) if suite == "general" else None
-            self.vectors.append(
-                ScoreVector(
-                    trial_id=_trial_id(arm, phase, 0, seed),
-                    arm=arm,
-                    kind=self._kind(arm),
-                    phase=phase,
-                    seed=seed,
-                    suite=suite,
-                    task=task,
-                    split=split,
-                    metric=reading.metric if reading else self.experiment.task.primary_metric,
-                    higher_is_better=reading.higher_is_better if reading else True,
-                    chance=reading.chance if reading else None,
-                    doc_hashes=tuple(f"{where}-{item}" for item in range(len(array))),
-                    clusters=tuple((clusters or {}).get(where, ("",) * len(array))),
-                    values=array,
-                )
-            )
-            if suite != "general":
+            self._vector(arm, phase, number, seed, where, array, (clusters or {}).get(where))
+            suite, task, split = _place(where)
+            if suite in ("domain", "out_of_domain"):
                 mean = float(np.nanmean(array))
                 shown = tuple(latencies) if where == "test" else ()
                 aggregates.append(self._aggregate(suite, task, split, mean, shown))
@@ -161,15 +154,54 @@ class StudyBuilder:
             self._trial(
                 arm,
                 phase,
-                number=0,
+                number=number,
                 seed=seed,
                 status=status,
                 params={"setting": setting},
                 trial_cost=trial_cost or cost(),
                 aggregates=tuple(aggregates),
+                train_items=train_items,
             )
         )
         return self
+
+    def _vector(
+        self,
+        arm: str,
+        phase: Phase,
+        number: int,
+        seed: int,
+        where: str,
+        values: NDArray[np.float64],
+        clusters: Sequence[str] | None,
+    ) -> None:
+        suite, task, split = _place(where)
+        reading = self.general_tasks.get(task) if suite == "general" else None
+        metric = reading.metric if reading else self.experiment.task.primary_metric
+        higher = reading.higher_is_better if reading else True
+        if suite == "memorisation":
+            metric = where.split(":")[1]
+            higher = metric == "verbatim"
+        if suite == "divergence":
+            metric, higher = "kl_to_base", False
+        self.vectors.append(
+            ScoreVector(
+                trial_id=_trial_id(arm, phase, number, seed),
+                arm=arm,
+                kind=self._kind(arm),
+                phase=phase,
+                seed=seed,
+                suite=suite,
+                task=task,
+                split=split,
+                metric=metric,
+                higher_is_better=higher,
+                chance=reading.chance if reading else None,
+                doc_hashes=tuple(f"{where}-{item}" for item in range(len(values))),
+                clusters=tuple(clusters or ("",) * len(values)),
+                values=values,
+            )
+        )
 
     def event(self, kind: str, **detail: Any) -> StudyBuilder:
         """Something that happened."""
@@ -210,6 +242,7 @@ class StudyBuilder:
         params: dict[str, Any],
         trial_cost: TrialCost,
         aggregates: tuple[Aggregate, ...],
+        train_items: int | None = None,
     ) -> TrialSummary:
         return TrialSummary(
             trial_id=_trial_id(arm, phase, number, seed),
@@ -228,6 +261,7 @@ class StudyBuilder:
             cost=trial_cost,
             aggregates=aggregates,
             steps=(),
+            train_items=train_items,
         )
 
     def _aggregate(
@@ -260,6 +294,10 @@ def _place(where: str) -> tuple[SuiteKind, str, str]:
         return "general", where.removeprefix("general:"), "test"
     if where.startswith("ood:"):
         return "out_of_domain", where.removeprefix("ood:"), "test"
+    if where.startswith("memorisation:"):
+        return "memorisation", "memorisation", where.split(":")[2]
+    if where.startswith("divergence:"):
+        return "divergence", where.removeprefix("divergence:"), "test"
     return "domain", "domain", where
 
 
