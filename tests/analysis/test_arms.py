@@ -80,6 +80,31 @@ def test_the_selected_setting_is_the_finalists() -> None:
     assert (arm.complete, arm.failed, arm.budget_trials, arm.tuned) == (2, 0, 2, True)
 
 
+def test_an_arm_that_another_outspent_is_marked() -> None:
+    built = whole_study().search("lora", [None])
+    built.trials = [t for t in built.trials if t.trial_id != "few-shot-search-1-0"]
+    found = analysed(built)
+    assert (arm_of(found, "few-shot").short_of_budget, arm_of(found, "lora").short_of_budget) == (
+        True,
+        False,
+    )
+    built.trials = [t for t in built.trials if t.trial_id != "lora-search-1-0"]
+    assert not any(arm.short_of_budget for arm in analysed(built).arms)
+    assert not any(arm.short_of_budget for arm in analysed(whole_study()).arms)
+
+
+def test_a_pruned_trial_was_seen_through() -> None:
+    built = whole_study()
+    built.trials = [
+        replace(t, status="pruned") if t.trial_id == "lora-search-1-0" else t for t in built.trials
+    ]
+    assert not any(arm.short_of_budget for arm in analysed(built).arms)
+
+
+def test_search_tokens_are_those_of_every_search_trial() -> None:
+    assert arm_of(analysed(whole_study().search("lora", [None])), "lora").search_tokens == 3000
+
+
 def test_a_deterministic_arm_has_wilsons_interval() -> None:
     interval = arm_of(analysed(whole_study(prompt=0.05)), "few-shot").test_interval
     assert interval is not None

@@ -53,3 +53,12 @@ def test_without_new_finalists_the_old_ones_stand() -> None:
     )
     kept = {t.trial_id for t in current(waiting).trials if t.phase == "finalist"}
     assert old <= kept
+
+
+def test_seeds_that_an_arm_declares_for_itself_are_kept() -> None:
+    lora = {"kind": "lora", "seeds": [1, 2, 3, 4]}
+    study = whole_study(arms={"few-shot": "prompt", "lora": lora}, seeds=(1, 2, 3, 4)).build()
+    kept = {t.seed for t in current(study).trials if t.arm == "lora" and t.phase == "finalist"}
+    assert kept == {1, 2, 3, 4}
+    others = {t.seed for t in current(study).trials if t.arm == "few-shot" and t.seed}
+    assert others == {1, 2, 3}
