@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from harness.findings import ArmSummary, CostSummary
 from harness.report import wording
-from harness.report.document import Column, Prose, Section, Table
+from harness.report.document import Block, Column, Prose, Section, Table
 from harness.report.material import BASE, Material
 from harness.report.scales import scale_of
+from harness.report.tuning import budget_table, tuning_blocks
 
 
 def arms_section(material: Material) -> Section:
@@ -45,7 +46,6 @@ def arms_section(material: Material) -> Section:
         (
             wording.cell(row.arm),
             _tuning(row),
-            _trials(row),
             wording.money(row.cost.per_thousand_requests, material.currency),
             _latency(row.cost),
             _memory(row.cost),
@@ -67,7 +67,7 @@ def arms_section(material: Material) -> Section:
             "exist."
         )
     name = material.metric_name
-    tables = [
+    tables: list[Block] = [
         Table(
             "Quality on the test set",
             (
@@ -87,7 +87,6 @@ def arms_section(material: Material) -> Section:
             (
                 Column("Arm"),
                 Column("Tuning"),
-                Column("Trials spent"),
                 Column("Cost per 1,000 requests", numeric=True),
                 Column("Latency (median / 95th percentile)", numeric=True, brief=False),
                 Column("Peak memory", numeric=True, brief=False),
@@ -98,44 +97,17 @@ def arms_section(material: Material) -> Section:
             strong,
         ),
     ]
-    tables.append(_tuning_gain(material))
+    tables += [budget_table(material), *tuning_blocks(material)]
     if settings:
         columns = (Column("Arm"), Column("Setting"), Column("Value"))
         tables.append(Table("Setting that validation selected", columns, settings, folded=True))
     return Section("arms", "The arms", tuple(tables))
 
 
-def _tuning_gain(material: Material) -> Table:
-    """What searching brought over the default setting, on the data that chose it."""
-    return Table(
-        "What tuning gained on validation data",
-        (
-            Column("Arm"),
-            Column("Default setting", numeric=True),
-            Column("Selected setting", numeric=True),
-        ),
-        tuple(
-            (
-                wording.cell(row.arm),
-                material.scale.score(row.default_validation),
-                material.scale.score(row.validation),
-            )
-            for row in material.findings.arms
-        ),
-        ("The best of several validation scores flatters; only the test score is a result.",),
-        folded=True,
-    )
-
-
 def _tuning(row: ArmSummary) -> str:
     if not row.tuned:
         return "not tuned"
     return f"tuned, {wording.plural(row.budget_trials, 'trial')}"
-
-
-def _trials(row: ArmSummary) -> str:
-    failed = f", {row.failed} failed" if row.failed else ""
-    return f"{row.complete} of {row.budget_trials}{failed}"
 
 
 def _latency(cost: CostSummary) -> str:

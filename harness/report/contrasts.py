@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from harness.findings import Contrast
 from harness.report import wording
-from harness.report.document import Column, Figure, ForestChart, ForestRow, Prose, Section, Table
+from harness.report.document import (
+    Block,
+    Column,
+    Figure,
+    ForestChart,
+    ForestRow,
+    Prose,
+    Section,
+    Table,
+)
 from harness.report.material import Material
-from harness.report.outcome import reading
+from harness.report.outcome import not_compared, reading
 from harness.report.scales import scale_of
+from harness.report.tables import Field, table
 
 
 def forest_section(material: Material) -> Section:
@@ -47,7 +57,8 @@ def forest_section(material: Material) -> Section:
             rows=rows,
         ),
     )
-    return Section("contrasts", heading, (figure, _secondary(material)))
+    blocks = (figure, _secondary(material), *_unflagged(material))
+    return Section("contrasts", heading, blocks)
 
 
 def _secondary(material: Material) -> Table | Prose:
@@ -56,7 +67,7 @@ def _secondary(material: Material) -> Table | Prose:
         return Prose("There is no secondary contrast.")
     rows = tuple(
         (
-            f"{wording.cell(item.a)} against {wording.cell(item.b)}",
+            _pair(item),
             wording.metric(item.metric),
             scale_of(item.metric).difference(item.difference),
             scale_of(item.metric).difference_interval(item.interval),
@@ -83,6 +94,8 @@ def _secondary(material: Material) -> Table | Prose:
         (
             "Positive is better for the first-named arm. p-values are adjusted (Holm) because "
             "several comparisons were made; they support the primary contrast, not replace it.",
+            *_equivalence(found),
+            *_not_compared(found),
         ),
     )
 
@@ -95,6 +108,68 @@ def _short_reading(found: Contrast) -> str:
         "equivalent": "equivalent",
         "inconclusive": "undecided",
     }.get(found.outcome, found.outcome)
+
+
+def _equivalence(found: tuple[Contrast, ...]) -> list[str]:
+    """The intervals on which a finding of equivalence rests."""
+    sentences = []
+    for row in found:
+        scale = scale_of(row.metric)
+        equal = row.equivalence_interval
+        if row.outcome == "equivalent" and equal and scale.difference_interval(equal, ""):
+            sentences.append(
+                f"{_pair(row)}, equivalent: the {wording.level(equal)} interval "
+                f"{scale.difference_interval(equal)} lies within ±{scale.gap(row.margin)}."
+            )
+    return sentences
+
+
+def _not_compared(found: tuple[Contrast, ...]) -> list[str]:
+    """Test items outside the comparisons, those alike told together."""
+    alike: dict[str, list[str]] = {}
+    for row in found:
+        if reason := not_compared(row, ""):
+            alike.setdefault(reason, []).append(_pair(row))
+    return [
+        f"Items not compared: {reason} ({'; '.join(pairs)})." for reason, pairs in alike.items()
+    ]
+
+
+def _pair(found: Contrast) -> str:
+    return f"{wording.cell(found.a)} against {wording.cell(found.b)}"
+
+
+def _unflagged(material: Material) -> list[Block]:
+    """Secondary contrasts again, without items that training data hold too."""
+    rows = [found for found in material.findings.secondary if found.flagged]
+    if not rows:
+        return []
+    fields: tuple[Field[Contrast], ...] = (
+        Field("Contrast", _pair, numeric=False),
+        Field("Items flagged", lambda row: wording.count(row.flagged)),
+        Field("Difference with them", lambda row: scale_of(row.metric).difference(row.difference)),
+        Field("Without them", _difference_without),
+        Field("Interval", _interval_without),
+        Field("Outcome", _outcome_without, numeric=False),
+    )
+    caption = "Secondary contrasts without items that share text with training"
+    return [table(caption, fields, rows, folded=True)]
+
+
+def _difference_without(row: Contrast) -> str:
+    left = row.without_flagged
+    return scale_of(row.metric).difference(left.difference if left else None)
+
+
+def _interval_without(row: Contrast) -> str:
+    left = row.without_flagged
+    return scale_of(row.metric).difference_interval(left.interval if left else None)
+
+
+def _outcome_without(row: Contrast) -> str:
+    if row.without_flagged is None:
+        return "too few items are left"
+    return "the same" if row.without_flagged.outcome == row.outcome else "another"
 
 
 def _forest_sentence(contrasts: list[Contrast]) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+SENTENCE = 60  # characters from which a cell is a sentence rather than a name or a number
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -31,6 +33,11 @@ class Table:
     notes: tuple[str, ...] = ()
     strong: tuple[int, ...] = ()
     folded: bool = False
+
+    @property
+    def wordy(self) -> bool:
+        """Whether cells hold sentences, so that a narrow page lists them instead."""
+        return any(len(cell) > SENTENCE for row in self.rows for cell in row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +106,36 @@ class ForestRow:
 
 @dataclass(frozen=True, slots=True)
 class TradePoint:
-    """A candidate in the plane of domain gain (right is better) and general change (up)."""
+    """A candidate in the plane of domain gain (right is better) and general change (up).
+
+    final: a finalist, not a trial of the search.
+    """
 
     arm: str
     gain: float
     change: float
     on_front: bool
+    on_arm_front: bool
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SizePoint:
+    """Scores at one training-set size, with the ends of the held-out score's interval."""
+
+    items: int
+    train: float | None
+    held_out: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLine:
+    """One arm's scores by training-set size, smallest first."""
+
+    arm: str
+    points: tuple[SizePoint, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +195,15 @@ class SplitChart:
     groups: tuple[SplitScores, ...]
 
 
-Chart = ForestChart | TradeOffChart | LossChart | SplitChart
+@dataclass(frozen=True, slots=True)
+class CurveChart:
+    """Learning curves: scores against the number of training examples."""
+
+    axis: str
+    lines: tuple[SizeLine, ...]
+
+
+Chart = ForestChart | TradeOffChart | LossChart | SplitChart | CurveChart
 
 
 @dataclass(frozen=True, slots=True)

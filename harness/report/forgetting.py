@@ -4,92 +4,13 @@ from __future__ import annotations
 
 from harness.findings import Forgetting, GeneralDelta
 from harness.report import wording
-from harness.report.document import (
-    Block,
-    Column,
-    Figure,
-    Prose,
-    Section,
-    Table,
-    TradeOffChart,
-    TradePoint,
-)
-from harness.report.material import Material
-from harness.report.scales import PER_CENT, scale_of
+from harness.report.document import Block, Bullets, Column, Prose, Section, Table
+from harness.report.material import BASE, Material
+from harness.report.scales import PER_CENT, PLAIN, Scale, scale_of
+from harness.report.tables import ARM, Field, table
 
+FOLD_FROM = 12
 FORGETTING = {"kept": "kept", "forgot": "lost", "inconclusive": "undecided"}
-
-
-def trade_off_section(material: Material) -> Section:
-    """Every candidate in the plane of learning against forgetting."""
-    heading = "Learning against forgetting"
-    points = [
-        point
-        for point in material.findings.trade_off
-        if wording.is_number(point.domain_gain) and wording.is_number(point.general_change)
-    ]
-    if not points:
-        text = "No candidate was scored on both the task and the general suite."
-        return Section("trade-off", heading, (Prose(text),))
-    front = [point for point in points if point.on_front]
-    best = max(points, key=lambda point: point.domain_gain)
-    see = (
-        f"The most was learned by {wording.cell(best.arm)} "
-        f"({material.scale.difference(best.domain_gain)}), with a general change of "
-        f"{PER_CENT.difference(best.general_change)}"
-    )
-    if front:
-        names = sorted({wording.cell(point.arm) for point in front})
-        see += (
-            f"; on the front, where nothing else is better in both, "
-            f"{'is' if len(names) == 1 else 'are'} {wording.listed(names)}"
-        )
-    stated = material.declared("general", "margin")
-    margin = float(stated) if isinstance(stated, int | float) else None
-    figure = Figure(
-        key="trade-off",
-        title="What was learned against what was forgotten",
-        see=f"{see}.",
-        chart=TradeOffChart(
-            x_axis=material.scale.axis(
-                f"Gain in {material.metric_name} over the untouched base", True
-            ),
-            y_axis=PER_CENT.axis("Change on the general suite", difference=True),
-            points=tuple(
-                TradePoint(
-                    point.arm,
-                    point.domain_gain * material.scale.factor,
-                    point.general_change * PER_CENT.factor,
-                    point.on_front,
-                )
-                for point in points
-            ),
-            margin=margin * PER_CENT.factor if margin is not None else None,
-            margin_text=PER_CENT.gap(margin),
-        ),
-    )
-    table = Table(
-        "Each candidate: gain on the task and change on the general suite",
-        (
-            Column("Arm"),
-            Column("Seed", numeric=True),
-            Column("Gain on the task", numeric=True),
-            Column("General change", numeric=True),
-            Column("On the front"),
-        ),
-        tuple(
-            (
-                wording.cell(point.arm),
-                str(point.seed),
-                material.scale.difference(point.domain_gain),
-                PER_CENT.difference(point.general_change),
-                "yes" if point.on_front else "no",
-            )
-            for point in points
-        ),
-        folded=True,
-    )
-    return Section("trade-off", heading, (figure, table))
 
 
 def general_section(material: Material) -> Section:
@@ -117,7 +38,15 @@ def general_section(material: Material) -> Section:
                     "training and what the 4-bit weights cost."
                 )
             )
-        blocks += [_general_summary(found), _general_tasks(material, found)]
+        blocks.append(_general_summary(found))
+        if not any(wording.is_number(row.divergence) for row in found):
+            blocks.append(
+                Prose(
+                    "Distance from the base (Kullback-Leibler divergence): not measured. It needs "
+                    "a general suite with a text task, scored in bits per byte."
+                )
+            )
+        blocks += [_general_tasks(material, found), _unflagged(material, found)]
     if material.findings.general_unscored:
         names = wording.listed([wording.cell(name) for name in material.findings.general_unscored])
         blocks.append(Prose(f"Not scored, and so not part of the judgement: {names}."))
@@ -125,49 +54,80 @@ def general_section(material: Material) -> Section:
 
 
 def _general_summary(found: tuple[Forgetting, ...]) -> Table:
-    return Table(
-        "General ability as a whole",
-        (
-            Column("Arm"),
-            Column("Mean change", numeric=True),
-            Column("Interval", numeric=True),
-            Column("Ability"),
-            Column("Worst task"),
-            Column("p, pooled flips", numeric=True, brief=False),
-        ),
-        tuple(
-            (
-                wording.cell(row.arm),
-                PER_CENT.difference(row.mean_change),
-                PER_CENT.difference_interval(row.interval),
-                FORGETTING.get(row.outcome, row.outcome),
-                wording.cell(row.worst_task) or wording.NOT_APPLICABLE,
-                wording.p_value(row.pooled_p),
-            )
-            for row in found
-        ),
-        ("The mean is over tasks scored in accuracy. The p-value asks whether more answers turned "
-         "from right to wrong than the other way, over all tasks.",),
-    )  # fmt: skip
-
-
-def _task_row(material: Material, task: GeneralDelta) -> tuple[str, ...]:
-    read = material.study.experiment.general_tasks.get(task.task)
-    scale = scale_of(task.metric, read.accuracy if read else task.kept is not None)
-    return (
-        wording.cell(task.task),
-        wording.cell(task.arm),
-        wording.metric(task.metric),
-        scale.score(task.base),
-        scale.score(task.after),
-        scale.difference(task.change),
-        scale.difference_interval(task.interval),
-        _kept(task),
-        wording.decimal(task.right_to_wrong, wording.NOT_APPLICABLE),
-        wording.decimal(task.wrong_to_right, wording.NOT_APPLICABLE),
-        scale.score(task.chance, wording.NOT_APPLICABLE),
-        wording.count(task.items),
+    needed = any(row.items_needed is not None for row in found)
+    moved = any(wording.is_number(row.divergence) for row in found)
+    distance: tuple[Field[Forgetting], ...] = (
+        Field("Distance from the base", lambda row: PLAIN.score(row.divergence)),
+        Field("Interval", lambda row: PLAIN.interval(row.divergence_interval), brief=False),
     )
+    fields: tuple[Field[Forgetting], ...] = (
+        ARM,
+        *Field[Forgetting].change(
+            "Mean change", PER_CENT, lambda row: row.mean_change, lambda row: row.interval
+        ),
+        Field("Ability", _ability, numeric=False),
+        *((Field("Items a task that would settle it", _needed, brief=False),) if needed else ()),
+        Field(
+            "Worst task",
+            lambda row: wording.cell(row.worst_task) or wording.NOT_APPLICABLE,
+            numeric=False,
+        ),
+        *(distance if moved else ()),
+        Field("p, pooled flips", lambda row: wording.p_value(row.pooled_p), brief=False),
+    )
+    notes = [
+        "The mean is over tasks scored in accuracy. The p-value asks whether more answers turned "
+        "from right to wrong than the other way, over all tasks."
+    ]
+    if moved:
+        notes.append(
+            "Distance from the base: how far next-word predictions on general text moved from "
+            "those before training (Kullback-Leibler divergence, nats per token). 0 is unchanged; "
+            "it can grow before any answer turns wrong."
+        )
+    return table("General ability as a whole", fields, found, notes=tuple(notes))
+
+
+def _ability(row: Forgetting) -> str:
+    return FORGETTING.get(row.outcome, row.outcome)
+
+
+def _needed(row: Forgetting) -> str:
+    if row.items_needed is not None:
+        return wording.count(row.items_needed)
+    return "no number would" if row.outcome == "inconclusive" else "settled"
+
+
+def _unflagged(material: Material, found: tuple[Forgetting, ...]) -> Block:
+    """What is left of the change without general items that training data hold too."""
+    sentences = []
+    for row in found:
+        number = sum(task.flagged for task in row.tasks)
+        shared = wording.plural(number, "general item shares", "general items share")
+        them = "it" if number == 1 else "them"
+        opening = f"{wording.cell(row.arm)}: {shared} text with training;"
+        if row.without_flagged is not None:
+            change, interval = row.without_flagged
+            sentences.append(
+                f"{opening} without {them} the mean change is {PER_CENT.difference(change)} "
+                f"(interval {PER_CENT.difference_interval(interval)})."
+            )
+        elif number:
+            sentences.append(f"{opening} too few are left without {them}.")
+    if sentences:
+        return Bullets("Without general items that share text with training", tuple(sentences))
+    if _audited(material):
+        return Prose("No general item was found to share text with training.")
+    return Prose("Whether general items share text with training data: not measured.")
+
+
+def _audited(material: Material) -> bool:
+    return material.audit is not None and bool(material.audit.get("general"))
+
+
+def _task_scale(material: Material, task: GeneralDelta) -> Scale:
+    read = material.study.experiment.general_tasks.get(task.task)
+    return scale_of(task.metric, read.accuracy if read else task.kept is not None)
 
 
 def _kept(task: GeneralDelta) -> str:
@@ -178,26 +138,50 @@ def _kept(task: GeneralDelta) -> str:
     return "lost" if task.interval.high < -task.margin else "not shown"
 
 
+def _turned(task: GeneralDelta) -> str:
+    if task.right_to_wrong is None and task.wrong_to_right is None:
+        return wording.NOT_APPLICABLE
+    return f"{wording.decimal(task.right_to_wrong)} / {wording.decimal(task.wrong_to_right)}"
+
+
 def _general_tasks(material: Material, found: tuple[Forgetting, ...]) -> Table:
-    return Table(
+    def scale(task: GeneralDelta) -> Scale:
+        return _task_scale(material, task)
+
+    none = wording.NOT_APPLICABLE
+    shown = _audited(material) or any(task.flagged for row in found for task in row.tasks)
+    unaudited = set(material.audit.get("general_not_audited") or ()) if material.audit else set()
+
+    def items(task: GeneralDelta) -> str:
+        shared = "?" if task.task in unaudited else f"{task.flagged:,}"
+        return f"{task.items:,} ({shared})" if shown else f"{task.items:,}"
+
+    heading = "Items (shared)" if shown else "Items"
+    note = "Shared: items that share text with training data; ?: not measured."
+    fields: tuple[Field[GeneralDelta], ...] = (
+        Field("Task", lambda row: wording.cell(row.task), numeric=False),
+        Field("Arm", lambda row: wording.cell(row.arm), numeric=False),
+        Field("Metric", lambda row: wording.metric(row.metric), numeric=False, brief=False),
+        Field("Base", lambda row: scale(row).score(row.base)),
+        Field("After", lambda row: scale(row).score(row.after)),
+        Field("Change", lambda row: scale(row).difference(row.change)),
+        Field("Interval", lambda row: scale(row).difference_interval(row.interval), brief=False),
+        Field("Kept", _kept, numeric=False),
+        Field("Right to wrong / wrong to right", _turned, brief=False),
+        Field("Chance", lambda row: scale(row).score(row.chance, none), brief=False),
+        Field(heading, items, brief=False),
+    )
+    rows = [task for row in found for task in row.tasks]
+    return table(
         "Each general task against the untouched base",
-        (
-            Column("Task"),
-            Column("Arm"),
-            Column("Metric", brief=False),
-            Column("Base", numeric=True),
-            Column("After", numeric=True),
-            Column("Change", numeric=True),
-            Column("Interval", numeric=True, brief=False),
-            Column("Kept"),
-            Column("Right to wrong", numeric=True, brief=False),
-            Column("Wrong to right", numeric=True, brief=False),
-            Column("Chance", numeric=True, brief=False),
-            Column("Items", numeric=True, brief=False),
+        fields,
+        rows,
+        notes=(
+            "\"Not shown\" means that a loss beyond the margin cannot be excluded, not that there "
+            "is one. Right to wrong and wrong to right count items, averaged over seeds.",
+            *((note,) if shown else ()),
         ),
-        tuple(_task_row(material, task) for row in found for task in row.tasks),
-        ("\"Not shown\" means that a loss beyond the margin cannot be excluded, not that there is "
-         "one. Right to wrong and wrong to right count items, averaged over seeds.",),
+        folded=len(rows) > FOLD_FROM,
     )  # fmt: skip
 
 
@@ -208,21 +192,26 @@ def out_of_domain_section(material: Material) -> Section:
     names = list(dict.fromkeys(name for row in rows for name in row.out_of_domain))
     if not names:
         return Section("out-of-domain", heading, (Prose("Out-of-domain data: not measured."),))
-    table = Table(
+    base = material.baseline_elsewhere()
+    shown = [
+        (
+            wording.cell(row.arm),
+            material.scale.score(row.test),
+            *(material.scale.score(row.out_of_domain.get(name)) for name in names),
+        )
+        for row in rows
+    ]
+    if base and BASE not in {row.arm for row in rows}:
+        own = material.scale.score(material.baseline_scores().get(material.metric))
+        shown.append((BASE, own, *(material.scale.score(base.get(name)) for name in names)))
+    scores = Table(
         f"Out-of-domain scores ({material.metric_name})",
         (
             Column("Arm"),
             Column("In domain (test)", numeric=True),
             *(Column(wording.cell(name, 40), numeric=True) for name in names),
         ),
-        tuple(
-            (
-                wording.cell(row.arm),
-                material.scale.score(row.test),
-                *(material.scale.score(row.out_of_domain.get(name)) for name in names),
-            )
-            for row in rows
-        ),
+        tuple(shown),
     )
     text = "Text of another kind, which no arm was tuned or trained for: does the skill carry over?"
-    return Section("out-of-domain", heading, (Prose(text), table))
+    return Section("out-of-domain", heading, (Prose(text), scores))

@@ -78,6 +78,13 @@ class Material:
         scored = [row for row in rows if row.test is not None]
         return max(scored, key=lambda row: row.test or 0.0, default=None)
 
+    def pruned(self, arm: str) -> int:
+        """How many of the arm's search trials were stopped early."""
+        return sum(
+            trial.arm == arm and trial.phase == "search" and trial.status == "pruned"
+            for trial in self.study.trials
+        )
+
     def baseline(self) -> TrialSummary | None:
         """The trial that scored the untouched base."""
         for trial in self.study.trials:
@@ -93,3 +100,18 @@ class Material:
             for found in (trial.aggregates if trial else ())
             if found.suite == "domain" and found.split == "test"
         }
+
+    def baseline_elsewhere(self) -> dict[str, float]:
+        """Out-of-domain task -> the untouched base's score in the primary metric."""
+        trial = self.baseline()
+        return {
+            found.task: found.value
+            for found in (trial.aggregates if trial else ())
+            if found.suite == "out_of_domain" and found.metric == self.metric
+        }
+
+    @property
+    def audit(self) -> Mapping[str, Any] | None:
+        """What the leakage audit found; None where there was none."""
+        found = self.study.experiment.data.get("audit")
+        return found if isinstance(found, Mapping) else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from harness.findings import Contrast
+from harness.findings import Contrast, Interval
 from harness.report import wording
 from harness.report.document import Facts, Prose, Section, VerdictView
 from harness.report.material import Material
-from harness.report.scales import PER_CENT, scale_of
+from harness.report.scales import PER_CENT, Scale, scale_of
 
 LABELS = {
     "fine_tune": "Fine-tune",
@@ -83,25 +83,64 @@ def primary_section(material: Material) -> Section:
         ("Compared", f"{_named(material, contrast.a)} against {_named(material, contrast.b)}"),
         ("Measure", f"{wording.metric(contrast.metric)} on the {wording.cell(contrast.split)} set"),
         ("Scores", f"{a} {scale.score(contrast.mean_a)}, {b} {scale.score(contrast.mean_b)}"),
-        ("Difference", _difference_words(contrast)),
+        ("Difference", _difference_words(scale, contrast.difference, contrast.interval)),
         ("Margin", f"differences within ±{scale.gap(contrast.margin)} count as none"),
         ("Reading", reading(contrast)),
         ("p-value", f"{wording.p_value(contrast.p_value)} ({wording.cell(contrast.test)})"),
         ("Based on", _basis(contrast)),
+        ("Not compared", not_compared(contrast, "none: both arms answered every item")),
+        ("Without items that share text with training", _without_flagged(material, contrast)),
         (
             "Smallest difference this test can find",
             f"{scale.gap(contrast.minimum_detectable)} (with 80 % power)",
         ),
     ]
+    equal = contrast.equivalence_interval
+    if contrast.outcome == "equivalent" and equal and scale.difference_interval(equal, ""):
+        bounds = scale.difference_interval(equal)
+        text = f"{bounds} ({wording.level(equal)}), all within ±{scale.gap(contrast.margin)}"
+        facts.insert(6, ("Interval for being equal", text))
     if contrast.outcome == "inconclusive":
         needed = wording.count(contrast.items_needed, "more items alone would not settle it")
         facts.append(("Items needed to settle it", needed))
+    sides = (
+        "the best fine-tuned arm against the best prompt arm"
+        if material.kind_of(contrast.b) in {"prompt", ""}
+        else "one fine-tuned arm against another"
+    )
     intro = (
-        "Declared before anything ran: the best fine-tuned arm against the best prompt arm, "
+        f"Declared before anything ran: {sides}, "
         "compared item by item on data that no arm had seen. Positive is better for "
         f"{a}."
     )
     return Section("primary", "The question that was asked", (Prose(intro), Facts(tuple(facts))))
+
+
+def not_compared(found: Contrast, none: str) -> str:
+    """Test items outside a comparison, and why; ``none`` where all are in it."""
+    parts = []
+    if found.left_out:
+        parts.append(f"{wording.count(found.left_out)} that one arm lacks")
+    if found.unscored:
+        parts.append(f"{wording.count(found.unscored)} that could not be scored")
+    return wording.listed(parts) if parts else none
+
+
+def _without_flagged(material: Material, found: Contrast) -> str:
+    if not found.flagged:
+        return wording.NOT_MEASURED if material.audit is None else "no item compared was flagged"
+    number = f"{wording.plural(found.flagged, 'item')} flagged"
+    left = found.without_flagged
+    if left is None:
+        return f"{number}; too few are left to compare without them"
+    again = _difference_words(scale_of(found.metric), left.difference, left.interval)
+    words = {"better": "better", "worse": "worse", "equivalent": "equivalent"}
+    outcome = (
+        "the same outcome"
+        if left.outcome == found.outcome
+        else f"another outcome: {words.get(left.outcome, 'undecided')}"
+    )
+    return f"{number}; on the other {wording.count(left.items)} {again}, {outcome}"
 
 
 def _named(material: Material, arm: str) -> str:
@@ -109,13 +148,10 @@ def _named(material: Material, arm: str) -> str:
     return f"{wording.cell(arm)} ({wording.kind(kind)})" if kind else wording.cell(arm)
 
 
-def _difference_words(found: Contrast) -> str:
-    scale = scale_of(found.metric)
-    difference = scale.difference(found.difference)
-    interval = scale.difference_interval(found.interval, missing="")
-    if not interval:
-        return difference
-    return f"{difference} ({wording.level(found.interval)} interval {interval})"
+def _difference_words(scale: Scale, difference: float, interval: Interval) -> str:
+    bounds = scale.difference_interval(interval, missing="")
+    shown = scale.difference(difference)
+    return f"{shown} ({wording.level(interval)} interval {bounds})" if bounds else shown
 
 
 def reading(found: Contrast) -> str:

@@ -6,7 +6,6 @@ from harness.findings import Overfitting
 from harness.records import TrialSummary
 from harness.report import wording
 from harness.report.document import (
-    Column,
     Figure,
     LossChart,
     LossLine,
@@ -14,10 +13,11 @@ from harness.report.document import (
     Section,
     SplitChart,
     SplitScores,
-    Table,
 )
 from harness.report.material import Material
+from harness.report.memorisation import memorisation_blocks
 from harness.report.scales import PLAIN, Scale
+from harness.report.tables import ARM, Field, table
 
 
 def overfitting_section(material: Material) -> Section:
@@ -26,7 +26,7 @@ def overfitting_section(material: Material) -> Section:
     found = material.findings.overfitting
     if not found:
         text = "Scores by split: not measured."
-        return Section("overfitting", heading, (Prose(text),))
+        return Section("overfitting", heading, (Prose(text), *memorisation_blocks(material)))
     scale = material.scale
     intervals = {row.arm: row.test_interval for row in material.findings.arms}
     groups = []
@@ -35,11 +35,11 @@ def overfitting_section(material: Material) -> Section:
         groups.append(
             SplitScores(
                 arm=row.arm,
-                train=_scaled(row.train, scale),
-                validation=_scaled(row.validation, scale),
-                test=_scaled(row.test, scale),
-                test_low=_scaled(interval.low, scale) if interval else None,
-                test_high=_scaled(interval.high, scale) if interval else None,
+                train=scale.scaled(row.train),
+                validation=scale.scaled(row.validation),
+                test=scale.scaled(row.test),
+                test_low=scale.scaled(interval.low) if interval else None,
+                test_high=scale.scaled(interval.high) if interval else None,
             )
         )
     figure = Figure(
@@ -50,39 +50,33 @@ def overfitting_section(material: Material) -> Section:
             axis=scale.axis(wording.capitalised(material.metric_name)), groups=tuple(groups)
         ),
     )
-    table = Table(
+    fields: tuple[Field[Overfitting], ...] = (
+        ARM,
+        Field("Train", lambda row: scale.score(row.train)),
+        Field("Validation", lambda row: scale.score(row.validation)),
+        Field("Test", lambda row: scale.score(row.test)),
+        *Field[Overfitting].change(
+            "Train minus test",
+            scale,
+            lambda row: row.generalisation_gap,
+            lambda row: row.gap_interval,
+        ),
+        *Field[Overfitting].change(
+            "Validation minus test",
+            scale,
+            lambda row: row.selection_gap,
+            lambda row: row.selection_interval,
+        ),
+    )
+    scores = table(
         "Train, validation and test score of the same candidate",
-        (
-            Column("Arm"),
-            Column("Train", numeric=True),
-            Column("Validation", numeric=True),
-            Column("Test", numeric=True),
-            Column("Train minus test", numeric=True),
-            Column("Interval", numeric=True),
-            Column("Validation minus test", numeric=True),
-            Column("Interval", numeric=True),
-        ),
-        tuple(
-            (
-                wording.cell(row.arm),
-                scale.score(row.train),
-                scale.score(row.validation),
-                scale.score(row.test),
-                scale.difference(row.generalisation_gap),
-                scale.difference_interval(row.gap_interval),
-                scale.difference(row.selection_gap),
-                scale.difference_interval(row.selection_interval),
-            )
-            for row in found
-        ),
-        ("Train minus test: what was learned by heart, on samples of equal size. Validation minus "
-         "test: how much choosing the best of many settings flattered the chosen one.",),
+        fields,
+        found,
+        notes=("Train minus test: what was learned by heart, on samples of equal size. Validation "
+               "minus test: how much choosing the best of many settings flattered the chosen "
+               "one.",),
     )  # fmt: skip
-    return Section("overfitting", heading, (figure, table))
-
-
-def _scaled(value: float | None, scale: Scale) -> float | None:
-    return value * scale.factor if wording.is_number(value) else None
+    return Section("overfitting", heading, (figure, scores, *memorisation_blocks(material)))
 
 
 def _splits_sentence(found: tuple[Overfitting, ...], scale: Scale) -> str:
@@ -120,33 +114,39 @@ def loss_section(material: Material) -> Section:
         see=_loss_sentence([line for _, line in pairs]),
         chart=LossChart(tuple(line for _, line in pairs)),
     )
-    columns = (
-        Column("Arm"),
-        *(
-            Column(name, numeric=True)
-            for name in ("Seed", "Steps", "First loss", "Last loss", "Lowest validation loss")
-        ),
-        Column("at step", numeric=True),
-        Column("Last validation loss", numeric=True),
-    )
-    rows = []
-    for trial, line in pairs:
-        lowest = min(line.validation, key=lambda point: point[1], default=None)
-        rows.append(
-            (
-                wording.cell(trial.arm),
-                str(trial.seed),
-                wording.count(trial.steps[-1].step),
-                PLAIN.score(line.train[0][1]),
-                PLAIN.score(line.train[-1][1]),
-                PLAIN.score(lowest[1] if lowest else None),
-                wording.count(lowest[0]) if lowest else wording.NOT_APPLICABLE,
-                PLAIN.score(line.validation[-1][1] if line.validation else None),
-            )
-        )
     note = "Loss is the mean cross-entropy per answer token, in nats; lower is better."
-    table = Table("Loss of each final training run", columns, tuple(rows), (note,), folded=True)
-    return Section("loss", heading, (figure, table))
+    losses = table(
+        "Loss of each final training run", _loss_fields(), pairs, notes=(note,), folded=True
+    )
+    return Section("loss", heading, (figure, losses))
+
+
+_Run = tuple[TrialSummary, LossLine]
+
+
+def _loss_fields() -> tuple[Field[_Run], ...]:
+    def lowest(run: _Run) -> tuple[int, float] | None:
+        return min(run[1].validation, key=lambda point: point[1], default=None)
+
+    def step(found: tuple[int, float] | None) -> str:
+        return wording.count(found[0]) if found else wording.NOT_APPLICABLE
+
+    def loss(found: tuple[int, float] | None) -> str:
+        return PLAIN.score(found[1] if found else None)
+
+    return (
+        Field("Arm", lambda run: wording.cell(run[0].arm), numeric=False),
+        Field("Seed", lambda run: str(run[0].seed)),
+        Field("Steps", lambda run: wording.count(run[0].steps[-1].step)),
+        Field("First loss", lambda run: loss(run[1].train[0])),
+        Field("Last loss", lambda run: loss(run[1].train[-1])),
+        Field("Lowest validation loss", lambda run: loss(lowest(run))),
+        Field("at step", lambda run: step(lowest(run))),
+        Field(
+            "Last validation loss",
+            lambda run: loss(run[1].validation[-1] if run[1].validation else None),
+        ),
+    )
 
 
 def _line(trial: TrialSummary) -> LossLine:

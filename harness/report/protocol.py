@@ -9,6 +9,7 @@ import yaml
 from harness.records import Canaries, TrialSummary
 from harness.report import wording
 from harness.report.document import Block, Code, Column, Facts, Prose, Section, Table
+from harness.report.leakage import leakage_blocks
 from harness.report.material import Material
 
 SPEC_LIMIT = 40_000
@@ -17,7 +18,7 @@ SPEC_LIMIT = 40_000
 def run_section(material: Material) -> Section:
     """Model, data, versions, trials, canaries, access to test data, the experiment file."""
     blocks: list[Block] = [Facts(_identity(material)), Facts(_data(material))]
-    blocks += _answers(material)
+    blocks += [*leakage_blocks(material), *_answers(material)]
     blocks += _trials(material)
     blocks += _canaries(material)
     blocks += _events(material)
@@ -221,19 +222,24 @@ def _detail(detail: Mapping[str, object]) -> str:
     return "; ".join(shown) or wording.NOT_APPLICABLE
 
 
-def rules_section(rules: tuple[tuple[str, str], ...]) -> Section:
+def rules_section(material: Material, rules: tuple[tuple[str, str], ...]) -> Section:
     """The rules of the verdict, as the analysis states them."""
     heading = "How the verdict was reached"
     if not rules:
         return Section("rules", heading, (Prose("The rules were not supplied with this report."),))
-    intro = Prose("The rules were fixed before the run; the first one that applies decides.")
-    rows = tuple(
-        (wording.cell(name.replace("_", " ")), wording.cell(text, 600)) for name, text in rules
-    )
-    table = Table(
-        "Rules of the verdict", (Column("Rule"), Column("When it applies, and what follows")), rows
-    )
-    return Section("rules", heading, (intro, table))
+    decided = material.findings.verdict.rule
+    text = "The rules were fixed before the run; the first one that applies decides."
+    strong = tuple(place for place, (name, _) in enumerate(rules) if name == decided)
+    if strong:
+        text += f" Here it was rule {strong[0] + 1} of {len(rules)}: {_rule(decided)}."
+    rows = tuple((_rule(name), wording.cell(condition, 600)) for name, condition in rules)
+    columns = (Column("Rule"), Column("When it applies, and what follows"))
+    table = Table("Rules of the verdict", columns, rows, strong=strong)
+    return Section("rules", heading, (Prose(text), table))
+
+
+def _rule(name: str) -> str:
+    return wording.cell(name.replace("_", " "))
 
 
 WORDS = (

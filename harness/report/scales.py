@@ -22,6 +22,10 @@ class Scale:
     unit: str
     difference_unit: str
 
+    def scaled(self, value: float | None) -> float | None:
+        """A score as it is drawn; None where there is none."""
+        return value * self.factor if is_number(value) else None
+
     def score(self, value: float | None, missing: str = NOT_MEASURED) -> str:
         """One score."""
         return missing if not is_number(value) else self._number(value) + self.unit

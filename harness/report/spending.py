@@ -1,10 +1,12 @@
-"""Money and time: what each arm took, takes, and when it repays itself."""
+"""Money, time and memory: what each arm took, takes, and when it repays itself."""
 
 from __future__ import annotations
 
+from harness.findings import ArmSummary
 from harness.report import wording
 from harness.report.document import Block, Bullets, Column, Prose, Section, Table
 from harness.report.material import Material
+from harness.report.tables import ARM, Field, table
 
 
 def cost_section(material: Material) -> Section:
@@ -12,70 +14,102 @@ def cost_section(material: Material) -> Section:
     rows = material.findings.arms
     if not rows:
         return Section("cost", "Cost", (Prose("Cost: not measured."),))
-    currency = material.currency
-    blocks: list[Block] = [Prose(_assumptions(material))]
-    blocks.append(
-        Table(
-            "Money",
-            (
-                Column("Arm"),
-                Column("Upfront (search and training)", numeric=True),
-                Column("Per 1,000 requests", numeric=True),
-                Column("Per month", numeric=True),
-                Column("Prompt tokens per request", numeric=True),
-                Column("Answer tokens per request", numeric=True),
-            ),
-            tuple(
-                (
-                    wording.cell(row.arm),
-                    wording.money(row.cost.upfront, currency),
-                    wording.money(row.cost.per_thousand_requests, currency),
-                    wording.money(row.cost.monthly, currency),
-                    wording.decimal(row.cost.prompt_tokens),
-                    wording.decimal(row.cost.completion_tokens),
-                )
-                for row in rows
-            ),
-        )
-    )
+    blocks: list[Block] = [Prose(_assumptions(material)), _money(material)]
     sentences = tuple(wording.cell(found.sentence, 600) for found in material.findings.break_even)
     if sentences:
         blocks.append(Bullets("When does fine-tuning repay itself?", sentences))
-    blocks.append(
-        Table(
-            "Time and size",
-            (
-                Column("Arm"),
-                Column("All trials", numeric=True),
-                Column("One final training", numeric=True),
-                Column("Tokens trained on", numeric=True),
-                Column("Peak memory, host", numeric=True),
-                Column("Peak memory, device", numeric=True),
-                Column("Size of what is deployed", numeric=True),
-            ),
-            tuple(
-                (
-                    wording.cell(row.arm),
-                    wording.seconds(row.cost.search_seconds),
-                    *(
-                        (wording.NOT_APPLICABLE, wording.NOT_APPLICABLE)
-                        if row.kind == "prompt"
-                        else (
-                            wording.seconds(row.cost.train_seconds),
-                            wording.count(row.cost.train_tokens),
-                        )
-                    ),
-                    wording.mebibytes(row.cost.peak_memory_mib),
-                    wording.mebibytes(row.cost.peak_device_mib),
-                    wording.file_size(row.cost.artifact_bytes)
-                    if row.cost.artifact_bytes
-                    else "the base only",
-                )
-                for row in rows
-            ),
-        )
-    )
+    blocks += [_size(rows), _memory(material)]
     return Section("cost", "Cost", tuple(blocks))
+
+
+def _money(material: Material) -> Table:
+    def money(value: float | None) -> str:
+        return wording.money(value, material.currency)
+
+    fields: tuple[Field[ArmSummary], ...] = (
+        ARM,
+        Field("Upfront (search and training)", lambda row: money(row.cost.upfront)),
+        Field("Per 1,000 requests", lambda row: money(row.cost.per_thousand_requests)),
+        Field("Per month", lambda row: money(row.cost.monthly)),
+        Field("Prompt tokens per request", lambda row: wording.decimal(row.cost.prompt_tokens)),
+        Field("Answer tokens per request", lambda row: wording.decimal(row.cost.completion_tokens)),
+    )
+    return table("Money", fields, material.findings.arms)
+
+
+def _size(rows: tuple[ArmSummary, ...]) -> Table:
+    fields: tuple[Field[ArmSummary], ...] = (
+        ARM,
+        Field("All trials", lambda row: wording.seconds(row.cost.search_seconds)),
+        Field("One final training", _training_time),
+        Field("Tokens trained on", _training_tokens),
+        Field("Peak memory, host", lambda row: wording.mebibytes(row.cost.peak_memory_mib)),
+        Field("Peak memory, device", lambda row: wording.mebibytes(row.cost.peak_device_mib)),
+        Field("Size of what is deployed", _deployed),
+    )
+    return table("Time and size", fields, rows)
+
+
+def _training_time(row: ArmSummary) -> str:
+    trained = row.kind != "prompt"
+    return wording.seconds(row.cost.train_seconds) if trained else wording.NOT_APPLICABLE
+
+
+def _training_tokens(row: ArmSummary) -> str:
+    trained = row.kind != "prompt"
+    return wording.count(row.cost.train_tokens) if trained else wording.NOT_APPLICABLE
+
+
+def _deployed(row: ArmSummary) -> str:
+    size = row.cost.artifact_bytes
+    return wording.file_size(size) if size else "the base only"
+
+
+def _memory(material: Material) -> Table | Prose:
+    """Peak memory measured here beside what arithmetic gives for this and larger models."""
+    found = material.findings.memory
+    if not found:
+        return Prose(
+            "Memory for training larger models: not estimated. `sizes_billion: [7, 65]` under "
+            "`cost:` in the experiment file names the sizes, in billions of parameters."
+        )
+    kinds = list(dict.fromkeys(row.kind for row in found))
+    sizes = sorted({row.parameters for row in found})
+    estimates = {(row.kind, row.parameters): row.mib for row in found}
+    own = {row.cost.total_parameters for row in material.findings.arms}
+    headings = (f"{_billions(n)}{' (this model)' if n in own else ''}" for n in sizes)
+    return Table(
+        "Memory to train: measured here, and by arithmetic",
+        (
+            Column("Way of training"),
+            Column("Measured here, peak", numeric=True),
+            *(Column(text, numeric=True) for text in headings),
+        ),
+        tuple(
+            (
+                wording.kind(kind),
+                wording.mebibytes(_measured(material, kind)),
+                *(wording.mebibytes(estimates.get((kind, size))) for size in sizes),
+            )
+            for kind in kinds
+        ),
+        ("The arithmetic counts weights, gradients and the optimiser's state, without activations, "
+         "which grow with batch and text length. Measured is the whole process.",),
+    )  # fmt: skip
+
+
+def _measured(material: Material, kind: str) -> float | None:
+    """Peak of the arms of a kind: of the device where it was measured, else of the host."""
+    costs = [row.cost for row in material.findings.arms if row.kind == kind]
+    device = [c.peak_device_mib for c in costs if c.peak_device_mib is not None]
+    host = [c.peak_memory_mib for c in costs if c.peak_memory_mib is not None]
+    return max(device or host, default=None)
+
+
+def _billions(parameters: int) -> str:
+    if parameters < 1_000_000_000:
+        return f"{parameters / 1e6:.0f} M parameters"
+    return f"{parameters / 1e9:.3g} B parameters"
 
 
 def _assumptions(material: Material) -> str:

@@ -1,4 +1,4 @@
-"""The heart of the report in a terminal: verdict, primary contrast, arms, forgetting."""
+"""The heart of the report in a terminal: verdict, what it hangs on, arms, claims, forgetting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.report.document import (
     VerdictView,
 )
 
-SHOWN = ("primary", "arms", "general")
+SHOWN = ("primary", "sensitivity", "arms", "claims", "general")
 COLOURS = {
     "fine_tune": "green",
     "prompt": "blue",
@@ -33,7 +33,7 @@ COLOURS = {
 
 
 def print_report(view: ReportView | ComparisonView, console: Console) -> None:
-    """Print the verdict, the primary contrast, the arms and the general suite.
+    """Print the verdict, what it rests and hangs on, the arms, the claims and the general suite.
 
     Every text is printed literally: nothing in it is read as markup. A comparison is printed
     whole.

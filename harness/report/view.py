@@ -9,15 +9,19 @@ from harness.findings import Findings
 from harness.records import Study
 from harness.report import wording
 from harness.report.arms import arms_section
+from harness.report.claims import claims_section
 from harness.report.contrasts import forest_section
+from harness.report.curves import curves_section
 from harness.report.document import ReportView
 from harness.report.examples import examples_section
-from harness.report.forgetting import general_section, out_of_domain_section, trade_off_section
+from harness.report.forgetting import general_section, out_of_domain_section
 from harness.report.material import Material
 from harness.report.outcome import primary_section, verdict_view
 from harness.report.overfitting import loss_section, overfitting_section
 from harness.report.protocol import rules_section, run_section, words_section
+from harness.report.sensitivity import sensitivity_section
 from harness.report.spending import cost_section
+from harness.report.trade_off import trade_off_section
 
 
 def build_view(
@@ -49,17 +53,20 @@ def build_view(
         verdict=verdict_view(material),
         sections=(
             primary_section(material),
+            sensitivity_section(material),
             arms_section(material),
+            claims_section(material),
             forest_section(material),
             trade_off_section(material),
             general_section(material),
             out_of_domain_section(material),
             overfitting_section(material),
+            curves_section(material),
             loss_section(material),
             cost_section(material),
             examples_section(material),
             run_section(material),
-            rules_section(tuple(rules)),
+            rules_section(material, tuple(rules)),
             words_section(material),
         ),
         arms=material.arms,

@@ -29,8 +29,8 @@ from harness.report import (
     to_markdown,
     write_html,
 )
-from harness.report.charts import arm_styles
 from harness.report.document import Figure
+from harness.report.palette import arm_styles
 
 from .example_study import (
     HOSTILE,
@@ -262,7 +262,7 @@ def test_a_real_browser_shows_the_verdict(view: ReportView, tmp_path: Path) -> N
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     parsed = Page(shown)
     assert squeezed(view.verdict.sentence) in parsed.text
-    assert parsed.tags.count("svg") == 4
+    assert parsed.tags.count("svg") == 5
     assert "script" not in parsed.tags
 
 

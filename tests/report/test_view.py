@@ -26,8 +26,8 @@ from .reading import texts
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SECTIONS = (
-    "primary", "arms", "contrasts", "trade-off", "general", "out-of-domain", "overfitting",
-    "loss", "cost", "examples", "run", "rules", "words",
+    "primary", "sensitivity", "arms", "claims", "contrasts", "trade-off", "general",
+    "out-of-domain", "overfitting", "curves", "loss", "cost", "examples", "run", "rules", "words",
 )  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def test_missing_values_are_words_and_never_zero() -> None:
 
 def test_an_untuned_prompt_is_called_so_in_words(view: ReportView) -> None:
     assert table(view, "arms", "Effort")["zero-shot"]["Tuning"] == "not tuned"
-    assert table(view, "arms", "Effort")["full"]["Trials spent"] == "7 of 8, 1 failed"
+    assert table(view, "arms", "The search budget")["full"]["Failed"] == "1"
 
 
 def test_tasks_without_a_margin_are_not_judged(view: ReportView) -> None:
@@ -116,7 +116,7 @@ def test_examples_are_four_each_way_with_the_largest_difference_first(view: Repo
 
 def test_charts_say_what_to_see(view: ReportView) -> None:
     figures = [b for s in view.sections for b in s.blocks if isinstance(b, Figure)]
-    assert [figure.key for figure in figures] == ["forest", "trade-off", "splits", "loss"]
+    assert [figure.key for figure in figures] == ["forest", "trade-off", "splits", "curves", "loss"]
     assert all(figure.see.endswith(".") for figure in figures)
     assert "for full: a sign of overfitting" in figures[-1].see
 

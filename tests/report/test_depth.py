@@ -1,0 +1,314 @@
+"""What goes beyond the verdict: claims, sensitivity, curves, memorising, tuning, leakage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from harness.findings import Findings, Interval
+from harness.report import ReportView, build_view, to_html, to_markdown
+from harness.report.document import Bullets, Facts, Figure, Prose, Table, TradeOffChart
+
+from .example_study import (
+    RICH,
+    RULES,
+    SCRIPT,
+    contrast,
+    curve,
+    equivalent,
+    findings,
+    no_findings,
+    older,
+    older_study,
+    study,
+    unfinished_study,
+)
+from .reading import Page, texts
+
+NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def view() -> ReportView:
+    return build_view(study(), findings(), now=NOW, rules=RULES)
+
+
+def shown(changed: Findings, section: str, data: Mapping[str, Any] | None = None) -> str:
+    """All of a section's text, with findings or data of the experiment exchanged."""
+    whole = study()
+    if data is not None:
+        whole = replace(whole, experiment=replace(whole.experiment, data=dict(data)))
+    view = build_view(whole, changed, now=NOW, rules=RULES)
+    return " | ".join(texts(replace(view, sections=(view.section(section),))))
+
+
+def tables(view: ReportView, section: str) -> dict[str, Table]:
+    return {b.caption: b for b in view.section(section).blocks if isinstance(b, Table)}
+
+
+def rows(found: Table) -> dict[str, tuple[str, ...]]:
+    return {row[0]: row[1:] for row in found.rows}
+
+
+def facts(view: ReportView) -> dict[str, str]:
+    return dict(next(b for b in view.section("primary").blocks if isinstance(b, Facts)).items)
+
+
+def test_claims_have_a_status_and_a_reason(view: ReportView) -> None:
+    intro, claims = view.section("claims").blocks
+    assert isinstance(intro, Prose) and isinstance(claims, Table)
+    assert intro.text == (
+        "Of 5 common claims: 2 held, 1 did not hold, 1 undecided and 1 not tested."
+    )
+    found = rows(claims)
+    assert found["LoRA comes close to full fine-tuning"] == (
+        "held", "+0.004 field F1 (90 % interval −0.016 to 0.0243)", "equivalent within ±0.03",
+    )  # fmt: skip
+    # The interval that the words hold already is not said twice.
+    assert found["Fine-tuning improves accuracy for the use case"][1].count("interval") == 1
+    assert claims.rows[-1][1:3] == ("not tested", "not measured")
+
+
+def test_the_verdicts_turning_points(view: ReportView) -> None:
+    found = rows(tables(view, "sensitivity")["Assumptions that would change the verdict"])
+    assert found["margin of the comparison"] == ("0.03", "up to 0.0412", "Not decided yet")
+    assert found["accepted loss of general ability"][:2] == ("5 points", "down to 3.2 points")
+    assert found["limit on latency"] == (
+        "not declared", "down to 655 ms", "Prompt, do not fine-tune (few-shot)",
+    )  # fmt: skip
+    told = [b.text for b in view.section("sensitivity").blocks if isinstance(b, Prose)]
+    assert told[0].endswith("requests a month (up to 100,000,000 or down to 0).")
+    assert "changes in 1 of 4" in told[1]
+
+
+def test_evidence_that_turns_the_verdict_stands_out(view: ReportView) -> None:
+    cut = tables(view, "sensitivity")["The verdict with a part of the evidence left out"]
+    assert [cut.rows[index][0] for index in cut.strong] == ["seed 2"]
+    assert not cut.folded
+
+
+@pytest.mark.parametrize(
+    ("last", "change", "expected"),
+    [
+        (0.041, 0.07, ("more data would probably help", "overfits less with more data")),
+        (0.01, 0.01, ("whether more data would help cannot be told", "lessens overfitting cannot")),
+        (-0.08, -0.07, ("whether more data would help cannot be told", "overfits more")),
+    ],
+)
+def test_curves_promise_no_more_than_their_intervals(
+    last: float, change: float, expected: tuple[str, str]
+) -> None:
+    told = shown(replace(findings(), curves=(curve("lora", last, change),)), "curves")
+    assert all(text in told for text in expected)
+    assert ("would probably help" in told) is (last == 0.041)
+
+
+def test_an_arm_with_one_size_promises_nothing() -> None:
+    whole = curve("lora", 0.04, 0.07)
+    short = replace(
+        whole, points=whole.points[-1:], last_gain=None, last_gain_interval=None, gap_change=None
+    )
+    told = shown(replace(findings(), curves=(short,)), "curves")
+    assert "fewer than two sizes" in told and "probably" not in told
+
+
+def test_memorising_has_a_sentence_for_each_arm(view: ReportView) -> None:
+    found = next(
+        b for b in view.section("overfitting").blocks
+        if isinstance(b, Bullets) and "memorised" in b.heading
+    )  # fmt: skip
+    assert [text.partition(";")[0] for text in found.items] == [
+        "full: memorised", "lora: memorised in part", "qlora: not shown to have memorised",
+    ]  # fmt: skip
+
+
+def test_what_tuning_gained_is_told_in_words(view: ReportView) -> None:
+    found = tables(view, "arms")
+    gained = rows(found["What tuning gained, on test data"])
+    assert [row[-1] for row in gained.values()] == [
+        "validation kept the default", "better than the default", "the default was not tested",
+    ]  # fmt: skip
+    assert gained["full"][0] == "not measured"
+    changed = found["Settings that tuning changed"].rows
+    assert {(row[0], row[1]) for row in changed} == {
+        ("lora", "learning_rate"), ("lora", "rank"), ("full", "learning_rate"),
+    }  # fmt: skip
+
+
+def test_an_arm_short_of_its_budget_is_named(view: ReportView) -> None:
+    budget = tables(view, "arms")["The search budget side by side"]
+    assert rows(budget)["full"] == ("8", "7", "1", "0", "6 min 52 s", "147,456")
+    assert budget.notes[0].startswith("full got less than the declared budget")
+    whole = findings()
+    alike = tuple(replace(row, short_of_budget=False) for row in whole.arms)
+    assert "got less than" not in shown(replace(whole, arms=alike), "arms")
+
+
+def test_search_trials_are_hollow_and_finalists_filled(view: ReportView) -> None:
+    figure = next(b for b in view.section("trade-off").blocks if isinstance(b, Figure))
+    assert isinstance(figure.chart, TradeOffChart)
+    assert {point.final for point in figure.chart.points} == {True, False}
+    assert "on validation over the untouched base" in figure.chart.x_axis
+    page = to_html(view)
+    assert "hollow: trials of the search" in page
+    assert "hollow: trials" not in to_html(build_view(study(), older(), now=NOW))
+
+
+def test_effects_of_settings_are_associations(view: ReportView) -> None:
+    told = tables(view, "trade-off")["Which settings went with forgetting"]
+    assert told.rows[0][-1] == "higher learning_rate went with more forgetting (−0.71)"
+    assert told.rows[1][-1] == "no direction can be told"
+    assert "no experiment" in told.notes[0]
+
+
+def test_equivalence_shows_the_interval_it_rests_on(view: ReportView) -> None:
+    whole = replace(findings(), primary=replace(equivalent(), primary=True))
+    text = facts(build_view(study(), whole, now=NOW))["Interval for being equal"]
+    assert text == "−0.016 to +0.024 (90 %), all within ±0.030"
+    assert any("90 % interval" in n for n in tables(view, "contrasts")["Secondary contrasts"].notes)
+    assert "one fine-tuned arm against another" in shown(whole, "primary")
+
+
+def test_items_outside_a_contrast_are_counted_in_words(view: ReportView) -> None:
+    found = facts(view)
+    assert found["Not compared"] == "1 that could not be scored"
+    assert found["Without items that share text with training"] == (
+        "12 items flagged; on the other 188 +0.081 (95 % interval +0.039 to +0.123), "
+        "the same outcome"
+    )
+    again = rows(
+        tables(view, "contrasts")["Secondary contrasts without items that share text with training"]
+    )
+    assert again["full against few-shot"][-1] == "another"
+    assert again["zero-shot against few-shot"][1:] == (
+        "−0.204", "not measured", "not measured", "too few items are left",
+    )  # fmt: skip
+
+
+def test_unflagged_items_are_not_claimed_without_an_audit() -> None:
+    unflagged = replace(contrast("lora", "few-shot", 0.08, 0.04), flagged=0, without_flagged=None)
+    whole = replace(findings(), primary=unflagged)
+    key = "Without items that share text with training"
+    assert facts(build_view(study(), whole, now=NOW))[key] == "no item compared was flagged"
+    bare = replace(study(), experiment=replace(study().experiment, data={}))
+    assert facts(build_view(bare, whole, now=NOW))[key] == "not measured"
+
+
+def test_forgetting_tells_distance_and_what_would_settle_it(view: ReportView) -> None:
+    found = tables(view, "general")["General ability as a whole"]
+    headings = [column.heading for column in found.columns]
+    by_arm = {row[0]: dict(zip(headings, row, strict=True)) for row in found.rows}
+    assert by_arm["qlora"]["Items a task that would settle it"] == "410"
+    assert by_arm["lora"]["Items a task that would settle it"] == "settled"
+    assert by_arm["lora"]["Distance from the base"] == "0.087"
+    assert by_arm["qlora"]["Distance from the base"] == "not measured"
+    tasks = tables(view, "general")["Each general task against the untouched base"].rows
+    assert {row[0]: row[-1] for row in tasks} == {
+        "capitals": "100 (3)", "grammar": "100 (0)", "editorial-text": "100 (?)",
+    }  # fmt: skip
+
+
+def test_the_base_stands_beside_the_arms_on_other_data(view: ReportView) -> None:
+    found = rows(tables(view, "out-of-domain")["Out-of-domain scores (field F1)"])
+    assert found["base"] == ("0.400", "not measured", "0.310")
+
+
+def test_memory_is_measured_and_reckoned(view: ReportView) -> None:
+    found = tables(view, "cost")["Memory to train: measured here, and by arithmetic"]
+    assert [column.heading for column in found.columns[2:]] == [
+        "135 M parameters (this model)", "7 B parameters", "65 B parameters",
+    ]  # fmt: skip
+    assert rows(found)["LoRA"][0] == "1.3 GiB"
+    assert "without activations" in found.notes[0]
+
+
+def test_the_deciding_rule_is_marked(view: ReportView) -> None:
+    intro, found = view.section("rules").blocks
+    assert isinstance(intro, Prose) and isinstance(found, Table)
+    assert found.strong == (0,)
+    assert intro.text.endswith("Here it was rule 1 of 3: better and kept.")
+    unknown = replace(findings(), verdict=replace(findings().verdict, rule=""))
+    assert "Here it was" not in shown(unknown, "rules")
+
+
+def test_leaks_are_counted_by_data_and_kind(view: ReportView) -> None:
+    found = tables(view, "run")
+    assert rows(found["Items that share text with training"]) == {
+        "validation": ("1", "0", "0"), "test": ("1", "4", "0"),
+    }  # fmt: skip
+    assert rows(found["General items that share text with training"]) == {
+        "capitals": ("0", "2", "1")
+    }
+    pairs = found["Pairs that share most text"]
+    assert pairs.folded and pairs.rows[0][3:] == ("test", "same text", "1", "23")
+
+
+@pytest.mark.parametrize(
+    "audit",
+    [None, {}, [], {"flagged_items": 3, "general": [], "strongest": "x", "selection": None},
+     {"by_split": {"test": {"exact": 2}}, "strongest": [7, {}]}],
+)  # fmt: skip
+def test_any_shape_of_audit_makes_a_report(audit: object) -> None:
+    told = shown(findings(), "run", {"audit": audit})
+    assert "general suite: not measured" in told or "training and test data: not measured" in told
+
+
+@pytest.mark.parametrize(
+    ("section", "option"),
+    [
+        ("claims", "not measured"),
+        ("sensitivity", "not measured"),
+        ("curves", "`curve: [64, 128]`"),
+        ("overfitting", "`memorisation_items: 64`"),
+        ("arms", "`test_default: true`"),
+        ("trade-off", "`search_limit: 16`"),
+        ("general", "Kullback-Leibler divergence): not measured"),
+        ("cost", "`sizes_billion: [7, 65]`"),
+        ("run", "general suite: not measured"),
+    ],
+)
+def test_an_older_study_says_what_was_not_measured(section: str, option: str) -> None:
+    view = build_view(older_study(), older(), now=NOW, rules=RULES)
+    told = " | ".join(texts(replace(view, sections=(view.section(section),))))
+    assert option in told
+
+
+def test_every_part_of_an_empty_study_says_something() -> None:
+    view = build_view(unfinished_study(), no_findings(), now=NOW)
+    for key in ("claims", "sensitivity", "curves", "overfitting"):
+        assert any(isinstance(block, Prose) for block in view.section(key).blocks)
+
+
+def test_hostile_words_of_claims_and_flips_stay_words(view: ReportView) -> None:
+    parsed = Page(to_html(view))
+    markdown = to_markdown(replace(view, sections=(view.section("claims"),)))
+    assert not {"script", "img", "b"} & set(parsed.tags)
+    for text in (f"52 % is outside 60 to 80 % {SCRIPT}", f"few-shot, for {RICH}"):
+        assert text in parsed.text
+    assert "<script" not in markdown and "<b>" not in markdown
+    assert f"17 {SCRIPT}" in parsed.text
+
+
+def test_a_hostile_arm_does_not_break_out_of_the_new_charts() -> None:
+    whole = findings()
+    hostile = f"{SCRIPT} $x_"
+    changed = replace(
+        whole,
+        curves=tuple(replace(found, arm=hostile) for found in whole.curves),
+        trade_off=tuple(replace(point, arm=hostile) for point in whole.trade_off),
+        memorisation=tuple(replace(row, arm=hostile) for row in whole.memorisation),
+        effects=tuple(replace(row, arm=hostile, parameter=SCRIPT) for row in whole.effects),
+    )
+    parsed = Page(to_html(build_view(study(), changed, now=NOW)))
+    assert parsed.problems == [] and "script" not in parsed.tags
+
+
+def test_a_claim_without_a_finite_interval_shows_none() -> None:
+    whole = findings()
+    claim = replace(whole.claims[1], interval=Interval(float("nan"), 1.0))
+    told = shown(replace(whole, claims=(claim,)), "claims")
+    assert "+0.004 field F1 |" in told and "nan" not in told
