@@ -67,8 +67,8 @@ def _verdict(wanted: str) -> Measure:
 
 
 def _abilities(wanted: str) -> Measure:
-    return lambda findings, _: bool(findings.forgetting) and all(
-        one.outcome == wanted for one in findings.forgetting
+    return lambda findings, _: (
+        bool(findings.forgetting) and all(one.outcome == wanted for one in findings.forgetting)
     )
 
 
@@ -82,7 +82,9 @@ NO_FALSE_GAIN = (
     Claim('false "fine-tune"', _verdict("fine_tune"), 0.0, 0.05),
     Claim('false "better" of the primary contrast', _outcome("better"), 0.0, 0.05),
 )
-NO_FALSE_EQUALITY = (Claim('false "equivalent"', _outcome("equivalent"), 0.0, 0.05),)
+NO_FALSE_EQUALITY = (
+    Claim('false "equivalent" (two tests at 5 %)', _outcome("equivalent"), 0.0, 0.06),
+)
 NO_FALSE_KEEPING = (
     Claim('false "no forgetting"', _abilities("kept"), 0.0, 0.05),
     Claim('false "forgot"', _abilities("forgot"), 0.0, 0.05),
@@ -98,7 +100,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         replace(USUAL, seed_spread=0.0, noise=0.8),
         COVERAGE,
     ),
-    Scenario("three seeds that differ much", replace(USUAL, seed_spread=0.4), COVERAGE),
+    Scenario("three seeds that differ by 7 points", replace(USUAL, seed_spread=0.25), COVERAGE),
     Scenario("five seeds", replace(USUAL, seeds=5, seed_spread=0.2), COVERAGE),
     Scenario(
         "one seed, 60 clusters of four",
@@ -113,7 +115,9 @@ SCENARIOS: tuple[Scenario, ...] = (
         replace(USUAL, items=120, cluster_size=4, binary=False),
         COVERAGE,
     ),
-    Scenario("three seeds, the prompt always answers alike", replace(USUAL, still_prompt=True), COVERAGE),
+    Scenario(
+        "three seeds, the prompt always answers alike", replace(USUAL, still_prompt=True), COVERAGE
+    ),
     Scenario("three seeds, 1,000 items", replace(USUAL, items=1000, task_items=200), COVERAGE),
     Scenario("no true difference, one arm a side", Design(), NO_FALSE_GAIN),
     Scenario(
