@@ -128,7 +128,8 @@ def not_compared(found: Contrast, none: str) -> str:
 
 def _without_flagged(material: Material, found: Contrast) -> str:
     if not found.flagged:
-        return wording.NOT_MEASURED if material.audit is None else "no item compared was flagged"
+        known = material.audit is not None and "flagged_items" in material.audit
+        return "no item compared was flagged" if known else wording.NOT_MEASURED
     number = f"{wording.plural(found.flagged, 'item')} flagged"
     left = found.without_flagged
     if left is None:

@@ -196,6 +196,8 @@ def test_unflagged_items_are_not_claimed_without_an_audit() -> None:
     assert facts(build_view(study(), whole, now=NOW))[key] == "no item compared was flagged"
     bare = replace(study(), experiment=replace(study().experiment, data={}))
     assert facts(build_view(bare, whole, now=NOW))[key] == "not measured"
+    # A count of leaks without their ids does not say whether they are in the comparison.
+    assert facts(build_view(older_study(), older(), now=NOW))[key] == "not measured"
 
 
 def test_forgetting_tells_distance_and_what_would_settle_it(view: ReportView) -> None:
