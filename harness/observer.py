@@ -12,7 +12,10 @@ class Observer:
         """The study enters a stage, such as preparing data or testing finalists."""
 
     def planned(self, trials: int) -> None:
-        """The study will have this many trials in all, finished ones included."""
+        """The study will have at most this many trials in all, finished ones included.
+
+        Called before the search, and once more after it, then with the exact number.
+        """
 
     def trial_skipped(self, spec_id: str, arm: str) -> None:
         """A trial of an earlier run is in the store already."""

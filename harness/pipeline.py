@@ -1,8 +1,8 @@
 """The story of a study, top to bottom: plan, search every arm on validation, test finalists once.
 
 This is the only place where data, search, engine and store meet. The search is handed proposals
-and validation scores and nothing else; test items are named only in the trials of finalists and
-the untouched base, and each such trial is noted in the store before it runs.
+and validation scores and nothing else; test items are named only in the trials of finalists, of
+default settings and of the untouched base, and each is noted in the store before it runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
 from harness.observer import Observer
 from harness.packaged import Progress as FetchProgress
-from harness.planning import Plan, make_plan
+from harness.planning import Plan, accesses_to_test, make_plan
 from harness.records import (
     ExperimentRecord,
     Progress,
@@ -34,6 +34,7 @@ from harness.records import (
 )
 from harness.search import ArmSearch, PastTrial
 from harness.spec import Experiment
+from harness.stages import after_search, final_counts
 from harness.store import (
     STORE_FILE,
     StoreReader,
@@ -145,22 +146,24 @@ class _Study:
         self._writer.declare(experiment_record(plan))
         self._note_other_studies()
         self._recover()
+        for problem in plan.left_out():
+            self._observer.warning(problem)
         searched = {name: experiment.trials_of(name) for name in experiment.arms}
-        self._observer.planned(
-            sum(searched.values()) + len(experiment.arms) * len(experiment.seeds) + 1
-        )
+        later = final_counts(experiment, plan.prepared.splits)
+        self._observer.planned(sum(searched.values()) + 1 + later.total)
         best: dict[str, dict[str, Any]] = {}
         for arm in experiment.arms:
             self._observer.stage(f"Searching {arm}: {searched[arm]} trials on validation")
             params = self._search(arm)
             if params is not None:
                 best[arm] = params
-        self._observer.stage("Scoring the untouched base")
-        self._once(plan.baseline())
-        for arm, params in best.items():
-            self._observer.stage(f"Testing finalist {arm}")
-            for position, seed in enumerate(experiment.seeds):
-                self._once(plan.finalist(arm, position, seed, params))
+        stages = after_search(plan, best, self._broken_defaults())
+        tried = sum(trial.phase == "search" for trial in self._known.values())
+        self._observer.planned(tried + sum(len(stage.trials) for stage in stages))
+        for stage in stages:
+            self._observer.stage(stage.title)
+            for trial in stage.trials:
+                self._once(trial)
         return StudyRun(
             plan.experiment_id,
             self._writer.path,
@@ -210,6 +213,12 @@ class _Study:
                 return aggregate.value
         return None
 
+    def _broken_defaults(self) -> list[str]:
+        """Arms whose default setting failed in the search: a test of it would show nothing."""
+        trials = self._known.values()
+        first = [t for t in trials if t.phase == "search" and t.number == 0]
+        return [trial.arm for trial in first if trial.status == "failed"]
+
     def _once(self, spec: TrialSpec) -> None:
         if spec.trial_id in self._known:
             self._reused += 1
@@ -221,7 +230,8 @@ class _Study:
         """Run, record and remember one trial."""
         known = self._writer.known_scores(request.key for request in spec.scores)
         spec = replace(spec, known_scores=tuple(sorted(known)))
-        self._note_test_access(spec)
+        for look in accesses_to_test(spec):
+            self._writer.record_event(self._plan.experiment_id, "test_access", look)
         self._observer.trial_started(spec)
         folder = self._plan.folder / "trials" / spec.trial_id
         started = utc_now()
@@ -281,21 +291,6 @@ class _Study:
         if accessed and not self._reader.trials(mine):
             detail = {"experiments": accessed}
             self._writer.record_event(mine, "test_seen_elsewhere", detail)
-
-    def _note_test_access(self, spec: TrialSpec) -> None:
-        for request in spec.scores:
-            held_out = request.suite == "out_of_domain" or (
-                request.suite == "domain" and request.split == "test"
-            )
-            if held_out and request.key not in spec.known_scores:
-                detail = {
-                    "trial_id": spec.trial_id,
-                    "arm": spec.arm,
-                    "seed": spec.seed,
-                    "task": request.task,
-                    "purpose": f"final score of the {spec.phase}",
-                }
-                self._writer.record_event(self._plan.experiment_id, "test_access", detail)
 
 
 def experiment_record(plan: Plan) -> ExperimentRecord:

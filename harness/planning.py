@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from harness.data import Prepared, fingerprint, write_examples
+from harness.data import Prepared
 from harness.evaluation.suites import Suite
+from harness.item_sets import (
+    DOMAIN,
+    MEMORISATION,
+    NOTHING_TO_COMPLETE,
+    ItemSet,
+    curve_sample,
+    left_out_curves,
+    write_item_sets,
+)
 from harness.records import (
-    Example,
     GeneralTask,
     Phase,
     ResolvedModel,
@@ -33,19 +39,10 @@ SCORING_VERSION = 1
 TRAINING_VERSION = 1
 # Search trials share one seed, which is none of the finalists': finalists are fresh draws.
 SEARCH_SEED = 1_000_003
-DOMAIN = "domain"
 BASE = "base"
-
-
-@dataclass(frozen=True, slots=True)
-class ItemSet:
-    """Examples on disk, as a trial is handed them. split: as in :class:`ScoreRequest`."""
-
-    task: str
-    split: str
-    path: Path
-    fingerprint: str
-    examples: int
+# Phases in which a setting is drawn anew on each seed: its place in the list of seeds is no
+# part of its identity, so that seeds can be added or reordered.
+BY_SEED = ("finalist", "default", "curve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +62,67 @@ class Plan:
         """Tasks of the general suite; none without one."""
         return self.suite.general_tasks() if self.suite else {}
 
+    def left_out(self) -> list[str]:
+        """What the experiment asks for and its data cannot give, a sentence each."""
+        found = left_out_curves(self.experiment, self.prepared.splits)
+        asked = self.experiment.memorisation_items and self.experiment.trained_arms()
+        if asked and not self._memorisation_sets():
+            found.append(NOTHING_TO_COMPLETE)
+        return found
+
     def search_trial(self, arm: str, number: int, params: dict[str, Any]) -> TrialSpec:
-        """A trial on validation. It is handed no path of a test set."""
-        return self._trial(arm, "search", number, SEARCH_SEED, params, ["validation"])
+        """A trial on validation. It is handed no path of a test set.
+
+        Trained, it shows on some general items too what its setting forgets.
+        """
+        trial = self._trial(arm, "search", number, SEARCH_SEED, params, ["validation"])
+        general = self.experiment.general
+        if general is None or not general.search_limit or trial.kind == "prompt":
+            return trial
+        # Never more than the base is scored on: the two are paired.
+        limit = min(general.search_limit, general.limit or general.search_limit)
+        candidate = self._candidate_key(trial.kind, trial.trial_id)
+        requests = [
+            self._general_request(candidate, name, limit)
+            for name, task in self.general_tasks().items()
+            if task.accuracy
+        ]
+        return replace(trial, scores=(*trial.scores, *requests))
 
     def finalist(self, arm: str, position: int, seed: int, params: dict[str, Any]) -> TrialSpec:
         """The selected setting of an arm, drawn anew with ``seed``, on every held-out set."""
         trained = self.experiment.arms[arm].kind != "prompt"
         names = ["validation", "test", *self.experiment.data.out_of_domain]
         if trained:
-            names.insert(0, "train_sample")
+            names = ["train_sample", *names, *self._memorisation_sets()]
         return self._trial(arm, "finalist", position, seed, params, names, general=trained)
 
     def baseline(self) -> TrialSpec:
         """The untouched base, asked plainly."""
         params = {"shots": 0, "selection": "fixed", "answering": "generate", "instruction": None}
-        names = ["test", *self.experiment.data.out_of_domain]
+        names = ["validation", "test", *self.experiment.data.out_of_domain]
+        names += self._memorisation_sets()
         return self._trial(BASE, "baseline", 0, 0, params, names, general=True)
+
+    def default_trial(self, arm: str, position: int, seed: int) -> TrialSpec:
+        """The default setting of a tuned arm on test, where validation selected another one."""
+        names = ["validation", "test"]
+        return self._trial(arm, "default", position, seed, self.default_setting(arm), names)
+
+    def curve_trial(
+        self, arm: str, number: int, size: int, seed: int, params: dict[str, Any]
+    ) -> TrialSpec:
+        """The selected setting on the first ``size`` training examples; it is handed no test."""
+        names = [curve_sample(size), "validation"]
+        return self._trial(arm, "curve", number, seed, params, names, train_items=size)
+
+    def default_setting(self, arm: str) -> dict[str, Any]:
+        """Every hyperparameter of the arm's trial 0."""
+        spec = self.experiment.arms[arm]
+        return spec.resolve(spec.defaults())
+
+    def _memorisation_sets(self) -> list[str]:
+        return [name for name, items in self.sets.items() if items.task == MEMORISATION]
 
     def _trial(
         self,
@@ -93,18 +134,27 @@ class Plan:
         names: Sequence[str],
         *,
         general: bool = False,
+        train_items: int | None = None,
     ) -> TrialSpec:
         kind = "prompt" if phase == "baseline" else self.experiment.arms[arm].kind
-        # A finalist is known by its seed, wherever that stands in the list of seeds.
-        place = None if phase == "finalist" else number
+        place = train_items if phase in BY_SEED else number
         trial_id = content_hash(
             [self.experiment_id, arm, kind, phase, place, seed, params, TRAINING_VERSION], 20
         )
-        candidate = self._candidate_key(kind, seed, params, trial_id)
-        requests = [self._domain_request(candidate, kind, seed, params, name) for name in names]
-        if general and self.suite is not None:
-            requests += [self._general_request(candidate, task) for task in self.general_tasks()]
+        candidate = self._candidate_key(kind, trial_id)
+        requests = [
+            self._memorisation_request(candidate, name)
+            if self.sets[name].task == MEMORISATION
+            else self._domain_request(candidate, seed, params, name, train_items)
+            for name in names
+        ]
         trains = kind != "prompt"
+        if general and self.experiment.general is not None:
+            limit = self.experiment.general.limit
+            tasks = self.general_tasks()
+            requests += [self._general_request(candidate, task, limit) for task in tasks]
+            if trains:
+                requests += self._divergence_requests(candidate, limit)
         return TrialSpec(
             trial_id=trial_id,
             experiment_id=self.experiment_id,
@@ -121,11 +171,10 @@ class Plan:
             runtime=self.runtime,
             validation_path=str(self.sets["validation"].path) if trains else "",
             keep_artifact=phase == "finalist" and trains,
+            train_items=train_items,
         )
 
-    def _candidate_key(
-        self, kind: str, seed: int, params: dict[str, Any], trial_id: str
-    ) -> dict[str, Any]:
+    def _candidate_key(self, kind: str, trial_id: str) -> dict[str, Any]:
         """What is scored, but for the prompt: weights, form, machine arithmetic, libraries."""
         return {
             "weights": self.model.fingerprint if kind == "prompt" else trial_id,
@@ -138,12 +187,13 @@ class Plan:
     def _domain_request(
         self,
         candidate: dict[str, Any],
-        kind: str,
         seed: int,
         params: dict[str, Any],
         name: str,
+        train_items: int | None,
     ) -> ScoreRequest:
         items = self.sets[name]
+        pool = self.sets["train"].fingerprint
         drawn = params["shots"] and params["selection"] in ("random", "balanced")
         prompt = {
             "task": self.experiment.task.model_dump(mode="json", by_alias=True),
@@ -153,7 +203,7 @@ class Plan:
             "selection": params["selection"] if params["shots"] else "",
             "seed": seed if drawn else None,
             # Shots, label lists and the room for an answer all come from the training split.
-            "pool": self.sets["train"].fingerprint,
+            "pool": pool if train_items is None else [pool, train_items],
         }
         key = content_hash(
             {"candidate": candidate, "prompt": prompt, "items": items.fingerprint}, 40
@@ -167,10 +217,37 @@ class Plan:
             items_path=str(items.path),
         )
 
-    def _general_request(self, candidate: dict[str, Any], task: str) -> ScoreRequest:
-        if self.suite is None or self.experiment.general is None:
+    def _memorisation_request(self, candidate: dict[str, Any], name: str) -> ScoreRequest:
+        items = self.sets[name]
+        content = {
+            "candidate": candidate,
+            "completed": self.experiment.task.template,
+            "items": items.fingerprint,
+        }
+        return ScoreRequest(
+            key=content_hash(content, 40),
+            task=MEMORISATION,
+            suite="memorisation",
+            split=items.split,
+            items_path=str(items.path),
+        )
+
+    def _divergence_requests(
+        self, candidate: dict[str, Any], limit: int | None
+    ) -> list[ScoreRequest]:
+        """One on the first text task of the suite; none where it has no text."""
+        text = self.suite.text_task() if self.suite else None
+        if text is None:
+            return []
+        general = self._general_request(candidate, text, limit)
+        key = content_hash([general.key, "divergence"], 40)
+        return [replace(general, key=key, suite="divergence")]
+
+    def _general_request(
+        self, candidate: dict[str, Any], task: str, limit: int | None
+    ) -> ScoreRequest:
+        if self.suite is None:
             raise ValueError("the experiment has no general suite")
-        limit = self.experiment.general.limit
         key = content_hash(
             {
                 "candidate": candidate,
@@ -211,31 +288,28 @@ def make_plan(
         }
     )
     folder = results.resolve() / f"{experiment.name}-{experiment_id[:8]}"
-    splits = prepared.splits
-    wanted = experiment.train_gap_items or len(splits.test)
-    named: dict[str, tuple[str, str, tuple[Example, ...]]] = {
-        "train": (DOMAIN, "train", splits.train),
-        "train_sample": (DOMAIN, "train", _sample(splits.train, wanted)),
-        "validation": (DOMAIN, "validation", splits.validation),
-        "test": (DOMAIN, "test", splits.test),
-        **{name: (name, "test", items) for name, items in splits.out_of_domain.items()},
-    }
-    sets: dict[str, ItemSet] = {}
-    for name, (task, split, examples) in named.items():
-        digest = fingerprint({name: examples})
-        # Named by content: the training sample may change size while the experiment stays.
-        path = folder / "splits" / f"{name}-{digest[:8]}.parquet"
-        if not path.exists():
-            write_examples(path, examples)
-        sets[name] = ItemSet(task, split, path, digest, len(examples))
+    sets = write_item_sets(experiment, prepared.splits, folder / "splits")
     return Plan(experiment, prepared, model, runtime, suite, experiment_id, folder, sets)
 
 
-def _sample(examples: Sequence[Example], size: int) -> tuple[Example, ...]:
-    if len(examples) <= size:
-        return tuple(examples)
-    chosen = np.random.default_rng(0).permutation(len(examples))[:size]
-    return tuple(examples[i] for i in sorted(chosen.tolist()))
+def accesses_to_test(spec: TrialSpec) -> list[dict[str, Any]]:
+    """What the store notes before a trial runs: a record for each set of test items it reads."""
+    purpose = f"final score of the {spec.phase}"
+    if spec.phase == "default":
+        purpose = "test of the default setting, to show what tuning gained"
+    return [
+        {
+            "trial_id": spec.trial_id,
+            "arm": spec.arm,
+            "seed": spec.seed,
+            "task": request.task,
+            "purpose": purpose,
+        }
+        for request in spec.scores
+        if request.suite in ("domain", "out_of_domain")
+        and request.split == "test"
+        and request.key not in spec.known_scores
+    ]
 
 
 def _library_versions() -> dict[str, str]:

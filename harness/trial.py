@@ -40,6 +40,7 @@ from harness.records import (
 from harness.spec import TaskSpec
 
 if TYPE_CHECKING:
+    from harness.evaluation.divergence import BaseDistributions
     from harness.models.load import LoadedModel
 
 Report = Callable[[Progress], None]
@@ -110,13 +111,20 @@ def environment_versions() -> dict[str, str]:
 
 @dataclass(slots=True)
 class _Candidate:
-    """The model under trial and what its prompts are made of."""
+    """The model under trial and what its prompts are made of.
+
+    split: the whole training split, which says what valid answers are and how long. pool: the
+    part of it that is trained on, and that shots come from. base: what a trained candidate's
+    language is compared with, where that was asked for.
+    """
 
     spec: TrialSpec
     task: TaskSpec
+    split: Sequence[Example]
     pool: Sequence[Example]
     loaded: LoadedModel
     renderer: PromptRenderer
+    base: BaseDistributions | None = None
 
 
 def _execute(spec: TrialSpec, folder: Path, report: Report, run: _Run) -> None:
@@ -136,8 +144,10 @@ def _execute(spec: TrialSpec, folder: Path, report: Report, run: _Run) -> None:
     candidate = _load(spec)
     template = str(candidate.loaded.tokenizer.chat_template or "")
     run.environment["chat_template"] = content_hash(template, 16) if template else "none"
-    train_began = time.perf_counter()
+    load_ended = time.perf_counter()
     announce("load", 1, 1)
+    _measure_base(candidate, folder)
+    train_began = time.perf_counter()
     trainable = 0
     if spec.kind != "prompt":
         trainable = _fine_tune(candidate, run, announce)
@@ -149,9 +159,9 @@ def _execute(spec: TrialSpec, folder: Path, report: Report, run: _Run) -> None:
     scoring_peak = peak_memory_mib(), peak_device_mib(spec.runtime.device)
     peak = scoring_peak if spec.kind == "prompt" else training_peak
     run.cost = TrialCost(
-        load_seconds=train_began - load_began,
+        load_seconds=load_ended - load_began,
         train_seconds=score_began - train_began if trainable else 0.0,
-        score_seconds=time.perf_counter() - score_began,
+        score_seconds=time.perf_counter() - score_began + train_began - load_ended,
         train_tokens=run.steps[-1].tokens if run.steps else 0,
         peak_memory_mib=peak[0],
         peak_device_mib=peak[1],
@@ -165,7 +175,8 @@ def _load(spec: TrialSpec) -> _Candidate:
     from harness.models.load import load_base
 
     task = TaskSpec.model_validate(spec.task)
-    pool = read_examples_file(Path(spec.train_path))
+    split = read_examples_file(Path(spec.train_path))
+    pool = split[: spec.train_items]
     loaded = load_base(
         spec.model,
         spec.runtime,
@@ -182,7 +193,17 @@ def _load(spec: TrialSpec) -> _Candidate:
     renderer = PromptRenderer(
         loaded.tokenizer, task, selector.select, spec.params.get("instruction")
     )
-    return _Candidate(spec, task, pool, loaded, renderer)
+    return _Candidate(spec, task, split, pool, loaded, renderer)
+
+
+def _measure_base(candidate: _Candidate, folder: Path) -> None:
+    """Take down the base's language while it is still the base."""
+    from harness.evaluation.divergence import BaseDistributions
+
+    for request in candidate.spec.scores:
+        if request.suite == "divergence" and request.key not in candidate.spec.known_scores:
+            loaded = candidate.loaded
+            candidate.base = BaseDistributions(request, loaded.model, loaded.tokenizer, folder)
 
 
 def _fine_tune(candidate: _Candidate, run: _Run, announce: Announce) -> int:
@@ -261,24 +282,32 @@ def _score_all(candidate: _Candidate, run: _Run, announce: Announce) -> None:
 
 def _score(candidate: _Candidate, request: ScoreRequest, lm: Any) -> ScoreRecord:
     from harness.evaluation.domain_task import build_domain_task, valid_answers
+    from harness.evaluation.memorisation import build_memorisation_task
     from harness.evaluation.score import score_task
     from harness.evaluation.suites import build_general_task, load_suite
 
     form = candidate.loaded.form
+    if request.suite == "divergence":
+        if candidate.base is None:
+            raise TrialError("error", "divergence was asked for, but no base was measured")
+        return candidate.base.compare(candidate.loaded.model, form)
     if request.suite == "general":
         suite = load_suite(Path(request.suite_path))
         entry = suite.task(request.task)
         general = build_general_task(suite, request.task, request.limit)
         return score_task(lm, general, request, form, chat=entry.chat, chance=entry.chance)
     task, renderer = candidate.task, candidate.renderer
-    answers = valid_answers(task, candidate.pool)
+    items = read_examples_file(Path(request.items_path))
+    if request.suite == "memorisation":
+        return score_task(lm, build_memorisation_task(request.task, task, items), request, form)
+    answers = valid_answers(task, candidate.split)
     domain = build_domain_task(
         request.task,
         task,
-        read_examples_file(Path(request.items_path)),
+        items,
         renderer.prompt,
         end=renderer.end,
-        max_new_tokens=task.max_new_tokens or _answer_room(renderer, candidate.pool),
+        max_new_tokens=task.max_new_tokens or _answer_room(renderer, candidate.split),
         labels=answers or (),
         choices=answers if candidate.spec.params["answering"] == "choice" else None,
     )
@@ -286,9 +315,9 @@ def _score(candidate: _Candidate, request: ScoreRequest, lm: Any) -> ScoreRecord
     return score_task(lm, domain, request, form, answer_end=renderer.end, measure_latency=test)
 
 
-def _answer_room(renderer: PromptRenderer, pool: Sequence[Example]) -> int:
+def _answer_room(renderer: PromptRenderer, split: Sequence[Example]) -> int:
     # Half as long again as the longest training answer, and room for a code fence or a preface.
-    longest = max(len(renderer.encode(item).answer) for item in pool)
+    longest = max(len(renderer.encode(item).answer) for item in split)
     return longest + longest // 2 + 12
 
 

@@ -127,19 +127,9 @@ def _steps() -> tuple[StepReport, ...]:
 
 
 def _score(spec: TrialSpec, request: ScoreRequest, gain: float) -> ScoreRecord:
-    if request.suite == "general":
-        entry = load_suite(Path(request.suite_path)).task(request.task)
-        metric, chance, better = entry.metric, entry.chance, entry.higher_is_better
-        items = [(f"{request.task}-{n}", f"{request.task}-{n}", "A", 0.8) for n in range(20)]
-    else:
-        metric, chance, better = str(spec.task["metrics"][0]), None, True
-        right = RIGHT[spec.kind] + gain
-        items = [
-            (example.id, example.group, example.answer, right)
-            for example in read_examples_file(request.items_path)
-        ]
-    values = [float(_uniform(request.key, identity) < share) for identity, _, _, share in items]
+    metrics, chance, items = _asked(spec, request, gain)
     hashes = [hashlib.sha256(f"{request.task}/{one[0]}".encode()).hexdigest() for one in items]
+    values = [float(_uniform(request.key, identity) < share) for identity, _, _, share in items]
     return ScoreRecord(
         key=request.key,
         task=request.task,
@@ -152,13 +142,36 @@ def _score(spec: TrialSpec, request: ScoreRequest, gain: float) -> ScoreRecord:
             for h, (identity, group, answer, _), value in zip(hashes, items, values, strict=True)
         ),
         item_scores=tuple(
-            ItemScore(h, "none", metric, value) for h, value in zip(hashes, values, strict=True)
+            ItemScore(h, "none", metric, value)
+            for metric in metrics
+            for h, value in zip(hashes, values, strict=True)
         ),
-        aggregates={metric: sum(values) / len(values)},
-        higher_is_better={metric: better},
+        aggregates={metric: sum(values) / len(values) for metric in metrics},
+        higher_is_better=metrics,
         chance=chance,
         latencies=(0.01, 0.02) if request.split == "test" else (),
     )
+
+
+def _asked(
+    spec: TrialSpec, request: ScoreRequest, gain: float
+) -> tuple[dict[str, bool], float | None, list[tuple[str, str, str, float]]]:
+    """Metric -> higher is better, the chance, and the items: id, group, answer, share right."""
+    if request.suite in ("general", "divergence"):
+        entry = load_suite(Path(request.suite_path)).task(request.task)
+        names = [f"{request.task}-{n}" for n in range(min(20, request.limit or 20))]
+        metrics = {entry.metric: entry.higher_is_better}
+        if request.suite == "divergence":
+            metrics = {"kl_to_base": False}
+        return metrics, entry.chance, [(name, name, "A", 0.8) for name in names]
+    right = RIGHT[spec.kind] + gain
+    items = [
+        (example.id, example.group, example.answer, right)
+        for example in read_examples_file(request.items_path)
+    ]
+    if request.suite == "memorisation":
+        return {"verbatim": True, "bits_per_byte": False}, None, items
+    return {str(spec.task["metrics"][0]): True}, None, items
 
 
 def _uniform(key: str, item: str) -> float:
@@ -220,7 +233,10 @@ def _rows(number: int) -> Iterator[dict[str, str]]:
 
 
 def experiment_values(folder: Path, **changes: Any) -> dict[str, Any]:
-    """The experiment file of a study of fakes whose model and data are written to ``folder``."""
+    """The experiment file of a study of fakes whose model and data are written to ``folder``.
+
+    Defaults are tested only where ``budget`` says so.
+    """
     data = folder / "data.jsonl"
     values: dict[str, Any] = {
         "name": "pretended",
@@ -232,11 +248,11 @@ def experiment_values(folder: Path, **changes: Any) -> dict[str, Any]:
             "answer": {"kind": "label", "column": "label", "labels": list(LABELS)},
         },
         "arms": ARMS,
-        "budget": {"trials": 2},
         "seeds": [1],
         "general": None,
     }
-    return {**values, **changes}
+    budget = {"trials": 2, "test_default": False, **changes.pop("budget", {})}
+    return {**values, "budget": budget, **changes}
 
 
 def experiment(folder: Path, **changes: Any) -> Experiment:

@@ -23,6 +23,13 @@ from harness.spec import Experiment
 from harness.store import StoreReader
 
 PROMPT_ONLY = {"zero-shot": {"kind": "prompt"}}
+# A study with every phase.
+WHOLE: dict[str, Any] = {
+    "arms": {**ARMS, "lora": {"kind": "lora", "curve": [4, 8]}},
+    "budget": {"trials": 4, "test_default": True},
+    "seeds": [1, 2],
+    "general": {"limit": 5, "search_limit": 3},
+}
 
 
 class Listening(Observer):
@@ -110,7 +117,7 @@ def test_the_general_suite_is_scored_by_the_base_and_the_trained(case: Case) -> 
         for trial in case.trials(done)
         if any(a.suite == "general" for a in trial.aggregates)
     }
-    assert general == {("base", "baseline"), ("lora", "finalist")}
+    assert general == {("base", "baseline"), ("lora", "finalist"), ("lora", "search")}
     assert load_study(case.results, done.experiment_id).findings.forgetting
 
 
@@ -138,6 +145,62 @@ def test_the_searched_setting_with_the_best_validation_is_tested(case: Case) -> 
         ]
         best = max(worth, key=lambda one: one[:2])[2]
         assert [t.params for t in trials if t.phase == "finalist"] == [best]
+
+
+def test_every_phase_runs_in_its_place_and_once(case: Case) -> None:
+    done = case.run(**WHOLE)
+    ran = [spec.phase for spec in case.engine.seen]
+    assert [phase for phase, before in zip(ran, [None, *ran], strict=False) if phase != before] == [
+        "search", "baseline", "finalist", "default", "curve",
+    ]  # fmt: skip
+    assert case.observer.total == len(ran) == done.trials_run
+    assert {(t.seed, t.train_items) for t in case.trials(done) if t.phase == "curve"} == {
+        (seed, size) for seed in (1, 2) for size in (4, 8)
+    }
+    assert {t.train_items for t in case.trials(done) if t.phase != "curve"} == {None}
+    kept = {(spec.phase, spec.kind) for spec in case.engine.seen if spec.keep_artifact}
+    assert kept == {("finalist", "lora")}
+    again = case.run(**WHOLE)
+    assert (again.trials_run, again.trials_known) == (0, len(ran))
+    assert case.observer.total == case.observer.skipped == len(ran)
+    # Neither a default setting nor a point of a curve passes for a finalist.
+    finalists = case.reader.query("SELECT arm, seed, trial_id FROM finalists").rows
+    assert len(finalists) == len({row[:2] for row in finalists}) == ran.count("finalist")
+    study = case.reader.study(done.experiment_id)
+    final = {t.trial_id for t in study.trials if t.phase == "finalist"}
+    assert {row[2] for row in finalists} == final
+    assert len(study.items) == len(final) * study.experiment.splits["test"]
+
+
+def test_a_default_that_was_selected_or_that_failed_is_not_tested(case: Case) -> None:
+    def tested(instructions: list[str], **budget: Any) -> list[dict[str, Any]]:
+        arms = {"few": {"kind": "prompt", "instruction": {"choices": instructions}}}
+        done = case.run(arms=arms, budget={"trials": 2, "test_default": True, **budget})
+        return [t.params for t in case.trials(done) if t.phase == "default"]
+
+    assert tested(["good [gain=0.6]", "bad [gain=-0.4]"]) == []
+    assert tested(["[fail]", "good"]) == []
+    (found,) = tested(["bad [gain=-0.4]", "good [gain=0.6]"])
+    assert found["instruction"] == "bad [gain=-0.4]"
+    assert tested(["worse [gain=-0.4]", "good [gain=0.6]"], test_default=False) == []
+
+
+def test_an_arm_may_have_seeds_of_its_own(case: Case) -> None:
+    arms = {**PROMPT_ONLY, "lora": {"kind": "lora", "seeds": [7, 8]}}
+    done = case.run(arms=arms)
+    finalists = {(t.arm, t.seed) for t in case.trials(done) if t.phase == "finalist"}
+    assert finalists == {("zero-shot", 1), ("lora", 7), ("lora", 8)}
+    assert case.observer.total == done.trials_run
+
+
+def test_what_the_data_cannot_give_is_said(case: Case) -> None:
+    rows = [{"text": f"word{n} {n}", "label": "billing"} for n in range(60)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (case.folder / "data.jsonl").write_text(lines, encoding="utf-8")
+    case.run(arms={"lora": {"kind": "lora", "curve": [8, 500]}}, budget={"trials": 1})
+    curve, words = case.observer.warnings
+    assert curve == "arms.lora.curve: 500 left out: the training split has 36 examples"
+    assert words.startswith("memorisation is not measured")
 
 
 def test_a_larger_budget_runs_only_the_new_trials(case: Case) -> None:
@@ -246,12 +309,14 @@ def test_search_trials_are_handed_no_test_items(case: Case) -> None:
         "source": str(write_data(case.folder / "data.jsonl")),
         "out_of_domain": {"elsewhere": str(case.folder / "elsewhere.jsonl")},
     }
-    done = case.run(data=data)
+    done = case.run(data=data, general={"limit": 5}, budget={"test_default": True})
     test_ids = held_out_texts(done.folder)
     searched = [spec for spec in case.engine.seen if spec.phase == "search"]
     assert len(searched) == 5
     for spec in searched:
-        assert {(one.suite, one.split) for one in spec.scores} == {("domain", "validation")}
+        own = [(one.suite, one.split) for one in spec.scores if one.suite != "general"]
+        assert own == [("domain", "validation")]
+        assert (len(spec.scores) > 1) is (spec.kind == "lora")
         paths = [spec.train_path, spec.validation_path, *(one.items_path for one in spec.scores)]
         for path in filter(None, paths):
             assert Path(path).stem.split("-")[0] in ("train", "validation")
@@ -260,7 +325,7 @@ def test_search_trials_are_handed_no_test_items(case: Case) -> None:
     assert case.engine.seen[: len(searched)] == searched
     assert all(any(one.split == "test" for one in spec.scores) for spec in later)
     tasks = {one.task for spec in later for one in spec.scores}
-    assert tasks == {"domain", "elsewhere"}
+    assert {"domain", "elsewhere", "memorisation", "mini_text"} < tasks
 
 
 def held_out_texts(folder: Path) -> set[str]:
@@ -290,6 +355,18 @@ def test_every_access_to_test_items_is_noted_once(case: Case) -> None:
     }
     case.run(seeds=[1, 2])
     assert len(case.events(done, "test_access")) == 5
+
+
+def test_a_look_at_the_default_setting_is_noted_as_such(case: Case) -> None:
+    done = case.run(**WHOLE)
+    looks = [e.detail for e in case.events(done, "test_access")]
+    why = "test of the default setting, to show what tuning gained"
+    noted = [look["trial_id"] for look in looks if look["purpose"] == why]
+    assert noted == [spec.trial_id for spec in case.engine.seen if spec.phase == "default"] != []
+    # A learning curve is drawn without test items.
+    curve = {spec.trial_id for spec in case.engine.seen if spec.phase == "curve"}
+    assert len(curve) == 4
+    assert curve.isdisjoint(look["trial_id"] for look in looks)
 
 
 def test_an_access_is_noted_before_the_trial_runs(case: Case) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_trial import experiment, write_data
+from fake_trial import ARMS, experiment, write_data
+from store.example_records import score, trial
 
 from harness.data import prepare, read_examples_file
 from harness.evaluation.suites import load_suite
-from harness.planning import Plan, make_plan
-from harness.records import ResolvedModel, Runtime, ScoreRequest, TrialSpec
+from harness.planning import Plan, accesses_to_test, make_plan
+from harness.records import Phase, ResolvedModel, Runtime, ScoreRequest, TrialSpec
 from harness.spec import Experiment
+from harness.stages import after_search, final_counts
 
 MODEL = ResolvedModel("fake", "/fake", "f" * 64)
 RUNTIME = Runtime("cpu", "float32", 32)
 SHOTS = {"shots": 4, "selection": "random", "answering": "generate", "instruction": None}
+
+CURVE = {"lora": {"kind": "lora", "curve": [4, 8, 20]}}
 
 
 def plan(
@@ -81,8 +86,9 @@ def test_what_is_another_experiment(tmp_path: Path, change: dict[str, Any]) -> N
     [
         {"runtime": Runtime("cpu", "float32", 32, threads=7)},
         {"model": ResolvedModel("other name", "/other/place", "f" * 64)},
-        {"budget": {"trials": 9}},
+        {"budget": {"trials": 9, "test_default": True}},
         {"seeds": [5]},
+        {"arms": {**ARMS, "lora": {"kind": "lora", "curve": [4], "seeds": [6]}}},
     ],
 )
 def test_what_is_the_same_experiment(tmp_path: Path, change: dict[str, Any]) -> None:
@@ -101,7 +107,7 @@ def test_changed_items_are_another_experiment(tmp_path: Path) -> None:
 
 
 def test_a_trial_has_one_identity(tmp_path: Path) -> None:
-    made = plan(tmp_path)
+    made = plan(tmp_path, arms=CURVE)
     params = lora(made)
     trials = [
         made.search_trial("lora", 0, params),
@@ -109,10 +115,20 @@ def test_a_trial_has_one_identity(tmp_path: Path) -> None:
         made.search_trial("lora", 0, {**params, "rank": 17}),
         made.finalist("lora", 0, 1, params),
         made.finalist("lora", 1, 2, params),
+        made.default_trial("lora", 0, 1),
+        made.curve_trial("lora", 0, 8, 1, params),
+        made.curve_trial("lora", 1, 20, 1, params),
         made.baseline(),
     ]
     assert len({trial.trial_id for trial in trials}) == len(trials)
     assert made.search_trial("lora", 0, params) == trials[0]
+    # Draws on a seed are known by it, wherever it stands in the list of seeds.
+    for moved, one in (
+        (made.finalist("lora", 5, 1, params), trials[3]),
+        (made.default_trial("lora", 5, 1), trials[5]),
+        (made.curve_trial("lora", 5, 8, 1, params), trials[6]),
+    ):
+        assert moved.trial_id == one.trial_id
 
 
 def test_what_each_phase_is_handed(tmp_path: Path) -> None:
@@ -126,12 +142,147 @@ def test_what_each_phase_is_handed(tmp_path: Path) -> None:
 
     test, validation, train = (("domain", name) for name in ("test", "validation", "train"))
     general = ("general", "test")
-    assert sets(search) == [validation]
-    assert sets(final) == [test, train, validation, general]
+    known = [("memorisation", name) for name in ("train", "validation")]
+    assert sets(search) == [validation, general]
+    assert sets(final) == [("divergence", "test"), test, train, validation, general, *known]
     assert sets(prompt) == [test, validation]
-    assert sets(base) == [test, general]
-    assert (search.keep_artifact, final.keep_artifact, prompt.keep_artifact) == (False, True, False)
+    assert sets(base) == [test, validation, general, *known]
+    assert sets(made.default_trial("lora", 0, 1)) == [test, validation]
+    kept = {trial.phase for trial in (search, final, made.default_trial("lora", 0, 1))
+            if trial.keep_artifact}  # fmt: skip
+    assert kept == {"finalist"}
+    assert not prompt.keep_artifact
     assert {one.limit for one in final.scores if one.suite == "general"} == {5}
+    (language,) = [one for one in final.scores if one.suite == "divergence"]
+    assert (language.task, language.limit) == ("mini_text", 5)
+
+
+@pytest.mark.parametrize(
+    ("general", "limits"),
+    [
+        ({"search_limit": 4}, {4}),
+        ({"search_limit": 4, "limit": 3}, {3}),
+        ({"search_limit": 0}, set()),
+        (None, set()),
+    ],
+)
+def test_settings_that_are_tried_show_what_they_forget(
+    tmp_path: Path, general: dict[str, Any] | None, limits: set[int]
+) -> None:
+    made = plan(tmp_path, general=general)
+
+    def asked(trial: TrialSpec) -> list[ScoreRequest]:
+        return [one for one in trial.scores if one.suite == "general"]
+
+    found = asked(made.search_trial("lora", 0, lora(made)))
+    assert {one.limit for one in found} == limits
+    accuracy = {name for name, task in made.general_tasks().items() if task.accuracy}
+    assert {one.task for one in found} == (accuracy if limits else set())
+    assert asked(made.search_trial("few-shot", 0, few(made))) == []
+    whole = {one.key for one in asked(made.finalist("lora", 0, 1, lora(made)))}
+    assert whole.isdisjoint(one.key for one in found)
+
+
+def test_sets_of_a_learning_curve_nest(tmp_path: Path) -> None:
+    made = plan(tmp_path, arms=CURVE)
+    train = made.prepared.splits.train
+    samples: dict[int, list[str]] = {}
+    for size in (4, 8, 20):
+        trial = made.curve_trial("lora", 0, size, 1, lora(made))
+        assert (trial.train_items, trial.keep_artifact) == (size, False)
+        assert {(one.suite, one.split) for one in trial.scores} == {
+            ("domain", "train"), ("domain", "validation"),
+        }  # fmt: skip
+        (path,) = [one.items_path for one in trial.scores if one.split == "train"]
+        samples[size] = [item.id for item in read_examples_file(path)]
+        assert set(samples[size]) <= {item.id for item in train[:size]}
+        assert len(samples[size]) == min(size, len(made.prepared.splits.validation))
+    assert set(samples[4]) < set(samples[8]) <= set(samples[20])
+    requests = [
+        one.key for size in (4, 8, 20)
+        for one in made.curve_trial("lora", 0, size, 1, lora(made)).scores
+    ]  # fmt: skip
+    assert len(set(requests)) == 6
+    assert len({made.sets[f"train_first_{size}"].fingerprint for size in (4, 8, 20)}) == 3
+
+
+def test_a_curve_stops_below_the_whole_split(tmp_path: Path) -> None:
+    made = plan(tmp_path, arms=CURVE)
+    whole = len(made.prepared.splits.train)
+    assert whole == 36
+    arms = {"lora": {"kind": "lora", "curve": [8, whole, whole + 1, 99]}}
+    made = plan(tmp_path, arms=arms)
+    stages = after_search(made, {"lora": lora(made)})
+    assert [t.train_items for stage in stages for t in stage.trials if t.phase == "curve"] == [8]
+    (problem,) = made.left_out()
+    assert problem == "arms.lora.curve: 37, 99 left out: the training split has 36 examples"
+    assert final_counts(made.experiment, made.prepared.splits).curves == 1
+
+
+def test_what_is_to_be_completed(tmp_path: Path) -> None:
+    made = plan(tmp_path, memorisation_items=7)
+    splits = made.prepared.splits
+    for name, split in (("train", splits.train), ("validation", splits.validation)):
+        items = read_examples_file(made.sets[f"memorisation_{name}"].path)
+        assert len(items) == 7
+        assert all(item in split for item in items)
+    base, final = made.baseline(), made.finalist("lora", 0, 1, lora(made))
+    asked = [[one for one in t.scores if one.suite == "memorisation"] for t in (base, final)]
+    assert [[(one.task, one.split, one.items_path) for one in both] for both in asked] == [
+        [("memorisation", name, str(made.sets[f"memorisation_{name}"].path))
+         for name in ("train", "validation")]
+    ] * 2  # fmt: skip
+    assert len({one.key for both in asked for one in both}) == 4
+    for changes in ({"memorisation_items": 0}, {"arms": {"zero-shot": {"kind": "prompt"}}}):
+        without = plan(tmp_path, **changes)
+        assert not any(name.startswith("memorisation") for name in without.sets)
+        assert without.left_out() == []
+
+
+def test_texts_of_too_few_words_are_not_completed(tmp_path: Path) -> None:
+    rows = [{"text": f"word{n} {n}", "label": "billing"} for n in range(60)]
+    path = tmp_path / "data.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    made = plan(tmp_path)
+    assert {one.suite for one in made.baseline().scores} == {"domain"}
+    assert [text[:28] for text in made.left_out()] == ["memorisation is not measured"]
+
+
+def test_the_order_after_the_search(tmp_path: Path) -> None:
+    arms = {**CURVE, "few-shot": {**ARMS["few-shot"], "seeds": [7, 8]}}
+    made = plan(tmp_path, arms=arms, budget={"test_default": True})
+    tuned = {"lora": {**lora(made), "learning_rate": 1e-3}, "few-shot": few(made, shots=9)}
+    assert made.experiment.arms["few-shot"].defaults() != {"shots": 9}
+
+    def order(*arguments: Any) -> list[tuple[str, str, int, int | None]]:
+        stages = after_search(made, *arguments)
+        return [
+            (one.phase, one.arm, one.seed, one.train_items)
+            for stage in stages for one in stage.trials
+        ]  # fmt: skip
+
+    base = ("baseline", "base", 0, None)
+    finalists = [
+        ("finalist", "lora", 1, None),
+        *(("finalist", "few-shot", n, None) for n in (7, 8)),
+    ]
+    defaults = [("default", "lora", 1, None), *(("default", "few-shot", n, None) for n in (7, 8))]
+    curve = [("curve", "lora", 1, size) for size in (4, 8, 20)]
+    assert order(tuned) == [base, *finalists, *defaults, *curve]
+    assert order(tuned, ["lora"]) == [base, *finalists, *defaults[1:], *curve]
+    kept = {**tuned, "few-shot": made.default_setting("few-shot")}
+    assert order(kept) == [base, *finalists, defaults[0], *curve]
+    counts = final_counts(made.experiment, made.prepared.splits)
+    assert (counts.finalists, counts.defaults, counts.curves, counts.total) == (3, 3, 3, 9)
+
+
+def test_a_test_of_the_default_setting_says_so() -> None:
+    def purposes(phase: Phase) -> list[str]:
+        spec = trial("t", [score("k"), score("v", split="validation")], phase=phase).spec
+        return [str(look["purpose"]) for look in accesses_to_test(spec)]
+
+    assert purposes("finalist") == ["final score of the finalist"]
+    assert purposes("default") == ["test of the default setting, to show what tuning gained"]
 
 
 def test_seeds_of_searches_are_none_of_the_finalists(tmp_path: Path) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import experiment_argument
+
+if TYPE_CHECKING:
+    from harness.data import Prepared
+    from harness.spec import Experiment
 
 
 @click.command()
@@ -24,28 +30,30 @@ def command(experiment: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from harness.data import prepare
+    from harness.data import prepare, with_general
+    from harness.evaluation.suite_texts import suite_texts
     from harness.evaluation.suites import load_suite
+    from harness.item_sets import left_out_curves
     from harness.spec import load_experiment
+    from harness.stages import final_counts
 
     spec = load_experiment(experiment)
     suite = load_suite(spec.general.suite) if spec.general else None
     prepared = prepare(spec)
+    if suite and spec.general:
+        read = suite_texts(suite, spec.general.limit)
+        prepared = with_general(prepared, read.texts, read.unread)
     console = Console()
     console.print(f"[bold]{escape(spec.name)}[/] is a valid experiment.")
     table = Table("split", "examples", "groups", "leaks found", title="Data", title_justify="left")
     for name, count in prepared.counts.items():
-        leaks = prepared.audit.flagged.get(name, {})
-        found = ", ".join(f"{n} {kind}" for kind, n in leaks.items() if n) or "none"
+        found = _leaks(prepared.audit.flagged.get(name, {}))
         table.add_row(
             name, str(count), str(prepared.groups[name]), "" if name == "train" else found
         )
     console.print(table)
-    if prepared.audit.dropped:
-        console.print(
-            f"{len(prepared.audit.dropped)} training examples are dropped because they also stand "
-            "in a held-out set (data.leaks)."
-        )
+    for sentence in _leak_sentences(prepared):
+        console.print(escape(sentence))
     for problem in prepared.dropped[:10]:
         console.print(f"dropped: {escape(str(problem))}")
     if len(prepared.dropped) > 10:
@@ -59,9 +67,52 @@ def command(experiment: Path) -> None:
         f"{len(suite.tasks)} tasks of {suite.name}" if suite else "none: forgetting not measured"
     )
     console.print(f"General suite: {escape(tasks)}")
-    finals = len(spec.arms) * len(spec.seeds)
     searched_trials = sum(spec.trials_of(name) for name in spec.arms)
-    console.print(
-        f"{searched_trials} search trials, {finals} finalists on {len(spec.seeds)} seed(s), "
-        "1 untouched base."
+    later = final_counts(spec, prepared.splits)
+    parts = [
+        f"{searched_trials} search trials",
+        f"{later.finalists} finalists on {_seeds(spec)}",
+        "1 untouched base",
+    ]
+    if later.defaults:
+        parts.append(f"up to {later.defaults} tests of default settings")
+    if later.curves:
+        parts.append(f"{later.curves} trials of learning curves")
+    console.print(f"{', '.join(parts)}.")
+    for sentence in left_out_curves(spec, prepared.splits):
+        console.print(f"[yellow]warning:[/] {escape(sentence)}")
+
+
+def _seeds(spec: Experiment) -> str:
+    counts = sorted({len(spec.seeds_of(name)) for name in spec.arms})
+    return f"{' to '.join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))} seed(s)"
+
+
+def _leak_sentences(prepared: Prepared) -> Iterator[str]:
+    from harness.data import audit_record
+
+    if prepared.audit.dropped:
+        yield (
+            f"{len(prepared.audit.dropped)} training examples are dropped because they also stand "
+            "in a held-out set (data.leaks)."
+        )
+    remaining = prepared.remaining
+    yield (
+        f"Test items that still share text with training: {len(remaining.flagged_ids('test'))}; "
+        f"with validation: {_leaks(remaining.selection_flagged)}."
     )
+    shared_groups = audit_record(prepared)["shared_groups"]
+    if any(shared_groups.values()):
+        shared = ", ".join(f"{n} of {name}" for name, n in shared_groups.items() if n)
+        yield f"Groups (data.group) that training has too: {shared}."
+    if prepared.general:
+        flagged = {task: sum(n.values()) for task, n in prepared.general.flagged.items()}
+        shared = ", ".join(f"{n} of {task}" for task, n in flagged.items() if n)
+        yield f"General items that share text with training: {shared or 'none'}."
+    if prepared.general_not_audited:
+        names = ", ".join(prepared.general_not_audited)
+        yield f"Not audited, since their items could not be read: {names}."
+
+
+def _leaks(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {kind}" for kind, n in counts.items() if n) or "none"

@@ -93,6 +93,9 @@ class RichObserver(QuietObserver):
     def planned(self, trials: int) -> None:
         """Length of the study's bar."""
         self._total = trials
+        if self._study is not None:
+            self._bars.update(self._study, total=trials)
+            return
         self._study = self._bars.add_task("study", total=trials, note="")
 
     def trial_skipped(self, spec_id: str, arm: str) -> None:

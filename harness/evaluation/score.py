@@ -87,6 +87,9 @@ def _output(
     if chosen:
         likelihoods = [float(reply[0]) for reply in replies]
         output = str(arguments[likelihoods.index(max(likelihoods))][1])
+        if request.suite == "memorisation" and not replies[0][1]:
+            # A single continuation is a reply only where greedy decoding gives it.
+            output = ""
     else:
         # The reply to a rolling log-likelihood is a number: there is no text to keep.
         output = replies[0] if isinstance(replies[0], str) else ""

@@ -25,6 +25,8 @@ from harness.records import GeneralTask, content_hash
 from harness.spec.spaces import FrozenSpec
 from harness.spec.yaml_file import read_mapping
 
+# lm-eval gives these for whole texts only, whose log-likelihood it takes as a rolling one.
+TEXT_METRICS = frozenset({"bits_per_byte", "byte_perplexity", "word_perplexity"})
 _FUNCTION = re.compile(r"!function\s+([\w.]+)\.\w+")
 
 
@@ -87,6 +89,10 @@ class Suite(FrozenSpec):
                 return entry
         known = ", ".join(entry.task for entry in self.tasks)
         raise UnknownReferenceError(f"suite {self.name} has no task {name!r}; it has {known}")
+
+    def text_task(self) -> str | None:
+        """The first task that is of plain texts, if any."""
+        return next((entry.task for entry in self.tasks if entry.metric in TEXT_METRICS), None)
 
     def general_tasks(self) -> dict[str, GeneralTask]:
         """Task name -> how the analysis reads its score."""

@@ -83,8 +83,9 @@ class StoreReader:
     def study(self, experiment_id: str) -> Study:
         """All that a report is made from, read at one moment.
 
-        ``vectors`` and ``items`` hold complete trials only; ``items`` the finalists' domain test
-        with the primary metric, the first of the experiment's ``task.metrics``.
+        ``vectors`` and ``items`` hold complete trials only: ``vectors`` everything but the search
+        outside the general suite; ``items`` the finalists' domain test with the primary metric,
+        the first of the experiment's ``task.metrics``.
 
         Raises:
             InputError: the store has no such experiment.

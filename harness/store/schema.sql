@@ -34,7 +34,7 @@ CREATE TABLE trial (
     experiment_id                VARCHAR NOT NULL,     -- -> experiment
     arm                          VARCHAR NOT NULL,     -- name of the arm in the experiment file
     kind                         VARCHAR NOT NULL,     -- prompt, full, lora, qlora
-    phase                        VARCHAR NOT NULL,     -- search, finalist, baseline
+    phase                        VARCHAR NOT NULL,     -- search, finalist, baseline, default (the untuned setting on test), curve (on fewer training examples)
     number                       INTEGER NOT NULL,     -- within arm and phase, from 0; 0 of a search is the default setting
     seed                         BIGINT NOT NULL,      -- seed of data order, initialisation, drawn shots
     status                       VARCHAR NOT NULL,     -- complete, failed, pruned
@@ -80,7 +80,7 @@ CREATE TABLE score (
     score_key VARCHAR PRIMARY KEY,      -- content address: hash of everything that can change the answer
     scored_by VARCHAR NOT NULL,         -- trial that computed it
     task      VARCHAR NOT NULL,         -- lm-eval task name
-    suite     VARCHAR NOT NULL,         -- domain, general, out_of_domain
+    suite     VARCHAR NOT NULL,         -- domain, general, out_of_domain, memorisation, divergence
     split     VARCHAR NOT NULL,         -- train, validation, test
     form      VARCHAR NOT NULL,         -- what was scored: base, base-nf4, adapter-on-bfloat16, adapter-on-nf4, full
     seconds   DOUBLE,                   -- wall time of scoring
@@ -101,7 +101,7 @@ CREATE TABLE trial_score (
     trial_id  VARCHAR NOT NULL,         -- -> trial
     score_key VARCHAR NOT NULL,         -- -> score; no row there: not scored
     task      VARCHAR NOT NULL,         -- lm-eval task name, unique within the trial
-    suite     VARCHAR NOT NULL,         -- domain, general, out_of_domain
+    suite     VARCHAR NOT NULL,         -- domain, general, out_of_domain, memorisation, divergence
     split     VARCHAR NOT NULL          -- train, validation, test
 );
 

@@ -15,7 +15,8 @@ _TRIALS = """
 SELECT trial_id, arm, kind, phase, number, seed, status, params, started_at, ended_at,
        failure_kind, failure_message, canary_before_max_difference, canary_after_max_difference,
        canary_prompt_tokens_equal, load_seconds, train_seconds, score_seconds, train_tokens,
-       peak_memory_mib, peak_device_mib, total_parameters, trainable_parameters, artifact_bytes
+       peak_memory_mib, peak_device_mib, total_parameters, trainable_parameters, artifact_bytes,
+       CAST(spec ->> '$.train_items' AS INTEGER)
 FROM trial WHERE experiment_id = ? ORDER BY arm, phase, number, seed, trial_id
 """
 
@@ -71,7 +72,7 @@ def _summary(
 ) -> TrialSummary:
     (trial_id, arm, kind, phase, number, seed, status, params, started_at, ended_at) = row[:10]
     failure_kind, failure_message = row[10:12]
-    canaries, cost = row[12:15], row[15:]
+    canaries, cost, train_items = row[12:15], row[15:-1], row[-1]
     return TrialSummary(
         trial_id=trial_id,
         arm=arm,
@@ -89,6 +90,7 @@ def _summary(
         cost=None if cost[-1] is None else TrialCost(*cost),
         aggregates=aggregates,
         steps=steps,
+        train_items=train_items,
     )
 
 

@@ -1,4 +1,4 @@
-"""Item-by-item values of finalists and the baseline, out of the tables."""
+"""Item-by-item values of trials, out of the tables."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 
 from harness.records import ItemRow, ScoreVector
 
+# The search's own validation items are many, and no report pairs them.
 _TRIALS = """
 SELECT t.trial_id, t.arm, t.kind, t.phase, t.seed, l.suite, l.task, l.split, l.score_key, s.chance
 FROM trial t JOIN trial_score l USING (trial_id) JOIN score s USING (score_key)
-WHERE t.experiment_id = ? AND t.phase IN ('finalist', 'baseline') AND t.status = 'complete'
+WHERE t.experiment_id = ? AND t.status = 'complete'
+  AND (t.phase <> 'search' OR l.suite = 'general')
 ORDER BY t.trial_id, l.suite, l.task, l.split
 """
 
 _WANTED = """
 WITH wanted AS (
     SELECT DISTINCT l.score_key FROM trial t JOIN trial_score l USING (trial_id)
-    WHERE t.experiment_id = ? AND t.phase IN ('finalist', 'baseline') AND t.status = 'complete'
+    WHERE t.experiment_id = ? AND t.status = 'complete'
+      AND (t.phase <> 'search' OR l.suite = 'general')
 )
 """
 
@@ -39,7 +42,7 @@ ORDER BY i.score_key, i.metric, i.filter_rank
 _VALUES = (
     _WANTED
     + """
-SELECT i.doc_hash AS doc_hash, o.cluster AS cluster, i.value AS value
+SELECT i.doc_hash AS doc_hash, o.cluster AS cluster, o.item_id AS item_id, i.value AS value
 FROM wanted w JOIN item_score i USING (score_key)
 JOIN item_output o ON o.score_key = i.score_key AND o.doc_hash = i.doc_hash
 ORDER BY i.score_key, i.metric, i.filter_rank, o.position
@@ -62,19 +65,20 @@ ORDER BY t.arm, t.seed, t.trial_id, o.position
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """One metric of one score. The three sequences have shape (n,)."""
+    """One metric of one score. The four sequences have shape (n,)."""
 
     metric: str
     higher_is_better: bool
     doc_hashes: tuple[str, ...]
     clusters: tuple[str, ...]
+    item_ids: tuple[str, ...]
     values: NDArray[np.float64]
 
 
 def vectors_of(
     connection: duckdb.DuckDBPyConnection, experiment_id: str
 ) -> tuple[ScoreVector, ...]:
-    """Every per-item metric of every complete finalist and baseline trial.
+    """Every per-item metric of every complete trial; of search trials, the general suite's only.
 
     Ordered by trial, suite, task, split and metric; items in the order of scoring. Trials that
     share a score share its arrays. Where several filters give a metric, the first filter's vector
@@ -96,6 +100,7 @@ def vectors_of(
             chance=chance,
             doc_hashes=one.doc_hashes,
             clusters=one.clusters,
+            item_ids=one.item_ids,
             values=one.values,
         )
         for trial_id, arm, kind, phase, seed, suite, task, split, key, chance in (
@@ -122,6 +127,7 @@ def _series_by_key(
     values.flags.writeable = False
     doc_hashes: list[str] = np.asarray(columns["doc_hash"], dtype=object).tolist()
     clusters: list[str] = np.asarray(columns["cluster"], dtype=object).tolist()
+    item_ids: list[str] = np.asarray(columns["item_id"], dtype=object).tolist()
     ends = np.cumsum([head[-1] for head in heads], dtype=np.int64).tolist()
     found: defaultdict[str, list[_Series]] = defaultdict(list)
     start = 0
@@ -134,6 +140,7 @@ def _series_by_key(
                 higher_is_better=higher_is_better,
                 doc_hashes=tuple(doc_hashes[start:end]),
                 clusters=tuple(clusters[start:end]),
+                item_ids=tuple(item_ids[start:end]),
                 values=values[start:end],
             )
         )

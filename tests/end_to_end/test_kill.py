@@ -33,10 +33,11 @@ mark = "[sleep=0.05]"
 arms = {
     "zero-shot": {"kind": "prompt", "instruction": mark},
     "few-shot": {"kind": "prompt", "instruction": mark, "shots": {"low": 1, "high": 9}},
-    "lora": {"kind": "lora", "instruction": mark},
+    "lora": {"kind": "lora", "instruction": mark, "curve": [4, 8]},
     "failing": {"kind": "lora", "instruction": "[fail]"},
 }
-spec = experiment(folder, arms=arms, budget={"trials": 5}, seeds=[1, 2], name="killed")
+budget = {"trials": 5, "test_default": True}
+spec = experiment(folder, arms=arms, budget=budget, seeds=[1, 2], name="killed")
 print("ready", flush=True)
 engine = ChildEngine(execute, preload=["fake_trial"])
 done = pipeline.run_study(spec, folder / "results", open_with=lambda: engine)
@@ -86,7 +87,8 @@ def test_a_study_survives_kills(tmp_path: Path) -> None:
     run_folder = tmp_path / "results" / f"killed-{experiment_id[:8]}"
     trials = StoreReader(tmp_path / "results" / "harness.duckdb").trials(experiment_id)
 
-    # Every trial of the plan once: 1 + 5 + 5 + 5 searched, 3 arms on 2 seeds, the base.
+    # Every trial of the plan once: 1 + 5 + 5 + 5 searched, 3 arms on 2 seeds, the base, 2 default
+    # settings and 2 sizes of a learning curve on 2 seeds.
     counts = Counter((trial.arm, trial.phase) for trial in trials)
     assert counts == {
         ("zero-shot", "search"): 1,
@@ -97,8 +99,11 @@ def test_a_study_survives_kills(tmp_path: Path) -> None:
         ("few-shot", "finalist"): 2,
         ("lora", "finalist"): 2,
         ("base", "baseline"): 1,
+        ("few-shot", "default"): 2,
+        ("lora", "default"): 2,
+        ("lora", "curve"): 4,
     }
-    assert len({(t.arm, t.phase, t.number, t.seed) for t in trials}) == len(trials) == 23
+    assert len({(t.arm, t.phase, t.number, t.seed) for t in trials}) == len(trials) == 31
     assert {t.status for t in trials if t.arm != "failing"} == {"complete"}
     assert {t.failure_kind for t in trials if t.arm == "failing"} == {"nan_loss"}
 

@@ -1,0 +1,109 @@
+"""The sets of items that trials are handed, each a file named by what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.data import fingerprint, write_examples
+from harness.evaluation.memorisation import FEWEST_WORDS, halves
+from harness.prompting.render import render_template
+from harness.records import Example, Splits
+from harness.spec import Experiment
+from harness.spec.arms import TrainedArm
+
+DOMAIN = "domain"
+MEMORISATION = "memorisation"
+NOTHING_TO_COMPLETE = (
+    f"memorisation is not measured: no training or no validation text has {FEWEST_WORDS} words or "
+    "more, so there is nothing to complete"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSet:
+    """Examples on disk. task and split: as in :class:`~harness.records.ScoreRequest`."""
+
+    task: str
+    split: str
+    path: Path
+    fingerprint: str
+    examples: int
+
+
+def write_item_sets(experiment: Experiment, splits: Splits, folder: Path) -> dict[str, ItemSet]:
+    """Every set of the study by name, written to ``folder`` where it is not there already.
+
+    ``train_sample`` is drawn at random; the samples of learning curves are the first examples of
+    the training split, which is stored in random order, so that they nest as the curves do.
+    """
+    wanted = experiment.train_gap_items or len(splits.test)
+    named: dict[str, tuple[str, str, Sequence[Example]]] = {
+        "train": (DOMAIN, "train", splits.train),
+        "train_sample": (DOMAIN, "train", _sample(splits.train, wanted)),
+        "validation": (DOMAIN, "validation", splits.validation),
+        "test": (DOMAIN, "test", splits.test),
+        **{name: (name, "test", items) for name, items in splits.out_of_domain.items()},
+    }
+    for size in {n for arm in experiment.arms for n in curve_sizes(experiment, arm, splits)}:
+        first = splits.train[: min(size, len(splits.validation))]
+        named[curve_sample(size)] = (DOMAIN, "train", first)
+    for split, items in _to_complete(experiment, splits).items():
+        named[f"{MEMORISATION}_{split}"] = (MEMORISATION, split, items)
+    return {name: _write(folder, name, *found) for name, found in named.items()}
+
+
+def curve_sizes(experiment: Experiment, arm: str, splits: Splits) -> tuple[int, ...]:
+    """Sizes of the arm's learning curve, but for the whole split: that is the finalists'."""
+    spec = experiment.arms[arm]
+    if not isinstance(spec, TrainedArm):
+        return ()
+    return tuple(size for size in spec.curve if size < len(splits.train))
+
+
+def left_out_curves(experiment: Experiment, splits: Splits) -> list[str]:
+    """A sentence for each arm whose curve names more training examples than there are."""
+    whole, found = len(splits.train), []
+    for name, arm in experiment.arms.items():
+        beyond = [size for size in arm.curve if size > whole] if isinstance(arm, TrainedArm) else []
+        if beyond:
+            sizes = ", ".join(map(str, beyond))
+            found.append(
+                f"arms.{name}.curve: {sizes} left out: the training split has {whole} examples"
+            )
+    return found
+
+
+def curve_sample(size: int) -> str:
+    """Name of the set that shows the fit to the first ``size`` training examples."""
+    return f"train_first_{size}"
+
+
+def _to_complete(experiment: Experiment, splits: Splits) -> dict[str, tuple[Example, ...]]:
+    """Training and validation examples with text to complete; none where either has none."""
+    if not experiment.memorisation_items or not experiment.trained_arms():
+        return {}
+    found = {}
+    for split, items in (("train", splits.train), ("validation", splits.validation)):
+        long = [item for item in items if halves(render_template(experiment.task, item))]
+        found[split] = _sample(long, experiment.memorisation_items)
+    return found if all(found.values()) else {}
+
+
+def _sample(examples: Sequence[Example], size: int) -> tuple[Example, ...]:
+    if len(examples) <= size:
+        return tuple(examples)
+    chosen = np.random.default_rng(0).permutation(len(examples))[:size]
+    return tuple(examples[i] for i in sorted(chosen.tolist()))
+
+
+def _write(folder: Path, name: str, task: str, split: str, examples: Sequence[Example]) -> ItemSet:
+    digest = fingerprint({name: examples})
+    # Named by content: the training sample may change size while the experiment stays.
+    path = folder / f"{name}-{digest[:8]}.parquet"
+    if not path.exists():
+        write_examples(path, examples)
+    return ItemSet(task, split, path, digest, len(examples))
