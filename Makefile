@@ -1,4 +1,4 @@
-.PHONY: demo test check install clean
+.PHONY: demo test check simulate install clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,6 +19,10 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Simulated studies with a known truth, thousands of each kind; writes the table of docs/simulation.md.
+simulate: $(VENV)/.installed-dev
+	cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m simulation
 
 install: $(VENV)/.installed
 

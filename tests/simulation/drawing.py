@@ -11,10 +11,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from analysis.study_builder import ACCURACY, StudyBuilder, experiment
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from analysis.study_builder import ACCURACY, StudyBuilder, experiment
 from harness.records import Study
 
 Floats = NDArray[np.float64]
