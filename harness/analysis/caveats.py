@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.analysis.arms import Sides
+from harness.analysis.forgetting import forgetting_outcome
+from harness.analysis.leakage import Leaks
 from harness.analysis.scores import Scores, repeated_accesses
-from harness.findings import ArmSummary, Contrast, Forgetting
+from harness.analysis.sensitivity import FLAGGED_ITEMS, in_words
+from harness.findings import ArmSummary, Contrast, Forgetting, Sensitivity
 from harness.spec import Experiment
 
 FEWEST_SEEDS = 3
@@ -49,6 +52,73 @@ def missing_items(contrasts: Sequence[tuple[str, str, int, int]]) -> list[str]:
                 f"{_are(unscored)} left out of their comparison, not counted as wrong."
             )
     return found
+
+
+def leakage_caveats(
+    leaks: Leaks,
+    primary: Contrast | None,
+    forgetting: Sequence[Forgetting],
+    sensitivity: Sensitivity | None,
+) -> list[str]:
+    """Sentences on items that share text with what was learnt from."""
+    found = []
+    if leaks.found and not leaks.named:
+        found.append(
+            f"The leakage audit flagged {_items(leaks.found)} of the test set and did not record "
+            "which, so nothing is known of the scores without them."
+        )
+    if primary and primary.flagged:
+        found.append(
+            f"{_items(primary.flagged)} of the {primary.items:,} compared in the primary contrast "
+            f"{_share(primary.flagged)} text with training examples; {_contrast_without(primary)}."
+        )
+    elif primary and leaks.test:
+        found.append(
+            f"The leakage audit flagged {_items(len(leaks.test))} of the test set, but the stored "
+            "scores do not say which items they are of, so none could be left out."
+        )
+    if leaks.selection:
+        found.append(
+            f"{_items(len(leaks.selection))} of the test set {_share(len(leaks.selection))} text "
+            "with validation, by which settings were selected."
+        )
+    found += [_forgetting_without(arm) for arm in forgetting if any(d.flagged for d in arm.tasks)]
+    if leaks.not_audited:
+        found.append(
+            f"Not audited for leakage, since their items could not be read: "
+            f"{', '.join(leaks.not_audited)}."
+        )
+    for one in sensitivity.perturbations if sensitivity else ():
+        if one.left_out == FLAGGED_ITEMS and one.changed:
+            found.append(
+                "Without the items that share text with training the verdict would be: "
+                f"{in_words(one)}."
+            )
+    return found
+
+
+def _contrast_without(primary: Contrast) -> str:
+    clean = primary.without_flagged
+    if clean is None:
+        return "too few are left without them for a comparison"
+    if clean.outcome == primary.outcome:
+        return "without them it comes out the same"
+    return f"without them it comes out {clean.outcome}, not {primary.outcome}"
+
+
+def _forgetting_without(arm: Forgetting) -> str:
+    flagged = {delta.task: delta.flagged for delta in arm.tasks if delta.flagged}
+    shared = (
+        f"{_items(sum(flagged.values()))} of the general suite ({', '.join(flagged)}) "
+        f"{_share(sum(flagged.values()))} text with training examples"
+    )
+    if arm.without_flagged is None:
+        return f"{shared}; what {arm.arm} lost on average was not measured without them."
+    _, interval = arm.without_flagged
+    outcome = forgetting_outcome(interval, arm.margin)
+    if outcome == arm.outcome:
+        return f"{shared}; without them the answer for {arm.arm} is the same ({outcome})."
+    return f"{shared}; without them the answer for {arm.arm} is {outcome}, not {arm.outcome}."
 
 
 def general_caveats(
@@ -208,8 +278,12 @@ def _items(count: int) -> str:
     return "1 item" if count == 1 else f"{count:,} items"
 
 
+def _share(count: int) -> str:
+    return "shares" if count == 1 else "share"
+
+
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-__all__ = ["caveats", "general_caveats", "missing_items"]
+__all__ = ["caveats", "general_caveats", "leakage_caveats", "missing_items"]

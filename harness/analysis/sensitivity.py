@@ -36,6 +36,7 @@ WithoutSeed = Callable[[int], tuple[Contrast | None, Mapping[str, Forgetting]]]
 REACH = 100.0
 STRIDE = 10  # lattice points from one trial value to the next, before bisection
 MOST_SEEDS = 5
+FLAGGED_ITEMS = "items flagged by the leakage audit"
 LEVELS = (*(n / 100 for n in range(80, 100)), *(n / 1000 for n in range(991, 1000)))
 
 
@@ -284,7 +285,7 @@ def with_field(experiment: Experiment, path: str, value: float) -> Experiment:
     return experiment.model_copy(update={section: moved})
 
 
-def in_words(verdict: Verdict) -> str:
+def in_words(verdict: Verdict | Perturbation) -> str:
     """A verdict's outcome and winner, as the end of a sentence."""
     match verdict.outcome:
         case "fine_tune":
@@ -343,7 +344,7 @@ def _perturbations(
             yield told(f"seed {seed}", decide(other))
     cleaned = _without_flagged(evidence, primary)
     if cleaned is not None:
-        yield told("items flagged by the leakage audit", decide(cleaned))
+        yield told(FLAGGED_ITEMS, decide(cleaned))
     second = [arm for arm in judgement.sides.prompts if arm != evidence.against]
     if second and not evidence.two_tuned:
         other_judgement = judge(measured, measured.experiment, against=second[0])
@@ -382,4 +383,4 @@ def _without_flagged(evidence: Evidence, primary: Contrast) -> Evidence | None:
     return replace(evidence, primary=primary, forgetting=forgetting)
 
 
-__all__ = ["Assumption", "assess_sensitivity", "in_words", "with_field"]
+__all__ = ["FLAGGED_ITEMS", "Assumption", "assess_sensitivity", "in_words", "with_field"]

@@ -15,6 +15,12 @@ from harness.analysis.cost import break_even, unit_cost
 from harness.analysis.decision import Measured, judge
 from harness.analysis.diagnostics import Diagnostics
 from harness.analysis.forgetting import GeneralScores, assess_forgetting
+from harness.analysis.leakage import (
+    beside_flagged,
+    forgetting_beside_flagged,
+    read_leaks,
+    without_items,
+)
 from harness.analysis.paired import Comparison, compare, conclude_primary
 from harness.analysis.scores import BASE, DOMAIN, Scores
 from harness.analysis.selection import current
@@ -63,7 +69,11 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
     )
     judgement = judge(measured, work.experiment)
     sides, verdict = judgement.sides, judgement.verdict
-    primary, secondary = judgement.evidence.primary, judgement.evidence.secondary
+    (primary,) = work.beside_flagged([judgement.evidence.primary]) or (None,)
+    secondary = work.beside_flagged(judgement.evidence.secondary)
+    sensitivity = assess_sensitivity(
+        measured, judgement, primary, partial(work.without_seed, sides)
+    )
     overfitting = shown.overfitting(arms)
     tuning, curves, memorisation = shown.tuning(), shown.curves(), shown.memorisation()
     trade_off = shown.trade_off(forgetting)
@@ -71,6 +81,7 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
         *work.problems,
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
         *course.missing_items(_left_out([*([primary] if primary else []), *secondary])),
+        *course.leakage_caveats(work.leaks, primary, list(forgetting.values()), sensitivity),
         *course.general_caveats(list(forgetting.values()), unscored, work.accuracy_tasks()),
         *verdict.caveats,
     ]
@@ -88,9 +99,7 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
         curves=curves,
         memorisation=memorisation,
         effects=shown.effects(trade_off),
-        sensitivity=assess_sensitivity(
-            measured, judgement, primary, partial(work.without_seed, sides)
-        ),
+        sensitivity=sensitivity,
     )
 
 
@@ -106,6 +115,7 @@ class _Work:
     def __post_init__(self) -> None:
         self.experiment = Experiment.model_validate(self.study.experiment.spec)
         self.scores = Scores(self.study)
+        self.leaks = read_leaks(self.study)
         self.metric = self.experiment.task.primary_metric
         self.level = self.experiment.contrast.level
 
@@ -137,17 +147,27 @@ class _Work:
             for name in self.experiment.arms
         }
 
-    def test_vectors(self, arm: str, without: int | None = None) -> list[ScoreVector]:
-        on_test = self.scores.vectors(arm, self.metric, task=DOMAIN, split="test")
-        return _without(on_test, without)
+    def test_vectors(
+        self, arm: str, without: int | None = None, *, clean: bool = False
+    ) -> list[ScoreVector]:
+        on_test = _without(
+            self.scores.vectors(arm, self.metric, task=DOMAIN, split="test"), without
+        )
+        return without_items(on_test, self.leaks.test) if clean else on_test
 
     def comparison(
-        self, a: str, b: str, *, without: int | None = None, resamples: int = 0
+        self,
+        a: str,
+        b: str,
+        *,
+        without: int | None = None,
+        resamples: int = 0,
+        clean: bool = False,
     ) -> Comparison | None:
         try:
             return compare(
-                self.test_vectors(a, without),
-                self.test_vectors(b, without),
+                self.test_vectors(a, without, clean=clean),
+                self.test_vectors(b, without, clean=clean),
                 margin=self.experiment.contrast.margin,
                 level=self.level,
                 resamples=resamples or self.resamples,
@@ -156,6 +176,15 @@ class _Work:
         except StoreError as error:
             self.problems.append(f"{a} and {b} could not be compared: {error}.")
             return None
+
+    def beside_flagged(self, contrasts: Iterable[Contrast | None]) -> tuple[Contrast, ...]:
+        """The contrasts there are, with what they are without items that share text."""
+        return beside_flagged(
+            [contrast for contrast in contrasts if contrast is not None],
+            self.leaks.test,
+            self.test_vectors,
+            partial(self.comparison, clean=True),
+        )
 
     def accuracy_tasks(self) -> list[str]:
         tasks = self.study.experiment.general_tasks
@@ -200,20 +229,26 @@ class _Work:
             return {}
         found: dict[str, Forgetting] = {}
         for arm in arms:
+            scores = list(self.general(arm, without))
             try:
                 one = assess_forgetting(
                     arm,
-                    list(self.general(arm, without)),
+                    scores,
                     margin=self.experiment.general.margin,
                     level=self.level,
                     resamples=resamples or self.resamples,
                     generator=self.generator("forgetting", arm),
                 )
+                if one is not None:
+                    found[arm] = forgetting_beside_flagged(
+                        one,
+                        scores,
+                        self.leaks.general,
+                        resamples=resamples or self.resamples,
+                        generator=self.generator("forgetting", arm, "without flagged items"),
+                    )
             except (StoreError, ValueError) as error:
                 self.problems.append(f"What {arm} forgot could not be measured: {error}.")
-                continue
-            if one is not None:
-                found[arm] = one
         return found
 
 

@@ -86,6 +86,7 @@ class StudyBuilder:
     vectors: list[ScoreVector] = field(default_factory=list)
     items: list[ItemRow] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)
 
     def search(
         self,
@@ -200,6 +201,7 @@ class StudyBuilder:
                 doc_hashes=tuple(f"{where}-{item}" for item in range(len(values))),
                 clusters=tuple(clusters or ("",) * len(values)),
                 values=values,
+                item_ids=tuple(f"{where}-{item}" for item in range(len(values))),
             )
         )
 
@@ -217,7 +219,7 @@ class StudyBuilder:
                 created_at="2026-01-01T00:00:00+00:00",
                 spec=self.experiment.plain(),
                 splits={"train": 100, "validation": 50, "test": 100},
-                data={},
+                data=dict(self.data),
                 model=ResolvedModel("smollm2-135m-instruct", "/models/small", "0" * 64),
                 environment={},
                 general_tasks=dict(self.general_tasks),
