@@ -77,6 +77,18 @@ def test_declaring_differently_says_what_changed(path: Path, writer: StoreWriter
     }
 
 
+def test_what_the_audit_could_read_is_no_change_of_the_declaration(
+    path: Path, writer: StoreWriter
+) -> None:
+    audit = {"general": {"facts": {"exact": ["f1"]}}, "general_not_audited": []}
+    first = experiment()
+    again = replace(first, data={**first.data, "audit": audit})
+    assert writer.declare(again) is False
+    stored = StoreReader(path).study("e1")
+    assert stored.experiment.data["audit"] == audit
+    assert [event.kind for event in stored.events] == ["declared"]
+
+
 def test_a_change_after_a_look_at_the_test_items_is_marked(tmp_path: Path) -> None:
     writer = example_store(tmp_path / "s.duckdb")
     writer.declare(replace(experiment(), spec=experiment().spec | {"question": "other"}))
