@@ -248,6 +248,70 @@ def _read_back(base: LoadedModel, kind: str, folder: Path) -> LoadedModel:
     return LoadedModel(model.eval(), base.tokenizer, base.form, base.total_parameters)
 
 
+# --------------------------------------------------------------------------- beside the task
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_training_moves_the_language_from_its_own_base(
+    make_spec: MakeSpec, tmp_path: Path, kind: str
+) -> None:
+    spec = make_spec(kind)
+    general = spec.scores[2]
+    prose = replace(general, key="kl", task="prose", suite="divergence", limit=None)
+    record = run_trial(replace(spec, scores=(prose, *spec.scores)), tmp_path / "trial")
+    assert record.status == "complete", record.failure_message
+    moved = record.scores[0]
+    assert (moved.suite, moved.form, len(moved.outputs)) == ("divergence", FORMS[kind], 3)
+    assert 0 < moved.aggregates["kl_to_base"] < 20
+    # Looking at the base first changes nothing else.
+    assert measured(record)[1:] == measured(run_trial(spec, tmp_path))
+    known = replace(spec, scores=(prose,), known_scores=("kl",))
+    assert run_trial(known, tmp_path).scores == ()
+
+
+def test_a_trial_asks_for_the_second_half_of_texts(make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = make_spec("prompt")
+    asked = tuple(
+        ScoreRequest(f"m-{split}", "memorisation", "memorisation", split,
+                     items_path=str(tmp_path / f"{split}.parquet"))
+        for split in ("train", "validation")
+    )  # fmt: skip
+    record = run_trial(replace(spec, scores=asked), tmp_path)
+    assert [(s.key, s.split, len(s.outputs)) for s in record.scores] == [
+        ("m-train", "train", 12), ("m-validation", "validation", 4),
+    ]  # fmt: skip
+    assert {tuple(score.aggregates) for score in record.scores} == {("verbatim", "bits_per_byte")}
+
+
+def test_a_point_of_a_curve_trains_on_the_first_examples(
+    make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    spec = make_spec("lora", shots=1, selection="random")
+    record = run_trial(replace(spec, train_items=4), tmp_path / "a")
+    write_examples(tmp_path / "train.parquet", messages(4))
+    alone = run_trial(spec, tmp_path / "b")
+    assert [step.loss for step in record.steps] == [step.loss for step in alone.steps]
+    assert len(record.steps) == 2
+    assert measured(record) == measured(alone)
+
+
+def test_labels_are_those_of_the_whole_split(make_spec: MakeSpec, tmp_path: Path) -> None:
+    answer = {"kind": "label", "column": "label"}
+    spec = make_spec("prompt", answering="choice")
+    spec = replace(spec, task={**spec.task, "answer": answer}, scores=spec.scores[:1])
+    # The prefix shows one label, which the base prefers to none of the others.
+    ordered = sorted(messages(12), key=lambda item: item.answer)
+    write_examples(tmp_path / "train.parquet", ordered)
+
+    def answers(train_items: int | None) -> set[str]:
+        record = run_trial(replace(spec, train_items=train_items), tmp_path)
+        assert record.status == "complete", record.failure_message
+        return {output.output for output in record.scores[0].outputs}
+
+    assert ordered[1].answer == "negative"
+    assert answers(2) == answers(None) == {"positive"}
+
+
 # --------------------------------------------------------------------------- failures
 
 

@@ -177,6 +177,13 @@ def test_check_shows_what_would_be_run(tmp_path: Path) -> None:
     assert "5 search trials, 3 finalists on 1 seed(s), 1 untouched base." in text
     assert "none: forgetting not measured" in text
     assert not (tmp_path / "results").exists()
+    arms = {**values["arms"], "lora": {"kind": "lora", "seeds": [4, 5], "curve": [8, 20, 99]}}
+    more = {**values, "arms": arms, "budget": {"trials": 2}}
+    path.write_text(yaml.safe_dump(more), encoding="utf-8")
+    text = " ".join(good("check", path).split())
+    assert "4 finalists on 1 to 2 seed(s), 1 untouched base" in text
+    assert "up to 3 tests of default settings, 4 trials of learning curves." in text
+    assert "arms.lora.curve: 99 left out: the training split has 36 examples" in text
 
 
 def test_check_says_every_problem(tmp_path: Path) -> None:

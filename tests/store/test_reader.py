@@ -76,6 +76,44 @@ def test_study_has_the_vectors_of_finalists_and_baseline(reader: StoreReader) ->
     assert len(study.trials) == 4
 
 
+def test_vectors_of_every_phase_and_suite(path: Path) -> None:
+    writer = example_store(path)
+    hint = score("k-hint", "capitals", "general", metric="acc", values=(1, 0))
+    held = score("k-held", "feedback-validation", split="validation")
+    writer.ingest(trial("t4", [held, hint], phase="search", seed=9))
+    writer.ingest(trial("t5", [score("k-default")], phase="default"))
+    point = trial("t6", [score("k-curve", split="train")], phase="curve")
+    writer.ingest(replace(point, spec=replace(point.spec, train_items=4)))
+    kl = score("k-kl", "prose", "divergence", metric="kl_to_base", values=(0.1, 0.2))
+    known = [
+        score(f"m-{split}", "memorisation", "memorisation", split=split, metric="verbatim")
+        for split in ("train", "validation")
+    ]
+    writer.ingest(trial("t7", [kl, *known], seed=3))
+    reader = StoreReader(path)
+    study = reader.study("e1")
+    found = [
+        (one.trial_id, one.phase, one.suite, one.split, one.metric)
+        for one in study.vectors
+        if one.trial_id > "t2"
+    ]
+    assert found == [
+        ("t4", "search", "general", "test", "acc"),
+        ("t5", "default", "domain", "test", "exact_match"),
+        ("t6", "curve", "domain", "train", "exact_match"),
+        ("t7", "finalist", "divergence", "test", "kl_to_base"),
+        ("t7", "finalist", "memorisation", "train", "verbatim"),
+        ("t7", "finalist", "memorisation", "validation", "verbatim"),
+    ]
+    for vector in study.vectors:
+        assert vector.item_ids == tuple(f"item-{n}" for n in range(len(vector.values)))
+    assert {t.trial_id: t.train_items for t in study.trials if t.train_items} == {"t6": 4}
+    # A finalist is what the phase says, whatever else was scored on the same items.
+    assert {item.seed for item in study.items} == {1, 2}
+    rows = reader.query("SELECT trial_id, round(test, 3) FROM finalists ORDER BY 1").rows
+    assert rows == (("t1", 0.667), ("t2", 0.667), ("t7", None))
+
+
 def test_failed_finalists_have_no_vectors(path: Path) -> None:
     writer = StoreWriter(path)
     writer.declare(experiment())
