@@ -9,20 +9,17 @@ at another one would need another bootstrap.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.analysis.arms import training_memory
 from harness.analysis.decision import Judgement, Measured, judge
-from harness.analysis.evidence import Evidence
-from harness.analysis.forgetting import forgetting_outcome
-from harness.analysis.verdict import decide
+from harness.analysis.perturbations import FLAGGED_ITEMS, WithoutSeed, decision_of, perturbations
 from harness.findings import (
     ArmSummary,
     Contrast,
     Flip,
-    Forgetting,
     Perturbation,
     Sensitivity,
     Verdict,
@@ -30,13 +27,9 @@ from harness.findings import (
 from harness.spec import Experiment
 
 Direction = Literal["down", "up"]
-# A verdict without one seed at a time: (primary contrast, forgetting of the arms concerned).
-WithoutSeed = Callable[[int], tuple[Contrast | None, Mapping[str, Forgetting]]]
 
 REACH = 100.0
 STRIDE = 10  # lattice points from one trial value to the next, before bisection
-MOST_SEEDS = 5
-FLAGGED_ITEMS = "items flagged by the leakage audit"
 LEVELS = (*(n / 100 for n in range(80, 100)), *(n / 1000 for n in range(991, 1000)))
 
 
@@ -159,7 +152,7 @@ def assess_sensitivity(
         return None
     return Sensitivity(
         flips=tuple(_flips(measured, judgement)),
-        perturbations=tuple(_perturbations(measured, judgement, primary, without_seed)),
+        perturbations=tuple(perturbations(measured, judgement, primary, without_seed)),
     )
 
 
@@ -208,7 +201,7 @@ class _Search:
 
     def changed(self, value: float) -> bool:
         """Whether the verdict there is another one."""
-        return _key(self.at(value)) != _key(self.verdict)
+        return decision_of(self.at(value)) != decision_of(self.verdict)
 
     def along(self, direction: Direction, values: Sequence[float]) -> Iterator[Flip]:
         """The first of the values with another verdict; nothing where there are no values."""
@@ -301,10 +294,6 @@ def in_words(verdict: Verdict | Perturbation) -> str:
             return "not decided"
 
 
-def _key(verdict: Verdict) -> tuple[str, str]:
-    return verdict.outcome, verdict.winner
-
-
 def _lattice(index: int) -> float:
     """Numbers of two significant digits in order: index 0 is 1.0, 1 is 1.1, 90 is 10."""
     return float(f"{index % 90 + 10}e{index // 90 - 1}")
@@ -325,62 +314,6 @@ def _index_above(value: float) -> int:
     """Index of the smallest lattice number that is not below ``value``."""
     index = _index(value)
     return index if _lattice(index) >= value else index + 1
-
-
-def _perturbations(
-    measured: Measured, judgement: Judgement, primary: Contrast, without_seed: WithoutSeed
-) -> Iterator[Perturbation]:
-    evidence, verdict = judgement.evidence, judgement.verdict
-
-    def told(left_out: str, other: Verdict) -> Perturbation:
-        changed = _key(other) != _key(verdict)
-        return Perturbation(left_out, other.outcome, other.winner, changed)
-
-    for seed in _seeds(measured.arms, (evidence.fine_tuned, evidence.against)):
-        contrast, forgetting = without_seed(seed)
-        if contrast is not None:
-            known = {**evidence.forgetting, **forgetting}
-            other = replace(evidence, primary=contrast, forgetting=known)
-            yield told(f"seed {seed}", decide(other))
-    cleaned = _without_flagged(evidence, primary)
-    if cleaned is not None:
-        yield told(FLAGGED_ITEMS, decide(cleaned))
-    second = [arm for arm in judgement.sides.prompts if arm != evidence.against]
-    if second and not evidence.two_tuned:
-        other_judgement = judge(measured, measured.experiment, against=second[0])
-        yield told(
-            f"{evidence.against}, with {second[0]} compared in its place", other_judgement.verdict
-        )
-
-
-def _seeds(arms: Mapping[str, ArmSummary], sides: Iterable[str]) -> list[int]:
-    several = [arms[arm].seeds for arm in sides if len(arms[arm].seeds) > 1]
-    if any(len(seeds) > MOST_SEEDS for seeds in several):
-        return []
-    return sorted({seed for seeds in several for seed in seeds})
-
-
-def _without_flagged(evidence: Evidence, primary: Contrast) -> Evidence | None:
-    clean = primary.without_flagged
-    forgetting = dict(evidence.forgetting)
-    for arm, found in evidence.forgetting.items():
-        if found.without_flagged is not None:
-            change, interval = found.without_flagged
-            outcome = forgetting_outcome(interval, found.margin)
-            forgetting[arm] = replace(found, mean_change=change, interval=interval, outcome=outcome)
-    if clean is None and forgetting == evidence.forgetting:
-        return None
-    if clean is not None:
-        primary = replace(
-            primary,
-            items=clean.items,
-            mean_a=clean.mean_a,
-            mean_b=clean.mean_b,
-            difference=clean.difference,
-            interval=clean.interval,
-            outcome=clean.outcome,
-        )
-    return replace(evidence, primary=primary, forgetting=forgetting)
 
 
 __all__ = ["FLAGGED_ITEMS", "Assumption", "assess_sensitivity", "in_words", "with_field"]

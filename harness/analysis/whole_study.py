@@ -11,6 +11,8 @@ import numpy as np
 
 from harness.analysis import caveats as course
 from harness.analysis.arms import Sides, short_of_budget, summarise_arm, validation_worths
+from harness.analysis.claim_facts import ClaimFacts, form_metric
+from harness.analysis.claims import check_claims
 from harness.analysis.cost import break_even, unit_cost
 from harness.analysis.decision import Measured, judge
 from harness.analysis.diagnostics import Diagnostics
@@ -21,6 +23,7 @@ from harness.analysis.leakage import (
     read_leaks,
     without_items,
 )
+from harness.analysis.memory_estimate import estimate_memory
 from harness.analysis.paired import Comparison, compare, conclude_primary
 from harness.analysis.scores import BASE, DOMAIN, Scores
 from harness.analysis.selection import current
@@ -85,7 +88,7 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
         *course.general_caveats(list(forgetting.values()), unscored, work.accuracy_tasks()),
         *verdict.caveats,
     ]
-    return Findings(
+    findings = Findings(
         verdict=replace(verdict, caveats=tuple(dict.fromkeys(known))),
         primary=primary,
         secondary=secondary,
@@ -100,7 +103,13 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
         memorisation=memorisation,
         effects=shown.effects(trade_off),
         sensitivity=sensitivity,
+        memory=estimate_memory(
+            tuple(arms.values()),
+            work.experiment,
+            study.experiment.environment.get("dtype", "float32"),
+        ),
     )
+    return replace(findings, claims=check_claims(work.claim_facts(findings, sides)))
 
 
 @dataclass
@@ -186,6 +195,36 @@ class _Work:
             partial(self.comparison, clean=True),
         )
 
+    def claim_facts(self, findings: Findings, sides: Sides) -> ClaimFacts:
+        return ClaimFacts(
+            findings=findings,
+            experiment=self.experiment,
+            record=self.study.experiment,
+            fine_tuned=sides.fine_tuned,
+            prompt=sides.prompt,
+            form=self.form(sides),
+            runs={
+                name: [trial.cost for trial in self.scores.finalists(name) if trial.cost]
+                for name in self.experiment.arms
+            },
+        )
+
+    def form(self, sides: Sides) -> Contrast | None:
+        """The best arm of each kind compared in keeping the form of an answer."""
+        metric = form_metric(self.experiment)
+        try:
+            comparison = compare(
+                self.scores.vectors(sides.fine_tuned, metric, task=DOMAIN, split="test"),
+                self.scores.vectors(sides.prompt, metric, task=DOMAIN, split="test"),
+                margin=self.experiment.contrast.margin,
+                level=self.level,
+                resamples=self.resamples,
+                generator=self.generator("form", sides.fine_tuned, sides.prompt),
+            )
+        except StoreError:
+            return None
+        return conclude_primary(comparison) if comparison else None
+
     def accuracy_tasks(self) -> list[str]:
         tasks = self.study.experiment.general_tasks
         return [name for name, reading in tasks.items() if reading.accuracy]
@@ -203,7 +242,7 @@ class _Work:
         self, sides: Sides, seed: int
     ) -> tuple[Contrast | None, dict[str, Forgetting]]:
         """The primary contrast and forgetting of its arms again, coarsely, without one seed."""
-        few = min(self.resamples, COARSE)
+        few, told = min(self.resamples, COARSE), len(self.problems)
         comparison = self.comparison(sides.fine_tuned, sides.against, without=seed, resamples=few)
         trained = [
             arm
@@ -211,6 +250,7 @@ class _Work:
             if arm in self.experiment.trained_arms()
         ]
         forgetting = self.forgetting(trained, without=seed, resamples=few)
+        del self.problems[told:]  # those of a study that did not take place
         return conclude_primary(comparison) if comparison else None, forgetting
 
     def general(self, arm: str, without: int | None = None) -> Iterator[GeneralScores]:

@@ -1,0 +1,284 @@
+"""Claims that guides to fine-tuning make, each checked by one rule on what this study measured.
+
+A claim is *held* or *not held* only where the measurement settles it, *inconclusive* where the
+interval leaves it open, and *not tested* where the study has nothing that bears on it. It is
+checked on one task with one model: a claim not held here may hold elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from harness.analysis import wording
+from harness.analysis.claim_facts import Answer, ClaimFacts, by_outcome, memory_saved
+from harness.findings import Claim, ClaimStatus, Interval
+
+LEAST_MEMORY_SAVED = 0.6
+LEAST_TOKENS_SAVED = 0.5
+LEAST_MONEY = 100.0
+ONE_GPU_MIB = 80e9 / 2**20  # 80 GB, the largest common single device
+FORM_KEPT = 0.95
+
+
+def check_claims(facts: ClaimFacts) -> tuple[Claim, ...]:
+    """Every claim in the order of the table, with what was measured."""
+    return tuple(_claim(key, claim, rule(facts)) for key, claim, rule in CLAIMS)
+
+
+def _claim(key: str, claim: str, answer: Answer) -> Claim:
+    return Claim(key, claim, answer.measured, answer.interval, answer.status, answer.why)
+
+
+def _accuracy(facts: ClaimFacts) -> Answer:
+    contrast = facts.between(facts.fine_tuned, facts.prompt)
+    if contrast is None:
+        return Answer("not_tested", "No fine-tuned arm was compared with a prompt arm.")
+    status, why = by_outcome(
+        contrast,
+        better=("held", f"{contrast.a} is better than {contrast.b}."),
+        worse=("not_held", f"{contrast.a} is worse than {contrast.b}."),
+        equivalent=("not_held", "The difference is too small to matter."),
+    )
+    if status == "held" and facts.findings.verdict.rule == "another_prompt_not_beaten":
+        status, why = "inconclusive", "Another prompt arm is not shown to be beaten."
+    return Answer(status, why, wording.result(contrast), contrast.interval)
+
+
+def _close(facts: ClaimFacts, kind: str) -> Answer:
+    one, full = facts.best(kind), facts.best("full")
+    contrast = facts.between(one.arm, full.arm) if one and full else None
+    if contrast is None:
+        return Answer("not_tested", f"No {kind} arm was compared with a full fine-tuning arm.")
+    status, why = by_outcome(
+        contrast,
+        better=("held", f"{contrast.a} is even better than {contrast.b}."),
+        worse=("not_held", f"{contrast.a} is worse than {contrast.b}."),
+        equivalent=("held", "The two are equivalent within the declared margin."),
+    )
+    return Answer(status, why, wording.result(contrast), contrast.interval)
+
+
+def _lora_close(facts: ClaimFacts) -> Answer:
+    return _close(facts, "lora")
+
+
+def _memory(facts: ClaimFacts) -> Answer:
+    full = facts.best("full")
+    savings = {
+        arm.arm: saving
+        for kind in ("lora", "qlora")
+        if full is not None
+        and (arm := facts.best(kind)) is not None
+        and (saving := memory_saved(facts, arm.arm, full.arm)) is not None
+    }
+    if not savings:
+        return Answer(
+            "not_tested",
+            "No LoRA or QLoRA arm's peak memory could be put beside that of full fine-tuning.",
+        )
+    first, (saved, interval, where) = next(iter(savings.items()))
+    told = [
+        f"{name} needs {_share(saving)} less peak memory ({place}) than full fine-tuning"
+        for name, (saving, _, place) in savings.items()
+    ]
+    runtime = " The host's peak includes the runtime itself." if where == "host" else ""
+    single = "" if interval else " It is a single measurement."
+    low, high = (interval.low, interval.high) if interval else (saved, saved)
+    status: ClaimStatus = "inconclusive"
+    if low >= LEAST_MEMORY_SAVED:
+        status = "held"
+    elif high < LEAST_MEMORY_SAVED:
+        status = "not_held"
+    return Answer(
+        status,
+        f"Held where {first} saves at least {_share(LEAST_MEMORY_SAVED)}.{runtime}{single}",
+        f"{'; '.join(told)}.{_estimated_saving(facts)}",
+        interval,
+    )
+
+
+def _estimated_saving(facts: ClaimFacts) -> str:
+    own = {estimate.kind: estimate.mib for estimate in reversed(facts.findings.memory[:3])}
+    if "full" not in own:
+        return ""
+    told = [
+        f"{kind} {_share(1 - own[kind] / own['full'])}" for kind in ("lora", "qlora") if kind in own
+    ]
+    return f" Estimated without activations: {', '.join(told)}." if told else ""
+
+
+def _qlora(facts: ClaimFacts) -> Answer:
+    answer = _close(facts, "qlora")
+    large = max(
+        (e for e in facts.findings.memory if e.kind == "qlora"),
+        key=lambda estimate: estimate.parameters,
+        default=None,
+    )
+    if large is None or answer.status == "not_tested":
+        return answer
+    fits = large.mib <= ONE_GPU_MIB
+    size = f"{large.parameters / 1e9:,.3g} billion parameters"
+    measured = (
+        f"{answer.measured} QLoRA of {size} is estimated to take {large.mib:,.0f} MiB without "
+        f"activations; a device of 80 GB has {ONE_GPU_MIB:,.0f} MiB."
+    )
+    if not fits:
+        return Answer("not_held", f"{size} do not fit one device.", measured, answer.interval)
+    return replace(
+        answer,
+        measured=measured,
+        why=f"{answer.why} That {size} fit one device is estimated, not measured.",
+    )
+
+
+def _overfitting(facts: ClaimFacts) -> Answer:
+    curves = [c for c in facts.findings.curves if c.gap_change_interval is not None]
+    curve = next((c for c in curves if c.arm == facts.fine_tuned), next(iter(curves), None))
+    if curve is None or curve.gap_change is None or curve.gap_change_interval is None:
+        gaps = [
+            f"{found.arm} {found.generalisation_gap:+.3f}"
+            for found in facts.findings.overfitting
+            if found.generalisation_gap is not None and found.arm in facts.experiment.trained_arms()
+        ]
+        here = f"Train minus test at this size: {', '.join(gaps)}." if gaps else ""
+        return Answer("not_tested", "The size of the training set was not varied.", here)
+    interval = curve.gap_change_interval
+    first, last = curve.points[0], curve.points[-1]
+    measured = (
+        f"The gap of {curve.arm} between training and held-out score is larger by "
+        f"{curve.gap_change:.3f} with {first.train_items:,} training examples than with "
+        f"{last.train_items:,}."
+    )
+    why = "Held where the interval of the change in the gap lies above 0."
+    return Answer(_above(interval), why, measured, interval)
+
+
+def _forgetting(facts: ClaimFacts) -> Answer:
+    found = [f for f in facts.findings.forgetting if math.isfinite(f.mean_change)]
+    if not found:
+        return Answer("not_tested", "What the fine-tuned arms forgot was not measured.")
+    lost = any(f.interval.high < 0 for f in found)
+    kept = not lost and all(f.outcome == "kept" for f in found)
+    rates = [e for e in facts.findings.effects if e.parameter == "learning_rate"]
+    effect = next((e for e in rates if e.arm == facts.fine_tuned), next(iter(rates), None))
+    changes = ", ".join(f"{f.arm} {100 * f.mean_change:+.1f}" for f in found)
+    measured = f"Mean general change in percentage points: {changes}."
+    if effect is None:
+        status: ClaimStatus = "not_held" if kept else "inconclusive"
+        why = "Every arm kept what the base could do. " if kept else ""
+        return Answer(status, f"{why}Learning rates were not compared.", measured)
+    measured += (
+        f" Rank correlation of the learning rate of {effect.arm} with the general change: "
+        f"{effect.correlation:+.2f} over {effect.trials} trials."
+    )
+    helps = effect.interval.high < 0
+    if lost and helps:
+        status = "held"
+    elif effect.interval.low > 0 or (kept and not helps):
+        status = "not_held"
+    else:
+        status = "inconclusive"
+    why = (
+        "Held where an arm lost something and higher rates went with larger losses; an "
+        "association over search trials, not an experiment."
+    )
+    return Answer(status, why, measured, effect.interval)
+
+
+def _tokens(facts: ClaimFacts) -> Answer:
+    one, other = facts.arm(facts.fine_tuned), facts.arm(facts.prompt)
+    if one is None or other is None or not one.cost.prompt_tokens or not other.cost.prompt_tokens:
+        return Answer("not_tested", "Prompt tokens of both kinds of arm were not measured.")
+    saved = 1 - one.cost.prompt_tokens / other.cost.prompt_tokens
+    return Answer(
+        "held" if saved >= LEAST_TOKENS_SAVED else "not_held",
+        f"Held where at least {_share(LEAST_TOKENS_SAVED)} are saved; a count, without interval.",
+        f"{one.arm} takes {one.cost.prompt_tokens:,.1f} prompt tokens a request, {other.arm} "
+        f"{other.cost.prompt_tokens:,.1f}: {_share(abs(saved))} "
+        f"{'fewer' if saved >= 0 else 'more'}.",
+    )
+
+
+def _form(facts: ClaimFacts) -> Answer:
+    contrast = facts.form
+    if contrast is None:
+        return Answer("not_tested", "No measure of form was compared between the kinds of arm.")
+    style = facts.experiment.task.answer.kind == "text"
+    status, why = by_outcome(
+        contrast,
+        better=("held", f"{contrast.a} holds it better than {contrast.b}."),
+        worse=("not_held", f"{contrast.a} holds it worse than {contrast.b}."),
+        equivalent=("not_held", f"{contrast.a} holds it no better than {contrast.b}."),
+    )
+    if not style and status != "held" and contrast.mean_a >= FORM_KEPT and status != "inconclusive":
+        beside = "better" if contrast.outcome == "worse" else "as well"
+        status = "held"
+        why = f"At least {_share(FORM_KEPT)} hold the form; {contrast.b} does it {beside}."
+    likeness = " Likeness to the reference stands in for style." if style else ""
+    return Answer(status, f"{why}{likeness}", wording.result(contrast), contrast.interval)
+
+
+def _money(facts: ClaimFacts) -> Answer:
+    spent = [arm.cost.upfront for arm in facts.findings.arms if arm.cost.upfront is not None]
+    if not spent:
+        return Answer("not_tested", "No training was measured.")
+    currency, price = facts.experiment.cost.currency, facts.experiment.cost.machine_per_hour
+    return Answer(
+        "held" if sum(spent) >= LEAST_MONEY else "not_held",
+        f"Held from {LEAST_MONEY:,.0f} {currency}. People's time and data are not in it.",
+        f"Search and one final run of every arm took {wording.money(sum(spent))} {currency} at "
+        f"{price:g} {currency} an hour.",
+    )
+
+
+def _in_house(facts: ClaimFacts) -> Answer:
+    data = facts.experiment.data
+    model = facts.record.model
+    remote = [
+        source
+        for source in (data.source, *data.out_of_domain.values())
+        if source.startswith("hub:")
+    ]
+    # Only a model from a hub is pinned to a revision when it is resolved.
+    if model.revision:
+        remote.insert(0, model.reference)
+    if remote:
+        return Answer(
+            "not_tested",
+            f"Fetched from a hub: {', '.join(remote)}. The run does not show that it can do "
+            "without a network.",
+        )
+    return Answer(
+        "held",
+        "No arm calls a service elsewhere; model and data came from packages or local files.",
+        f"Model {model.reference}, data {data.source}: trained and scored on this machine.",
+    )
+
+
+CLAIMS: tuple[tuple[str, str, Callable[[ClaimFacts], Answer]], ...] = (
+    ("accuracy", "Fine-tuning improves accuracy for the use case.", _accuracy),
+    ("lora_close", "LoRA comes close to full fine-tuning.", _lora_close),
+    ("lora_memory", "LoRA needs 60 to 80 % less training memory.", _memory),
+    ("qlora", "QLoRA matches full fine-tuning, and 65 billion parameters fit one GPU.", _qlora),
+    ("small_data", "Small data sets overfit.", _overfitting),
+    ("forgetting", "Fine-tuning forgets, and low learning rates help.", _forgetting),
+    ("tokens", "Fine-tuning saves 50 to 70 % of the tokens of a request.", _tokens),
+    ("form", "Fine-tuning holds a format or a voice.", _form),
+    ("money", "Fine-tuning costs hundreds to thousands.", _money),
+    ("in_house", "Fine-tuning can stay in-house.", _in_house),
+)
+
+
+def _above(interval: Interval) -> ClaimStatus:
+    if interval.low > 0:
+        return "held"
+    return "not_held" if interval.high <= 0 else "inconclusive"
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+__all__ = ["CLAIMS", "check_claims"]
