@@ -6,7 +6,7 @@ verdict under other assumptions needs no new bootstrap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from harness.analysis.arms import Sides, choose_sides
@@ -19,6 +19,7 @@ from harness.analysis.paired import (
     conclude_family,
     conclude_primary,
     contrast_outcome,
+    holm,
 )
 from harness.analysis.verdict import decide
 from harness.findings import ArmSummary, Contrast, CostSummary, Forgetting, Verdict
@@ -84,7 +85,7 @@ class Measured:
         ]
         found = []
         for contrast, comparison, p_outside in zip(
-            contrasts, comparisons, step_down(outside), strict=True
+            contrasts, comparisons, holm(outside), strict=True
         ):
             interval = comparison.sampling.interval(level)
             outcome = contrast_outcome(
@@ -92,15 +93,6 @@ class Measured:
             )
             found.append(replace(contrast, interval=interval, margin=margin, outcome=outcome))
         return tuple(found)
-
-
-def step_down(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction, as ``paired.holm``: statsmodels' collects garbage for 50 ms every time."""
-    adjusted, highest = list(p_values), 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = highest
-    return adjusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,4 +172,4 @@ def _missing(arms: dict[str, ArmSummary], sides: Sides, experiment: Experiment) 
         )
 
 
-__all__ = ["Judgement", "Measured", "judge", "step_down"]
+__all__ = ["Judgement", "Measured", "judge"]

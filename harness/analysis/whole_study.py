@@ -44,7 +44,9 @@ from harness.spec import Experiment
 COARSE = 2_000
 
 
-def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings:
+def analyse(
+    study: Study, *, resamples: int = 10_000, seed: int = 0, sensitivity: bool = True
+) -> Findings:
     """Everything the analysis says of one study, whole or incomplete.
 
     What cannot be compared is named in the verdict's caveats and left out; a study without a
@@ -56,6 +58,7 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
         study: as read from the store.
         resamples: draws of every bootstrap; p-values cannot fall below 2 / (resamples + 1).
         seed: of the bootstrap.
+        sensitivity: also find what the verdict hangs on, which decides hundreds of times again.
     """
     work = _Work(current(study), resamples, seed)
     arms = work.arms()
@@ -74,8 +77,10 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
     sides, verdict = judgement.sides, judgement.verdict
     (primary,) = work.beside_flagged([judgement.evidence.primary]) or (None,)
     secondary = work.beside_flagged(judgement.evidence.secondary)
-    sensitivity = assess_sensitivity(
-        measured, judgement, primary, partial(work.without_seed, sides)
+    hangs_on = (
+        assess_sensitivity(measured, judgement, primary, partial(work.without_seed, sides))
+        if sensitivity
+        else None
     )
     overfitting = shown.overfitting(arms)
     tuning, curves, memorisation = shown.tuning(), shown.curves(), shown.memorisation()
@@ -84,7 +89,7 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
         *work.problems,
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
         *course.missing_items(_left_out([*([primary] if primary else []), *secondary])),
-        *course.leakage_caveats(work.leaks, primary, list(forgetting.values()), sensitivity),
+        *course.leakage_caveats(work.leaks, primary, list(forgetting.values()), hangs_on),
         *course.general_caveats(list(forgetting.values()), unscored, work.accuracy_tasks()),
         *verdict.caveats,
     ]
@@ -102,7 +107,7 @@ def analyse(study: Study, *, resamples: int = 10_000, seed: int = 0) -> Findings
         curves=curves,
         memorisation=memorisation,
         effects=shown.effects(trade_off),
-        sensitivity=sensitivity,
+        sensitivity=hangs_on,
         memory=estimate_memory(
             tuple(arms.values()),
             work.experiment,

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm, ttest_rel
+from statsmodels.stats.multitest import multipletests
 
 from harness.analysis.bootstrap import (
     Variance,
@@ -256,6 +257,10 @@ def test_equivalence_is_the_ninety_per_cent_interval_inside_the_margin() -> None
 def test_holm_steps_down() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
+    generator = np.random.default_rng(5)
+    for size in (1, 2, 7):
+        p_values = [float(p) for p in generator.random(size) ** 2]
+        assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
 
 
 def test_a_secondary_contrast_must_survive_the_correction() -> None:

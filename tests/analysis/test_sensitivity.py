@@ -12,8 +12,6 @@ import pytest
 
 from harness.analysis import analyse
 from harness.analysis import whole_study as module
-from harness.analysis.decision import step_down
-from harness.analysis.paired import holm
 from harness.analysis.sensitivity import assess_sensitivity, with_field
 from harness.findings import Contrast, Findings, Flip, Interval, Sensitivity, WithoutFlagged
 from harness.records import Study
@@ -204,14 +202,6 @@ def test_without_flagged_items(monkeypatch: pytest.MonkeyPatch) -> None:
     (perturbation,) = found.perturbations
     assert perturbation.left_out == "items flagged by the leakage audit"
     assert (perturbation.outcome, perturbation.changed) == ("inconclusive", True)
-
-
-def test_the_quick_correction_is_holms() -> None:
-    generator = np.random.default_rng(5)
-    for size in (1, 2, 7):
-        p_values = [float(p) for p in generator.random(size) ** 2]
-        assert step_down(p_values) == pytest.approx(holm(p_values))
-    assert step_down([]) == []
 
 
 def test_it_costs_little(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def detectable(design: Design) -> Design:
         named = []
         for number in range(PILOT):
             study = draw_study(design, np.random.default_rng([7, round_, number]))
-            primary = analyse(study, resamples=RESAMPLES).primary
+            primary = analyse(study, resamples=RESAMPLES, sensitivity=False).primary
             if primary is not None:
                 named.append(primary.minimum_detectable)
         design = replace(design, gain=float(np.mean(named)))
@@ -85,7 +85,7 @@ def _count(work: tuple[str, Design, range]) -> list[tuple[int, int]]:
     happened, told = [0] * len(claims), [0] * len(claims)
     for number in numbers:
         study = draw_study(design, np.random.default_rng([1, number]))
-        findings = analyse(study, resamples=RESAMPLES, seed=number)
+        findings = analyse(study, resamples=RESAMPLES, seed=number, sensitivity=False)
         for place, claim in enumerate(claims):
             answer = claim.measure(findings, design)
             told[place] += answer is not None
