@@ -303,6 +303,7 @@ def accesses_to_test(spec: TrialSpec) -> list[dict[str, Any]]:
             "arm": spec.arm,
             "seed": spec.seed,
             "task": request.task,
+            "phase": spec.phase,
             "purpose": purpose,
         }
         for request in spec.scores

@@ -363,6 +363,9 @@ def test_a_look_at_the_default_setting_is_noted_as_such(case: Case) -> None:
     why = "test of the default setting, to show what tuning gained"
     noted = [look["trial_id"] for look in looks if look["purpose"] == why]
     assert noted == [spec.trial_id for spec in case.engine.seen if spec.phase == "default"] != []
+    assert {look["phase"] for look in looks} == {"baseline", "finalist", "default"}
+    # It is planned, and no second look.
+    assert case.reader.query("SELECT max(look) FROM test_accesses").rows == ((1,),)
     # A learning curve is drawn without test items.
     curve = {spec.trial_id for spec in case.engine.seen if spec.phase == "curve"}
     assert len(curve) == 4

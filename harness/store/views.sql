@@ -94,6 +94,7 @@ LEFT JOIN request r USING (trial_id)
 LEFT JOIN latency y USING (trial_id);
 
 -- One row per access to test items. look: 1 is the first look of this arm and seed at this task.
+-- The test of a default setting is planned beside the finalist's and is counted by itself.
 CREATE OR REPLACE VIEW test_accesses AS
 SELECT
     v.recorded_at, e.name AS experiment, v.experiment_id,
@@ -105,7 +106,7 @@ SELECT
     v.who,
     row_number() OVER (
         PARTITION BY v.experiment_id, v.detail ->> '$.arm', v.detail ->> '$.seed',
-                     v.detail ->> '$.task'
+                     v.detail ->> '$.task', coalesce(v.detail ->> '$.phase', '') = 'default'
         ORDER BY v.event_id
     ) AS look
 FROM event v JOIN experiment e USING (experiment_id)

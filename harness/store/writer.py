@@ -152,7 +152,8 @@ class StoreWriter:
     ) -> None:
         """Append an event. who: user, machine and process if empty.
 
-        A ``test_access`` has the detail ``trial_id``, ``arm``, ``seed``, ``task``, ``purpose``.
+        A ``test_access`` has the detail ``trial_id``, ``arm``, ``seed``, ``task``, ``phase``,
+        ``purpose``.
 
         Raises:
             StoreError: the experiment is not declared.
