@@ -118,9 +118,13 @@ def validation_worth(trial: TrialSummary, metric: str) -> float:
 
 
 def repeated_accesses(study: Study) -> dict[tuple[str, str, str], int]:
-    """(arm, seed, task) -> looks at the test split, where there was more than one."""
+    """(arm, seed, task) -> looks at the test split, where there was more than one.
+
+    The planned test of an arm's default setting is a look of its own, not a second one.
+    """
     looks = Counter(
         (
+            str(event.detail.get("phase") == "default"),
             str(event.detail.get("arm", "")),
             str(event.detail.get("seed", "")),
             str(event.detail.get("task", "")),
@@ -128,7 +132,7 @@ def repeated_accesses(study: Study) -> dict[tuple[str, str, str], int]:
         for event in study.events
         if event.kind == "test_access"
     )
-    return {key: count for key, count in looks.items() if count > 1}
+    return {key[1:]: count for key, count in looks.items() if count > 1}
 
 
 def mean_of(vectors: Iterable[ScoreVector]) -> float | None:

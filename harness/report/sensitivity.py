@@ -93,6 +93,8 @@ def _margin(scale: Scale, margin: float | None) -> str:
 
 def _verdict(outcome: str | None, winner: str) -> str:
     label = LABELS.get(outcome or "", wording.cell(outcome or "")) or wording.NOT_MEASURED
+    if outcome == "forgets_too_much" and not winner:
+        return f"{label}, and no prompt arm is allowed"
     return f"{label} ({wording.cell(winner)})" if winner else label
 
 

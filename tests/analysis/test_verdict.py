@@ -240,6 +240,9 @@ def test_caveats() -> None:
     assert "only the test scores are the result" in caveats_on(whole_study())
     look = {"arm": "lora", "seed": 1, "task": "domain"}
     once = whole_study().event("test_access", **look)
+    planned = whole_study().event("test_access", **look)
+    planned.event("test_access", **look, phase="default")
+    assert "more than once" not in caveats_on(planned)
     assert "more than once" not in caveats_on(once)
     assert "more than once for lora" in caveats_on(once.event("test_access", **look))
     changed = {"changes": {"contrast.margin": [0.03, 0.1]}}
