@@ -138,7 +138,7 @@ def _overfitting(facts: ClaimFacts) -> Answer:
     curve = next((c for c in curves if c.arm == facts.fine_tuned), next(iter(curves), None))
     if curve is None or curve.gap_change is None or curve.gap_change_interval is None:
         gaps = [
-            f"{found.arm} {found.generalisation_gap:+.3f}"
+            f"{found.arm} {wording.number(found.generalisation_gap, 1, sign=True)}"
             for found in facts.findings.overfitting
             if found.generalisation_gap is not None and found.arm in facts.experiment.trained_arms()
         ]
@@ -146,10 +146,11 @@ def _overfitting(facts: ClaimFacts) -> Answer:
         return Answer("not_tested", "The size of the training set was not varied.", here)
     interval = curve.gap_change_interval
     first, last = curve.points[0], curve.points[-1]
+    change = wording.number(curve.gap_change, 1, sign=True)
     measured = (
-        f"The gap of {curve.arm} between training and held-out score is larger by "
-        f"{curve.gap_change:.3f} with {first.train_items:,} training examples than with "
-        f"{last.train_items:,}."
+        f"The gap of {curve.arm} between training and held-out score with "
+        f"{first.train_items:,} training examples, less that with {last.train_items:,}: {change} "
+        f"({wording.span(interval, 1)})."
     )
     why = "Held where the interval of the change in the gap lies above 0."
     return Answer(_above(interval), why, measured, interval)
@@ -163,7 +164,7 @@ def _forgetting(facts: ClaimFacts) -> Answer:
     kept = not lost and all(f.outcome == "kept" for f in found)
     rates = [e for e in facts.findings.effects if e.parameter == "learning_rate"]
     effect = next((e for e in rates if e.arm == facts.fine_tuned), next(iter(rates), None))
-    changes = ", ".join(f"{f.arm} {100 * f.mean_change:+.1f}" for f in found)
+    changes = ", ".join(f"{f.arm} {wording.number(f.mean_change, 100, sign=True)}" for f in found)
     measured = f"Mean general change in percentage points: {changes}."
     if effect is None:
         status: ClaimStatus = "not_held" if kept else "inconclusive"
@@ -171,7 +172,7 @@ def _forgetting(facts: ClaimFacts) -> Answer:
         return Answer(status, f"{why}Learning rates were not compared.", measured)
     measured += (
         f" Rank correlation of the learning rate of {effect.arm} with the general change: "
-        f"{effect.correlation:+.2f} over {effect.trials} trials."
+        f"{wording.number(effect.correlation, 1, sign=True)} over {effect.trials} trials."
     )
     helps = effect.interval.high < 0
     if lost and helps:

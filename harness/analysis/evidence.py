@@ -87,6 +87,15 @@ class Evidence:
         """The prompt arm; nothing where it breaks a limit."""
         return "" if self.prompt in self.excluded else self.prompt
 
+    def all_forgot(self) -> bool:
+        """Every tested fine-tuned arm within the limits was shown to have lost too much."""
+        tested = [
+            name
+            for name in self.experiment.trained_arms()
+            if self.arms[name].test is not None and name not in self.excluded
+        ]
+        return bool(tested) and all(self.abilities(name) == "forgot" for name in tested)
+
     def alternative(self) -> str:
         """Another fine-tuned arm within the limits that beats the prompt and keeps abilities.
 

@@ -220,6 +220,15 @@ RULES: tuple[Rule, ...] = (
         Evidence.cheaper,
     ),
     Rule(
+        "open_but_all_forgot",
+        "Whether fine-tuning does the task better is open, but every fine-tuned arm within the "
+        "limits lost more than the margin of the general abilities, and the prompt arm breaks no "
+        "limit: prompt.",
+        lambda e: e.outcome == "inconclusive" and e.all_forgot() and e.against not in e.excluded,
+        "prompt",
+        lambda e: e.prompt,
+    ),
+    Rule(
         "open",
         "None of these: inconclusive.",
         lambda _: True,

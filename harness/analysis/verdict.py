@@ -97,6 +97,14 @@ def _prompt_kept(e: Evidence, winner: str) -> str:
     return f"{_prompt(e, winner)} {wording.given_up(e.forgetting[e.fine_tuned])}"
 
 
+def _prompt_as_all_forgot(e: Evidence, winner: str) -> str:
+    return (
+        f"Use prompting ({winner}). Every fine-tuned arm lost more of what the base could do than "
+        f"is accepted: {wording.given_up(e.forgetting[e.fine_tuned])} "
+        f"{wording.result(_contrast(e))}"
+    )
+
+
 def _either(e: Evidence, winner: str) -> str:
     other = e.against if winner == e.fine_tuned else e.fine_tuned
     return (
@@ -183,6 +191,7 @@ SENTENCES: dict[str, Callable[[Evidence, str], str]] = {
     "worse": _prompt,
     "equivalent_but_forgot": _prompt_kept,
     "equivalent": _either,
+    "open_but_all_forgot": _prompt_as_all_forgot,
     "open": _open,
 }
 

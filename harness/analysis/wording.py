@@ -32,17 +32,17 @@ def result(contrast: Contrast) -> str:
         scale = 100.0
     else:
         shown = (
-            f"{a} scores {_number(contrast.mean_a, 1)} and {b} {_number(contrast.mean_b, 1)} in "
+            f"{a} scores {number(contrast.mean_a, 1)} and {b} {number(contrast.mean_b, 1)} in "
             f"{METRICS.get(contrast.metric, contrast.metric)} {size}"
         )
         unit, scale = "", 1.0
-    span = _span(contrast.interval, scale)
-    gap = f"{_number(abs(contrast.difference), scale)}{unit}"
-    signed = f"{_number(contrast.difference, scale, sign=True)}{unit} ({span})"
+    within = span(contrast.interval, scale)
+    gap = f"{number(abs(contrast.difference), scale)}{unit}"
+    signed = f"{number(contrast.difference, scale, sign=True)}{unit} ({within})"
     margin = f"{contrast.margin * scale:.3g}{unit}"
     match contrast.outcome:
         case "better":
-            return f"{shown}: {a} is better by {gap} ({span})."
+            return f"{shown}: {a} is better by {gap} ({within})."
         case "worse":
             return f"{shown}: {a} is worse by {_reversed_gap(contrast, scale, unit)}."
         case "equivalent":
@@ -66,14 +66,14 @@ def what_it_takes(contrast: Contrast) -> str:
 
 def abilities(forgetting: Forgetting) -> str:
     """What became of the general abilities of one arm."""
-    change = f"{_number(forgetting.mean_change, 100, sign=True)} percentage points"
-    span = _span(forgetting.interval, 100)
+    change = f"{number(forgetting.mean_change, 100, sign=True)} percentage points"
+    within = span(forgetting.interval, 100)
     margin = f"{forgetting.margin * 100:.3g} points"
     match forgetting.outcome:
         case "kept":
             return (
                 f"{forgetting.arm} kept what the base could do: {change} on average over the "
-                f"general tasks ({span}), with {margin} of loss allowed."
+                f"general tasks ({within}), with {margin} of loss allowed."
             )
         case "forgot":
             return given_up(forgetting)
@@ -82,7 +82,7 @@ def abilities(forgetting: Forgetting) -> str:
                 return f"What {forgetting.arm} forgot could not be measured."
             return (
                 f"Whether {forgetting.arm} kept what the base could do is not settled: {change} on "
-                f"average ({span}), with {margin} of loss allowed."
+                f"average ({within}), with {margin} of loss allowed."
             )
 
 
@@ -90,9 +90,9 @@ def given_up(forgetting: Forgetting) -> str:
     """What an arm that forgot lost."""
     worst = next(delta for delta in forgetting.tasks if delta.task == forgetting.worst_task)
     return (
-        f"{forgetting.arm} gives up {_number(-forgetting.mean_change, 100)} percentage points of "
+        f"{forgetting.arm} gives up {number(-forgetting.mean_change, 100)} percentage points of "
         f"what the base could do, on average over the general tasks "
-        f"({_span(_negated(forgetting.interval), 100)}), and most in {worst.task}: "
+        f"({span(_negated(forgetting.interval), 100)}), and most in {worst.task}: "
         f"{_percent(worst.base)} before, {_percent(worst.after)} after."
     )
 
@@ -115,14 +115,15 @@ def money(amount: float) -> str:
     return f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
 
 
-def _span(interval: Interval, scale: float) -> str:
-    low, high = _number(interval.low, scale), _number(interval.high, scale)
+def span(interval: Interval, scale: float) -> str:
+    """The level of an interval and its ends, rounded as :func:`number` does."""
+    low, high = number(interval.low, scale), number(interval.high, scale)
     return f"{interval.level * 100:.3g} % interval {low} to {high}"
 
 
 def _reversed_gap(contrast: Contrast, scale: float, unit: str) -> str:
-    span = _span(_negated(contrast.interval), scale)
-    return f"{_number(-contrast.difference, scale)}{unit} ({span})"
+    within = span(_negated(contrast.interval), scale)
+    return f"{number(-contrast.difference, scale)}{unit} ({within})"
 
 
 def _negated(interval: Interval) -> Interval:
@@ -130,10 +131,10 @@ def _negated(interval: Interval) -> Interval:
 
 
 def _percent(share: float) -> str:
-    return f"{_number(share, 100)} %"
+    return f"{number(share, 100)} %"
 
 
-def _number(value: float, scale: float, *, sign: bool = False) -> str:
+def number(value: float, scale: float, *, sign: bool = False) -> str:
     """A score with three decimals, or per cent (``scale`` 100) with one, as the tables have it."""
     digits = 1 if scale == 100 else 3
     rounded = round(value * scale, digits) + 0.0  # no negative zero
@@ -143,4 +144,4 @@ def _number(value: float, scale: float, *, sign: bool = False) -> str:
     return f"+{text}" if sign and rounded > 0 else text
 
 
-__all__ = ["abilities", "costs", "given_up", "money", "result", "what_it_takes"]
+__all__ = ["abilities", "costs", "given_up", "money", "number", "result", "span", "what_it_takes"]

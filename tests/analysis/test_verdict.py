@@ -108,6 +108,10 @@ CASES: dict[str, tuple[Callable[[], StudyBuilder], str, str, str]] = {
         lambda: whole_study(tuned=0.5, general=0.6), "prompt", "few-shot", "gives up 20",
     ),
     "equivalent": (lambda: whole_study(tuned=0.5), "equivalent", "few-shot", "equally well"),
+    "open_but_all_forgot": (
+        lambda: whole_study(tuned=0.52, prompt=0.5, general=0.6),
+        "prompt", "few-shot", "gives up 20",
+    ),
     "open": (
         lambda: whole_study(tuned=0.52, prompt=0.5), "inconclusive", "", "would settle it",
     ),
