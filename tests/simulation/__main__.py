@@ -11,7 +11,7 @@ from simulation.running import Tally, run_all
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "simulation.md"
 START, END = "<!-- table:start -->\n", "<!-- table:end -->"
-STUDIES = 4000
+STUDIES = 1500
 
 
 def main(arguments: Sequence[str]) -> int:
