@@ -18,6 +18,7 @@ from harness.analysis.power import (
     mcnemar_power,
     noncentrality,
 )
+from harness.analysis.single_arm import wilson
 
 
 def aligned(a: Floats, b: Floats, clusters: int | None = None) -> Aligned:
@@ -121,3 +122,24 @@ def test_seeds_that_differ_by_noise_alone_widen_nothing() -> None:
     assert apart.seed_variance == pytest.approx(1 / 3)
     width = apart.interval(0.95).high - apart.estimate
     assert width == pytest.approx(float(t.ppf(0.975, 2)) * np.sqrt(1 / 3), rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("right", "items", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilsons_interval_as_newcombe_1998_prints_it(
+    right: int, items: int, low: float, high: float
+) -> None:
+    found = wilson(right, items, 0.95)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_mcnemars_exact_test_as_fagerland_2013_prints_it() -> None:
+    # Airways of 21 children before and after a transplantation: one improved, seven got worse.
+    assert mcnemar_p(1, 7) == pytest.approx(0.0703, abs=5e-5)
