@@ -16,7 +16,7 @@ from simulation.designs import BY_NAME, Claim, Scenario
 from simulation.drawing import Design, draw_study
 
 RESAMPLES = 1000
-PILOT = 60
+PILOT = 400
 PILOT_ROUNDS = 3
 CHUNK = 50
 
@@ -48,7 +48,9 @@ class Tally:
 
 def run(scenario: Scenario, studies: int, pool: ProcessPoolExecutor | None = None) -> list[Tally]:
     """Tallies of one scenario, one a claim. The same studies whatever the pool."""
-    design = detectable(scenario.design) if scenario.at_detectable else scenario.design
+    design = scenario.design
+    if scenario.at_detectable:
+        design = detectable(design, min(studies, PILOT), pool)
     parts = [range(start, min(start + CHUNK, studies)) for start in range(0, studies, CHUNK)]
     work = [(scenario.name, design, part) for part in parts]
     counted = pool.map(_count, work) if pool else map(_count, work)
@@ -66,17 +68,26 @@ def run_all(scenarios: Sequence[Scenario], studies: int) -> Iterator[Tally]:
             yield from run(scenario, studies, pool)
 
 
-def detectable(design: Design) -> Design:
+def detectable(
+    design: Design, pilot: int = PILOT, pool: ProcessPoolExecutor | None = None
+) -> Design:
     """The design whose true gain is what its studies name as smallest detectable difference."""
     for round_ in range(PILOT_ROUNDS):
-        named = []
-        for number in range(PILOT):
-            study = draw_study(design, np.random.default_rng([7, round_, number]))
-            primary = analyse(study, resamples=RESAMPLES, sensitivity=False).primary
-            if primary is not None:
-                named.append(primary.minimum_detectable)
-        design = replace(design, gain=float(np.mean(named)))
+        starts = range(0, pilot, CHUNK)
+        work = [
+            (design, [(7, round_, n) for n in range(start, min(start + CHUNK, pilot))])
+            for start in starts
+        ]
+        named = pool.map(_named, work) if pool else map(_named, work)
+        design = replace(design, gain=float(np.mean([gain for part in named for gain in part])))
     return design
+
+
+def _named(work: tuple[Design, list[tuple[int, int, int]]]) -> list[float]:
+    design, seeds = work
+    studies = (draw_study(design, np.random.default_rng(seed)) for seed in seeds)
+    found = (analyse(study, resamples=RESAMPLES, sensitivity=False).primary for study in studies)
+    return [primary.minimum_detectable for primary in found if primary is not None]
 
 
 def _count(work: tuple[str, Design, range]) -> list[tuple[int, int]]:
