@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness.report.charts import draw
 from harness.report.document import Block, ComparisonView, Figure, ReportView
@@ -23,6 +24,7 @@ def to_html(view: ReportView | ComparisonView) -> str:
         lstrip_blocks=True,
     )
     environment.tests["block"] = _is_block
+    environment.filters["coded"] = _coded
     arms = view.arms if isinstance(view, ReportView) else ()
 
     def chart(figure: Figure) -> Markup:
@@ -51,6 +53,11 @@ def write_html(view: ReportView | ComparisonView, path: Path | str) -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return target
+
+
+def _coded(text: str) -> Markup:
+    """Names between backticks as code, all of it escaped first."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704
 
 
 def _is_block(block: Block, name: str) -> bool:

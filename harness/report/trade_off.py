@@ -102,12 +102,18 @@ def _setting(row: TradeOffPoint) -> str:
 
 
 def _effects(material: Material) -> Table | Prose:
-    found = material.findings.effects
+    found, searched = material.findings.effects, material.findings.trade_off
     if not found:
+        if any(point.phase == "search" and point.general_change for point in searched):
+            return Prose(
+                "Which settings went with forgetting cannot be told from so short a search: at "
+                "least six trials of an arm are needed, `trials: 6` or more under `budget:` in "
+                "the experiment file."
+            )
         return Prose(
             "Which settings went with forgetting: not measured. `search_limit: 16` under "
             "`general:` in the experiment file scores the trials of each fine-tuned arm's search "
-            "on the general suite too; a handful of them is needed."
+            "on the general suite too; six of them are needed at least."
         )
     fields: tuple[Field[SettingEffect], ...] = (
         ARM,
