@@ -92,7 +92,7 @@ def check_and_run(experiment: Path) -> tuple[TrialSummary, ...]:
     ).rows
     wanted = {**ITEMS, "train": 4}
     assert {(arm, phase, split) for arm, phase, split, *_ in rows} == {
-        ("base", "baseline", "test"),
+        ("base", "baseline", "validation"), ("base", "baseline", "test"),
         ("prompt", "search", "validation"), ("lora", "search", "validation"),
         ("prompt", "finalist", "validation"), ("prompt", "finalist", "test"),
         ("lora", "finalist", "validation"), ("lora", "finalist", "test"),
