@@ -119,7 +119,7 @@ def test_banking77(shared_data: Path, tmp_path: Path) -> None:
     trials = check_and_run(write_experiment(tmp_path, source, task, {}))
     valid = [a.value for t in trials for a in t.aggregates if a.metric == "valid"]
     assert all(0 <= value <= 1 for value in valid)
-    assert len(valid) == 8
+    assert len(valid) == 9
 
 
 def test_snips(shared_data: Path, tmp_path: Path) -> None:
