@@ -63,7 +63,7 @@ def difference_sampling(
     Raises:
         ValueError: fewer than two clusters.
     """
-    limit = 1.0 if bounded(aligned) else np.inf
+    limit = 1.0 if aligned.bounded else np.inf
     return sampling_of(
         [difference_sample(aligned)],
         difference_seeds(aligned),
@@ -82,7 +82,7 @@ def difference_sample(aligned: Aligned, weight: float = 1.0) -> ItemSample:
         aligned.clusters,
         aligned.cluster_count,
         weight,
-        bounded=bounded(aligned),
+        bounded=aligned.bounded,
     )
 
 
@@ -266,11 +266,6 @@ def permutation_p(aligned: Aligned, resamples: int, generator: np.random.Generat
     return float(found.pvalue)
 
 
-def bounded(aligned: Aligned) -> bool:
-    """Every score lies within -1 and 1."""
-    return all(bool((np.abs(scores) <= 1).all()) for scores in aligned.scores)
-
-
 def _seeds_alike(aligned: Aligned) -> bool:
     # A deterministic arm answers alike under every seed: its seeds count as one.
     return not any((scores != scores[0]).any() for scores in aligned.scores)
@@ -293,7 +288,6 @@ def _named(method: str, aligned: Aligned) -> str:
 
 __all__ = [
     "Comparison",
-    "bounded",
     "compare",
     "conclude",
     "conclude_family",

@@ -43,6 +43,11 @@ class Aligned:
         return all(bool(np.isin(np.abs(scores), (0.0, 1.0)).all()) for scores in self.scores)
 
     @property
+    def bounded(self) -> bool:
+        """Every score lies within -1 and 1."""
+        return all(bool((np.abs(scores) <= 1).all()) for scores in self.scores)
+
+    @property
     def independent(self) -> bool:
         """No two items share a cluster."""
         return self.cluster_count == self.items

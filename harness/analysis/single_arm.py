@@ -21,14 +21,13 @@ def mean_sampling(aligned: Aligned, resamples: int, generator: np.random.Generat
         ValueError: fewer than two clusters.
     """
     (scores,) = aligned.scores
-    bounded = _bounded(aligned)
     return sampling_of(
         [item_sample(aligned)],
         [seed_effect(scores, aligned.clusters, aligned.cluster_count)],
         resamples,
         generator,
-        low=(0.0 if scores.min() >= 0 else -1.0) if bounded else -np.inf,
-        high=(0.0 if scores.max() < 0 else 1.0) if bounded else np.inf,
+        low=(0.0 if scores.min() >= 0 else -1.0) if aligned.bounded else -np.inf,
+        high=(0.0 if scores.max() < 0 else 1.0) if aligned.bounded else np.inf,
     )
 
 
@@ -40,7 +39,7 @@ def item_sample(aligned: Aligned, weight: float = 1.0) -> ItemSample:
         aligned.clusters,
         aligned.cluster_count,
         weight,
-        bounded=_bounded(aligned),
+        bounded=aligned.bounded,
         usual=float(np.median(scores)),
     )
 
@@ -71,10 +70,6 @@ def wilson(right: int, items: int, level: float) -> Interval:
     """Wilson's interval of a proportion."""
     low, high = proportion_confint(right, items, alpha=1 - level, method="wilson")
     return Interval(float(low), float(high), level)
-
-
-def _bounded(aligned: Aligned) -> bool:
-    return bool((np.abs(aligned.scores[0]) <= 1).all())
 
 
 __all__ = ["item_sample", "mean_interval", "mean_sampling", "wilson"]

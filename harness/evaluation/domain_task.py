@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.evaluation.metrics import macro_f1, reader
+from harness.evaluation.metrics import macro_f1, mean, reader
 from harness.prompting.render import render_template
 from harness.records import Example
 from harness.spec import LabelAnswer, TaskSpec
@@ -82,7 +82,7 @@ def build_domain_task(
         "metric_list": [
             {
                 "metric": metric,
-                "aggregation": macro_f1 if metric == "macro_f1" else _mean,
+                "aggregation": macro_f1 if metric == "macro_f1" else mean,
                 "higher_is_better": True,
             }
             for metric in task.metrics
@@ -101,7 +101,3 @@ def build_domain_task(
         config["doc_to_choice"] = lambda doc: [choice + end for choice in choices]
         config["doc_to_target"] = lambda doc: 0
     return ConfigurableTask(config=config)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

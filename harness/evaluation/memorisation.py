@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.evaluation.metrics import mean
 from harness.prompting.render import render_template
 from harness.records import Example
 from harness.spec import TaskSpec
@@ -86,13 +87,9 @@ def build_memorisation_task(name: str, task: TaskSpec, examples: Sequence[Exampl
             "target_delimiter": "",
             "process_results": process_results,
             "metric_list": [
-                {"metric": "verbatim", "aggregation": _mean, "higher_is_better": True},
-                {"metric": "bits_per_byte", "aggregation": _mean, "higher_is_better": False},
+                {"metric": "verbatim", "aggregation": mean, "higher_is_better": True},
+                {"metric": "bits_per_byte", "aggregation": mean, "higher_is_better": False},
             ],
             "metadata": {"version": 1},
         }
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

@@ -85,6 +85,11 @@ def leaves(value: object, path: str = "") -> set[tuple[str, str]]:
     return {(path, json.dumps(value, ensure_ascii=False))}
 
 
+def mean(values: Sequence[float]) -> float:
+    """Mean over items: how a metric with a value per item is aggregated."""
+    return sum(values) / len(values)
+
+
 def macro_f1(pairs: Sequence[dict[str, tuple[str, str]]]) -> float:
     """Mean over fields of the macro-averaged F1 over the classes that occur as targets."""
     from sklearn.metrics import f1_score

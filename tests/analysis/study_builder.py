@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -301,6 +301,20 @@ def _place(where: str) -> tuple[SuiteKind, str, str]:
     if where.startswith("divergence:"):
         return "divergence", where.removeprefix("divergence:"), "test"
     return "domain", "domain", where
+
+
+def items_reversed(study: Study) -> Study:
+    """The same study, every vector's items in the opposite order."""
+    turned = tuple(
+        replace(
+            vector,
+            doc_hashes=vector.doc_hashes[::-1],
+            clusters=vector.clusters[::-1],
+            values=vector.values[::-1],
+        )
+        for vector in study.vectors
+    )
+    return replace(study, vectors=turned)
 
 
 def right(share: float, items: int = 200) -> list[float]:

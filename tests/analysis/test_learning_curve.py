@@ -19,7 +19,7 @@ from harness.analysis.pairing import Floats
 from harness.findings import LearningCurve
 from harness.records import ScoreVector
 
-from .study_builder import StudyBuilder, experiment, right
+from .study_builder import StudyBuilder, experiment, items_reversed, right
 
 STUDIES = 200
 
@@ -94,16 +94,7 @@ def test_one_size_is_no_curve() -> None:
 
 def test_the_order_of_items_changes_nothing() -> None:
     study = curve_study().build()
-    turned = tuple(
-        replace(
-            vector,
-            doc_hashes=vector.doc_hashes[::-1],
-            clusters=vector.clusters[::-1],
-            values=vector.values[::-1],
-        )
-        for vector in study.vectors
-    )
-    again = replace(study, vectors=turned)
+    again = items_reversed(study)
     assert analyse(again, resamples=100).curves == analyse(study, resamples=100).curves
 
 

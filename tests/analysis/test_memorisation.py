@@ -15,7 +15,7 @@ from harness.analysis.pairing import Floats
 from harness.findings import Memorisation
 from harness.records import ScoreVector
 
-from .study_builder import StudyBuilder, experiment, right, whole_study
+from .study_builder import StudyBuilder, experiment, items_reversed, right, whole_study
 
 STUDIES = 200
 
@@ -100,16 +100,7 @@ def test_one_text_is_too_few_and_that_is_said(split: str) -> None:
 
 def test_the_order_of_items_changes_nothing() -> None:
     study = memorising().build()
-    turned = tuple(
-        replace(
-            vector,
-            doc_hashes=vector.doc_hashes[::-1],
-            clusters=vector.clusters[::-1],
-            values=vector.values[::-1],
-        )
-        for vector in study.vectors
-    )
-    again = replace(study, vectors=turned)
+    again = items_reversed(study)
     assert analyse(again, resamples=100).memorisation == analyse(study, resamples=100).memorisation
 
 

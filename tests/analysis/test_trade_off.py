@@ -12,7 +12,7 @@ from harness.analysis.trade_off import with_fronts
 from harness.findings import TradeOffPoint
 from harness.records import Study
 
-from .study_builder import ACCURACY, BITS, StudyBuilder, experiment, right
+from .study_builder import ACCURACY, BITS, StudyBuilder, experiment, items_reversed, right
 
 
 def searched() -> StudyBuilder:
@@ -89,16 +89,7 @@ def test_search_trials_are_paired_with_the_base_on_the_items_they_answered() -> 
 
 def test_the_order_of_items_changes_nothing() -> None:
     study = searched().build()
-    turned = tuple(
-        replace(
-            vector,
-            doc_hashes=vector.doc_hashes[::-1],
-            clusters=vector.clusters[::-1],
-            values=vector.values[::-1],
-        )
-        for vector in study.vectors
-    )
-    assert points_of(replace(study, vectors=turned)) == points_of(study)
+    assert points_of(items_reversed(study)) == points_of(study)
 
 
 def test_a_trial_without_general_scores_has_no_place() -> None:
