@@ -17,6 +17,7 @@ from harness.spec.arms import TrainedArm
 
 DOMAIN = "domain"
 MEMORISATION = "memorisation"
+REPLAY = "replay"
 NOTHING_TO_COMPLETE = (
     f"memorisation is not measured: no training or no validation text has {FEWEST_WORDS} words or "
     "more, so there is nothing to complete"

@@ -6,37 +6,44 @@ wrong reuse cannot happen silently: a changed instruction, item, dtype or librar
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.data import Prepared
 from harness.evaluation.suites import Suite
 from harness.item_sets import (
-    DOMAIN,
     MEMORISATION,
     NOTHING_TO_COMPLETE,
+    REPLAY,
     ItemSet,
     curve_sample,
     left_out_curves,
     write_item_sets,
 )
 from harness.records import (
+    Endpoint,
     GeneralTask,
     Phase,
+    Pruning,
     ResolvedModel,
     Runtime,
-    ScoreRequest,
     TrialSpec,
     content_hash,
 )
-from harness.spec import Experiment
+from harness.score_keys import (
+    Asked,
+    divergence_requests,
+    domain_request,
+    general_request,
+    library_versions,
+    memorisation_request,
+)
+from harness.spec import Experiment, PromptArm
 
-# Raised when scoring or training changes in a way that changes numbers.
-SCORING_VERSION = 1
-TRAINING_VERSION = 1
+# Raised when training changes in a way that changes numbers.
+TRAINING_VERSION = 2
 # Search trials share one seed, which is none of the finalists': finalists are fresh draws.
 SEARCH_SEED = 1_000_003
 BASE = "base"
@@ -47,7 +54,10 @@ BY_SEED = ("finalist", "default", "curve")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything decided before the first trial."""
+    """Everything decided before the first trial.
+
+    models: arm -> the model it starts from, where that is not the experiment's.
+    """
 
     experiment: Experiment
     prepared: Prepared
@@ -57,6 +67,7 @@ class Plan:
     experiment_id: str
     folder: Path
     sets: dict[str, ItemSet]
+    models: dict[str, ResolvedModel] = field(default_factory=dict)
 
     def general_tasks(self) -> dict[str, GeneralTask]:
         """Tasks of the general suite; none without one."""
@@ -70,24 +81,49 @@ class Plan:
             found.append(NOTHING_TO_COMPLETE)
         return found
 
-    def search_trial(self, arm: str, number: int, params: dict[str, Any]) -> TrialSpec:
+    def search_trial(
+        self, arm: str, number: int, params: dict[str, Any], pruning: Pruning | None = None
+    ) -> TrialSpec:
         """A trial on validation. It is handed no path of a test set.
 
         Trained, it shows on some general items too what its setting forgets.
         """
         trial = self._trial(arm, "search", number, SEARCH_SEED, params, ["validation"])
+        trial = replace(trial, pruning=pruning)
         general = self.experiment.general
-        if general is None or not general.search_limit or trial.kind == "prompt":
+        if self.suite is None or general is None or not self.watches_forgetting(arm):
             return trial
         # Never more than the base is scored on: the two are paired.
         limit = min(general.search_limit, general.limit or general.search_limit)
-        candidate = self._candidate_key(trial.kind, trial.trial_id)
+        asked = self._asked(arm, trial.kind, trial.trial_id, trial.seed, params, None)
         requests = [
-            self._general_request(candidate, name, limit)
+            general_request(asked, self.suite, name, limit)
             for name, task in self.general_tasks().items()
             if task.accuracy
         ]
         return replace(trial, scores=(*trial.scores, *requests))
+
+    def watches_forgetting(self, arm: str) -> bool:
+        """Whether the arm's search trials are scored on some general items too."""
+        general = self.experiment.general
+        trained = self.experiment.arms[arm].kind != "prompt"
+        return trained and general is not None and bool(general.search_limit)
+
+    def model_of(self, arm: str) -> ResolvedModel:
+        """The model that the arm starts from."""
+        return self.models.get(arm, self.model)
+
+    def endpoint_of(self, arm: str) -> Endpoint | None:
+        """The server that the arm asks, if it does."""
+        spec = self.experiment.arms.get(arm)
+        if not isinstance(spec, PromptArm) or spec.endpoint is None:
+            return None
+        ledger = self.folder / "spending" / f"{arm}.jsonl"
+        return Endpoint(
+            **spec.endpoint.model_dump(),
+            currency=self.experiment.cost.currency,
+            ledger=str(ledger),
+        )
 
     def finalist(self, arm: str, position: int, seed: int, params: dict[str, Any]) -> TrialSpec:
         """The selected setting of an arm, drawn anew with ``seed``, on every held-out set."""
@@ -99,7 +135,7 @@ class Plan:
 
     def baseline(self) -> TrialSpec:
         """The untouched base, asked plainly."""
-        params = {"shots": 0, "selection": "fixed", "answering": "generate", "instruction": None}
+        params = PromptArm(kind="prompt").resolve({})
         names = ["validation", "test", *self.experiment.data.out_of_domain]
         names += self._memorisation_sets()
         return self._trial(BASE, "baseline", 0, 0, params, names, general=True)
@@ -138,23 +174,28 @@ class Plan:
     ) -> TrialSpec:
         kind = "prompt" if phase == "baseline" else self.experiment.arms[arm].kind
         place = train_items if phase in BY_SEED else number
-        trial_id = content_hash(
-            [self.experiment_id, arm, kind, phase, place, seed, params, TRAINING_VERSION], 20
-        )
-        candidate = self._candidate_key(kind, trial_id)
+        replays = bool(params.get("replay") or params.get("kl_weight"))
+        identity = [self.experiment_id, arm, kind, phase, place, seed, params, TRAINING_VERSION]
+        if arm in self.models:
+            identity.append(self.models[arm].fingerprint)
+        if replays:
+            identity.append(self.sets[REPLAY].fingerprint)
+        trial_id = content_hash(identity, 20)
+        asked = self._asked(arm, kind, trial_id, seed, params, train_items)
+        task = self.experiment.task
         requests = [
-            self._memorisation_request(candidate, name)
+            memorisation_request(asked, task, self.sets[name])
             if self.sets[name].task == MEMORISATION
-            else self._domain_request(candidate, seed, params, name, train_items)
+            else domain_request(asked, task, self.sets[name])
             for name in names
         ]
         trains = kind != "prompt"
-        if general and self.experiment.general is not None:
+        if general and self.suite is not None and self.experiment.general is not None:
             limit = self.experiment.general.limit
             tasks = self.general_tasks()
-            requests += [self._general_request(candidate, task, limit) for task in tasks]
+            requests += [general_request(asked, self.suite, name, limit) for name in tasks]
             if trains:
-                requests += self._divergence_requests(candidate, limit)
+                requests += divergence_requests(asked, self.suite, limit)
         return TrialSpec(
             trial_id=trial_id,
             experiment_id=self.experiment_id,
@@ -164,107 +205,36 @@ class Plan:
             number=number,
             seed=seed,
             params=params,
-            model=self.model,
-            task=self.experiment.task.model_dump(mode="json", by_alias=True),
+            model=self.model_of(arm),
+            task=task.model_dump(mode="json", by_alias=True),
             train_path=str(self.sets["train"].path),
             scores=tuple(requests),
             runtime=self.runtime,
             validation_path=str(self.sets["validation"].path) if trains else "",
             keep_artifact=phase == "finalist" and trains,
             train_items=train_items,
+            endpoint=self.endpoint_of(arm),
+            replay_path=str(self.sets[REPLAY].path) if replays else "",
+            checks_per_epoch=self.experiment.search.checks_per_epoch,
         )
 
-    def _candidate_key(self, kind: str, trial_id: str) -> dict[str, Any]:
-        """What is scored, but for the prompt: weights, form, machine arithmetic, libraries."""
-        return {
-            "weights": self.model.fingerprint if kind == "prompt" else trial_id,
-            "device": self.runtime.device.partition(":")[0],
-            "dtype": self.runtime.dtype,
-            "batch": self.runtime.score_batch_size,
-            "versions": _library_versions(),
-        }
-
-    def _domain_request(
+    def _asked(
         self,
-        candidate: dict[str, Any],
+        arm: str,
+        kind: str,
+        trial_id: str,
         seed: int,
         params: dict[str, Any],
-        name: str,
         train_items: int | None,
-    ) -> ScoreRequest:
-        items = self.sets[name]
+    ) -> Asked:
+        endpoint = self.endpoint_of(arm)
+        if endpoint is not None:
+            # What a server answers may change any day: nothing is shared between experiments.
+            weights = content_hash([self.experiment_id, endpoint.url, endpoint.model])
+        else:
+            weights = self.model_of(arm).fingerprint if kind == "prompt" else trial_id
         pool = self.sets["train"].fingerprint
-        drawn = params["shots"] and params["selection"] in ("random", "balanced")
-        prompt = {
-            "task": self.experiment.task.model_dump(mode="json", by_alias=True),
-            "instruction": params["instruction"],
-            "answering": params["answering"],
-            "shots": params["shots"],
-            "selection": params["selection"] if params["shots"] else "",
-            "seed": seed if drawn else None,
-            # Shots, label lists and the room for an answer all come from the training split.
-            "pool": pool if train_items is None else [pool, train_items],
-        }
-        key = content_hash(
-            {"candidate": candidate, "prompt": prompt, "items": items.fingerprint}, 40
-        )
-        domain = items.task == DOMAIN
-        return ScoreRequest(
-            key=key,
-            task=items.task,
-            suite="domain" if domain else "out_of_domain",
-            split=items.split,
-            items_path=str(items.path),
-        )
-
-    def _memorisation_request(self, candidate: dict[str, Any], name: str) -> ScoreRequest:
-        items = self.sets[name]
-        content = {
-            "candidate": candidate,
-            "completed": self.experiment.task.template,
-            "items": items.fingerprint,
-        }
-        return ScoreRequest(
-            key=content_hash(content, 40),
-            task=MEMORISATION,
-            suite="memorisation",
-            split=items.split,
-            items_path=str(items.path),
-        )
-
-    def _divergence_requests(
-        self, candidate: dict[str, Any], limit: int | None
-    ) -> list[ScoreRequest]:
-        """One on the first text task of the suite; none where it has no text."""
-        text = self.suite.text_task() if self.suite else None
-        if text is None:
-            return []
-        general = self._general_request(candidate, text, limit)
-        key = content_hash([general.key, "divergence"], 40)
-        return [replace(general, key=key, suite="divergence")]
-
-    def _general_request(
-        self, candidate: dict[str, Any], task: str, limit: int | None
-    ) -> ScoreRequest:
-        if self.suite is None:
-            raise ValueError("the experiment has no general suite")
-        key = content_hash(
-            {
-                "candidate": candidate,
-                "suite": self.suite.fingerprint,
-                "task": task,
-                "limit": limit,
-            },
-            40,
-        )
-        return ScoreRequest(
-            key=key,
-            task=task,
-            suite="general",
-            split="test",
-            suite_path=str(self.suite.path),
-            limit=limit,
-        )
+        return Asked(weights, self.runtime, params, seed, pool, train_items)
 
 
 def make_plan(
@@ -274,6 +244,7 @@ def make_plan(
     runtime: Runtime,
     suite: Suite | None,
     results: Path,
+    models: dict[str, ResolvedModel] | None = None,
 ) -> Plan:
     """Fix the experiment's identity and write its item sets under ``results``."""
     experiment_id = content_hash(
@@ -281,15 +252,17 @@ def make_plan(
             "spec": experiment.trial_identity(),
             "data": prepared.fingerprint,
             "model": model.fingerprint,
+            "models": {arm: own.fingerprint for arm, own in (models or {}).items()},
             "suite": suite.fingerprint if suite else "",
             "device": runtime.device.partition(":")[0],
             "dtype": runtime.dtype,
-            "versions": _library_versions(),
+            "versions": library_versions(),
         }
     )
     folder = results.resolve() / f"{experiment.name}-{experiment_id[:8]}"
     sets = write_item_sets(experiment, prepared.splits, folder / "splits")
-    return Plan(experiment, prepared, model, runtime, suite, experiment_id, folder, sets)
+    models = models or {}
+    return Plan(experiment, prepared, model, runtime, suite, experiment_id, folder, sets, models)
 
 
 def accesses_to_test(spec: TrialSpec) -> list[dict[str, Any]]:
@@ -311,9 +284,3 @@ def accesses_to_test(spec: TrialSpec) -> list[dict[str, Any]]:
         and request.split == "test"
         and request.key not in spec.known_scores
     ]
-
-
-def _library_versions() -> dict[str, str]:
-    names = ("torch", "transformers", "lm_eval", "peft", "bitsandbytes")
-    versions = {name: importlib.metadata.version(name) for name in names}
-    return {"scoring": str(SCORING_VERSION), **versions}

@@ -107,6 +107,79 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """How an earlier trial of the same search went, as far as a pruner looks at it.
+
+    score: primary metric on validation; None where the trial has none.
+    values: (step, value) in order, higher is better. For a fine-tuning trial the step counts the
+        checks of validation loss, from 1, and the value is the negative loss; for a prompt trial
+        the step is the item's place in the validation file and the value its primary metric.
+    """
+
+    number: int
+    status: Status
+    score: float | None
+    values: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """What a search trial is compared with while it runs, so that a hopeless one stops early.
+
+    It is fixed before the trial begins, which keeps the trial a function of its specification.
+
+    pruner: ``median``, ``halving`` (fine-tuning) or ``wilcoxon`` (prompts).
+    past: earlier trials by number; of a prompt arm the best one only.
+    level, least_items: significance and warm-up of ``wilcoxon``.
+    """
+
+    pruner: Literal["median", "halving", "wilcoxon"]
+    past: tuple[Course, ...]
+    level: float = 0.05
+    least_items: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Where a pruned trial was stopped.
+
+    unit: ``items`` of the validation set, or ``steps`` of training. done of total were spent.
+    value, against: what the trial had reached, and the trial (or median) that it was held
+        against, on the same items or at the same step; higher is better (negative loss in nats).
+    values: (step, value) so far, as in :class:`Course`.
+    """
+
+    unit: Literal["items", "steps"]
+    done: int
+    total: int
+    value: float
+    against: float
+    values: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server to ask in place of a model in memory; fields as in the experiment file.
+
+    currency: of the prices and the cap. ledger: file in which every request's cost is noted, over
+    all trials of the study.
+    """
+
+    url: str
+    model: str
+    key_variable: str | None
+    concurrency: int
+    requests_per_minute: float | None
+    timeout_seconds: float
+    retries: int
+    prompt_price: float
+    completion_price: float
+    spending_cap: float | None
+    currency: str
+    ledger: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrialSpec:
     """Everything a trial needs: a trial is a pure function of this value.
 
@@ -118,6 +191,10 @@ class TrialSpec:
     known_scores: keys of ``scores`` that the store holds already; they are not scored again.
     train_items: only this many examples of the training split, the first ones, are trained on
         (and are the few-shot pool); None for all. Sets of a smaller number nest in larger ones.
+    endpoint: the server that is asked; ``model`` then only names it.
+    replay_path: Parquet of general texts; empty where the setting uses none.
+    checks_per_epoch: how often an epoch measures validation loss.
+    pruning: what may stop the trial early; None: nothing.
     """
 
     trial_id: str
@@ -137,6 +214,10 @@ class TrialSpec:
     keep_artifact: bool = False
     known_scores: tuple[str, ...] = ()
     train_items: int | None = None
+    endpoint: Endpoint | None = None
+    replay_path: str = ""
+    checks_per_epoch: int = 1
+    pruning: Pruning | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +351,11 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """What a trial found. ``failure`` is (kind, message) when status is ``failed``."""
+    """What a trial found.
+
+    failure_kind, failure_message: empty unless status is ``failed``. stopped: where a ``pruned``
+    trial ended; it has no score.
+    """
 
     spec: TrialSpec
     status: Status
@@ -284,6 +369,7 @@ class TrialRecord:
     cost: TrialCost | None = None
     artifacts: tuple[Artifact, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    stopped: Stopped | None = None
 
 
 # --------------------------------------------------------------------------- the read half
@@ -348,6 +434,7 @@ class TrialSummary:
     """A trial without its items: settings, outcome, cost, and one aggregate per task and metric.
 
     train_items: training examples it was limited to; None where it had them all.
+    stopped: where a pruned trial ended.
     """
 
     trial_id: str
@@ -367,6 +454,7 @@ class TrialSummary:
     aggregates: tuple[Aggregate, ...]
     steps: tuple[StepReport, ...]
     train_items: int | None = None
+    stopped: Stopped | None = None
 
 
 @dataclass(frozen=True, slots=True)

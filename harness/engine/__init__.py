@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from harness.engine.child import ChildEngine
 from harness.engine.in_process import InProcessEngine
-from harness.engine.outcome import Execute, Outcome
-from harness.records import Progress, TrialSpec
+from harness.engine.outcome import WORTH_A_RETRY, Ended, Engine, Execute, Outcome
+from harness.spec import ExecutionSpec
 
 EngineName = Literal["child", "in-process"]
 ENGINES: tuple[EngineName, ...] = ("child", "in-process")
 
 
-class Engine(Protocol):
-    """Runs one trial at a time."""
-
-    def run(
-        self, spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]
-    ) -> Outcome:
-        """Run the trial; say whether its record is in ``folder`` or why the process died."""
-        ...
-
-    def close(self) -> None:
-        """Release what the engine holds."""
-        ...
+def open_engine(name: EngineName, execute: Execute, limits: ExecutionSpec) -> Engine:
+    """The engine called ``name``, under the experiment's limits."""
+    match name:
+        case "child":
+            return ChildEngine(execute, limits)
+        case "in-process":
+            return InProcessEngine(execute)
 
 
-def open_engine(name: EngineName, execute: Execute) -> Engine:
-    """The engine called ``name``."""
-    return ChildEngine(execute) if name == "child" else InProcessEngine(execute)
-
-
-__all__ = ["ENGINES", "Engine", "EngineName", "Execute", "Outcome", "open_engine"]
+__all__ = [
+    "ENGINES",
+    "WORTH_A_RETRY",
+    "Ended",
+    "Engine",
+    "EngineName",
+    "Execute",
+    "Outcome",
+    "open_engine",
+]

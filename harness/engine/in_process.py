@@ -1,26 +1,36 @@
-"""Run trials in the coordinator's own process: simplest to debug, no protection from a crash."""
+"""Run trials in this very process: the plainest engine, for debugging and for tests."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.engine.outcome import Execute, Outcome
+from harness.engine.outcome import Ended, Execute, Outcome
 from harness.records import Progress, TrialSpec
 
 
 class InProcessEngine:
-    """Call ``execute`` directly."""
+    """Call ``execute`` directly, one trial after the other."""
+
+    slots = 1
 
     def __init__(self, execute: Execute) -> None:
         self._execute = execute
+        self._waiting: deque[tuple[TrialSpec, Path]] = deque()
 
-    def run(
-        self, spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]
-    ) -> Outcome:
-        """Run the trial here."""
+    def submit(self, spec: TrialSpec, folder: Path) -> None:
+        """Put the trial in the queue; :meth:`wait` runs it."""
+        self._waiting.append((spec, folder))
+
+    def wait(self, on_progress: Callable[[Progress], None]) -> Ended:
+        """Run the next trial here."""
+        if not self._waiting:
+            raise ValueError("no trial was submitted")
+        spec, folder = self._waiting.popleft()
         self._execute(spec, folder, on_progress)
-        return Outcome(finished=True)
+        return Ended(spec, folder, Outcome(finished=True))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Forget what was submitted and not run."""
+        self._waiting.clear()

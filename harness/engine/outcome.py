@@ -5,17 +5,60 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Protocol
 
 from harness.records import Progress, TrialSpec
 
 Execute = Callable[[TrialSpec, Path, Callable[[Progress], None]], None]
 """Runs a trial and leaves its record in the folder. Must be importable by a child process."""
 
+OutcomeKind = Literal["", "killed", "hung", "deadline", "lost", "error"]
+# What may be no fault of the trial: the same trial may well succeed elsewhere or later.
+WORTH_A_RETRY: frozenset[OutcomeKind] = frozenset({"killed", "hung", "lost"})
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """finished: the record lies in the trial's folder. Otherwise kind and message say why not."""
+    """finished: the record lies in the trial's folder. Otherwise kind and message say why not.
+
+    kind: ``killed`` by a signal, ``hung`` (silent too long), ``deadline`` passed, ``lost`` with
+    its machine, or ``error``.
+    """
 
     finished: bool
-    kind: str = ""
+    kind: OutcomeKind = ""
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A trial that is no longer running."""
+
+    spec: TrialSpec
+    folder: Path
+    outcome: Outcome
+
+
+class Engine(Protocol):
+    """Runs trials, up to ``slots`` of them at once."""
+
+    @property
+    def slots(self) -> int:
+        """How many trials it is worth handing over before waiting for one to end."""
+        ...
+
+    def submit(self, spec: TrialSpec, folder: Path) -> None:
+        """Start the trial, now or when there is room; its record is to lie in ``folder``."""
+        ...
+
+    def wait(self, on_progress: Callable[[Progress], None]) -> Ended:
+        """The next trial to end, passing on what running trials report meanwhile.
+
+        Raises:
+            ValueError: no trial was submitted that has not been waited for.
+        """
+        ...
+
+    def close(self) -> None:
+        """End what still runs and release what the engine holds."""
+        ...

@@ -1,23 +1,28 @@
 """The experiment file as frozen values. Defaults live here, once."""
 
 from harness.spec.arms import Arm, FullArm, LoraArm, PromptArm, QloraArm, TrainedArm
+from harness.spec.endpoint import EndpointSpec
 from harness.spec.experiment import (
     DataSpec,
     Experiment,
     GeneralSpec,
     Limits,
-    ModelSpec,
     SplitFiles,
     SplitShares,
 )
 from harness.spec.load import load_experiment
+from harness.spec.model import ModelSpec
+from harness.spec.search import Budget, ExecutionSpec, SearchSpec
 from harness.spec.spaces import Choice, FloatRange, IntRange, Space
 from harness.spec.task import JsonAnswer, LabelAnswer, TaskSpec, TextAnswer
 
 __all__ = [
     "Arm",
+    "Budget",
     "Choice",
     "DataSpec",
+    "EndpointSpec",
+    "ExecutionSpec",
     "Experiment",
     "FloatRange",
     "FullArm",
@@ -30,6 +35,7 @@ __all__ = [
     "ModelSpec",
     "PromptArm",
     "QloraArm",
+    "SearchSpec",
     "Space",
     "SplitFiles",
     "SplitShares",

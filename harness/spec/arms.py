@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from harness.spec.endpoint import EndpointSpec
+from harness.spec.model import ModelSpec, from_reference
 from harness.spec.spaces import (
     Choice,
     Count,
@@ -22,13 +24,20 @@ from harness.spec.spaces import (
     Share,
     Space,
 )
+from harness.spec.task import template_fields
 
-Selection = Literal["fixed", "random", "balanced", "nearest"]
+Selection = Literal["fixed", "random", "balanced", "nearest", "bm25"]
+Order = Literal["selected", "reversed", "shuffled"]
+Answering = Literal["generate", "constrained", "choice"]
 Schedule = Literal["constant", "linear", "cosine"]
+Quantisation = Literal["nf4", "fp4"]
+Weight = Annotated[float, Field(ge=0)]
 
 
-# Fields of an arm that say how it is studied, not what it is: no hyperparameters.
+# Fields of an arm that say how it is studied, not what it is.
 STUDY_FIELDS = frozenset({"seeds", "curve"})
+# These and the model that is asked are no hyperparameters.
+NO_HYPERPARAMETERS = STUDY_FIELDS | {"model", "endpoint"}
 
 
 class _Arm(FrozenSpec):
@@ -40,14 +49,27 @@ class _Arm(FrozenSpec):
     selection: Selection | Choice[Selection] = Field(
         "random",
         description="How shots are chosen: the first ones, drawn once, drawn once balanced over "
-        "answers, or nearest to the item by TF-IDF.",
+        "answers, or nearest to the item by TF-IDF (nearest) or by BM25 (bm25).",
     )
-    answering: Literal["generate", "choice"] = Field(
+    order: Order | Choice[Order] = Field(
+        "selected",
+        description="Order of the shots: as selected (the nearest last), reversed, or shuffled by "
+        "the trial's seed.",
+    )
+    answering: Answering | Choice[Answering] = Field(
         "generate",
-        description="Greedy generation, or the most likely of the finite valid answers.",
+        description="Greedy generation; greedy generation that can only write what the answer's "
+        "schema or labels allow; or the most likely of the finite valid answers.",
     )
     instruction: str | Choice[str] | None = Field(
         None, description="Instruction in place of the task's."
+    )
+    template: str | Choice[str] | None = Field(
+        None, description="Template of items and shots in place of the task's."
+    )
+    chat: bool | Choice[bool] = Field(
+        True,
+        description="Ask through the model's chat template, where it has one; else as plain text.",
     )
     seeds: tuple[Count, ...] | None = Field(
         None,
@@ -61,6 +83,19 @@ class _Arm(FrozenSpec):
         if seeds is not None and len(set(seeds)) != len(seeds):
             raise ValueError(f"seeds {list(seeds)} hold a value twice")
         return seeds
+
+    @field_validator("template")
+    @classmethod
+    def _plain_fields(cls, template: str | Choice[str] | None) -> str | Choice[str] | None:
+        for text in template.choices if isinstance(template, Choice) else [template]:
+            if text is not None and not template_fields(text):
+                raise ValueError("the template names no column; write one as {column}")
+        return template
+
+    def values_of(self, name: str) -> tuple[Any, ...]:
+        """The values that a hyperparameter without a range may take."""
+        value = getattr(self, name)
+        return value.choices if isinstance(value, Choice) else (value,)
 
     def search_space(self) -> dict[str, Space]:
         """Hyperparameters that are ranges or choices, by name."""
@@ -108,15 +143,42 @@ class _Arm(FrozenSpec):
         values = {
             name: params[name] if name in searched else getattr(self, name)
             for name in type(self).model_fields
-            if name not in STUDY_FIELDS
+            if name not in NO_HYPERPARAMETERS
         }
-        return type(self).model_validate(values).model_dump(mode="json", exclude=set(STUDY_FIELDS))
+        whole = type(self).model_validate(values)
+        return whole.model_dump(mode="json", exclude=set(NO_HYPERPARAMETERS))
 
 
 class PromptArm(_Arm):
-    """The untouched base, prompted."""
+    """An untouched model, prompted: the experiment's, another local one, or one on a server."""
 
     kind: Literal["prompt"]
+    model: ModelSpec | None = Field(
+        None, description="Local model in place of the experiment's: a reference, or its parts."
+    )
+    endpoint: EndpointSpec | None = Field(
+        None, description="Model behind an OpenAI-compatible server, in place of a local one."
+    )
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _short_model(cls, model: Any) -> Any:
+        return from_reference(model)
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Self:
+        if self.endpoint is None:
+            return self
+        if self.model is not None:
+            raise ValueError("give `model` or `endpoint`, not both")
+        if set(self.values_of("answering")) != {"generate"}:
+            raise ValueError(
+                "answering: an endpoint only generates freely; likelihoods and constrained "
+                "decoding need a local model"
+            )
+        if self.values_of("chat") != (True,):
+            raise ValueError("chat: an endpoint is asked through its chat interface only")
+        return self
 
 
 class _TrainedArm(_Arm):
@@ -135,10 +197,23 @@ class _TrainedArm(_Arm):
     warmup: Share | FloatRange | Choice[float] = Field(
         0.1, description="Share of the steps over which the rate rises from 0."
     )
-    weight_decay: Annotated[float, Field(ge=0)] | FloatRange | Choice[float] = Field(
+    weight_decay: Weight | FloatRange | Choice[float] = Field(
         0.0, description="Decoupled weight decay (AdamW)."
     )
+    replay: Share | FloatRange | Choice[float] = Field(
+        0.0,
+        description="Share of general text among the training examples, against forgetting; it "
+        "comes from general.replay.",
+    )
+    kl_weight: Weight | FloatRange | Choice[float] = Field(
+        0.0,
+        description="Weight of the divergence from the base (KL, nats a token) on general text, "
+        "added to the loss against forgetting.",
+    )
     max_grad_norm: PositiveFloat = Field(1.0, description="Gradient norm above which it is cut.")
+    processes: PositiveInt = Field(
+        1, description="Processes, one GPU each, that train side by side on shares of each batch."
+    )
     max_length: PositiveInt = Field(
         1024, description="Tokens of prompt and answer; longer examples are reported, not cut."
     )
@@ -177,8 +252,17 @@ class LoraArm(_TrainedArm):
         2.0, description="Scale of the adapters: alpha divided by rank."
     )
     dropout: Share | FloatRange | Choice[float] = Field(0.0, description="Adapter dropout.")
-    targets: str | tuple[str, ...] = Field(
+    targets: str | tuple[str, ...] | Choice[str | tuple[str, ...]] = Field(
         "all-linear", description="Layers that get an adapter: all-linear, or module names."
+    )
+    rslora: bool | Choice[bool] = Field(
+        False,
+        description="Scale by alpha over the root of the rank (Kalajdzievski 2023), which keeps "
+        "high ranks stable.",
+    )
+    dora: bool | Choice[bool] = Field(
+        False,
+        description="Train magnitude and direction apart (Liu et al. 2024); slower to train.",
     )
 
 
@@ -186,7 +270,12 @@ class QloraArm(LoraArm):
     """LoRA on a base quantised to NF4 by bitsandbytes (Dettmers et al. 2023)."""
 
     kind: Literal["qlora"]  # type: ignore[assignment]
-    double_quantisation: bool = Field(True, description="Quantise the quantisation constants too.")
+    quantisation: Quantisation | Choice[Quantisation] = Field(
+        "nf4", description="4-bit type of the base: normal float or plain float."
+    )
+    double_quantisation: bool | Choice[bool] = Field(
+        True, description="Quantise the quantisation constants too."
+    )
 
 
 Arm = Annotated[PromptArm | FullArm | LoraArm | QloraArm, Field(discriminator="kind")]

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from harness.records import content_hash
-from harness.spec.arms import Arm, TrainedArm
+from harness.spec.arms import STUDY_FIELDS, Arm, TrainedArm
+from harness.spec.model import ModelSpec, from_reference
+from harness.spec.search import Budget, ExecutionSpec, SearchSpec
 from harness.spec.spaces import Count, FrozenSpec, PositiveFloat, PositiveInt
 from harness.spec.task import JsonAnswer, LabelAnswer, TaskSpec, template_fields
 
@@ -21,23 +23,6 @@ def _checked_name(name: str) -> str:
             f"name {name!r}: use letters, digits, dot, dash and underscore, at most 64"
         )
     return name
-
-
-class ModelSpec(FrozenSpec):
-    """The causal language model that every local arm starts from."""
-
-    reference: str = Field(
-        min_length=1,
-        description="Packaged alias, local folder, GGUF file, or hub id, in that order.",
-    )
-    revision: str = Field("", description="Commit or tag, for a hub id.")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Compute type; auto takes bfloat16 where the machine has it."
-    )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps.")
-    trust_remote_code: bool = Field(
-        False, description="Run code that comes with the model. Only for sources you trust."
-    )
 
 
 class SplitShares(FrozenSpec):
@@ -119,6 +104,16 @@ class DataSpec(FrozenSpec):
         return sources
 
 
+class ReplaySpec(FrozenSpec):
+    """General text that fine-tuning may be mixed with, against forgetting."""
+
+    source: str = Field(
+        "packaged:general-text", min_length=1, description="File, packaged name or hub data set."
+    )
+    column: str = Field("text", description="Column that holds the text.")
+    limit: PositiveInt = Field(256, description="At most this many texts, the first ones.")
+
+
 class GeneralSpec(FrozenSpec):
     """What the base could already do, and how much of it may be lost."""
 
@@ -131,6 +126,10 @@ class GeneralSpec(FrozenSpec):
         16,
         description="Items a task on which the search trials of fine-tuned arms are scored too, "
         "to show learning against forgetting for every setting tried; 0 leaves this out.",
+    )
+    replay: ReplaySpec = Field(
+        default_factory=ReplaySpec,
+        description="Text for arms with replay or kl_weight; none that the suite asks about.",
     )
 
 
@@ -176,20 +175,6 @@ class Constraints(FrozenSpec):
     artifact_mib: PositiveFloat | None = Field(None, description="Size of what is deployed, MiB.")
 
 
-class Budget(FrozenSpec):
-    """What every arm with a search space may spend; equal for all."""
-
-    trials: PositiveInt = Field(8, description="Trials per arm.")
-    sampler: Literal["tpe", "random"] = Field(
-        "tpe", description="Optuna sampler: tree-structured Parzen estimator, or random."
-    )
-    test_default: bool = Field(
-        True,
-        description="Test the default setting of a tuned arm beside the selected one, to show what "
-        "tuning gained.",
-    )
-
-
 class Experiment(FrozenSpec):
     """One study, from question to verdict."""
 
@@ -200,6 +185,8 @@ class Experiment(FrozenSpec):
     task: TaskSpec
     arms: dict[str, Arm] = Field(min_length=1, description="Name -> arm.")
     budget: Budget = Field(default_factory=Budget)
+    search: SearchSpec = Field(default_factory=SearchSpec)
+    execution: ExecutionSpec = Field(default_factory=ExecutionSpec)
     seeds: tuple[Count, ...] = Field(
         (1, 2, 3), min_length=1, description="Seeds on which each finalist is trained and tested."
     )
@@ -243,19 +230,17 @@ class Experiment(FrozenSpec):
             raise ValueError(f"seeds {list(seeds)} hold a value twice")
         return seeds
 
-    @model_validator(mode="before")
+    @field_validator("model", mode="before")
     @classmethod
-    def _short_model(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("model"), str):
-            return {**values, "model": {"reference": values["model"]}}
-        return values
+    def _short_model(cls, model: Any) -> Any:
+        return from_reference(model)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         answers = self.task.finite_answers()
         listed = isinstance(self.task.answer, LabelAnswer)
         for name, arm in self.arms.items():
-            if arm.answering == "choice" and answers is None and not listed:
+            if "choice" in arm.values_of("answering") and answers is None and not listed:
                 raise ValueError(
                     f"arms.{name}.answering: choice needs a short closed list of valid answers; "
                     "use labels or a schema of enumerations, or answering: generate"
@@ -303,7 +288,11 @@ class Experiment(FrozenSpec):
         else:
             answers = [str(answer.column)]
         extra = [name for name in (self.data.id, self.data.group) if name]
-        return tuple(dict.fromkeys([*template_fields(self.task.template), *answers, *extra]))
+        templates = [self.task.template]
+        for arm in self.arms.values():
+            templates += [template for template in arm.values_of("template") if template]
+        fields = [name for template in templates for name in template_fields(template)]
+        return tuple(dict.fromkeys([*fields, *answers, *extra]))
 
     def plain(self) -> dict[str, Any]:
         """The experiment as JSON-compatible data; ``Experiment.model_validate`` reads it back."""
@@ -312,23 +301,25 @@ class Experiment(FrozenSpec):
     def trial_identity(self) -> str:
         """Hash of the parts that change what a trial computes.
 
-        Left out: what only judges the results (contrast, cost, constraints, general margin) and
-        what only extends the study (budget size, seeds, learning curves, tests of defaults), so
-        that a study can be extended or its assumptions restated without repeating a trial. Each
-        restatement is an event in the store.
+        Left out: what only judges the results (contrast, cost, constraints; the general margin
+        where the search ignores it) and what only extends the study (budget, seeds, learning
+        curves, tests of defaults, the limits of processes), so that a study can be extended or
+        its assumptions restated without repeating a trial. Each restatement is an event in the
+        store.
         Left out too: where data, model and suite lie, since their contents are hashed beside this.
         """
         plain = self.plain()
-        for key in ("contrast", "cost", "constraints", "seeds", "question", "train_gap_items"):
+        judging = ("contrast", "cost", "constraints", "question")
+        extending = ("budget", "execution", "seeds", "train_gap_items")
+        for key in judging + extending:
             plain.pop(key)
-        plain["budget"].pop("trials")
-        plain["budget"].pop("test_default")
         for arm in plain["arms"].values():
-            arm.pop("seeds")
-            arm.pop("curve", None)
+            for key in STUDY_FIELDS & set(arm):
+                arm.pop(key)
         if plain["general"] is not None:
-            plain["general"].pop("margin")
             plain["general"].pop("suite")
+            if self.search.forgetting == "ignore":
+                plain["general"].pop("margin")
         plain["model"].pop("reference")
         data = plain["data"]
         data.pop("source")

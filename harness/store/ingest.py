@@ -36,8 +36,8 @@ _COST_FIELDS = (
     "artifact_bytes",
 )
 
-# one mark a column of the table: 15 of the trial, 3 canaries, the cost, hash and time
-_MARKS = ", ".join("?" * (15 + 3 + len(_COST_FIELDS) + 2))
+# one mark a column of the table: 15 of the trial, 3 canaries, the cost, hash and time, the stop
+_MARKS = ", ".join("?" * (15 + 3 + len(_COST_FIELDS) + 3))
 _INSERT_TRIAL = f"INSERT INTO trial VALUES ({_MARKS})"  # noqa: S608 nothing but question marks
 
 
@@ -74,6 +74,7 @@ def insert_trial(
         *(cost and getattr(cost, name) for name in _COST_FIELDS),
         content_hash,
         ingested_at,
+        record.stopped and to_json(record.stopped),
     ]
     connection.execute(_INSERT_TRIAL, values)
     steps = record.steps

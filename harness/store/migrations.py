@@ -32,6 +32,11 @@ class Migration:
 
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first schema", (_FOLDER / "schema.sql").read_text(encoding="utf-8")),
+    Migration(
+        2,
+        "where pruned trials were stopped",
+        (_FOLDER / "stopped.sql").read_text(encoding="utf-8"),
+    ),
 )
 VIEWS = (_FOLDER / "views.sql").read_text(encoding="utf-8")
 

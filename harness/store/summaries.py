@@ -9,14 +9,22 @@ from typing import Any
 
 import duckdb
 
-from harness.records import Aggregate, Canaries, StepReport, TrialCost, TrialSummary
+from harness.records import (
+    Aggregate,
+    Canaries,
+    StepReport,
+    Stopped,
+    TrialCost,
+    TrialSummary,
+    from_json,
+)
 
 _TRIALS = """
 SELECT trial_id, arm, kind, phase, number, seed, status, params, started_at, ended_at,
        failure_kind, failure_message, canary_before_max_difference, canary_after_max_difference,
        canary_prompt_tokens_equal, load_seconds, train_seconds, score_seconds, train_tokens,
        peak_memory_mib, peak_device_mib, total_parameters, trainable_parameters, artifact_bytes,
-       CAST(spec ->> '$.train_items' AS INTEGER)
+       CAST(spec ->> '$.train_items' AS INTEGER), stopped
 FROM trial WHERE experiment_id = ? ORDER BY arm, phase, number, seed, trial_id
 """
 
@@ -72,7 +80,7 @@ def _summary(
 ) -> TrialSummary:
     (trial_id, arm, kind, phase, number, seed, status, params, started_at, ended_at) = row[:10]
     failure_kind, failure_message = row[10:12]
-    canaries, cost, train_items = row[12:15], row[15:-1], row[-1]
+    canaries, cost, (train_items, stopped) = row[12:15], row[15:-2], row[-2:]
     return TrialSummary(
         trial_id=trial_id,
         arm=arm,
@@ -91,6 +99,7 @@ def _summary(
         aggregates=aggregates,
         steps=steps,
         train_items=train_items,
+        stopped=None if stopped is None else from_json(Stopped, stopped),
     )
 
 

@@ -1,0 +1,105 @@
+"""The model under trial, and what a trial has found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.data import read_examples_file
+from harness.prompting import PromptRenderer, ShotSelector
+from harness.prompting.render import render_template
+from harness.records import (
+    Artifact,
+    Canaries,
+    Example,
+    ScoreRecord,
+    StepReport,
+    Stopped,
+    TrialCost,
+    TrialSpec,
+)
+from harness.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from harness.evaluation.divergence import BaseDistributions
+    from harness.models.load import LoadedModel
+
+Announce = Callable[..., None]
+
+
+class Pruned(Exception):  # noqa: N818 - a way out, not a fault
+    """The trial is not worth going on with."""
+
+    def __init__(self, stopped: Stopped) -> None:
+        self.stopped = stopped
+        super().__init__(f"stopped after {stopped.done} of {stopped.total} {stopped.unit}")
+
+
+@dataclass(slots=True)
+class TrialRun:
+    """What the trial has so far: kept when it fails midway."""
+
+    steps: list[StepReport] = field(default_factory=list)
+    scores: list[ScoreRecord] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
+    canaries: Canaries | None = None
+    stopped: Stopped | None = None
+    cost: TrialCost = field(default_factory=lambda: TrialCost(0, 0, 0, 0, 0, None, 0, 0, 0))
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Candidate:
+    """The model under trial and what its prompts are made of.
+
+    split: the whole training split, which says what valid answers are and how long. pool: the
+    part of it that is trained on, and that shots come from. base: what a trained candidate's
+    language is compared with, where that was asked for.
+    """
+
+    spec: TrialSpec
+    task: TaskSpec
+    split: Sequence[Example]
+    pool: Sequence[Example]
+    loaded: LoadedModel
+    renderer: PromptRenderer
+    base: BaseDistributions | None = None
+
+
+def load_candidate(spec: TrialSpec) -> Candidate:
+    from harness.models.load import load_base
+
+    task = TaskSpec.model_validate(spec.task)
+    split = read_examples_file(Path(spec.train_path))
+    pool = split[: spec.train_items]
+    loaded = load_base(
+        spec.model,
+        spec.runtime,
+        "nf4" if spec.kind == "qlora" else "none",
+        double_quantisation=spec.params.get("double_quantisation", True),
+    )
+    selector = ShotSelector(
+        pool,
+        spec.params["shots"],
+        spec.params["selection"],
+        lambda item: render_template(task, item),
+        np.random.default_rng([spec.seed, 1]),
+    )
+    renderer = PromptRenderer(
+        loaded.tokenizer, task, selector.select, spec.params.get("instruction")
+    )
+    return Candidate(spec, task, split, pool, loaded, renderer)
+
+
+def measure_base(candidate: Candidate, folder: Path) -> None:
+    """Take down the base's language while it is still the base."""
+    from harness.evaluation.divergence import BaseDistributions
+
+    for request in candidate.spec.scores:
+        if request.suite == "divergence" and request.key not in candidate.spec.known_scores:
+            loaded = candidate.loaded
+            candidate.base = BaseDistributions(request, loaded.model, loaded.tokenizer, folder)

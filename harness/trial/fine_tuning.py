@@ -1,0 +1,101 @@
+"""Train the candidate in place, between the two canaries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.data import read_examples_file
+from harness.errors import CanaryError, TrialError
+from harness.prompting import TokenisedExample
+from harness.records import Artifact, Canaries
+from harness.trial.candidate import Announce, Candidate, TrialRun
+
+PROBES = 4
+VALIDATION_LOSS_EXAMPLES = 200
+
+
+def fine_tune(candidate: Candidate, run: TrialRun, announce: Announce) -> int:
+    """Train in place, between the two canaries; returns the number of trainable weights."""
+    from harness.models.adapters import make_trainable, trainable_parameters
+
+    spec = candidate.spec
+    probes = [candidate.renderer.encode_prompt(item) for item in candidate.pool[:PROBES]]
+    of_base = _probe(candidate.loaded.model, probes)
+    candidate.loaded = make_trainable(candidate.loaded, spec.kind, spec.params, spec.seed)
+    before = _largest_difference(of_base, _probe(candidate.loaded.model, probes))
+    run.canaries = Canaries(before, None, prompt_tokens_equal=True)
+    if before != 0.0:
+        raise CanaryError(
+            f"before the first step the candidate's logits differ from its base's by {before:g}; "
+            "they must be equal, so the adapter or the loader changes the model"
+        )
+    _train(candidate, run, announce)
+    after = _largest_difference(of_base, _probe(candidate.loaded.model, probes))
+    run.canaries = Canaries(before, after, prompt_tokens_equal=True)
+    if not after > 0.0:
+        raise CanaryError(
+            "after training the candidate's logits equal its base's: nothing was learnt, or the "
+            "trained weights are not applied"
+        )
+    return trainable_parameters(candidate.loaded.model)
+
+
+def _train(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
+    from harness.training.loop import TrainingSettings, train
+
+    spec, renderer = candidate.spec, candidate.renderer
+    longest = spec.params["max_length"]
+    encoded = [renderer.encode(item) for item in candidate.pool]
+    examples = [example for example in encoded if example.length <= longest]
+    if len(examples) < len(encoded):
+        run.environment["left_out_of_training"] = (
+            f"{len(encoded) - len(examples)} of {len(encoded)} examples are longer than "
+            f"max_length {longest} tokens"
+        )
+    if not examples:
+        raise TrialError("error", f"every training example is longer than max_length {longest}")
+    validation: list[TokenisedExample] = []
+    if spec.validation_path:
+        items = read_examples_file(Path(spec.validation_path))[:VALIDATION_LOSS_EXAMPLES]
+        validation = [renderer.encode(item) for item in items]
+    rng = np.random.default_rng([spec.seed, 2])
+    settings = TrainingSettings.from_params(spec.params)
+    pad = candidate.loaded.tokenizer.pad_token_id
+    for step in train(candidate.loaded.model, examples, settings, pad, rng, validation):
+        run.steps.append(step)
+        announce("train", step.step, step.steps, loss=step.loss)
+
+
+def keep_trained(loaded: Any, folder: Path) -> list[Artifact]:
+    from harness.models.adapters import save_trained
+
+    kept = []
+    for path in save_trained(loaded, folder / "artifact"):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        kept.append(Artifact(str(path.relative_to(folder)), digest, path.stat().st_size))
+    return kept
+
+
+def _probe(model: Any, prompts: Sequence[Sequence[int]]) -> Any:
+    """Next-token logits after each prompt, shape (prompts, vocabulary), float32."""
+    import torch
+
+    model.eval()
+    with torch.inference_mode():
+        rows = [
+            model(input_ids=torch.tensor([ids], device=model.device), logits_to_keep=1).logits[
+                0, -1
+            ]
+            for ids in prompts
+        ]
+        return torch.stack(rows).float()
+
+
+def _largest_difference(a: Any, b: Any) -> float:
+    return float((a - b).abs().max())

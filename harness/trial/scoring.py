@@ -1,0 +1,80 @@
+"""Score the candidate on everything that its trial asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness.data import read_examples_file
+from harness.errors import CanaryError, TrialError
+from harness.prompting import PromptRenderer
+from harness.records import Canaries, Example, ScoreRecord, ScoreRequest
+from harness.trial.candidate import Announce, Candidate, TrialRun
+
+CANARY_PROMPTS = 32
+
+
+def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
+    from harness.evaluation.candidate_lm import CandidateLM
+
+    spec = candidate.spec
+    loaded = candidate.loaded
+    lm = CandidateLM(loaded.model, loaded.tokenizer, spec.runtime.score_batch_size)
+    known = run.canaries or Canaries(None, None, prompt_tokens_equal=True)
+    equal = all(
+        tuple(lm.tok_encode(candidate.renderer.prompt(item)))
+        == candidate.renderer.encode_prompt(item)
+        for item in candidate.pool[:CANARY_PROMPTS]
+    )
+    run.canaries = replace(known, prompt_tokens_equal=equal)
+    if not equal:
+        raise CanaryError("training and scoring tokenise the same prompt differently")
+    for request in spec.scores:
+        if request.key in spec.known_scores:
+            continue
+        lm.on_progress = partial(announce, "score", task=request.task)
+        run.scores.append(_score(candidate, request, lm))
+
+
+def _score(candidate: Candidate, request: ScoreRequest, lm: Any) -> ScoreRecord:
+    from harness.evaluation.domain_task import build_domain_task, valid_answers
+    from harness.evaluation.memorisation import build_memorisation_task
+    from harness.evaluation.score import score_task
+    from harness.evaluation.suites import build_general_task, load_suite
+
+    form = candidate.loaded.form
+    if request.suite == "divergence":
+        if candidate.base is None:
+            raise TrialError("error", "divergence was asked for, but no base was measured")
+        return candidate.base.compare(candidate.loaded.model, form)
+    if request.suite == "general":
+        suite = load_suite(Path(request.suite_path))
+        entry = suite.task(request.task)
+        general = build_general_task(suite, request.task, request.limit)
+        return score_task(lm, general, request, form, chat=entry.chat, chance=entry.chance)
+    task, renderer = candidate.task, candidate.renderer
+    items = read_examples_file(Path(request.items_path))
+    if request.suite == "memorisation":
+        return score_task(lm, build_memorisation_task(request.task, task, items), request, form)
+    answers = valid_answers(task, candidate.split)
+    domain = build_domain_task(
+        request.task,
+        task,
+        items,
+        renderer.prompt,
+        end=renderer.end,
+        max_new_tokens=task.max_new_tokens or _answer_room(renderer, candidate.split),
+        labels=answers or (),
+        choices=answers if candidate.spec.params["answering"] == "choice" else None,
+    )
+    test = request.suite == "domain" and request.split == "test"
+    return score_task(lm, domain, request, form, answer_end=renderer.end, measure_latency=test)
+
+
+def _answer_room(renderer: PromptRenderer, split: Sequence[Example]) -> int:
+    # Half as long again as the longest training answer, and room for a code fence or a preface.
+    longest = max(len(renderer.encode(item).answer) for item in split)
+    return longest + longest // 2 + 12

@@ -1,0 +1,113 @@
+"""From specification to record."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.errors import CanaryError, TrialError
+from harness.records import Progress, TrialCost, TrialRecord, TrialSpec, content_hash, utc_now
+from harness.trial.candidate import Pruned, TrialRun, load_candidate, measure_base
+from harness.trial.fine_tuning import fine_tune, keep_trained
+from harness.trial.scoring import score_all
+
+Report = Callable[[Progress], None]
+
+
+def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: None) -> TrialRecord:
+    """Run one trial; artifacts go to ``folder``. A failure comes back as a record, not raised.
+
+    Only what stops the whole process (an interrupt, a kill) leaves without a record.
+    """
+    started = utc_now()
+    run = TrialRun(environment=environment_versions())
+    failure: tuple[str, str] | None = None
+    try:
+        _execute(spec, folder, report, run)
+    except Pruned as way_out:
+        run.stopped = way_out.stopped
+    except TrialError as error:
+        failure = (error.kind, str(error))
+    except CanaryError as error:
+        failure = ("canary", str(error))
+    except MemoryError as error:
+        failure = ("out_of_memory", f"host memory ran out: {error}")
+    except Exception as error:  # noqa: BLE001 - any fault of a trial is a recorded result
+        text = f"{type(error).__name__}: {error}"
+        kind = "out_of_memory" if "out of memory" in text.lower() else "error"
+        failure = (kind, text[:2000])
+    return TrialRecord(
+        spec=spec,
+        status="failed" if failure else "pruned" if run.stopped else "complete",
+        started_at=started,
+        ended_at=utc_now(),
+        failure_kind=failure[0] if failure else "",
+        failure_message=failure[1] if failure else "",
+        steps=tuple(run.steps),
+        scores=() if failure or run.stopped else tuple(run.scores),
+        canaries=run.canaries,
+        cost=run.cost,
+        artifacts=tuple(run.artifacts),
+        environment=run.environment,
+        stopped=run.stopped,
+    )
+
+
+def environment_versions() -> dict[str, str]:
+    """Versions of all that can change a number."""
+    names = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval", "optuna", "datasets")
+    return {
+        "harness": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        **{name: importlib.metadata.version(name) for name in names},
+    }
+
+
+def _execute(spec: TrialSpec, folder: Path, report: Report, run: TrialRun) -> None:
+    import torch
+
+    from harness.models.memory import peak_device_mib, peak_memory_mib, reset_peak_memory
+
+    def announce(stage: Any, done: int, total: int, **more: Any) -> None:
+        report(Progress(spec.trial_id, spec.arm, stage, done, total, **more))
+
+    if spec.runtime.threads:
+        torch.set_num_threads(spec.runtime.threads)
+    torch.manual_seed(spec.seed)
+    reset_peak_memory()
+    announce("load", 0, 1)
+    load_began = time.perf_counter()
+    candidate = load_candidate(spec)
+    template = str(candidate.loaded.tokenizer.chat_template or "")
+    run.environment["chat_template"] = content_hash(template, 16) if template else "none"
+    load_ended = time.perf_counter()
+    announce("load", 1, 1)
+    measure_base(candidate, folder)
+    train_began = time.perf_counter()
+    trainable = 0
+    if spec.kind != "prompt":
+        trainable = fine_tune(candidate, run, announce)
+        if spec.keep_artifact:
+            run.artifacts.extend(keep_trained(candidate.loaded, folder))
+    training_peak = peak_memory_mib(), peak_device_mib(spec.runtime.device)
+    score_began = time.perf_counter()
+    score_all(candidate, run, announce)
+    scoring_peak = peak_memory_mib(), peak_device_mib(spec.runtime.device)
+    peak = scoring_peak if spec.kind == "prompt" else training_peak
+    run.cost = TrialCost(
+        load_seconds=load_ended - load_began,
+        train_seconds=score_began - train_began if trainable else 0.0,
+        score_seconds=time.perf_counter() - score_began + train_began - load_ended,
+        train_tokens=run.steps[-1].tokens if run.steps else 0,
+        peak_memory_mib=peak[0],
+        peak_device_mib=peak[1],
+        total_parameters=candidate.loaded.total_parameters,
+        trainable_parameters=trainable,
+        artifact_bytes=sum(artifact.bytes for artifact in run.artifacts),
+    )
