@@ -1,82 +1,97 @@
-"""One arm's Optuna study, rebuilt from the store at every start.
+"""One arm's search, rebuilt from the trials on record before every proposal.
 
-The store is the only truth: the study lives in memory, is filled with the trials already
-recorded, and is told of new ones as they end.
+The store is the only truth: an Optuna study lives for one proposal. A proposal depends on the
+arm, the seed, and the trials at least ``ahead`` places before it; those in between count as
+running, whether they have ended or not. So the same experiment asks for the same trials on one
+core and on a cluster, in one go and after any interruption.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from harness.records import content_hash
-from harness.spec import Arm, FloatRange, IntRange, Space
+from harness.records import Course, Pruning, Status, content_hash
+from harness.search.samplers import learns, new_sampler, remembers
+from harness.search.space import distributions, restored, stored, untried
+from harness.spec import Arm, SearchSpec
 
-STARTUP_TRIALS = 5
-ENUMERATED_SETTINGS = 2000
+GENERAL_LOSS = "general_loss_beyond_margin"
 
 
 @dataclass(frozen=True, slots=True)
 class PastTrial:
-    """A trial that has ended. score: primary metric on validation; None where it failed."""
+    """A trial that has ended.
+
+    params: of the searched hyperparameters. score: primary metric on validation; None unless the
+    trial is complete. general_change: mean change of the general tasks against the base, 0 to 1;
+    None where it was not measured. values: as in :class:`~harness.records.Course`.
+    """
 
     number: int
     params: dict[str, Any]
-    score: float | None
+    status: Status
+    score: float | None = None
+    general_change: float | None = None
+    values: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What to try next: values of the searched hyperparameters only."""
+    """What to try next: values of the searched hyperparameters, and what may stop the trial."""
 
     number: int
     params: dict[str, Any]
+    pruning: Pruning | None = None
 
 
 @dataclass(slots=True)
 class ArmSearch:
-    """Ask for settings and tell their scores; higher scores are better.
+    """Ask for settings and tell how they did; higher scores are better.
 
     Trial 0 is always the arm's default setting, so that tuning can be compared with not tuning
     ("Overtuning", arXiv 2506.19540).
 
     Parameters:
         name: arm name; with ``seed`` it fixes the sampler's choices.
-        sampler: ``tpe`` (multivariate) or ``random``.
+        margin: loss of general abilities (0 to 1) that is accepted; None where the search does
+            not look at them.
         past: trials that ended in an earlier run of the same study.
     """
 
     name: str
     arm: Arm
     seed: int
-    sampler: str = "tpe"
-    past: Sequence[PastTrial] = ()
-    _study: optuna.Study = field(init=False)
+    rules: SearchSpec
+    margin: float | None = None
+    past: Iterable[PastTrial] = ()
     _space: dict[str, BaseDistribution] = field(init=False)
-    _open: dict[int, optuna.trial.Trial] = field(init=False, default_factory=dict)
+    _open: dict[int, dict[str, Any]] = field(init=False, default_factory=dict)
     _told: dict[int, PastTrial] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space = {
-            name: _distribution(space) for name, space in self.arm.search_space().items()
-        }
-        self._study = optuna.create_study(direction="maximize", sampler=self._new_sampler(0))
-        for trial in sorted(self.past, key=lambda trial: trial.number):
-            self._add(trial)
+        self._space = distributions(self.arm.search_space())
+        self._told = {trial.number: trial for trial in self.past}
+
+    @property
+    def asked(self) -> int:
+        """Number of trials that were proposed, ended or not."""
+        return len(self._told) + len(self._open)
+
+    def ready(self) -> bool:
+        """Whether :meth:`ask` can answer before another trial ends."""
+        if not self._depends_on_others():
+            return True
+        number = self._next_number()
+        return all(earlier in self._told for earlier in range(number - self.rules.ahead + 1))
 
     def ask(self) -> Proposal | None:
         """The next setting, or None when a finite space is exhausted.
@@ -84,109 +99,170 @@ class ArmSearch:
         In a space of choices and whole numbers, up to 2,000 settings, none is proposed twice.
 
         Asking again after a restart gives the same answer.
-        """
-        number = max([*self._told, *self._open], default=-1) + 1
-        if number == 0:
-            self._study.enqueue_trial(
-                {name: _stored(value) for name, value in self.arm.defaults().items()}
-            )
-        # A sampler's state would be lost in a restart; seeding it by the trial keeps a resumed
-        # study equal to one that ran through.
-        self._study.sampler = self._new_sampler(number)
-        untried = self._untried()
-        if untried is not None and not untried:
-            return None
-        trial = self._study.ask(self._space)
-        if untried is not None and trial.params not in untried:
-            # The score of a repeated setting is known; spend the trial on a new one.
-            self._study.tell(trial, state=TrialState.FAIL)
-            drawn = np.random.default_rng(self._seed_of(number)).integers(len(untried))
-            self._study.enqueue_trial(untried[drawn])
-            trial = self._study.ask(self._space)
-        self._open[number] = trial
-        space = self.arm.search_space()
-        params = {name: _restored(space[name], trial.params[name]) for name in self._space}
-        return Proposal(number, params)
 
-    def tell(self, number: int, score: float | None) -> None:
-        """Report the score of an asked trial; None says that it failed.
+        Raises:
+            ValueError: the answer depends on trials that have not ended (see :meth:`ready`).
+        """
+        if not self.ready():
+            raise ValueError("the next proposal depends on trials that have not ended")
+        number = self._next_number()
+        before = self._before(number)
+        left = untried(self._space, before)
+        if left is not None and not left:
+            return None
+        params = self._sampled(number)
+        if left is not None and params not in left:
+            # The score of a repeated setting is known; spend the trial on a new one.
+            params = left[np.random.default_rng(self._seed_of(number)).integers(len(left))]
+        self._open[number] = params
+        return Proposal(number, restored(self.arm.search_space(), params), self._pruning(number))
+
+    def tell(self, trial: PastTrial) -> None:
+        """Report how an asked trial ended.
 
         Raises:
             KeyError: the number was not asked for, or was told already.
         """
-        trial = self._open.pop(number)
-        if score is None:
-            self._study.tell(trial, state=TrialState.FAIL)
-        else:
-            self._study.tell(trial, score)
-        self._told[number] = PastTrial(number, dict(trial.params), score)
+        del self._open[trial.number]
+        self._told[trial.number] = trial
 
     def best(self) -> PastTrial | None:
-        """The highest score so far, the earliest of equals; None if every trial failed."""
-        scored = [trial for trial in self._told.values() if trial.score is not None]
-        return max(scored, key=lambda t: (t.score or 0.0, -t.number), default=None)
+        """The setting to go on with; None if no trial is complete.
 
-    def _add(self, past: PastTrial) -> None:
-        stored = {name: _stored(past.params[name]) for name in self._space}
-        self._study.add_trial(
-            create_trial(
-                params=stored,
-                distributions=self._space,
-                value=past.score,
-                state=TrialState.FAIL if past.score is None else TrialState.COMPLETE,
-            )
-        )
-        self._told[past.number] = past
-
-    def _untried(self) -> list[dict[str, Any]] | None:
-        """Settings of a small finite space that nobody asked for yet; None for any other.
-
-        An arm with nothing to search has one setting.
+        The highest score among those that keep general abilities within the margin, the earliest
+        of equals; where none keeps them, the one that loses least.
         """
-        axes: list[Sequence[Any]] = []
-        for distribution in self._space.values():
-            if isinstance(distribution, CategoricalDistribution):
-                axes.append(distribution.choices)
-            elif isinstance(distribution, IntDistribution):
-                axes.append(range(distribution.low, distribution.high + 1))
-            else:
-                return None
-        if math.prod(map(len, axes)) > ENUMERATED_SETTINGS:
+        scored = [trial for trial in self._told.values() if trial.score is not None]
+        kept = [trial for trial in scored if self.keeps(trial)]
+        if kept:
+            return max(kept, key=lambda t: (t.score or 0.0, -t.number))
+        return max(scored, key=lambda t: (t.general_change or 0.0, -t.number), default=None)
+
+    def keeps(self, trial: PastTrial) -> bool:
+        """Whether the trial lost no more of the general abilities than is accepted."""
+        excess = self._excess(trial)
+        return excess is None or excess <= 0
+
+    def _next_number(self) -> int:
+        taken = self._told.keys() | self._open.keys()
+        return next(number for number in range(len(taken) + 1) if number not in taken)
+
+    def _depends_on_others(self) -> bool:
+        return learns(self.rules.sampler) or self._pruner() != "none"
+
+    def _before(self, number: int) -> list[dict[str, Any]]:
+        """Searched values of all earlier trials, in order."""
+        found = {n: params for n, params in self._open.items() if n < number}
+        found |= {n: stored(t.params, self._space) for n, t in self._told.items() if n < number}
+        return [found[n] for n in sorted(found)]
+
+    def _visible(self, number: int) -> list[PastTrial]:
+        last = number - self.rules.ahead
+        return [self._told[n] for n in sorted(self._told) if n <= last]
+
+    def _sampled(self, number: int) -> dict[str, Any]:
+        if number == 0:
+            return stored(self.arm.defaults(), self._space)
+        if not self._space:
+            return {}
+        study = self._replayed(number) if remembers(self.rules.sampler) else self._filled(number)
+        study.sampler = self._sampler_of(number)
+        return dict(study.ask(self._space).params)
+
+    def _filled(self, number: int) -> optuna.Study:
+        """The study before the proposal: what has ended with its outcome, the rest running."""
+        study = self._empty_study()
+        visible = {trial.number: trial for trial in self._visible(number)}
+        for earlier, params in enumerate(self._before(number)):
+            past = visible.get(earlier)
+            study.add_trial(
+                create_trial(
+                    state=TrialState.RUNNING if past is None else _STATES[past.status],
+                    params=params,
+                    distributions=self._space,
+                    **({} if past is None else self._outcome(past)),
+                )
+            )
+        return study
+
+    def _replayed(self, number: int) -> optuna.Study:
+        """The same, with every earlier proposal drawn again, for the notes that samplers make."""
+        study = self._empty_study()
+        visible = {trial.number: trial for trial in self._visible(number)}
+        for earlier, params in enumerate(self._before(number)):
+            study.sampler = self._sampler_of(earlier)
+            study.enqueue_trial(params)
+            trial = study.ask(self._space)
+            past = visible.get(earlier)
+            if past is None:
+                continue
+            excess = self._excess(past)
+            if excess is not None and not self._two_objectives():
+                trial.set_constraint(GENERAL_LOSS, excess)
+            outcome = self._outcome(past)
+            values = outcome.get("values")
+            study.tell(trial, values, state=None if values else _STATES[past.status])
+        return study
+
+    def _empty_study(self) -> optuna.Study:
+        objectives = 2 if self._two_objectives() else 1
+        return optuna.create_study(directions=[StudyDirection.MAXIMIZE] * objectives)
+
+    def _outcome(self, past: PastTrial) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if past.status == "complete" and past.score is not None:
+            change = past.general_change
+            second = [0.0 if change is None else change] if self._two_objectives() else []
+            found["values"] = [past.score, *second]
+        if not self._two_objectives():
+            found["intermediate_values"] = dict(past.values)
+            excess = self._excess(past)
+            if excess is not None:
+                found["constraints"] = {GENERAL_LOSS: excess}
+        return found
+
+    def _excess(self, trial: PastTrial) -> float | None:
+        """Loss of general abilities beyond the margin; None where it does not count."""
+        if self.margin is None or trial.general_change is None:
             return None
-        asked = [trial.params for trial in self._open.values()]
-        asked += [
-            {name: _stored(trial.params[name]) for name in self._space}
-            for trial in self._told.values()
-        ]
-        every = (dict(zip(self._space, values, strict=True)) for values in itertools.product(*axes))
-        return [params for params in every if params not in asked]
+        return -trial.general_change - self.margin
+
+    def _two_objectives(self) -> bool:
+        return self.margin is not None and self.rules.forgetting == "objective"
+
+    def _pruner(self) -> str:
+        trained = self.arm.kind != "prompt"
+        return self.rules.trained_pruner if trained else self.rules.prompt_pruner
+
+    def _pruning(self, number: int) -> Pruning | None:
+        visible = [trial for trial in self._visible(number) if trial.values]
+        match self._pruner():
+            case "wilcoxon":
+                done = [trial for trial in visible if trial.score is not None]
+                best = max(done, key=lambda t: (t.score or 0.0, -t.number), default=None)
+                past: Sequence[PastTrial] = () if best is None else (best,)
+                level, items = self.rules.prompt_pruner_level, self.rules.prompt_pruner_items
+                return Pruning("wilcoxon", _courses(past), level, items) if past else None
+            case "median" | "halving" as pruner:
+                return Pruning(pruner, _courses(visible)) if visible else None
+            case _:
+                return None
 
     def _seed_of(self, number: int) -> int:
         return int(content_hash([self.name, self.seed, number], 8), 16)
 
-    def _new_sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        seed = self._seed_of(number)
-        if self.sampler == "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        return optuna.samplers.TPESampler(
-            seed=seed, multivariate=True, n_startup_trials=STARTUP_TRIALS
-        )
+    def _sampler_of(self, number: int) -> optuna.samplers.BaseSampler:
+        # A quasi-random sequence is one sequence: its seed is the arm's.
+        one = self.rules.sampler == "qmc"
+        return new_sampler(self.rules.sampler, self._seed_of(-1 if one else number))
 
 
-def _distribution(space: Space) -> BaseDistribution:
-    if isinstance(space, FloatRange):
-        return FloatDistribution(space.low, space.high, log=space.log)
-    if isinstance(space, IntRange):
-        return IntDistribution(space.low, space.high, log=space.log)
-    return CategoricalDistribution([_stored(value) for value in space.choices])
+_STATES: dict[Status, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
 
 
-def _stored(value: Any) -> Any:
-    # Optuna's categories are plain scalars.
-    return value if isinstance(value, str | int | float | bool | None) else repr(value)
-
-
-def _restored(space: Space, value: Any) -> Any:
-    if isinstance(space, FloatRange | IntRange):
-        return value
-    return next(choice for choice in space.choices if _stored(choice) == value)
+def _courses(trials: Iterable[PastTrial]) -> tuple[Course, ...]:
+    return tuple(Course(t.number, t.status, t.score, t.values) for t in trials)
