@@ -1,4 +1,4 @@
-"""What follows the search, in order: base, finalists, default settings, learning curves."""
+"""What follows the search, in order: finalists, default settings, learning curves."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def final_counts(experiment: Experiment, splits: Splits) -> FinalCounts:
 def after_search(
     plan: Plan, selected: Mapping[str, dict[str, Any]], untested: Collection[str] = ()
 ) -> list[Stage]:
-    """All trials but those of the search.
+    """All trials but those of the base and the search.
 
     selected: arm -> the setting that validation selected. untested: arms whose default setting
     is not worth a test.
     """
     experiment = plan.experiment
     seeds = {arm: experiment.seeds_of(arm) for arm in selected}
-    stages = [Stage("Scoring the untouched base", (plan.baseline(),))]
+    stages: list[Stage] = []
     for arm, params in selected.items():
         finals = [plan.finalist(arm, n, seed, params) for n, seed in enumerate(seeds[arm])]
         stages.append(Stage(f"Testing finalist {arm}", tuple(finals)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from harness.errors import InputError, StoreError
-from harness.records import ExperimentRecord, Study, TrialSummary
+from harness.records import Event, ExperimentRecord, Study, TrialSummary
 from harness.store.connection import WAIT_SECONDS, reading
 from harness.store.experiments import all_experiments, events_of, experiment_by_id
 from harness.store.migrations import require_version
@@ -79,6 +79,11 @@ class StoreReader:
         """Every trial of the experiment without its items, by arm, phase, number and seed."""
         with self._reading() as connection:
             return summaries_of(connection, experiment_id)
+
+    def events(self, experiment_id: str) -> tuple[Event, ...]:
+        """What happened to the experiment, in order of recording."""
+        with self._reading() as connection:
+            return events_of(connection, experiment_id)
 
     def study(self, experiment_id: str) -> Study:
         """All that a report is made from, read at one moment.
