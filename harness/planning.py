@@ -37,6 +37,7 @@ from harness.score_keys import (
     divergence_requests,
     domain_request,
     general_request,
+    in_waves,
     library_versions,
     memorisation_request,
 )
@@ -90,6 +91,9 @@ class Plan:
         """
         trial = self._trial(arm, "search", number, SEARCH_SEED, params, ["validation"])
         trial = replace(trial, pruning=pruning)
+        if trial.kind == "prompt" and self.experiment.search.prompt_pruner != "none":
+            size = self.runtime.score_batch_size
+            trial = replace(trial, scores=tuple(in_waves(one, size) for one in trial.scores))
         general = self.experiment.general
         if self.suite is None or general is None or not self.watches_forgetting(arm):
             return trial

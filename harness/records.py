@@ -65,6 +65,8 @@ class ScoreRequest:
     items_path: Parquet of examples (domain, out of domain, memorisation); else empty.
     suite_path: YAML of the suite (general, divergence); empty otherwise.
     limit: at most this many items, the first ones; None for all.
+    wave: items asked at a time, in a fixed random order, so that scoring can stop between; None
+        asks all at once.
     """
 
     key: str
@@ -74,6 +76,7 @@ class ScoreRequest:
     items_path: str = ""
     suite_path: str = ""
     limit: int | None = None
+    wave: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,8 @@ class Stopped:
     unit: ``items`` of the validation set, or ``steps`` of training. done of total were spent.
     value, against: what the trial had reached, and the trial (or median) that it was held
         against, on the same items or at the same step; higher is better (negative loss in nats).
-    values: (step, value) so far, as in :class:`Course`.
+    values: (step, value) so far, as in :class:`Course`. tokens: prompt and completion tokens of
+        the items asked; 0 for training, whose tokens the steps count.
     """
 
     unit: Literal["items", "steps"]
@@ -155,6 +159,7 @@ class Stopped:
     value: float
     against: float
     values: tuple[tuple[int, float], ...]
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

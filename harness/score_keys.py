@@ -123,6 +123,11 @@ def divergence_requests(asked: Asked, suite: Suite, limit: int | None) -> list[S
     return [replace(general, key=key, suite="divergence")]
 
 
+def in_waves(request: ScoreRequest, size: int) -> ScoreRequest:
+    """The same score, asked ``size`` items at a time: what shares a batch moves a score."""
+    return replace(request, key=content_hash([request.key, "waves", size], 40), wave=size)
+
+
 def library_versions() -> dict[str, str]:
     """Versions of all libraries that can change a score."""
     names = ("torch", "transformers", "lm_eval", "peft", "bitsandbytes")

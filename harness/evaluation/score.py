@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.evaluation.candidate_lm import CandidateLM
 from harness.evaluation.suites import item_identity
+from harness.evaluation.waves import InWaves, Watch
 from harness.records import ItemOutput, ItemScore, ScoreRecord, ScoreRequest
 
 LATENCY_REQUESTS = 8
@@ -25,10 +26,12 @@ def score_task(
     chance: float | None = None,
     answer_end: str = "",
     measure_latency: bool = False,
+    watch: Watch | None = None,
 ) -> ScoreRecord:
     """Score every item of one lm-eval task.
 
     answer_end: text that closes a chosen answer, not shown in its output.
+    watch: told of every wave where the request asks for waves; may raise to stop.
 
     Raises:
         ValueError: lm-eval returned two scores for one item under one filter and metric.
@@ -38,8 +41,12 @@ def score_task(
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     name = str(task.config.task)
     began = time.perf_counter()
+    asked: Any = lm
+    if request.wave is not None:
+        unwatched: Watch = lambda wave: None  # noqa: E731
+        asked = InWaves(lm, task, primary_metric(task), request.wave, watch or unwatched)
     found = evaluate(
-        lm,
+        asked,
         {"tasks": {name: task}, "groups": {}, "group_map": {}},
         log_samples=True,
         bootstrap_iters=0,
@@ -75,6 +82,11 @@ def score_task(
         chance=chance,
         latencies=_latencies(lm, task) if measure_latency else (),
     )
+
+
+def primary_metric(task: Any) -> str:
+    """The metric that a domain task lists first."""
+    return str(task.config.metric_list[0]["metric"])
 
 
 def _output(

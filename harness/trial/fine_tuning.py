@@ -14,6 +14,7 @@ from harness.errors import CanaryError, TrialError
 from harness.prompting import TokenisedExample
 from harness.records import Artifact, Canaries
 from harness.trial.candidate import Announce, Candidate, TrialRun
+from harness.trial.early_stopping import LossWatch
 
 PROBES = 4
 VALIDATION_LOSS_EXAMPLES = 200
@@ -66,9 +67,11 @@ def _train(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     rng = np.random.default_rng([spec.seed, 2])
     settings = TrainingSettings.from_params(spec.params)
     pad = candidate.loaded.tokenizer.pad_token_id
+    watch = LossWatch(spec.pruning)
     for step in train(candidate.loaded.model, examples, settings, pad, rng, validation):
         run.steps.append(step)
         announce("train", step.step, step.steps, loss=step.loss)
+        watch(step)
 
 
 def keep_trained(loaded: Any, folder: Path) -> list[Artifact]:

@@ -13,6 +13,7 @@ from harness.errors import CanaryError, TrialError
 from harness.prompting import PromptRenderer
 from harness.records import Canaries, Example, ScoreRecord, ScoreRequest
 from harness.trial.candidate import Announce, Candidate, TrialRun
+from harness.trial.early_stopping import ItemWatch
 
 CANARY_PROMPTS = 32
 
@@ -71,7 +72,15 @@ def _score(candidate: Candidate, request: ScoreRequest, lm: Any) -> ScoreRecord:
         choices=answers if candidate.spec.params["answering"] == "choice" else None,
     )
     test = request.suite == "domain" and request.split == "test"
-    return score_task(lm, domain, request, form, answer_end=renderer.end, measure_latency=test)
+    return score_task(
+        lm,
+        domain,
+        request,
+        form,
+        answer_end=renderer.end,
+        measure_latency=test,
+        watch=ItemWatch(candidate.spec.pruning, len(items)),
+    )
 
 
 def _answer_room(renderer: PromptRenderer, split: Sequence[Example]) -> int:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness import __version__
 from harness.errors import CanaryError, TrialError
-from harness.records import Progress, TrialCost, TrialRecord, TrialSpec, content_hash, utc_now
+from harness.records import Progress, TrialRecord, TrialSpec, content_hash, utc_now
 from harness.trial.candidate import Pruned, TrialRun, load_candidate, measure_base
 from harness.trial.fine_tuning import fine_tune, keep_trained
 from harness.trial.scoring import score_all
@@ -72,7 +74,7 @@ def environment_versions() -> dict[str, str]:
 def _execute(spec: TrialSpec, folder: Path, report: Report, run: TrialRun) -> None:
     import torch
 
-    from harness.models.memory import peak_device_mib, peak_memory_mib, reset_peak_memory
+    from harness.models.memory import reset_peak_memory
 
     def announce(stage: Any, done: int, total: int, **more: Any) -> None:
         report(Progress(spec.trial_id, spec.arm, stage, done, total, **more))
@@ -81,33 +83,54 @@ def _execute(spec: TrialSpec, folder: Path, report: Report, run: TrialRun) -> No
         torch.set_num_threads(spec.runtime.threads)
     torch.manual_seed(spec.seed)
     reset_peak_memory()
+    clock = _Clock(spec, run)
     announce("load", 0, 1)
-    load_began = time.perf_counter()
-    candidate = load_candidate(spec)
+    with clock.timing("load"):
+        candidate = load_candidate(spec)
+    run.cost = replace(run.cost, total_parameters=candidate.loaded.total_parameters)
     template = str(candidate.loaded.tokenizer.chat_template or "")
     run.environment["chat_template"] = content_hash(template, 16) if template else "none"
-    load_ended = time.perf_counter()
     announce("load", 1, 1)
-    measure_base(candidate, folder)
-    train_began = time.perf_counter()
-    trainable = 0
+    with clock.timing("score"):
+        measure_base(candidate, folder)
     if spec.kind != "prompt":
-        trainable = fine_tune(candidate, run, announce)
-        if spec.keep_artifact:
-            run.artifacts.extend(keep_trained(candidate.loaded, folder))
-    training_peak = peak_memory_mib(), peak_device_mib(spec.runtime.device)
-    score_began = time.perf_counter()
-    score_all(candidate, run, announce)
-    scoring_peak = peak_memory_mib(), peak_device_mib(spec.runtime.device)
-    peak = scoring_peak if spec.kind == "prompt" else training_peak
-    run.cost = TrialCost(
-        load_seconds=load_ended - load_began,
-        train_seconds=score_began - train_began if trainable else 0.0,
-        score_seconds=time.perf_counter() - score_began + train_began - load_ended,
-        train_tokens=run.steps[-1].tokens if run.steps else 0,
-        peak_memory_mib=peak[0],
-        peak_device_mib=peak[1],
-        total_parameters=candidate.loaded.total_parameters,
-        trainable_parameters=trainable,
-        artifact_bytes=sum(artifact.bytes for artifact in run.artifacts),
-    )
+        with clock.timing("train"):
+            trainable = fine_tune(candidate, run, announce)
+            run.cost = replace(run.cost, trainable_parameters=trainable)
+            if spec.keep_artifact:
+                run.artifacts.extend(keep_trained(candidate.loaded, folder))
+                size = sum(artifact.bytes for artifact in run.artifacts)
+                run.cost = replace(run.cost, artifact_bytes=size)
+    with clock.timing("score"):
+        score_all(candidate, run, announce)
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Notes what each part of the trial takes, whichever way it ends."""
+
+    spec: TrialSpec
+    run: TrialRun
+
+    @contextmanager
+    def timing(self, part: Literal["load", "train", "score"]) -> Iterator[None]:
+        """Add the time of what is done inside to a part of the trial's cost."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._note(part, time.perf_counter() - began)
+
+    def _note(self, part: Literal["load", "train", "score"], seconds: float) -> None:
+        from harness.models.memory import peak_device_mib, peak_memory_mib
+
+        name = f"{part}_seconds"
+        before: float = getattr(self.run.cost, name)
+        changes: dict[str, Any] = {name: before + seconds}
+        if part == "train":
+            changes["train_tokens"] = self.run.steps[-1].tokens if self.run.steps else 0
+        # A fine-tuned candidate's peak is that of its training, the dearest part.
+        if part == "train" or self.spec.kind == "prompt":
+            changes["peak_memory_mib"] = peak_memory_mib()
+            changes["peak_device_mib"] = peak_device_mib(self.spec.runtime.device)
+        self.run.cost = replace(self.run.cost, **changes)

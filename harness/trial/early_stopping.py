@@ -1,0 +1,83 @@
+"""Stop a trial that is not worth going on with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from harness.records import Pruning, StepReport, Stopped
+from harness.search import Judge
+from harness.trial.candidate import Pruned
+
+if TYPE_CHECKING:
+    from harness.evaluation.waves import Answered
+
+
+class LossWatch:
+    """Follows the validation loss of a fine-tuning trial."""
+
+    def __init__(self, pruning: Pruning | None) -> None:
+        self._judge = None if pruning is None else Judge(pruning)
+        self._checks = 0
+
+    def __call__(self, step: StepReport) -> None:
+        """Look at a step; those without a validation loss say nothing.
+
+        Raises:
+            Pruned: the trial is hopeless.
+        """
+        if step.validation_loss is None:
+            return
+        self._checks += 1
+        judge = self._judge
+        if judge is None or not judge.hopeless([(self._checks, -step.validation_loss)]):
+            return
+        raise Pruned(
+            Stopped(
+                unit="steps",
+                done=step.step,
+                total=step.steps,
+                value=-step.validation_loss,
+                against=judge.against(),
+                values=judge.values,
+            )
+        )
+
+
+class ItemWatch:
+    """Follows the items of a prompt trial.
+
+    total: items of the validation set.
+    """
+
+    def __init__(self, pruning: Pruning | None, total: int) -> None:
+        self._judge = None if pruning is None else Judge(pruning)
+        self._total = total
+        self._tokens = 0
+
+    def __call__(self, wave: Sequence[Answered]) -> None:
+        """Look at a wave of answered items.
+
+        Raises:
+            Pruned: the trial is hopeless, and there is something left to save.
+        """
+        self._tokens += sum(item.tokens for item in wave)
+        judge = self._judge
+        if judge is None:
+            return
+        hopeless = judge.hopeless([(item.place, item.value) for item in wave])
+        done = len(judge.values)
+        if not hopeless or done == self._total:
+            return
+        raise Pruned(
+            Stopped(
+                unit="items",
+                done=done,
+                total=self._total,
+                value=fmean(value for _, value in judge.values),
+                against=judge.against(),
+                values=tuple(sorted(judge.values)),
+                tokens=self._tokens,
+            )
+        )
