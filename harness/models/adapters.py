@@ -5,6 +5,7 @@ Full fine-tuning, LoRA and QLoRA differ only here and in how the base is loaded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,13 @@ def make_trainable(
 ) -> LoadedModel:
     """Mark what ``kind`` trains, adding adapters where it uses them.
 
-    The adapter starts as the identity (Hu et al. 2021: B = 0), so the candidate scores exactly
-    as its base before the first step. ``seed`` fixes the random half, A.
+    The adapter starts as the identity (Hu et al. 2021: B = 0; DoRA: the magnitude is the norm
+    of the base's weight too), so the candidate scores exactly as its base before the first step.
+    ``seed`` fixes the random half, A.
+
+    The adapter is scaled by alpha / rank = ``alpha_over_rank``, or with ``rslora`` by
+    alpha / sqrt(rank) = ``alpha_over_rank`` * sqrt(rank): larger by the root of the rank, so that
+    ``alpha_over_rank`` 0.5 at rank 16 is then a scale of 2.
 
     Raises:
         ValueError: ``kind`` is not a fine-tuning kind, or ``targets`` names no layer.
@@ -31,19 +37,52 @@ def make_trainable(
         raise ValueError(f"arms of kind {kind!r} train nothing")
     from peft import LoraConfig, get_peft_model
 
-    targets = params["targets"]
     config = LoraConfig(
         r=params["rank"],
         lora_alpha=params["alpha_over_rank"] * params["rank"],
         lora_dropout=params["dropout"],
-        target_modules=targets if isinstance(targets, str) else list(targets),
+        target_modules=_target_modules(params["targets"]),
+        use_rslora=params.get("rslora", False),
+        use_dora=params.get("dora", False),
         task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = get_peft_model(loaded.model, config)
-    under = "nf4" if loaded.form == "base-nf4" else str(model.dtype).removeprefix("torch.")
+    if config.use_dora:
+        _start_at_own_norm(model)
+    _, _, bits = loaded.form.partition("base-")
+    under = bits or str(model.dtype).removeprefix("torch.")
     return LoadedModel(model, loaded.tokenizer, f"adapter-on-{under}", loaded.total_parameters)
+
+
+def _target_modules(targets: str | Sequence[str]) -> str | list[str]:
+    # To peft any other string is a pattern for whole paths, which no layer name matches.
+    if isinstance(targets, str):
+        return targets if targets == "all-linear" else [targets]
+    return list(targets)
+
+
+def _start_at_own_norm(model: Any) -> None:
+    """Make DoRA's magnitude exactly the norm that its forward pass divides by.
+
+    peft takes the norm in the type of the weights when the adapter is made, and in the type of
+    the adapter, float32, when it is used. On bfloat16 weights the ratio of the two is then 1 only
+    to 8 bits in each layer, which moves the logits of a model of 30 layers by about 1.
+    """
+    import torch
+    from peft.tuners.lora.dora import DoraLinearLayer
+    from peft.utils.integrations import dequantize_module_weight
+
+    with torch.no_grad():
+        for module in model.modules():
+            for name, layer in getattr(module, "lora_magnitude_vector", {}).items():
+                if not isinstance(layer, DoraLinearLayer):
+                    continue
+                change = layer.get_lora_weight(module.lora_A[name], module.lora_B[name])
+                weight = dequantize_module_weight(module.get_base_layer()).to(change.dtype)
+                norm = layer.get_weight_norm(weight, change, module.scaling[name])
+                layer.weight.data = norm.to(layer.weight.dtype)
 
 
 def trainable_parameters(model: Any) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from harness.errors import UnknownReferenceError
 from harness.records import ResolvedModel, Runtime
 
-Quantisation = Literal["none", "nf4"]
+Quantisation = Literal["none", "nf4", "fp4"]
 
 
 @dataclass(slots=True)
@@ -49,7 +49,11 @@ def load_base(
     *,
     double_quantisation: bool = True,
 ) -> LoadedModel:
-    """Load the untouched base in the run's dtype; ``nf4`` quantises it with bitsandbytes.
+    """Load the untouched base in the run's dtype, or quantised by bitsandbytes.
+
+    ``nf4`` (normal float) and ``fp4`` (plain float) keep the linear layers but the vocabulary
+    projection in 4 bits and compute in the run's dtype (Dettmers et al. 2023).
+    ``double_quantisation`` quantises the scales of the blocks too.
 
     Only safetensors are read: a pickle can run code.
 
@@ -62,10 +66,10 @@ def load_base(
     quiet_libraries()
     dtype = getattr(torch, runtime.dtype)
     extra: dict[str, Any] = {}
-    if quantisation == "nf4":
+    if quantisation != "none":
         extra["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
+            bnb_4bit_quant_type=quantisation,
             bnb_4bit_use_double_quant=double_quantisation,
             bnb_4bit_compute_dtype=dtype,
         )
@@ -79,7 +83,7 @@ def load_base(
             f"{resolved.reference}: not a causal language model in safetensors that can be "
             f"loaded: {error}"
         ) from error
-    if quantisation == "nf4":
+    if quantisation != "none":
         _keep_differentiable(model)
     else:
         model.to(torch.device(runtime.device))  # type: ignore[arg-type]
@@ -93,7 +97,7 @@ def load_base(
         eos_token_id=model.generation_config.eos_token_id or tokenizer.eos_token_id,
         bos_token_id=model.generation_config.bos_token_id,
     )
-    form = "base" if quantisation == "none" else "base-nf4"
+    form = "base" if quantisation == "none" else f"base-{quantisation}"
     return LoadedModel(model, tokenizer, form, _true_parameter_count(model))
 
 

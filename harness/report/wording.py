@@ -41,9 +41,12 @@ KINDS = {
 FORMS = {
     "base": "base model",
     "base-nf4": "base model, quantised to 4 bits (NF4)",
+    "base-fp4": "base model, quantised to 4 bits (FP4)",
     "full": "fully fine-tuned weights",
     "merged": "adapter merged into the base",
 }
+
+FOUR_BITS = {"nf4": "4 bits (NF4)", "fp4": "4 bits (FP4)"}
 
 
 def is_number(value: float | None) -> TypeGuard[float]:
@@ -146,7 +149,7 @@ def form(name: str) -> str:
     """What was scored, in words."""
     if name.startswith("adapter-on-"):
         base = name.removeprefix("adapter-on-")
-        return f"adapter on the base in {'4 bits (NF4)' if base == 'nf4' else clean(base)}"
+        return f"adapter on the base in {FOUR_BITS.get(base) or clean(base)}"
     return FORMS.get(name, clean(name))
 
 

@@ -79,7 +79,7 @@ def load_candidate(spec: TrialSpec) -> Candidate:
     loaded = load_base(
         spec.model,
         spec.runtime,
-        "nf4" if spec.kind == "qlora" else "none",
+        spec.params["quantisation"] if spec.kind == "qlora" else "none",
         double_quantisation=spec.params.get("double_quantisation", True),
     )
     selector = ShotSelector(

@@ -19,10 +19,12 @@ from tiny_model import (
     TinyModels,
     load_tiny,
     messages,
+    resolved,
+    runtime,
 )
 
 from harness.models.adapters import make_trainable, save_trained, trainable_parameters
-from harness.models.load import LoadedModel
+from harness.models.load import LoadedModel, Quantisation, load_base
 from harness.prompting import PromptRenderer
 from harness.training.loop import TrainingSettings, train
 
@@ -70,6 +72,34 @@ def test_before_the_first_step_the_candidate_is_its_base(
     assert not torch.equal(logits(candidate), of_base)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("quantisation", ["none", "nf4", "fp4"])
+def test_dora_starts_as_its_base_and_trains_its_magnitudes(
+    tiny_models: TinyModels, quantisation: Quantisation, dtype: str
+) -> None:
+    base = load_base(resolved(tiny_models.chat), runtime(dtype), quantisation)
+    of_base = logits(base)
+    kind = "lora" if quantisation == "none" else "qlora"
+    candidate = make_trainable(base, kind, {**LORA, "dora": True, "dropout": 0.1}, seed=1)
+    assert torch.equal(logits(candidate), of_base)
+    magnitudes = {n: p for n, p in candidate.model.named_parameters() if "magnitude" in n}
+    before = {name: p.detach().clone() for name, p in magnitudes.items()}
+    assert len(before) == 7 * LAYERS
+    train_a_little(candidate)
+    assert not torch.equal(logits(candidate), of_base)
+    for name, magnitude in magnitudes.items():
+        assert not torch.equal(magnitude, before[name]), name
+
+
+def test_dora_adds_a_magnitude_for_each_output(tiny_models: TinyModels) -> None:
+    outputs = LAYERS * (3 * HIDDEN + 2 * KEYS + 2 * INTERMEDIATE)
+    plain, dora = lora(tiny_models), lora(tiny_models, dora=True)
+    assert trainable_parameters(dora.model) == trainable_parameters(plain.model) + outputs
+    layer = dora.model.get_submodule("base_model.model.model.layers.0.mlp.up_proj")
+    norms = layer.base_layer.weight.norm(dim=1)
+    assert torch.allclose(layer.lora_magnitude_vector["default"].weight, norms)
+
+
 def test_the_seed_changes_the_random_half_only(tiny_models: TinyModels) -> None:
     state = torch.get_rng_state()
     first, again, other = (
@@ -91,6 +121,7 @@ def test_the_seed_changes_the_random_half_only(tiny_models: TinyModels) -> None:
         ("lora", {}, LAYERS * RANK * ALL_ENDS),
         ("lora", {"rank": 1}, LAYERS * ALL_ENDS),
         ("lora", {"targets": ["q_proj", "v_proj"]}, LAYERS * RANK * ATTENTION_ENDS // 2),
+        ("lora", {"targets": "q_proj"}, LAYERS * RANK * 2 * HIDDEN),
         ("qlora", {}, LAYERS * RANK * ALL_ENDS),
     ],
 )
@@ -110,21 +141,28 @@ def test_trainable_parameters_are_those_counted_by_hand(
         ("full", "bfloat16", "full"),
         ("lora", "bfloat16", "adapter-on-bfloat16"),
         ("lora", "float32", "adapter-on-float32"),
-        ("qlora", "float32", "adapter-on-nf4"),
+        ("qlora", "nf4", "adapter-on-nf4"),
+        ("qlora", "fp4", "adapter-on-fp4"),
     ],
 )
 def test_the_form_says_what_is_scored(
     tiny_models: TinyModels, kind: str, dtype: str, form: str
 ) -> None:
-    loaded = load_tiny(tiny_models.chat, dtype, nf4=kind == "qlora")
+    if kind == "qlora":
+        loaded = load_base(resolved(tiny_models.chat), runtime(), dtype)  # type: ignore[arg-type]
+    else:
+        loaded = load_tiny(tiny_models.chat, dtype)
     assert make_trainable(loaded, kind, LORA, seed=0).form == form
 
 
-def test_the_scale_is_alpha_over_rank(tiny_models: TinyModels) -> None:
-    layer = lora(tiny_models, alpha_over_rank=3.0).model.get_submodule(
+@pytest.mark.parametrize(("rslora", "scale"), [(False, 3.0), (True, 3.0 * RANK**0.5)])
+def test_the_scale_is_alpha_over_rank_or_over_its_root(
+    tiny_models: TinyModels, rslora: bool, scale: float
+) -> None:
+    layer = lora(tiny_models, alpha_over_rank=3.0, rslora=rslora).model.get_submodule(
         "base_model.model.model.layers.0.mlp.up_proj"
     )
-    assert layer.scaling == {"default": 3.0}
+    assert layer.scaling == {"default": scale}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -142,17 +180,20 @@ def test_qlora_learns_in_every_layer_and_leaves_the_base_alone(
         assert torch.equal(parameter, before[name]) is ("lora_B" not in name), name
 
 
+@pytest.mark.parametrize("dora", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_saved_adapter_read_back_is_the_trained_one(
-    tiny_models: TinyModels, tmp_path: Path
+    tiny_models: TinyModels, tmp_path: Path, dtype: str, dora: bool
 ) -> None:
     from peft import PeftModel
 
-    candidate = lora(tiny_models)
+    candidate = lora(tiny_models, dtype=dtype, dora=dora)
     train_a_little(candidate)
     files = save_trained(candidate, tmp_path / "artifact")
     assert tmp_path / "artifact" / "adapter_model.safetensors" in files
     assert not [path for path in files if path.suffix in (".bin", ".pt")]
-    read_back = PeftModel.from_pretrained(load_tiny(tiny_models.chat).model, tmp_path / "artifact")
+    base = load_tiny(tiny_models.chat, dtype)
+    read_back = PeftModel.from_pretrained(base.model, tmp_path / "artifact")
     expected = logits(candidate)
     read_back.eval()
     with torch.inference_mode():

@@ -10,7 +10,7 @@ import torch
 from tiny_model import PARAMETERS, TinyModels, load_tiny, resolved, runtime
 
 from harness.errors import UnknownReferenceError
-from harness.models.load import load_base, load_tokenizer
+from harness.models.load import Quantisation, load_base, load_tokenizer
 
 PROMPT = torch.tensor([[1, 20, 30, 40, 50]])
 
@@ -37,20 +37,22 @@ def test_the_authors_generation_settings_do_not_leak(
     assert settings.repetition_penalty in (None, 1.0)
 
 
-def test_nf4_really_quantises(tiny_models: TinyModels) -> None:
+@pytest.mark.parametrize("kind", ["nf4", "fp4"])
+def test_four_bits_really_quantise(tiny_models: TinyModels, kind: Quantisation) -> None:
     from bitsandbytes.nn import Linear4bit, Params4bit
 
-    plain, loaded = load_tiny(tiny_models.chat), load_tiny(tiny_models.chat, nf4=True)
+    plain = load_tiny(tiny_models.chat)
+    loaded = load_base(resolved(tiny_models.chat), runtime(), kind)
     layers = {n: m for n, m in loaded.model.named_modules() if isinstance(m, Linear4bit)}
     assert len(layers) == 2 * 7
     for name, layer in layers.items():
         assert isinstance(layer.weight, Params4bit)
         assert layer.weight.dtype == torch.uint8
-        assert layer.weight.quant_state.quant_type == "nf4"
+        assert layer.weight.quant_state.quant_type == kind
         assert layer.weight.quant_state.nested
         # Two weights a byte.
         assert layer.weight.numel() * 2 == plain.model.get_submodule(name).weight.numel()
-    assert (loaded.form, loaded.total_parameters) == ("base-nf4", PARAMETERS)
+    assert (loaded.form, loaded.total_parameters) == (f"base-{kind}", PARAMETERS)
     with torch.inference_mode():
         difference = (plain.model(PROMPT).logits - loaded.model(PROMPT).logits).abs().max()
     assert 0 < float(difference) < 5
