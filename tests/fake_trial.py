@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.data import read_examples_file
-from harness.engine import Outcome
 from harness.engine.in_process import InProcessEngine
 from harness.evaluation.suites import load_suite
 from harness.records import (
@@ -186,12 +185,10 @@ class Watching(InProcessEngine):
         super().__init__(execute)
         self.seen: list[TrialSpec] = []
 
-    def run(
-        self, spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]
-    ) -> Outcome:
-        """Keep the specification, then run."""
+    def submit(self, spec: TrialSpec, folder: Path) -> None:
+        """Keep the specification, then queue it."""
         self.seen.append(spec)
-        return super().run(spec, folder, on_progress)
+        super().submit(spec, folder)
 
 
 def executions(run_folder: Path) -> list[tuple[str, str]]:

@@ -14,12 +14,12 @@ from harness.data import prepare, read_examples_file
 from harness.evaluation.suites import load_suite
 from harness.planning import Plan, accesses_to_test, make_plan
 from harness.records import Phase, ResolvedModel, Runtime, ScoreRequest, TrialSpec
-from harness.spec import Experiment
+from harness.spec import Experiment, PromptArm
 from harness.stages import after_search, final_counts
 
 MODEL = ResolvedModel("fake", "/fake", "f" * 64)
 RUNTIME = Runtime("cpu", "float32", 32)
-SHOTS = {"shots": 4, "selection": "random", "answering": "generate", "instruction": None}
+SHOTS = PromptArm(kind="prompt", shots=4).resolve({})
 
 CURVE = {"lora": {"kind": "lora", "curve": [4, 8, 20]}}
 
@@ -261,17 +261,16 @@ def test_the_order_after_the_search(tmp_path: Path) -> None:
             for stage in stages for one in stage.trials
         ]  # fmt: skip
 
-    base = ("baseline", "base", 0, None)
     finalists = [
         ("finalist", "lora", 1, None),
         *(("finalist", "few-shot", n, None) for n in (7, 8)),
     ]
     defaults = [("default", "lora", 1, None), *(("default", "few-shot", n, None) for n in (7, 8))]
     curve = [("curve", "lora", 1, size) for size in (4, 8, 20)]
-    assert order(tuned) == [base, *finalists, *defaults, *curve]
-    assert order(tuned, ["lora"]) == [base, *finalists, *defaults[1:], *curve]
+    assert order(tuned) == [*finalists, *defaults, *curve]
+    assert order(tuned, ["lora"]) == [*finalists, *defaults[1:], *curve]
     kept = {**tuned, "few-shot": made.default_setting("few-shot")}
-    assert order(kept) == [base, *finalists, defaults[0], *curve]
+    assert order(kept) == [*finalists, defaults[0], *curve]
     counts = final_counts(made.experiment, made.prepared.splits)
     assert (counts.finalists, counts.defaults, counts.curves, counts.total) == (3, 3, 3, 9)
 

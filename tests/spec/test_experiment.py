@@ -55,7 +55,7 @@ def test_an_experiment_is_frozen(quickstart: Experiment) -> None:
     ("path", "value"),
     [
         ("contrast.margin", 0.2), ("cost.machine_per_hour", 5), ("constraints.latency_ms", 3.0),
-        ("general.margin", 0.2), ("budget.trials", 50), ("seeds", [4, 5]), ("question", "Why?"),
+        ("execution.workers", 3), ("budget.tokens", 10**6), ("budget.trials", 50), ("seeds", [4, 5]), ("question", "Why?"),
     ],
 )  # fmt: skip
 def test_what_only_judges_or_extends_keeps_the_identity(
@@ -70,14 +70,21 @@ def test_what_only_judges_or_extends_keeps_the_identity(
     ("path", "value"),
     [
         ("task.instruction", "Other."), ("data.seed", 1), ("arms.lora.epochs", 3),
-        ("model.dtype", "float32"), ("general.limit", 7), ("budget.sampler", "random"),
-        ("score_batch_size", 8), ("general", None),
+        ("model.dtype", "float32"), ("general.limit", 7), ("search.sampler", "random"),
+        ("score_batch_size", 8), ("general", None), ("search.ahead", 2), ("general.margin", 0.2),
+        ("arms.lora.replay", 0.1),
     ],
 )  # fmt: skip
 def test_what_a_trial_computes_is_in_the_identity(
     quickstart: Experiment, path: str, value: Any
 ) -> None:
     assert with_values(quickstart, path, value).trial_identity() != quickstart.trial_identity()
+
+
+def test_the_margin_is_no_part_of_a_search_that_ignores_it(quickstart: Experiment) -> None:
+    ignoring = with_values(quickstart, "search.forgetting", "ignore")
+    other = with_values(ignoring, "general.margin", 0.2)
+    assert other.trial_identity() == ignoring.trial_identity()
 
 
 def test_trials_of_an_arm(quickstart: Experiment) -> None:

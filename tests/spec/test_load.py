@@ -82,8 +82,8 @@ def test_the_quickstart_is_valid(tmp_path: Path) -> None:
          "  zero-shot: {kind: prompt, shots: {choices: [1, 2], default: 4}}",
          "arms.zero-shot.shots: default 4 is not one of the choices (1, 2)"),
         ("  zero-shot: {kind: prompt}", "  zero-shot: {kind: prompt, selection: nearset}",
-         "arms.zero-shot.selection: input should be 'fixed', 'random', 'balanced' or 'nearest' "
-         "(got 'nearset')"),
+         "arms.zero-shot.selection: input should be 'fixed', 'random', 'balanced', "
+         "'nearest' or 'bm25' (got 'nearset')"),
         ("  zero-shot: {kind: prompt}", "  zero-shot: {kind: prompt, learning_rate: 1}",
          "arms.zero-shot.learning_rate: unknown key `learning_rate`"),
         ("  zero-shot: {kind: prompt}", "  zero-shot: {kind: prompt, shots: {choices: [1, x]}}",
