@@ -61,12 +61,12 @@ class RichObserver(QuietObserver):
             transient=True,
         )
         self._study: TaskID | None = None
-        self._trial: TaskID | None = None
+        self._fetch: TaskID | None = None
+        self._running: dict[str, tuple[TaskID, float]] = {}
         self._ended = 0
         self._total = 0
         self._began = time.monotonic()
-        self._seconds: list[float] = []
-        self._trial_began = 0.0
+        self._run = 0
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -82,9 +82,12 @@ class RichObserver(QuietObserver):
 
     def fetched(self, done: int, total: int) -> None:
         """Bytes of a packaged file."""
-        if self._trial is None:
-            self._trial = self._bars.add_task("fetching", total=total, note="bytes")
-        self._bars.update(self._trial, completed=done, total=total)
+        if self._fetch is None:
+            self._fetch = self._bars.add_task("fetching", total=total, note="bytes")
+        self._bars.update(self._fetch, completed=done, total=total)
+        if done == total:
+            self._bars.remove_task(self._fetch)
+            self._fetch = None
 
     def stage(self, text: str) -> None:
         """A heading."""
@@ -104,44 +107,56 @@ class RichObserver(QuietObserver):
 
     def trial_started(self, spec: TrialSpec) -> None:
         """A bar for the trial."""
-        self._trial_began = time.monotonic()
-        if self._trial is not None:
-            self._bars.remove_task(self._trial)
-        name = f"{spec.arm} {spec.phase} {spec.number}"
-        self._trial = self._bars.add_task(escape(name), total=None, note="starting")
+        if not self._run and not self._running:
+            self._began = time.monotonic()
+        bar = self._bars.add_task(escape(_name(spec)), total=None, note="starting")
+        self._running[spec.trial_id] = bar, time.monotonic()
 
     def progress(self, progress: Progress) -> None:
         """Step and loss, or items scored."""
-        if self._trial is None:
+        if progress.trial_id not in self._running:
             return
         note = progress.stage if not progress.task else f"score {progress.task}"
         if progress.loss is not None:
             note = f"train, loss {progress.loss:.3f}"
-        self._bars.update(
-            self._trial, completed=progress.done, total=progress.total, note=escape(note)
-        )
+        bar, _ = self._running[progress.trial_id]
+        self._bars.update(bar, completed=progress.done, total=progress.total, note=escape(note))
 
     def trial_ended(self, record: TrialRecord) -> None:
         """One line, which stays."""
-        seconds = time.monotonic() - self._trial_began
-        self._seconds.append(seconds)
-        self._advance()
         spec = record.spec
+        bar, began = self._running.pop(spec.trial_id)
+        self._bars.remove_task(bar)
+        self._run += 1
+        self._advance()
         if record.status == "failed":
             outcome = f"[red]failed[/] ({record.failure_kind}): {escape(record.failure_message)}"
+        elif record.stopped is not None:
+            stop = record.stopped
+            outcome = (
+                f"stopped early after {stop.done} of {stop.total} {stop.unit}: "
+                f"{abs(stop.value):.3f} against {abs(stop.against):.3f}"
+            )
         else:
             outcome = _scores(record)
-        name = f"{spec.arm} {spec.phase} {spec.number}"
-        self._console.print(f"  {escape(name):<28} {seconds:6.1f} s  {outcome}")
+        seconds = time.monotonic() - began
+        self._console.print(f"  {escape(_name(spec)):<28} {seconds:6.1f} s  {outcome}")
 
     def _advance(self) -> None:
         self._ended += 1
         if self._study is None:
             return
         left = self._total - self._ended
-        mean = sum(self._seconds) / len(self._seconds) if self._seconds else 0.0
-        note = f"about {left * mean / 60:.0f} min left" if self._seconds and left > 0 else ""
+        note = ""
+        if self._run and left > 0:
+            # Trials may run side by side: the pace of the whole study counts.
+            pace = (time.monotonic() - self._began) / self._run
+            note = f"about {left * pace / 60:.0f} min left"
         self._bars.update(self._study, completed=self._ended, note=note)
+
+
+def _name(spec: TrialSpec) -> str:
+    return f"{spec.arm} {spec.phase} {spec.number}"
 
 
 def _scores(record: TrialRecord) -> str:

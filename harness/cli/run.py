@@ -19,8 +19,11 @@ from harness.cli.options import experiment_argument, results_option
     show_default=True,
     help="Run each trial in a process of its own, or all in this one.",
 )
+@click.option(
+    "--retry-failed", is_flag=True, help="Run trials again that failed in an earlier run."
+)
 @click.option("--quiet", is_flag=True, help="No progress; only the outcome.")
-def command(experiment: Path, results: Path, engine: str, quiet: bool) -> None:
+def command(experiment: Path, results: Path, engine: str, retry_failed: bool, quiet: bool) -> None:
     """Run an experiment to its verdict, or go on with one that was stopped.
 
     Nothing that finished is repeated. The report is written beside the run.
@@ -46,6 +49,7 @@ def command(experiment: Path, results: Path, engine: str, quiet: bool) -> None:
             engine="in-process" if engine == "in-process" else "child",
             observer=observer,
             fetch_progress=observer.fetched,
+            retry_failed=retry_failed,
         )
     loaded = load_study(results, done.experiment_id)
     files = write_reports(loaded, done.folder)
