@@ -7,6 +7,8 @@ arm's ``instruction``, which reach it in ``TrialSpec.params`` wherever it runs:
     [killed]     SIGKILL to its own process    [segfault]  SIGSEGV to its own process
     [exit]       the process exits with 7      [hang]      sleeps for a minute
     [sleep=S]    sleeps S seconds midway       [gain=G]    adds G to its chance of a right answer
+    [prune]      stopped early                 [lose=L]    takes L from its general abilities
+    [once]       SIGKILL the first time, fine the second
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from harness.records import (
     ScoreRecord,
     ScoreRequest,
     StepReport,
+    Stopped,
     TrialCost,
     TrialRecord,
     TrialSpec,
@@ -54,10 +57,16 @@ def execute(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], Non
     note(folder, f"{'again' if (folder / 'record').exists() else 'begin'} {spec.trial_id}")
     marks = dict(re.findall(r"\[(\w+)(?:=([\d.]+))?\]", str(spec.params.get("instruction"))))
     on_progress(Progress(spec.trial_id, spec.arm, "load", 1, 1))
-    _misbehave(marks)
+    _misbehave(marks, folder)
     if "sleep" in marks:
         time.sleep(float(marks["sleep"]))
-    record = pretend(spec, float(marks.get("gain") or 0), failed="fail" in marks)
+    record = pretend(
+        spec,
+        float(marks.get("gain") or 0),
+        failed="fail" in marks,
+        pruned="prune" in marks,
+        lost=float(marks.get("lose") or 0),
+    )
     for done in (1, 2):
         on_progress(Progress(spec.trial_id, spec.arm, "score", done, 2, task="domain"))
     write_record(folder, record)
@@ -71,7 +80,10 @@ def note(folder: Path, line: str) -> None:
         file.write(line + "\n")
 
 
-def _misbehave(marks: Mapping[str, str]) -> None:
+def _misbehave(marks: Mapping[str, str], folder: Path) -> None:
+    if "once" in marks and not (folder / "tried").exists():
+        (folder / "tried").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     if "raise" in marks:
         raise RuntimeError("the trial raised")
     if "killed" in marks:
@@ -84,14 +96,26 @@ def _misbehave(marks: Mapping[str, str]) -> None:
         time.sleep(60)
 
 
-def pretend(spec: TrialSpec, gain: float = 0.0, *, failed: bool = False) -> TrialRecord:
-    """The record that a trial of this specification has: a function of ``spec`` alone."""
+def pretend(
+    spec: TrialSpec,
+    gain: float = 0.0,
+    *,
+    failed: bool = False,
+    pruned: bool = False,
+    lost: float = 0.0,
+) -> TrialRecord:
+    """The record that a trial of this specification has: a function of ``spec`` alone.
+
+    lost: of the general abilities, by a fine-tuned candidate.
+    """
     trained = spec.kind != "prompt"
-    wanted = () if failed else spec.scores
-    scores = tuple(_score(spec, one, gain) for one in wanted if one.key not in spec.known_scores)
+    wanted = () if failed or pruned else spec.scores
+    fresh = [one for one in wanted if one.key not in spec.known_scores]
+    scores = tuple(_score(spec, one, gain, lost if trained else 0.0) for one in fresh)
     return TrialRecord(
         spec=spec,
-        status="failed" if failed else "complete",
+        status="failed" if failed else "pruned" if pruned else "complete",
+        stopped=Stopped("items", 8, 20, 0.25, 0.5, ((0, 0.0), (3, 1.0)), 300) if pruned else None,
         started_at=NOW,
         ended_at=NOW,
         failure_kind="nan_loss" if failed else "",
@@ -125,8 +149,8 @@ def _steps() -> tuple[StepReport, ...]:
     )
 
 
-def _score(spec: TrialSpec, request: ScoreRequest, gain: float) -> ScoreRecord:
-    metrics, chance, items = _asked(spec, request, gain)
+def _score(spec: TrialSpec, request: ScoreRequest, gain: float, lost: float) -> ScoreRecord:
+    metrics, chance, items = _asked(spec, request, gain, lost)
     hashes = [hashlib.sha256(f"{request.task}/{one[0]}".encode()).hexdigest() for one in items]
     values = [float(_uniform(request.key, identity) < share) for identity, _, _, share in items]
     return ScoreRecord(
@@ -153,7 +177,7 @@ def _score(spec: TrialSpec, request: ScoreRequest, gain: float) -> ScoreRecord:
 
 
 def _asked(
-    spec: TrialSpec, request: ScoreRequest, gain: float
+    spec: TrialSpec, request: ScoreRequest, gain: float, lost: float
 ) -> tuple[dict[str, bool], float | None, list[tuple[str, str, str, float]]]:
     """Metric -> higher is better, the chance, and the items: id, group, answer, share right."""
     if request.suite in ("general", "divergence"):
@@ -162,7 +186,7 @@ def _asked(
         metrics = {entry.metric: entry.higher_is_better}
         if request.suite == "divergence":
             metrics = {"kl_to_base": False}
-        return metrics, entry.chance, [(name, name, "A", 0.8) for name in names]
+        return metrics, entry.chance, [(name, name, "A", 0.8 - lost) for name in names]
     right = RIGHT[spec.kind] + gain
     items = [
         (example.id, example.group, example.answer, right)
