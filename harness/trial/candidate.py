@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -82,6 +82,14 @@ def load_candidate(spec: TrialSpec) -> Candidate:
         spec.params["quantisation"] if spec.kind == "qlora" else "none",
         double_quantisation=spec.params.get("double_quantisation", True),
     )
+    renderer = make_renderer(spec, task, pool, loaded.tokenizer)
+    return Candidate(spec, task, split, pool, loaded, renderer)
+
+
+def make_renderer(
+    spec: TrialSpec, task: TaskSpec, pool: Sequence[Example], tokenizer: Any
+) -> PromptRenderer:
+    """What writes the trial's prompts, with shots out of ``pool``."""
     selector = ShotSelector(
         pool,
         spec.params["shots"],
@@ -89,10 +97,7 @@ def load_candidate(spec: TrialSpec) -> Candidate:
         lambda item: render_template(task, item),
         np.random.default_rng([spec.seed, 1]),
     )
-    renderer = PromptRenderer(
-        loaded.tokenizer, task, selector.select, spec.params.get("instruction")
-    )
-    return Candidate(spec, task, split, pool, loaded, renderer)
+    return PromptRenderer(tokenizer, task, selector.select, spec.params.get("instruction"))
 
 
 def measure_base(candidate: Candidate, folder: Path) -> None:

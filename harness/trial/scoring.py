@@ -67,7 +67,7 @@ def _score(candidate: Candidate, request: ScoreRequest, lm: Any) -> ScoreRecord:
         items,
         renderer.prompt,
         end=renderer.end,
-        max_new_tokens=task.max_new_tokens or _answer_room(renderer, candidate.split),
+        max_new_tokens=task.max_new_tokens or answer_room(renderer, candidate.split),
         labels=answers or (),
         choices=answers if candidate.spec.params["answering"] == "choice" else None,
     )
@@ -83,7 +83,8 @@ def _score(candidate: Candidate, request: ScoreRequest, lm: Any) -> ScoreRecord:
     )
 
 
-def _answer_room(renderer: PromptRenderer, split: Sequence[Example]) -> int:
+def answer_room(renderer: PromptRenderer, split: Sequence[Example]) -> int:
+    """Tokens that a generated answer may have, where the task does not say."""
     # Half as long again as the longest training answer, and room for a code fence or a preface.
     longest = max(len(renderer.encode(item).answer) for item in split)
     return longest + longest // 2 + 12
