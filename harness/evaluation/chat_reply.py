@@ -1,0 +1,135 @@
+"""What a server's answer says, good or bad. Nothing of it is trusted."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from urllib.parse import quote
+
+import requests
+
+LARGEST_REPLY = 16 * 2**20
+# A shorter key is a placeholder such as "EMPTY"; hiding it would garble ordinary words.
+SHORTEST_SECRET = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A server's answer.
+
+    content: the text; empty where the server withheld it. model: who answered, in its own words.
+    cut: the reply reached its limit of tokens. tokens: prompt and completion tokens as the server
+    counts them; None where it does not. seconds: from sending to the last byte, without waits and
+    failed attempts.
+    """
+
+    content: str
+    model: str
+    cut: bool
+    tokens: tuple[int, int] | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no reply.
+
+    passing: it may pass. free: the server has surely charged nothing. wait: seconds that the
+    server asks for.
+    """
+
+    message: str
+    passing: bool = True
+    free: bool = False
+    wait: float | None = None
+    status: int = 0
+
+
+def retry_after(header: str | None, now: float) -> float | None:
+    """Seconds that a ``Retry-After`` header asks to wait; None without a readable one.
+
+    header: seconds, or a date of HTTP. now: Unix time.
+    """
+    if header is None:
+        return None
+    try:
+        seconds = float(Decimal(header.strip()))
+    except ArithmeticError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(header).timestamp() - now
+        except (TypeError, ValueError):
+            return None
+    return max(0.0, seconds) if seconds < float("inf") else None
+
+
+def read_body(response: requests.Response, deadline: float) -> str:
+    """The whole body as text. Raises TimeoutError where it trickles in past the deadline."""
+    parts, size = [], 0
+    for part in response.iter_content(65_536):
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_REPLY:
+            raise requests.exceptions.ContentDecodingError("the reply is too large")
+        if time.perf_counter() > deadline:
+            raise TimeoutError
+    return b"".join(parts).decode("utf-8", errors="replace")
+
+
+def read_reply(text: str, key: str, seconds: float) -> Reply | Failure:
+    """The reply in a body of status 200, without the key should it echo it."""
+    try:
+        body = json.loads(text)
+        choice = body["choices"][0]
+        reason = choice.get("finish_reason")
+        # A message without content is one that the server's filter took, or that is all thought.
+        content = (choice.get("message") or {}).get("content")
+        if content is not None and not isinstance(content, str):
+            raise TypeError
+        if content is None and "message" not in choice and reason != "content_filter":
+            raise KeyError
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        return Failure("the reply is no chat completion; is url the address of its API?")
+    return Reply(
+        content=_storable(redact(content or "", key)),
+        model=_storable(redact(str(body.get("model") or ""), key))[:200],
+        cut=reason == "length",
+        tokens=_usage(body.get("usage")),
+        seconds=seconds,
+    )
+
+
+def _storable(text: str) -> str:
+    # Half a surrogate pair is valid JSON and no valid UTF-8.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _usage(usage: object) -> tuple[int, int] | None:
+    if not isinstance(usage, Mapping):
+        return None
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if isinstance(prompt, int) and isinstance(completion, int) and min(prompt, completion) >= 0:
+        return prompt, completion
+    return None
+
+
+def error_text(text: str) -> str:
+    """What an error body says: the message of the usual shape, else the body itself."""
+    try:
+        error = json.loads(text)["error"]
+        return str(error["message"] if isinstance(error, Mapping) else error)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return text or "no explanation"
+
+
+def redact(text: str, key: str) -> str:
+    """Text without the key, however a server may have written it."""
+    if len(key) < SHORTEST_SECRET:
+        return text
+    for written in {key, json.dumps(key)[1:-1], quote(key, safe="")}:
+        text = re.sub(re.escape(written), "[key]", text, flags=re.IGNORECASE)
+    return text
