@@ -15,6 +15,7 @@ from harness.records import Event, ExperimentRecord, Study, TrialSummary
 from harness.store.connection import WAIT_SECONDS, reading
 from harness.store.experiments import all_experiments, events_of, experiment_by_id
 from harness.store.migrations import require_version
+from harness.store.search_scores import general_changes_of, item_values_of
 from harness.store.summaries import summaries_of
 from harness.store.vectors import item_rows_of, vectors_of
 
@@ -84,6 +85,21 @@ class StoreReader:
         """What happened to the experiment, in order of recording."""
         with self._reading() as connection:
             return events_of(connection, experiment_id)
+
+    def general_changes(self, experiment_id: str) -> dict[str, float]:
+        """How the general abilities of each complete search trial compare with the base's.
+
+        Trial id -> mean over the general tasks of the mean difference (0 to 1, negative is a
+        loss) over the items that trial and base both answered, by each task's main metric, where
+        that is an accuracy. Trials without such an item are absent.
+        """
+        with self._reading() as connection:
+            return general_changes_of(connection, experiment_id)
+
+    def item_values(self, trial_id: str, suite: str, split: str, metric: str) -> dict[str, float]:
+        """Item id -> value of one metric of one trial; unscored items are absent."""
+        with self._reading() as connection:
+            return item_values_of(connection, trial_id, suite, split, metric)
 
     def study(self, experiment_id: str) -> Study:
         """All that a report is made from, read at one moment.
