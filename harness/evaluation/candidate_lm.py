@@ -2,19 +2,23 @@
 
 It answers as lm-eval's own ``HFLM`` does, only cheaper: continuations of one context share a row
 (:mod:`harness.evaluation.tree_scoring`), logits are computed only where something is scored, and
-a prefix common to a batch is computed once.
+a prefix common to a batch is computed once. Replies can be kept to a constraint
+(:mod:`harness.evaluation.constrained`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
-from lm_eval.models.utils_hf import stop_sequences_criteria
+from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
+from harness.evaluation.constrained import Constraint, ConstrainedBatch
 from harness.evaluation.tree_scoring import Row, build_row, score_rows
 from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
 
@@ -37,6 +41,16 @@ class CandidateLM(HFLM):  # type: ignore[misc]
             pretrained=model, tokenizer=tokenizer, batch_size=batch_size, backend="causal"
         )
         self.on_progress: Callable[[int, int], None] = lambda done, total: None
+        self._constraint: Constraint | None = None
+
+    @contextmanager
+    def kept_to(self, constraint: Constraint | None) -> Iterator[None]:
+        """Within this context every generated reply keeps to ``constraint``; None frees them."""
+        before, self._constraint = self._constraint, constraint
+        try:
+            yield
+        finally:
+            self._constraint = before
 
     def loglikelihood(
         self, requests: list[Any], disable_tqdm: bool = True
@@ -54,6 +68,16 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         """Greedy or sampled replies, as lm-eval's own, without its progress bar."""
         self._to_generate, self._generated = len(requests), 0
         return super().generate_until(requests, disable_tqdm=True)  # type: ignore[no-any-return]
+
+    def count_tokens(self, prompt: str, reply: str) -> tuple[int, int]:
+        """Tokens of a prompt as it is asked, and of a reply."""
+        return len(self.tok_encode(prompt)), len(self.tok_encode(reply)) if reply else 0
+
+    def time_alone(self, requests: Sequence[Any]) -> float:
+        """Seconds that the requests of one item take by themselves."""
+        began = time.perf_counter()
+        getattr(self, requests[0].request_type)(requests, disable_tqdm=True)
+        return time.perf_counter() - began
 
     def _loglikelihood_tokens(
         self,
@@ -99,6 +123,15 @@ class CandidateLM(HFLM):  # type: ignore[misc]
             generation_kwargs.pop("temperature")
             generation_kwargs.setdefault("do_sample", False)
         generation_kwargs.setdefault("do_sample", False)
+        kept = None
+        stopping = StoppingCriteriaList([_EndsIn(stop, self.tokenizer, context.shape[1])])
+        if self._constraint is not None:
+            # The constraint alone says where a reply ends: its text may hold any stop.
+            end = self.tokenizer.eos_token_id
+            kept = ConstrainedBatch(self._constraint, len(texts), context.shape[1], end)
+            generation_kwargs["logits_processor"] = LogitsProcessorList([kept])
+            generation_kwargs["eos_token_id"] = end
+            stopping = StoppingCriteriaList()
         with torch.inference_mode():
             if shared:
                 # Each row becomes prefix, padding, rest: the prefix then aligns over the batch.
@@ -117,13 +150,40 @@ class CandidateLM(HFLM):  # type: ignore[misc]
                 input_ids=context,
                 attention_mask=attention_mask,
                 max_length=max_length,
-                stopping_criteria=stop_sequences_criteria(
-                    self.tokenizer, stop, context.shape[1], context.shape[0]
-                ),
+                stopping_criteria=stopping,
                 pad_token_id=self.tokenizer.pad_token_id,
                 use_cache=True,
                 **generation_kwargs,
             )
+        if kept is not None:
+            replies = kept.replies(replies, self.tokenizer.pad_token_id)
         self._generated += len(texts)
         self.on_progress(self._generated, self._to_generate)
         return replies
+
+
+class _EndsIn(StoppingCriteria):  # type: ignore[misc]
+    """Ends each row by itself, as soon as any of ``stops`` stands in its newest tokens.
+
+    lm-eval's own waits until all rows have written the same one of several.
+    """
+
+    def __init__(self, stops: Sequence[str], tokenizer: Any, width: int) -> None:
+        self._stops = [stop for stop in stops if stop]
+        self._tokenizer = tokenizer
+        self._width = width
+        lengths = [
+            len(tokenizer.encode(stop, add_special_tokens=False)) for stop in self._stops
+        ]
+        # As lm-eval does: the text may have been written in other tokens than its own.
+        self._newest = max(lengths, default=0) + 2
+
+    def __call__(
+        self, input_ids: torch.Tensor, scores: torch.Tensor, **more: Any
+    ) -> torch.Tensor:
+        newest = input_ids[:, self._width :][:, -self._newest :]
+        done = [
+            any(stop in text for stop in self._stops)
+            for text in self._tokenizer.batch_decode(newest)
+        ]
+        return torch.tensor(done, dtype=torch.bool, device=input_ids.device)

@@ -6,9 +6,8 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from harness.evaluation.candidate_lm import CandidateLM
 from harness.evaluation.suites import item_identity
 from harness.evaluation.waves import InWaves, Watch
 from harness.records import ItemOutput, ItemScore, ScoreRecord, ScoreRequest
@@ -16,8 +15,20 @@ from harness.records import ItemOutput, ItemScore, ScoreRecord, ScoreRequest
 LATENCY_REQUESTS = 8
 
 
+class Scored(Protocol):
+    """An lm-eval model, with what scoring asks of it besides answers."""
+
+    def count_tokens(self, prompt: str, reply: str) -> tuple[int, int]:
+        """Tokens of a prompt and of its reply."""
+        ...
+
+    def time_alone(self, requests: Sequence[Any]) -> float:
+        """Seconds that the requests of one item take by themselves."""
+        ...
+
+
 def score_task(
-    lm: CandidateLM,
+    lm: Scored,
     task: Any,
     request: ScoreRequest,
     form: str,
@@ -25,12 +36,13 @@ def score_task(
     chat: bool = False,
     chance: float | None = None,
     answer_end: str = "",
+    answer_lead: str = "",
     measure_latency: bool = False,
     watch: Watch | None = None,
 ) -> ScoreRecord:
     """Score every item of one lm-eval task.
 
-    answer_end: text that closes a chosen answer, not shown in its output.
+    answer_end, answer_lead: texts after a chosen answer and before any, not shown in its output.
     watch: told of every wave where the request asks for waves; may raise to stop.
 
     Raises:
@@ -58,7 +70,7 @@ def score_task(
     for sample in found["samples"][name]:
         key = str(sample["doc_hash"])
         if key not in outputs:
-            outputs[key] = _output(lm, sample, request, answer_end)
+            outputs[key] = _output(lm, sample, request, answer_lead, answer_end)
         for metric in sample["metrics"]:
             value = _item_value(sample[metric])
             place = (key, str(sample["filter"]), str(metric))
@@ -90,7 +102,7 @@ def primary_metric(task: Any) -> str:
 
 
 def _output(
-    lm: CandidateLM, sample: dict[str, Any], request: ScoreRequest, answer_end: str
+    lm: Scored, sample: dict[str, Any], request: ScoreRequest, answer_end: str
 ) -> ItemOutput:
     doc = sample["doc"]
     item_id, cluster = item_identity(doc)
@@ -109,14 +121,15 @@ def _output(
     target = doc["answer"] if own else sample["target"]
     if not own and chosen and isinstance(target, int) and target < len(arguments):
         target = arguments[target][1]
+    prompt_tokens, completion_tokens = lm.count_tokens(str(arguments[0][0]), output)
     return ItemOutput(
         doc_hash=str(sample["doc_hash"]),
         item_id=item_id,
         cluster=cluster,
         target=str(target),
-        output=output.removesuffix(answer_end),
-        prompt_tokens=len(lm.tok_encode(str(arguments[0][0]))),
-        completion_tokens=len(lm.tok_encode(output)) if output else 0,
+        output=output.removesuffix(answer_end).removeprefix(answer_lead),
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
         text=doc["text"] if own else "",
     )
 
@@ -146,7 +159,7 @@ def _aggregates(results: dict[str, Any]) -> dict[str, float]:
     return found
 
 
-def _latencies(lm: CandidateLM, task: Any) -> tuple[float, ...]:
+def _latencies(lm: Scored, task: Any) -> tuple[float, ...]:
     """Seconds of single requests, sent one at a time over items spread through the task."""
     from lm_eval.api.instance import Instance
 
@@ -160,11 +173,9 @@ def _latencies(lm: CandidateLM, task: Any) -> tuple[float, ...]:
     return tuple(_seconds(lm, group, Instance) for group in [chosen[0], *chosen])[1:]
 
 
-def _seconds(lm: CandidateLM, group: Sequence[Any], instance: type[Any]) -> float:
+def _seconds(lm: Scored, group: Sequence[Any], instance: type[Any]) -> float:
     fresh = [
         instance(each.request_type, each.doc, each.arguments, each.idx, metadata=each.metadata)
         for each in group
     ]
-    began = time.perf_counter()
-    getattr(lm, fresh[0].request_type)(fresh, disable_tqdm=True)
-    return time.perf_counter() - began
+    return lm.time_alone(fresh)

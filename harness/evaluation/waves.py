@@ -78,6 +78,6 @@ class InWaves:
         first = requests[mine[0]]
         results = [answers[n] for n in mine]
         value = self._task.process_results(first.doc, results)[self._metric]
-        written = [first.arguments[0], *(reply for reply in results if isinstance(reply, str))]
-        tokens = sum(len(self._lm.tok_encode(str(text))) for text in written)
+        reply = results[0] if isinstance(results[0], str) else ""
+        tokens = sum(self._lm.count_tokens(str(first.arguments[0]), reply))
         return Answered(place, float(value), tokens)

@@ -17,6 +17,7 @@ from harness.records import Progress, TrialRecord, TrialSpec, content_hash, utc_
 from harness.trial.candidate import Pruned, TrialRun, load_candidate, measure_base
 from harness.trial.fine_tuning import fine_tune, keep_trained
 from harness.trial.scoring import score_all
+from harness.trial.served import score_served
 
 Report = Callable[[Progress], None]
 
@@ -84,6 +85,10 @@ def _execute(spec: TrialSpec, folder: Path, report: Report, run: TrialRun) -> No
     torch.manual_seed(spec.seed)
     reset_peak_memory()
     clock = _Clock(spec, run)
+    if spec.endpoint is not None:
+        with clock.timing("score"):
+            score_served(spec, run, announce)
+        return
     announce("load", 0, 1)
     with clock.timing("load"):
         candidate = load_candidate(spec)
@@ -130,7 +135,9 @@ class _Clock:
         if part == "train":
             changes["train_tokens"] = self.run.steps[-1].tokens if self.run.steps else 0
         # A fine-tuned candidate's peak is that of its training, the dearest part.
-        if part == "train" or self.spec.kind == "prompt":
+        # A server's memory is not known, and this process's own says nothing.
+        served = self.spec.endpoint is not None
+        if part == "train" or (self.spec.kind == "prompt" and not served):
             changes["peak_memory_mib"] = peak_memory_mib()
             changes["peak_device_mib"] = peak_device_mib(self.spec.runtime.device)
         self.run.cost = replace(self.run.cost, **changes)
