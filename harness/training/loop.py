@@ -9,15 +9,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from harness.errors import TrialError
 from harness.prompting import TokenisedExample
-from harness.prompting.shared_prefix import prefix_cache
 from harness.records import StepReport
 from harness.training.batches import Batch, collate, epoch_batches
+from harness.training.general_text import TextStream, replayed_per_epoch, spread
+from harness.training.losses import (
+    Predictions,
+    mean_loss,
+    predictions_of_base,
+    summed_divergence,
+    summed_loss,
+)
 from harness.training.master_weights import MasterWeightAdamW
+from harness.training.peers import Alone, Peers
 from harness.training.schedule import learning_rate_at
+
+# Texts a step on which the model is held to its base: few, so that a step costs at most about
+# twice, and fresh ones each step, so that all of them count in time.
+KL_TEXTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +43,26 @@ class TrainingSettings:
     warmup: float
     weight_decay: float
     max_grad_norm: float
+    replay: float = 0.0
+    kl_weight: float = 0.0
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> TrainingSettings:
         """Take the loop's part of an arm's resolved hyperparameters."""
         return cls(**{name: params[name] for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True, slots=True)
+class _StepExamples:
+    """What one step learns from: the task, general texts to repeat, texts to hold to the base."""
+
+    task: Sequence[TokenisedExample]
+    replayed: Sequence[TokenisedExample]
+    held: Sequence[TokenisedExample]
+
+    @property
+    def tokens(self) -> int:
+        return sum(e.length for part in (self.task, self.replayed, self.held) for e in part)
 
 
 def train(
@@ -46,20 +72,47 @@ def train(
     pad: int,
     rng: np.random.Generator,
     validation: Sequence[TokenisedExample] = (),
+    *,
+    texts: Sequence[TokenisedExample] = (),
+    checks_per_epoch: int = 1,
+    peers: Peers | None = None,
 ) -> Iterator[StepReport]:
     """Train ``model`` in place, yielding one report per optimiser step.
 
-    The loss is the mean cross-entropy over all answer tokens of the whole batch, however it is
-    cut into micro-batches. ``validation`` loss is measured at the end of each epoch.
+    With answers A and, where ``replay`` asks for them, texts R in the batch, and texts K to hold
+    to the base where ``kl_weight`` is above 0, a step minimises
+
+        mean over the tokens of A and R of the cross-entropy
+        + kl_weight * mean over the tokens of K of KL(base || model),
+
+    in nats, however the batch is cut into micro-batches and over processes. Texts come on top of
+    ``batch_size``, so that a step learns the same of the task with them as without; over an
+    epoch, they are the share ``replay`` of all sequences, evenly spread over its steps. The
+    reported loss is that of A alone: trials with and without texts can be compared.
+
+    Parameters:
+        texts: general texts, drawn without replacement until all have been seen.
+        checks_per_epoch: how often ``validation`` loss is measured, at equal distances, the last
+            time at the epoch's end; after every step where an epoch has fewer.
+        peers: the processes that train together; alone if not given. Each is to be given the
+            same arguments otherwise.
 
     Raises:
         TrialError: ``nan_loss`` when loss or gradient is no longer finite.
     """
     if not examples:
         raise TrialError("error", "there is no training example")
+    if (settings.replay or settings.kl_weight) and not texts:
+        raise TrialError("error", "replay and kl_weight need general texts, and there is none")
+    peers = peers or Alone()
     lengths = [example.length for example in examples]
     per_epoch = math.ceil(len(examples) / settings.batch_size)
     steps = per_epoch * settings.epochs
+    checks = {round(per_epoch * (k + 1) / checks_per_epoch) for k in range(checks_per_epoch)}
+    base = predictions_of_base(model) if settings.kl_weight else None
+    # Streams of their own leave the order of the task's batches as it is without texts.
+    replay_stream, kl_stream = (TextStream(texts, own) for own in rng.spawn(2))
+    replayed = spread(replayed_per_epoch(len(examples), settings.replay), per_epoch)
     optimiser = MasterWeightAdamW(model.parameters(), settings.weight_decay)
     began, tokens, step = time.perf_counter(), 0, 0
     model.train()
@@ -68,12 +121,13 @@ def train(
             rate = learning_rate_at(
                 step, steps, settings.learning_rate, settings.warmup, settings.schedule
             )
-            micro = settings.micro_batch_size
-            parts = [
-                collate([examples[i] for i in indices[start : start + micro]], pad)
-                for start in range(0, len(indices), micro)
-            ]
-            loss = _accumulate(model, parts)
+            batch = _StepExamples(
+                [examples[i] for i in indices],
+                replay_stream.take(replayed[position]),
+                kl_stream.take(KL_TEXTS if base else 0),
+            )
+            loss = _accumulate(model, batch, settings, pad, base, peers)
+            peers.add_gradients(model.parameters())
             norm = optimiser.step(rate, settings.max_grad_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise TrialError(
@@ -81,11 +135,11 @@ def train(
                     f"loss {loss:g}, gradient norm {norm:g} at step {step + 1} of {steps} with "
                     f"learning rate {rate:.2g}; a lower rate usually cures it",
                 )
-            tokens += sum(part.tokens for part in parts)
+            tokens += batch.tokens
             step += 1
             measured = None
-            if validation and position == per_epoch - 1:
-                measured = mean_loss(model, validation, pad, micro)
+            if validation and position + 1 in checks:
+                measured = mean_loss(model, validation, pad, settings.micro_batch_size, peers)
                 model.train()
             yield StepReport(
                 step=step,
@@ -101,45 +155,36 @@ def train(
     model.eval()
 
 
-def mean_loss(model: Any, examples: Sequence[TokenisedExample], pad: int, batch_size: int) -> float:
-    """Mean cross-entropy per answer token (nats) over ``examples``, without gradients."""
-    model.eval()
-    ordered = sorted(examples, key=lambda example: example.length)
-    total, count = 0.0, 0
-    with torch.inference_mode():
-        for start in range(0, len(ordered), batch_size):
-            batch = collate(ordered[start : start + batch_size], pad)
-            total += float(summed_loss(model, batch))
-            count += batch.label_tokens
-    return total / count
+def _accumulate(
+    model: Any,
+    step: _StepExamples,
+    settings: TrainingSettings,
+    pad: int,
+    base: Predictions | None,
+    peers: Peers,
+) -> float:
+    """Add the step's gradient to the weights; returns the mean loss of the task's answers."""
 
+    def parts(whole: Sequence[TokenisedExample]) -> Iterator[Batch]:
+        mine, micro = peers.share(whole), settings.micro_batch_size
+        return (collate(mine[i : i + micro], pad) for i in range(0, len(mine), micro))
 
-def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
-    """Cross-entropy summed over the batch's answer tokens (nats), a scalar with gradient."""
-    batch = batch.to(model.device)
-    kept = batch.labels.shape[1]
-    shared = batch.prefix.shape[1] > 0
-    cache = prefix_cache(model, batch.prefix, len(batch.input_ids)) if shared else None
-    logits = model(
-        input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask,
-        position_ids=batch.position_ids,
-        past_key_values=cache,
-        logits_to_keep=kept + 1,
-        use_cache=shared,
-    ).logits
-    wanted = batch.labels != -100
-    # Only predicted positions are cast to fp32: the vocabulary makes the rest expensive.
-    return torch.nn.functional.cross_entropy(
-        logits[:, :-1][wanted].float(), batch.labels[wanted], reduction="sum"
-    )
-
-
-def _accumulate(model: Any, parts: Sequence[Batch]) -> float:
-    total = sum(part.label_tokens for part in parts)
+    answers = _answer_tokens(step.task)
+    learnt = answers + _answer_tokens(step.replayed)
     loss = 0.0
-    for part in parts:
-        share = summed_loss(model, part) / total
+    for part in parts(step.task):
+        share = summed_loss(model, part) / learnt
         share.backward()
         loss += float(share.detach())
-    return loss
+    for part in parts(step.replayed):
+        (summed_loss(model, part) / learnt).backward()
+    if base is not None:
+        scale = settings.kl_weight / _answer_tokens(step.held)
+        for part in parts(step.held):
+            (scale * summed_divergence(model, base, part)).backward()
+    (whole,) = peers.totals([loss])
+    return whole * (learnt / answers)
+
+
+def _answer_tokens(examples: Sequence[TokenisedExample]) -> int:
+    return sum(len(example.answer) for example in examples)

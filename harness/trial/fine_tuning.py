@@ -68,10 +68,30 @@ def _train(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     settings = TrainingSettings.from_params(spec.params)
     pad = candidate.loaded.tokenizer.pad_token_id
     watch = LossWatch(spec.pruning)
-    for step in train(candidate.loaded.model, examples, settings, pad, rng, validation):
+    steps = train(
+        candidate.loaded.model,
+        examples,
+        settings,
+        pad,
+        rng,
+        validation,
+        texts=_general_texts(candidate),
+        checks_per_epoch=spec.checks_per_epoch,
+    )
+    for step in steps:
         run.steps.append(step)
         announce("train", step.step, step.steps, loss=step.loss)
         watch(step)
+
+
+def _general_texts(candidate: Candidate) -> list[TokenisedExample]:
+    from harness.training.general_text import encode_texts
+
+    spec = candidate.spec
+    if not spec.replay_path:
+        return []
+    texts = [item.inputs["text"] for item in read_examples_file(Path(spec.replay_path))]
+    return encode_texts(candidate.loaded.tokenizer, texts, spec.params["max_length"])
 
 
 def keep_trained(loaded: Any, folder: Path) -> list[Artifact]:

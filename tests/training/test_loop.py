@@ -17,7 +17,8 @@ from harness.models.adapters import make_trainable
 from harness.prompting import PromptRenderer, TokenisedExample
 from harness.records import StepReport
 from harness.training.batches import Batch, collate
-from harness.training.loop import TrainingSettings, mean_loss, summed_loss, train
+from harness.training.loop import TrainingSettings, train
+from harness.training.losses import mean_loss, summed_loss
 
 SETTINGS = TrainingSettings(
     learning_rate=3e-3,
@@ -145,6 +146,22 @@ def test_validation_loss_is_measured_at_the_end_of_each_epoch(tiny_models: TinyM
     unwatched, _ = run(tiny_models)
     assert [r.loss for r in unwatched] == [r.loss for r in reports]
     assert {r.validation_loss for r in unwatched} == {None}
+
+
+@pytest.mark.parametrize(
+    ("checks", "where"),
+    [(1, [6]), (2, [3, 6]), (4, [2, 3, 4, 6]), (6, [1, 2, 3, 4, 5, 6]), (50, [1, 2, 3, 4, 5, 6])],
+)
+def test_validation_loss_is_measured_as_often_as_asked(
+    tiny_models: TinyModels, checks: int, where: list[int]
+) -> None:
+    validation = encoded(tiny_models, 2, start=50)
+    settings = replace(SETTINGS, batch_size=2)
+    reports, _ = run(tiny_models, settings, validation=validation, checks_per_epoch=checks)
+    measured = [r.step for r in reports if r.validation_loss is not None]
+    assert measured == [*where, *(step + 6 for step in where)]
+    unwatched, _ = run(tiny_models, settings)
+    assert [r.loss for r in unwatched] == [r.loss for r in reports]
 
 
 def test_a_rate_that_is_too_high_is_a_recorded_failure(tiny_models: TinyModels) -> None:
