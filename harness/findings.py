@@ -114,7 +114,7 @@ class ArmSummary:
     """One row of the table of arms.
 
     tuned: False for an arm without a search space, which the report says in words.
-    budget_trials: declared; complete, failed: what became of them.
+    budget_trials: declared; complete, failed, pruned (stopped early): what became of them.
     test: primary metric on test, mean over seeds, with a cluster-bootstrap (or Wilson) interval.
     metrics: every aggregate metric on test, mean over seeds.
     params: the selected setting.
@@ -140,6 +140,7 @@ class ArmSummary:
     cost: CostSummary
     search_tokens: int = 0
     short_of_budget: bool = False
+    pruned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +350,97 @@ class SettingEffect:
     p_value: float
 
 
+SearchEnd = Literal["budget_spent", "settings_exhausted", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyStop:
+    """What stopping trials early saved: ``total`` less ``done`` units, over ``trials`` trials.
+
+    unit: ``items`` of the validation set, or ``steps`` of training.
+    """
+
+    unit: Literal["items", "steps"]
+    trials: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchChoice:
+    """The search trial that was selected, beside the one with the best validation score.
+
+    number, best_number: trial numbers. score, best_score: primary metric on validation.
+    general_change, best_change: mean change of the general tasks against the base on the search's
+        items, 0 to 1, positive is better; None where it was not measured or plays no part.
+    margin: loss that the search accepts; None where it does not look at it.
+    candidates: trials to choose among. kept: those not known to lose more than the margin.
+    """
+
+    number: int
+    score: float | None
+    general_change: float | None
+    best_number: int
+    best_score: float | None
+    best_change: float | None
+    margin: float | None
+    kept: int
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSummary:
+    """The search of one arm: what it was given, what it took, why it ended, what it chose.
+
+    asked: trials that were run; complete, pruned, failed: what became of them.
+    pruner: what could stop a trial early; ``none`` where nothing could.
+    budget_trials, budget_tokens, budget_minutes: declared; None is no limit.
+    tokens: processed, trained on or scored; None where it was not noted. minutes: wall time, its
+        trials added up.
+    ended: empty where it was not noted. limit: ``trials``, ``tokens`` or ``minutes``, whichever
+        was reached first; empty unless a budget was spent.
+    stopped: what early stopping saved, by unit.
+    """
+
+    arm: str
+    asked: int
+    complete: int
+    pruned: int
+    failed: int
+    sampler: str
+    pruner: str
+    budget_trials: int
+    budget_tokens: int | None
+    budget_minutes: float | None
+    tokens: int | None
+    minutes: float | None
+    ended: SearchEnd
+    limit: str
+    stopped: tuple[EarlyStop, ...]
+    choice: SearchChoice | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPicture:
+    """What Optuna makes of one arm's search: importances, and drawings as SVG.
+
+    trials: complete ones that it rests on. evaluator: how importances were computed.
+    importances: setting -> share of the variation of the score that goes with it, the largest
+        first; empty where it cannot be told. forgetting: the same of the general change.
+    drawn: settings that ``parallel`` shows.
+    history, parallel: SVG with the placeholder colours of the report's charts.
+    """
+
+    arm: str
+    trials: int
+    evaluator: str
+    importances: dict[str, float]
+    forgetting: dict[str, float]
+    drawn: tuple[str, ...]
+    history: str
+    parallel: str
+
+
 @dataclass(frozen=True, slots=True)
 class Flip:
     """How far one assumption must move for the verdict to change.
@@ -454,6 +546,7 @@ class Findings:
     sensitivity: Sensitivity | None = None
     memory: tuple[MemoryEstimate, ...] = ()
     claims: tuple[Claim, ...] = ()
+    searches: tuple[SearchSummary, ...] = ()
 
 
 __all__ = [
@@ -465,6 +558,7 @@ __all__ = [
     "ContrastOutcome",
     "CostSummary",
     "CurvePoint",
+    "EarlyStop",
     "Findings",
     "Flip",
     "Forgetting",
@@ -476,6 +570,10 @@ __all__ = [
     "MemoryEstimate",
     "Overfitting",
     "Perturbation",
+    "SearchChoice",
+    "SearchEnd",
+    "SearchPicture",
+    "SearchSummary",
     "Sensitivity",
     "SettingEffect",
     "TradeOffPoint",

@@ -13,10 +13,11 @@ from harness.analysis.scores import (
     Scores,
     aggregates,
     mean_of,
-    search_winner,
     validation_score,
     validation_worth,
 )
+from harness.analysis.search_course import NotedEnd, search_ends
+from harness.analysis.selection import search_winner
 from harness.analysis.single_arm import mean_interval
 from harness.errors import StoreError
 from harness.findings import ArmSummary, CostSummary
@@ -35,7 +36,7 @@ def summarise_arm(
     metric = experiment.task.primary_metric
     search = scores.trials(arm, "search")
     finalists = scores.finalists(arm)
-    winner = search_winner(scores, arm, metric)
+    winner = search_winner(scores, arm, experiment)
     first = [t for t in search if t.number == 0 and t.status == "complete"][:1]
     test = scores.vectors(arm, metric, task=DOMAIN, split="test")
     try:
@@ -54,6 +55,7 @@ def summarise_arm(
         budget_trials=experiment.trials_of(arm),
         complete=sum(trial.status == "complete" for trial in search),
         failed=sum(trial.status == "failed" for trial in search),
+        pruned=sum(trial.status == "pruned" for trial in search),
         seeds=tuple(sorted({vector.seed for vector in test})),
         params=dict(selected.params) if selected else {},
         validation=validation_score(winner, metric) if winner else None,
@@ -72,16 +74,22 @@ def summarise_arm(
 def short_of_budget(scores: Scores, experiment: Experiment) -> frozenset[str]:
     """Tuned arms with trials of their budget missing or failed, where another has all of its own.
 
-    A pruned trial was seen through: its setting was judged.
+    A pruned trial was seen through: its setting was judged. An arm that ended at a limit of
+    tokens or minutes has spent its budget, but for trials that failed.
     """
+    ends = search_ends(scores.study)
     missing = {
-        name: experiment.trials_of(name)
+        name: _promised(experiment.trials_of(name), ends.get(name))
         - sum(t.status in ("complete", "pruned") for t in scores.trials(name, "search"))
         for name, arm in experiment.arms.items()
         if arm.search_space()
     }
     short = frozenset(name for name, trials in missing.items() if trials > 0)
     return short if len(short) < len(missing) else frozenset()
+
+
+def _promised(trials: int, end: NotedEnd | None) -> int:
+    return end.trials if end is not None and end.limit in ("tokens", "minutes") else trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +202,7 @@ def _validation_worth(scores: Scores, arm: str, experiment: Experiment) -> float
     value = mean_of(on_validation)
     if value is not None:
         return value if on_validation[0].higher_is_better else -value
-    winner = search_winner(scores, arm, metric)
+    winner = search_winner(scores, arm, experiment)
     return float("-inf") if winner is None else validation_worth(winner, metric)
 
 

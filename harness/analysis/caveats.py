@@ -9,8 +9,9 @@ from harness.analysis.forgetting import forgetting_outcome
 from harness.analysis.leakage import Leaks
 from harness.analysis.scores import Scores, repeated_accesses
 from harness.analysis.sensitivity import FLAGGED_ITEMS, in_words
-from harness.findings import ArmSummary, Contrast, Forgetting, Sensitivity
+from harness.findings import ArmSummary, Contrast, Forgetting, SearchSummary, Sensitivity
 from harness.spec import Experiment
+from harness.spec.search import Budget
 
 FEWEST_SEEDS = 3
 
@@ -30,7 +31,7 @@ def caveats(
         *_seen_elsewhere(scores),
         *_seeds(arms),
         *_tuning(arms, sides),
-        *_budgets(arms),
+        *_budgets(arms, experiment.budget),
         *_finalists(scores, experiment),
         *_limits(experiment, arms),
         *([_selection()] if primary else []),
@@ -145,6 +146,17 @@ def general_caveats(
     return found
 
 
+def search_caveats(searches: Sequence[SearchSummary]) -> list[str]:
+    """Sentences on searches that found no setting within the margin of forgetting."""
+    lost = [one.arm for one in searches if one.choice is not None and not one.choice.kept]
+    if not lost:
+        return []
+    return [
+        f"No setting of {', '.join(lost)} kept general abilities within the margin on the search's "
+        "items; the one that lost least was tested."
+    ]
+
+
 def _declaration(scores: Scores) -> list[str]:
     fields: set[str] = set()
     for event in scores.study.events:
@@ -229,14 +241,14 @@ def _tuning(arms: dict[str, ArmSummary], sides: Sides) -> list[str]:
     ]
 
 
-def _budgets(arms: dict[str, ArmSummary]) -> list[str]:
+def _budgets(arms: dict[str, ArmSummary], budget: Budget) -> list[str]:
     found = []
-    tuned = {name: arm for name, arm in arms.items() if arm.tuned}
-    if len({arm.complete for arm in tuned.values()}) > 1:
-        spent = ", ".join(
-            f"{name} {arm.complete} of {arm.budget_trials}" for name, arm in tuned.items()
-        )
-        found.append(f"The arms did not spend equal budgets (complete trials: {spent}).")
+    # A trial that was stopped early was seen through: its setting was judged.
+    seen = {name: arm.complete + arm.pruned for name, arm in arms.items() if arm.tuned}
+    by_trials = budget.tokens is None and budget.minutes is None
+    if by_trials and len(set(seen.values())) > 1:
+        spent = ", ".join(f"{name} {n} of {arms[name].budget_trials}" for name, n in seen.items())
+        found.append(f"The arms did not spend equal budgets (trials seen through: {spent}).")
     failed = [f"{name} {arm.failed}" for name, arm in arms.items() if arm.failed]
     if failed:
         found.append(f"Some trials failed during the search: {', '.join(failed)}.")
@@ -286,4 +298,10 @@ def _are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-__all__ = ["caveats", "general_caveats", "leakage_caveats", "missing_items"]
+__all__ = [
+    "caveats",
+    "general_caveats",
+    "leakage_caveats",
+    "missing_items",
+    "search_caveats",
+]

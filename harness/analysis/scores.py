@@ -93,21 +93,6 @@ def validation_score(trial: TrialSummary, metric: str) -> float | None:
     return float(np.mean(finite)) if finite else None
 
 
-def search_winner(scores: Scores, arm: str, metric: str) -> TrialSummary | None:
-    """The search trial whose setting the finalists have; the best one before any finalist ran.
-
-    Of several with that setting, the best on validation.
-    """
-    scored = [
-        trial
-        for trial in scores.trials(arm, "search")
-        if trial.status == "complete" and validation_score(trial, metric) is not None
-    ]
-    selected = [trial.params for trial in scores.finalists(arm)][:1]
-    same = [trial for trial in scored if selected and trial.params == selected[0]]
-    return max(same or scored, key=lambda trial: validation_worth(trial, metric), default=None)
-
-
 def validation_worth(trial: TrialSummary, metric: str) -> float:
     """Validation score with its sign turned so that higher is better; -inf where there is none."""
     value = validation_score(trial, metric)
@@ -150,7 +135,6 @@ __all__ = [
     "aggregates",
     "mean_of",
     "repeated_accesses",
-    "search_winner",
     "validation_score",
     "validation_worth",
 ]

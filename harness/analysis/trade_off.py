@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.analysis.general_change import general_changes
 from harness.analysis.pairing import align
 from harness.analysis.scores import BASE, DOMAIN, Scores, validation_worth
 from harness.findings import TradeOffPoint
@@ -44,9 +45,10 @@ def trade_off_points(
         ]
     else:
         gains = list(_finalists(scores, arm, metric, "test"))
+    changes = general_changes(scores, arm, counted) if changes_model and gains and counted else {}
     points = []
     for trial, gain in gains:
-        change = _general_change(scores, trial, counted) if changes_model else 0.0
+        change = changes.get(trial.trial_id) if changes_model else 0.0
         if change is not None:
             points.append(
                 TradeOffPoint(
@@ -109,29 +111,6 @@ def _searched(
         worth = validation_worth(trial, metric)
         if math.isfinite(worth):
             yield trial, worth - before
-
-
-def _general_change(
-    scores: Scores, trial: TrialSummary, counted: Mapping[str, GeneralTask]
-) -> float | None:
-    """Mean over tasks of candidate minus base on the items that both have; None if one lacks."""
-    changes = []
-    for task, reading in counted.items():
-        base = scores.vectors(BASE, reading.metric, suite="general", task=task, split="test")[:1]
-        after = scores.vectors(
-            trial.arm,
-            reading.metric,
-            suite="general",
-            task=task,
-            split="test",
-            phase=trial.phase,
-            trial_ids=(trial.trial_id,),
-        )
-        aligned = align(after, base)
-        if not after or not base or not aligned.items:
-            return None
-        changes.append(float(aligned.scores[0].mean() - aligned.scores[1].mean()))
-    return float(np.mean(changes)) if changes else None
 
 
 __all__ = ["trade_off_points", "with_fronts"]

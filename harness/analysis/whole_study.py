@@ -26,6 +26,7 @@ from harness.analysis.leakage import (
 from harness.analysis.memory_estimate import estimate_memory
 from harness.analysis.paired import Comparison, compare, conclude_primary
 from harness.analysis.scores import BASE, DOMAIN, Scores
+from harness.analysis.search_course import summarise_search
 from harness.analysis.selection import current
 from harness.analysis.sensitivity import assess_sensitivity
 from harness.errors import StoreError
@@ -85,12 +86,14 @@ def analyse(
     overfitting = shown.overfitting(arms)
     tuning, curves, memorisation = shown.tuning(), shown.curves(), shown.memorisation()
     trade_off = shown.trade_off(forgetting)
+    searches = tuple(summarise_search(work.scores, a, work.experiment) for a in arms)
     known = [
         *work.problems,
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
         *course.missing_items(_left_out([*([primary] if primary else []), *secondary])),
         *course.leakage_caveats(work.leaks, primary, list(forgetting.values()), hangs_on),
         *course.general_caveats(list(forgetting.values()), unscored, work.accuracy_tasks()),
+        *course.search_caveats(searches),
         *verdict.caveats,
     ]
     findings = Findings(
@@ -113,6 +116,7 @@ def analyse(
             work.experiment,
             study.experiment.environment.get("dtype", "float32"),
         ),
+        searches=searches,
     )
     return replace(findings, claims=check_claims(work.claim_facts(findings, sides)))
 

@@ -225,7 +225,8 @@ class ArmSearch:
         """Loss of general abilities beyond the margin; None where it does not count."""
         if self.margin is None or trial.general_change is None:
             return None
-        return -trial.general_change - self.margin
+        # Rounded, so that a loss of just the margin, which is a sum of shares, is no excess.
+        return round(-trial.general_change - self.margin, 12)
 
     def _two_objectives(self) -> bool:
         return self.margin is not None and self.rules.forgetting == "objective"

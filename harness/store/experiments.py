@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from harness.records import Event, ExperimentRecord, from_json
+from harness.spec.earlier import current_form
 
 _EXPERIMENTS = """
 SELECT e.experiment_id, e.name, e.created_at, e.spec, e.data, e.model, e.environment,
@@ -59,7 +60,7 @@ def _experiment(row: tuple[Any, ...]) -> ExperimentRecord:
                 "experiment_id": experiment_id,
                 "name": name,
                 "created_at": created_at,
-                "spec": json.loads(spec),
+                "spec": current_form(json.loads(spec)),
                 "splits": json.loads(splits or "{}"),
                 "data": json.loads(data),
                 "model": json.loads(model),
