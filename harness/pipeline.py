@@ -41,6 +41,7 @@ from harness.store import (
     StoreWriter,
     write_record,
 )
+from harness.store.restate import restate_record
 from harness.trial import environment_versions, run_trial
 
 
@@ -103,6 +104,7 @@ def run_study(
     fetch_progress: FetchProgress | None = None,
     open_with: Callable[[], Engine] | None = None,
     retry_failed: bool = False,
+    ray_address: str | None = None,
 ) -> StudyRun:
     """Run a study to its end, or finish one that was stopped: nothing that ended is repeated.
 
@@ -110,6 +112,7 @@ def run_study(
         results: folder of the store and of the runs.
         open_with: makes the engine, in place of ``engine``; for tests and other engines.
         retry_failed: run trials again that failed in an earlier run.
+        ray_address: of the cluster for engine ``ray``; None takes ``RAY_ADDRESS``, or starts one.
 
     Raises:
         InputError: bad input, or another process runs the same experiment in ``results``.
@@ -127,7 +130,13 @@ def run_study(
         ) from None
     store = results.resolve() / STORE_FILE
     limits = experiment.execution
-    runner = open_with() if open_with else open_engine(engine, execute_trial, limits)
+    runner = (
+        open_with()
+        if open_with
+        else open_engine(
+            engine, execute_trial, limits, restate=restate_record, ray_address=ray_address
+        )
+    )
     try:
         study = _Study(plan, store, runner, observer, retry_failed=retry_failed)
         return study.run()

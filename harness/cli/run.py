@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import experiment_argument, results_option
+
+if TYPE_CHECKING:
+    from harness.engine import EngineName
 
 
 @click.command()
@@ -14,16 +18,28 @@ from harness.cli.options import experiment_argument, results_option
 @results_option()
 @click.option(
     "--engine",
-    type=click.Choice(["child", "in-process"]),
+    type=click.Choice(["child", "in-process", "ray"]),
     default="child",
     show_default=True,
-    help="Run each trial in a process of its own, or all in this one.",
+    help="Run each trial in a process of its own, all in this one, or on a Ray cluster.",
+)
+@click.option(
+    "--ray-address",
+    metavar="ADDRESS",
+    help="Cluster for engine ray: auto, or HOST:PORT. Without it RAY_ADDRESS, or this machine.",
 )
 @click.option(
     "--retry-failed", is_flag=True, help="Run trials again that failed in an earlier run."
 )
 @click.option("--quiet", is_flag=True, help="No progress; only the outcome.")
-def command(experiment: Path, results: Path, engine: str, retry_failed: bool, quiet: bool) -> None:
+def command(
+    experiment: Path,
+    results: Path,
+    engine: EngineName,
+    ray_address: str | None,
+    retry_failed: bool,
+    quiet: bool,
+) -> None:
     """Run an experiment to its verdict, or go on with one that was stopped.
 
     Nothing that finished is repeated. The report is written beside the run.
@@ -32,6 +48,8 @@ def command(experiment: Path, results: Path, engine: str, retry_failed: bool, qu
     Example:
       harness run experiments/quickstart.yaml
     """
+    if ray_address is not None and engine != "ray":
+        raise click.UsageError("--ray-address is for --engine ray")
     from rich.console import Console
 
     from harness.cli.progress import QuietObserver, RichObserver
@@ -46,10 +64,11 @@ def command(experiment: Path, results: Path, engine: str, retry_failed: bool, qu
         done = run_study(
             spec,
             results,
-            engine="in-process" if engine == "in-process" else "child",
+            engine=engine,
             observer=observer,
             fetch_progress=observer.fetched,
             retry_failed=retry_failed,
+            ray_address=ray_address,
         )
     loaded = load_study(results, done.experiment_id)
     files = write_reports(loaded, done.folder)

@@ -1,4 +1,4 @@
-"""Where a trial runs: in this process or in a child of its own. One protocol, named engines."""
+"""Where a trial runs: a child process, this process, or a Ray cluster. One protocol for all."""
 
 from __future__ import annotations
 
@@ -6,20 +6,39 @@ from typing import Literal
 
 from harness.engine.child import ChildEngine
 from harness.engine.in_process import InProcessEngine
+from harness.engine.on_node import Restate
 from harness.engine.outcome import WORTH_A_RETRY, Ended, Engine, Execute, Outcome
+from harness.engine.ray_cluster import RayEngine
 from harness.spec import ExecutionSpec
 
-EngineName = Literal["child", "in-process"]
-ENGINES: tuple[EngineName, ...] = ("child", "in-process")
+EngineName = Literal["child", "in-process", "ray"]
+ENGINES: tuple[EngineName, ...] = ("child", "in-process", "ray")
 
 
-def open_engine(name: EngineName, execute: Execute, limits: ExecutionSpec) -> Engine:
-    """The engine called ``name``, under the experiment's limits."""
+def open_engine(
+    name: EngineName,
+    execute: Execute,
+    limits: ExecutionSpec,
+    *,
+    restate: Restate | None = None,
+    ray_address: str | None = None,
+) -> Engine:
+    """The engine called ``name``, under the experiment's limits.
+
+    restate, ray_address: as in :class:`RayEngine`, which alone needs them.
+
+    Raises:
+        InputError: Ray is asked for, and not installed or not to be reached.
+    """
     match name:
         case "child":
             return ChildEngine(execute, limits)
         case "in-process":
             return InProcessEngine(execute)
+        case "ray":
+            if restate is None:
+                raise ValueError("engine ray needs restate")
+            return RayEngine(execute, restate, limits, ray_address)
 
 
 __all__ = [
@@ -30,5 +49,7 @@ __all__ = [
     "EngineName",
     "Execute",
     "Outcome",
+    "RayEngine",
+    "Restate",
     "open_engine",
 ]

@@ -1,0 +1,244 @@
+"""The files that a trial reads, and where they lie on the machine that runs it.
+
+A trial names its inputs by path. On another machine the same path may hold the same files (shared
+storage, a common image), other ones, or none. :func:`gather` takes down what an input holds, so
+that :class:`NodeInputs` can use what is there already, and fetch what is not, once for a machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from filelock import FileLock
+
+from harness.packaged import cache_folder
+from harness.records import TrialSpec, content_hash
+
+InputKind = Literal["file", "suite", "model"]
+Fetch = Callable[[str], Iterable[bytes]]
+"""The parts of a file, by its SHA-256."""
+
+CHUNK = 2**23
+# Other forms of weights, which are never loaded and may be as large as those that are.
+_UNREAD = {".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".ot"}
+_REMEMBERED_ABOVE = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One file: its name relative to the input's root, with slashes, and what it holds."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What lies at one path of a trial's specification.
+
+    path: as the specification has it. root: the folder that ``files`` are relative to.
+    entry: where ``path`` is within ``root``.
+    """
+
+    kind: InputKind
+    path: str
+    root: str
+    entry: str
+    files: tuple[InputFile, ...]
+
+    @property
+    def identity(self) -> str:
+        """Hash of the content, wherever it lies."""
+        return content_hash([self.entry, *([f.name, f.sha256] for f in self.files)], 40)
+
+
+class LackingError(Exception):
+    """An input's content is neither here nor at hand. digests: SHA-256 of the files missing."""
+
+    def __init__(self, digests: Iterable[str]) -> None:
+        self.digests = tuple(digests)
+        super().__init__(f"{len(self.digests)} files are missing")
+
+
+def input_paths(spec: TrialSpec) -> dict[str, InputKind]:
+    """Every path that the trial reads -> what it is. A model that is no folder here is left out."""
+    files = [spec.train_path, spec.validation_path, spec.replay_path]
+    found: dict[str, InputKind] = {}
+    for path in [*files, *(request.items_path for request in spec.scores)]:
+        if path:
+            found[path] = "file"
+    for request in spec.scores:
+        if request.suite_path:
+            found[request.suite_path] = "suite"
+    if Path(spec.model.path).is_dir():
+        found[spec.model.path] = "model"
+    return found
+
+
+def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
+    """The specification with its paths replaced; those that ``places`` lacks stay."""
+
+    def there(path: str) -> str:
+        return places.get(path, path)
+
+    return replace(
+        spec,
+        train_path=there(spec.train_path),
+        validation_path=there(spec.validation_path),
+        replay_path=there(spec.replay_path),
+        model=replace(spec.model, path=there(spec.model.path)),
+        scores=tuple(
+            replace(one, items_path=there(one.items_path), suite_path=there(one.suite_path))
+            for one in spec.scores
+        ),
+    )
+
+
+def gather(path: str, kind: InputKind) -> Input:
+    """Take down what lies at ``path``.
+
+    A suite is its YAML file and all that its ``include`` folder holds; a model, the files of its
+    folder that can be loaded.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+    """
+    place = Path(path)
+    if kind == "model":
+        root, files = place, [one for one in place.iterdir() if one.suffix not in _UNREAD]
+    elif kind == "suite":
+        root, files = _suite(place)
+    else:
+        root, files = place.parent, [place]
+    names = sorted((one.relative_to(root).as_posix(), one) for one in files if one.is_file())
+    return Input(
+        kind,
+        path,
+        str(root),
+        place.relative_to(root).as_posix(),
+        tuple(InputFile(name, file_digest(one), one.stat().st_size) for name, one in names),
+    )
+
+
+def _suite(path: Path) -> tuple[Path, list[Path]]:
+    """The folder that holds all of a suite, and its files."""
+    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    include = declared.get("include")
+    if include is None:
+        return path.parent, [path]
+    folder = Path(os.path.normpath(path.parent / include))
+    inside = [one for one in folder.rglob("*") if "__pycache__" not in one.parts]
+    return Path(os.path.commonpath([path.parent, folder])), [path, *inside]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file.
+
+    That of a large one is remembered in the cache under its path, size and time of change: weights
+    are read once for it, not for every trial.
+    """
+    status = path.stat()
+    if status.st_size <= _REMEMBERED_ABOVE:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    seal = content_hash([str(path.absolute()), status.st_size, status.st_mtime_ns], 40)
+    memory = cache_folder() / "cluster" / "digests" / seal
+    if memory.exists():
+        return memory.read_text(encoding="utf-8")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    partial = memory.with_name(f"{seal}.{os.getpid()}")
+    partial.write_text(digest, encoding="utf-8")
+    partial.replace(memory)
+    return digest
+
+
+def file_parts(path: Path, chunk: int = CHUNK) -> Iterator[bytes]:
+    """The file in parts of ``chunk`` bytes; an empty file is one empty part."""
+    with path.open("rb") as file:
+        yield file.read(chunk)
+        while part := file.read(chunk):
+            yield part
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInputs:
+    """Finds inputs on this machine.
+
+    at_hand: SHA-256 of the files that ``fetch`` can give. in_place: whether files at the driver's
+    own paths are used where their content is the same.
+    """
+
+    at_hand: frozenset[str]
+    fetch: Fetch
+    in_place: bool = True
+
+    def localise(self, spec: TrialSpec, inputs: Iterable[Input]) -> TrialSpec:
+        """The specification with paths of this machine.
+
+        Raises:
+            LackingError: content is neither here nor at hand; nothing was fetched.
+            OSError: the cache cannot be written, or what arrived is not what was sent.
+        """
+        found = {one.path: self._here(one) for one in inputs}
+        away = [one for one in inputs if found[one.path] is None]
+        lacking = {file.sha256 for one in away for file in one.files} - self.at_hand
+        if lacking:
+            raise LackingError(sorted(lacking))
+        places = {path: place for path, place in found.items() if place is not None}
+        return with_paths(spec, places | {one.path: self._bring(one) for one in away})
+
+    def _here(self, wanted: Input) -> str | None:
+        places = [Path(wanted.path)] if self.in_place else []
+        for place in [*places, _cached(wanted) / wanted.entry]:
+            if _holds(place, wanted):
+                return str(place)
+        return None
+
+    def _bring(self, wanted: Input) -> str:
+        """Fetch into the cache, whole or not at all; one process of a machine does it for all."""
+        folder = _cached(wanted)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not _holds(folder / wanted.entry, wanted):
+                partial = folder.with_name(f"{folder.name}.partial")
+                for leftover in (partial, folder):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                for file in wanted.files:
+                    self._fetch_file(file, partial / file.name)
+                partial.rename(folder)
+        return str(folder / wanted.entry)
+
+    def _fetch_file(self, wanted: InputFile, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        with place.open("wb") as file:
+            for part in self.fetch(wanted.sha256):
+                digest.update(part)
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        if digest.hexdigest() != wanted.sha256:
+            raise OSError(f"{wanted.name} arrived altered: it changed while the study ran")
+
+
+def _cached(wanted: Input) -> Path:
+    return cache_folder() / "cluster" / "inputs" / wanted.identity
+
+
+def _holds(place: Path, wanted: Input) -> bool:
+    """Whether exactly the wanted files lie there."""
+    try:
+        there = gather(str(place), wanted.kind)
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        # No such file, no text, or no suite: whatever lies there is something else.
+        return False
+    return (there.entry, there.files) == (wanted.entry, wanted.files)

@@ -1,0 +1,318 @@
+"""Run trials as tasks of a Ray cluster: on this machine, or on many.
+
+The driver keeps the study and the store. A task runs its trial in a process of its own, and sends
+back the trial's files; what a machine lacks of the inputs it gets once. A trial that asks a paid
+server stays on the driver's machine, where the ledger and the key are.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.engine.arrival import Arrival
+from harness.engine.child import ChildEngine
+from harness.engine.inputs import Input, file_parts, gather, input_paths
+from harness.engine.on_node import (
+    FilePart,
+    Job,
+    Lacking,
+    Restate,
+    Unfit,
+    installed,
+    run_on_node,
+)
+from harness.engine.outcome import Ended, Execute, Outcome
+from harness.errors import InputError
+from harness.records import Progress, TrialSpec
+from harness.spec import ExecutionSpec
+
+# Values that a task may be ahead of the driver: half a gigabyte of a trial's files at most.
+AHEAD = 64
+SENT_CHUNK = 2**26
+POLL_SECONDS = 0.25
+# Seconds that a trial may wait for a machine that could hold it; clusters grow on demand.
+PATIENCE = 600.0
+
+
+@dataclass(slots=True)
+class _Task:
+    """A trial that is somewhere in the cluster. stream: Ray's generator of its messages."""
+
+    spec: TrialSpec
+    folder: Path
+    inputs: tuple[Input, ...]
+    arrival: Arrival
+    stream: Any
+
+
+class RayEngine:
+    """One Ray task per trial.
+
+    Parameters:
+        execute, restate: importable by name on every machine.
+        limits: what a trial claims, and how long it may run or be silent.
+        address: of a running cluster, ``auto`` for the one of this machine; None takes
+            ``RAY_ADDRESS``, or starts Ray here for the time of the run.
+        in_place: whether a machine may use files at the driver's paths if they are the same.
+        preload: modules that the machines import once; None takes those of a real trial.
+
+    Raises:
+        InputError: Ray is not installed, no cluster answers, or it can hold no trial.
+    """
+
+    def __init__(
+        self,
+        execute: Execute,
+        restate: Restate,
+        limits: ExecutionSpec | None = None,
+        address: str | None = None,
+        *,
+        in_place: bool = True,
+        preload: list[str] | None = None,
+    ) -> None:
+        self._execute, self._restate = execute, restate
+        self._limits = limits or ExecutionSpec()
+        self._in_place, self._preload = in_place, preload
+        self._ray, self._started_here = _connect(address)
+        self._task = self._ray.remote(
+            num_returns="streaming",
+            # A lost trial is told, and started again where that is counted and recorded.
+            max_retries=0,
+            scheduling_strategy="SPREAD",
+            _generator_backpressure_num_objects=AHEAD,
+        )(run_on_node)
+        self._tasks: list[_Task] = []
+        self._parts: dict[str, list[Any]] = {}
+        self._claims: dict[str, float] = self._claimed(device="cpu")
+        self._homeless_since: float | None = None
+        self._here = ChildEngine(execute, self._limits, preload)
+        self._running_here = 0
+
+    @property
+    def slots(self) -> int:
+        """How many trials the machines of the cluster can hold at this moment."""
+        return max(1, sum(_room(machine, self._claims) for machine in self._machines()))
+
+    def submit(self, spec: TrialSpec, folder: Path) -> None:
+        """Hand the trial to the cluster; one that asks a server runs on this machine."""
+        if spec.endpoint is not None:
+            self._here.submit(spec, folder)
+            self._running_here += 1
+            return
+        self._claims = self._claimed(spec.runtime.device)
+        inputs = tuple(gather(path, kind) for path, kind in input_paths(spec).items())
+        stream = self._start(spec, inputs)
+        self._tasks.append(_Task(spec, folder, inputs, Arrival(folder), stream))
+
+    def wait(self, on_progress: Callable[[Progress], None]) -> Ended:
+        """Pass progress on until a trial ends, here or elsewhere.
+
+        Raises:
+            ValueError: no trial was submitted that has not been waited for.
+            InputError: a machine has other versions installed, or none can hold the trial.
+            OSError: the trial's files cannot be written.
+        """
+        if not (self._tasks or self._running_here):
+            raise ValueError("no trial was submitted")
+        try:
+            while True:
+                ended = self._poll_here(on_progress) or self._poll_cluster(on_progress)
+                if ended is not None:
+                    return ended
+        except BaseException:
+            self._abandon()
+            raise
+
+    def close(self) -> None:
+        """End all trials, and Ray if it was started for this engine."""
+        self._abandon()
+        if self._started_here:
+            self._ray.shutdown()
+            self._started_here = False
+
+    # ------------------------------------------------------------------ on this machine
+
+    def _poll_here(self, on_progress: Callable[[Progress], None]) -> Ended | None:
+        if not self._running_here:
+            return None
+        ended = self._here.poll(on_progress, 0.0 if self._tasks else POLL_SECONDS)
+        self._running_here -= ended is not None
+        return ended
+
+    # ------------------------------------------------------------------ in the cluster
+
+    def _start(self, spec: TrialSpec, inputs: tuple[Input, ...]) -> Any:
+        job = Job(
+            self._execute,
+            self._restate,
+            self._limits,
+            spec,
+            inputs,
+            installed(),
+            self._in_place,
+            self._preload,
+        )
+        claims = self._claims
+        return self._task.options(
+            num_cpus=claims["CPU"], num_gpus=claims["GPU"], memory=claims["memory"] or None
+        ).remote(job, dict(self._parts))
+
+    def _poll_cluster(self, on_progress: Callable[[Progress], None]) -> Ended | None:
+        """One message of every task that has one."""
+        if not self._tasks:
+            return None
+        by_stream = {task.stream: task for task in self._tasks}
+        streams = list(by_stream)
+        ready, _ = self._ray.wait(streams, timeout=POLL_SECONDS, fetch_local=False)
+        if not ready:
+            self._check_room()
+            return None
+        ready, _ = self._ray.wait(streams, num_returns=len(streams), timeout=0, fetch_local=False)
+        for stream in ready:
+            outcome = self._hear(by_stream[stream], on_progress)
+            if outcome is not None:
+                return self._finish(by_stream[stream], outcome)
+        return None
+
+    def _hear(self, task: _Task, on_progress: Callable[[Progress], None]) -> Outcome | None:
+        """Take one message; the outcome if it was the last."""
+        try:
+            message = self._ray.get(next(task.stream))
+        except StopIteration:
+            return Outcome(False, "lost", "the trial's machine fell silent before it ended")
+        except self._ray.exceptions.RayError as error:
+            return self._fallen(error)
+        match message:
+            case Progress():
+                on_progress(message)
+            case FilePart():
+                task.arrival.add(message.name, message.offset, message.data)
+            case Lacking():
+                for digest in message.digests:
+                    self._send(task, digest)
+                task.stream = self._start(task.spec, task.inputs)
+            case Unfit():
+                raise InputError(
+                    f"machine {message.host} would compute something else, it has "
+                    f"{'; '.join(message.differences)}: install there what is installed here, and "
+                    "run again; the study goes on where it stopped"
+                )
+            case Outcome():
+                return message
+        return None
+
+    def _fallen(self, error: Exception) -> Outcome:
+        """What became of a trial whose task did not end by itself."""
+        failures = self._ray.exceptions
+        if isinstance(error, failures.OutOfMemoryError):
+            return Outcome(
+                False,
+                "killed",
+                "its machine's memory ran out and Ray ended the trial: raise execution.memory_gib, "
+                "or lower micro_batch_size or max_length",
+            )
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        if isinstance(error, failures.RayTaskError | failures.RuntimeEnvSetupError):
+            return Outcome(False, "error", f"the trial could not be started there: {said[-1]}")
+        return Outcome(False, "lost", f"its machine or Ray's worker there was lost: {said[0]}")
+
+    def _finish(self, task: _Task, outcome: Outcome) -> Ended:
+        self._tasks.remove(task)
+        if outcome.finished:
+            task.arrival.settle()
+        else:
+            task.arrival.discard()
+        return Ended(task.spec, task.folder, outcome)
+
+    def _send(self, task: _Task, digest: str) -> None:
+        """Put a file into the object store, once: from there each machine takes it."""
+        if digest in self._parts:
+            return
+        places = (Path(i.root) / f.name for i in task.inputs for f in i.files if f.sha256 == digest)
+        self._parts[digest] = [self._ray.put(part) for part in file_parts(next(places), SENT_CHUNK)]
+
+    def _abandon(self) -> None:
+        """End every trial; nothing of them stays."""
+        while self._tasks:
+            task = self._tasks.pop()
+            self._ray.cancel(task.stream, force=True)
+            task.arrival.discard()
+        self._here.close()
+        self._running_here = 0
+
+    # ------------------------------------------------------------------ machines and claims
+
+    def _claimed(self, device: str) -> dict[str, float]:
+        limits = self._limits
+        gpus = limits.gpus
+        if gpus is None:
+            gpus = 1.0 if device.startswith("cuda") else 0.0
+        memory = math.ceil(limits.memory_gib * 2**30) if limits.memory_gib else 0
+        return {"CPU": limits.cpus, "GPU": gpus, "memory": memory}
+
+    def _machines(self) -> Iterator[Mapping[str, float]]:
+        return (node["Resources"] for node in self._ray.nodes() if node["Alive"])
+
+    def _check_room(self) -> None:
+        """Raise if no machine could hold a trial for too long."""
+        machines = list(self._machines())
+        if any(_room(machine, self._claims) for machine in machines):
+            self._homeless_since = None
+            return
+        now = time.monotonic()
+        self._homeless_since = self._homeless_since or now
+        if self._started_here or now - self._homeless_since >= PATIENCE:
+            raise InputError(
+                f"a trial claims {_in_words(self._claims)}, and none of {len(machines)} machines "
+                f"has that ({'; '.join(map(_in_words, machines))}): lower execution.cpus, gpus or "
+                "memory_gib, or add a machine, and run again; the study goes on where it stopped"
+            )
+
+
+def _room(machine: Mapping[str, float], claims: Mapping[str, float]) -> int:
+    """How many trials a machine can hold."""
+    # Claims may be fractions: 0.1 goes ten times into 1.
+    return min(
+        math.floor(machine.get(name, 0.0) / claim + 1e-9) for name, claim in claims.items() if claim
+    )
+
+
+def _in_words(resources: Mapping[str, float]) -> str:
+    memory = resources.get("memory", 0.0) / 2**30
+    words = [f"{resources.get('CPU', 0):g} CPU", f"{resources.get('GPU', 0):g} GPU"]
+    return ", ".join([*words, f"{memory:.1f} GiB"] if memory else words)
+
+
+def _connect(address: str | None) -> tuple[Any, bool]:
+    """Ray, and whether it was started here for this engine."""
+    # Read when Ray starts: nothing about a study is reported to anybody.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError(
+            "engine ray needs Ray: pip install 'harness[ray]', or take engine child"
+        ) from error
+    if ray.is_initialized():
+        return ray, False
+    place = address or os.environ.get("RAY_ADDRESS") or "local"
+    if place.startswith("ray://"):
+        raise InputError(
+            f"{place}: a study runs on a machine of the cluster, not through Ray's client; run it "
+            "there with --ray-address auto"
+        )
+    own = {"include_dashboard": False} if place == "local" else {}
+    try:
+        ray.init(address=place, log_to_driver=False, logging_level="ERROR", **own)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        raise InputError(
+            f"no Ray cluster can be used at {place!r}: {error}; start one with `ray start --head`, "
+            "or leave --ray-address and RAY_ADDRESS out to start Ray for this run"
+        ) from error
+    return ray, place == "local"
