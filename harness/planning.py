@@ -91,7 +91,8 @@ class Plan:
         """
         trial = self._trial(arm, "search", number, SEARCH_SEED, params, ["validation"])
         trial = replace(trial, pruning=pruning)
-        if trial.kind == "prompt" and self.experiment.search.prompt_pruner != "none":
+        stoppable = self.experiment.search.prompt_pruner != "none"
+        if trial.kind == "prompt" and stoppable and self.experiment.arms[arm].search_space():
             size = self.runtime.score_batch_size
             trial = replace(trial, scores=tuple(in_waves(one, size) for one in trial.scores))
         general = self.experiment.general

@@ -9,17 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_trial import ARMS, Watching, execute, executions, experiment, write_data
+from fake_trial import (
+    ARMS,
+    Watching,
+    execute,
+    executions,
+    experiment,
+    write_data,
+    write_model,
+)
 from filelock import FileLock
 
-from harness.engine import Engine
+from harness.engine import Ended, Engine
 from harness.engine.child import ChildEngine
 from harness.errors import InputError, StoreError
 from harness.observer import Observer
 from harness.pipeline import StudyRun, run_study
 from harness.records import Event, TrialRecord, TrialSpec, TrialSummary
 from harness.reporting import load_study, write_reports
-from harness.spec import Experiment
+from harness.spec import ExecutionSpec, Experiment
 from harness.store import StoreReader
 
 PROMPT_ONLY = {"zero-shot": {"kind": "prompt"}}
@@ -59,13 +67,14 @@ class Case:
         self.engine = Watching()
         self.observer = Listening()
 
-    def run(self, open_with: Any = None, **changes: Any) -> StudyRun:
+    def run(self, open_with: Any = None, *, retry_failed: bool = False, **changes: Any) -> StudyRun:
         self.engine, self.observer = Watching(), Listening()
         return run_study(
             self.spec(**changes),
             self.results,
             observer=self.observer,
             open_with=open_with or (lambda: self.engine),
+            retry_failed=retry_failed,
         )
 
     def spec(self, **changes: Any) -> Experiment:
@@ -151,7 +160,7 @@ def test_every_phase_runs_in_its_place_and_once(case: Case) -> None:
     done = case.run(**WHOLE)
     ran = [spec.phase for spec in case.engine.seen]
     assert [phase for phase, before in zip(ran, [None, *ran], strict=False) if phase != before] == [
-        "search", "baseline", "finalist", "default", "curve",
+        "baseline", "search", "finalist", "default", "curve",
     ]  # fmt: skip
     assert case.observer.total == len(ran) == done.trials_run
     assert {(t.seed, t.train_items) for t in case.trials(done) if t.phase == "curve"} == {
@@ -253,36 +262,57 @@ def test_an_arm_that_always_fails_has_no_finalist(case: Case) -> None:
     done = case.run(arms={**PROMPT_ONLY, "bad": {"kind": "lora", "instruction": "[fail]"}})
     assert phases(case.trials(done))["bad", "finalist"] == 0
     assert phases(case.trials(done))["zero-shot", "finalist"] == 1
-    assert any("no trial of bad succeeded" in text for text in case.observer.warnings)
+    assert any("no trial of bad was completed" in text for text in case.observer.warnings)
     write_reports(load_study(case.results, done.experiment_id))
 
 
 @pytest.mark.parametrize(
-    ("mark", "kind", "message"),
+    ("mark", "kind", "message", "attempts"),
     [
-        ("[killed]", "killed", "SIGKILL"),
-        ("[segfault]", "killed", "SIGSEGV"),
-        ("[exit]", "error", "exit code 7"),
-        ("[raise]", "error", "exit code 1"),
+        ("[killed]", "killed", "SIGKILL", 2),
+        ("[segfault]", "killed", "SIGSEGV", 2),
+        ("[exit]", "error", "exit code 7", 1),
+        ("[raise]", "error", "the trial raised", 1),
     ],
 )
 def test_a_child_that_dies_is_a_failed_trial(
-    case: Case, mark: str, kind: str, message: str
+    case: Case, mark: str, kind: str, message: str, attempts: int
 ) -> None:
     arms = {"bad": {"kind": "prompt", "instruction": mark}}
     done = case.run(lambda: ChildEngine(execute, preload=[]), arms=arms)
     (failed,) = [trial for trial in case.trials(done) if trial.arm == "bad"]
     assert (failed.status, failed.failure_kind) == ("failed", kind)
     assert message in failed.failure_message
+    assert len(case.events(done, "trial_retried")) == attempts - 1
+    begun = [one for one in executions(done.folder) if one == ("begin", failed.trial_id)]
+    assert len(begun) == attempts
     assert case.run(arms=arms).trials_run == 0
+
+
+def test_a_child_that_dies_once_is_run_again(case: Case) -> None:
+    arms = {"unlucky": {"kind": "prompt", "instruction": "[once]"}}
+    done = case.run(lambda: ChildEngine(execute, preload=[]), arms=arms)
+    assert {trial.status for trial in case.trials(done)} == {"complete"}
+    assert len(case.events(done, "trial_retried")) == 2
+    assert (done.trials_run, done.trials_failed) == (3, 0)
+
+
+def test_failed_trials_are_run_again_on_demand(case: Case) -> None:
+    arms = {**PROMPT_ONLY, "bad": {"kind": "prompt", "instruction": "[fail]"}}
+    first = case.run(arms=arms)
+    assert first.trials_failed == 1
+    again = case.run(arms=arms, retry_failed=True)
+    assert [(spec.arm, spec.phase) for spec in case.engine.seen] == [("bad", "search")]
+    assert (again.trials_run, again.trials_failed) == (1, 1)
+    assert len(case.trials(again)) == len(case.trials(first))
 
 
 def test_an_engine_that_leaves_no_record_is_an_error(case: Case) -> None:
     class Forgetful(Watching):
-        def run(self, spec: TrialSpec, folder: Path, on_progress: Any) -> Any:
-            outcome = super().run(spec, folder, on_progress)
-            shutil.rmtree(folder / "record")
-            return outcome
+        def wait(self, on_progress: Any) -> Ended:
+            ended = super().wait(on_progress)
+            shutil.rmtree(ended.folder / "record")
+            return ended
 
     with pytest.raises(StoreError, match="no record"):
         case.run(Forgetful)
@@ -290,10 +320,10 @@ def test_an_engine_that_leaves_no_record_is_an_error(case: Case) -> None:
 
 def test_a_full_disk_stops_the_study_with_a_remedy(case: Case) -> None:
     class Full(Watching):
-        def run(self, spec: TrialSpec, folder: Path, on_progress: Any) -> Any:
-            if self.seen:
+        def wait(self, on_progress: Any) -> Ended:
+            if len(self.seen) > 1:
                 raise OSError(28, "No space left on device")
-            return super().run(spec, folder, on_progress)
+            return super().wait(on_progress)
 
     with pytest.raises(StoreError, match="make room and run again"):
         case.run(Full)
@@ -322,7 +352,8 @@ def test_search_trials_are_handed_no_test_items(case: Case) -> None:
             assert Path(path).stem.split("-")[0] in ("train", "validation")
             assert test_ids.isdisjoint(texts(Path(path)))
     later = [spec for spec in case.engine.seen if spec.phase != "search"]
-    assert case.engine.seen[: len(searched)] == searched
+    assert case.engine.seen[0].phase == "baseline"
+    assert case.engine.seen[1 : 1 + len(searched)] == searched
     assert all(any(one.split == "test" for one in spec.scores) for spec in later)
     tasks = {one.task for spec in later for one in spec.scores}
     assert {"domain", "elsewhere", "memorisation", "mini_text"} < tasks
@@ -374,10 +405,8 @@ def test_a_look_at_the_default_setting_is_noted_as_such(case: Case) -> None:
 
 def test_an_access_is_noted_before_the_trial_runs(case: Case) -> None:
     class Stopped(Watching):
-        def run(self, spec: TrialSpec, folder: Path, on_progress: Any) -> Any:
-            if spec.phase != "search":
-                raise KeyboardInterrupt
-            return super().run(spec, folder, on_progress)
+        def submit(self, spec: TrialSpec, folder: Path) -> None:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         case.run(Stopped)
@@ -394,7 +423,7 @@ def test_zero_shot_is_scored_once_for_base_and_all_seeds(case: Case) -> None:
         for one in spec.scores
         if one.key not in spec.known_scores
     ]
-    assert fresh == [("search", 1_000_003, "validation"), ("baseline", 0, "test")]
+    assert fresh == [("baseline", 0, "validation"), ("baseline", 0, "test")]
     keys = {(one.split, one.key) for spec in case.engine.seen for one in spec.scores}
     assert len(keys) == 2
 
@@ -404,29 +433,30 @@ def test_zero_shot_is_scored_once_for_base_and_all_seeds(case: Case) -> None:
 
 def test_a_record_that_was_not_ingested_is_taken_in(case: Case) -> None:
     class Stopped(Watching):
-        def run(self, spec: TrialSpec, folder: Path, on_progress: Any) -> Any:
-            outcome = super().run(spec, folder, on_progress)
-            if (spec.arm, spec.number) == ("few-shot", 1):
+        def wait(self, on_progress: Any) -> Ended:
+            ended = super().wait(on_progress)
+            if (ended.spec.arm, ended.spec.number) == ("few-shot", 1):
                 raise KeyboardInterrupt
-            return outcome
+            return ended
 
     with pytest.raises(KeyboardInterrupt):
         case.run(Stopped)
     done = case.run()
-    assert (done.trials_known, done.trials_run) == (3, 6)
+    # The base, one of zero-shot and two of few-shot.
+    assert (done.trials_known, done.trials_run) == (4, 5)
     (resumed,) = case.events(done, "resumed")
-    assert resumed.detail == {"trials": 2, "recovered": 1}
+    assert resumed.detail == {"trials": 3, "recovered": 1}
 
 
 def test_a_torn_record_is_set_aside_and_run_again(case: Case) -> None:
     class Torn(Watching):
-        def run(self, spec: TrialSpec, folder: Path, on_progress: Any) -> Any:
-            outcome = super().run(spec, folder, on_progress)
+        def wait(self, on_progress: Any) -> Ended:
+            ended = super().wait(on_progress)
             if len(self.seen) == 3:
-                with (folder / "record" / "item_outputs.parquet").open("r+b") as file:
+                with (ended.folder / "record" / "item_outputs.parquet").open("r+b") as file:
                     file.truncate(20)
                 raise KeyboardInterrupt
-            return outcome
+            return ended
 
     torn = Torn()
     with pytest.raises(KeyboardInterrupt):
@@ -532,6 +562,146 @@ def test_a_finite_space_is_exhausted_gracefully(case: Case) -> None:
     assert sorted(t.params["shots"] for t in searched) == [1, 2]
     assert case.observer.total == done.trials_run == 4
     assert case.run(arms=arms, budget={"trials": 5}).trials_run == 0
+
+
+# --------------------------------------------------------------------------- the search
+
+
+def ends(case: Case, done: StudyRun) -> dict[str, dict[str, Any]]:
+    """Of each arm, the last that was noted about the end of its search."""
+    return {event.detail["arm"]: event.detail for event in case.events(done, "search_ended")}
+
+
+def test_why_each_search_ended_is_noted_once(case: Case) -> None:
+    arms = {**ARMS, "two": {"kind": "prompt", "shots": {"choices": [1, 2]}}}
+    done = case.run(arms=arms, budget={"trials": 3})
+    found = ends(case, done)
+    assert {arm: (one["reason"], one["limit"], one["trials"]) for arm, one in found.items()} == {
+        "zero-shot": ("settings_exhausted", "", 1),
+        "few-shot": ("budget_spent", "trials", 3),
+        "lora": ("budget_spent", "trials", 3),
+        "two": ("settings_exhausted", "", 2),
+    }
+    assert found["lora"]["tokens"] > 3 * 960
+    assert found["lora"]["budget"] == {"trials": 3, "tokens": None, "minutes": None}
+    case.run(arms=arms, budget={"trials": 3})
+    assert len(case.events(done, "search_ended")) == 4
+    case.run(arms=arms, budget={"trials": 4})
+    assert ends(case, done)["lora"]["trials"] == 4
+
+
+def test_a_budget_of_tokens_ends_every_search(case: Case) -> None:
+    one = ends(case, case.run(budget={"trials": 1}))["lora"]["tokens"]
+    done = case.run(budget={"trials": 50, "tokens": one + 1}, name="tokens")
+    found = ends(case, done)
+    # The trial that passes the limit is the last.
+    assert found["lora"]["trials"] == 2
+    assert (found["lora"]["limit"], found["few-shot"]["limit"]) == ("tokens", "tokens")
+    assert all(end["tokens"] > one for arm, end in found.items() if arm != "zero-shot")
+
+
+def test_a_setting_that_forgets_too_much_is_passed_over(case: Case) -> None:
+    wordings = ["keeps", "forgets [gain=0.2] [lose=0.7]", "better [gain=0.1]"]
+    arms = {**PROMPT_ONLY, "lora": {"kind": "lora", "instruction": {"choices": wordings},
+                                    "learning_rate": 1e-4}}  # fmt: skip
+
+    def tested(rule: str) -> str:
+        done = case.run(
+            arms=arms,
+            budget={"trials": 3},
+            general={"limit": 20, "search_limit": 20, "margin": 0.3},
+            search={"forgetting": rule},
+        )
+        (params,) = [
+            t.params for t in case.trials(done) if (t.arm, t.phase) == ("lora", "finalist")
+        ]
+        return str(params["instruction"]).split()[0]
+
+    assert {rule: tested(rule) for rule in ("ignore", "constraint", "objective")} == {
+        "ignore": "forgets",
+        "constraint": "better",
+        "objective": "better",
+    }
+
+
+def test_it_is_said_where_every_setting_forgets(case: Case) -> None:
+    arms = {"lora": {"kind": "lora", "instruction": "[lose=0.7]"}}
+    done = case.run(arms=arms, general={"limit": 20, "search_limit": 20})
+    assert any("no setting of lora kept" in text for text in case.observer.warnings)
+    assert phases(case.trials(done))["lora", "finalist"] == 1
+
+
+def test_a_pruned_trial_is_stored_and_never_tested(case: Case) -> None:
+    wordings = ["good", "stopped [prune] [gain=0.6]"]
+    arms = {"few": {"kind": "prompt", "instruction": {"choices": wordings}}}
+    done = case.run(arms=arms)
+    searched = {t.number: t for t in case.trials(done) if t.phase == "search"}
+    assert [searched[n].status for n in (0, 1)] == ["complete", "pruned"]
+    assert searched[1].stopped is not None
+    assert (searched[1].stopped.done, searched[1].stopped.total) == (8, 20)
+    final = [t.params["instruction"] for t in case.trials(done) if t.phase == "finalist"]
+    assert final == ["good"]
+    write_reports(load_study(case.results, done.experiment_id))
+    assert case.run(arms=arms).trials_run == 0
+
+
+def test_a_prompt_trial_is_handed_the_best_trial_so_far_item_by_item(case: Case) -> None:
+    arms = {"few": {"kind": "prompt", "shots": {"low": 1, "high": 9}}}
+    done = case.run(arms=arms, budget={"trials": 4})
+    seen = [spec for spec in case.engine.seen if spec.phase == "search"]
+    stored = {t.number: t for t in case.trials(done) if t.phase == "search"}
+    assert seen[0].pruning is None
+    metric = case.spec().task.primary_metric
+    for spec in seen[1:]:
+        assert spec.pruning is not None
+        (best,) = spec.pruning.past
+        scores = {n: a.value for n in range(spec.number) for a in stored[n].aggregates
+                  if a.metric == metric}  # fmt: skip
+        assert best.number == max(scores, key=lambda n: (scores[n], -n))
+        values = [value for _, value in best.values]
+        assert sum(values) / len(values) == pytest.approx(scores[best.number])
+        assert [place for place, _ in best.values] == list(range(len(values)))
+    assert all(spec.pruning is None for spec in case.engine.seen if spec.phase != "search")
+
+
+def test_a_fine_tuning_trial_is_handed_the_losses_of_the_others(case: Case) -> None:
+    case.run(arms={"lora": ARMS["lora"]}, budget={"trials": 3})
+    seen = [spec for spec in case.engine.seen if spec.phase == "search"]
+    counts = [0 if spec.pruning is None else len(spec.pruning.past) for spec in seen]
+    assert counts == [0, 1, 2]
+    assert seen[2].pruning is not None
+    assert seen[2].pruning.past[0].values == ((1, -1.6), (2, -0.8), (3, -1.6 / 3), (4, -0.4))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_as_many_trials_at_once_as_declared_change_nothing(tmp_path: Path, workers: int) -> None:
+    """The same study with children side by side, whose trials end in any order."""
+    arms = {
+        "few-shot": {**ARMS["few-shot"], "instruction": "[sleep=0.02]"},
+        "lora": {"kind": "lora", "instruction": "[sleep=0.05]"},
+    }
+    changes: dict[str, Any] = {"arms": arms, "budget": {"trials": 5}, "search": {"ahead": 3}}
+    here, beside = Case(tmp_path / "here"), Case(tmp_path / "beside")
+    expected = here.trials(here.run(**changes))
+    limits = ExecutionSpec(workers=workers)
+    found = beside.trials(beside.run(lambda: ChildEngine(execute, limits, preload=[]), **changes))
+    assert [(t.arm, t.phase, t.number, t.seed, t.params, t.aggregates) for t in found] == [
+        (t.arm, t.phase, t.number, t.seed, t.params, t.aggregates) for t in expected
+    ]
+
+
+def test_an_arm_may_ask_another_model(case: Case) -> None:
+    other = write_model(case.folder / "other")
+    (other / "model.safetensors").write_bytes(b"other weights")
+    arms = {**PROMPT_ONLY, "larger": {"kind": "prompt", "model": str(other)}}
+    done = case.run(arms=arms)
+    asked = {spec.arm: spec.model.reference for spec in case.engine.seen}
+    assert asked == {"base": str(case.folder / "model"), "zero-shot": str(case.folder / "model"),
+                     "larger": str(other)}  # fmt: skip
+    keys = {spec.arm: {one.key for one in spec.scores} for spec in case.engine.seen}
+    assert keys["larger"].isdisjoint(keys["zero-shot"])
+    (other / "model.safetensors").write_bytes(b"changed weights")
+    assert case.run(arms=arms).experiment_id != done.experiment_id
 
 
 # --------------------------------------------------------------------------- the observer
