@@ -8,6 +8,13 @@ and two that are made from the rating:
   ``neutral``;
 - ``intensity``: the absolute rating rounded half up, at most 4, so its cut points are 0.5, 1.5,
   2.5 and 3.5, and 0 means exactly ``neutral``.
+
+``general-text`` is made of the same sets, with the columns ``id``, ``from`` and ``text``: general
+English to repeat during fine-tuning. In turn come the opening of an editorial, a sentence of a
+film review and a tweet, without their ratings. The first 120 editorials are left out, since the
+suite ``general-mini`` asks about the openings of 100 of them. Film reviews and tweets may also
+serve as out-of-domain sets; the texts that such a set holds are dropped from the study that has
+it.
 """
 
 from __future__ import annotations
@@ -29,6 +36,10 @@ DATA_SETS: dict[str, str] = {
     "tweets": "short public messages",
 }
 """Name -> what it holds."""
+GENERAL_TEXT = "general-text"
+
+_PASSAGE_CHARACTERS = 360
+_ARTICLES_OF_SUITES = 120
 
 _NEUTRAL_BELOW = 0.5
 _MOST_INTENSE = 4
@@ -49,11 +60,14 @@ def packaged_rows(name: str, *, progress: Progress | None = None) -> tuple[Packa
         UnknownReferenceError: there is no such data set.
         HarnessError: it could not be fetched.
     """
+    if name == GENERAL_TEXT:
+        return _general_text(progress)
     if name not in DATA_SETS:
-        close = difflib.get_close_matches(name, DATA_SETS, n=1)
+        names = [*DATA_SETS, GENERAL_TEXT]
+        close = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise UnknownReferenceError(
-            f"no packaged data set is called {name!r}{hint} (there are: {', '.join(DATA_SETS)})"
+            f"no packaged data set is called {name!r}{hint} (there are: {', '.join(names)})"
         )
     content = fetch(name, progress=progress).read_bytes()
     return _parse(name, content)
@@ -61,10 +75,7 @@ def packaged_rows(name: str, *, progress: Progress | None = None) -> tuple[Packa
 
 def editorial_articles() -> tuple[str, ...]:
     """Whole editorials: the sentences of each article joined in order. General English text."""
-    articles: dict[str, list[str]] = {}
-    for row in packaged_rows("editorials"):
-        articles.setdefault(row.values["review"], []).append(row.values["text"])
-    return tuple(" ".join(sentences) for sentences in articles.values())
+    return tuple(" ".join(sentences) for sentences in _articles(None).values())
 
 
 def sentiment_of(rating: float) -> str:
@@ -77,6 +88,42 @@ def sentiment_of(rating: float) -> str:
 def intensity_of(rating: float) -> int:
     """0 to 4: the absolute rating rounded half up; 0 exactly where the sentiment is neutral."""
     return min(_MOST_INTENSE, math.floor(abs(rating) + 0.5))
+
+
+def _articles(progress: Progress | None) -> dict[str, list[str]]:
+    """Article -> its sentences in order."""
+    articles: dict[str, list[str]] = {}
+    for row in packaged_rows("editorials", progress=progress):
+        articles.setdefault(row.values["review"], []).append(row.values["text"])
+    return articles
+
+
+def _general_text(progress: Progress | None) -> tuple[PackagedRow, ...]:
+    articles = list(_articles(progress).items())[_ARTICLES_OF_SUITES:]
+    sources: dict[str, list[tuple[str, str]]] = {
+        "editorials": [(article, _opening(sentences)) for article, sentences in articles]
+    }
+    for name in ("movie-reviews", "tweets"):
+        rows = packaged_rows(name, progress=progress)
+        sources[name] = [(row.values["id"], row.values["text"]) for row in rows]
+    # The shortest source ends it, so that any first texts hold all sources alike.
+    turns = zip(*sources.values(), strict=False)
+    texts = [
+        {"id": f"{name}-{identity}", "from": name, "text": text}
+        for turn in turns
+        for name, (identity, text) in zip(sources, turn, strict=True)
+    ]
+    return tuple(PackagedRow(number, values) for number, values in enumerate(texts, start=1))
+
+
+def _opening(sentences: list[str]) -> str:
+    """The first whole sentences within the limit; at least one."""
+    text = sentences[0]
+    for sentence in sentences[1:]:
+        if len(text) + len(sentence) >= _PASSAGE_CHARACTERS:
+            break
+        text = f"{text} {sentence}"
+    return text
 
 
 @lru_cache(maxsize=len(DATA_SETS))

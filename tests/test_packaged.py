@@ -14,6 +14,8 @@ import pytest
 
 from harness import packaged, packaged_data
 from harness.errors import HarnessError, UnknownReferenceError
+from harness.evaluation.suite_texts import suite_texts
+from harness.evaluation.suites import load_suite
 from harness.packaged_catalogue import ASSETS, Asset, Distribution
 
 Pip = Callable[[list[str], Path, Callable[[], None]], tuple[int, str]]
@@ -295,6 +297,30 @@ def test_rows_are_decoded_line_by_line(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert packaged_data.editorial_articles() == ("café", "it’s bad")
 
 
+def test_general_text_takes_turns_until_a_source_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows(name: str, *, progress: object = None) -> list[packaged_data.PackagedRow]:
+        long = "x" * 360
+        texts = {
+            "editorials": [
+                f"{n}_{k} {long if k == 2 else 'short'}." for n in range(122) for k in range(3)
+            ],
+            "movie-reviews": [f"film {n}" for n in range(4)],
+            "tweets": [f"tweet {n}" for n in range(2)],
+        }[name]
+        found = [
+            {"id": str(n), "review": text.partition("_")[0], "text": text}
+            for n, text in enumerate(texts)
+        ]
+        return [packaged_data.PackagedRow(n, values) for n, values in enumerate(found, start=1)]
+
+    whole = packaged_data.packaged_rows
+    monkeypatch.setattr(packaged_data, "packaged_rows", rows)
+    assert [(row.line, row.values["text"]) for row in whole("general-text")] == [
+        (1, "120_0 short. 120_1 short."), (2, "film 0"), (3, "tweet 0"),
+        (4, "121_0 short. 121_1 short."), (5, "film 1"), (6, "tweet 1"),
+    ]  # fmt: skip
+
+
 def test_every_data_set_has_its_file() -> None:
     assert set(packaged_data.DATA_SETS) < set(ASSETS)
 
@@ -318,3 +344,22 @@ def test_real_sets(name: str, rows: int, reviews: int) -> None:
     for row in read:
         assert (row.values["sentiment"] == "neutral") == (row.values["intensity"] == "0")
         assert -4 <= float(row.values["rating"]) <= 4
+
+
+@pytest.mark.real_data
+def test_general_text_holds_its_sources_alike_and_nothing_of_the_suite() -> None:
+    if not packaged.is_cached("editorials"):
+        pytest.skip(f"no editorials in the cache {packaged.cache_folder()}; this test fetches none")
+    rows = packaged_data.packaged_rows("general-text")
+    assert [row.line for row in rows] == list(range(1, 3 * (498 - 120) + 1))
+    assert len({row.values["id"] for row in rows}) == len(rows)
+    assert [row.values["from"] for row in rows[:6]] == ["editorials", "movie-reviews", "tweets"] * 2
+    passages = [row.values["text"] for row in rows if row.values["from"] == "editorials"]
+    asked = suite_texts(load_suite("general-mini")).texts["mini_text"]
+    assert len(asked) == 100
+    articles = packaged_data.editorial_articles()
+    for passage in passages:
+        (article,) = (number for number, text in enumerate(articles) if text.startswith(passage))
+        assert article >= 120
+    for _, text in asked:
+        assert any(article.startswith(text) for article in articles[:120])
