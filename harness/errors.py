@@ -6,6 +6,7 @@
     │   ├── DataError            the data set
     │   └── UnknownReferenceError a model, suite or packaged name that cannot be resolved
     ├── StoreError               the DuckDB store or a trial's folder is damaged or busy
+    │   └── NoRoomError          the disk is full; the study goes on once there is room
     ├── CanaryError              a correctness canary failed: the run's numbers would be wrong
     └── TrialError               one trial failed; the study goes on
 
@@ -14,8 +15,15 @@ Every message states the rule, the value that broke it and the remedy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+
+# Full disk, spent quota, a file beyond its allowed size.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,19 @@ class StoreError(HarnessError):
     """The store, or a trial's folder, is damaged, busy or of another version."""
 
 
+class NoRoomError(StoreError):
+    """The disk is full, or a quota or a limit on file sizes is met. Nothing whole is lost.
+
+    place: what could not be written. reason: what the system said.
+    """
+
+    def __init__(self, place: Path | str, reason: object) -> None:
+        super().__init__(
+            f"{place} could not be written: {reason}. Make room and run the same command again: "
+            "what is finished is kept, and the study goes on where it stopped"
+        )
+
+
 class CanaryError(HarnessError):
     """A correctness canary failed, so the numbers that would follow are wrong."""
 
@@ -82,3 +103,23 @@ class TrialError(HarnessError):
     def __init__(self, kind: str, message: str) -> None:
         self.kind = kind
         super().__init__(message)
+
+
+@contextmanager
+def needing_room(place: Path | str) -> Iterator[None]:
+    """Turn the system's refusal of more data into NoRoomError. place: what is being written."""
+    try:
+        yield
+    except NoRoomError:
+        raise
+    except Exception as error:
+        if is_no_room(error):
+            raise NoRoomError(place, error) from error
+        raise
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether the disk was full, by the error's number or, from libraries, by its text."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _NO_ROOM
+    return any(os.strerror(number) in str(error) for number in _NO_ROOM)

@@ -8,12 +8,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from harness.engine import WORTH_A_RETRY, Ended, Engine
-from harness.errors import StoreError, TrialError
+from harness.engine import WORTH_A_RETRY, Ended, Engine, Outcome
+from harness.errors import StoreError, TrialError, needing_room
 from harness.observer import Observer
 from harness.planning import Plan, accesses_to_test
 from harness.records import TrialRecord, TrialSpec, TrialSummary, utc_now
-from harness.store import StoreReader, StoreWriter, quarantine, read_record, write_record
+from harness.store import (
+    StoreReader,
+    StoreWriter,
+    discard_record,
+    has_record,
+    quarantine,
+    quarantine_record,
+    read_record,
+    verify_record,
+    write_record,
+)
 from harness.trial import environment_versions
 
 
@@ -47,7 +57,8 @@ class Listed:
 class TrialRunner:
     """Runs trials and remembers them.
 
-    known: every trial of the experiment in the store, by id.
+    known: every trial of the experiment in the store, by id; with ``retry_failed``, but for
+        those that an earlier run left failed.
     ran, reused, failed: numbers of trials of this run.
     """
 
@@ -66,32 +77,36 @@ class TrialRunner:
 
     def recover(self) -> None:
         """Take in whole records that an earlier run left; set torn and altered ones aside."""
-        self._remember()
+        stored = {t.trial_id: t for t in self.reader.trials(self.plan.experiment_id)}
         trials = self.plan.folder / "trials"
-        folders = sorted(trials.iterdir()) if trials.exists() else []
         recovered = 0
-        for folder in folders:
-            if not (folder / "record").exists():
-                continue
-            known = folder.name in self.known
-            try:
-                record = read_record(folder)
-            except StoreError as error:
-                place = quarantine(folder, str(error))
-                after = "the store holds it whole" if known else "the trial runs again"
-                self.observer.warning(f"{error}; set aside in {place}, {after}")
-                continue
-            if not known:
-                self.writer.ingest(record)
-                recovered += 1
-        if self.known or recovered:
-            detail = {"trials": len(self.known), "recovered": recovered}
+        for folder in sorted(trials.iterdir()) if trials.exists() else ():
+            if has_record(folder):
+                recovered += self._recover(folder, stored.get(folder.name))
+        if stored or recovered:
+            detail = {"trials": len(stored), "recovered": recovered}
             self.writer.record_event(self.plan.experiment_id, "resumed", detail)
-        self._remember()
-        if self.retry_failed:
-            self.known = {
-                name: trial for name, trial in self.known.items() if trial.status != "failed"
-            }
+        for trial in self.reader.trials(self.plan.experiment_id):
+            if not (self.retry_failed and trial.status == "failed"):
+                self.known[trial.trial_id] = trial
+
+    def _recover(self, folder: Path, stored: TrialSummary | None) -> bool:
+        """Take in the record of one folder; whether the store did not have it."""
+        try:
+            if stored is not None and stored.status != "failed":
+                verify_record(folder)
+                return False
+            record = read_record(folder)
+        except StoreError as error:
+            if stored is None:
+                place, after = quarantine(folder, str(error)), "the trial runs again"
+            else:
+                place = quarantine_record(folder, str(error))
+                after = "the store holds what it said"
+            self.observer.warning(f"{error}; set aside in {place}, {after}")
+            return False
+        # Of a trial that is stored as failed it may be a retry's, written just before the end.
+        return self.writer.ingest(record, replace_failed=True)
 
     def work_off(self, source: Source) -> None:
         """Run all trials of ``source``, as many at once as the engine has room for."""
@@ -107,12 +122,14 @@ class TrialRunner:
                 running += 1
             if not running:
                 return
-            ended = self._wait()
-            running -= 1
-            if self._again(ended):
-                running += 1
+            with needing_room(self.plan.folder):
+                ended = self.engine.wait(self.observer.progress)
+            record = self._left_by(ended)
+            if record is None:
+                self._submit(ended.spec)
                 continue
-            source.ended(self._take_in(ended))
+            running -= 1
+            source.ended(self._take_in(record))
 
     def _start(self, spec: TrialSpec) -> None:
         known = self.writer.known_scores(request.key for request in spec.scores)
@@ -120,65 +137,64 @@ class TrialRunner:
         for look in accesses_to_test(spec):
             self.writer.record_event(self.plan.experiment_id, "test_access", look)
         self.observer.trial_started(spec)
+        # Only a failed one, which the store holds: what lies there later is of this run.
+        discard_record(self._folder(spec))
         self._submit(spec)
+
+    def _folder(self, spec: TrialSpec) -> Path:
+        return self.plan.folder / "trials" / spec.trial_id
 
     def _submit(self, spec: TrialSpec) -> None:
         self._attempts[spec.trial_id] += 1
         self._started.setdefault(spec.trial_id, utc_now())
-        folder = self.plan.folder / "trials" / spec.trial_id
-        try:
-            self.engine.submit(spec, folder)
-        except OSError as error:
-            raise _no_room(folder, error) from error
+        self.engine.submit(spec, self._folder(spec))
 
-    def _wait(self) -> Ended:
-        try:
-            return self.engine.wait(self.observer.progress)
-        except OSError as error:
-            raise _no_room(self.plan.folder, error) from error
+    def _left_by(self, ended: Ended) -> TrialRecord | None:
+        """The record of a trial, a failure's if it left none; None if it is to be run again.
 
-    def _again(self, ended: Ended) -> bool:
-        """Start a trial again that its process, not its own doing, may have failed."""
-        spec, outcome = ended.spec, ended.outcome
+        Raises:
+            StoreError: it found no room on the disk.
+        """
+        spec, folder, outcome = ended.spec, ended.folder, ended.outcome
+        if outcome.kind == "no_room":
+            raise StoreError(outcome.message)
+        # A process may well be killed between its record and its last word.
+        if has_record(folder):
+            try:
+                return read_record(folder)
+            except StoreError as error:
+                place = quarantine(folder, str(error))
+                self.observer.warning(f"{error}; set aside in {place}")
+                outcome = Outcome(False, "lost", str(error))
+        elif outcome.finished:
+            outcome = Outcome(False, "lost", f"the trial ended without a record in {folder}")
+        if self._may_run_again(spec, outcome):
+            return None
+        failure = TrialError(outcome.kind or "error", outcome.message)
+        record = _failed(spec, self._started[spec.trial_id], failure)
+        with needing_room(folder):
+            write_record(folder, record)
+        return record
+
+    def _may_run_again(self, spec: TrialSpec, outcome: Outcome) -> bool:
+        """Whether its process, not its own doing, may have failed a trial that has tries left."""
         allowed = 1 + self.plan.experiment.execution.retries
-        if outcome.finished or outcome.kind not in WORTH_A_RETRY:
-            return False
-        if self._attempts[spec.trial_id] >= allowed:
+        if outcome.kind not in WORTH_A_RETRY or self._attempts[spec.trial_id] >= allowed:
             return False
         detail = {"trial_id": spec.trial_id, "arm": spec.arm, "kind": outcome.kind}
         self.writer.record_event(self.plan.experiment_id, "trial_retried", detail)
         self.observer.warning(f"{spec.arm} {spec.phase} {spec.number}: {outcome.message}; again")
-        self._submit(spec)
         return True
 
-    def _take_in(self, ended: Ended) -> TrialSummary:
-        spec, outcome = ended.spec, ended.outcome
-        if outcome.finished:
-            record = read_record(ended.folder)
-        else:
-            failure = TrialError(outcome.kind or "error", outcome.message)
-            record = _failed(spec, self._started[spec.trial_id], failure)
-            try:
-                write_record(ended.folder, record)
-            except OSError as error:
-                raise _no_room(ended.folder, error) from error
+    def _take_in(self, record: TrialRecord) -> TrialSummary:
         self.writer.ingest(record, replace_failed=self.retry_failed)
-        self._remember()
         self.ran += 1
         self.failed += record.status == "failed"
         self.observer.trial_ended(record)
-        return self.known[spec.trial_id]
-
-    def _remember(self) -> None:
-        fresh = {t.trial_id: t for t in self.reader.trials(self.plan.experiment_id)}
-        self.known.update(fresh)
-
-
-def _no_room(folder: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"a trial could not be written to {folder}: {error}; make room and run again: the study "
-        "goes on where it stopped"
-    )
+        trial_id = record.spec.trial_id
+        (trial,) = self.reader.trials(self.plan.experiment_id, trial_id)
+        self.known[trial_id] = trial
+        return trial
 
 
 def _failed(spec: TrialSpec, started: str, failure: TrialError) -> TrialRecord:

@@ -9,12 +9,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import DataError, Problem
+from harness.errors import DataError, Problem, needing_room
 from harness.records import Example
 
 
 def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
-    """Write examples as Parquet, inputs as a JSON column. The file appears whole or not at all."""
+    """Write examples as Parquet, inputs as a JSON column. The file appears whole or not at all.
+
+    Raises:
+        NoRoomError: the disk is full.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -34,7 +38,7 @@ def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
     )
     handle, partial = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with needing_room(path), os.fdopen(handle, "wb") as file:
             pq.write_table(table, file)
             file.flush()
             os.fsync(file.fileno())

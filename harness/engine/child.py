@@ -2,16 +2,18 @@
 
 Where the system can fork and no GPU is in use, children come from a server that has the heavy
 libraries imported already (they start in milliseconds); elsewhere each child imports them anew.
-A child ends itself when the coordinator is gone.
+A child ends itself, with all that it started, when the coordinator is gone.
 """
 
 from __future__ import annotations
 
+import atexit
+import math
 import multiprocessing
 import os
 import signal
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -19,6 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from harness.engine.outcome import Ended, Execute, Outcome
+from harness.engine.trial_process import end_family, end_group, run_here
 from harness.records import Progress, TrialSpec
 from harness.spec import ExecutionSpec
 
@@ -36,18 +39,33 @@ PRELOADED = [
     "sklearn.feature_extraction.text",
     "harness.trial",
 ]
+# A child whose end no pipe tells, because something that it started holds them, is found so late.
+LOOK_SECONDS = 1.0
+# For a child that has said its last word, or was killed, to be gone.
+LEAVE_SECONDS = 10.0
+# What multiprocessing gives for an exit code where the fork server cannot tell it any more.
+SERVER_GONE = 255
 
 
 @dataclass(slots=True)
 class _Child:
-    """A running trial. heard: when it last reported, on the clock of ``time.monotonic``."""
+    """A running trial. heard: when it last reported, on the clock of ``time.monotonic``.
+
+    last_word: what the trial itself said of its end. receiver: None once it is closed.
+    """
 
     spec: TrialSpec
     folder: Path
     process: BaseProcess
-    receiver: Connection
+    receiver: Connection | None
     began: float
     heard: float
+    last_word: Outcome | None = None
+
+    def handles(self) -> list[Connection | int]:
+        """What becomes ready when there is something to hear or the process ends."""
+        pipes = [] if self.receiver is None else [self.receiver]
+        return [*pipes, self.process.sentinel]
 
 
 class ChildEngine:
@@ -67,6 +85,7 @@ class ChildEngine:
     ) -> None:
         self._execute = execute
         self._limits = limits or ExecutionSpec()
+        self._waiting: deque[tuple[TrialSpec, Path]] = deque()
         self._running: list[_Child] = []
         can_fork = "forkserver" in multiprocessing.get_all_start_methods()
         if can_fork and not _has_nvidia_gpu():
@@ -74,6 +93,8 @@ class ChildEngine:
             self._context.set_forkserver_preload(PRELOADED if preload is None else preload)
         else:
             self._context = multiprocessing.get_context("spawn")
+        # Python waits for children at its exit; these would not end before their trials do.
+        atexit.register(self.close)
 
     @property
     def slots(self) -> int:
@@ -81,92 +102,124 @@ class ChildEngine:
         return self._limits.workers
 
     def submit(self, spec: TrialSpec, folder: Path) -> None:
-        """Start a child on the trial."""
-        receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(
-            target=_in_child,
-            args=(self._execute, spec, folder, sender),
-            daemon=True,
-        )
-        process.start()
-        sender.close()
-        now = time.monotonic()
-        self._running.append(_Child(spec, folder, process, receiver, now, now))
+        """Start a child on the trial, or as soon as there is room for one."""
+        self._waiting.append((spec, folder))
+        self._fill()
 
     def wait(self, on_progress: Callable[[Progress], None]) -> Ended:
         """Pass progress on until a child ends, or has to be ended."""
+        while True:
+            if ended := self.poll(on_progress, math.inf):
+                return ended
+
+    def poll(self, on_progress: Callable[[Progress], None], seconds: float) -> Ended | None:
+        """As :meth:`wait`, but None if no child ends within ``seconds``."""
         if not self._running:
             raise ValueError("no trial was submitted")
+        until = time.monotonic() + seconds
         try:
             while True:
-                ready = wait([child.receiver for child in self._running], self._patience())
-                for child in list(self._running):
-                    if child.receiver in ready and not self._listen(child, on_progress):
-                        return self._take_away(child, None)
-                    if too_long := self._overdue(child):
-                        return self._take_away(child, too_long)
+                left = min(LOOK_SECONDS, self._deadline(), until) - time.monotonic()
+                wait([one for child in self._running for one in child.handles()], max(0.0, left))
+                for child in self._running:
+                    # Asked first: what it sent before it ended is then there to be heard.
+                    gone = child.process.exitcode is not None
+                    self._listen(child, on_progress)
+                    if gone or (outcome := self._overdue(child)):
+                        ended = self._take_away(child, None if gone else outcome)
+                        self._fill()
+                        return ended
+                if time.monotonic() >= until:
+                    return None
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """End every child; the fork server ends with this process."""
+        self._waiting.clear()
         while self._running:
             self._take_away(self._running[0], Outcome(False, "killed", "the engine was closed"))
 
-    def _listen(self, child: _Child, on_progress: Callable[[Progress], None]) -> bool:
-        """Whether the child still talks."""
+    def _fill(self) -> None:
+        while self._waiting and len(self._running) < self.slots:
+            spec, folder = self._waiting.popleft()
+            try:
+                self._running.append(self._start(spec, folder))
+            except (ConnectionError, EOFError):
+                # The fork server was ended meanwhile; the next request brings up another.
+                self._running.append(self._start(spec, folder))
+
+    def _start(self, spec: TrialSpec, folder: Path) -> _Child:
+        receiver, sender = self._context.Pipe(duplex=False)
+        # Not a daemon: a trial may train with several processes of its own.
+        process = self._context.Process(
+            target=run_here, args=(self._execute, spec, folder, sender), daemon=False
+        )
         try:
-            progress = child.receiver.recv()
-        except (EOFError, ConnectionResetError):
-            return False
-        child.heard = time.monotonic()
-        on_progress(progress)
-        return True
+            process.start()
+        finally:
+            # Else the pipe would never end.
+            sender.close()
+        now = time.monotonic()
+        return _Child(spec, folder, process, receiver, began=now, heard=now)
 
-    def _patience(self) -> float:
-        """Seconds until the next child may have run or been silent for too long."""
-        return max(0.0, min(self._deadline(child) for child in self._running) - time.monotonic())
+    def _listen(self, child: _Child, on_progress: Callable[[Progress], None]) -> None:
+        """Hear what the child has said so far."""
+        try:
+            while child.receiver is not None and child.receiver.poll():
+                message = child.receiver.recv()
+                child.heard = time.monotonic()
+                if isinstance(message, Outcome):
+                    child.last_word = message
+                else:
+                    on_progress(message)
+        except (EOFError, ConnectionError):
+            _close(child)
 
-    def _deadline(self, child: _Child) -> float:
-        silent = child.heard + 60 * self._limits.silence_minutes
-        if self._limits.deadline_minutes is None:
-            return silent
-        return min(silent, child.began + 60 * self._limits.deadline_minutes)
+    def _deadline(self) -> float:
+        """When the next child may have run or been silent for too long."""
+        return min(at for child in self._running for at, _ in self._limits_of(child))
 
     def _overdue(self, child: _Child) -> Outcome | None:
-        now, limits = time.monotonic(), self._limits
-        if (
-            limits.deadline_minutes is not None
-            and now >= child.began + 60 * limits.deadline_minutes
-        ):
-            return Outcome(
-                False,
-                "deadline",
-                f"the trial took longer than execution.deadline_minutes, {limits.deadline_minutes:g}",
-            )
-        if now >= child.heard + 60 * limits.silence_minutes:
-            return Outcome(
-                False,
-                "hung",
-                f"the trial reported nothing for execution.silence_minutes, "
-                f"{limits.silence_minutes:g}",
-            )
-        return None
+        now = time.monotonic()
+        return next((end for at, end in self._limits_of(child) if now >= at), None)
+
+    def _limits_of(self, child: _Child) -> list[tuple[float, Outcome]]:
+        """When the child is to be ended if nothing happens, and what that is called."""
+        if child.last_word is not None:
+            return [(child.heard + LEAVE_SECONDS, child.last_word)]
+        silence, deadline = self._limits.silence_minutes, self._limits.deadline_minutes
+        told = f"the trial reported nothing for execution.silence_minutes, {silence:g}"
+        found = [(child.heard + 60 * silence, Outcome(False, "hung", told))]
+        if deadline is not None:
+            told = f"the trial took longer than execution.deadline_minutes, {deadline:g}"
+            found.insert(0, (child.began + 60 * deadline, Outcome(False, "deadline", told)))
+        return found
 
     def _take_away(self, child: _Child, outcome: Outcome | None) -> Ended:
-        """Leave no process behind; ``outcome`` None reads it off the exit code."""
+        """Leave no process behind; ``outcome`` None: the child ended by itself."""
         self._running.remove(child)
-        if outcome is not None:
-            child.process.kill()
-        child.process.join()
+        process = child.process
+        if process.pid is not None:
+            if process.exitcode in (None, SERVER_GONE):
+                end_family(process.pid, LEAVE_SECONDS)
+            else:
+                end_group(process.pid)
+        process.join(LEAVE_SECONDS)
+        _close(child)
+        outcome = outcome or child.last_word or _outcome(process.exitcode)
+        return Ended(child.spec, child.folder, outcome)
+
+
+def _close(child: _Child) -> None:
+    if child.receiver is not None:
         child.receiver.close()
-        return Ended(child.spec, child.folder, outcome or _outcome(child.process.exitcode))
+        child.receiver = None
 
 
 def _outcome(exit_code: int | None) -> Outcome:
-    if exit_code == 0:
-        return Outcome(finished=True)
+    """How a child ended that had no last word."""
     if exit_code is not None and exit_code < 0:
         name = signal.Signals(-exit_code).name
         hint = (
@@ -176,32 +229,10 @@ def _outcome(exit_code: int | None) -> Outcome:
             else ""
         )
         return Outcome(False, "killed", f"the trial's process was ended by {name}{hint}")
+    if exit_code == SERVER_GONE:
+        told = "the server that the trial's process came from was ended, and the trial with it"
+        return Outcome(False, "killed", told)
     return Outcome(False, "error", f"the trial's process ended with exit code {exit_code}")
-
-
-def _in_child(execute: Execute, spec: TrialSpec, folder: Path, sender: Connection) -> None:
-    # An interrupt at the terminal reaches the whole group; the coordinator alone decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_coordinator, daemon=True).start()
-
-    def send(progress: Progress) -> None:
-        try:
-            sender.send(progress)
-        except (BrokenPipeError, ConnectionResetError):
-            # Nobody is listening any more: there is nobody to finish for.
-            os._exit(1)
-
-    execute(spec, folder, send)
-    sender.close()
-
-
-def _end_with_coordinator() -> None:
-    coordinator = multiprocessing.parent_process()
-    if coordinator is not None:
-        # A pipe that closes when the coordinator ends, however it ends; a process id may belong
-        # to a process that was killed but not yet waited for, or to another one by now.
-        wait([coordinator.sentinel])
-        os._exit(1)
 
 
 def _has_nvidia_gpu() -> bool:

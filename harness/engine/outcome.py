@@ -12,7 +12,7 @@ from harness.records import Progress, TrialSpec
 Execute = Callable[[TrialSpec, Path, Callable[[Progress], None]], None]
 """Runs a trial and leaves its record in the folder. Must be importable by a child process."""
 
-OutcomeKind = Literal["", "killed", "hung", "deadline", "lost", "error"]
+OutcomeKind = Literal["", "killed", "hung", "deadline", "lost", "no_room", "error"]
 # What may be no fault of the trial: the same trial may well succeed elsewhere or later.
 WORTH_A_RETRY: frozenset[OutcomeKind] = frozenset({"killed", "hung", "lost"})
 
@@ -22,7 +22,7 @@ class Outcome:
     """finished: the record lies in the trial's folder. Otherwise kind and message say why not.
 
     kind: ``killed`` by a signal, ``hung`` (silent too long), ``deadline`` passed, ``lost`` with
-    its machine, or ``error``.
+    its machine, ``no_room`` on the disk, or ``error``.
     """
 
     finished: bool

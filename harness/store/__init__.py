@@ -4,7 +4,16 @@ Nothing else in the package imports duckdb.
 """
 
 from harness.store.reader import QueryResult, StoreReader
-from harness.store.trial_folder import quarantine, read_record, whole_records, write_record
+from harness.store.trial_folder import (
+    discard_record,
+    has_record,
+    quarantine,
+    quarantine_record,
+    read_record,
+    verify_record,
+    whole_records,
+    write_record,
+)
 from harness.store.writer import StoreWriter
 
 STORE_FILE = "harness.duckdb"
@@ -15,8 +24,12 @@ __all__ = [
     "QueryResult",
     "StoreReader",
     "StoreWriter",
+    "discard_record",
+    "has_record",
     "quarantine",
+    "quarantine_record",
     "read_record",
+    "verify_record",
     "whole_records",
     "write_record",
 ]

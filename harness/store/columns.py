@@ -111,8 +111,14 @@ def check_record(record: TrialRecord) -> None:
 
     Raises:
         StoreError: a score key twice; an item, or an item's (filter, metric), twice; a value of
-            an item that has no output; a metric without a direction.
+            an item that has no output; a metric without a direction; a pruned trial with scores,
+            or one that does not say where it was stopped.
     """
+    if record.status == "pruned" and (record.scores or record.stopped is None):
+        raise StoreError(
+            f"trial {record.spec.trial_id}: a pruned record says where it was stopped and has no "
+            "scores, since they would be of some items only"
+        )
     keys = [score.key for score in record.scores]
     _refuse_repeats(keys, f"trial {record.spec.trial_id}: score key")
     for score in record.scores:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 
-from harness.errors import StoreError
+from harness.errors import NoRoomError, StoreError, is_no_room
 
 WAIT_SECONDS = 30.0
 FIRST_PAUSE = 0.01
@@ -43,7 +43,7 @@ def transaction(
 
     Raises:
         StoreError: another process held the store for ``wait_seconds``, the file is damaged,
-            or DuckDB refused a statement.
+            or DuckDB refused a statement. NoRoomError: the disk is full; nothing was changed.
     """
     connection = _open(path, read_only=False, wait_seconds=wait_seconds)
     try:
@@ -51,10 +51,14 @@ def transaction(
         try:
             yield connection
         except BaseException:
-            connection.execute("ROLLBACK")
+            # A database that a full disk has invalidated refuses this too; closing it undoes all.
+            with suppress(duckdb.Error):
+                connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
     except duckdb.Error as error:
+        if is_no_room(error):
+            raise NoRoomError(path, error) from error
         raise StoreError(f"{path}: the store refused a write, nothing was changed: {error}") from (
             error
         )
@@ -91,6 +95,8 @@ def _open(path: Path, *, read_only: bool, wait_seconds: float) -> duckdb.DuckDBP
             return duckdb.connect(str(path.resolve()), read_only=read_only, config=config)
         except duckdb.Error as error:
             reason = str(error)
+            if is_no_room(error):
+                raise NoRoomError(path, error) from error
             if not any(mark in reason.lower() for mark in _BUSY):
                 raise StoreError(
                     f"{path}: the store cannot be opened: {reason}. Restore the file, or move it "

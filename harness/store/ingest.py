@@ -96,7 +96,9 @@ def insert_trial(
             "INSERT INTO artifact VALUES (?, ?, ?, ?)",
             [spec.trial_id, artifact.path, artifact.sha256, artifact.bytes],
         )
-    links = {request.key: (request.task, request.suite, request.split) for request in spec.scores}
+    # A pruned trial has no scores, even where another trial computed those that it gave up on.
+    asked = () if record.status == "pruned" else spec.scores
+    links = {request.key: (request.task, request.suite, request.split) for request in asked}
     for score in record.scores:
         links.setdefault(score.key, (score.task, score.suite, score.split))
     for key, (task, suite, split) in links.items():

@@ -76,10 +76,13 @@ class StoreReader:
             f"Stored: {known}"
         )
 
-    def trials(self, experiment_id: str) -> tuple[TrialSummary, ...]:
-        """Every trial of the experiment without its items, by arm, phase, number and seed."""
+    def trials(self, experiment_id: str, trial_id: str | None = None) -> tuple[TrialSummary, ...]:
+        """Every trial of the experiment without its items, by arm, phase, number and seed.
+
+        trial_id: only this one, if it is in the store.
+        """
         with self._reading() as connection:
-            return summaries_of(connection, experiment_id)
+            return summaries_of(connection, experiment_id, trial_id)
 
     def events(self, experiment_id: str) -> tuple[Event, ...]:
         """What happened to the experiment, in order of recording."""

@@ -97,6 +97,7 @@ CREATE TABLE score_metric (
 );
 
 -- The scores that a trial asked for, whether computed by it, reused, or (a failed trial) missing.
+-- A pruned trial has none.
 CREATE TABLE trial_score (
     trial_id  VARCHAR NOT NULL,         -- -> trial
     score_key VARCHAR NOT NULL,         -- -> score; no row there: not scored

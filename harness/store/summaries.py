@@ -25,13 +25,16 @@ SELECT trial_id, arm, kind, phase, number, seed, status, params, started_at, end
        canary_prompt_tokens_equal, load_seconds, train_seconds, score_seconds, train_tokens,
        peak_memory_mib, peak_device_mib, total_parameters, trainable_parameters, artifact_bytes,
        CAST(spec ->> '$.train_items' AS INTEGER), stopped
-FROM trial WHERE experiment_id = ? ORDER BY arm, phase, number, seed, trial_id
+FROM trial
+WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial_id)
+ORDER BY arm, phase, number, seed, trial_id
 """
 
 _AGGREGATES = """
 WITH wanted AS (
     SELECT l.trial_id, l.suite, l.task, l.split, l.score_key
-    FROM trial t JOIN trial_score l USING (trial_id) WHERE t.experiment_id = ?
+    FROM trial t JOIN trial_score l USING (trial_id)
+    WHERE t.experiment_id = $experiment_id AND ($trial_id IS NULL OR t.trial_id = $trial_id)
 ), tokens AS (
     SELECT score_key, count(*) AS items, avg(prompt_tokens) AS prompt_tokens,
            avg(completion_tokens) AS completion_tokens
@@ -52,26 +55,28 @@ _STEPS = """
 SELECT s.trial_id, s.step, s.steps, s.epoch, s.loss, s.learning_rate, s.grad_norm, s.tokens,
        s.seconds, s.validation_loss
 FROM trial t JOIN training_step s USING (trial_id)
-WHERE t.experiment_id = ? ORDER BY s.trial_id, s.step
+WHERE t.experiment_id = $experiment_id AND ($trial_id IS NULL OR t.trial_id = $trial_id)
+ORDER BY s.trial_id, s.step
 """
 
 
 def summaries_of(
-    connection: duckdb.DuckDBPyConnection, experiment_id: str
+    connection: duckdb.DuckDBPyConnection, experiment_id: str, trial_id: str | None = None
 ) -> tuple[TrialSummary, ...]:
-    """Every trial of the experiment, by arm, phase, number and seed.
+    """Every trial of the experiment, or the one called ``trial_id``; by arm, phase, number, seed.
 
     A metric whose value over all items is missing has no aggregate; other missing numbers of an
     aggregate or a step are NaN.
     """
+    asked = {"experiment_id": experiment_id, "trial_id": trial_id}
     aggregates: defaultdict[str, list[Aggregate]] = defaultdict(list)
-    for row in connection.execute(_AGGREGATES, [experiment_id]).fetchall():
+    for row in connection.execute(_AGGREGATES, asked).fetchall():
         aggregates[row[0]].append(_aggregate(row[1:]))
     steps: defaultdict[str, list[StepReport]] = defaultdict(list)
-    for row in connection.execute(_STEPS, [experiment_id]).fetchall():
+    for row in connection.execute(_STEPS, asked).fetchall():
         numbers = [*map(_or_nan, row[1:-1]), row[-1]]
         steps[row[0]].append(StepReport(*numbers))
-    rows = connection.execute(_TRIALS, [experiment_id]).fetchall()
+    rows = connection.execute(_TRIALS, asked).fetchall()
     return tuple(_summary(row, tuple(aggregates[row[0]]), tuple(steps[row[0]])) for row in rows)
 
 

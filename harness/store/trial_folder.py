@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from harness.errors import StoreError
+from harness.errors import StoreError, needing_room
 from harness.records import TrialRecord
 from harness.store.columns import (
     ITEM_SCORE_SCHEMA,
@@ -44,6 +44,7 @@ HEAD, OUTPUTS, ITEM_SCORES, SUMS = (
 )
 QUARANTINE = "quarantine"
 REASON = "quarantine-reason.txt"
+REMEDY = "quarantine the folder and run the trial again"
 
 
 def write_record(folder: Path, record: TrialRecord) -> None:
@@ -52,10 +53,15 @@ def write_record(folder: Path, record: TrialRecord) -> None:
     folder: created if missing; other files in it stay.
 
     Raises:
-        OSError: the disk refuses; what was there before is still there.
+        NoRoomError: the disk is full; what was there before is still there.
+        OSError: the disk refuses for another reason; the same holds.
     """
+    with needing_room(folder):
+        _write(folder, take_apart(record))
+
+
+def _write(folder: Path, columns: Columns) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    columns = take_apart(record)
     unfinished = folder / f"{RECORD}.unfinished"
     replaced = folder / f"{RECORD}.replaced"
     for leftover in (unfinished, replaced):
@@ -93,6 +99,40 @@ def read_record(folder: Path) -> TrialRecord:
     return put_together(columns)
 
 
+def verify_record(folder: Path) -> None:
+    """Check the record's files against their checksums, without reading what is in them.
+
+    Raises:
+        StoreError: there is none, or a file of it is missing, torn or altered.
+    """
+    place = folder / RECORD
+    if not place.is_dir():
+        raise StoreError(f"{folder}: no record; the trial did not end, so it is to be run again")
+    try:
+        listed = (place / SUMS).read_text(encoding="utf-8")
+        actual = _sums(place)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{folder}: the record is not whole ({error}); {REMEDY}") from error
+    if listed != actual:
+        wrong = sorted(set(actual.splitlines()) - set(listed.splitlines()))
+        names = ", ".join(line.split()[-1] for line in wrong) or SUMS
+        raise StoreError(f"{folder}: {names} was altered or torn; {REMEDY}")
+
+
+def has_record(folder: Path) -> bool:
+    """Whether a record lies there, be it whole, torn or altered."""
+    return (folder / RECORD).exists()
+
+
+def discard_record(folder: Path) -> None:
+    """Remove the record of a trial that is about to run again; other files in ``folder`` stay."""
+    if has_record(folder):
+        replaced = folder / f"{RECORD}.replaced"
+        shutil.rmtree(replaced, ignore_errors=True)
+        (folder / RECORD).rename(replaced)
+        shutil.rmtree(replaced)
+
+
 def whole_records(trials_folder: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
     """Trial folders with a whole record, and the others with the reason, both by name.
 
@@ -125,36 +165,46 @@ def quarantine(path: Path, reason: str) -> Path:
     """
     if not path.is_dir():
         raise StoreError(f"{path}: there is no such trial folder to quarantine")
-    place = path.parent / QUARANTINE
-    place.mkdir(exist_ok=True)
-    target, count = place / path.name, 1
-    while target.exists():
-        count += 1
-        target = place / f"{path.name}-{count}"
+    target = _free_place(path)
+    target.parent.mkdir(exist_ok=True)
     path.rename(target)
-    (target / REASON).write_text(reason + "\n", encoding="utf-8")
+    _say_why(target, reason)
     return target
 
 
+def quarantine_record(folder: Path, reason: str) -> Path:
+    """The same for the record alone: what else the trial left, such as weights, stays in place.
+
+    For a trial that the store holds whole, whose weights may be in use.
+    """
+    target = _free_place(folder)
+    target.mkdir(parents=True)
+    (folder / RECORD).rename(target / RECORD)
+    _say_why(target, reason)
+    return target
+
+
+def _free_place(folder: Path) -> Path:
+    place = folder.parent / QUARANTINE
+    target, count = place / folder.name, 1
+    while target.exists():
+        count += 1
+        target = place / f"{folder.name}-{count}"
+    return target
+
+
+def _say_why(target: Path, reason: str) -> None:
+    with needing_room(target / REASON):
+        (target / REASON).write_text(reason + "\n", encoding="utf-8")
+
+
 def _verified_head(folder: Path) -> TrialRecord:
-    place = folder / RECORD
-    if not place.is_dir():
-        raise StoreError(f"{folder}: no record; the trial did not end, so it is to be run again")
-    remedy = "quarantine the folder and run the trial again"
+    verify_record(folder)
     try:
-        listed = (place / SUMS).read_text(encoding="utf-8")
-        actual = _sums(place)
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{folder}: the record is not whole ({error}); {remedy}") from error
-    if listed != actual:
-        wrong = sorted(set(actual.splitlines()) - set(listed.splitlines()))
-        names = ", ".join(line.split()[-1] for line in wrong) or SUMS
-        raise StoreError(f"{folder}: {names} was altered or torn; {remedy}")
-    try:
-        return head_from_json((place / HEAD).read_bytes())
+        return head_from_json((folder / RECORD / HEAD).read_bytes())
     except ValidationError as error:
         raise StoreError(
-            f"{folder}: the record is of another version of this program ({error}); {remedy}"
+            f"{folder}: the record is of another version of this program ({error}); {REMEDY}"
         ) from error
 
 
@@ -163,8 +213,7 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
         return pq.read_table(path, schema=schema)
     except pa.ArrowException as error:
         raise StoreError(
-            f"{path}: not a table of this version of the program ({error}); quarantine the "
-            "folder and run the trial again"
+            f"{path}: not a table of this version of the program ({error}); {REMEDY}"
         ) from error
 
 

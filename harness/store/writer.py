@@ -82,18 +82,21 @@ class StoreWriter:
             _put_event(connection, experiment.experiment_id, now, "declared", detail, who=who)
             return True
 
-    def ingest(self, record: TrialRecord) -> bool:
+    def ingest(self, record: TrialRecord, *, replace_failed: bool = False) -> bool:
         """Store a trial with its steps, scores and items in one transaction.
 
         A score whose key the store already holds is not stored again; if its aggregates differ,
         an event ``score_differs`` says so. A score computed by a failed trial gives way to a
         fresh one. A record that replaces a failed one leaves an event ``trial_replaced``.
 
+        replace_failed: a failed record, too, may replace a failed one of the same trial.
+
         Returns False, and changes nothing, if this very record is stored already.
 
         Raises:
             StoreError: the experiment is not declared; the trial is stored with other content
-                (unless that one failed and this one did not); keys are not unique.
+                (unless that one failed, and this one did not or may replace it); keys are not
+                unique; a pruned record holds scores.
         """
         check_record(record)
         columns = take_apart(record)
@@ -110,7 +113,8 @@ class StoreWriter:
             if stored is not None:
                 if stored[0] == digest:
                     return False
-                if stored[1] != "failed" or record.status == "failed":
+                again = record.status != "failed" or replace_failed
+                if stored[1] != "failed" or not again:
                     raise StoreError(
                         f"trial {spec.trial_id} is stored as {stored[1]} with other content than "
                         f"this {record.status} record; a trial is stored once. Quarantine the "

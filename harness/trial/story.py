@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import __version__
-from harness.errors import CanaryError, TrialError
+from harness.errors import CanaryError, NoRoomError, TrialError, is_no_room
 from harness.records import Progress, TrialRecord, TrialSpec, content_hash, utc_now
 from harness.trial.candidate import Pruned, TrialRun, load_candidate, measure_base
 from harness.trial.fine_tuning import fine_tune, keep_trained
@@ -26,6 +26,9 @@ def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: N
     """Run one trial; artifacts go to ``folder``. A failure comes back as a record, not raised.
 
     Only what stops the whole process (an interrupt, a kill) leaves without a record.
+
+    Raises:
+        NoRoomError: the disk is full.
     """
     started = utc_now()
     run = TrialRun(environment=environment_versions())
@@ -40,7 +43,10 @@ def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: N
         failure = ("canary", str(error))
     except MemoryError as error:
         failure = ("out_of_memory", f"host memory ran out: {error}")
-    except Exception as error:  # noqa: BLE001 - any fault of a trial is a recorded result
+    except Exception as error:
+        # Any fault of a trial is a recorded result; a full disk is none of the trial's.
+        if is_no_room(error):
+            raise NoRoomError(folder, error) from error
         text = f"{type(error).__name__}: {error}"
         kind = "out_of_memory" if "out of memory" in text.lower() else "error"
         failure = (kind, text[:2000])

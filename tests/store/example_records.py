@@ -20,6 +20,7 @@ from harness.records import (
     ScoreRecord,
     ScoreRequest,
     StepReport,
+    Stopped,
     SuiteKind,
     TrialCost,
     TrialRecord,
@@ -129,6 +130,12 @@ def failed(record: TrialRecord, kind: str = "killed", message: str = "signal 9")
     return replace(
         record, status="failed", failure_kind=kind, failure_message=message, cost=None, artifacts=()
     )
+
+
+def pruned(record: TrialRecord) -> TrialRecord:
+    values = ((0, 0.0), (3, 1.0), (7, 0.0))
+    stopped = Stopped("items", 8, 20, 1 / 3, 0.75, values, 300)
+    return replace(record, status="pruned", scores=(), stopped=stopped)
 
 
 def example_store(path: Path) -> StoreWriter:

@@ -12,30 +12,69 @@ import pytest
 from harness.errors import StoreError
 from harness.store import StoreReader, StoreWriter
 from harness.store.connection import transaction
-from harness.store.migrations import MIGRATIONS, Migration, migrate, version_of
+from harness.store.migrations import MIGRATIONS, VIEWS, Migration, migrate, version_of
+from harness.store.reader import VIEWS as VIEW_NAMES
 
-from .example_records import NOW, example_store, experiment
+from .example_records import NOW, example_store, experiment, pruned, trial
 
 HARNESS = Path(__file__).parents[2] / "harness"
 SCHEMA = (HARNESS / "store" / "schema.sql").read_text(encoding="utf-8")
-SECOND = Migration(2, "note on a trial", "ALTER TABLE trial ADD COLUMN note VARCHAR")
+STOPPED = (HARNESS / "store" / "stopped.sql").read_text(encoding="utf-8")
+LATER = Migration(3, "note on a trial", "ALTER TABLE trial ADD COLUMN note VARCHAR")
 
 
 def test_a_new_store_has_the_last_version(tmp_path: Path) -> None:
     StoreWriter(tmp_path / "s.duckdb", now=lambda: NOW)
     result = StoreReader(tmp_path / "s.duckdb").query("FROM schema_version")
-    assert result.rows == ((1, "first schema", NOW),)
+    assert result.rows == (
+        (1, "first schema", NOW),
+        (2, "where pruned trials were stopped", NOW),
+    )
+
+
+def first_version(path: Path) -> None:
+    """A store of version 1 with the rows of the example store: its columns are the same, but for
+    the last of the trials.
+    """
+    example_store(path)
+    with duckdb.connect(str(path)) as connection:
+        for view in VIEW_NAMES:
+            connection.execute(f"DROP VIEW {view}")
+        connection.execute("ALTER TABLE trial DROP COLUMN stopped")
+        connection.execute("DELETE FROM schema_version WHERE version > 1")
+        # The first version had nothing else to read it with.
+        connection.execute(VIEWS)
+
+
+def test_a_store_of_the_first_version_is_read_and_written_on(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    first_version(path)
+    with duckdb.connect(str(path), read_only=True) as connection:
+        assert version_of(connection) == 1
+        before = connection.execute("SELECT * FROM trial ORDER BY trial_id").fetchall()
+    with pytest.raises(StoreError, match="has version 1, this program reads version 2"):
+        StoreReader(path).trials("e1")
+    writer = StoreWriter(path, now=lambda: NOW)
+    reader = StoreReader(path)
+    after = reader.query("SELECT * FROM trial ORDER BY trial_id").rows
+    assert [row[:-1] for row in after] == before
+    assert len(before) == 4
+    assert {row[-1] for row in after} == {None}
+    assert [one.stopped for one in reader.trials("e1")] == [None] * 4
+    writer.ingest(pruned(trial("t9", phase="search", seed=9)))
+    assert [one.trial_id for one in reader.trials("e1") if one.stopped] == ["t9"]
+    assert len(reader.study("e1").vectors) == 6
 
 
 def test_migration_keeps_what_is_stored_and_runs_once(tmp_path: Path) -> None:
     path = tmp_path / "s.duckdb"
     example_store(path)
-    later = (*MIGRATIONS, SECOND)
+    later = (*MIGRATIONS, LATER)
     with transaction(path) as connection:
         assert migrate(connection, NOW, later) == 1
     with transaction(path) as connection:
         assert migrate(connection, NOW, later) == 0
-        assert version_of(connection) == 2
+        assert version_of(connection) == 3
         rows = connection.execute("SELECT count(*), count(note) FROM trial").fetchone()
         assert rows == (4, 0)
         items = connection.execute("SELECT count(*) FROM items").fetchone()
@@ -45,9 +84,9 @@ def test_migration_keeps_what_is_stored_and_runs_once(tmp_path: Path) -> None:
 def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path) -> None:
     path = tmp_path / "s.duckdb"
     example_store(path)
-    broken = Migration(3, "broken", "ALTER TABLE nowhere ADD COLUMN x INTEGER")
+    broken = Migration(4, "broken", "ALTER TABLE nowhere ADD COLUMN x INTEGER")
     with pytest.raises(StoreError, match="nothing was changed"), transaction(path) as connection:
-        migrate(connection, NOW, (*MIGRATIONS, SECOND, broken))
+        migrate(connection, NOW, (*MIGRATIONS, LATER, broken))
     assert len(StoreReader(path).trials("e1")) == 4
 
 
@@ -55,7 +94,7 @@ def test_a_newer_store_is_refused_by_both_sides(tmp_path: Path) -> None:
     path = tmp_path / "s.duckdb"
     example_store(path)
     with transaction(path) as connection:
-        migrate(connection, NOW, (*MIGRATIONS, SECOND))
+        migrate(connection, NOW, (*MIGRATIONS, LATER))
     with pytest.raises(StoreError, match="upgrade the program"):
         StoreWriter(path)
     with pytest.raises(StoreError, match="upgrade the program"):
@@ -86,6 +125,8 @@ def test_every_column_has_a_comment(tmp_path: Path) -> None:
     assert len(columns.rows) > 80
     for table, column in columns.rows:
         body = SCHEMA.split(f"CREATE TABLE {table} (")[1].split("\n);")[0]
+        for added in re.findall(rf"ALTER TABLE {table} ADD COLUMN (.*)", STOPPED):
+            body += f"\n    {added}"
         assert re.search(rf"^    {column} +[A-Z].*--  ?\S", body, re.MULTILINE), (table, column)
 
 

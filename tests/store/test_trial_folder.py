@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from harness.errors import StoreError
 from harness.records import ItemOutput, ItemScore, ScoreRecord, StepReport, TrialRecord
-from harness.store import quarantine, read_record, whole_records, write_record
+from harness.store import (
+    discard_record,
+    has_record,
+    quarantine,
+    quarantine_record,
+    read_record,
+    verify_record,
+    whole_records,
+    write_record,
+)
 from harness.store.columns import record_hash, take_apart
 
 from .example_records import failed, score, trial
@@ -164,6 +173,46 @@ def test_quarantine_moves_aside_and_says_why(tmp_path: Path) -> None:
     assert whole_records(tmp_path) == ([], [])
     with pytest.raises(StoreError, match="no such trial folder"):
         quarantine(tmp_path / "t1", "again")
+
+
+def test_a_record_is_verified_without_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_record(tmp_path / "t1", trial(scores=[score("k")]))
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.store.trial_folder.head_from_json", None)
+        patch.setattr("harness.store.trial_folder.pq.read_table", None)
+        verify_record(tmp_path / "t1")
+    for name in FILES:
+        path = tmp_path / "t1" / "record" / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(StoreError, match="altered or torn"):
+            verify_record(tmp_path / "t1")
+        path.write_bytes(whole)
+    with pytest.raises(StoreError, match="no record"):
+        verify_record(tmp_path / "t2")
+
+
+def test_a_record_alone_is_quarantined(tmp_path: Path) -> None:
+    for count in (1, 2):
+        write_record(tmp_path / "t1", trial())
+        (tmp_path / "t1" / "weights").write_text("trained")
+        place = quarantine_record(tmp_path / "t1", f"torn {count}")
+        assert (place / "quarantine-reason.txt").read_text() == f"torn {count}\n"
+        assert read_record(place) == trial()
+    assert [path.name for path in (tmp_path / "t1").iterdir()] == ["weights"]
+    assert sorted(path.name for path in (tmp_path / "quarantine").iterdir()) == ["t1", "t1-2"]
+
+
+def test_a_discarded_record_is_gone(tmp_path: Path) -> None:
+    discard_record(tmp_path)
+    write_record(tmp_path, trial())
+    (tmp_path / "weights").write_text("trained")
+    assert has_record(tmp_path)
+    discard_record(tmp_path)
+    assert not has_record(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
 
 
 def test_no_folder_holds_no_records(tmp_path: Path) -> None:

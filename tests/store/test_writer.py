@@ -14,7 +14,7 @@ from harness.errors import StoreError
 from harness.records import ScoreRequest, StepReport, TrialRecord
 from harness.store import StoreReader, StoreWriter, read_record, write_record
 
-from .example_records import NOW, example_store, experiment, failed, score, trial
+from .example_records import NOW, example_store, experiment, failed, pruned, score, trial
 from .test_trial_folder import records
 
 
@@ -131,6 +131,48 @@ def test_a_retry_replaces_a_failure(path: Path, writer: StoreWriter) -> None:
     assert event.kind == "trial_replaced"
     assert event.detail["failure_message"] == "signal 9"
     assert writer.known_scores(["k", "k2", "k3"]) == {"k", "k2"}
+
+
+def test_a_failed_retry_replaces_a_failure_where_asked(path: Path, writer: StoreWriter) -> None:
+    writer.ingest(failed(trial(scores=[score("k")]), "hung", "silent"))
+    again = failed(trial(scores=[score("k2")]), "killed", "signal 9")
+    assert writer.ingest(again, replace_failed=True) is True
+    assert writer.ingest(again, replace_failed=True) is False
+    study = StoreReader(path).study("e1")
+    assert [one.failure_kind for one in study.trials] == ["killed"]
+    assert [(one.kind, one.detail.get("failure_kind")) for one in study.events] == [
+        ("declared", None),
+        ("trial_replaced", "hung"),
+    ]
+    done = trial(scores=[score("k")])
+    assert writer.ingest(done, replace_failed=True) is True
+    with pytest.raises(StoreError, match="stored as complete with other content"):
+        writer.ingest(failed(done), replace_failed=True)
+
+
+def test_a_pruned_trial_has_no_scores(path: Path, writer: StoreWriter) -> None:
+    request = ScoreRequest("k", "feedback-validation", "domain", "validation")
+    stopped = pruned(trial("t1", phase="search", known=[request]))
+    stopped = replace(stopped, spec=replace(stopped.spec, known_scores=()))
+    write_record(path.parent / "t1", stopped)
+    assert read_record(path.parent / "t1") == stopped
+    writer.ingest(read_record(path.parent / "t1"))
+    assert writer.known_scores(["k"]) == frozenset()
+    # Another trial computes what this one gave up on: that is no score of this one.
+    held = score("k", "feedback-validation", split="validation")
+    writer.ingest(trial("t2", [held], phase="search", seed=2))
+    assert writer.known_scores(["k"]) == {"k"}
+    first, second = StoreReader(path).trials("e1")
+    assert (first.status, first.stopped, first.aggregates) == ("pruned", stopped.stopped, ())
+    assert second.stopped is None
+    assert len(second.aggregates) == 2
+    query = StoreReader(path).query
+    assert query("SELECT trial_id FROM trial_score").rows == (("t2",),)
+    assert query("SELECT stopped ->> '$.done' FROM trial WHERE trial_id = 't1'").rows == (("8",),)
+    # Nor may it bring any, or be silent about where it was stopped.
+    for wrong in (replace(stopped, scores=(score("k9"),)), replace(stopped, stopped=None)):
+        with pytest.raises(StoreError, match="says where it was stopped and has no scores"):
+            writer.ingest(replace(wrong, spec=replace(wrong.spec, trial_id="t3")))
 
 
 def test_a_failed_trials_score_gives_way_to_a_fresh_one(path: Path, writer: StoreWriter) -> None:
