@@ -10,9 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import NewConnectionError, ReadTimeoutError
@@ -29,6 +27,7 @@ from harness.evaluation.chat_reply import (
 )
 from harness.evaluation.spending import Ledger, Reservation
 from harness.records import Endpoint
+from harness.spec.endpoint import is_local
 
 # Refusals that pass: timeout, conflict, too early, too many requests. 500 and above do too.
 PASSING = frozenset({408, 409, 425, 429})
@@ -244,12 +243,3 @@ def worst_case(payload: Mapping[str, Any]) -> tuple[int, int]:
     text = sum(len(str(message["content"]).encode()) for message in messages)
     reply = payload.get("max_tokens") or payload.get("max_completion_tokens") or 0
     return text + PER_CHAT + PER_MESSAGE * len(messages), int(reply) + PER_REPLY
-
-
-def is_local(url: str) -> bool:
-    """Whether an address is on this very machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from harness.errors import Problem
 from harness.spec.spaces import Count, FrozenSpec, PositiveFloat, PositiveInt
 
+if TYPE_CHECKING:
+    from harness.spec.experiment import Experiment
+
 Price = Annotated[float, Field(ge=0)]
+# How a server is asked and what it charges; its answers do not hang on it.
+TERMS = frozenset(
+    {
+        "key_variable",
+        "concurrency",
+        "requests_per_minute",
+        "timeout_seconds",
+        "retries",
+        "prompt_price",
+        "completion_price",
+        "spending_cap",
+    }
+)
 
 
 class EndpointSpec(FrozenSpec):
@@ -62,3 +81,39 @@ class EndpointSpec(FrozenSpec):
         if self.spending_cap is None and (self.prompt_price or self.completion_price):
             raise ValueError("spending_cap is required where tokens have a price")
         return self
+
+    @property
+    def local(self) -> bool:
+        """Whether the server is on this very machine."""
+        return is_local(self.url)
+
+
+def is_local(url: str) -> bool:
+    """Whether an address is on this very machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def missing_keys(experiment: Experiment, environment: Mapping[str, str]) -> list[Problem]:
+    """Arms whose endpoint needs a key that the environment does not hold.
+
+    environment: ``os.environ``. No value of it is in what is returned.
+    """
+    return [
+        Problem(
+            f"arms.{name}.endpoint.key_variable",
+            f"the environment variable {endpoint.key_variable} is not set; set it to the key of "
+            f"{endpoint.url}",
+        )
+        for name, endpoint in endpoints(experiment).items()
+        if endpoint.key_variable and not environment.get(endpoint.key_variable, "").strip()
+    ]
+
+
+def endpoints(experiment: Experiment) -> dict[str, EndpointSpec]:
+    """Arm -> the server that it asks, for those arms that ask one."""
+    found = {name: getattr(arm, "endpoint", None) for name, arm in experiment.arms.items()}
+    return {name: endpoint for name, endpoint in found.items() if endpoint is not None}

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from harness.records import content_hash
 from harness.spec.arms import STUDY_FIELDS, Arm, TrainedArm
+from harness.spec.endpoint import TERMS
 from harness.spec.model import ModelSpec, from_reference
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec
 from harness.spec.spaces import Count, FrozenSpec, PositiveFloat, PositiveInt
@@ -245,6 +246,11 @@ class Experiment(FrozenSpec):
                     f"arms.{name}.answering: choice needs a short closed list of valid answers; "
                     "use labels or a schema of enumerations, or answering: generate"
                 )
+            if self.general is None and isinstance(arm, TrainedArm) and arm.uses_general_text():
+                raise ValueError(
+                    f"arms.{name}: replay and kl_weight take their text from general.replay, but "
+                    "general is null; leave general out of the file, or name a suite"
+                )
         for field in ("fine_tuned", "against"):
             chosen = getattr(self.contrast, field)
             if chosen is not None and chosen not in self.arms:
@@ -303,9 +309,9 @@ class Experiment(FrozenSpec):
 
         Left out: what only judges the results (contrast, cost, constraints; the general margin
         where the search ignores it) and what only extends the study (budget, seeds, learning
-        curves, tests of defaults, the limits of processes), so that a study can be extended or
-        its assumptions restated without repeating a trial. Each restatement is an event in the
-        store.
+        curves, tests of defaults, the limits of processes, the terms on which a server is asked),
+        so that a study can be extended or its assumptions restated without repeating a trial.
+        Each restatement is an event in the store.
         Left out too: where data, model and suite lie, since their contents are hashed beside this.
         """
         plain = self.plain()
@@ -316,6 +322,8 @@ class Experiment(FrozenSpec):
         for arm in plain["arms"].values():
             for key in STUDY_FIELDS & set(arm):
                 arm.pop(key)
+            for key in TERMS & set(arm.get("endpoint") or ()):
+                arm["endpoint"].pop(key)
         if plain["general"] is not None:
             plain["general"].pop("suite")
             if self.search.forgetting == "ignore":

@@ -15,9 +15,10 @@ from fake_server import Answer, FakeServer, endpoint, serving
 
 import harness.evaluation.chat_client as client_module
 from harness.errors import TrialError
-from harness.evaluation.chat_client import ChatClient, Refused, is_local, worst_case
+from harness.evaluation.chat_client import ChatClient, Refused, worst_case
 from harness.evaluation.chat_reply import Reply, redact, retry_after
 from harness.evaluation.spending import Ledger
+from harness.spec.endpoint import is_local
 
 KEY = "sk-very-secret-0123456789"
 PAYLOAD: dict[str, Any] = {
