@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from harness.data import fingerprint, write_examples
+from harness.data import GeneralTexts, fingerprint, read_general_texts, write_examples
 from harness.evaluation.memorisation import FEWEST_WORDS, halves
+from harness.evaluation.suite_texts import suite_texts
+from harness.evaluation.suites import load_suite
 from harness.prompting.render import render_template
 from harness.records import Example, Splits
 from harness.spec import Experiment
@@ -26,17 +28,25 @@ NOTHING_TO_COMPLETE = (
 
 @dataclass(frozen=True, slots=True)
 class ItemSet:
-    """Examples on disk. task and split: as in :class:`~harness.records.ScoreRequest`."""
+    """Examples on disk. task and split: as in :class:`~harness.records.ScoreRequest`.
+
+    left_out: a sentence on what was asked for and is not in it; empty where nothing is missing.
+    """
 
     task: str
     split: str
     path: Path
     fingerprint: str
     examples: int
+    left_out: str = ""
 
 
-def write_item_sets(experiment: Experiment, splits: Splits, folder: Path) -> dict[str, ItemSet]:
+def write_item_sets(
+    experiment: Experiment, splits: Splits, folder: Path, texts: GeneralTexts | None = None
+) -> dict[str, ItemSet]:
     """Every set of the study by name, written to ``folder`` where it is not there already.
+
+    ``replay`` is there only with ``texts``: see :func:`replay_texts`.
 
     ``train_sample`` is drawn at random; the samples of learning curves are the first examples of
     the training split, which is stored in random order, so that they nest as the curves do.
@@ -54,7 +64,40 @@ def write_item_sets(experiment: Experiment, splits: Splits, folder: Path) -> dic
         named[curve_sample(size)] = (DOMAIN, "train", first)
     for split, items in _to_complete(experiment, splits).items():
         named[f"{MEMORISATION}_{split}"] = (MEMORISATION, split, items)
-    return {name: _write(folder, name, *found) for name, found in named.items()}
+    sets = {name: _write(folder, name, *found) for name, found in named.items()}
+    if texts:
+        written = _write(folder, REPLAY, REPLAY, "train", texts.examples)
+        sets[REPLAY] = replace(written, left_out=texts.sentence())
+    return sets
+
+
+def replay_texts(experiment: Experiment, splits: Splits) -> GeneralTexts | None:
+    """General texts that training may use; None where no arm has a use for them.
+
+    Left out are those that also stand in what the study judges by: validation, test, the
+    out-of-domain sets and the items of the general suite.
+
+    Raises:
+        DataError: the source cannot be used, or no text is left.
+        UnknownReferenceError: no packaged data set or suite has the name.
+    """
+    general = experiment.general
+    arms = experiment.arms.values()
+    uses = any(isinstance(arm, TrainedArm) and arm.uses_general_text() for arm in arms)
+    if general is None or not uses:
+        return None
+    asked = suite_texts(load_suite(general.suite), general.limit).texts
+    judged: dict[str, Sequence[Example]] = {
+        "validation": splits.validation,
+        "test": splits.test,
+        **splits.out_of_domain,
+        **{
+            task: [Example(name, {"text": text}, "", name) for name, text in items]
+            for task, items in asked.items()
+        },
+    }
+    found = general.replay
+    return read_general_texts(found.source, found.column, found.limit, judged)
 
 
 def curve_sizes(experiment: Experiment, arm: str, splits: Splits) -> tuple[int, ...]:

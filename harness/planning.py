@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.data import Prepared
+from harness.data import Prepared, fingerprint
 from harness.evaluation.suites import Suite
 from harness.item_sets import (
     MEMORISATION,
@@ -20,6 +20,7 @@ from harness.item_sets import (
     ItemSet,
     curve_sample,
     left_out_curves,
+    replay_texts,
     write_item_sets,
 )
 from harness.records import (
@@ -80,7 +81,7 @@ class Plan:
         asked = self.experiment.memorisation_items and self.experiment.trained_arms()
         if asked and not self._memorisation_sets():
             found.append(NOTHING_TO_COMPLETE)
-        return found
+        return found + [items.left_out for items in self.sets.values() if items.left_out]
 
     def search_trial(
         self, arm: str, number: int, params: dict[str, Any], pruning: Pruning | None = None
@@ -252,6 +253,7 @@ def make_plan(
     models: dict[str, ResolvedModel] | None = None,
 ) -> Plan:
     """Fix the experiment's identity and write its item sets under ``results``."""
+    texts = replay_texts(experiment, prepared.splits)
     experiment_id = content_hash(
         {
             "spec": experiment.trial_identity(),
@@ -262,10 +264,11 @@ def make_plan(
             "device": runtime.device.partition(":")[0],
             "dtype": runtime.dtype,
             "versions": library_versions(),
+            **({"replay": fingerprint({REPLAY: texts.examples})} if texts else {}),
         }
     )
     folder = results.resolve() / f"{experiment.name}-{experiment_id[:8]}"
-    sets = write_item_sets(experiment, prepared.splits, folder / "splits")
+    sets = write_item_sets(experiment, prepared.splits, folder / "splits", texts)
     models = models or {}
     return Plan(experiment, prepared, model, runtime, suite, experiment_id, folder, sets, models)
 

@@ -33,7 +33,7 @@ def command(experiment: Path) -> None:
     from harness.data import prepare, with_general
     from harness.evaluation.suite_texts import suite_texts
     from harness.evaluation.suites import load_suite
-    from harness.item_sets import left_out_curves
+    from harness.item_sets import left_out_curves, replay_texts
     from harness.spec import load_experiment
     from harness.stages import final_counts
 
@@ -67,6 +67,9 @@ def command(experiment: Path) -> None:
         f"{len(suite.tasks)} tasks of {suite.name}" if suite else "none: forgetting not measured"
     )
     console.print(f"General suite: {escape(tasks)}")
+    texts = replay_texts(spec, prepared.splits)
+    if texts:
+        console.print(f"General text to replay: {len(texts.examples)} of {escape(texts.source)}")
     searched_trials = sum(spec.trials_of(name) for name in spec.arms)
     later = final_counts(spec, prepared.splits)
     parts = [
@@ -79,7 +82,8 @@ def command(experiment: Path) -> None:
     if later.curves:
         parts.append(f"{later.curves} trials of learning curves")
     console.print(f"{', '.join(parts)}.")
-    for sentence in left_out_curves(spec, prepared.splits):
+    missing = [texts.sentence()] if texts and texts.left_out else []
+    for sentence in [*left_out_curves(spec, prepared.splits), *missing]:
         console.print(f"[yellow]warning:[/] {escape(sentence)}")
 
 

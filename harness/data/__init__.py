@@ -4,12 +4,14 @@ from harness.data.audit import LeakageAudit, LeakedPair, audit_general, audit_le
 from harness.data.audit_record import audit_record
 from harness.data.examples import ExamplesRead, read_examples
 from harness.data.examples_file import fingerprint, read_examples_file, write_examples
+from harness.data.general_text import GeneralTexts, read_general_texts
 from harness.data.prepare import Prepared, answer_counts, prepare, with_general
 from harness.data.read import Row, Rows, read_rows
 from harness.data.split import deal, limited, merge_duplicates, shuffled
 
 __all__ = [
     "ExamplesRead",
+    "GeneralTexts",
     "LeakageAudit",
     "LeakedPair",
     "Prepared",
@@ -26,6 +28,7 @@ __all__ = [
     "prepare",
     "read_examples",
     "read_examples_file",
+    "read_general_texts",
     "read_rows",
     "shuffled",
     "with_general",

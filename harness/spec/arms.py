@@ -32,6 +32,8 @@ Answering = Literal["generate", "constrained", "choice"]
 Schedule = Literal["constant", "linear", "cosine"]
 Quantisation = Literal["nf4", "fp4"]
 Weight = Annotated[float, Field(ge=0)]
+# Something of the task must be left.
+ReplayShare = Annotated[float, Field(ge=0, lt=1)]
 
 
 # Fields of an arm that say how it is studied, not what it is.
@@ -200,7 +202,7 @@ class _TrainedArm(_Arm):
     weight_decay: Weight | FloatRange | Choice[float] = Field(
         0.0, description="Decoupled weight decay (AdamW)."
     )
-    replay: Share | FloatRange | Choice[float] = Field(
+    replay: ReplayShare | FloatRange | Choice[float] = Field(
         0.0,
         description="Share of general text among the training examples, against forgetting; it "
         "comes from general.replay.",
@@ -229,6 +231,14 @@ class _TrainedArm(_Arm):
         if list(sizes) != sorted(set(sizes)):
             raise ValueError(f"curve: sizes must grow and differ, not {list(sizes)}")
         return sizes
+
+    def uses_general_text(self) -> bool:
+        """Whether any of its settings may replay general text or be held to the base on it."""
+        for value in (self.replay, self.kl_weight):
+            values = value.choices if isinstance(value, Choice) else (value,)
+            if any(v.high if isinstance(v, FloatRange) else v for v in values):
+                return True
+        return False
 
 
 class FullArm(_TrainedArm):

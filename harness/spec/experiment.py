@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from harness.records import content_hash
 from harness.spec.arms import STUDY_FIELDS, Arm, TrainedArm
 from harness.spec.endpoint import TERMS
+from harness.spec.grammar import check_constrained
 from harness.spec.model import ModelSpec, from_reference
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec
 from harness.spec.spaces import Count, FrozenSpec, PositiveFloat, PositiveInt
@@ -246,6 +247,8 @@ class Experiment(FrozenSpec):
                     f"arms.{name}.answering: choice needs a short closed list of valid answers; "
                     "use labels or a schema of enumerations, or answering: generate"
                 )
+            if "constrained" in arm.values_of("answering"):
+                check_constrained(name, self.task)
             if self.general is None and isinstance(arm, TrainedArm) and arm.uses_general_text():
                 raise ValueError(
                     f"arms.{name}: replay and kl_weight take their text from general.replay, but "
@@ -294,11 +297,15 @@ class Experiment(FrozenSpec):
         else:
             answers = [str(answer.column)]
         extra = [name for name in (self.data.id, self.data.group) if name]
+        return tuple(dict.fromkeys([*self.input_columns(), *answers, *extra]))
+
+    def input_columns(self) -> tuple[str, ...]:
+        """Columns that the templates show: the task's own first, then those of arms."""
         templates = [self.task.template]
         for arm in self.arms.values():
             templates += [template for template in arm.values_of("template") if template]
         fields = [name for template in templates for name in template_fields(template)]
-        return tuple(dict.fromkeys([*fields, *answers, *extra]))
+        return tuple(dict.fromkeys(fields))
 
     def plain(self) -> dict[str, Any]:
         """The experiment as JSON-compatible data; ``Experiment.model_validate`` reads it back."""
@@ -326,6 +333,7 @@ class Experiment(FrozenSpec):
                 arm["endpoint"].pop(key)
         if plain["general"] is not None:
             plain["general"].pop("suite")
+            plain["general"]["replay"].pop("source")
             if self.search.forgetting == "ignore":
                 plain["general"].pop("margin")
         plain["model"].pop("reference")
