@@ -102,7 +102,7 @@ def test_other_texts_make_another_study_and_their_place_does_not(tmp_path: Path)
 
 def test_texts_need_the_general_section(tmp_path: Path) -> None:
     arms = {"lora": {"kind": "lora", "kl_weight": {"low": 0.0, "high": 1.0}}}
-    with pytest.raises((SpecError, ValueError), match=r"arms\.lora: replay and kl_weight take"):
+    with pytest.raises((SpecError, ValueError), match=r"arms\.lora: replay and kl_weight need"):
         experiment(tmp_path, arms=arms, general=None)
     with pytest.raises(ValueError, match="less than 1"):
         experiment(tmp_path, arms={"lora": {"kind": "lora", "replay": 1.0}})

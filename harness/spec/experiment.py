@@ -251,8 +251,7 @@ class Experiment(FrozenSpec):
                 check_constrained(name, self.task)
             if self.general is None and isinstance(arm, TrainedArm) and arm.uses_general_text():
                 raise ValueError(
-                    f"arms.{name}: replay and kl_weight take their text from general.replay, but "
-                    "general is null; leave general out of the file, or name a suite"
+                    f"arms.{name}: replay and kl_weight need general.replay, but general is null"
                 )
         for field in ("fine_tuned", "against"):
             chosen = getattr(self.contrast, field)
