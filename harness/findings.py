@@ -89,7 +89,8 @@ class CostSummary:
     train_seconds: one final training run. prompt_tokens, completion_tokens: mean per request.
     latency_p50, latency_p95: seconds per single request on the machine that ran the study.
     per_thousand_requests: serving money. monthly: at the declared request volume.
-    upfront: search plus final training money.
+    upfront: search plus final training money. by_token: a server charges for tokens; the money
+    does not hang on the price of the machine, and the memory is not known.
     """
 
     search_seconds: float
@@ -107,6 +108,7 @@ class CostSummary:
     per_thousand_requests: float | None
     monthly: float | None
     upfront: float | None
+    by_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,10 +380,10 @@ class SearchChoice:
     """
 
     number: int
-    score: float | None
+    score: float
     general_change: float | None
     best_number: int
-    best_score: float | None
+    best_score: float
     best_change: float | None
     margin: float | None
     kept: int

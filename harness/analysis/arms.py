@@ -66,7 +66,7 @@ def summarise_arm(
         out_of_domain=_means(
             {a.task: [] for a in elsewhere}, [(a.task, a.value) for a in elsewhere]
         ),
-        cost=summarise_cost(search, finalists, experiment),
+        cost=summarise_cost(search, finalists, experiment, arm),
         search_tokens=search_tokens(search),
     )
 

@@ -11,6 +11,7 @@ from harness.analysis.scores import Scores, repeated_accesses
 from harness.analysis.sensitivity import FLAGGED_ITEMS, in_words
 from harness.findings import ArmSummary, Contrast, Forgetting, SearchSummary, Sensitivity
 from harness.spec import Experiment
+from harness.spec.endpoint import endpoints
 from harness.spec.search import Budget
 
 FEWEST_SEEDS = 3
@@ -34,6 +35,7 @@ def caveats(
         *_budgets(arms, experiment.budget),
         *_finalists(scores, experiment),
         *_limits(experiment, arms),
+        *_served(experiment),
         *([_selection()] if primary else []),
     ]
 
@@ -276,6 +278,18 @@ def _limits(experiment: Experiment, arms: dict[str, ArmSummary]) -> list[str]:
         return []
     return [
         f"Latency was not measured for {', '.join(unknown)}, so the declared limit was not checked."
+    ]
+
+
+def _served(experiment: Experiment) -> list[str]:
+    asked = endpoints(experiment)
+    if not asked:
+        return []
+    away = [name for name, endpoint in asked.items() if not endpoint.local]
+    sent = f" Texts of the data were sent to the servers of {', '.join(away)}." if away else ""
+    return [
+        f"What a server answers may change at any time: the scores of {', '.join(asked)} hold for "
+        f"the days of this study.{sent}"
     ]
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from harness.analysis import wording
 from harness.analysis.claim_facts import Answer, ClaimFacts, by_outcome, memory_saved
 from harness.findings import Claim, ClaimStatus, Interval
+from harness.spec.endpoint import endpoints
 
 LEAST_MEMORY_SAVED = 0.6
 LEAST_TOKENS_SAVED = 0.5
@@ -226,11 +227,13 @@ def _money(facts: ClaimFacts) -> Answer:
     if not spent:
         return Answer("not_tested", "No training was measured.")
     currency, price = facts.experiment.cost.currency, facts.experiment.cost.machine_per_hour
+    by_token = any(arm.cost.by_token for arm in facts.findings.arms)
+    charges = ", and what servers charged for tokens" if by_token else ""
     return Answer(
         "held" if sum(spent) >= LEAST_MONEY else "not_held",
         f"Held from {LEAST_MONEY:,.0f} {currency}. People's time and data are not in it.",
         f"Search and one final run of every arm took {wording.money(sum(spent))} {currency} at "
-        f"{price:g} {currency} an hour.",
+        f"{price:g} {currency} an hour{charges}.",
     )
 
 
@@ -251,10 +254,24 @@ def _in_house(facts: ClaimFacts) -> Answer:
             f"Fetched from a hub: {', '.join(remote)}. The run does not show that it can do "
             "without a network.",
         )
+    here = f"Model {model.reference}, data {data.source}: trained and scored on this machine."
+    asked = [
+        f"{arm} asks {endpoint.url}"
+        for arm, endpoint in endpoints(facts.experiment).items()
+        if not endpoint.local
+    ]
+    if asked:
+        return Answer(
+            "held",
+            "Fine-tuning calls no service elsewhere, and its model and data came from packages or "
+            "local files. That is not so of the arms that ask a server: they sent it texts of the "
+            "data.",
+            f"{here} But {', '.join(asked)}.",
+        )
     return Answer(
         "held",
         "No arm calls a service elsewhere; model and data came from packages or local files.",
-        f"Model {model.reference}, data {data.source}: trained and scored on this machine.",
+        here,
     )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from harness.analysis.scores import aggregates
 from harness.findings import BreakEven, CostSummary
 from harness.records import TrialCost, TrialSummary
-from harness.spec import Experiment
+from harness.spec import EndpointSpec, Experiment
+from harness.spec.endpoint import endpoints
 from harness.spec.experiment import CostSpec
 
 # Money is linear in the price of the machine, so that one summary serves every price.
@@ -21,14 +22,18 @@ def summarise_cost(
     search: Sequence[TrialSummary],
     finalists: Sequence[TrialSummary],
     experiment: Experiment,
+    arm: str,
 ) -> CostSummary:
     """Cost of one arm, priced as declared; see :func:`unit_cost`."""
-    return priced(unit_cost(search, finalists, experiment.task.primary_metric), experiment.cost)
+    endpoint = endpoints(experiment).get(arm)
+    unit = unit_cost(search, finalists, experiment.task.primary_metric, endpoint)
+    return priced(unit, experiment.cost)
 
 
 def priced(unit: CostSummary, spec: CostSpec) -> CostSummary:
     """A cost of :func:`unit_cost` at the price and volume of ``spec``."""
-    price = spec.machine_per_hour
+    # What a server charges for tokens does not hang on the price of this machine.
+    price = 1.0 if unit.by_token else spec.machine_per_hour
     served = unit.per_thousand_requests
     per_thousand = None if served is None else served * price
     return replace(
@@ -40,13 +45,17 @@ def priced(unit: CostSummary, spec: CostSpec) -> CostSummary:
 
 
 def unit_cost(
-    search: Sequence[TrialSummary], finalists: Sequence[TrialSummary], metric: str
+    search: Sequence[TrialSummary],
+    finalists: Sequence[TrialSummary],
+    metric: str,
+    endpoint: EndpointSpec | None = None,
 ) -> CostSummary:
     """Cost of one arm from its search trials and complete finalists, at ``UNIT`` price and volume.
 
     Search seconds count every search trial that reported a cost, failed ones too. One final run
     is the mean over finalists of loading plus training. Money is hours times the price of the
-    machine; serving is one request at a time.
+    machine; serving is one request at a time. An arm that asks a server costs the price of its
+    tokens instead, in its search and in use; see :func:`_by_token`.
     """
     price = UNIT.machine_per_hour / 3600
     spent = [_total_seconds(trial.cost) for trial in search if trial.cost]
@@ -62,7 +71,7 @@ def unit_cost(
         *(t.cost for t in search if t.cost),
     ]
     devices = [c.peak_device_mib for c in worked if c.peak_device_mib is not None]
-    return CostSummary(
+    summary = CostSummary(
         search_seconds=float(sum(spent)),
         train_seconds=float(np.mean([c.train_seconds for c in costs])) if costs else 0.0,
         train_tokens=round(float(np.mean([c.train_tokens for c in costs]))) if costs else 0,
@@ -79,6 +88,59 @@ def unit_cost(
         monthly=None if per_thousand is None else per_thousand * UNIT.requests_per_month / 1000,
         upfront=None if final is None else (sum(spent) + final) * price,
     )
+    return summary if endpoint is None else _by_token(summary, search, endpoint)
+
+
+def _by_token(
+    summary: CostSummary, search: Sequence[TrialSummary], endpoint: EndpointSpec
+) -> CostSummary:
+    """The cost of an arm that asks a server.
+
+    1,000 requests cost the mean tokens of a request at the stated prices, upfront the tokens of
+    the search's trials, complete or stopped early. Both are None where no price is stated or the
+    server counts no tokens. The server's memory is not known.
+    """
+    prompt, completion = summary.prompt_tokens or None, summary.completion_tokens
+    priced_tokens = endpoint.prompt_price > 0 or endpoint.completion_price > 0
+    each = upfront = None
+    if priced_tokens and prompt is not None and completion is not None:
+        each = _price(endpoint, prompt, completion)
+        per_token = each / (prompt + completion)
+        spent = [_charged(trial, endpoint, per_token) for trial in search]
+        known = [money for money in spent if money is not None]
+        if summary.upfront is not None and len(known) == len(spent):
+            upfront = sum(known)
+    return replace(
+        summary,
+        by_token=True,
+        prompt_tokens=prompt,
+        completion_tokens=completion if prompt else None,
+        peak_memory_mib=None,
+        peak_device_mib=None,
+        per_thousand_requests=None if each is None else each * 1000,
+        monthly=None if each is None else each * UNIT.requests_per_month,
+        upfront=upfront,
+    )
+
+
+def _charged(trial: TrialSummary, endpoint: EndpointSpec, per_token: float) -> float | None:
+    """What a search trial's replies cost; None where the server counted no tokens.
+
+    per_token: mean price of the arm's tokens, for a trial that noted only their sum.
+    """
+    if trial.stopped is not None:
+        return trial.stopped.tokens * per_token if trial.stopped.tokens else None
+    scores = {(a.suite, a.task, a.split): a for a in trial.aggregates if not a.reused}
+    if not all(a.prompt_tokens > 0 for a in scores.values()):
+        return None
+    return sum(
+        a.items * _price(endpoint, a.prompt_tokens, a.completion_tokens) for a in scores.values()
+    )
+
+
+def _price(endpoint: EndpointSpec, prompt: float, completion: float) -> float:
+    money = prompt * endpoint.prompt_price + completion * endpoint.completion_price
+    return money / 1_000_000
 
 
 def search_tokens(search: Sequence[TrialSummary]) -> int:

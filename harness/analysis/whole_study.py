@@ -40,6 +40,7 @@ from harness.findings import (
 )
 from harness.records import ScoreVector, Study
 from harness.spec import Experiment
+from harness.spec.endpoint import endpoints
 
 # Resamples for the verdict without one seed, which is read off and not reported with an interval.
 COARSE = 2_000
@@ -158,9 +159,13 @@ class _Work:
         }
 
     def unit_costs(self) -> dict[str, CostSummary]:
+        asked = endpoints(self.experiment)
         return {
             name: unit_cost(
-                self.scores.trials(name, "search"), self.scores.finalists(name), self.metric
+                self.scores.trials(name, "search"),
+                self.scores.finalists(name),
+                self.metric,
+                asked.get(name),
             )
             for name in self.experiment.arms
         }

@@ -61,6 +61,11 @@ def arms_section(material: Material) -> Section:
     untuned = [wording.cell(row.arm) for row in rows if not row.tuned and row.kind == "prompt"]
     notes = ["Test scores are means over seeds; the interval is for the mean over items."]
     effort_notes = ["Latency is for one request at a time, on the machine that ran the study."]
+    if any(row.cost.by_token for row in rows):
+        effort_notes.append(
+            "Of an arm that asks a server it is the time to the whole reply as seen from here, and "
+            "its cost is the price of its tokens."
+        )
     if untuned:
         effort_notes.append(
             f"Not tuned: {wording.listed(untuned)} had nothing to search, so a better prompt may "
@@ -117,6 +122,8 @@ def _latency(cost: CostSummary) -> str:
 
 
 def _memory(cost: CostSummary) -> str:
+    if cost.by_token:
+        return "the server's"
     host = wording.mebibytes(cost.peak_memory_mib)
     if cost.peak_device_mib is None:
         return host

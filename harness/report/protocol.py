@@ -48,9 +48,22 @@ def _identity(material: Material) -> tuple[tuple[str, str], ...]:
         ("Model revision", wording.cell(model.revision) or wording.NOT_APPLICABLE),
         ("Model fingerprint", wording.cell(model.fingerprint) or wording.NOT_MEASURED),
         ("Code that came with the model was run", trusted),
+        *_servers(material),
         ("Seeds", wording.setting(seeds) if seeds else wording.NOT_MEASURED),
         ("Form that was scored", _forms(material)),
     )  # fmt: skip
+
+
+def _servers(material: Material) -> list[tuple[str, str]]:
+    return [
+        (
+            f"Server that {wording.cell(arm)} asked with texts of the data",
+            f"{wording.cell(str(endpoint.get('model', '')))} at "
+            f"{wording.cell(str(endpoint.get('url', '')))}",
+        )
+        for arm in material.arms
+        if isinstance(endpoint := material.declared("arms", arm, "endpoint"), Mapping)
+    ]
 
 
 def _forms(material: Material) -> str:

@@ -61,6 +61,8 @@ def _training_tokens(row: ArmSummary) -> str:
 
 
 def _deployed(row: ArmSummary) -> str:
+    if row.cost.by_token:
+        return "nothing: the server has it"
     size = row.cost.artifact_bytes
     return wording.file_size(size) if size else "the base only"
 
@@ -119,5 +121,26 @@ def _assumptions(material: Material) -> str:
         return "The experiment states no price, so time is not turned into money."
     return (
         f"Assumed: {wording.money(float(price), material.currency)} for an hour of the machine "
-        f"and {wording.count(volume)} requests a month. Other assumptions need no new run."
+        f"and {wording.count(volume)} requests a month.{_charges(material)} Other assumptions "
+        "need no new run."
     )
+
+
+def _charges(material: Material) -> str:
+    """What the servers of arms charge, a sentence each; empty where no arm asks one."""
+    told = []
+    for row in material.findings.arms:
+        if row.cost.by_token:
+            arm = wording.cell(row.arm)
+            prices = [
+                float(material.declared("arms", row.arm, "endpoint", key) or 0)
+                for key in ("prompt_price", "completion_price")
+            ]
+            prompt, answer = (wording.money(price, material.currency) for price in prices)
+            told.append(
+                f" {arm} is charged {prompt} for a million prompt tokens and {answer} for a "
+                "million answer tokens, as its server counts them."
+                if any(prices)
+                else f" No price is stated for {arm}, so its money is not known."
+            )
+    return "".join(told)

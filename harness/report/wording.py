@@ -44,6 +44,7 @@ FORMS = {
     "base-fp4": "base model, quantised to 4 bits (FP4)",
     "full": "fully fine-tuned weights",
     "merged": "adapter merged into the base",
+    "endpoint": "model on a server",
 }
 
 FOUR_BITS = {"nf4": "4 bits (NF4)", "fp4": "4 bits (FP4)"}
