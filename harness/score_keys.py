@@ -130,6 +130,6 @@ def in_waves(request: ScoreRequest, size: int) -> ScoreRequest:
 
 def library_versions() -> dict[str, str]:
     """Versions of all libraries that can change a score."""
-    names = ("torch", "transformers", "lm_eval", "peft", "bitsandbytes")
+    names = ("torch", "transformers", "lm_eval", "peft", "bitsandbytes", "bm25s", "llguidance")
     versions = {name: importlib.metadata.version(name) for name in names}
     return {"scoring": str(SCORING_VERSION), **versions}

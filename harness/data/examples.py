@@ -80,7 +80,8 @@ class _RowReader:
         self.problems: list[Problem] = []
         self._source = source
         self._data = experiment.data
-        self._fields = template_fields(experiment.task.template)
+        self._fields = experiment.input_columns()
+        self._own_fields = template_fields(experiment.task.template)
         self._answers = AnswerReader(experiment.task.answer)
         self._id_prefix = id_prefix
         self._line_of_id: dict[str, int] = {}
@@ -112,8 +113,8 @@ class _RowReader:
             value = values.get(field)
             # One field of several may be empty text, but none may be missing.
             inputs[field] = value if isinstance(value, str) else _text(values, field, found)
-        if len(found) == before and not any(text.strip() for text in inputs.values()):
-            found.append(f"{', '.join(self._fields)}: the text is empty; fill it in")
+        if len(found) == before and not any(inputs[name].strip() for name in self._own_fields):
+            found.append(f"{', '.join(self._own_fields)}: the text is empty; fill it in")
         return inputs
 
     def _answer(self, values: dict[str, JsonValue], found: list[str]) -> str:

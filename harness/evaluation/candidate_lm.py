@@ -18,7 +18,7 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from harness.evaluation.constrained import Constraint, ConstrainedBatch
+from harness.evaluation.constrained import ConstrainedBatch, Constraint
 from harness.evaluation.tree_scoring import Row, build_row, score_rows
 from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
 
@@ -162,28 +162,22 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         return replies
 
 
-class _EndsIn(StoppingCriteria):  # type: ignore[misc]
+class _EndsIn(StoppingCriteria):
     """Ends each row by itself, as soon as any of ``stops`` stands in its newest tokens.
 
-    lm-eval's own waits until all rows have written the same one of several.
+    lm-eval's own waits until all rows have written the same one of several, so what a reply is
+    can hang on its batch.
     """
 
     def __init__(self, stops: Sequence[str], tokenizer: Any, width: int) -> None:
         self._stops = [stop for stop in stops if stop]
         self._tokenizer = tokenizer
         self._width = width
-        lengths = [
-            len(tokenizer.encode(stop, add_special_tokens=False)) for stop in self._stops
-        ]
+        lengths = [len(tokenizer.encode(stop, add_special_tokens=False)) for stop in self._stops]
         # As lm-eval does: the text may have been written in other tokens than its own.
         self._newest = max(lengths, default=0) + 2
 
-    def __call__(
-        self, input_ids: torch.Tensor, scores: torch.Tensor, **more: Any
-    ) -> torch.Tensor:
-        newest = input_ids[:, self._width :][:, -self._newest :]
-        done = [
-            any(stop in text for stop in self._stops)
-            for text in self._tokenizer.batch_decode(newest)
-        ]
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **more: Any) -> torch.Tensor:
+        texts = self._tokenizer.batch_decode(input_ids[:, self._width :][:, -self._newest :])
+        done = [any(stop in text for stop in self._stops) for text in texts]
         return torch.tensor(done, dtype=torch.bool, device=input_ids.device)

@@ -30,6 +30,8 @@ def build_domain_task(
     *,
     end: str,
     max_new_tokens: int,
+    lead: str = "",
+    stops: Sequence[str] = (),
     labels: Sequence[str] = (),
     choices: Sequence[str] | None = None,
 ) -> Any:
@@ -41,6 +43,8 @@ def build_domain_task(
     Parameters:
         prompt: the rendered prompt of an example.
         end: text that ends an answer, such as the end-of-turn token.
+        lead: text between a prompt and a chosen answer.
+        stops: texts that end a generated reply; ``end`` alone if not given.
         choices: answers to choose among by likelihood, ``end`` after each; None generates.
     """
     import datasets
@@ -92,12 +96,12 @@ def build_domain_task(
     if choices is None:
         config["output_type"] = "generate_until"
         config["generation_kwargs"] = {
-            "until": [end] if end else [],
+            "until": list(stops) or ([end] if end else []),
             "max_gen_toks": max_new_tokens,
             "do_sample": False,
         }
     else:
         config["output_type"] = "multiple_choice"
-        config["doc_to_choice"] = lambda doc: [choice + end for choice in choices]
+        config["doc_to_choice"] = lambda doc: [lead + choice + end for choice in choices]
         config["doc_to_target"] = lambda doc: 0
     return ConfigurableTask(config=config)

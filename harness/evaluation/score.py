@@ -102,7 +102,11 @@ def primary_metric(task: Any) -> str:
 
 
 def _output(
-    lm: Scored, sample: dict[str, Any], request: ScoreRequest, answer_end: str
+    lm: Scored,
+    sample: dict[str, Any],
+    request: ScoreRequest,
+    answer_lead: str,
+    answer_end: str,
 ) -> ItemOutput:
     doc = sample["doc"]
     item_id, cluster = item_identity(doc)

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from harness.prompting.similarity import Similarity, similarity, top
 from harness.records import Example
 
-WORD = r"(?u)\b\w+\b"
+ORDERS = ("selected", "reversed", "shuffled")
+BY_ITEM = ("nearest", "bm25")
 
 
 class ShotSelector:
     """Choose ``shots`` examples of ``pool`` for each item.
 
     selection: ``fixed`` takes the first ones; ``random`` draws once; ``balanced`` draws once,
-    going round the distinct answers; ``nearest`` takes, for each item, the most similar by
-    TF-IDF cosine, the most similar last (closest to the item). An item's own group is never
-    among its shots under ``nearest``, nor the item itself under any selection.
+    going round the distinct answers; ``nearest`` and ``bm25`` take, for each item, the most
+    similar by TF-IDF cosine or by BM25, the most similar last (closest to the item). An item's
+    own group is never among its shots under these two, nor the item itself under any selection.
+
+    order: ``selected`` as above; ``reversed``; ``shuffled``, drawn once for selections that are
+    the same for all items, and for each item by its id where they differ. Without shots neither
+    makes a difference, nor does an order of a single one.
 
     Parameters:
         text: what the similarity compares: an example's rendered input.
         rng: the only source of randomness.
+
+    Raises:
+        ValueError: an unknown selection or order.
     """
 
     def __init__(
@@ -31,52 +42,64 @@ class ShotSelector:
         selection: str,
         text: Callable[[Example], str],
         rng: np.random.Generator,
+        order: str = "selected",
     ) -> None:
+        if order not in ORDERS:
+            raise ValueError(f"no order of shots is called {order!r}")
         self._pool = tuple(pool)
         self._shots = min(shots, len(self._pool))
         self._text = text
-        self._nearest = selection == "nearest" and self._shots > 0
-        # One spare, so that an item that is itself a shot still gets the full number.
+        self._order = order
         self._drawn: tuple[Example, ...] = ()
-        if self._shots and not self._nearest:
-            order = _order(self._pool, selection, rng)
-            self._drawn = tuple(self._pool[i] for i in order[: self._shots + 1])
-        if self._nearest:
-            from sklearn.feature_extraction.text import TfidfVectorizer
-
-            self._vectoriser = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD)
-            try:
-                self._matrix = self._vectoriser.fit_transform([text(e) for e in self._pool])
-            except ValueError:
-                # No word in the whole pool (only symbols): nothing to compare by.
-                self._matrix = None
+        self._likeness: Similarity | None = None
+        if self._shots and selection in BY_ITEM:
+            self._likeness = similarity(selection, [text(example) for example in self._pool])
+        elif self._shots:
+            # One spare, so that an item that is itself a shot still gets the full number.
+            places = _drawing(self._pool, selection, rng)[: self._shots + 1]
+            self._drawn = tuple(self._pool[place] for place in places)
+        self._groups: defaultdict[str, set[int]] = defaultdict(set)
+        self._places: defaultdict[str, set[int]] = defaultdict(set)
+        for place, example in enumerate(self._pool):
+            self._groups[example.group].add(place)
+            self._places[example.id].add(place)
+        self._permutation: list[int] = []
+        self._salt = 0
+        if order == "shuffled":
+            self._permutation = rng.permutation(self._shots).tolist()
+            self._salt = int(rng.integers(2**63))
 
     def select(self, item: Example) -> tuple[Example, ...]:
         """The shots for ``item``, in the order in which the prompt shows them."""
         if not self._shots:
             return ()
-        if not self._nearest:
-            return tuple(e for e in self._drawn if e.id != item.id)[: self._shots]
-        others = [
-            self._pool[i]
-            for i in self._ranked(item)[: self._shots + _group_size(self._pool, item)]
-            if self._pool[i].group != item.group and self._pool[i].id != item.id
-        ]
-        return tuple(reversed(others[: self._shots]))
+        if self._likeness is None:
+            chosen = tuple(e for e in self._drawn if e.id != item.id)[: self._shots]
+        else:
+            chosen = self._most_similar(item, self._likeness)
+        match self._order:
+            case "reversed":
+                return chosen[::-1]
+            case "shuffled":
+                return tuple(chosen[place] for place in self._shuffle(item, len(chosen)))
+        return chosen
 
-    def _ranked(self, item: Example) -> list[int]:
-        """Indices of the pool, the most similar first."""
-        if self._matrix is None:
-            return list(range(len(self._pool)))
-        similarity = (self._vectoriser.transform([self._text(item)]) @ self._matrix.T).toarray()[0]
-        return [int(i) for i in np.argsort(-similarity, kind="stable")]
+    def _most_similar(self, item: Example, likeness: Similarity) -> tuple[Example, ...]:
+        scores = likeness(self._text(item))
+        own = self._groups.get(item.group, set()) | self._places.get(item.id, set())
+        scores[list(own)] = -np.inf
+        count = min(self._shots, len(self._pool) - len(own))
+        return tuple(self._pool[place] for place in reversed(top(scores, count)))
+
+    def _shuffle(self, item: Example, count: int) -> list[int]:
+        if self._likeness is None:
+            return [place for place in self._permutation if place < count]
+        digest = hashlib.sha256(item.id.encode()).digest()
+        seed = [self._salt, int.from_bytes(digest[:8], "little")]
+        return [int(place) for place in np.random.default_rng(seed).permutation(count)]
 
 
-def _group_size(pool: Sequence[Example], item: Example) -> int:
-    return sum(e.group == item.group or e.id == item.id for e in pool)
-
-
-def _order(pool: Sequence[Example], selection: str, rng: np.random.Generator) -> list[int]:
+def _drawing(pool: Sequence[Example], selection: str, rng: np.random.Generator) -> list[int]:
     match selection:
         case "fixed":
             return list(range(len(pool)))

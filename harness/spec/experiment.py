@@ -300,10 +300,8 @@ class Experiment(FrozenSpec):
 
     def input_columns(self) -> tuple[str, ...]:
         """Columns that the templates show: the task's own first, then those of arms."""
-        templates = [self.task.template]
-        for arm in self.arms.values():
-            templates += [template for template in arm.values_of("template") if template]
-        fields = [name for template in templates for name in template_fields(template)]
+        own = [text for arm in self.arms.values() for text in arm.values_of("template") if text]
+        fields = (name for text in [self.task.template, *own] for name in template_fields(text))
         return tuple(dict.fromkeys(fields))
 
     def plain(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.data import read_examples_file
 from harness.prompting import PromptRenderer, ShotSelector
-from harness.prompting.render import render_template
+from harness.prompting.render import fill
 from harness.records import (
     Artifact,
     Canaries,
@@ -90,14 +90,24 @@ def make_renderer(
     spec: TrialSpec, task: TaskSpec, pool: Sequence[Example], tokenizer: Any
 ) -> PromptRenderer:
     """What writes the trial's prompts, with shots out of ``pool``."""
+    params = spec.params
+    template = params["template"] or task.template
     selector = ShotSelector(
         pool,
-        spec.params["shots"],
-        spec.params["selection"],
-        lambda item: render_template(task, item),
+        params["shots"],
+        params["selection"],
+        lambda item: fill(template, item),
         np.random.default_rng([spec.seed, 1]),
+        params["order"],
     )
-    return PromptRenderer(tokenizer, task, selector.select, spec.params.get("instruction"))
+    return PromptRenderer(
+        tokenizer,
+        task,
+        selector.select,
+        params["instruction"],
+        template=template,
+        chat=params["chat"],
+    )
 
 
 def measure_base(candidate: Candidate, folder: Path) -> None:

@@ -12,6 +12,7 @@ from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
 from harness.prompting import PromptRenderer
 from harness.records import Canaries, Example, ScoreRecord, ScoreRequest
+from harness.spec import JsonAnswer
 from harness.trial.candidate import Announce, Candidate, TrialRun
 from harness.trial.early_stopping import ItemWatch
 
@@ -33,14 +34,15 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     run.canaries = replace(known, prompt_tokens_equal=equal)
     if not equal:
         raise CanaryError("training and scoring tokenise the same prompt differently")
+    constraint = _constraint(candidate)
     for request in spec.scores:
         if request.key in spec.known_scores:
             continue
         lm.on_progress = partial(announce, "score", task=request.task)
-        run.scores.append(_score(candidate, request, lm))
+        run.scores.append(_score(candidate, request, lm, constraint))
 
 
-def _score(candidate: Candidate, request: ScoreRequest, lm: Any) -> ScoreRecord:
+def _score(candidate: Candidate, request: ScoreRequest, lm: Any, constraint: Any) -> ScoreRecord:
     from harness.evaluation.domain_task import build_domain_task, valid_answers
     from harness.evaluation.memorisation import build_memorisation_task
     from harness.evaluation.score import score_task
@@ -61,30 +63,53 @@ def _score(candidate: Candidate, request: ScoreRequest, lm: Any) -> ScoreRecord:
     if request.suite == "memorisation":
         return score_task(lm, build_memorisation_task(request.task, task, items), request, form)
     answers = valid_answers(task, candidate.split)
+    room = task.max_new_tokens or answer_room(renderer, candidate.split)
+    if constraint is not None:
+        # A reply that is kept to a closed list always has room to end.
+        room = max(room, constraint.longest or 0)
     domain = build_domain_task(
         request.task,
         task,
         items,
         renderer.prompt,
         end=renderer.end,
-        max_new_tokens=task.max_new_tokens or answer_room(renderer, candidate.split),
+        max_new_tokens=room,
         labels=answers or (),
         choices=answers if candidate.spec.params["answering"] == "choice" else None,
     )
     test = request.suite == "domain" and request.split == "test"
-    return score_task(
-        lm,
-        domain,
-        request,
-        form,
-        answer_end=renderer.end,
-        measure_latency=test,
-        watch=ItemWatch(candidate.spec.pruning, len(items)),
+    with lm.kept_to(constraint):
+        return score_task(
+            lm,
+            domain,
+            request,
+            form,
+            answer_end=renderer.end,
+            answer_lead=renderer.lead,
+            measure_latency=test,
+            watch=ItemWatch(candidate.spec.pruning, len(items)),
+        )
+
+
+def _constraint(candidate: Candidate) -> Any:
+    """What replies to the user's task are kept to; None where they are free."""
+    from harness.evaluation.constrained import constraint_of
+    from harness.evaluation.domain_task import valid_answers
+
+    if candidate.spec.params["answering"] != "constrained":
+        return None
+    task = candidate.task
+    return constraint_of(
+        candidate.renderer,
+        candidate.loaded.tokenizer,
+        valid_answers(task, candidate.split),
+        task.answer.schema_ if isinstance(task.answer, JsonAnswer) else None,
     )
 
 
 def answer_room(renderer: PromptRenderer, split: Sequence[Example]) -> int:
     """Tokens that a generated answer may have, where the task does not say."""
+    answers = {item.answer for item in split}
+    longest = max(len(renderer.encode_answer(answer)) for answer in answers)
     # Half as long again as the longest training answer, and room for a code fence or a preface.
-    longest = max(len(renderer.encode(item).answer) for item in split)
     return longest + longest // 2 + 12

@@ -69,7 +69,8 @@ def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: N
 
 def environment_versions() -> dict[str, str]:
     """Versions of all that can change a number."""
-    names = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval", "optuna", "datasets")
+    names = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval", "optuna", "datasets",
+             "bm25s", "llguidance")  # fmt: skip
     return {
         "harness": __version__,
         "python": platform.python_version(),

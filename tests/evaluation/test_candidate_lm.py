@@ -226,7 +226,9 @@ def test_texts_score_as_lm_eval_scores_them(
 def test_replies_are_lm_evals_token_for_token(
     tiny_models: TinyModels, kind: str, batch_size: int, until: list[str], shared: bool
 ) -> None:
-    ours, theirs = both(_loaded(tiny_models.chat, kind), batch_size)
+    ours, _ = both(_loaded(tiny_models.chat, kind), batch_size)
+    # Alone: in a batch lm-eval lets a row that wrote a stop go on until all rows have.
+    _, theirs = both(_loaded(tiny_models.chat, kind), 1)
     render = PromptRenderer(ours.tokenizer, TASK, lambda item: messages(2))
     texts = ["Late", "The box was torn. " * 4, "x", "Great camera, sharp pictures", "Late", "é!"]
     prompts = [render.prompt(message(f"i{n}", text, "?")) for n, text in enumerate(texts)]

@@ -109,8 +109,8 @@ def test_prompt_and_answer_decode_to_the_text_with_its_end(
     encoded = render.encode(ITEM)
     text = tokenizer.decode([*encoded.prompt, *encoded.answer])
     begin = {"with_bos": "<|text|>", "with_prefix_space": " "}.get(variant, "")
-    assert text == f"{begin}{render.prompt(ITEM)}negative<|im_end|>"
-    assert tokenizer.decode(encoded.answer) == "negative<|im_end|>"
+    assert text == f"{begin}{render.prompt(ITEM)}{render.lead}negative<|im_end|>"
+    assert tokenizer.decode(encoded.answer) == f"{render.lead}negative<|im_end|>"
     assert encoded.answer[-1] == tokenizer.eos_token_id
     assert encoded.answer.count(tokenizer.eos_token_id) == 1
     assert encoded.length == len(encoded.prompt) + len(encoded.answer)
@@ -126,7 +126,7 @@ def test_training_sees_the_tokens_that_scoring_sees(tiny_models: TinyModels, var
     batch, _ = lm.tok_batch_encode([prompt])
     assert tuple(batch[0].tolist()) == encoded.prompt
     # lm-eval moves trailing white space of the context to the continuation: compare the whole.
-    context, continuation = lm._encode_pair(prompt, ITEM.answer + render.end)
+    context, continuation = lm._encode_pair(prompt, render.reply(ITEM.answer))
     assert (*context, *continuation) == (*encoded.prompt, *encoded.answer)
 
 
