@@ -7,97 +7,35 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from fake_trial import execute, executions, pretend
+from fake_trial import execute, executions
 
-from harness.data import write_examples
-from harness.engine import ENGINES, Engine, Outcome, open_engine
+from engine import troublemakers
+from engine.contract import EngineContract, ignored, run, trial
+from harness.engine import ENGINES, Engine, EngineName, Execute, open_engine
+from harness.engine import child as child_module
 from harness.engine.child import ChildEngine
 from harness.engine.in_process import InProcessEngine
-from harness.records import (
-    Example,
-    Progress,
-    ResolvedModel,
-    Runtime,
-    ScoreRequest,
-    TrialSpec,
-)
+from harness.records import Progress
+from harness.spec import ExecutionSpec
 from harness.store import read_record
 
 TESTS = Path(__file__).resolve().parents[1]
-
-
-def trial(folder: Path, instruction: str | None = None) -> tuple[TrialSpec, Path]:
-    """A trial on two items, and the folder it is to be run in."""
-    items = folder / "items.parquet"
-    write_examples(items, [Example(str(n), {"text": str(n)}, "a", str(n)) for n in range(2)])
-    spec = TrialSpec(
-        trial_id="t1",
-        experiment_id="e1",
-        arm="zero-shot",
-        kind="prompt",
-        phase="search",
-        number=0,
-        seed=1,
-        params={"instruction": instruction},
-        model=ResolvedModel("fake", "/fake", "f" * 64),
-        task={"metrics": ["exact_match"]},
-        train_path=str(items),
-        scores=(ScoreRequest("k1", "domain", "domain", "validation", str(items)),),
-        runtime=Runtime("cpu", "float32", 4),
-    )
-    return spec, folder / "trials" / "t1"
-
-
-def ignored(progress: Progress) -> None:
-    """Progress that nobody watches."""
-
-
-class EngineContract:
-    """What :class:`harness.engine.Engine` promises; each engine inherits these tests."""
-
-    @pytest.fixture
-    def engine(self) -> Engine:
-        raise NotImplementedError
-
-    def test_the_record_lies_in_the_folder(self, engine: Engine, tmp_path: Path) -> None:
-        spec, folder = trial(tmp_path)
-        assert engine.run(spec, folder, ignored) == Outcome(finished=True)
-        assert read_record(folder) == pretend(spec)
-
-    def test_progress_arrives_in_order(self, engine: Engine, tmp_path: Path) -> None:
-        spec, folder = trial(tmp_path)
-        heard: list[Progress] = []
-        engine.run(spec, folder, heard.append)
-        assert [(one.stage, one.done) for one in heard] == [
-            ("load", 1), ("score", 1), ("score", 2),
-        ]  # fmt: skip
-        assert {one.trial_id for one in heard} == {"t1"}
-
-    def test_a_failed_trial_is_a_finished_one(self, engine: Engine, tmp_path: Path) -> None:
-        spec, folder = trial(tmp_path, "[fail]")
-        assert engine.run(spec, folder, ignored).finished
-        record = read_record(folder)
-        assert (record.status, record.failure_kind) == ("failed", "nan_loss")
-
-    def test_trials_follow_one_another(self, engine: Engine, tmp_path: Path) -> None:
-        spec, folder = trial(tmp_path)
-        for name in ("a", "b", "c"):
-            assert engine.run(spec, folder.with_name(name), ignored).finished
-
-    def test_an_error_of_the_listener_is_raised(self, engine: Engine, tmp_path: Path) -> None:
-        def listener(progress: Progress) -> None:
-            raise KeyboardInterrupt
-
-        spec, folder = trial(tmp_path, "[sleep=0.2]")
-        with pytest.raises(KeyboardInterrupt):
-            engine.run(spec, folder, listener)
-        assert not (folder / "record").exists()
-        engine.close()
+LOCAL: tuple[EngineName, ...] = ("child", "in-process")
+# What the stand-ins import; the fork server, of which a process has one, does so once.
+PRELOADED = [
+    "pandas",
+    "pyarrow.parquet",
+    "harness.data",
+    "harness.store",
+    "harness.evaluation.suites",
+]
+Opened = Callable[..., ChildEngine]
 
 
 class TestInProcess(EngineContract):
@@ -109,15 +47,17 @@ class TestInProcess(EngineContract):
 
     def test_an_exception_is_raised(self, engine: Engine, tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="the trial raised"):
-            engine.run(*trial(tmp_path, "[raise]"), ignored)
+            run(engine, *trial(tmp_path, "[raise]"))
 
 
 class TestChild(EngineContract):
     """A process for each trial."""
 
     @pytest.fixture
-    def engine(self) -> Engine:
-        return ChildEngine(execute, preload=[])
+    def engine(self) -> Iterator[Engine]:
+        engine = ChildEngine(execute, preload=PRELOADED)
+        yield engine
+        engine.close()
 
     @pytest.mark.parametrize(
         ("mark", "kind", "message"),
@@ -125,89 +65,255 @@ class TestChild(EngineContract):
             ("[killed]", "killed", "SIGKILL; on Linux that is most often"),
             ("[segfault]", "killed", "SIGSEGV"),
             ("[exit]", "error", "exit code 7"),
-            ("[raise]", "error", "exit code 1"),
+            ("[raise]", "error", "raised RuntimeError: the trial raised"),
         ],
     )
     def test_a_death_is_an_outcome(
         self, engine: Engine, tmp_path: Path, mark: str, kind: str, message: str
     ) -> None:
         spec, folder = trial(tmp_path, mark)
-        outcome = engine.run(spec, folder, ignored)
+        outcome = run(engine, spec, folder)
         assert (outcome.finished, outcome.kind) == (False, kind)
         assert message in outcome.message
         assert not (folder / "record").exists()
-        assert engine.run(*trial(tmp_path), ignored).finished
-
-    def test_a_child_that_is_killed_from_outside(self, tmp_path: Path) -> None:
-        def kill(progress: Progress) -> None:
-            assert progress.done != os.getpid()
-            os.kill(progress.done, signal.SIGKILL)
-
-        outcome = ChildEngine(report_pid, preload=[]).run(*trial(tmp_path), kill)
-        assert (outcome.finished, outcome.kind) == (False, "killed")
-
-    def test_an_interrupt_is_for_the_coordinator(self, tmp_path: Path) -> None:
-        outcome = ChildEngine(interrupt_oneself, preload=[]).run(*trial(tmp_path), ignored)
-        assert outcome.finished
+        assert run(engine, *trial(tmp_path)).finished
 
 
-def report_pid(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]) -> None:
-    """Say which process this is, and wait."""
-    on_progress(Progress(spec.trial_id, spec.arm, "load", os.getpid(), 1))
-    time.sleep(60)
+class TestChildren(EngineContract):
+    """Three processes at once."""
+
+    @pytest.fixture
+    def engine(self) -> Iterator[Engine]:
+        engine = ChildEngine(execute, ExecutionSpec(workers=3), preload=PRELOADED)
+        yield engine
+        engine.close()
+
+    def test_slots_are_workers(self, engine: Engine) -> None:
+        assert engine.slots == 3
+
+    @pytest.mark.parametrize("mark", ["[killed]", "[segfault]", "[exit]", "[raise]"])
+    def test_a_death_leaves_the_others_running(
+        self, engine: Engine, tmp_path: Path, mark: str
+    ) -> None:
+        marks = {"a": "[sleep=0.6]", "b": mark, "c": "[sleep=0.6]", "d": None}
+        for name, instruction in marks.items():
+            engine.submit(*trial(tmp_path, instruction, name))
+        ended = {one.spec.trial_id: one for one in (engine.wait(ignored) for _ in marks)}
+        assert next(iter(ended)) == "b"
+        assert {name for name, one in ended.items() if one.outcome.finished} == {"a", "c", "d"}
+        for name in ("a", "c", "d"):
+            assert read_record(ended[name].folder).spec == ended[name].spec
+        assert Counter(executions(tmp_path)) == Counter(
+            [("begin", name) for name in "abcd"] + [("done", name) for name in "acd"]
+        )
 
 
-def interrupt_oneself(
-    spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    """Opens engines on troublemakers, and closes them."""
+    engines: list[ChildEngine] = []
+
+    def make(execute: Execute, **limits: float) -> ChildEngine:
+        engine = ChildEngine(execute, ExecutionSpec.model_validate(limits), preload=PRELOADED)
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+def test_several_trials_run_at_once(opened: Opened, tmp_path: Path) -> None:
+    engine = opened(troublemakers.meet, workers=3)
+    for name in "abc":
+        engine.submit(*trial(tmp_path, "3", name))
+    assert [engine.wait(ignored).outcome.finished for _ in "abc"] == [True] * 3
+
+
+def test_no_more_than_the_workers_run_at_once(opened: Opened, tmp_path: Path) -> None:
+    engine = opened(troublemakers.count_the_others, workers=2)
+    most: list[int] = []
+    for name in "abcde":
+        engine.submit(*trial(tmp_path, None, name))
+    for _ in "abcde":
+        assert engine.wait(lambda one: most.append(one.done)).outcome.finished
+    assert len(most) == 5
+    assert max(most) <= 2
+
+
+def test_a_trial_past_its_deadline_is_ended(opened: Opened, tmp_path: Path) -> None:
+    engine = opened(troublemakers.talk_for_ever, deadline_minutes=1.5 / 60)
+    heard: list[Progress] = []
+    outcome = run(engine, *trial(tmp_path), heard.append)
+    assert (outcome.finished, outcome.kind) == (False, "deadline")
+    assert "longer than execution.deadline_minutes, 0.025" in outcome.message
+    assert len(heard) > 3
+    assert gone([heard[0].done])
+
+
+def test_a_silent_trial_is_held_to_hang_and_a_talking_one_is_not(
+    opened: Opened, tmp_path: Path
 ) -> None:
-    """What Ctrl-C at the terminal does to the whole process group."""
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(0.05)
+    engine = opened(troublemakers.wait_or_work, silence_minutes=1.5 / 60, workers=2)
+    engine.submit(*trial(tmp_path, "wait", "silent"))
+    engine.submit(*trial(tmp_path, "work", "talking"))
+    pids: list[int] = []
+
+    def listen(one: Progress) -> None:
+        if one.trial_id == "silent":
+            pids.append(one.done)
+
+    ended = {one.spec.trial_id: one.outcome for one in (engine.wait(listen), engine.wait(listen))}
+    assert ended["talking"].finished
+    assert ended["silent"].kind == "hung"
+    assert "nothing for execution.silence_minutes, 0.025" in ended["silent"].message
+    assert gone(pids)
+
+
+def test_a_child_that_is_killed_from_outside(opened: Opened, tmp_path: Path) -> None:
+    def kill(progress: Progress) -> None:
+        assert progress.done != os.getpid()
+        os.kill(progress.done, signal.SIGKILL)
+
+    outcome = run(opened(troublemakers.wait_there), *trial(tmp_path), kill)
+    assert (outcome.finished, outcome.kind) == (False, "killed")
+
+
+def test_an_interrupt_is_for_the_coordinator(opened: Opened, tmp_path: Path) -> None:
+    assert run(opened(troublemakers.interrupt_oneself), *trial(tmp_path)).finished
+
+
+def test_closing_leaves_no_process_behind(opened: Opened, tmp_path: Path) -> None:
+    engine = opened(troublemakers.start_family, workers=2)
+    for name in "ab":
+        engine.submit(*trial(tmp_path, "wait", name))
+    pids: list[int] = []
+    until = time.monotonic() + 20
+    while len(pids) < 8 and time.monotonic() < until:
+        assert engine.poll(lambda one: pids.append(one.done), 0.1) is None
+    assert len(set(pids)) == 8
+    assert not gone(pids, seconds=0.0)
+    engine.close()
+    assert gone(pids)
+
+
+@pytest.mark.parametrize("how", ["killed", "deadline", "finished"])
+def test_what_a_trial_started_ends_with_it(opened: Opened, tmp_path: Path, how: str) -> None:
+    limits = {"deadline_minutes": 3 / 60} if how == "deadline" else {}
+    pids: list[int] = []
+
+    def listen(progress: Progress) -> None:
+        pids.append(progress.done)
+        if how == "killed" and len(pids) == 4:
+            # Its fork holds the pipes, so that none of them tells of the death.
+            os.kill(next(pid for pid in pids if psutil.Process(pid).ppid() not in pids), 9)
+
+    instruction = "end" if how in ("killed", "finished") else "wait"
+    engine = opened(troublemakers.start_family, **limits)
+    began = time.monotonic()
+    outcome = run(engine, *trial(tmp_path, instruction), listen)
+    assert (outcome.kind or "finished") == how
+    assert time.monotonic() - began < 15
+    assert len(pids) == 4
+    assert gone(pids)
+
+
+def test_a_finished_trial_whose_process_stays_is_ended(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_module, "LEAVE_SECONDS", 0.3)
+    assert run(opened(troublemakers.linger), *trial(tmp_path)).finished
+
+
+def test_a_crash_after_the_last_word_changes_nothing(opened: Opened, tmp_path: Path) -> None:
+    assert run(opened(troublemakers.stumble_out), *trial(tmp_path)).finished
+
+
+def test_leaving_without_a_word_is_no_end(opened: Opened, tmp_path: Path) -> None:
+    outcome = run(opened(troublemakers.slip_away), *trial(tmp_path))
+    assert (outcome.finished, outcome.kind) == (False, "error")
+    assert "exit code 0" in outcome.message
+
+
+@pytest.mark.parametrize("instruction", ["system", "library"])
+def test_a_full_disk_is_no_fault_of_the_trial(
+    opened: Opened, tmp_path: Path, instruction: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spec, folder = trial(tmp_path, instruction)
+    outcome = run(opened(troublemakers.find_no_room), spec, folder)
+    assert (outcome.finished, outcome.kind) == (False, "no_room")
+    assert str(folder) in outcome.message
+    assert "Make room" in outcome.message
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_the_fork_server_may_be_killed(opened: Opened, tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    def kill(progress: Progress) -> None:
+        pids.append(progress.done)
+        os.kill(psutil.Process(progress.done).ppid(), signal.SIGKILL)
+
+    outcome = run(opened(troublemakers.wait_there), *trial(tmp_path), kill)
+    assert (outcome.finished, outcome.kind) == (False, "killed")
+    assert gone(pids)
+    assert run(opened(troublemakers.interrupt_oneself), *trial(tmp_path)).finished
 
 
 def test_engines_by_name() -> None:
-    assert [type(open_engine(name, execute)) for name in ENGINES] == [ChildEngine, InProcessEngine]
+    assert [type(open_engine(name, execute, ExecutionSpec())) for name in LOCAL] == [
+        ChildEngine,
+        InProcessEngine,
+    ]
+    assert set(LOCAL) <= set(ENGINES)
 
 
 COORDINATOR = """
 import sys
 from pathlib import Path
-from engine.test_engines import trial
-from fake_trial import execute
+from engine import troublemakers
+from engine.contract import run, trial
 from harness.engine.child import ChildEngine
-spec, folder = trial(Path(sys.argv[1]), "[hang]")
-ChildEngine(execute, preload=[]).run(spec, folder, lambda one: print("begun", flush=True))
+spec, folder = trial(Path(sys.argv[1]), "wait")
+engine = ChildEngine(troublemakers.start_family, preload=["harness.data"])
+run(engine, spec, folder, lambda one: print(one.done, flush=True))
 """
 
 
 @pytest.mark.parametrize("reaped", [True, False], ids=["reaped", "zombie"])
-def test_no_child_outlives_a_killed_coordinator(tmp_path: Path, reaped: bool) -> None:
+def test_no_process_outlives_a_killed_coordinator(tmp_path: Path, reaped: bool) -> None:
     coordinator = subprocess.Popen(
         [sys.executable, "-c", COORDINATOR, str(tmp_path)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(TESTS)},
     )
     assert coordinator.stdout is not None
-    assert coordinator.stdout.readline() == b"begun\n"
-    family = psutil.Process(coordinator.pid).children(recursive=True)
-    assert len(family) >= 2
+    family = [int(coordinator.stdout.readline()) for _ in range(4)]
+    family += [one.pid for one in psutil.Process(coordinator.pid).children(recursive=True)]
+    assert len(set(family)) >= 6
+    assert not gone(family, seconds=0.0)
     coordinator.kill()
     if reaped:
         coordinator.wait()
-    deadline = time.monotonic() + 5
-    while (left := [one for one in family if lives(one)]) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    left = not gone(family)
     coordinator.wait()
     coordinator.stdout.close()
-    for process in left:
-        process.kill()
-    assert left == []
-    assert executions(tmp_path) == [("begin", "t1")]
+    assert not left
 
 
-def lives(process: psutil.Process) -> bool:
+def gone(pids: list[int], seconds: float = 5.0) -> bool:
+    """Whether none of the processes runs any more; kills those that do when time is up."""
+    until = time.monotonic() + seconds
+    while (left := list(filter(lives, pids))) and time.monotonic() < until:
+        time.sleep(0.02)
+    for pid in left if seconds else ():
+        os.kill(pid, signal.SIGKILL)
+    return not left
+
+
+def lives(pid: int) -> bool:
     """Whether it runs; a zombie does not."""
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
