@@ -31,11 +31,24 @@ from harness.spec.endpoint import is_local
 
 # Refusals that pass: timeout, conflict, too early, too many requests. 500 and above do too.
 PASSING = frozenset({408, 409, 425, 429})
+# What may be the request's own fault. Servers whose chat template fails call it an error of theirs.
+TO_BE_CHANGED = frozenset({400, 422, 500})
 FIRST_WAIT, LONGEST_BACKOFF = 0.5, 60.0
 # Waiting for longer than this at a server's wish is left to the person at the terminal.
 LONGEST_WAIT = 600.0
 # Tokens that a template may add around a chat and around each of its messages, generously.
 PER_CHAT, PER_MESSAGE, PER_REPLY = 256, 16, 16
+
+
+class Refused(Exception):  # noqa: N818 - the caller may ask otherwise
+    """The server does not take the request as it is.
+
+    failure: what it said; the exception's own message is for the person at the terminal.
+    """
+
+    def __init__(self, message: str, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(message)
 
 
 class Halted(Exception):  # noqa: N818 - a way out, not a fault
@@ -70,7 +83,7 @@ class ChatClient:
         Raises:
             TrialError: kind ``spending_cap`` where the request could pass the cap, ``key`` where
                 there is no usable key, ``endpoint`` where the server refuses or does not answer.
-            Refused: the server does not take a part of the request.
+            Refused: the server does not take the request as it is.
         """
         attempts = 1 + self._endpoint.retries
         for attempt in range(attempts):
@@ -79,11 +92,12 @@ class ChatClient:
             found = self._attempt(payload, key, reservation)
             if isinstance(found, Reply):
                 return found
-            if found.status in (400, 422):
-                raise Refused(found.message)
             waits = found.wait is None or found.wait <= LONGEST_WAIT
             if not found.passing or not waits or attempt + 1 == attempts:
-                raise self._given_up(found, attempt + 1)
+                told = self._told(found, attempt + 1)
+                if found.status in TO_BE_CHANGED:
+                    raise Refused(told, found)
+                raise TrialError("endpoint", told)
             if found.wait is not None:
                 self._held_until = max(self._held_until, time.monotonic() + found.wait)
             else:
@@ -213,14 +227,10 @@ class ChatClient:
             status=status,
         )
 
-    def _given_up(self, failure: Failure, attempts: int) -> TrialError:
+    def _told(self, failure: Failure, attempts: int) -> str:
         asked = f"; it asks to wait {failure.wait:,.0f} s" if failure.wait else ""
         tried = f" after {attempts} attempts" if attempts > 1 else ""
-        return TrialError("endpoint", f"{self._url}{tried}: {failure.message}{asked}")
-
-
-class Refused(Exception):  # noqa: N818 - the caller may ask otherwise
-    """The server does not take the request as it is; the message is the server's own."""
+        return f"{self._url}{tried}: {failure.message}{asked}"
 
 
 class _Bearer(requests.auth.AuthBase):

@@ -118,12 +118,15 @@ def _usage(usage: object) -> tuple[int, int] | None:
 
 
 def error_text(text: str) -> str:
-    """What an error body says: the message of the usual shape, else the body itself."""
+    """What an error body says: the message of the usual shapes, else the body itself."""
     try:
-        error = json.loads(text)["error"]
-        return str(error["message"] if isinstance(error, Mapping) else error)
-    except (ValueError, KeyError, TypeError, RecursionError):
+        body = json.loads(text)
+    except (ValueError, RecursionError):
         return text or "no explanation"
+    for name in ("error", "message", "detail"):
+        if isinstance(body, Mapping) and body.get(name):
+            body = body[name]
+    return body if isinstance(body, str) else text
 
 
 def redact(text: str, key: str) -> str:

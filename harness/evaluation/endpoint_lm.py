@@ -113,7 +113,7 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
                 reply = self._client.ask(payload)
                 break
             except Refused as refusal:
-                word = self._concession(str(refusal), payload)
+                word = self._concession(refusal, payload)
                 with self._lock:
                     self._unasked.add(word)
         self._note(chat, reply)
@@ -183,16 +183,18 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
             payload["messages"] = without_system(payload["messages"])
         return payload
 
-    def _concession(self, refusal: str, payload: Mapping[str, Any]) -> str:
+    def _concession(self, refusal: Refused, payload: Mapping[str, Any]) -> str:
         """What to leave out of requests from now on, going by the words of a refusal."""
-        words = set(re.findall(r"[a-z_]+", refusal.lower()))
-        for word in ("seed", "max_tokens", "system"):
-            asked = word in payload or (
-                word == "system" and payload["messages"][0]["role"] == "system"
-            )
-            if asked and word in words:
+        words = set(re.findall(r"[a-z_]+", refusal.failure.message.lower()))
+        system = payload["messages"][0]["role"] == "system"
+        asked = {"seed": "seed" in payload, "max_tokens": "max_tokens" in payload, "system": system}
+        for word, sent in asked.items():
+            if sent and word in words:
                 return word
-        raise TrialError("endpoint", f"{self.base_url}: {refusal}")
+        if refusal.failure.status == 500 and system and not self._asked:
+            # A chat template that knows no system message fails on the first request already.
+            return "system"
+        raise TrialError("endpoint", str(refusal))
 
 
 def without_system(messages: Sequence[dict[str, str]]) -> list[dict[str, str]]:

@@ -124,8 +124,8 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 
 
 def test_it_gives_up_in_the_end(server: FakeServer, client: MakeClient) -> None:
-    server.script = [Answer(500, body='{"error": {"message": "out of order"}}')] * 9
-    with pytest.raises(TrialError, match="after 4 attempts: status 500: out of order") as failure:
+    server.script = [Answer(503, body='{"error": {"message": "out of order"}}')] * 9
+    with pytest.raises(TrialError, match="after 4 attempts: status 503: out of order") as failure:
         client().ask(PAYLOAD)
     assert failure.value.kind == "endpoint"
     assert len(server.seen) == 4
@@ -148,13 +148,16 @@ def test_what_does_not_pass_is_not_asked_again(
     assert len(server.seen) == 1
 
 
-@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("body", ['{"error": {"message": "no"}}', '{"detail": "no"}', "no"])
+@pytest.mark.parametrize(("status", "attempts"), [(400, 1), (422, 1), (500, 4)])
 def test_a_request_that_is_not_taken_is_the_callers_to_change(
-    server: FakeServer, client: MakeClient, status: int
+    server: FakeServer, client: MakeClient, status: int, attempts: int, body: str
 ) -> None:
-    server.script = [Answer(status, body='{"error": {"message": "no seed, please"}}')]
-    with pytest.raises(Refused, match="no seed, please"):
+    server.script = [Answer(status, body=body)] * 9
+    with pytest.raises(Refused, match=f"status {status}: no$") as refusal:
         client().ask(PAYLOAD)
+    assert refusal.value.failure.status == status
+    assert len(server.seen) == attempts
 
 
 @pytest.mark.parametrize(
