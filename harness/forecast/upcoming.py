@@ -11,6 +11,7 @@ from harness.item_sets import curve_sizes
 from harness.planning import BASE, Plan
 from harness.records import Phase, TrialSpec, TrialSummary
 from harness.search import ArmSearch, PastTrial
+from harness.search.pruning import MEDIAN_STARTUP
 
 # Proposals are worked out so far ahead; most samplers draw so many at random before they learn.
 PROPOSALS = 5
@@ -71,14 +72,28 @@ class _Outlook:
     def _search(self, arm: str, proposed: Sequence[TrialSpec]) -> Iterator[Upcoming]:
         past = len(self._of(arm, "search"))
         left = self._plan.experiment.trials_of(arm) - past
+        unpruned = self._never_pruned(arm)
         for place, spec in enumerate(proposed, past):
-            yield self._one(arm, "search", [spec], prunable=place > 0)
+            yield self._one(arm, "search", [spec], prunable=place >= unpruned)
         beyond = left - len(proposed)
         if beyond > 0 and proposed:
-            unseen = self._one(arm, "search", proposed, prunable=True)
+            last = past + left - 1
+            unseen = self._one(arm, "search", proposed, prunable=last >= unpruned)
             # The same settings stand for others, of which no score is known.
             options = tuple(replace(spec, known_scores=()) for spec in unseen.options)
             yield replace(unseen, options=options, times=Estimate.exactly(beyond))
+
+    def _never_pruned(self, arm: str) -> float:
+        """How many first trials of the search always go to their end."""
+        rules = self._plan.experiment.search
+        trained = self._plan.experiment.arms[arm].kind != "prompt"
+        match rules.trained_pruner if trained else rules.prompt_pruner:
+            case "none":
+                return float("inf")
+            case "median":
+                return MEDIAN_STARTUP
+            case _:
+                return 1
 
     def _proposals(self, arm: str) -> list[TrialSpec]:
         """What the search proposes next if all its trials score alike."""
