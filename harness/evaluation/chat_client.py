@@ -74,6 +74,8 @@ class ChatClient:
         self._own = threading.local()
         self._stop = threading.Event()
         self._held_until = 0.0
+        self._ended = threading.Condition()
+        self._under_way = 0
 
     def ask(self, payload: dict[str, Any]) -> Reply:
         """The reply to a chat, after as many attempts as the endpoint allows.
@@ -132,15 +134,38 @@ class ChatClient:
         """Reserve the request's worst case and wait for its time to be sent."""
         while True:
             self._sleep(self._held_until - time.monotonic())
-            reservation = self._ledger.reserve(*worst_case(payload))
+            reservation = self._reserve(*worst_case(payload))
             try:
                 self._sleep(reservation.at - time.time())
             except Halted:
                 self._ledger.release(reservation)
+                self._end()
                 raise
             if self._held_until <= time.monotonic():
                 return reservation
             self._ledger.release(reservation)
+            self._end()
+
+    def _reserve(self, prompt_tokens: int, completion_tokens: int) -> Reservation:
+        """A reservation; where the cap has no room for it, requests under way may yet make some."""
+        with self._ended:
+            while True:
+                try:
+                    reservation = self._ledger.reserve(prompt_tokens, completion_tokens)
+                except TrialError as refusal:
+                    if refusal.kind != "spending_cap" or not self._under_way:
+                        raise
+                    self._ended.wait()
+                    if self._stop.is_set():
+                        raise Halted from None
+                else:
+                    self._under_way += 1
+                    return reservation
+
+    def _end(self) -> None:
+        with self._ended:
+            self._under_way -= 1
+            self._ended.notify_all()
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(max(0.0, seconds)):
@@ -149,13 +174,16 @@ class ChatClient:
     def _attempt(
         self, payload: dict[str, Any], key: str, reservation: Reservation
     ) -> Reply | Failure:
-        found = self._send(payload, key)
-        if isinstance(found, Reply):
-            if found.tokens is not None:
-                self._ledger.settle(reservation, *found.tokens)
-        elif found.free:
-            self._ledger.release(reservation)
-        return found
+        try:
+            found = self._send(payload, key)
+            if isinstance(found, Reply):
+                if found.tokens is not None:
+                    self._ledger.settle(reservation, *found.tokens)
+            elif found.free:
+                self._ledger.release(reservation)
+            return found
+        finally:
+            self._end()
 
     def _send(self, payload: dict[str, Any], key: str) -> Reply | Failure:
         began = time.perf_counter()
