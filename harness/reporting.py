@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.analysis import analyse, current, rules
 from harness.errors import InputError
 from harness.findings import Findings
-from harness.records import Study
+from harness.records import ExperimentRecord, Study
 from harness.report import (
     ReportView,
     build_comparison,
@@ -66,13 +66,18 @@ def find_study(results: Path, name: str | None) -> AnalysedStudy:
     Raises:
         InputError: none, or several, match.
     """
+    return load_study(results, find_record(results, name).experiment_id)
+
+
+def find_record(results: Path, name: str | None) -> ExperimentRecord:
+    """What :func:`find_study` finds, without reading and analysing its trials."""
     reader = StoreReader(results / STORE_FILE)
     if name is not None:
-        return load_study(results, reader.find(name).experiment_id)
+        return reader.find(name)
     stored = reader.experiments()
     if not stored:
         raise InputError(f"{results / STORE_FILE} holds no experiment yet; `harness run` makes one")
-    return load_study(results, stored[-1].experiment_id)
+    return stored[-1]
 
 
 def write_reports(loaded: AnalysedStudy, folder: Path | None = None) -> ReportFiles:

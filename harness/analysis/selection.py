@@ -7,12 +7,11 @@ least. Once finalists have run, the selected trial is the one whose setting they
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.analysis.general_change import general_changes
-from harness.analysis.scores import Scores, validation_score, validation_worth
+from harness.analysis.scores import Scores, aggregates, validation_score
 from harness.errors import StoreError
 from harness.findings import SearchChoice
 from harness.records import Study, TrialSummary
@@ -23,13 +22,19 @@ from harness.spec import Experiment
 class Candidate:
     """A complete trial of a search with a validation score.
 
-    worth: the score, signed so that higher is better. change: mean change of the general tasks
-    against the base, 0 to 1; None where the search does not look at it or it was not measured.
+    change: mean change of the general tasks against the base, 0 to 1; None where the search does
+    not look at it or it was not measured.
     """
 
     trial: TrialSummary
-    worth: float
+    score: float
+    higher_is_better: bool
     change: float | None
+
+    @property
+    def worth(self) -> float:
+        """The score, signed so that higher is better."""
+        return self.score if self.higher_is_better else -self.score
 
     def keeps(self, margin: float | None) -> bool:
         """Whether no more than the margin is known to be lost."""
@@ -48,16 +53,30 @@ def search_margin(experiment: Experiment, arm: str) -> float | None:
 
 def candidates(scores: Scores, arm: str, experiment: Experiment) -> list[Candidate]:
     """The trials that the arm's search chose among, by number."""
-    changes = _changes(scores, arm, experiment)
-    worths = [
-        (trial, validation_worth(trial, experiment.task.primary_metric))
-        for trial in scores.complete(arm, "search")
-    ]
-    return [
-        Candidate(trial, worth, changes.get(trial.trial_id))
-        for trial, worth in worths
-        if math.isfinite(worth)
-    ]
+    blind = search_margin(experiment, arm) is None
+    changes = {} if blind else measured_changes(scores, arm, experiment)
+    found = []
+    for trial in scores.complete(arm, "search"):
+        metric = experiment.task.primary_metric
+        score = validation_score(trial, metric)
+        if score is not None:
+            higher = aggregates([trial], "domain", "validation", metric)[0].higher_is_better
+            found.append(Candidate(trial, score, higher, changes.get(trial.trial_id)))
+    return found
+
+
+def measured_changes(scores: Scores, arm: str, experiment: Experiment) -> dict[str, float]:
+    """Trial id -> mean change of the general tasks scored in accuracy, of a fine-tuned arm."""
+    readings = scores.study.experiment.general_tasks
+    counted = {task: reading for task, reading in readings.items() if reading.accuracy}
+    if arm not in experiment.trained_arms():
+        return {}
+    try:
+        return general_changes(scores, arm, counted)
+    except StoreError:
+        # Vectors that cannot be paired are told where the plane of learning and forgetting is
+        # drawn; here nothing is known of the change.
+        return {}
 
 
 def chosen(found: Sequence[Candidate], margin: float | None) -> Candidate | None:
@@ -84,14 +103,13 @@ def search_choice(scores: Scores, arm: str, experiment: Experiment) -> SearchCho
     best = max(found, key=lambda one: one.worth, default=None)
     if winner is None or best is None:
         return None
-    metric = experiment.task.primary_metric
     margin = search_margin(experiment, arm)
     return SearchChoice(
         number=winner.trial.number,
-        score=validation_score(winner.trial, metric),
+        score=winner.score,
         general_change=winner.change,
         best_number=best.trial.number,
-        best_score=validation_score(best.trial, metric),
+        best_score=best.score,
         best_change=best.change,
         margin=margin,
         kept=sum(one.keeps(margin) for one in found),
@@ -144,24 +162,12 @@ def _winner(
     return chosen(found, search_margin(experiment, arm))
 
 
-def _changes(scores: Scores, arm: str, experiment: Experiment) -> dict[str, float]:
-    if search_margin(experiment, arm) is None:
-        return {}
-    readings = scores.study.experiment.general_tasks
-    counted = {task: reading for task, reading in readings.items() if reading.accuracy}
-    try:
-        return general_changes(scores, arm, counted)
-    except StoreError:
-        # Vectors that cannot be paired are told where the plane of learning and forgetting is
-        # drawn; here nothing is known of the change.
-        return {}
-
-
 __all__ = [
     "Candidate",
     "candidates",
     "chosen",
     "current",
+    "measured_changes",
     "search_choice",
     "search_margin",
     "search_winner",

@@ -19,6 +19,7 @@ COMMANDS = {
     "report": "Write the report of an experiment: HTML, Markdown, terminal.",
     "compare": "Compare several experiments in one report.",
     "query": "Run an SQL query on the store.",
+    "export": "Write a study for optuna-dashboard or MLflow.",
     "doctor": "Check this machine: versions, devices, caches, packaged files.",
 }
 SHOWN_PROBLEMS = 25
