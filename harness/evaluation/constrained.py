@@ -8,7 +8,9 @@ whenever it ends within its room, which a closed list always does.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Protocol
 
 import numpy as np
@@ -106,24 +108,37 @@ class JsonSchema:
     """
 
     def __init__(self, tokenizer: Any, schema: dict[str, Any], lead: str = "") -> None:
-        from llguidance import LLMatcher
-        from llguidance.hf import from_tokenizer
+        from llguidance import LLMatcher, LLTokenizer
 
         self.longest: int | None = None
-        try:
-            followed = from_tokenizer(tokenizer)
-        except ValueError as error:
-            raise TrialError(
-                "error",
-                f"answering: constrained cannot follow this model's tokenizer: {error}; "
-                "use answering: generate",
-            ) from error
+        followed = LLTokenizer(_described(tokenizer), eos_token=tokenizer.eos_token_id)
         self._start = LLMatcher(followed, json_grammar(schema, lead), log_level=0)
         _check(self._start)
 
     def walk(self) -> Walk:
         """A new reply, with nothing written yet."""
         return _GrammarWalk(self._start.deep_copy())
+
+
+def _described(tokenizer: Any) -> str:
+    """The tokenizer as JSON, as it cuts a text that goes on with another."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise TrialError(
+            "error",
+            "answering: constrained cannot follow this model's tokenizer, which is not a fast one "
+            "(tokenizer.json); use answering: generate",
+        )
+    backend = copy(backend)
+    backend.no_padding()
+    backend.no_truncation()
+    described = json.loads(backend.to_str())
+    first = described["pre_tokenizer"] or {}
+    for part in first.get("pretokenizers", [first]):
+        # A space before every text would be taken for one within the reply.
+        if part.get("type") == "ByteLevel":
+            part["add_prefix_space"] = False
+    return json.dumps(described)
 
 
 class _GrammarWalk:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
-from tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, load_tiny, message, messages
+from tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, message, messages
 
 from harness.evaluation.candidate_lm import CandidateLM
 from harness.evaluation.tree_scoring import build_row, score_rows
-from harness.models.adapters import make_trainable
 from harness.models.load import LoadedModel
 from harness.models.resolve import resolve_model
 from harness.packaged import is_cached
@@ -27,24 +20,10 @@ from harness.prompting.shared_prefix import shared_prefix_length
 from harness.records import Runtime
 from harness.spec import ModelSpec
 
+from .candidates import MODELS, instances, loaded_as
+
 TOLERANCE = 1e-4
 Request = tuple[None, list[int], list[int]]
-MODELS = ["base", "adapter"]
-
-
-@cache
-def _loaded(folder: Path, kind: str) -> LoadedModel:
-    loaded = load_tiny(folder)
-    if kind == "adapter":
-        params = {"rank": 4, "alpha_over_rank": 2.0, "dropout": 0.0, "targets": "all-linear"}
-        loaded = make_trainable(loaded, "lora", params, seed=0)
-        generator = torch.Generator().manual_seed(1)
-        with torch.no_grad():
-            for name, weight in loaded.model.named_parameters():
-                if "lora_B" in name:
-                    weight.copy_(torch.randn(weight.shape, generator=generator) * 0.3)
-        loaded.model.eval()
-    return loaded
 
 
 def both(loaded: LoadedModel, batch_size: int) -> tuple[CandidateLM, HFLM]:
@@ -53,10 +32,6 @@ def both(loaded: LoadedModel, batch_size: int) -> tuple[CandidateLM, HFLM]:
         pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=batch_size, backend="causal"
     )
     return CandidateLM(loaded.model, loaded.tokenizer, batch_size), theirs
-
-
-def instances(kind: str, arguments: Sequence[tuple[Any, ...]]) -> list[Instance]:
-    return [Instance(kind, {}, argument, index) for index, argument in enumerate(arguments)]
 
 
 def assert_alike(loaded: LoadedModel, requests: list[Request], batch_size: int) -> None:
@@ -86,7 +61,7 @@ def test_equal_tokens_cut_elsewhere_are_scored_each_by_its_own_cut(
     tiny_models: TinyModels,
 ) -> None:
     assert_alike(
-        _loaded(tiny_models.chat, "base"), [(None, [20], [21, 20]), (None, [20, 21], [20])], 1
+        loaded_as(tiny_models.chat, "base"), [(None, [20], [21, 20]), (None, [20, 21], [20])], 1
     )
 
 
@@ -108,12 +83,12 @@ def test_random_tries_score_as_lm_eval_scores_them(
         for context, continuations in groups
         for continuation in continuations
     ]
-    assert_alike(_loaded(tiny_models.chat, kind), requests, batch_size)
+    assert_alike(loaded_as(tiny_models.chat, kind), requests, batch_size)
 
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_greedy_continuations_are_recognised(tiny_models: TinyModels, kind: str) -> None:
-    loaded = _loaded(tiny_models.chat, kind)
+    loaded = loaded_as(tiny_models.chat, kind)
     requests: list[Request] = []
     for start in (30, 60, 90):
         context = list(range(start, start + 9))
@@ -139,11 +114,11 @@ def test_contexts_longer_than_the_model_are_cut_on_the_left(tiny_models: TinyMod
         (None, long[: MAX_LENGTH - 1], [21, 22]),
         (None, long[:MAX_LENGTH], [21]),
     ]
-    assert_alike(_loaded(tiny_models.chat, "base"), requests, 4)
+    assert_alike(loaded_as(tiny_models.chat, "base"), requests, 4)
 
 
 def test_a_request_without_tokens_is_an_error(tiny_models: TinyModels) -> None:
-    ours, _ = both(_loaded(tiny_models.chat, "base"), 4)
+    ours, _ = both(loaded_as(tiny_models.chat, "base"), 4)
     for context, continuation in (([], [1]), ([1], [])):
         with pytest.raises(ValueError, match="a context and a continuation"):
             ours._loglikelihood_tokens([(None, context, continuation)])
@@ -179,7 +154,7 @@ def test_shared_prefix_length(rows: list[tuple[int, ...]], length: int) -> None:
 
 
 def test_probabilities_of_all_continuations_sum_to_one(tiny_models: TinyModels) -> None:
-    loaded = _loaded(tiny_models.chat, "base")
+    loaded = loaded_as(tiny_models.chat, "base")
     row = build_row([1, 50, 60], [[token] for token in range(VOCABULARY)])
     (answers,) = score_rows(loaded.model, [row], pad=0)
     assert np.exp([value for value, _ in answers]).sum() == pytest.approx(1, abs=1e-5)
@@ -191,7 +166,7 @@ def test_probabilities_of_all_continuations_sum_to_one(tiny_models: TinyModels) 
 def test_texts_score_as_lm_eval_scores_them(
     tiny_models: TinyModels, kind: str, batch_size: int
 ) -> None:
-    ours, theirs = both(_loaded(tiny_models.chat, kind), batch_size)
+    ours, theirs = both(loaded_as(tiny_models.chat, kind), batch_size)
     pairs = [
         ("The parcel came", " two days late"),
         ("The parcel came", " two days early"),
@@ -226,9 +201,9 @@ def test_texts_score_as_lm_eval_scores_them(
 def test_replies_are_lm_evals_token_for_token(
     tiny_models: TinyModels, kind: str, batch_size: int, until: list[str], shared: bool
 ) -> None:
-    ours, _ = both(_loaded(tiny_models.chat, kind), batch_size)
+    ours, _ = both(loaded_as(tiny_models.chat, kind), batch_size)
     # Alone: in a batch lm-eval lets a row that wrote a stop go on until all rows have.
-    _, theirs = both(_loaded(tiny_models.chat, kind), 1)
+    _, theirs = both(loaded_as(tiny_models.chat, kind), 1)
     render = PromptRenderer(ours.tokenizer, TASK, lambda item: messages(2))
     texts = ["Late", "The box was torn. " * 4, "x", "Great camera, sharp pictures", "Late", "é!"]
     prompts = [render.prompt(message(f"i{n}", text, "?")) for n, text in enumerate(texts)]
@@ -242,7 +217,7 @@ def test_replies_are_lm_evals_token_for_token(
 
 
 def test_progress_counts_every_request(tiny_models: TinyModels) -> None:
-    ours, _ = both(_loaded(tiny_models.chat, "base"), 2)
+    ours, _ = both(loaded_as(tiny_models.chat, "base"), 2)
     seen: list[tuple[int, int]] = []
     ours.on_progress = lambda done, total: seen.append((done, total))
     options = {"until": [], "max_gen_toks": 2, "do_sample": False}

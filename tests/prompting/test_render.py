@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tiny_model import TASK, TinyModels, load_tiny, message, resolved
 
 from harness.evaluation.candidate_lm import CandidateLM
@@ -15,6 +19,11 @@ from harness.records import Example
 VARIANTS = ["chat", "refuses_system", "plain", "with_bos", "with_prefix_space"]
 ITEM = message("i", "The box {was} torn {0} {{x}} \n é 漢", "negative")
 SHOTS = (message("a", "Great", "positive"), message("b", "Late", "negative"))
+
+
+@cache
+def _tokenizer(folder: Path) -> Any:
+    return load_tokenizer(resolved(folder))
 
 
 def renderer(folder: Path, shots: tuple[Example, ...] = ()) -> PromptRenderer:
@@ -70,6 +79,50 @@ def test_an_arm_may_bring_its_own_instruction(tiny_models: TinyModels) -> None:
     assert "positive or negative" not in prompt
 
 
+def test_an_arm_may_bring_its_own_template(tiny_models: TinyModels) -> None:
+    tokenizer = load_tokenizer(resolved(tiny_models.chat))
+    shot = Example("a", {"text": "Great", "title": "T1"}, "positive", "a")
+    item = Example("i", {"text": "Torn", "title": "T2"}, "?", "i")
+    template = "{title}: {text} ({title})"
+    render = PromptRenderer(tokenizer, TASK, lambda item: (shot,), template=template)
+    assert [turn["content"] for turn in render.messages(item)] == [
+        "Is the message positive or negative?",
+        "T1: Great (T1)",
+        "positive",
+        "T2: Torn (T2)",
+    ]
+    assert "Message:" not in render.prompt(item)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_without_chat_every_model_is_asked_in_the_same_plain_text(
+    tiny_models: TinyModels, variant: str
+) -> None:
+    tokenizer = load_tokenizer(resolved(getattr(tiny_models, variant)))
+    render = PromptRenderer(tokenizer, TASK, lambda item: SHOTS[:1], chat=False)
+    assert render.prompt(message("i", "Torn", "?")) == (
+        "Is the message positive or negative?\n\nInput: Message: Great\n\nAnswer: positive\n\n"
+        "Input: Message: Torn\n\nAnswer:"
+    )
+    # What follows an item in the prompt is what is trained on, but for the end of all text.
+    assert f"Answer:{render.reply('positive')}" == "Answer: positive<|im_end|>"
+    assert render.stops == ("<|im_end|>", "\n\nInput:")
+
+
+def test_a_chat_reply_ends_with_its_turn_alone(tiny_models: TinyModels) -> None:
+    render = renderer(tiny_models.chat)
+    assert (render.lead, render.stops) == ("", ("<|im_end|>",))
+
+
+def test_a_tokenizer_without_an_end_stops_where_the_next_item_begins(
+    tiny_models: TinyModels,
+) -> None:
+    tokenizer = load_tokenizer(resolved(tiny_models.plain))
+    tokenizer.eos_token = None
+    render = PromptRenderer(tokenizer, TASK)
+    assert (render.end, render.stops) == ("", ("\n\nInput:",))
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_braces_in_the_data_are_inert(tiny_models: TinyModels, variant: str) -> None:
     shown = renderer(getattr(tiny_models, variant), (ITEM,)).prompt(ITEM)
@@ -116,11 +169,29 @@ def test_prompt_and_answer_decode_to_the_text_with_its_end(
     assert encoded.length == len(encoded.prompt) + len(encoded.answer)
 
 
+@given(
+    answer=st.text('pos itve\n.漢é{}":,', max_size=12),
+    text=st.text("a b\n.漢", min_size=1, max_size=12),
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("chat", [True, False])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_training_sees_the_tokens_that_scoring_sees(tiny_models: TinyModels, variant: str) -> None:
+def test_an_answer_has_the_same_tokens_after_every_prompt(
+    tiny_models: TinyModels, variant: str, chat: bool, answer: str, text: str
+) -> None:
+    tokenizer = _tokenizer(getattr(tiny_models, variant))
+    render = PromptRenderer(tokenizer, TASK, lambda item: SHOTS, chat=chat)
+    assert render.encode_answer(answer) == render.encode(message("i", text, answer)).answer
+
+
+@pytest.mark.parametrize("chat", [True, False])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_training_sees_the_tokens_that_scoring_sees(
+    tiny_models: TinyModels, variant: str, chat: bool
+) -> None:
     loaded = load_tiny(getattr(tiny_models, variant))
     lm = CandidateLM(loaded.model, loaded.tokenizer, batch_size=2)
-    render = PromptRenderer(loaded.tokenizer, TASK, lambda item: SHOTS)
+    render = PromptRenderer(loaded.tokenizer, TASK, lambda item: SHOTS, chat=chat)
     encoded, prompt = render.encode(ITEM), render.prompt(ITEM)
     assert tuple(lm.tok_encode(prompt)) == encoded.prompt == render.encode_prompt(ITEM)
     batch, _ = lm.tok_batch_encode([prompt])

@@ -1,0 +1,342 @@
+"""Constrained replies are always valid, and greedy among what is valid."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tiny_model import TASK, TinyModels, message, messages
+
+from harness.errors import TrialError
+from harness.evaluation.candidate_lm import CandidateLM
+from harness.evaluation.constrained import (
+    ConstrainedBatch,
+    Constraint,
+    JsonSchema,
+    OneOf,
+    constraint_of,
+)
+from harness.models.load import LoadedModel
+from harness.prompting import PromptRenderer
+from harness.spec.task import canonical_json, enumerate_schema
+
+from .candidates import MODELS, instances, loaded_as
+
+VARIANTS = ["chat", "refuses_system", "plain", "with_bos", "with_prefix_space"]
+TEXTS = ["Late", "The box was torn. " * 3, "x", "Great camera, sharp pictures", "é!"]
+LABELS = ("neg", "negative", "neutral", "nég 漢字", "a b", "a", "🙂", "🙃 no")
+# Tokens that a label needs, and that an object needs beside a short prompt.
+SHORT, LONG = 40, 180
+LASTING = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+Schema = dict[str, Any]
+
+
+def fields(properties: Schema, required: Sequence[str] | None = None, **more: Any) -> Schema:
+    names = list(properties) if required is None else list(required)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": names,
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def renderer(loaded: LoadedModel, shots: int = 0) -> PromptRenderer:
+    return PromptRenderer(loaded.tokenizer, TASK, lambda item: messages(shots))
+
+
+def replies(
+    loaded: LoadedModel,
+    constraint: Constraint | None,
+    prompts: Sequence[str],
+    *,
+    batch_size: int = 4,
+    room: int = SHORT,
+) -> list[str]:
+    lm = CandidateLM(loaded.model, loaded.tokenizer, batch_size)
+    render = renderer(loaded)
+    options = {"until": list(render.stops), "max_gen_toks": room, "do_sample": False}
+    requests = instances("generate_until", [(prompt, options) for prompt in prompts])
+    with lm.kept_to(constraint):
+        return lm.generate_until(requests)
+
+
+def prompts_of(loaded: LoadedModel, shots: int = 0, texts: Sequence[str] = TEXTS) -> list[str]:
+    render = renderer(loaded, shots)
+    return [render.prompt(message(f"i{n}", text, "?")) for n, text in enumerate(texts)]
+
+
+@torch.inference_mode()
+def one_by_one(loaded: LoadedModel, constraint: Constraint, prompt: str, room: int) -> list[int]:
+    """The slow definition: no batch, no cache; at each step the likeliest of the allowed."""
+    lm = CandidateLM(loaded.model, loaded.tokenizer, 1)
+    context, walk = lm.tok_encode(prompt), constraint.walk()
+    while walk.rest is None and len(walk.taken) < room:
+        ids = torch.tensor([[*context, *walk.taken]])
+        logits = loaded.model(input_ids=ids).logits[0, -1].float().numpy()
+        mask = np.zeros(len(logits), dtype=np.bool_)
+        walk.allow(mask)
+        assert mask.any()
+        walk.take(int(np.where(mask, logits, -np.inf).argmax()))
+    return [*walk.taken, *(walk.rest or ())]
+
+
+@cache
+def of_labels(folder: Path, kind: str, labels: tuple[str, ...]) -> Constraint:
+    loaded = loaded_as(folder, kind)
+    return constraint_of(renderer(loaded), loaded.tokenizer, labels, None)
+
+
+# --------------------------------------------------------------------------- labels
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("shots", [0, 2])
+def test_a_reply_is_one_of_the_labels(
+    tiny_models: TinyModels, variant: str, kind: str, shots: int
+) -> None:
+    folder = getattr(tiny_models, variant)
+    loaded = loaded_as(folder, kind)
+    constraint = of_labels(folder, kind, LABELS)
+    prompts = prompts_of(loaded, shots)
+    found = replies(loaded, constraint, prompts)
+    lead = renderer(loaded).lead
+    assert {reply.removeprefix(lead) for reply in found} <= set(LABELS)
+    assert found == replies(loaded, constraint, prompts, batch_size=1)
+    # It is enough that the choice is made within the room: the rest of a label is known.
+    assert replies(loaded, constraint, prompts, room=constraint.longest or 0) == found
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("variant", ["chat", "plain"])
+def test_labels_are_chosen_as_the_definition_chooses(
+    tiny_models: TinyModels, variant: str, kind: str
+) -> None:
+    folder = getattr(tiny_models, variant)
+    loaded = loaded_as(folder, kind)
+    constraint = of_labels(folder, kind, LABELS)
+    prompts = prompts_of(loaded, 2)
+    found = replies(loaded, constraint, prompts)
+    render = renderer(loaded)
+    for prompt, reply in zip(prompts, found, strict=True):
+        text = loaded.tokenizer.decode(one_by_one(loaded, constraint, prompt, SHORT))
+        ends = [text.partition(stop)[0] for stop in render.stops if stop in text]
+        assert reply == min(ends, key=len)
+
+
+@given(
+    labels=st.lists(
+        st.text("ab é漢🙂_-", min_size=1, max_size=6).filter(str.strip),
+        min_size=1,
+        max_size=8,
+        unique=True,
+    )
+)
+@LASTING
+@pytest.mark.parametrize("variant", ["chat", "plain", "with_prefix_space"])
+def test_every_label_can_be_chosen(
+    tiny_models: TinyModels, variant: str, labels: list[str]
+) -> None:
+    """With scores that like a label's tokens best, the reply is that label and no other."""
+    loaded = loaded_as(getattr(tiny_models, variant), "base")
+    render, tokenizer = renderer(loaded), loaded.tokenizer
+    constraint = constraint_of(render, tokenizer, labels, None)
+    end, pad, width = tokenizer.eos_token_id, tokenizer.pad_token_id, 3
+    batch = ConstrainedBatch(constraint, len(labels), width, end)
+    liked = [render.encode_answer(label) for label in labels]
+    ids = torch.full((len(labels), width), pad)
+    for step in range(max(map(len, liked)) + 1):
+        scores = torch.zeros(len(labels), len(tokenizer))
+        for row, path in enumerate(liked):
+            scores[row, path[step] if step < len(path) else end] = 1.0
+        ids = torch.cat([ids, batch(ids, scores).argmax(dim=1, keepdim=True)], dim=1)
+    written = batch.replies(ids, pad)[:, width:].tolist()
+    texts = [tokenizer.decode(row).partition(render.end)[0] for row in written]
+    assert texts == [render.lead + label for label in labels]
+
+
+def test_a_reply_without_a_choice_left_is_not_asked_for(tiny_models: TinyModels) -> None:
+    walk = OneOf([[5, 6, 7], [5, 8, 9, 10]]).walk()
+    rests = [walk.rest]
+    for token in (5, 8):
+        walk.take(token)
+        rests.append(walk.rest)
+    assert rests == [None, None, (9, 10)]
+    assert OneOf([[5, 6, 7]]).walk().rest == (5, 6, 7)
+    loaded = loaded_as(tiny_models.chat, "base")
+    sole = of_labels(tiny_models.chat, "base", ("negative",))
+    assert replies(loaded, sole, prompts_of(loaded), room=1) == ["negative"] * len(TEXTS)
+
+
+def test_free_text_has_nothing_to_keep_to(tiny_models: TinyModels) -> None:
+    loaded = loaded_as(tiny_models.chat, "base")
+    with pytest.raises(ValueError, match="need a list of answers or a schema"):
+        constraint_of(renderer(loaded), loaded.tokenizer, None, None)
+
+
+# --------------------------------------------------------------------------- JSON schemas
+
+NAMES = st.text('ab "\\é漢', min_size=1, max_size=3)
+LEAVES: st.SearchStrategy[Schema] = st.one_of(
+    st.just({"type": "boolean"}),
+    st.just({"type": ["boolean", "null"]}),
+    st.lists(
+        st.one_of(st.text('xyé" \n🙂', max_size=3), st.integers(-99, 99), st.none()),
+        min_size=1,
+        max_size=3,
+        unique_by=repr,
+    ).map(lambda values: {"enum": values}),
+    st.tuples(st.integers(-200, 200), st.integers(0, 300)).map(
+        lambda pair: {"type": "integer", "minimum": pair[0], "maximum": pair[0] + pair[1]}
+    ),
+    st.integers(0, 3).map(lambda size: {"type": "string", "minLength": size, "maxLength": 3}),
+    st.sampled_from(["^[ab]{1,3}$", "^x?y$", "^[0-9]{4}$"]).map(
+        lambda pattern: {"type": "string", "pattern": pattern}
+    ),
+    st.just({"const": {"k": [1, None, "é"]}}),
+)
+
+
+@st.composite
+def objects(draw: st.DrawFn, inner: st.SearchStrategy[Schema]) -> Schema:
+    properties = draw(st.dictionaries(NAMES, inner, min_size=1, max_size=3))
+    required = [name for name in properties if draw(st.booleans())]
+    return fields(properties, required)
+
+
+ARRAYS = st.builds(
+    lambda items, least: {"type": "array", "items": items, "minItems": least, "maxItems": 2},
+    LEAVES,
+    st.integers(0, 2),
+)
+SCHEMAS = objects(st.one_of(LEAVES, LEAVES, ARRAYS, objects(LEAVES)))
+
+
+@pytest.mark.parametrize(
+    ("variant", "kind", "dtype"),
+    [
+        ("chat", "base", "float32"),
+        ("plain", "adapter", "float32"),
+        ("with_prefix_space", "base", "bfloat16"),
+        ("with_bos", "adapter", "bfloat16"),
+    ],
+)
+@given(schema=SCHEMAS)
+@LASTING
+def test_every_reply_conforms_to_its_schema(
+    tiny_models: TinyModels, variant: str, kind: str, dtype: str, schema: Schema
+) -> None:
+    loaded = loaded_as(getattr(tiny_models, variant), kind, dtype)
+    render = PromptRenderer(loaded.tokenizer, TASK.model_copy(update={"instruction": "Do."}))
+    constraint = JsonSchema(loaded.tokenizer, schema, render.lead)
+    prompts = [render.prompt(message("i", text, "?")) for text in ("Late", "x", "é! Great")]
+    validator = jsonschema.Draft202012Validator(schema)
+    for reply in replies(loaded, constraint, prompts, room=LONG):
+        value = json.loads(reply)
+        validator.validate(value)
+        # Written as training answers are: nothing but the text of the value.
+        assert json.loads(canonical_json(value, schema)) == value
+        assert reply.startswith(render.lead + "{")
+        assert reply.endswith("}")
+
+
+FINITE = fields(
+    {
+        "tone": {"enum": ["good", "bad", "go", 'a "b" \\']},
+        "n": {"type": "integer", "minimum": 0, "maximum": 14},
+        "sure": {"type": "boolean"},
+    }
+)
+
+
+@pytest.mark.parametrize("variant", ["chat", "plain"])
+def test_a_finite_schema_allows_its_texts_and_no_others(
+    tiny_models: TinyModels, variant: str
+) -> None:
+    loaded = loaded_as(getattr(tiny_models, variant), "base")
+    tokenizer, render = loaded.tokenizer, renderer(loaded)
+    answers = enumerate_schema(FINITE) or ()
+    assert len(answers) == 4 * 15 * 2
+    constraint = JsonSchema(tokenizer, FINITE, render.lead)
+    mask = np.zeros(len(tokenizer), dtype=np.bool_)
+    for answer in answers:
+        walk, text = constraint.walk(), ""
+        # Every text, in the tokens in which training shows it.
+        for token in render.encode_answer(answer, ""):
+            mask[:] = False
+            walk.allow(mask)
+            assert mask[token]
+            for other in np.flatnonzero(mask):
+                begun = (text + tokenizer.decode([other])).removeprefix(render.lead)
+                assert any(valid.startswith(begun) for valid in answers)
+            walk.take(token)
+            text += tokenizer.decode([token])
+        assert text == render.lead + answer
+        assert walk.rest == ()
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+@pytest.mark.parametrize("shots", [0, 2])
+def test_json_is_written_as_the_definition_writes_it(
+    tiny_models: TinyModels, kind: str, batch_size: int, shots: int
+) -> None:
+    loaded = loaded_as(tiny_models.chat, kind)
+    schema = fields({"a": {"type": "string", "maxLength": 4}, "b": FINITE}, ["b"])
+    constraint = JsonSchema(loaded.tokenizer, schema)
+    prompts = prompts_of(loaded, shots, texts=[*TEXTS[:1], *TEXTS[2:]])
+    found = replies(loaded, constraint, prompts, batch_size=batch_size, room=100)
+    expected = [one_by_one(loaded, constraint, prompt, 100) for prompt in prompts]
+    assert found == [loaded.tokenizer.decode(ids) for ids in expected]
+    assert len(set(found)) > 1
+
+
+def test_a_reply_that_runs_out_of_room_is_cut(tiny_models: TinyModels) -> None:
+    loaded = loaded_as(tiny_models.chat, "base")
+    constraint = JsonSchema(loaded.tokenizer, fields({"a": {"type": "string", "minLength": 99}}))
+    for reply in replies(loaded, constraint, prompts_of(loaded), room=12):
+        assert reply.startswith('{"a": "')
+        assert not reply.endswith("}")
+
+
+def test_a_schema_that_no_grammar_holds_to_is_an_error(tiny_models: TinyModels) -> None:
+    loaded = loaded_as(tiny_models.chat, "base")
+    schema = fields({"a": {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}})
+    with pytest.raises(TrialError, match=r"cannot follow the schema.*uniqueItems"):
+        JsonSchema(loaded.tokenizer, schema)
+
+
+def test_a_tokenizer_that_cannot_be_followed_is_an_error() -> None:
+    with pytest.raises(TrialError, match="cannot follow this model's tokenizer"):
+        JsonSchema(object(), FINITE)
+
+
+# --------------------------------------------------------------------------- freedom
+
+
+def test_replies_are_free_again_afterwards(tiny_models: TinyModels) -> None:
+    loaded = loaded_as(tiny_models.chat, "base")
+    prompts = prompts_of(loaded)
+    free = replies(loaded, None, prompts, room=8)
+    lm = CandidateLM(loaded.model, loaded.tokenizer, 4)
+    options = {"until": ["<|im_end|>"], "max_gen_toks": 8, "do_sample": False}
+    requests = instances("generate_until", [(prompt, options) for prompt in prompts])
+    constraint = of_labels(tiny_models.chat, "base", LABELS)
+    with pytest.raises(KeyError), lm.kept_to(constraint):
+        assert set(lm.generate_until(requests)) <= set(LABELS)
+        raise KeyError
+    assert lm.generate_until(requests) == free
+    assert not set(free) & set(LABELS)
