@@ -32,7 +32,7 @@ ROOMS: dict[str, set[str]] = {
 }
 WRITING = {"data", "models", "prompting", "training", "evaluation", "search", "engine"}
 STORIES = {"trial", "item_sets", "planning", "stages", "pipeline", "reporting", "api", "cli",
-           "export", "__init__"}  # fmt: skip
+           "export", "forecast", "__init__"}  # fmt: skip
 READING = {"store", "analysis", "report", "reporting", "findings"}
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "lm_eval", "optuna", "datasets"}
 # Lists of values, which read best in one place.

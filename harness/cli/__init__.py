@@ -14,6 +14,7 @@ from harness.errors import HarnessError, InputError
 COMMANDS = {
     "init": "Write a commented experiment for your own file.",
     "check": "Validate an experiment and audit its data; trains nothing.",
+    "plan": "Say what an experiment will take: time, tokens, money, disk.",
     "run": "Run an experiment, or go on with one that was stopped.",
     "status": "Show how far the experiments in a store are.",
     "report": "Write the report of an experiment: HTML, Markdown, terminal.",

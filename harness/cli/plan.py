@@ -1,0 +1,62 @@
+"""harness plan"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import click
+
+from harness.cli.options import experiment_argument, results_option
+
+
+@click.command()
+@experiment_argument()
+@results_option()
+@click.option("--quick", is_flag=True, help="Measure default settings only, on fewer items.")
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Tables for people, or one JSON object.",
+)
+def command(experiment: Path, results: Path, quick: bool, layout: str) -> None:
+    """Say what a study will take before anything is spent: trials, tokens, time, money, disk.
+
+    Runs a few steps and items of every kind of trial here, which takes a minute or so, and
+    leaves nothing behind. What --results holds already is not counted again.
+
+    \b
+    Example:
+      harness plan experiments/quickstart.yaml
+    """
+    from rich.console import Console
+
+    from harness.cli.plan_tables import PlanObserver, print_forecast
+    from harness.engine import open_engine
+    from harness.forecast import execute_small, forecast_study
+    from harness.pipeline import plan_study
+    from harness.spec import ExecutionSpec, load_experiment
+
+    spec = load_experiment(experiment)
+    observer = PlanObserver(Console(stderr=True))
+    # Item sets are files; those of a plan are not to lie among results.
+    with tempfile.TemporaryDirectory(prefix="harness-plan-") as folder:
+        plan = plan_study(spec, Path(folder), observer)
+        for problem in plan.left_out():
+            observer.warning(problem)
+        forecast = forecast_study(
+            plan,
+            results,
+            # One trial at a time, so that each is measured alone.
+            lambda: open_engine("child", execute_small, ExecutionSpec()),
+            observer,
+            quick=quick,
+        )
+    if layout == "json":
+        click.echo(json.dumps(forecast.plain(), ensure_ascii=False, indent=2))
+    else:
+        print_forecast(forecast, Console())

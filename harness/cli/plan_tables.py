@@ -1,0 +1,155 @@
+"""A forecast in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.forecast import ArmForecast, Estimate, Forecast
+from harness.observer import Observer
+
+PHASES = ("baseline", "search", "finalist", "default", "curve")
+NAMED = {
+    "baseline": "base",
+    "search": "search",
+    "finalist": "final",
+    "default": "default",
+    "curve": "curve",
+}
+
+
+class PlanObserver(Observer):
+    """Says what is being prepared or measured."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def stage(self, text: str) -> None:
+        """Print it."""
+        self._console.print(f"[bold]{escape(text)}[/]")
+
+    def warning(self, text: str) -> None:
+        """Print it."""
+        self._console.print(f"[yellow]warning:[/] {escape(text)}")
+
+
+def print_forecast(forecast: Forecast, console: Console) -> None:
+    """Tables of arms and servers, totals, warnings, and what the numbers rest on."""
+    if not any(number.high for arm in forecast.arms for number in arm.trials.values()):
+        console.print(f"Nothing is left to run: all {forecast.ended} trials have ended.")
+        return
+    console.print(_arms(forecast))
+    if any(arm.server for arm in forecast.arms):
+        console.print(_servers(forecast))
+    for line in _totals(forecast):
+        console.print(line)
+    for warning in forecast.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}")
+    console.print("[bold]What this rests on[/]")
+    for note in forecast.notes:
+        console.print(f"  {escape(note)}")
+
+
+def _arms(forecast: Forecast) -> Table:
+    table = Table(
+        title=f"{escape(forecast.name)} on {forecast.device}, {forecast.dtype}",
+        title_justify="left",
+    )
+    table.add_column("arm")
+    table.add_column("trials")
+    for name in ("tokens trained", "tokens scored", "minutes", forecast.currency, "memory MiB"):
+        table.add_column(name, justify="right")
+    for arm in forecast.arms:
+        table.add_row(
+            escape(arm.arm),
+            _trials(arm),
+            _thousands(arm.train_tokens),
+            _thousands(arm.scored_tokens),
+            "not known" if arm.seconds is None else _minutes(arm.seconds),
+            "not known" if arm.money is None else _money(arm.money),
+            "" if arm.peak_mib is None else _range(arm.peak_mib, "{:,.0f}"),
+        )
+    table.add_section()
+    trained, scored = (
+        sum(getattr(arm, name).expected for arm in forecast.arms)
+        for name in ("train_tokens", "scored_tokens")
+    )
+    table.add_row(
+        "all",
+        _count(forecast.trials),
+        f"{trained:,.0f}",
+        f"{scored:,.0f}",
+        _minutes(forecast.seconds),
+        _money(forecast.money),
+        "",
+    )
+    return table
+
+
+def _servers(forecast: Forecast) -> Table:
+    table = Table(title="Asked of servers", title_justify="left")
+    table.add_column("arm")
+    for name in ("requests", "prompt tokens", "reply tokens", forecast.currency, "cap"):
+        table.add_column(name, justify="right")
+    for arm in forecast.arms:
+        if arm.server:
+            table.add_row(
+                escape(arm.arm),
+                _thousands(arm.server.requests),
+                _thousands(arm.server.prompt_tokens),
+                _thousands(arm.server.completion_tokens),
+                _money(arm.server.money),
+                "none" if arm.server.cap is None else f"{arm.server.cap:g}",
+            )
+    return table
+
+
+def _totals(forecast: Forecast) -> list[str]:
+    found = [
+        f"About [bold]{forecast.seconds.expected / 60:.0f} minutes[/] "
+        f"({forecast.seconds.low / 60:.0f} to {forecast.seconds.high / 60:.0f}) and "
+        f"[bold]{forecast.money.expected:,.2f} {escape(forecast.currency)}[/]; results take "
+        f"{_range(forecast.disk_mib, '{:,.0f}')} MiB of {forecast.free_mib:,.0f} free."
+    ]
+    if any(arm.seconds is None for arm in forecast.arms):
+        found.append("[yellow]Arms whose time is not known are not in the totals.[/]")
+    if forecast.ended:
+        found.append(f"{forecast.ended} trials have ended already and are not counted.")
+    found.append(
+        f"Measured in {forecast.measuring_seconds:.0f} seconds; "
+        f"{forecast.available_mib:,.0f} MiB of memory are available."
+    )
+    return found
+
+
+def _trials(arm: ArmForecast) -> str:
+    shown = [
+        f"{_count(arm.trials[phase])} {NAMED[phase]}"
+        for phase in PHASES
+        if phase in arm.trials and arm.trials[phase].high
+    ]
+    return ", ".join(shown) or "none"
+
+
+def _count(number: Estimate) -> str:
+    low, high = round(number.low), round(number.high)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _minutes(seconds: Estimate) -> str:
+    return _range(seconds * (1 / 60), "{:.1f}")
+
+
+def _money(money: Estimate) -> str:
+    return _range(money, "{:.3f}" if money.high < 1 else "{:,.2f}")
+
+
+def _thousands(number: Estimate) -> str:
+    return f"{number.expected:,.0f}"
+
+
+def _range(number: Estimate, layout: str) -> str:
+    """The expected value and, where there is one, its range."""
+    shown, low, high = (layout.format(x) for x in (number.expected, number.low, number.high))
+    return shown if low == high else f"{shown} ({low} to {high})"
