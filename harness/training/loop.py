@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ def train(
     texts: Sequence[TokenisedExample] = (),
     checks_per_epoch: int = 1,
     peers: Peers | None = None,
-) -> Iterator[StepReport]:
+) -> Generator[StepReport]:
     """Train ``model`` in place, yielding one report per optimiser step.
 
     With answers A and, where ``replay`` asks for them, texts R in the batch, and texts K to hold

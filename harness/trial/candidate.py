@@ -41,7 +41,11 @@ class Pruned(Exception):  # noqa: N818 - a way out, not a fault
 
 @dataclass(slots=True)
 class TrialRun:
-    """What the trial has so far: kept when it fails midway."""
+    """What the trial has so far: kept when it fails midway.
+
+    beside_mib, beside_device_mib: peak memory of processes that trained in its place, added up,
+    and of the GPU that needed most.
+    """
 
     steps: list[StepReport] = field(default_factory=list)
     scores: list[ScoreRecord] = field(default_factory=list)
@@ -50,6 +54,8 @@ class TrialRun:
     stopped: Stopped | None = None
     cost: TrialCost = field(default_factory=lambda: TrialCost(0, 0, 0, 0, 0, None, 0, 0, 0))
     environment: dict[str, str] = field(default_factory=dict)
+    beside_mib: float = 0.0
+    beside_device_mib: float | None = None
 
 
 @dataclass(slots=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
@@ -15,6 +14,9 @@ from harness.prompting import TokenisedExample
 from harness.records import Artifact, Canaries
 from harness.trial.candidate import Announce, Candidate, TrialRun
 from harness.trial.early_stopping import LossWatch
+
+if TYPE_CHECKING:
+    from harness.training.job import TrainingJob
 
 PROBES = 4
 VALIDATION_LOSS_EXAMPLES = 200
@@ -47,7 +49,28 @@ def fine_tune(candidate: Candidate, run: TrialRun, announce: Announce) -> int:
 
 
 def _train(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
-    from harness.training.loop import TrainingSettings, train
+    from harness.training.job import run_job
+    from harness.training.side_by_side import SideBySide
+
+    job = _job(candidate, run)
+    processes = candidate.spec.params["processes"]
+    beside = SideBySide(job, processes) if processes > 1 else None
+    model = candidate.loaded.model
+    watch = LossWatch(candidate.spec.pruning)
+    # Whichever way this is left, processes are ended before anything else is done.
+    with closing(beside.train(model) if beside else run_job(job, model)) as steps:
+        try:
+            for step in steps:
+                run.steps.append(step)
+                announce("train", step.step, step.steps, loss=step.loss)
+                watch(step)
+        finally:
+            if beside:
+                run.beside_mib, run.beside_device_mib = beside.memory_mib, beside.device_mib
+
+
+def _job(candidate: Candidate, run: TrialRun) -> TrainingJob:
+    from harness.training.job import TrainingJob
 
     spec, renderer = candidate.spec, candidate.renderer
     longest = spec.params["max_length"]
@@ -64,24 +87,18 @@ def _train(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     if spec.validation_path:
         items = read_examples_file(Path(spec.validation_path))[:VALIDATION_LOSS_EXAMPLES]
         validation = [renderer.encode(item) for item in items]
-    rng = np.random.default_rng([spec.seed, 2])
-    settings = TrainingSettings.from_params(spec.params)
-    pad = candidate.loaded.tokenizer.pad_token_id
-    watch = LossWatch(spec.pruning)
-    steps = train(
-        candidate.loaded.model,
-        examples,
-        settings,
-        pad,
-        rng,
-        validation,
-        texts=_general_texts(candidate),
+    return TrainingJob(
+        model=spec.model,
+        runtime=spec.runtime,
+        kind=spec.kind,
+        params=spec.params,
+        seed=spec.seed,
+        examples=tuple(examples),
+        validation=tuple(validation),
+        texts=tuple(_general_texts(candidate)),
         checks_per_epoch=spec.checks_per_epoch,
+        pad=candidate.loaded.tokenizer.pad_token_id,
     )
-    for step in steps:
-        run.steps.append(step)
-        announce("train", step.step, step.steps, loss=step.loss)
-        watch(step)
 
 
 def _general_texts(candidate: Candidate) -> list[TokenisedExample]:

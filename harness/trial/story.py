@@ -145,6 +145,7 @@ class _Clock:
         # A server's memory is not known, and this process's own says nothing.
         served = self.spec.endpoint is not None
         if part == "train" or (self.spec.kind == "prompt" and not served):
-            changes["peak_memory_mib"] = peak_memory_mib()
-            changes["peak_device_mib"] = peak_device_mib(self.spec.runtime.device)
+            own, beside = peak_device_mib(self.spec.runtime.device), self.run.beside_device_mib
+            changes["peak_memory_mib"] = peak_memory_mib() + self.run.beside_mib
+            changes["peak_device_mib"] = own if own is None else max(own, beside or 0.0)
         self.run.cost = replace(self.run.cost, **changes)
