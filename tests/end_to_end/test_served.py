@@ -1,0 +1,131 @@
+"""A real server of this machine: the same model, asked there and held here, is the same arm."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fake_server import endpoint
+from pydantic import TypeAdapter
+from real_server import transformers_serve
+from tiny_model import CHATML, TASK, messages, resolved, runtime, write_model
+
+from harness.data.examples_file import write_examples
+from harness.packaged import cache_folder
+from harness.records import ScoreRequest, TrialRecord, TrialSpec
+from harness.spec.arms import Arm
+from harness.store import StoreReader
+from harness.trial import run_trial
+
+HARNESS = Path(sys.executable).with_name("harness")
+
+
+def test_a_model_scores_alike_on_a_server_and_in_memory(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "model", CHATML)
+    for name, count, start in (("train", 8, 0), ("test", 8, 40)):
+        write_examples(tmp_path / f"{name}.parquet", messages(count, start))
+    arm = TypeAdapter[Any](Arm).validate_python({"kind": "prompt", "shots": 2})
+    asked = ScoreRequest("k", "domain", "domain", "test", items_path=str(tmp_path / "test.parquet"))
+    here = TrialSpec(
+        trial_id="here",
+        experiment_id="tiny",
+        arm="arm",
+        kind="prompt",
+        phase="finalist",
+        number=0,
+        seed=0,
+        params=arm.resolve({}),
+        model=resolved(folder),
+        # The same room on both sides, which otherwise is estimated from bytes, or tokens.
+        task={**TASK.model_dump(mode="json", by_alias=True), "max_new_tokens": 8},
+        train_path=str(tmp_path / "train.parquet"),
+        scores=(asked,),
+        runtime=runtime(),
+    )
+    with transformers_serve(folder, tmp_path / "server.log") as url:
+        there = endpoint(url, tmp_path / "ledger.jsonl", model=str(folder), timeout_seconds=60.0)
+        served = outputs(run_trial(replace(here, endpoint=there), tmp_path / "served"))
+    local = outputs(run_trial(here, tmp_path / "local"))
+    assert [one[:2] for one in served] == [one[:2] for one in local]
+    assert all(40 < tokens < 200 for _, tokens, _ in served)
+    # What the tokenizer cleans away (broken bytes, spaces) may differ; the words do not.
+    assert [one[2] for one in served] == [one[2] for one in local]
+
+
+def outputs(record: TrialRecord) -> list[tuple[str, int, str]]:
+    """Item, prompt tokens and reply of every item of a complete trial."""
+    assert (record.status, record.failure_message) == ("complete", "")
+    return [(o.item_id, o.prompt_tokens, o.output.strip()) for o in record.scores[0].outputs]
+
+
+@pytest.mark.real_model
+def test_a_study_with_an_arm_on_a_server(tmp_path: Path) -> None:
+    """The whole command with the embedded model, through a proxy that must not be asked."""
+    folder = next((cache_folder() / "models").glob("*/model.safetensors"), None)
+    if folder is None:
+        pytest.skip(
+            "the embedded model is not in the cache; `harness doctor --fetch` puts it there"
+        )
+    model = folder.parent
+    with transformers_serve(model, tmp_path / "server.log") as url:
+        values = {
+            "name": "served",
+            "model": str(model),
+            "data": {
+                "source": "packaged:product-feedback",
+                "id": "id",
+                "group": "review",
+                "limits": {"train": 40, "validation": 4, "test": 8},
+            },
+            "task": {
+                "instruction": "Is the customer's feedback good or bad? Reply with one word.",
+                "template": "{text}",
+                "answer": {"kind": "label", "column": "sentiment",
+                           "labels": ["negative", "neutral", "positive"]},
+                "max_new_tokens": 6,
+            },
+            "arms": {
+                "served": {
+                    "kind": "prompt",
+                    "shots": 3,
+                    "endpoint": {"url": url, "model": str(model), "concurrency": 2,
+                                 "prompt_price": 0.1, "completion_price": 0.4,
+                                 "spending_cap": 0.5},
+                },
+                "here": {"kind": "prompt", "shots": 3},
+            },
+            "budget": {"trials": 1},
+            "seeds": [1],
+            "general": None,
+        }  # fmt: skip
+        experiment = tmp_path / "served.yaml"
+        experiment.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+        done = subprocess.run(
+            [str(HARNESS), "run", str(experiment), "--results", str(tmp_path / "results")],
+            check=False, capture_output=True, text=True, timeout=600,
+            env={**os.environ, **nowhere, "HF_HUB_OFFLINE": "1"},
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "0 failed" in done.stderr
+    reader = StoreReader(tmp_path / "results" / "harness.duckdb")
+    (record,) = reader.experiments()
+    trials = reader.study(record.experiment_id).trials
+    tested = {
+        trial.arm: found
+        for trial in trials
+        for found in trial.aggregates
+        if (trial.phase, found.split) == ("finalist", "test")
+    }
+    assert {found.form for found in tested.values()} == {"endpoint", "base"}
+    assert tested["served"].items == tested["here"].items == 8
+    assert tested["served"].prompt_tokens == tested["here"].prompt_tokens > 50
+    assert tested["served"].latencies
+    report = next((tmp_path / "results").rglob("report.md")).read_text(encoding="utf-8")
+    assert "served is charged 0.10 EUR for a million prompt tokens" in report
