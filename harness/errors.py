@@ -97,7 +97,8 @@ class CanaryError(HarnessError):
 class TrialError(HarnessError):
     """A trial failed for a reason worth recording; the study goes on.
 
-    kind is a stable word: ``nan_loss``, ``out_of_memory``, ``killed``, ``canary``, ``error``.
+    kind is a stable word: ``nan_loss``, ``out_of_memory``, ``killed``, ``canary``, ``error``; of a
+    trial that asks a server also ``endpoint``, ``key``, ``ledger``, ``spending_cap``.
     """
 
     def __init__(self, kind: str, message: str) -> None:

@@ -295,7 +295,7 @@ class ScoreRecord:
     """One candidate scored on one task.
 
     form: what was scored: ``base``, ``base-nf4``, ``adapter-on-bfloat16``, ``adapter-on-nf4``
-        (or ``-fp4``), ``full``.
+        (or ``-fp4``), ``full``, ``endpoint``.
     aggregates: metric -> value over all items (corpus metrics have no per-item value).
     higher_is_better: metric -> direction. chance: score of guessing, where the task states it.
     latencies: seconds per request when sent one at a time, on a few items; empty if not measured.
