@@ -74,6 +74,8 @@ def _score(candidate: Candidate, request: ScoreRequest, lm: Any, constraint: Any
         renderer.prompt,
         end=renderer.end,
         max_new_tokens=room,
+        lead=renderer.lead,
+        stops=renderer.stops,
         labels=answers or (),
         choices=answers if candidate.spec.params["answering"] == "choice" else None,
     )
