@@ -7,6 +7,7 @@ default settings and of the untouched base, and each is noted in the store befor
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from harness.records import (
 from harness.running import Listed, TrialRunner
 from harness.searching import Searches
 from harness.spec import Experiment, PromptArm
+from harness.spec.endpoint import missing_keys
 from harness.stages import after_search, final_counts
 from harness.store import (
     STORE_FILE,
@@ -119,6 +121,8 @@ def run_study(
         StoreError: the store is damaged, busy or of a newer version.
     """
     observer = observer or Observer()
+    if missing := missing_keys(experiment, os.environ):
+        raise InputError(missing)
     plan = plan_study(experiment, results, observer, fetch_progress)
     plan.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(plan.folder / "running.lock")

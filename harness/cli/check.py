@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ def command(experiment: Path) -> None:
     from harness.evaluation.suites import load_suite
     from harness.item_sets import left_out_curves, replay_texts
     from harness.spec import load_experiment
+    from harness.spec.endpoint import missing_keys
     from harness.stages import final_counts
 
     spec = load_experiment(experiment)
@@ -83,6 +85,7 @@ def command(experiment: Path) -> None:
         parts.append(f"{later.curves} trials of learning curves")
     console.print(f"{', '.join(parts)}.")
     missing = [texts.sentence()] if texts and texts.left_out else []
+    missing += [str(problem) for problem in missing_keys(spec, os.environ)]
     for sentence in [*left_out_curves(spec, prepared.splits), *missing]:
         console.print(f"[yellow]warning:[/] {escape(sentence)}")
 
