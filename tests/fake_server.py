@@ -31,11 +31,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request as it arrived, at ``time.monotonic()``."""
+    """One request as it arrived, at ``time.monotonic()``, over the connection of ``client``."""
 
     at: float
     payload: dict[str, Any]
     headers: dict[str, str]
+    client: tuple[str, int]
 
 
 @dataclass(slots=True)
@@ -100,7 +101,8 @@ def serving() -> Iterator[FakeServer]:
 
         def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = state.take(Seen(time.monotonic(), json.loads(text), dict(self.headers)))
+            seen = Seen(time.monotonic(), json.loads(text), dict(self.headers), self.client_address)
+            answer = state.take(seen)
             try:
                 time.sleep(answer.slow or state.slow)
                 if answer.drop:

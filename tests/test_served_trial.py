@@ -116,6 +116,8 @@ def test_a_server_is_scored_as_a_model_here_is(
     # 9 single requests measure latency; its first is not counted.
     assert len(server.seen) == 40 + 12 + 9
     assert 1 < server.most <= 4
+    # Connections are kept: setting one up is no part of a request's time.
+    assert len({seen.client for seen in server.seen}) <= 4
 
 
 def test_the_chat_is_the_shared_renderers(

@@ -71,7 +71,7 @@ class ChatClient:
         self._ledger = ledger
         self._environment = environment
         self._url = f"{endpoint.url}/chat/completions"
-        self._own = threading.local()
+        self._session = _session(endpoint)
         self._stop = threading.Event()
         self._held_until = 0.0
         self._ended = threading.Condition()
@@ -189,7 +189,7 @@ class ChatClient:
         began = time.perf_counter()
         limit = self._endpoint.timeout_seconds
         try:
-            with self._session().post(
+            with self._session.post(
                 self._url,
                 json=payload,
                 timeout=limit,
@@ -208,14 +208,6 @@ class ChatClient:
         if response.status_code // 100 != 2:
             return self._refusal(response, text, key)
         return read_reply(text, key, seconds)
-
-    def _session(self) -> requests.Session:
-        if not hasattr(self._own, "session"):
-            self._own.session = requests.Session()
-            # What runs on this machine is not to be looked for through a proxy.
-            self._own.session.trust_env = not is_local(self._endpoint.url)
-        session: requests.Session = self._own.session
-        return session
 
     def _unreachable(self, error: requests.exceptions.RequestException, key: str) -> Failure:
         reason = getattr(error.args[0], "reason", None) if error.args else None
@@ -259,6 +251,16 @@ class ChatClient:
         asked = f"; it asks to wait {failure.wait:,.0f} s" if failure.wait else ""
         tried = f" after {attempts} attempts" if attempts > 1 else ""
         return f"{self._url}{tried}: {failure.message}{asked}"
+
+
+def _session(endpoint: Endpoint) -> requests.Session:
+    """Connections that all threads share, so that a request seldom waits for a new one."""
+    session = requests.Session()
+    # What runs on this machine is not to be looked for through a proxy.
+    session.trust_env = not is_local(endpoint.url)
+    adapter = requests.adapters.HTTPAdapter(pool_maxsize=endpoint.concurrency)
+    session.mount(endpoint.url, adapter)
+    return session
 
 
 class _Bearer(requests.auth.AuthBase):

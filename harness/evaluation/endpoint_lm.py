@@ -134,7 +134,7 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         endpoint = self._endpoint
         found = {
             "endpoint": f"{endpoint.model} at {endpoint.url}",
-            "endpoint_answered_as": ", ".join(sorted(self._models)) or "nothing",
+            "endpoint_answered_as": ", ".join(sorted(filter(None, self._models))) or "not told",
             "endpoint_spent": f"{self._ledger.of_trial():f} {endpoint.currency}",
         }
         if self._cut:
