@@ -78,7 +78,7 @@ class RayEngine:
     ) -> None:
         self._execute, self._restate = execute, restate
         self._limits = limits or ExecutionSpec()
-        self._in_place, self._preload = in_place, preload
+        self._in_place, self._preload, self._address = in_place, preload, address
         self._ray, self._started_here = _connect(address)
         self._task = self._ray.remote(
             num_returns="streaming",
@@ -105,6 +105,9 @@ class RayEngine:
             self._here.submit(spec, folder)
             self._running_here += 1
             return
+        if not self._ray.is_initialized():
+            # It was closed; Ray would start by itself, with other settings.
+            self._ray, self._started_here = _connect(self._address)
         self._claims = self._claimed(spec.runtime.device)
         inputs = tuple(gather(path, kind) for path, kind in input_paths(spec).items())
         stream = self._start(spec, inputs)
@@ -133,6 +136,7 @@ class RayEngine:
         """End all trials, and Ray if it was started for this engine."""
         self._abandon()
         if self._started_here:
+            self._parts.clear()
             self._ray.shutdown()
             self._started_here = False
 
@@ -217,10 +221,13 @@ class RayEngine:
                 "its machine's memory ran out and Ray ended the trial: raise execution.memory_gib, "
                 "or lower micro_batch_size or max_length",
             )
-        said = str(error).strip().splitlines() or [type(error).__name__]
+        said = str(error).strip() or type(error).__name__
         if isinstance(error, failures.RayTaskError | failures.RuntimeEnvSetupError):
-            return Outcome(False, "error", f"the trial could not be started there: {said[-1]}")
-        return Outcome(False, "lost", f"its machine or Ray's worker there was lost: {said[0]}")
+            last = said.splitlines()[-1]
+            return Outcome(False, "error", f"the trial could not be started there: {last}")
+        # What follows the first sentence is about Ray's own logs.
+        first = said.splitlines()[0].partition(". ")[0]
+        return Outcome(False, "lost", f"its machine or Ray's worker there was lost: {first}")
 
     def _finish(self, task: _Task, outcome: Outcome) -> Ended:
         self._tasks.remove(task)
@@ -299,14 +306,14 @@ def _connect(address: str | None) -> tuple[Any, bool]:
         raise InputError(
             "engine ray needs Ray: pip install 'harness[ray]', or take engine child"
         ) from error
-    if ray.is_initialized():
-        return ray, False
     place = address or os.environ.get("RAY_ADDRESS") or "local"
     if place.startswith("ray://"):
         raise InputError(
             f"{place}: a study runs on a machine of the cluster, not through Ray's client; run it "
             "there with --ray-address auto"
         )
+    if ray.is_initialized():
+        return ray, False
     own = {"include_dashboard": False} if place == "local" else {}
     try:
         ray.init(address=place, log_to_driver=False, logging_level="ERROR", **own)

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from harness.records import TrialSpec
+from harness.records import Artifact, TrialSpec
 from harness.store.trial_folder import read_record, write_record
 
 
 def restate_record(folder: Path, spec: TrialSpec) -> None:
     """Put the record in ``folder`` under ``spec``.
 
-    A trial on another machine is handed that machine's paths; its record is to say what was
-    planned.
+    A trial on another machine is handed that machine's paths; its record, and the settings that
+    lie beside its weights, are to say what was planned.
 
     Raises:
         StoreError: there is no whole record.
         OSError: the disk refuses; the record is as it was.
     """
-    write_record(folder, replace(read_record(folder), spec=spec))
+    record = read_record(folder)
+    paths = record.spec.model.path, spec.model.path
+    artifacts = tuple(_with_model_path(folder, one, *paths) for one in record.artifacts)
+    cost = record.cost and replace(record.cost, artifact_bytes=sum(one.bytes for one in artifacts))
+    write_record(folder, replace(record, spec=spec, artifacts=artifacts, cost=cost))
+
+
+def _with_model_path(folder: Path, artifact: Artifact, there: str, here: str) -> Artifact:
+    """The artifact, after it names the base by the path of this machine."""
+    path = folder / artifact.path
+    if path.suffix not in (".json", ".md"):
+        return artifact
+    content = path.read_bytes().replace(there.encode(), here.encode())
+    path.write_bytes(content)
+    return Artifact(artifact.path, hashlib.sha256(content).hexdigest(), len(content))

@@ -1,0 +1,310 @@
+"""Trials on a cluster of several machines, each a Ray node of one core on this computer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import fake_trial
+import pytest
+from click.testing import CliRunner
+from fake_trial import pretend
+from tiny_model import TASK, TinyModels, messages, resolved, runtime, tiny_models
+
+from engine import ray_trials, troublemakers
+from engine.contract import EngineContract, ignored, run, trial
+from engine.ray_node_loss import PRELOADED, SHORT, Nodes, in_one_process, lose_one
+from engine.test_engines import gone
+from harness.cli.run import command
+from harness.data import write_examples
+from harness.engine import Engine, Execute, RayEngine, open_engine, ray_cluster
+from harness.engine.inputs import file_digest, input_paths
+from harness.errors import InputError
+from harness.pipeline import execute_trial
+from harness.records import Endpoint, Progress, ScoreRequest, TrialRecord, TrialSpec
+from harness.spec import ExecutionSpec, LoraArm
+from harness.store import read_record
+from harness.store.restate import restate_record
+
+ray = pytest.importorskip("ray", reason="the extra `ray` is not installed: no cluster was tested")
+
+__all__ = ["tiny_models"]
+Opened = Callable[..., RayEngine]
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """Two machines."""
+    cluster = Nodes(tmp_path_factory.mktemp("cluster"), 2)
+    yield cluster
+    cluster.shut_down()
+
+
+@pytest.fixture
+def opened(nodes: Nodes) -> Iterator[Opened]:
+    """Opens engines on the cluster, and closes them."""
+    engines: list[RayEngine] = []
+
+    def make(execute: Execute, *, in_place: bool = True, **limits: float) -> RayEngine:
+        engine = RayEngine(
+            execute,
+            restate_record,
+            ExecutionSpec.model_validate(limits),
+            in_place=in_place,
+            preload=PRELOADED,
+        )
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+class TestRay(EngineContract):
+    """A task for each trial."""
+
+    @pytest.fixture
+    def engine(self, opened: Opened) -> Engine:
+        return opened(fake_trial.execute)
+
+    @pytest.mark.parametrize(
+        ("mark", "kind", "message"),
+        [
+            ("[killed]", "killed", "SIGKILL; on Linux that is most often"),
+            ("[segfault]", "killed", "SIGSEGV"),
+            ("[exit]", "error", "exit code 7"),
+            ("[raise]", "error", "the trial raised"),
+        ],
+    )
+    def test_a_death_is_an_outcome(
+        self, engine: Engine, tmp_path: Path, mark: str, kind: str, message: str
+    ) -> None:
+        spec, folder = trial(tmp_path, mark)
+        outcome = run(engine, spec, folder)
+        assert (outcome.finished, outcome.kind) == (False, kind)
+        assert message in outcome.message
+        assert not (folder / "record").exists()
+
+
+def test_limits_of_time_hold_on_the_machine(opened: Opened, tmp_path: Path) -> None:
+    silent = opened(troublemakers.wait_there, silence_minutes=1 / 60)
+    assert run(silent, *trial(tmp_path)).kind == "hung"
+    endless = opened(troublemakers.talk_for_ever, deadline_minutes=1 / 60)
+    heard: list[Progress] = []
+    assert run(endless, *trial(tmp_path), heard.append).kind == "deadline"
+    # A hundred a second are said there.
+    assert 1 <= len(heard) <= 6
+
+
+def test_slots_are_what_the_machines_can_hold(opened: Opened, nodes: Nodes) -> None:
+    assert opened(fake_trial.execute).slots == 2
+    assert opened(fake_trial.execute, cpus=0.1).slots == 20
+    assert opened(fake_trial.execute, cpus=2).slots == 1
+    assert opened(fake_trial.execute, cpus=0.1, memory_gib=1.5).slots == 4
+
+
+def test_a_trial_on_a_gpu_claims_one(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_cluster, "PATIENCE", 0.0)
+    spec, folder = trial(tmp_path)
+    engine = opened(fake_trial.execute)
+    engine.submit(replace(spec, runtime=replace(spec.runtime, device="cuda:1")), folder)
+    with pytest.raises(InputError, match="claims 1 CPU, 1 GPU, and none of 2 machines has that"):
+        engine.wait(ignored)
+    free = opened(fake_trial.execute, gpus=0)
+    assert run(free, replace(spec, runtime=replace(spec.runtime, device="cuda:1")), folder).finished
+    assert read_record(folder).spec.runtime.device == "cuda:1"
+
+
+# --------------------------------------------------------------------------- files
+
+
+def reading(tmp_path: Path, name: str) -> tuple[TrialSpec, Path]:
+    """A trial that reads items and a model."""
+    spec, folder = trial(tmp_path, None, name)
+    model = fake_trial.write_model(tmp_path / "model")
+    return replace(spec, model=replace(spec.model, path=str(model))), folder
+
+
+def test_files_travel_both_ways(opened: Opened, nodes: Nodes, tmp_path: Path) -> None:
+    engine = opened(ray_trials.leave_traces, in_place=False)
+    submitted = [reading(tmp_path, name) for name in "abcd"]
+    for spec, folder in submitted:
+        engine.submit(spec, folder)
+    for _ in submitted:
+        ended = engine.wait(ignored)
+        assert ended.outcome.finished, ended.outcome
+    places: dict[str, set[tuple[str, ...]]] = {}
+    for spec, folder in submitted:
+        assert read_record(folder) == pretend(spec)
+        assert (folder / "traces" / "weights").read_bytes() == ray_trials.WEIGHTS
+        assert (folder / "traces" / "empty").read_bytes() == b""
+        assert sorted(path.name for path in folder.iterdir()) == ["record", "traces"]
+        places.setdefault(ray_trials.where(folder), set()).add(tuple(ray_trials.paths_seen(folder)))
+    assert set(places) <= set(nodes.names)
+    for name, seen in places.items():
+        # Every trial of a machine was handed the same files, of the machine's own cache.
+        (paths,) = seen
+        assert len(paths) == len(input_paths(submitted[0][0])) == 2
+        assert all(f"caches/{name}/cluster/inputs" in path for path in paths)
+        assert file_digest(Path(paths[0])) == file_digest(tmp_path / "items.parquet")
+        assert (Path(paths[1]) / "model.safetensors").read_bytes() == b"fake weights"
+
+
+def test_files_at_the_same_path_are_used_in_place(opened: Opened, tmp_path: Path) -> None:
+    engine = opened(ray_trials.leave_traces)
+    spec, folder = reading(tmp_path, "a")
+    assert run(engine, spec, folder).finished
+    assert ray_trials.paths_seen(folder) == list(input_paths(spec))
+    assert not engine._parts
+
+
+def test_who_asks_a_server_stays_here(opened: Opened, nodes: Nodes, tmp_path: Path) -> None:
+    engine = opened(ray_trials.leave_traces)
+    server = Endpoint("http://localhost:1/v1", "m", None, 1, None, 1.0, 0, 0, 0, None, "EUR",
+                      str(tmp_path / "ledger.jsonl"))  # fmt: skip
+    asking, asking_folder = trial(tmp_path, "[sleep=0.2]", "asking")
+    other, other_folder = trial(tmp_path, None, "other")
+    engine.submit(replace(asking, endpoint=server), asking_folder)
+    engine.submit(other, other_folder)
+    ended = [engine.wait(ignored) for _ in range(2)]
+    assert all(one.outcome.finished for one in ended)
+    assert ray_trials.where(asking_folder) == "driver"
+    assert ray_trials.where(other_folder) in nodes.names
+
+
+# --------------------------------------------------------------------------- machines
+
+
+def test_a_machine_with_other_libraries_stops_the_study(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_cluster, "installed", lambda: {"numpy": "0.1"})
+    engine = opened(fake_trial.execute)
+    engine.submit(*trial(tmp_path))
+    with pytest.raises(InputError, match=r"numpy \d.* in place of 0\.1: install there"):
+        engine.wait(ignored)
+
+
+def test_a_lost_worker_is_told(opened: Opened, nodes: Nodes, tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    def kill(progress: Progress) -> None:
+        pids.append(progress.done)
+        for name in nodes.names:
+            nodes.kill_workers(name)
+
+    outcome = run(opened(troublemakers.wait_there), *trial(tmp_path), kill)
+    assert (outcome.finished, outcome.kind) == (False, "lost")
+    assert len(pids) == 1
+    assert gone(pids)
+    assert run(opened(fake_trial.execute), *trial(tmp_path)).finished
+
+
+def test_closing_ends_what_runs_elsewhere(opened: Opened, tmp_path: Path) -> None:
+    engine = opened(troublemakers.wait_there)
+    engine.submit(*trial(tmp_path))
+    pids: list[int] = []
+
+    def leave(progress: Progress) -> None:
+        pids.append(progress.done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.wait(leave)
+    assert len(pids) == 1
+    assert gone(pids)
+
+
+def test_a_study_survives_the_loss_of_a_machine(nodes: Nodes, tmp_path: Path) -> None:
+    alone = in_one_process(tmp_path, SHORT)
+    name = nodes.add()
+    loss = lose_one(tmp_path, SHORT, nodes, name, after=2, alone=alone)
+    assert loss.machines == 3
+    assert loss.trials == alone.trials_run > 9
+    assert loss.cut_off
+    assert loss.retried == 1
+    (elsewhere,) = loss.finished_on
+    assert elsewhere != name
+    assert (loss.failed, loss.missing, loss.twice, loss.unequal) == (0, set(), set(), set())
+
+
+# --------------------------------------------------------------------------- a real trial
+
+
+def test_a_real_trial_gives_the_same_numbers(
+    tiny_models: TinyModels, nodes: Nodes, tmp_path: Path
+) -> None:
+    sets = {"train": messages(12), "validation": messages(4, 20)}
+    for name, examples in sets.items():
+        write_examples(tmp_path / f"{name}.parquet", examples)
+    arm = LoraArm.model_validate(
+        {"kind": "lora", "epochs": 2, "rank": 4, "batch_size": 4, "learning_rate": 1e-3}
+    )
+    validation = str(tmp_path / "validation.parquet")
+    spec = replace(
+        trial(tmp_path)[0],
+        kind="lora",
+        params=arm.resolve({}),
+        model=resolved(tiny_models.chat),
+        task=TASK.model_dump(mode="json", by_alias=True),
+        train_path=str(tmp_path / "train.parquet"),
+        validation_path=validation,
+        scores=(ScoreRequest("v", "domain_validation", "domain", "validation", validation),),
+        runtime=runtime(),
+        keep_artifact=True,
+    )
+    here, there = tmp_path / "here", tmp_path / "there"
+    execute_trial(spec, here, ignored)
+    engine = RayEngine(execute_trial, restate_record, in_place=False)
+    assert run(engine, spec, there).finished
+    engine.close()
+    assert numbers(read_record(there)) == numbers(read_record(here))
+    assert read_record(there).artifacts
+    for artifact in read_record(there).artifacts:
+        assert file_digest(there / artifact.path) == artifact.sha256
+    weights = "artifact/adapter_model.safetensors"
+    assert file_digest(there / weights) == file_digest(here / weights)
+    kept = json.loads((there / "artifact" / "adapter_config.json").read_text())
+    assert kept["base_model_name_or_path"] == spec.model.path
+
+
+def numbers(record: TrialRecord) -> TrialRecord:
+    """The record without what a clock or the memory gave."""
+    assert record.status == "complete", record.failure_message
+    assert record.steps
+    return replace(
+        record,
+        started_at="",
+        ended_at="",
+        cost=None,
+        # Settings beside the weights list names in an order that differs by process.
+        artifacts=(),
+        steps=tuple(replace(step, seconds=0.0) for step in record.steps),
+        scores=tuple(replace(score, seconds=0.0, latencies=()) for score in record.scores),
+    )
+
+
+# --------------------------------------------------------------------------- at the terminal
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"pip install 'harness\[ray\]'"):
+        open_engine("ray", fake_trial.execute, ExecutionSpec(), restate=restate_record)
+
+
+def test_rays_client_is_refused() -> None:
+    with pytest.raises(InputError, match="--ray-address auto"):
+        RayEngine(fake_trial.execute, restate_record, address="ray://somewhere:10001")
+
+
+def test_an_address_needs_the_engine() -> None:
+    told = CliRunner().invoke(command, ["none.yaml", "--ray-address", "auto"])
+    assert told.exit_code == 2
+    assert "--ray-address is for --engine ray" in told.output
