@@ -223,8 +223,9 @@ def _seeds(arms: dict[str, ArmSummary]) -> list[str]:
 def _depends_on_seed(arm: ArmSummary) -> bool:
     if arm.kind != "prompt":
         return True
-    drawn = arm.params.get("selection", "random") in ("random", "balanced")
-    return drawn and arm.params.get("shots", 1) != 0
+    params = arm.params
+    drawn = params.get("selection", "random") in ("random", "balanced")
+    return (drawn or params.get("order") == "shuffled") and params.get("shots", 1) != 0
 
 
 def _tuning(arms: dict[str, ArmSummary], sides: Sides) -> list[str]:
