@@ -30,8 +30,9 @@ from harness.store import STORE_FILE, StoreReader, verify_record
 TESTS = Path(__file__).resolve().parents[1]
 # Kills that one study bears before it is let through: so many that most trials are hit.
 KILLS_A_STUDY = 25
-# Per coordinator's life: chances of killing children under it, and of spoiling records after it.
-CHILD_KILLS, SPOILT = 0.5, 0.3
+# Per coordinator's life: trials killed under it, at most, and records spoilt after it.
+CHILD_KILLS = (0, 0, 1, 2, 4)
+SPOILT = (0, 0, 1, 2)
 LIFE_SECONDS = 600
 
 Outcome = tuple[str, str, tuple[tuple[str, str, str, float], ...]]
@@ -122,8 +123,7 @@ class _Storm:
                 return
             killed += 1
             self.tally.kills += 1
-            if self.rng.random() < SPOILT:
-                self._spoil(self.rng.choice((1, 1, 2)))
+            self._spoil(self.rng.choice(SPOILT))
         # A study that is done, too, notices what is spoilt, and repeats nothing.
         self._spoil(2)
         code, again = self._live(deadly=False)
@@ -152,17 +152,18 @@ class _Storm:
 
     def _disturb(self, process: subprocess.Popen[str]) -> None:
         """Kill the coordinator at a random moment, and perhaps some of its trials before."""
+        trials = self.rng.choice(CHILD_KILLS)
         if self.rng.random() < 0.5:
             # Some moment of planning, recovery, or the first trials.
             until = time.monotonic() + self.rng.uniform(0, 1.5)
             while time.monotonic() < until and process.poll() is None:
-                self._perhaps_kill_a_child(process.pid)
+                trials -= bool(trials) and self._perhaps_kill_a_trial(process.pid)
                 time.sleep(0.01)
         else:
             # While trials begin, run, are written and taken in.
             wanted = self._begun() + self.rng.choice((1, 2, 3, 5))
             while process.poll() is None and self._begun() < wanted:
-                self._perhaps_kill_a_child(process.pid)
+                trials -= bool(trials) and self._perhaps_kill_a_trial(process.pid)
                 time.sleep(0.005)
             time.sleep(self.rng.uniform(0, 0.25))
         process.kill()
@@ -171,9 +172,9 @@ class _Storm:
         """How often a trial began, in all lives so far."""
         return sum(log.read_text("utf-8").count("begin") for log in self._runs("executions.log"))
 
-    def _perhaps_kill_a_child(self, coordinator: int) -> None:
-        if self.rng.random() > CHILD_KILLS / 20:
-            return
+    def _perhaps_kill_a_trial(self, coordinator: int) -> bool:
+        if self.rng.random() > 0.05:
+            return False
         with suppress(psutil.Error):
             family = psutil.Process(coordinator).children(recursive=True)
             # The coordinator's own children serve all trials; theirs are the trials.
@@ -181,6 +182,8 @@ class _Storm:
             if trials:
                 self.rng.choice(trials).kill()
                 self.tally.child_kills += 1
+                return True
+        return False
 
     def _spoil(self, number: int) -> None:
         """Tear or alter records on disk, first of trials that the store does not hold yet."""
