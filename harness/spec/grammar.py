@@ -27,9 +27,10 @@ def json_grammar(schema: dict[str, Any], lead: str = "") -> str:
     from llguidance import LLMatcher
 
     content = json.dumps({**schema, "x-guidance": OPTIONS}, ensure_ascii=False)
-    start = f"{json.dumps(lead)} answer" if lead else "answer"
-    grammar = f"%llguidance {{}}\nstart: {start}\nanswer: %json {content}\n"
-    return LLMatcher.grammar_from_lark(grammar)
+    if not lead:
+        return LLMatcher.grammar_from_json_schema(content)
+    start = f"start: {json.dumps(lead)} answer"
+    return LLMatcher.grammar_from_lark(f"%llguidance {{}}\n{start}\nanswer: %json {content}\n")
 
 
 def check_constrained(arm: str, task: TaskSpec) -> None:

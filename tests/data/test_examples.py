@@ -162,6 +162,26 @@ def test_one_field_of_several_may_be_empty(tmp_path: Path) -> None:
     assert example.answer == "1"
 
 
+def test_columns_of_an_arms_template_are_read_too(tmp_path: Path) -> None:
+    rows = [
+        {"text": "body", "title": "T", "stars": 3, "label": "a"},
+        {"text": " ", "title": "only a title", "stars": 3, "label": "a"},
+        {"text": "no stars", "title": "T", "label": "a"},
+    ]
+    path = write_jsonl(tmp_path / "rows.jsonl", rows)
+    own = {"choices": ["{title}: {text}", "{text} ({stars})"]}
+    arms = {"zero": {"kind": "prompt", "template": own}}
+    setting = Experiment.model_validate({**experiment(path).plain(), "arms": arms})
+    result = read_examples(str(path), setting)
+    (example,) = result.examples
+    assert example.inputs == {"text": "body", "title": "T", "stars": "3"}
+    # What the task itself shows decides whether there is a text at all.
+    (empty_at, empty), (missing_at, missing) = told(result)
+    assert (empty_at, missing_at) == (2, 3)
+    assert empty == "text: the text is empty; fill it in"
+    assert missing.startswith("stars: ")
+
+
 def test_column_missing_from_the_whole_file_is_one_problem(tmp_path: Path) -> None:
     rows = [{"texts": str(number), "label": "a"} for number in range(50)]
     path = write_jsonl(tmp_path / "rows.jsonl", rows)
