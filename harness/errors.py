@@ -85,8 +85,8 @@ class NoRoomError(StoreError):
 
     def __init__(self, place: Path | str, reason: object) -> None:
         super().__init__(
-            f"{place} could not be written: {reason}. Make room and run the same command again: "
-            "what is finished is kept, and the study goes on where it stopped"
+            f"{place} could not be written: {reason}; make room and run again: what is finished is "
+            "kept, and the study goes on where it stopped"
         )
 
 

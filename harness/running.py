@@ -153,21 +153,21 @@ class TrialRunner:
         """The record of a trial, a failure's if it left none; None if it is to be run again.
 
         Raises:
-            StoreError: it found no room on the disk.
+            StoreError: it found no room on the disk; or it ended well and left no record.
         """
         spec, folder, outcome = ended.spec, ended.folder, ended.outcome
         if outcome.kind == "no_room":
             raise StoreError(outcome.message)
         # A process may well be killed between its record and its last word.
-        if has_record(folder):
+        if outcome.finished or has_record(folder):
             try:
                 return read_record(folder)
             except StoreError as error:
+                if not has_record(folder):
+                    raise
                 place = quarantine(folder, str(error))
                 self.observer.warning(f"{error}; set aside in {place}")
                 outcome = Outcome(False, "lost", str(error))
-        elif outcome.finished:
-            outcome = Outcome(False, "lost", f"the trial ended without a record in {folder}")
         if self._may_run_again(spec, outcome):
             return None
         failure = TrialError(outcome.kind or "error", outcome.message)

@@ -23,18 +23,15 @@ def main(arguments: Sequence[str]) -> int:
     kills = int(arguments[0]) if arguments else KILLS
     wanted = {"one": kills // 2, "three": kills - kills // 2, "real": REAL_KILLS}
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-        started = [pool.submit(brew, name, number, SEED, say) for name, number in wanted.items()]
+        started = [
+            pool.submit(brew, name, number, SEED, aloud=True) for name, number in wanted.items()
+        ]
         tallies = [one.result() for one in started]
     print(table(tallies))
     for tally in tallies:
         for sentence in tally.wrong:
             print(f"{tally.case}: {sentence}", file=sys.stderr)
     return 1 if any(tally.broken for tally in tallies) else 0
-
-
-def say(text: str) -> None:
-    """How far a storm is, for whoever waits."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def table(tallies: Sequence[Tally]) -> str:
