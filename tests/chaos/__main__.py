@@ -23,9 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     kills = int(arguments[0]) if arguments else KILLS
     wanted = {"one": kills // 2, "three": kills - kills // 2, "real": REAL_KILLS}
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-        started = [
-            pool.submit(brew, name, number, SEED, aloud=True) for name, number in wanted.items()
-        ]
+        started = [pool.submit(brew, name, number, SEED, True) for name, number in wanted.items()]
         tallies = [one.result() for one in started]
     print(table(tallies))
     for tally in tallies:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,8 +67,11 @@ class Tally:
         return bool(self.lost or self.repeated or self.wrong)
 
 
-def brew(name: str, kills: int, seed: int, say: Callable[[str], None] = lambda text: None) -> Tally:
-    """Disturb studies of the case, one after the other, until ``kills`` coordinators are dead."""
+def brew(name: str, kills: int, seed: int, aloud: bool = False) -> Tally:
+    """Disturb studies of the case, one after the other, until ``kills`` coordinators are dead.
+
+    aloud: say after each study how far it is.
+    """
     tally, began = Tally(name), time.monotonic()
     place = Path(tempfile.mkdtemp(prefix=f"chaos-{name}-"))
     calm = place / "calm"
@@ -81,7 +84,9 @@ def brew(name: str, kills: int, seed: int, say: Callable[[str], None] = lambda t
         _Storm(name, folder, rng, tally).blow(min(KILLS_A_STUDY, kills - tally.kills), expected)
         tally.studies += 1
         tally.seconds = time.monotonic() - began
-        say(f"{name}: {tally.kills} of {kills} kills, {tally.seconds:.0f} s")
+        if aloud:
+            told = f"{name}: {tally.kills} of {kills} kills, {tally.seconds:.0f} s"
+            print(told, file=sys.stderr, flush=True)
         if tally.broken:
             # Left for whoever looks into it.
             tally.wrong.append(f"see {folder}")
