@@ -50,11 +50,15 @@ class Scorer:
             items,
             render.prompt,
             end=render.end,
+            lead=render.lead,
+            stops=render.stops,
             max_new_tokens=6,
             labels=valid_answers(task, items) or (),
             choices=choices,
         )
-        return score_task(self.lm, built, request, "base", answer_end=render.end, **more)
+        return score_task(
+            self.lm, built, request, "base", answer_end=render.end, answer_lead=render.lead, **more
+        )
 
 
 @pytest.fixture
@@ -82,17 +86,24 @@ def test_the_order_of_items_does_not_matter(scorer: Scorer) -> None:
     assert hashes(scorer.score(tuple(reversed(ITEMS)))) == hashes(scorer.score())
 
 
-def test_a_choice_is_the_most_likely_answer_with_its_end(scorer: Scorer) -> None:
+@pytest.mark.parametrize("variant", ["chat", "plain"])
+def test_a_choice_is_the_most_likely_answer_with_its_end(
+    tiny_models: TinyModels, variant: str
+) -> None:
+    scorer = Scorer(getattr(tiny_models, variant))
     answers = ("positive", "negative", "neutral", "neg")
     record = scorer.score(choices=answers)
     render = PromptRenderer(scorer.tokenizer, TASK)
     for item, output in zip(ITEMS, record.outputs, strict=True):
         prompt = render.prompt(item)
-        pairs = [(None, *scorer.lm._encode_pair(prompt, answer + render.end)) for answer in answers]
+        pairs = [
+            (None, *scorer.lm._encode_pair(prompt, render.reply(answer))) for answer in answers
+        ]
         likelihoods = [value for value, _ in scorer.lm._loglikelihood_tokens(pairs)]
         assert output.output == answers[likelihoods.index(max(likelihoods))]
         # The model also writes the end, which a server charges for.
-        assert output.completion_tokens == len(scorer.tokenizer(output.output + END)["input_ids"])
+        written = render.reply(output.output)
+        assert output.completion_tokens == len(scorer.tokenizer(written)["input_ids"])
         assert (output.target, output.cluster) == (item.answer, item.group)
 
 
