@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from harness.analysis import analyse, current, rules
 from harness.errors import InputError
 from harness.findings import Findings
+from harness.past_searches import search_pictures
 from harness.records import ExperimentRecord, Study
 from harness.report import (
     ReportView,
@@ -57,7 +58,9 @@ def load_study(results: Path, experiment_id: str) -> AnalysedStudy:
     """
     study = current(StoreReader(results / STORE_FILE).study(experiment_id))
     findings = analyse(study)
-    return AnalysedStudy(study, findings, build_view(study, findings, rules=rules()), results)
+    pictures = search_pictures(study, findings)
+    view = build_view(study, findings, rules=rules(), pictures=pictures)
+    return AnalysedStudy(study, findings, view, results)
 
 
 def find_study(results: Path, name: str | None) -> AnalysedStudy:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,41 @@ def undated(path: Path) -> list[str]:
     """The report without the line that says when it was written."""
     lines = path.read_text("utf-8").splitlines()
     return [line for line in lines if "Report written" not in line]
+
+
+def test_a_long_search_is_drawn_without_torch(tmp_path: Path) -> None:
+    arms = {"few-shot": {"kind": "prompt", "shots": {"low": 0, "high": 9}}, "lora": ARMS["lora"]}
+    spec = experiment(tmp_path, arms=arms, budget={"trials": 7})
+    run = run_study(spec, tmp_path / "results", open_with=Watching)
+    program = f"""
+import sys
+from pathlib import Path
+from harness.reporting import find_study, write_reports
+write_reports(find_study(Path({str(results(run))!r}), None))
+print(*sorted({{"torch", "optuna", "transformers"}} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["optuna"]
+    page = (run.folder / "report.html").read_text("utf-8")
+    assert "Which settings mattered" in page
+    assert page.count("validation score trial by trial") >= 2
+    assert page.count("7 trials: an indication only") >= 2
+
+
+def test_a_short_search_does_not_wait_for_optuna(done: StudyRun) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from harness.reporting import find_study
+find_study(Path({str(results(done))!r}), None)
+print("optuna" in sys.modules)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert run.stdout.split() == ["False"]
 
 
 def test_the_terminal_and_a_comparison(done: StudyRun, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from harness.report import wording
 from harness.report.document import Block, Column, Prose, Section, Table
 from harness.report.material import BASE, Material
 from harness.report.scales import scale_of
-from harness.report.tuning import budget_table, tuning_blocks
+from harness.report.tuning import tuning_blocks
 
 
 def arms_section(material: Material) -> Section:
@@ -102,7 +102,7 @@ def arms_section(material: Material) -> Section:
             strong,
         ),
     ]
-    tables += [budget_table(material), *tuning_blocks(material)]
+    tables += tuning_blocks(material)
     if settings:
         columns = (Column("Arm"), Column("Setting"), Column("Value"))
         tables.append(Table("Setting that validation selected", columns, settings, folded=True))

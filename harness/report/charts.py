@@ -14,11 +14,12 @@ import warnings
 from collections.abc import Sequence
 
 from harness.report.document import (
-    Chart,
     CurveChart,
+    DrawnChart,
     Figure,
     ForestChart,
     LossChart,
+    PaintedChart,
     SplitChart,
     TradeOffChart,
 )
@@ -46,6 +47,8 @@ RC = {
 
 def draw(figure: Figure, arms: Sequence[str]) -> str:
     """The figure as an SVG element, deterministic, with its sentence as the accessible name."""
+    if isinstance(figure.chart, DrawnChart):
+        return _inline(figure.chart.svg, figure)
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
@@ -61,7 +64,7 @@ def draw(figure: Figure, arms: Sequence[str]) -> str:
     return _inline(written.getvalue(), figure)
 
 
-def _height(chart: Chart) -> float:
+def _height(chart: PaintedChart) -> float:
     match chart:
         case ForestChart():
             return 0.8 + 0.4 * len(chart.rows)

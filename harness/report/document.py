@@ -203,7 +203,15 @@ class CurveChart:
     lines: tuple[SizeLine, ...]
 
 
-Chart = ForestChart | TradeOffChart | LossChart | SplitChart | CurveChart
+@dataclass(frozen=True, slots=True)
+class DrawnChart:
+    """A chart that was drawn elsewhere: SVG with the placeholder colours of all charts."""
+
+    svg: str
+
+
+PaintedChart = ForestChart | TradeOffChart | LossChart | SplitChart | CurveChart
+Chart = PaintedChart | DrawnChart
 
 
 @dataclass(frozen=True, slots=True)

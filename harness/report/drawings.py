@@ -6,10 +6,10 @@ from typing import Any
 
 from harness.report import wording
 from harness.report.document import (
-    Chart,
     CurveChart,
     ForestChart,
     LossChart,
+    PaintedChart,
     SizePoint,
     SplitChart,
     TradeOffChart,
@@ -20,7 +20,7 @@ from harness.report.palette import BAND, INK, Style, style_of
 POINTS = 150
 
 
-def paint(axes: Any, chart: Chart, styles: dict[str, Style]) -> None:
+def paint(axes: Any, chart: PaintedChart, styles: dict[str, Style]) -> None:
     """Draw a chart of any kind."""
     match chart:
         case ForestChart():

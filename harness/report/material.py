@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.findings import ArmSummary, Findings
+from harness.findings import ArmSummary, Findings, SearchPicture
 from harness.records import Study, TrialSummary
 from harness.report import wording
 from harness.report.scales import PLAIN, Scale, scale_of
@@ -21,6 +21,7 @@ class Material:
 
     study: Study
     findings: Findings
+    pictures: tuple[SearchPicture, ...] = ()
 
     def declared(self, *path: str) -> Any:
         """The value at ``path`` of the experiment file; None where it has none."""
@@ -77,13 +78,6 @@ class Material:
                 return row
         scored = [row for row in rows if row.test is not None]
         return max(scored, key=lambda row: row.test or 0.0, default=None)
-
-    def pruned(self, arm: str) -> int:
-        """How many of the arm's search trials were stopped early."""
-        return sum(
-            trial.arm == arm and trial.phase == "search" and trial.status == "pruned"
-            for trial in self.study.trials
-        )
 
     def baseline(self) -> TrialSummary | None:
         """The trial that scored the untouched base."""

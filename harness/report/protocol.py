@@ -11,13 +11,15 @@ from harness.report import wording
 from harness.report.document import Block, Code, Column, Facts, Prose, Section, Table
 from harness.report.leakage import leakage_blocks
 from harness.report.material import Material
+from harness.report.search_rules import search_rules
 
 SPEC_LIMIT = 40_000
 
 
 def run_section(material: Material) -> Section:
     """Model, data, versions, trials, canaries, access to test data, the experiment file."""
-    blocks: list[Block] = [Facts(_identity(material)), Facts(_data(material))]
+    blocks: list[Block] = [Facts(_identity(material)), *search_rules(material)]
+    blocks.append(Facts(_data(material)))
     blocks += [*leakage_blocks(material), *_answers(material)]
     blocks += _trials(material)
     blocks += _canaries(material)

@@ -22,7 +22,7 @@ from harness.report.document import (
     VerdictView,
 )
 
-SHOWN = ("primary", "sensitivity", "arms", "claims", "general")
+SHOWN = ("primary", "sensitivity", "arms", "claims", "search", "general")
 COLOURS = {
     "fine_tune": "green",
     "prompt": "blue",

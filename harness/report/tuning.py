@@ -79,29 +79,3 @@ def _on_validation(material: Material) -> Table:
     note = "The best of several validation scores flatters; only the test score is a result."
     caption = "What tuning gained on validation data"
     return table(caption, fields, material.findings.arms, notes=(note,), folded=True)
-
-
-def budget_table(material: Material) -> Table:
-    """What each arm was given for its search, and what became of it."""
-    fields: tuple[Field[ArmSummary], ...] = (
-        ARM,
-        Field("Declared trials", lambda row: wording.count(row.budget_trials)),
-        Field("Completed", lambda row: wording.count(row.complete)),
-        Field("Failed", lambda row: wording.count(row.failed)),
-        Field("Stopped early", lambda row: wording.count(material.pruned(row.arm))),
-        Field("Search time", lambda row: wording.seconds(row.cost.search_seconds)),
-        Field("Tokens trained on in search", _tokens, brief=False),
-    )
-    short = [wording.cell(row.arm) for row in material.findings.arms if row.short_of_budget]
-    note = (
-        f"{wording.listed(short)} got less than the declared budget while another tuned arm got "
-        "all of its own: they were not tried equally hard."
-        if short
-        else ""
-    )
-    return table("The search budget side by side", fields, material.findings.arms,
-                 notes=(note,) if note else ())  # fmt: skip
-
-
-def _tokens(row: ArmSummary) -> str:
-    return wording.NOT_APPLICABLE if row.kind == "prompt" else wording.count(row.search_tokens)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from harness.findings import Findings
+from harness.findings import Findings, SearchPicture
 from harness.records import Study
 from harness.report import wording
 from harness.report.arms import arms_section
@@ -19,6 +19,7 @@ from harness.report.material import Material
 from harness.report.outcome import primary_section, verdict_view
 from harness.report.overfitting import loss_section, overfitting_section
 from harness.report.protocol import rules_section, run_section, words_section
+from harness.report.search import search_section
 from harness.report.sensitivity import sensitivity_section
 from harness.report.spending import cost_section
 from harness.report.trade_off import trade_off_section
@@ -30,6 +31,7 @@ def build_view(
     *,
     now: datetime | None = None,
     rules: Sequence[tuple[str, str]] = (),
+    pictures: Sequence[SearchPicture] = (),
 ) -> ReportView:
     """The contents of the report: every number rounded, every sentence final.
 
@@ -38,8 +40,9 @@ def build_view(
         findings: what the analysis made of ``study``.
         now: time printed as the report's; the clock's if not given.
         rules: (outcome, condition) of the verdict's rules, to be printed.
+        pictures: of the searches long enough for them.
     """
-    material = Material(study, findings)
+    material = Material(study, findings, tuple(pictures))
     experiment = study.experiment
     question = wording.cell(str(material.declared("question") or ""), 300)
     written = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M %Z").strip()
@@ -58,6 +61,7 @@ def build_view(
             claims_section(material),
             forest_section(material),
             trade_off_section(material),
+            search_section(material),
             general_section(material),
             out_of_domain_section(material),
             overfitting_section(material),

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from harness.cli import group
 from harness.errors import InputError
 from harness.export import export_optuna
-from harness.export.optuna_studies import stored_searches
+from harness.past_searches import stored_searches
 from harness.pipeline import StudyRun
 from harness.records import TrialSummary
 from harness.search.rebuilt import StoredSearch, StoredTrial, rebuild

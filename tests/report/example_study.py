@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from harness.findings import (
     Contrast,
     CostSummary,
     CurvePoint,
+    EarlyStop,
     Findings,
     Flip,
     Forgetting,
@@ -24,6 +26,9 @@ from harness.findings import (
     MemoryEstimate,
     Overfitting,
     Perturbation,
+    SearchChoice,
+    SearchPicture,
+    SearchSummary,
     Sensitivity,
     SettingEffect,
     TradeOffPoint,
@@ -176,6 +181,47 @@ def forgetting(name: str, mean: float) -> Forgetting:
         divergence_interval=interval(drift, 0.011) if drift is not None else None,
         without_flagged=(mean + 0.002, interval(mean + 0.002, 0.025)) if name != "qlora" else None,
     )  # fmt: skip
+
+
+def searches() -> tuple[SearchSummary, ...]:
+    """Each way for a search to end, and each reason for what it selected."""
+
+    def search(name: str, asked: int, choice: SearchChoice | None, **more: Any) -> SearchSummary:
+        plain = SearchSummary(
+            arm=name, asked=asked, complete=asked, pruned=0, failed=0, sampler="tpe",
+            pruner="median" if name in FINE_TUNED else "wilcoxon", budget_trials=8,
+            budget_tokens=None, budget_minutes=None, tokens=41_000, minutes=1.583,
+            ended="budget_spent", limit="trials", stopped=(), choice=choice,
+        )  # fmt: skip
+        return replace(plain, **more)
+
+    def choice(number: int, score: float, best: int, top: float, **more: Any) -> SearchChoice:
+        plain = SearchChoice(number, score, None, best, top, None, None, 8, 8)
+        return replace(plain, **more)
+
+    return (
+        search("zero-shot", 1, choice(0, 0.41, 0, 0.41), ended="settings_exhausted", limit=""),
+        search("few-shot", 8, choice(0, 0.632, 0, 0.632), complete=5, pruned=3,
+               stopped=(EarlyStop("items", 3, 100, 180),)),
+        search("full", 8, choice(3, 0.64, 5, 0.69, general_change=-0.012, best_change=-0.094,
+                                 margin=0.05, kept=3), complete=7, failed=1),
+        search("lora", 8, choice(4, 0.715, 4, 0.715, general_change=-0.004, best_change=-0.004,
+                                 margin=0.05), tokens=200_400, budget_tokens=200_000,
+               limit="tokens"),
+        search("qlora", 4, choice(1, 0.60, 2, 0.66, general_change=-0.06, best_change=-0.11,
+                                  margin=0.05, kept=0, candidates=4),
+               ended="", limit="", tokens=None),
+    )  # fmt: skip
+
+
+def pictures() -> list[SearchPicture]:
+    """One arm's search, drawn in the placeholder colours."""
+    svg = '<svg width="10" viewBox="0 0 10 10"><path stroke="#0072b2"/><path fill="#123456"/></svg>'
+    shares = {"learning_rate": 0.7, "epochs": 0.3}
+    return [
+        SearchPicture("lora", 8, "fANOVA", shares, {"learning_rate": 0.9, "epochs": 0.1},
+                      ("epochs", "learning_rate"), svg, svg),
+    ]  # fmt: skip
 
 
 def trade_off() -> tuple[TradeOffPoint, ...]:
@@ -332,6 +378,7 @@ def findings() -> Findings:
             for kind, per in (("full", 16.0), ("lora", 2.3), ("qlora", 0.9))
         ),
         claims=claims(),
+        searches=searches(),
     )  # fmt: skip
 
 
@@ -427,6 +474,7 @@ def study() -> Study:
         "task": {"instruction": f"Rate the feedback. {SCRIPT}", "metrics": ["field_f1"]},
         "arms": {name: {"kind": kind} for name, kind in KINDS.items()},
         "budget": {"trials": 8}, "seeds": [1, 2, 3], "general": {"margin": 0.05},
+        "search": {"sampler": "gp", "ahead": 2, "checks_per_epoch": 2},
         "cost": {"currency": "EUR", "machine_per_hour": 0.1, "requests_per_month": 100000},
     }  # fmt: skip
     finalists = [trial(name, "finalist", 0, seed) for name in KINDS for seed in (1, 2, 3)]
@@ -477,7 +525,7 @@ def older() -> Findings:
     whole = findings()
     return replace(
         whole, tuning=(), curves=(), memorisation=(), effects=(), sensitivity=None, memory=(),
-        claims=(), verdict=replace(whole.verdict, rule=""),
+        claims=(), searches=(), verdict=replace(whole.verdict, rule=""),
         trade_off=tuple(point for point in whole.trade_off if point.phase == "finalist"),
         secondary=tuple(_bare(found) for found in whole.secondary),
         forgetting=tuple(

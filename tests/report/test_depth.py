@@ -140,12 +140,12 @@ def test_what_tuning_gained_is_told_in_words(view: ReportView) -> None:
 
 
 def test_an_arm_short_of_its_budget_is_named(view: ReportView) -> None:
-    budget = tables(view, "arms")["The search budget side by side"]
-    assert rows(budget)["full"] == ("8", "7", "1", "0", "6 min 52 s", "147,456")
-    assert budget.notes[0].startswith("full got less than the declared budget")
+    budget = tables(view, "search")["The search budget side by side"]
+    assert rows(budget)["full"][:4] == ("8 of 8", "7", "0", "1")
+    assert budget.notes[1].startswith("full got less than the declared budget")
     whole = findings()
     alike = tuple(replace(row, short_of_budget=False) for row in whole.arms)
-    assert "got less than" not in shown(replace(whole, arms=alike), "arms")
+    assert "got less than" not in shown(replace(whole, arms=alike), "search")
 
 
 def test_search_trials_are_hollow_and_finalists_filled(view: ReportView) -> None:
@@ -268,6 +268,7 @@ def test_any_shape_of_audit_makes_a_report(audit: object) -> None:
         ("overfitting", "`memorisation_items: 64`"),
         ("arms", "`test_default: true`"),
         ("trade-off", "`search_limit: 16`"),
+        ("search", "not measured"),
         ("general", "Kullback-Leibler divergence): not measured"),
         ("cost", "`sizes_billion: [7, 65]`"),
         ("run", "general suite: not measured"),

@@ -26,7 +26,7 @@ from .reading import texts
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SECTIONS = (
-    "primary", "sensitivity", "arms", "claims", "contrasts", "trade-off", "general",
+    "primary", "sensitivity", "arms", "claims", "contrasts", "trade-off", "search", "general",
     "out-of-domain", "overfitting", "curves", "loss", "cost", "examples", "run", "rules", "words",
 )  # fmt: skip
 
@@ -93,7 +93,7 @@ def test_missing_values_are_words_and_never_zero() -> None:
 
 def test_an_untuned_prompt_is_called_so_in_words(view: ReportView) -> None:
     assert table(view, "arms", "Effort")["zero-shot"]["Tuning"] == "not tuned"
-    assert table(view, "arms", "The search budget")["full"]["Failed"] == "1"
+    assert table(view, "search", "The search budget")["full"]["Failed"] == "1"
 
 
 def test_tasks_without_a_margin_are_not_judged(view: ReportView) -> None:

@@ -1,0 +1,166 @@
+"""What mattered in a search: importances, and how it went, as Optuna draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeGuard
+
+from harness.findings import SearchPicture, SearchSummary
+from harness.records import TrialSummary
+from harness.report import wording
+from harness.report.document import Block, DrawnChart, Figure, Prose
+from harness.report.material import Material
+from harness.report.scales import PER_CENT
+from harness.report.tables import Field, table
+
+# Complete trials below which nothing is drawn, and importances are an indication only.
+FEWEST_TRIALS = 6
+FEW_TRIALS = 30
+
+
+def picture_blocks(material: Material) -> list[Block]:
+    """Importances and drawings of the arms with enough trials; a sentence for the others."""
+    pictures = material.pictures
+    blocks: list[Block] = [_importances(pictures)] if pictures else []
+    for number, found in enumerate(pictures):
+        blocks += _figures(material, found, number)
+    drawn = {found.arm for found in pictures}
+    tuned = {row.arm for row in material.findings.arms if row.tuned}
+    few = [
+        f"{wording.cell(row.arm)} has {row.complete:,}"
+        for row in material.findings.searches
+        if row.arm in tuned - drawn and row.complete < FEWEST_TRIALS
+    ]
+    if few:
+        blocks.append(
+            Prose(
+                "Which settings mattered is told, and the search drawn, from "
+                f"{FEWEST_TRIALS} complete trials on: {wording.listed(few)}."
+            )
+        )
+    return blocks
+
+
+def _importances(pictures: tuple[SearchPicture, ...]) -> Block:
+    rows = [(found, name) for found in pictures for name in found.importances]
+    if not rows:
+        return Prose("Which settings mattered cannot be told: all trials scored alike.")
+    forgetting = any(found.forgetting for found in pictures)
+    fields: list[Field[tuple[SearchPicture, str]]] = [
+        Field("Arm", lambda row: wording.cell(row[0].arm), numeric=False),
+        Field("Setting", lambda row: wording.cell(row[1], 60), numeric=False),
+        Field("Share in the score", lambda row: PER_CENT.score(row[0].importances[row[1]])),
+    ]
+    if forgetting:
+        fields.append(
+            Field(
+                "Share in the general change",
+                lambda row: PER_CENT.score(row[0].forgetting.get(row[1])),
+            )
+        )
+    fields.append(Field("Rests on", lambda row: _rests_on(row[0]), numeric=False))
+    evaluators = list(dict.fromkeys(wording.cell(found.evaluator) for found in pictures))
+    note = (
+        f"By {wording.listed(evaluators)}: how much of the differences between trials goes with "
+        "each setting alone, by a forest of regression trees with a fixed seed; the shares of an "
+        "arm add up to 100 %. A search looks longer where scores are good, so this is no "
+        "experiment."
+    )
+    return table("Which settings mattered", fields, rows, notes=(note,))
+
+
+def _rests_on(found: SearchPicture) -> str:
+    few = ": an indication only" if found.trials < FEW_TRIALS else ""
+    return f"{wording.plural(found.trials, 'trial')}{few}"
+
+
+def _figures(material: Material, found: SearchPicture, number: int) -> Iterator[Figure]:
+    arm = wording.cell(found.arm)
+    yield Figure(
+        key=f"search-history-{number}",
+        title=f"{arm}: validation score trial by trial",
+        see=_history_sentence(material, found.arm),
+        chart=DrawnChart(found.history),
+    )
+    if found.drawn:
+        yield Figure(
+            key=f"search-settings-{number}",
+            title=f"{arm}: settings and score of each trial",
+            see=_settings_sentence(material, found),
+            chart=DrawnChart(found.parallel),
+        )
+
+
+def _search(material: Material, arm: str) -> SearchSummary | None:
+    return next((row for row in material.findings.searches if row.arm == arm), None)
+
+
+def _history_sentence(material: Material, arm: str) -> str:
+    search = _search(material, arm)
+    choice = search.choice if search else None
+    if search is None or choice is None:
+        return "Each point is a trial."
+    selected = f"trial {choice.number} ({material.scale.score(choice.score)})"
+    if choice.number != choice.best_number:
+        best = material.scale.score(choice.best_score)
+        lost = ", with more forgetting than is accepted" if choice.margin is not None else ""
+        return (
+            f"{wording.capitalised(selected)} was selected; trial {choice.best_number} scored "
+            f"{best}{lost}."
+        )
+    after = sum(trial.number > choice.number for trial in _complete(material, arm))
+    later = (
+        f"the {wording.plural(after, 'complete trial')} after it brought nothing better"
+        if after
+        else "it was the last to complete"
+    )
+    return f"The best score came with {selected}; {later}."
+
+
+def _settings_sentence(material: Material, found: SearchPicture) -> str:
+    search = _search(material, found.arm)
+    margin = search.choice.margin if search and search.choice else None
+    dotted = "" if margin is None else f", a dotted one lost more than {PER_CENT.gap(margin)}"
+    key = "Each line is a trial, the stronger the better its score; the thick one was selected"
+    return f"{key}{dotted}. {_best_third(material, found)}".strip()
+
+
+def _best_third(material: Material, found: SearchPicture) -> str:
+    """Where the best trials lie in the setting that mattered most, if it is a number."""
+    name = next(iter(found.importances), "")
+    ranked = sorted(_complete(material, found.arm), key=lambda trial: -_worth(material, trial))
+    best = ranked[: max(2, len(ranked) // 3)]
+    tried = [value for trial in ranked if _is_number(value := trial.params.get(name))]
+    if not best or len(tried) < len(ranked):
+        return ""
+    low, high = wording.number(min(tried[: len(best)])), wording.number(max(tried[: len(best)]))
+    return (
+        f"The best {len(best)} of {len(ranked)} have {wording.cell(name, 60)} from {low} to "
+        f"{high}; {wording.number(min(tried))} to {wording.number(max(tried))} were tried."
+    )
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _complete(material: Material, arm: str) -> list[TrialSummary]:
+    """Complete search trials with a score, by number."""
+    trials = [
+        trial
+        for trial in material.study.trials
+        if (trial.arm, trial.phase, trial.status) == (arm, "search", "complete")
+        and _worth(material, trial) > float("-inf")
+    ]
+    return sorted(trials, key=lambda trial: trial.number)
+
+
+def _worth(material: Material, trial: TrialSummary) -> float:
+    for found in trial.aggregates:
+        place = (found.suite, found.split, found.metric)
+        if place == ("domain", "validation", material.metric) and wording.is_number(found.value):
+            return found.value if found.higher_is_better else -found.value
+    return float("-inf")
+
+
+__all__ = ["FEWEST_TRIALS", "picture_blocks"]

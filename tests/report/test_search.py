@@ -1,0 +1,156 @@
+"""The section on the search: budgets, ends, savings, what was selected and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from harness.findings import Findings
+from harness.report import ReportView, build_view, to_html, to_markdown
+from harness.report.document import Bullets, DrawnChart, Facts, Figure, Prose, Table
+
+from .example_study import findings, pictures, study
+from .reading import Page, texts
+
+NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def view() -> ReportView:
+    return build_view(study(), findings(), now=NOW, pictures=pictures())
+
+
+def bullets(view: ReportView, heading: str) -> dict[str, str]:
+    (found,) = [
+        block
+        for block in view.section("search").blocks
+        if isinstance(block, Bullets) and block.heading == heading
+    ]
+    return dict(text.split(": ", 1) if ": " in text else ("", text) for text in found.items)
+
+
+def test_what_each_search_was_given_and_took(view: ReportView) -> None:
+    found = next(b for b in view.section("search").blocks if isinstance(b, Table))
+    headings = [column.heading for column in found.columns]
+    rows = {row[0]: dict(zip(headings, row, strict=True)) for row in found.rows}
+    assert rows["lora"]["Tokens processed"] == "200,400 of 200,000"
+    assert rows["lora"]["Why it ended"] == "its tokens were spent"
+    assert rows["zero-shot"]["Why it ended"] == "every setting was tried"
+    assert rows["qlora"]["Why it ended"] == "not noted"
+    assert rows["qlora"]["Tokens processed"] == "not measured"
+    assert rows["few-shot"]["Completed"] == "5" and rows["few-shot"]["Stopped early"] == "3"
+    assert rows["full"]["Minutes"] == "1.6"
+
+
+def test_what_early_stopping_saved_is_told_with_its_pruner(view: ReportView) -> None:
+    told = bullets(view, "What stopping weak trials early saved")
+    assert told["few-shot"] == (
+        "3 of 8 trials stopped early by the Wilcoxon pruner: worse than the best trial on the "
+        "items asked so far; 80 of their 180 items saved."
+    )
+    assert told[""] == "No trial of full, lora and qlora was stopped early."
+    quiet = tuple(replace(row, pruner="none", stopped=()) for row in findings().searches)
+    assert "every one ran to its end" in shown(replace(findings(), searches=quiet))
+
+
+def test_the_choice_and_its_reason(view: ReportView) -> None:
+    told = bullets(view, "Which setting was selected")
+    assert set(told) == {"few-shot", "full", "lora", "qlora"}
+    assert told["full"] == (
+        "the best validation score, 0.690 by trial 5, was passed over because it lost 9.4 points "
+        "of general ability, more than the accepted 5.0 points; trial 3 with 0.640 (−1.2 points) "
+        "was selected."
+    )
+    assert told["lora"] == (
+        "trial 4 had the best validation score, 0.715, and kept general abilities within "
+        "5.0 points (−0.4 points)."
+    )
+    assert told["qlora"].startswith(
+        "none of 4 settings kept general abilities within the accepted loss of 5.0 points; trial "
+        "1, which lost least (−6.0 points), was selected with 0.600"
+    )
+    assert told["qlora"].endswith("The best score, 0.660 by trial 2, lost more.")
+    assert told["few-shot"] == "trial 0 had the best validation score, 0.632."
+
+
+def test_a_better_setting_that_was_not_tested_yet() -> None:
+    whole = findings()
+    row = next(row for row in whole.searches if row.arm == "full")
+    assert row.choice is not None
+    newer = replace(row, choice=replace(row.choice, best_change=-0.01))
+    told = shown(replace(whole, searches=(newer,)))
+    assert "trial 5 has a better validation score now (0.690) and is not tested yet" in told
+
+
+def shown(changed: Findings) -> str:
+    view = build_view(study(), changed, now=NOW)
+    return " | ".join(texts(replace(view, sections=(view.section("search"),))))
+
+
+def test_importances_say_how_little_they_rest_on(view: ReportView) -> None:
+    found = next(
+        block
+        for block in view.section("search").blocks
+        if isinstance(block, Table) and block.caption == "Which settings mattered"
+    )
+    assert found.rows[0] == (
+        "lora", "learning_rate", "70.0 %", "90.0 %", "8 trials: an indication only",
+    )  # fmt: skip
+    assert "fANOVA" in found.notes[0]
+    alike = [replace(pictures()[0], importances={}, forgetting={})]
+    page = " ".join(texts(build_view(study(), findings(), now=NOW, pictures=alike)))
+    assert "all trials scored alike" in page
+
+
+def test_short_searches_say_why_there_is_nothing_to_see(view: ReportView) -> None:
+    (last,) = [b.text for b in view.section("search").blocks if isinstance(b, Prose)]
+    assert "from 6 complete trials on" in last
+    assert last.endswith("few-shot has 5 and qlora has 4.")
+
+
+def test_drawings_take_the_pages_colours_and_say_what_to_see(view: ReportView) -> None:
+    figures = [b for b in view.section("search").blocks if isinstance(b, Figure)]
+    assert [figure.key for figure in figures] == ["search-history-0", "search-settings-0"]
+    assert all(isinstance(figure.chart, DrawnChart) for figure in figures)
+    assert figures[0].see.startswith("The best score came with trial 4 (0.715)")
+    assert "a dotted one lost more than 5.0 points" in figures[1].see
+    page = to_html(view)
+    assert "var(--arm-0, #0072b2)" in page and "#123456" not in page
+    assert Page(page).problems == []
+    assert "Which settings mattered" in to_markdown(view)
+
+
+def test_the_protocol_lists_the_rules_of_the_search(view: ReportView) -> None:
+    facts = dict(
+        pair for b in view.section("run").blocks if isinstance(b, Facts) for pair in b.items
+    )
+    assert facts["Settings proposed by"] == "Gaussian process"
+    assert facts["Trials of an arm at once, at most"] == "2"
+    assert facts["Forgetting in the search of fine-tuned arms"] == (
+        "settings that lose more than 5.0 points are selected last"
+    )
+    assert facts["Fine-tuning trials stopped early"] == (
+        "when below the median of the others; 2 checks of validation loss an epoch"
+    )
+    assert facts["Prompt trials stopped early"] == (
+        "when worse than the best one by a Wilcoxon signed-rank test at level 0.05, after 24 items"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"forgetting": "ignore"}, "plays no part"),
+        ({"forgetting": "objective"}, "a second objective"),
+        ({"pruner": "halving"}, "by successive halving"),
+        ({"pruner": "none", "prompt_pruner": "none"}, "never"),
+    ],
+)
+def test_other_rules_read_otherwise(rules: dict[str, str], words: str) -> None:
+    record = study().experiment
+    spec = {**record.spec, "search": rules}
+    changed = replace(study(), experiment=replace(record, spec=spec))
+    view = build_view(changed, findings(), now=NOW)
+    assert any(words in text for text in texts(replace(view, sections=(view.section("run"),))))
