@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from harness.prompting import TokenisedExample
 from harness.prompting.shared_prefix import shared_prefix_length
+from harness.training.peers import Peers
 
 # Examples are sorted by length only within chunks of this many batches: enough to save most
 # padding, little enough that each epoch's batches differ.
@@ -47,14 +48,17 @@ class Batch:
         )
 
 
-def collate(examples: Sequence[TokenisedExample], pad: int) -> Batch:
+def collate(
+    examples: Sequence[TokenisedExample], pad: int, *, share_beginning: bool = True
+) -> Batch:
     """Pad on the left, so that the answers of all examples end together.
 
     Logits are then needed only for the last few positions of the batch, which saves most of the
     work of a large vocabulary.
     """
     # The token before the answer predicts its first one, so it stays with the rows.
-    shared = shared_prefix_length([example.prompt for example in examples])
+    prompts = [example.prompt for example in examples]
+    shared = shared_prefix_length(prompts) if share_beginning else 0
     rows = [example.prompt[shared:] + example.answer for example in examples]
     width = max(map(len, rows))
     kept = max(len(example.answer) for example in examples)
@@ -76,6 +80,24 @@ def collate(examples: Sequence[TokenisedExample], pad: int) -> Batch:
         tokens=sum(example.length for example in examples),
         label_tokens=sum(len(example.answer) for example in examples),
     )
+
+
+def own_batches(
+    examples: Sequence[TokenisedExample], size: int, pad: int, peers: Peers
+) -> Iterator[Batch]:
+    """This process's share of the examples, ``size`` at once.
+
+    Where processes must go in step, a beginning that only some of their batches share is not
+    computed apart, and a process whose share is through goes on with batches without labels,
+    whose loss is 0.
+    """
+    mine = peers.share(examples)
+    starts = range(0, len(mine), size)
+    for start in starts:
+        yield collate(mine[start : start + size], pad, share_beginning=not peers.in_step)
+    for _ in range(peers.rounds(len(examples), size) - len(starts)):
+        batch = collate(examples[:1], pad, share_beginning=False)
+        yield replace(batch, labels=torch.full_like(batch.labels, -100), tokens=0, label_tokens=0)
 
 
 def epoch_batches(

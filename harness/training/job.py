@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.prompting import TokenisedExample
 from harness.records import JsonValue, ResolvedModel, Runtime, StepReport
-from harness.training.peers import Peers
+
+if TYPE_CHECKING:
+    from harness.training.losses import Predictions
+    from harness.training.peers import Peers
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,9 @@ class TrainingJob:
     pad: int
 
 
-def run_job(job: TrainingJob, model: Any, peers: Peers | None = None) -> Generator[StepReport]:
+def run_job(
+    job: TrainingJob, model: Any, peers: Peers | None = None, base: Predictions | None = None
+) -> Generator[StepReport]:
     """Train ``model``, which is the job's base made trainable, in place; see ``train``."""
     import numpy as np
 
@@ -47,4 +52,5 @@ def run_job(job: TrainingJob, model: Any, peers: Peers | None = None) -> Generat
         texts=job.texts,
         checks_per_epoch=job.checks_per_epoch,
         peers=peers,
+        base=base,
     )

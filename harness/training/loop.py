@@ -13,7 +13,7 @@ import numpy as np
 from harness.errors import TrialError
 from harness.prompting import TokenisedExample
 from harness.records import StepReport
-from harness.training.batches import Batch, collate, epoch_batches
+from harness.training.batches import Batch, epoch_batches, own_batches
 from harness.training.general_text import TextStream, replayed_per_epoch, spread
 from harness.training.losses import (
     Predictions,
@@ -76,6 +76,7 @@ def train(
     texts: Sequence[TokenisedExample] = (),
     checks_per_epoch: int = 1,
     peers: Peers | None = None,
+    base: Predictions | None = None,
 ) -> Generator[StepReport]:
     """Train ``model`` in place, yielding one report per optimiser step.
 
@@ -96,6 +97,7 @@ def train(
             time at the epoch's end; after every step where an epoch has fewer.
         peers: the processes that train together; alone if not given. Each is to be given the
             same arguments otherwise.
+        base: what the base predicts; by default what ``model`` does before the first step.
 
     Raises:
         TrialError: ``nan_loss`` when loss or gradient is no longer finite.
@@ -109,7 +111,8 @@ def train(
     per_epoch = math.ceil(len(examples) / settings.batch_size)
     steps = per_epoch * settings.epochs
     checks = {round(per_epoch * (k + 1) / checks_per_epoch) for k in range(checks_per_epoch)}
-    base = predictions_of_base(model) if settings.kl_weight else None
+    if settings.kl_weight and base is None:
+        base = predictions_of_base(model)
     # Streams of their own leave the order of the task's batches as it is without texts.
     replay_stream, kl_stream = (TextStream(texts, own) for own in rng.spawn(2))
     replayed = spread(replayed_per_epoch(len(examples), settings.replay), per_epoch)
@@ -124,7 +127,7 @@ def train(
             batch = _StepExamples(
                 [examples[i] for i in indices],
                 replay_stream.take(replayed[position]),
-                kl_stream.take(KL_TEXTS if base else 0),
+                kl_stream.take(KL_TEXTS if settings.kl_weight else 0),
             )
             loss = _accumulate(model, batch, settings, pad, base, peers)
             peers.add_gradients(model.parameters())
@@ -166,22 +169,21 @@ def _accumulate(
     """Add the step's gradient to the weights; returns the mean loss of the task's answers."""
 
     def parts(whole: Sequence[TokenisedExample]) -> Iterator[Batch]:
-        mine, micro = peers.share(whole), settings.micro_batch_size
-        return (collate(mine[i : i + micro], pad) for i in range(0, len(mine), micro))
+        return own_batches(whole, settings.micro_batch_size, pad, peers)
 
     answers = _answer_tokens(step.task)
     learnt = answers + _answer_tokens(step.replayed)
     loss = 0.0
     for part in parts(step.task):
         share = summed_loss(model, part) / learnt
-        share.backward()
+        peers.backward(share)
         loss += float(share.detach())
     for part in parts(step.replayed):
-        (summed_loss(model, part) / learnt).backward()
-    if base is not None:
+        peers.backward(summed_loss(model, part) / learnt)
+    if base is not None and step.held:
         scale = settings.kl_weight / _answer_tokens(step.held)
         for part in parts(step.held):
-            (scale * summed_divergence(model, base, part)).backward()
+            peers.backward(scale * summed_divergence(model, base, part))
     (whole,) = peers.totals([loss])
     return whole * (learnt / answers)
 

@@ -11,7 +11,7 @@ import torch
 
 from harness.prompting import TokenisedExample
 from harness.prompting.shared_prefix import prefix_cache
-from harness.training.batches import Batch, collate
+from harness.training.batches import Batch, own_batches
 from harness.training.peers import Alone, Peers
 
 Predictions = Callable[[Batch], torch.Tensor]
@@ -57,11 +57,9 @@ def mean_loss(
     model.eval()
     peers = peers or Alone()
     ordered = sorted(examples, key=lambda example: example.length)
-    starts = range(0, len(ordered), batch_size)
     total, count = 0.0, 0
     with torch.inference_mode():
-        for start in peers.share(starts):
-            batch = collate(ordered[start : start + batch_size], pad)
+        for batch in own_batches(ordered, batch_size, pad, peers):
             total += float(summed_loss(model, batch))
             count += batch.label_tokens
     whole, tokens = peers.totals([total, count])
@@ -92,7 +90,11 @@ def predictions_of_base(model: Any) -> Predictions:
     """
     if hasattr(model, "disable_adapter"):
         return lambda batch: _plainly(model, batch, model.disable_adapter())
-    frozen = copy.deepcopy(model).requires_grad_(False)
+    return predictions_of(copy.deepcopy(model).requires_grad_(False))
+
+
+def predictions_of(frozen: Any) -> Predictions:
+    """What a model that nothing trains predicts."""
     return lambda batch: _plainly(frozen, batch, contextlib.nullcontext())
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
+from torch.distributed.tensor import DTensor
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class MasterWeightAdamW:
                 master.grad = parameter.grad.float()
                 parameter.grad = None
         masters = [master for _, master in self._pairs]
-        norm = float(torch.nn.utils.clip_grad_norm_(masters, max_grad_norm))
+        norm = whole(torch.nn.utils.clip_grad_norm_(masters, max_grad_norm))
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         self.optimiser.step()
@@ -57,4 +58,9 @@ class MasterWeightAdamW:
             for parameter, master in self._pairs:
                 if master is not parameter:
                     parameter.copy_(master)
-        return norm
+        return float(norm)
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor itself, put together where each of several processes holds a part of it."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor

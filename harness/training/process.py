@@ -15,10 +15,9 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 from harness.errors import TrialError
 from harness.records import Runtime, from_json, to_plain
@@ -27,78 +26,10 @@ from harness.training.job import TrainingJob, run_job
 if TYPE_CHECKING:
     import torch
 
-T = TypeVar("T")
+    from harness.models.load import LoadedModel
 
 JOB = "job.json"
 TRAINED = "trained.safetensors"
-RENDEZVOUS = "rendezvous"
-# Gradients are summed so many at a time: few calls, little memory beside the weights.
-BUCKET = 2**24
-
-
-class Accelerated:
-    """This process among its peers, joined by accelerate (NCCL on GPUs, Gloo on CPUs)."""
-
-    def __init__(self, folder: Path, rank: int, count: int, device: str) -> None:
-        from accelerate import PartialState  # type: ignore[import-untyped]
-
-        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
-        os.environ.update(WORLD_SIZE=str(count), LOCAL_WORLD_SIZE=str(count))
-        # A file to meet at needs no free port.
-        where = f"file://{(folder / RENDEZVOUS).resolve()}"
-        cpu = not device.startswith("cuda")
-        self._state = state = PartialState(cpu=cpu, init_method=where, rank=rank, world_size=count)
-        self._rank, self._count, self._device = rank, count, state.device
-        self.first = state.is_main_process
-
-    def share(self, whole: Sequence[T]) -> Sequence[T]:
-        """Every count-th element: batches are sorted by length, so shares are alike."""
-        return whole[self._rank :: self._count]
-
-    def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Sum each gradient over all processes, in float32."""
-        import torch
-
-        bucket: list[torch.nn.Parameter] = []
-        size = 0
-        for parameter in parameters:
-            if not parameter.requires_grad:
-                continue
-            if parameter.grad is None:  # nothing of the batch fell to this process
-                parameter.grad = torch.zeros_like(parameter)
-            bucket.append(parameter)
-            size += parameter.numel()
-            if size >= BUCKET:
-                _sum_together(bucket)
-                bucket, size = [], 0
-        if bucket:
-            _sum_together(bucket)
-
-    def totals(self, values: Sequence[float]) -> list[float]:
-        """Each value summed over all processes, in float64."""
-        import torch
-        from accelerate.utils import reduce  # type: ignore[import-untyped]
-
-        mine = torch.tensor(values, dtype=torch.float64, device=self._device)
-        return [float(value) for value in reduce(mine, "sum")]
-
-    def part(self) -> None:
-        """Leave the others."""
-        self._state.destroy_process_group()
-
-
-def _sum_together(parameters: Sequence[torch.nn.Parameter]) -> None:
-    import torch
-    from accelerate.utils import reduce
-
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([gradient.flatten().float() for gradient in gradients])
-    start = 0
-    summed: torch.Tensor = reduce(flat, "sum")
-    for gradient in gradients:
-        end = start + gradient.numel()
-        gradient.copy_(summed[start:end].view_as(gradient))
-        start = end
 
 
 def trainable_weights(model: Any) -> dict[str, torch.Tensor]:
@@ -129,29 +60,45 @@ def _train(job: TrainingJob, folder: Path, rank: int, count: int, tell: Any) -> 
     from safetensors.torch import save_file
 
     from harness.models.adapters import make_trainable
-    from harness.models.load import load_base
     from harness.models.memory import peak_device_mib, peak_memory_mib
+    from harness.training.joined import Copies, Parts
+    from harness.training.losses import Predictions, predictions_of
+    from harness.training.master_weights import whole
 
     runtime = _own_part(job.runtime, rank, count)
     torch.set_num_threads(max(1, runtime.threads))
-    peers = Accelerated(folder, rank, count, runtime.device)
-    loaded = load_base(
+    # An adapter is small, and its frozen base may be quantised: only full training is divided.
+    divided = job.kind == "full"
+    peers = (Parts if divided else Copies)(folder, rank, count, runtime.device)
+    model = make_trainable(_base(job, runtime), job.kind, job.params, job.seed).model
+    base: Predictions | None = None
+    if isinstance(peers, Parts):
+        peers.divide(model)
+        if job.params["kl_weight"]:
+            frozen = _base(job, runtime).model
+            peers.divide(frozen)
+            base = predictions_of(frozen)
+    # Dropout must differ between shares; everything else is drawn from the job's own seed.
+    torch.manual_seed(job.seed + rank)
+    for step in run_job(job, model, peers, base):
+        tell(memory=[peak_memory_mib(), peak_device_mib(runtime.device)])
+        if peers.first:
+            tell(step=to_plain(step))
+    weights = {name: whole(w).cpu() for name, w in trainable_weights(model).items()}
+    if peers.first:
+        save_file({name: w.contiguous() for name, w in weights.items()}, folder / TRAINED)
+    peers.part()
+
+
+def _base(job: TrainingJob, runtime: Runtime) -> LoadedModel:
+    from harness.models.load import load_base
+
+    return load_base(
         job.model,
         runtime,
         job.params["quantisation"] if job.kind == "qlora" else "none",
         double_quantisation=job.params.get("double_quantisation", True),
     )
-    loaded = make_trainable(loaded, job.kind, job.params, job.seed)
-    # Dropout must differ between shares; everything else is drawn from the job's own seed.
-    torch.manual_seed(job.seed + rank)
-    for step in run_job(job, loaded.model, peers):
-        tell(memory=[peak_memory_mib(), peak_device_mib(runtime.device)])
-        if peers.first:
-            tell(step=to_plain(step))
-    if peers.first:
-        weights = trainable_weights(loaded.model)
-        save_file({name: w.cpu().contiguous() for name, w in weights.items()}, folder / TRAINED)
-    peers.part()
 
 
 def _own_part(runtime: Runtime, rank: int, count: int) -> Runtime:

@@ -17,7 +17,7 @@ from harness.errors import TrialError
 from harness.models.adapters import make_trainable
 from harness.prompting import PromptRenderer, TokenisedExample
 from harness.records import StepReport
-from harness.training.batches import collate, epoch_batches
+from harness.training.batches import collate, epoch_batches, own_batches
 from harness.training.general_text import TextStream, encode_texts, replayed_per_epoch, spread
 from harness.training.loop import KL_TEXTS, TrainingSettings, train
 from harness.training.losses import predictions_of_base, summed_divergence, summed_loss
@@ -138,11 +138,11 @@ def test_an_epoch_holds_exactly_its_share_of_texts(
 ) -> None:
     seen: list[str] = []
 
-    def note(examples: Any, pad: int) -> Any:
+    def note(examples: Any, *arguments: Any) -> Any:
         seen.extend(example.id for example in examples)
-        return collate(examples, pad)
+        return own_batches(examples, *arguments)
 
-    monkeypatch.setattr(harness.training.loop, "collate", note)
+    monkeypatch.setattr(harness.training.loop, "own_batches", note)
     reports, _ = run(tiny_models, replace(SETTINGS, replay=0.2, epochs=1), examples=16)
     assert len(reports) == 4
     # Of every five sequences one is a text, in each step alike.

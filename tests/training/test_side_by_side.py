@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import psutil
 import pytest
 import torch
 from pydantic import TypeAdapter
-from tiny_model import PARAMETERS, TASK, TinyModels, load_tiny, messages, resolved, runtime
+from tiny_model import PARAMETERS, TASK, TinyModels, load_tiny, message, messages, resolved, runtime
 
 from harness.data import write_examples
 from harness.errors import TrialError
@@ -26,10 +26,11 @@ from harness.records import Example, ScoreRequest, TrialSpec, to_json
 from harness.spec.arms import Arm
 from harness.training.general_text import encode_texts
 from harness.training.job import TrainingJob, run_job
-from harness.training.side_by_side import SideBySide
+from harness.training.side_by_side import Said, SideBySide
 from harness.trial import run_trial
 
 TEXTS = ["The parcel came late.", "Great camera, sharp pictures.", "You classify what", "A box."]
+WITH_TEXTS = {"replay": 0.3, "kl_weight": 0.5}
 # Nine examples in batches of four: the last batch has none for the second process.
 EXAMPLES = 9
 
@@ -66,14 +67,9 @@ def gone(processes: list[subprocess.Popen[str]]) -> bool:
     return all(process.poll() is not None for process in processes)
 
 
-@pytest.mark.parametrize(
-    ("kind", "more"), [("full", {}), ("lora", {"replay": 0.3, "kl_weight": 0.5})]
-)
-def test_two_processes_train_as_one(
-    tiny_models: TinyModels, kind: str, more: dict[str, float]
-) -> None:
-    one = job(tiny_models, kind, **more)
-    alone, shared = trainable(tiny_models, kind), trainable(tiny_models, kind)
+def test_two_processes_with_parts_of_the_weights_train_as_one(tiny_models: TinyModels) -> None:
+    one = job(tiny_models, "full", **WITH_TEXTS)
+    alone, shared = trainable(tiny_models, "full"), trainable(tiny_models, "full")
     start = [p.detach().clone() for p in alone.parameters()]
     expected = list(run_job(one, alone))
     beside = SideBySide(one, 2)
@@ -95,7 +91,7 @@ def test_two_processes_train_as_one(
     assert beside.device_mib is None
 
 
-def test_a_trial_with_two_processes_is_the_trial_with_one(
+def test_a_trial_with_two_adapters_side_by_side_is_the_trial_with_one(
     tiny_models: TinyModels, tmp_path: Path
 ) -> None:
     def write(name: str, items: tuple[Example, ...]) -> str:
@@ -111,18 +107,21 @@ def test_a_trial_with_two_processes_is_the_trial_with_one(
         phase="search",
         number=0,
         seed=5,
-        params=params("lora", learning_rate=1e-2),
+        params=params("lora", learning_rate=1e-2, **WITH_TEXTS),
         model=resolved(tiny_models.chat),
         task=TASK.model_dump(mode="json", by_alias=True),
         train_path=write("train.parquet", messages(EXAMPLES)),
         validation_path=validation,
+        replay_path=write("texts.parquet", tuple(message(t, t, "") for t in TEXTS)),
         scores=(ScoreRequest("v", "domain", "domain", "validation", items_path=validation),),
         runtime=runtime(),
     )
     one = run_trial(spec, tmp_path / "one")
     two = run_trial(replace(spec, params={**spec.params, "processes": 2}), tmp_path / "two")
     assert (two.status, two.failure_message) == ("complete", "")
-    assert [s.loss for s in two.steps] == pytest.approx([s.loss for s in one.steps], rel=1e-5)
+    for curve in ("loss", "grad_norm"):
+        mine, other = ([getattr(step, curve) for step in record.steps] for record in (two, one))
+        assert mine == pytest.approx(other, rel=1e-4)
     assert two.scores[0].aggregates == pytest.approx(one.scores[0].aggregates, rel=1e-4)
     assert two.canaries is not None
     assert two.canaries.before_max_difference == 0.0
@@ -148,18 +147,6 @@ def test_a_process_that_dies_fails_the_trial_and_takes_the_others_along(
             pass
     assert caught.value.kind == "killed"
     assert gone(beside.processes)
-
-
-def test_a_trial_that_is_left_early_leaves_no_process(tiny_models: TinyModels) -> None:
-    beside = SideBySide(job(tiny_models, "full", epochs=50), 2)
-    model = trainable(tiny_models, "full")
-    before = [p.detach().clone() for p in model.parameters()]
-    with closing(beside.train(model)) as steps:
-        next(steps)
-        assert not gone(beside.processes)
-    assert gone(beside.processes)
-    assert beside.memory_mib > 0
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
 
 
 PROGRAM = """
@@ -195,38 +182,75 @@ def test_processes_end_with_the_trial_that_was_killed(
     assert left == []
 
 
-def test_what_a_process_fails_of_is_what_the_trial_fails_of(
-    tiny_models: TinyModels, fails_at: Callable[..., TrialError]
+KILL_OWN = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+COMPLAIN = "import sys; sys.exit('no room left')"
+
+
+@pytest.mark.parametrize(
+    ("said", "second", "kind", "message"),
+    [
+        # Both say the same: the first one is quoted, at once.
+        (
+            [(0, {"failed": ["nan_loss", "loss nan"]}), (1, {"failed": ["nan_loss", "loss nan"]})],
+            "",
+            "nan_loss",
+            "training process 1 of 2 failed: loss nan",
+        ),
+        # The first only lost its connection to one that was killed, ended, or ran out of memory.
+        (
+            [(0, {"failed": ["error", "closed by peer"]}), (0, None), (1, None)],
+            KILL_OWN,
+            "killed",
+            "training process 2 of 2 was ended by SIGKILL; if memory ran out, lower micro_batch",
+        ),
+        (
+            [(0, {"failed": ["error", "closed by peer"]}), (1, None)],
+            COMPLAIN,
+            "error",
+            "training process 2 of 2 ended with exit code 1: no room left",
+        ),
+        (
+            [
+                (0, {"failed": ["error", "closed by peer"]}),
+                (1, {"failed": ["out_of_memory", "no"]}),
+            ],
+            "",
+            "out_of_memory",
+            "training process 2 of 2 failed: no",
+        ),
+        # Silence before the end is a death too.
+        ([(1, None)], COMPLAIN, "error", "ended with exit code 1: no room left"),
+        # Nobody died: what was said first is the cause.
+        (
+            [(1, {"failed": ["error", "bad file"]}), (0, {"failed": ["error", "closed by peer"]})],
+            "",
+            "error",
+            "training process 2 of 2 failed: bad file",
+        ),
+    ],
+)
+def test_a_failure_is_told_by_its_first_cause(
+    tiny_models: TinyModels,
+    tmp_path: Path,
+    said: list[tuple[int, dict[str, Any] | None]],
+    second: str,
+    kind: str,
+    message: str,
 ) -> None:
-    rates = {"learning_rate": 1e25, "warmup": 0.0, "schedule": "constant"}
-    error = fails_at(job(tiny_models, "full", **rates))
-    assert error.kind == "nan_loss"
-    assert "training process" in str(error)
-    assert "of 2 failed: " in str(error)
-    assert "a lower rate usually cures it" in str(error)
-
-
-@pytest.fixture
-def fails_at(tiny_models: TinyModels) -> Callable[..., TrialError]:
-    """Run a job in two processes; the error it ends with."""
-
-    def run(one: TrainingJob) -> TrialError:
-        beside = SideBySide(one, 2)
-        with pytest.raises(TrialError) as caught:
-            list(beside.train(trainable(tiny_models, one.kind)))
-        assert gone(beside.processes)
-        return caught.value
-
-    return run
-
-
-def test_a_process_that_cannot_start_says_why(
-    tiny_models: TinyModels, fails_at: Callable[..., TrialError]
-) -> None:
-    nowhere = replace(resolved(tiny_models.chat), path="/nowhere", reference="nowhere")
-    error = fails_at(replace(job(tiny_models, "full"), model=nowhere))
-    assert error.kind == "error"
-    assert "nowhere: not a causal language model" in str(error)
+    beside = SideBySide(job(tiny_models, "full"), 2)
+    for rank, program in enumerate(("", second)):
+        with (tmp_path / f"errors-{rank}.txt").open("w") as errors:
+            command = [sys.executable, "-c", program]
+            beside.processes.append(subprocess.Popen(command, stderr=errors, text=True))
+    heard: Said = queue.Queue()
+    for one in said:
+        heard.put(one)
+    with pytest.raises(TrialError) as caught:
+        list(beside._listen(heard, tmp_path))
+    assert caught.value.kind == kind
+    assert message in str(caught.value)
+    for process in beside.processes:
+        process.wait()
 
 
 def test_more_processes_than_gpus_are_refused(
