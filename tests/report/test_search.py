@@ -28,7 +28,8 @@ def bullets(view: ReportView, heading: str) -> dict[str, str]:
         for block in view.section("search").blocks
         if isinstance(block, Bullets) and block.heading == heading
     ]
-    return dict(text.split(": ", 1) if ": " in text else ("", text) for text in found.items)
+    told = (text.partition(": ") for text in found.items)
+    return {arm if rest else "": rest or arm for arm, _, rest in told}
 
 
 def test_what_each_search_was_given_and_took(view: ReportView) -> None:
