@@ -8,7 +8,6 @@ server stays on the driver's machine, where the ledger and the key are.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from harness.engine.on_node import (
     run_on_node,
 )
 from harness.engine.outcome import Ended, Execute, Outcome
+from harness.engine.ray_connection import connect
 from harness.errors import InputError
 from harness.records import Progress, TrialSpec
 from harness.spec import ExecutionSpec
@@ -46,6 +46,7 @@ class _Task:
 
     spec: TrialSpec
     folder: Path
+    claims: Mapping[str, float]
     inputs: tuple[Input, ...]
     arrival: Arrival
     stream: Any
@@ -63,7 +64,7 @@ class RayEngine:
         preload: modules that the machines import once; None takes those of a real trial.
 
     Raises:
-        InputError: Ray is not installed, no cluster answers, or it can hold no trial.
+        InputError: Ray is not installed, no cluster answers, or the claims are none.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class RayEngine:
         self._execute, self._restate = execute, restate
         self._limits = limits or ExecutionSpec()
         self._in_place, self._preload, self._address = in_place, preload, address
-        self._ray, self._started_here = _connect(address)
+        self._claims = _claims(self._limits)
+        self._ray, self._started_here = connect(address)
         self._task = self._ray.remote(
             num_returns="streaming",
             # A lost trial is told, and started again where that is counted and recorded.
@@ -89,7 +91,6 @@ class RayEngine:
         )(run_on_node)
         self._tasks: list[_Task] = []
         self._parts: dict[str, list[Any]] = {}
-        self._claims: dict[str, float] = self._claimed(device="cpu")
         self._homeless_since: float | None = None
         self._here = ChildEngine(execute, self._limits, preload)
         self._running_here = 0
@@ -107,11 +108,12 @@ class RayEngine:
             return
         if not self._ray.is_initialized():
             # It was closed; Ray would start by itself, with other settings.
-            self._ray, self._started_here = _connect(self._address)
-        self._claims = self._claimed(spec.runtime.device)
+            self._ray, self._started_here = connect(self._address)
+        self._claims = _claims(self._limits, spec)
         inputs = tuple(gather(path, kind) for path, kind in input_paths(spec).items())
-        stream = self._start(spec, inputs)
-        self._tasks.append(_Task(spec, folder, inputs, Arrival(folder), stream))
+        task = _Task(spec, folder, self._claims, inputs, Arrival(folder), None)
+        self._start(task)
+        self._tasks.append(task)
 
     def wait(self, on_progress: Callable[[Progress], None]) -> Ended:
         """Pass progress on until a trial ends, here or elsewhere.
@@ -151,20 +153,21 @@ class RayEngine:
 
     # ------------------------------------------------------------------ in the cluster
 
-    def _start(self, spec: TrialSpec, inputs: tuple[Input, ...]) -> Any:
+    def _start(self, task: _Task) -> None:
         job = Job(
             self._execute,
             self._restate,
             self._limits,
-            spec,
-            inputs,
+            task.spec,
+            task.inputs,
             installed(),
             self._in_place,
             self._preload,
         )
-        claims = self._claims
-        return self._task.options(
-            num_cpus=claims["CPU"], num_gpus=claims["GPU"], memory=claims["memory"] or None
+        task.stream = self._task.options(
+            num_cpus=task.claims["CPU"],
+            num_gpus=task.claims["GPU"],
+            memory=task.claims["memory"] or None,
         ).remote(job, dict(self._parts))
 
     def _poll_cluster(self, on_progress: Callable[[Progress], None]) -> Ended | None:
@@ -200,7 +203,7 @@ class RayEngine:
             case Lacking():
                 for digest in message.digests:
                     self._send(task, digest)
-                task.stream = self._start(task.spec, task.inputs)
+                self._start(task)
             case Unfit():
                 raise InputError(
                     f"machine {message.host} would compute something else, it has "
@@ -253,33 +256,43 @@ class RayEngine:
         self._here.close()
         self._running_here = 0
 
-    # ------------------------------------------------------------------ machines and claims
-
-    def _claimed(self, device: str) -> dict[str, float]:
-        limits = self._limits
-        gpus = limits.gpus
-        if gpus is None:
-            gpus = 1.0 if device.startswith("cuda") else 0.0
-        memory = math.ceil(limits.memory_gib * 2**30) if limits.memory_gib else 0
-        return {"CPU": limits.cpus, "GPU": gpus, "memory": memory}
+    # ------------------------------------------------------------------ machines
 
     def _machines(self) -> Iterator[Mapping[str, float]]:
         return (node["Resources"] for node in self._ray.nodes() if node["Alive"])
 
     def _check_room(self) -> None:
-        """Raise if no machine could hold a trial for too long."""
+        """Raise if there has been no machine for too long that could hold a trial."""
         machines = list(self._machines())
-        if any(_room(machine, self._claims) for machine in machines):
+        homeless = [t for t in self._tasks if not any(_room(m, t.claims) for m in machines)]
+        if not homeless:
             self._homeless_since = None
             return
         now = time.monotonic()
         self._homeless_since = self._homeless_since or now
         if self._started_here or now - self._homeless_since >= PATIENCE:
             raise InputError(
-                f"a trial claims {_in_words(self._claims)}, and none of {len(machines)} machines "
-                f"has that ({'; '.join(map(_in_words, machines))}): lower execution.cpus, gpus or "
-                "memory_gib, or add a machine, and run again; the study goes on where it stopped"
+                f"a trial claims {_in_words(homeless[0].claims)}, and none of {len(machines)} "
+                f"machines has that ({'; '.join(map(_in_words, machines))}): lower execution.cpus, "
+                "gpus or memory_gib, or add a machine, and run again; the study goes on where it "
+                "stopped"
             )
+
+
+def _claims(limits: ExecutionSpec, spec: TrialSpec | None = None) -> dict[str, float]:
+    """What a trial claims of a machine, by Ray's names; of a trial that is not known yet, no GPU.
+
+    Raises:
+        InputError: Ray cannot give so much of a GPU.
+    """
+    gpus = limits.gpus
+    if gpus is None:
+        on_gpu = spec is not None and spec.runtime.device.startswith("cuda")
+        gpus = spec.params.get("processes", 1) if spec is not None and on_gpu else 0
+    if gpus > 1 and gpus % 1:
+        raise InputError(f"execution.gpus: {gpus:g}; write a whole number, or a part of one GPU")
+    memory = math.ceil(limits.memory_gib * 2**30) if limits.memory_gib else 0
+    return {"CPU": limits.cpus, "GPU": gpus, "memory": memory}
 
 
 def _room(machine: Mapping[str, float], claims: Mapping[str, float]) -> int:
@@ -294,32 +307,3 @@ def _in_words(resources: Mapping[str, float]) -> str:
     memory = resources.get("memory", 0.0) / 2**30
     words = [f"{resources.get('CPU', 0):g} CPU", f"{resources.get('GPU', 0):g} GPU"]
     return ", ".join([*words, f"{memory:.1f} GiB"] if memory else words)
-
-
-def _connect(address: str | None) -> tuple[Any, bool]:
-    """Ray, and whether it was started here for this engine."""
-    # Read when Ray starts: nothing about a study is reported to anybody.
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(
-            "engine ray needs Ray: pip install 'harness[ray]', or take engine child"
-        ) from error
-    place = address or os.environ.get("RAY_ADDRESS") or "local"
-    if place.startswith("ray://"):
-        raise InputError(
-            f"{place}: a study runs on a machine of the cluster, not through Ray's client; run it "
-            "there with --ray-address auto"
-        )
-    if ray.is_initialized():
-        return ray, False
-    own = {"include_dashboard": False} if place == "local" else {}
-    try:
-        ray.init(address=place, log_to_driver=False, logging_level="ERROR", **own)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise InputError(
-            f"no Ray cluster can be used at {place!r}: {error}; start one with `ray start --head`, "
-            "or leave --ray-address and RAY_ADDRESS out to start Ray for this run"
-        ) from error
-    return ray, place == "local"

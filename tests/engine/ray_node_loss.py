@@ -150,16 +150,20 @@ class Pulling(Observer):
     pull: Pull
     cut_off: str = ""
     ended: int = 0
+    earlier: int = 0
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Count."""
         self.ended += 1
         if self.ended == self.after:
+            self.earlier = len(self.nodes.noted("stuck"))
             self.nodes.doom(self.name)
 
     def progress(self, progress: Progress) -> None:
         """Strike when the doomed machine has begun a trial."""
-        if not self.cut_off and (self.name, progress.trial_id) in self.nodes.noted("stuck"):
+        if self.cut_off or self.ended < self.after:
+            return
+        if (self.name, progress.trial_id) in self.nodes.noted("stuck")[self.earlier :]:
             self.cut_off = progress.trial_id
             self.nodes.reprieve()
             self.pull(self.nodes, self.name)

@@ -121,6 +121,28 @@ def test_a_trial_on_a_gpu_claims_one(
     assert read_record(folder).spec.runtime.device == "cuda:1"
 
 
+@pytest.mark.parametrize(
+    ("limits", "device", "processes", "gpus"),
+    [({}, "cpu", 2, 0), ({}, "cuda", 1, 1), ({}, "cuda:3", 2, 2), ({"gpus": 0.5}, "cuda", 1, 0.5)],
+)
+def test_gpus_follow_the_device(
+    tmp_path: Path, limits: dict[str, float], device: str, processes: int, gpus: float
+) -> None:
+    spec, _ = trial(tmp_path)
+    spec = replace(
+        spec,
+        runtime=replace(spec.runtime, device=device),
+        params={**spec.params, "processes": processes},
+    )
+    claims = ray_cluster._claims(ExecutionSpec.model_validate(limits), spec)
+    assert claims == {"CPU": 1.0, "GPU": gpus, "memory": 0}
+
+
+def test_one_and_a_half_gpus_cannot_be_claimed() -> None:
+    with pytest.raises(InputError, match=r"execution\.gpus: 1\.5; write a whole number"):
+        RayEngine(fake_trial.execute, restate_record, ExecutionSpec(gpus=1.5))
+
+
 # --------------------------------------------------------------------------- files
 
 
@@ -302,6 +324,16 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_rays_client_is_refused() -> None:
     with pytest.raises(InputError, match="--ray-address auto"):
         RayEngine(fake_trial.execute, restate_record, address="ray://somewhere:10001")
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:1", "nonsense"])
+def test_an_address_where_nobody_answers_is_refused_at_once(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(InputError, match=f"no Ray cluster can be used at {place}"):
+        RayEngine(fake_trial.execute, restate_record, address=place)
 
 
 def test_an_address_needs_the_engine() -> None:
