@@ -55,7 +55,7 @@ def execute(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], Non
     where a record is there already) and, once the record is whole, ``done ID``.
     """
     note(folder, f"{'again' if (folder / 'record').exists() else 'begin'} {spec.trial_id}")
-    marks = dict(re.findall(r"\[(\w+)(?:=([\d.]+))?\]", str(spec.params.get("instruction"))))
+    marks = dict(re.findall(r"\[(\w+)(?:=(-?[\d.]+))?\]", str(spec.params.get("instruction"))))
     on_progress(Progress(spec.trial_id, spec.arm, "load", 1, 1))
     _misbehave(marks, folder)
     if "sleep" in marks:

@@ -601,7 +601,7 @@ def test_a_budget_of_tokens_ends_every_search(case: Case) -> None:
 
 
 def test_a_setting_that_forgets_too_much_is_passed_over(case: Case) -> None:
-    wordings = ["keeps [gain=-0.75]", "forgets [gain=0.25] [lose=0.7]", "better [gain=0.1]"]
+    wordings = ["keeps [gain=-0.6]", "forgets [gain=0.25] [lose=0.7]", "better [gain=0.1]"]
     arms = {**PROMPT_ONLY, "lora": {"kind": "lora", "instruction": {"choices": wordings},
                                     "learning_rate": 1e-4}}  # fmt: skip
 
