@@ -124,7 +124,7 @@ class CandidateLM(HFLM):  # type: ignore[misc]
             generation_kwargs.setdefault("do_sample", False)
         generation_kwargs.setdefault("do_sample", False)
         kept = None
-        stopping = StoppingCriteriaList([_EndsIn(stop, self.tokenizer, context.shape[1])])
+        stopping = StoppingCriteriaList([EndsIn(stop, self.tokenizer, context.shape[1])])
         if self._constraint is not None:
             # The constraint alone says where a reply ends: its text may hold any stop.
             end = self.tokenizer.eos_token_id
@@ -162,7 +162,7 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         return replies
 
 
-class _EndsIn(StoppingCriteria):
+class EndsIn(StoppingCriteria):
     """Ends each row by itself, as soon as any of ``stops`` stands in its newest tokens.
 
     lm-eval's own waits until all rows have written the same one of several, so what a reply is

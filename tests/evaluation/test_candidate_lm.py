@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lm_eval.models.huggingface import HFLM
 from tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, message, messages
 
-from harness.evaluation.candidate_lm import CandidateLM
+from harness.evaluation.candidate_lm import CandidateLM, EndsIn
 from harness.evaluation.tree_scoring import build_row, score_rows
 from harness.models.load import LoadedModel
 from harness.models.resolve import resolve_model
@@ -214,6 +214,16 @@ def test_replies_are_lm_evals_token_for_token(
     expected = theirs.generate_until(requests, disable_tqdm=True)
     assert ours.generate_until(requests) == expected
     assert len(set(expected)) > 1
+
+
+def test_each_row_ends_by_itself_and_never_by_its_prompt(tiny_models: TinyModels) -> None:
+    tokenizer = loaded_as(tiny_models.chat, "base").tokenizer
+    replies = ["positive\n\nInput:", "late<|im_end|>", "positive\n\nIn", " Answer: negative", ""]
+    rows = [tokenizer("\n\nInput: x<|im_end|>" + reply)["input_ids"] for reply in replies]
+    width = len(tokenizer("\n\nInput: x<|im_end|>")["input_ids"])
+    ends = EndsIn(["<|im_end|>", "", "\n\nInput:"], tokenizer, width)
+    done = [bool(ends(torch.tensor([row]), torch.empty(0))) for row in rows]
+    assert done == [True, True, False, False, False]
 
 
 def test_progress_counts_every_request(tiny_models: TinyModels) -> None:
