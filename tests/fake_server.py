@@ -19,13 +19,14 @@ class Answer:
     """What the server does with one request.
 
     body: None for a proper completion of the server's own. drop: the connection is cut without a
-    reply. slow: seconds before anything is sent.
+    reply. slow: seconds before anything is sent; trickle: seconds before each byte of the body.
     """
 
     status: int = 200
     body: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     slow: float = 0.0
+    trickle: float = 0.0
     drop: bool = False
 
 
@@ -116,7 +117,9 @@ def serving() -> Iterator[FakeServer]:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body.encode())))
                 self.end_headers()
-                self.wfile.write(body.encode())
+                for part in body if answer.trickle else [body]:
+                    time.sleep(answer.trickle)
+                    self.wfile.write(part.encode())
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
             finally:

@@ -233,6 +233,50 @@ def test_one_failure_ends_the_trial_and_what_is_under_way_is_paid(
     assert record.cost.score_seconds > 0
 
 
+def test_a_second_attempt_pays_only_for_what_the_first_did_not_get(
+    server: FakeServer, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    server.script = [Answer() for _ in range(25)] + [Answer(401)] * 9
+    server.finish = "length"
+    spec = make_spec(("validation",), asked={"concurrency": 1})
+    assert run_trial(spec, tmp_path).status == "failed"
+    (kept,) = (tmp_path / "spending" / "asked").glob("*.jsonl")
+    # The process died while it wrote.
+    kept.write_text(kept.read_text()[:-20])
+    server.script.clear()
+    before = len(server.seen)
+    other = replace(spec, trial_id="another", scores=spec.scores[:1])
+    first = done(run_trial(other, tmp_path))
+    assert len(server.seen) - before == 40
+    second = done(run_trial(spec, tmp_path))
+    assert len(server.seen) - before == 40 + 16
+    assert second.scores[0].outputs == first.scores[0].outputs
+    assert second.environment["endpoint_kept"] == "24 replies are an earlier attempt's"
+    assert second.environment["endpoint_cut"] == "40 of 40 replies reached their limit"
+    assert "endpoint_kept" not in first.environment
+    assert list((tmp_path / "spending" / "asked").iterdir()) == []
+
+
+def test_kept_replies_do_not_stand_for_latency_or_for_another_request(
+    server: FakeServer, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    server.script = [Answer() for _ in range(12 + 3)] + [Answer(401)] * 9
+    spec = make_spec(("test",), asked={"concurrency": 1})
+    assert run_trial(spec, tmp_path).status == "failed"
+    server.script.clear()
+    before = len(server.seen)
+    assert len(done(run_trial(spec, tmp_path)).scores[0].latencies) == 8
+    assert len(server.seen) - before == 9
+    server.script = [Answer(), Answer(), Answer(401)]
+    assert run_trial(spec, tmp_path).status == "failed"
+    before = len(server.seen)
+    server.script.clear()
+    assert spec.endpoint is not None
+    larger = replace(spec, endpoint=replace(spec.endpoint, model="larger"))
+    done(run_trial(larger, tmp_path))
+    assert len(server.seen) - before == 12 + 9
+
+
 LINES = ("reserved", "settled")
 
 

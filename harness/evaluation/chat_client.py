@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
-from urllib3.exceptions import NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from harness.errors import TrialError
 from harness.evaluation.chat_reply import (
@@ -100,7 +100,7 @@ class ChatClient:
                 if found.status in TO_BE_CHANGED:
                     raise Refused(told, found)
                 raise TrialError("endpoint", told)
-            if found.wait is not None:
+            if found.wait:
                 self._held_until = max(self._held_until, time.monotonic() + found.wait)
             else:
                 self._sleep(min(LONGEST_BACKOFF, FIRST_WAIT * 2.0**attempt))
@@ -200,8 +200,12 @@ class ChatClient:
                 auth=_Bearer(key),
             ) as response:
                 text = read_body(response, began + limit)
-        except TimeoutError:
+        except (TimeoutError, ReadTimeoutError):
             return Failure(f"no reply within {limit:g} s")
+        except HTTPError:
+            return Failure("the connection broke")
+        except OverflowError:
+            return Failure("the reply is larger than 16 MiB", passing=False)
         except requests.exceptions.RequestException as error:
             return self._unreachable(error, key)
         seconds = time.perf_counter() - began
@@ -214,8 +218,7 @@ class ChatClient:
         limit = self._endpoint.timeout_seconds
         if isinstance(error, requests.exceptions.ConnectTimeout):
             return Failure(f"no connection within {limit:g} s", free=True)
-        timeouts = (requests.exceptions.Timeout, ReadTimeoutError)
-        if any(isinstance(one, timeouts) for one in (error, *error.args)):
+        if isinstance(error, requests.exceptions.Timeout):
             return Failure(f"no reply within {limit:g} s")
         if isinstance(error, requests.exceptions.SSLError):
             text = redact(str(reason or error), key)[:300]

@@ -68,13 +68,20 @@ def retry_after(header: str | None, now: float) -> float | None:
 
 
 def read_body(response: requests.Response, deadline: float) -> str:
-    """The whole body as text. Raises TimeoutError where it trickles in past the deadline."""
+    """The whole body as text.
+
+    Raises:
+        TimeoutError: it trickles in past the deadline.
+        OverflowError: it is larger than 16 MiB.
+        urllib3.exceptions.HTTPError: the connection broke, or the body cannot be decoded.
+    """
     parts, size = [], 0
-    for part in response.iter_content(65_536):
+    # Whatever is there at once; reading by size would wait for it, however slow it comes.
+    while part := response.raw.read1(65_536, decode_content=True):
         parts.append(part)
         size += len(part)
         if size > LARGEST_REPLY:
-            raise requests.exceptions.ContentDecodingError("the reply is too large")
+            raise OverflowError
         if time.perf_counter() > deadline:
             raise TimeoutError
     return b"".join(parts).decode("utf-8", errors="replace")

@@ -21,6 +21,7 @@ from lm_eval.models.openai_completions import LocalChatCompletion
 from harness.errors import TrialError
 from harness.evaluation.chat_client import ChatClient, Refused
 from harness.evaluation.chat_reply import Reply
+from harness.evaluation.kept_replies import KeptReplies
 from harness.evaluation.spending import Ledger
 from harness.records import Endpoint
 
@@ -60,8 +61,10 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         self.on_progress: Callable[[int, int], None] = lambda done, total: None
         self._ledger = Ledger(endpoint, trial_id)
         self._client = ChatClient(endpoint, self._ledger, environment)
+        self._kept = KeptReplies(endpoint, trial_id)
         self._endpoint = endpoint
         self._lock = threading.Lock()
+        self._alone = self._heard = False
         self._unasked: set[str] = set()
         self._replies: dict[str, Reply] = {}
         self._asked = self._uncounted = self._cut = 0
@@ -105,17 +108,11 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """The reply to one chat, in the shape that :meth:`parse_generations` reads."""
         (chat,) = messages
-        while True:
-            payload = self._create_payload(
-                json.loads(chat), generate=generate, gen_kwargs=copy.deepcopy(gen_kwargs)
-            )
-            try:
-                reply = self._client.ask(payload)
-                break
-            except Refused as refusal:
-                word = self._concession(refusal, payload)
-                with self._lock:
-                    self._unasked.add(word)
+        # What is timed is asked; an answer that was paid for before is not asked for again.
+        reply = None if self._alone else self._kept.get(chat, gen_kwargs)
+        if reply is None:
+            reply = self._ask(chat, generate, gen_kwargs)
+            self._kept.keep(chat, gen_kwargs, reply)
         self._note(chat, reply)
         return {"choices": [{"index": 0, "message": {"content": reply.content}}]}
 
@@ -126,8 +123,16 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
 
     def time_alone(self, requests: Sequence[Any]) -> float:
         """Seconds that the server takes for one item's request, sent by itself."""
-        self.generate_until(requests)
+        self._alone = True
+        try:
+            self.generate_until(requests)
+        finally:
+            self._alone = False
         return sum(self._replies[request.arguments[0]].seconds for request in requests)
+
+    def ended(self) -> None:
+        """The trial has come to its end: forget what would have spared a next attempt money."""
+        self._kept.forget()
 
     def notes(self) -> dict[str, str]:
         """What a reader of the trial should know of the server, a line each."""
@@ -143,9 +148,26 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
             found["endpoint_tokens"] = (
                 f"the server counted no tokens for {self._uncounted} of {self._asked} replies"
             )
+        if self._kept.used:
+            found["endpoint_kept"] = f"{self._kept.used} replies are an earlier attempt's"
         if self._unasked:
             found["endpoint_conceded"] = ", ".join(sorted(self._unasked))
         return found
+
+    def _ask(self, chat: str, generate: bool, gen_kwargs: dict[str, Any] | None) -> Reply:
+        while True:
+            payload = self._create_payload(
+                json.loads(chat), generate=generate, gen_kwargs=copy.deepcopy(gen_kwargs)
+            )
+            try:
+                reply = self._client.ask(payload)
+            except Refused as refusal:
+                word = self._concession(refusal, payload)
+                with self._lock:
+                    self._unasked.add(word)
+            else:
+                self._heard = True
+                return reply
 
     def _generate(self, request: Any) -> str:
         context, options = request.args
@@ -191,7 +213,7 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         for word, sent in asked.items():
             if sent and word in words:
                 return word
-        if refusal.failure.status == 500 and system and not self._asked:
+        if refusal.failure.status == 500 and system and not self._heard:
             # A chat template that knows no system message fails on the first request already.
             return "system"
         raise TrialError("endpoint", str(refusal))

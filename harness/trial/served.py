@@ -13,7 +13,7 @@ from harness.errors import TrialError
 from harness.prompting import PromptRenderer
 from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
 from harness.spec import TaskSpec
-from harness.trial.candidate import Announce, TrialRun, make_renderer
+from harness.trial.candidate import Announce, Pruned, TrialRun, make_renderer
 from harness.trial.early_stopping import ItemWatch
 
 FORM = "endpoint"
@@ -53,6 +53,10 @@ def score_served(spec: TrialSpec, run: TrialRun, announce: Announce) -> None:
                 continue
             lm.on_progress = partial(announce, "score", task=request.task)
             run.scores.append(_score(spec, task, split, renderer, request, lm))
+        lm.ended()
+    except Pruned:
+        lm.ended()
+        raise
     finally:
         run.environment.update(lm.notes())
 

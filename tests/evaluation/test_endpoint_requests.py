@@ -183,6 +183,20 @@ def test_a_slow_server_and_a_broken_connection(server: FakeServer, client: MakeC
         client(timeout_seconds=0.2, retries=1).ask(PAYLOAD)
 
 
+def test_a_reply_that_trickles_in_is_not_waited_for(server: FakeServer, client: MakeClient) -> None:
+    server.script = [Answer(trickle=0.05)]
+    began = time.monotonic()
+    with pytest.raises(TrialError, match=r"no reply within 0\.2 s"):
+        client(timeout_seconds=0.2, retries=0).ask(PAYLOAD)
+    assert time.monotonic() - began < 2
+
+
+def test_a_reply_without_end_is_not_read_to_its_end(server: FakeServer, client: MakeClient) -> None:
+    server.script = [Answer(body="x" * 17 * 2**20)]
+    with pytest.raises(TrialError, match="larger than 16 MiB"):
+        client(retries=0).ask(PAYLOAD)
+
+
 def test_nobody_there(client: MakeClient) -> None:
     with pytest.raises(TrialError, match="is the server running"):
         client(url="http://127.0.0.1:9/v1", retries=1).ask(PAYLOAD)
