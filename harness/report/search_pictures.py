@@ -21,7 +21,8 @@ FEW_TRIALS = 30
 def picture_blocks(material: Material) -> list[Block]:
     """Importances and drawings of the arms with enough trials; a sentence for the others."""
     pictures = material.pictures
-    blocks: list[Block] = [_importances(pictures)] if pictures else []
+    trained = {row.arm for row in material.findings.arms if row.kind != "prompt"}
+    blocks: list[Block] = [_importances(pictures, trained)] if pictures else []
     for number, found in enumerate(pictures):
         blocks += _figures(material, found, number)
     drawn = {found.arm for found in pictures}
@@ -41,7 +42,7 @@ def picture_blocks(material: Material) -> list[Block]:
     return blocks
 
 
-def _importances(pictures: tuple[SearchPicture, ...]) -> Block:
+def _importances(pictures: tuple[SearchPicture, ...], trained: set[str]) -> Block:
     rows = [(found, name) for found in pictures for name in found.importances]
     if not rows:
         return Prose("Which settings mattered cannot be told: all trials scored alike.")
@@ -55,7 +56,11 @@ def _importances(pictures: tuple[SearchPicture, ...]) -> Block:
         fields.append(
             Field(
                 "Share in the general change",
-                lambda row: PER_CENT.score(row[0].forgetting.get(row[1])),
+                # A prompt leaves the model as it is.
+                lambda row: PER_CENT.score(
+                    row[0].forgetting.get(row[1]),
+                    wording.NOT_MEASURED if row[0].arm in trained else wording.NOT_APPLICABLE,
+                ),
             )
         )
     fields.append(Field("Rests on", lambda row: _rests_on(row[0]), numeric=False))

@@ -155,7 +155,7 @@ def _mark(axes: Any, study: optuna.Study, selected: int | None, look: Look) -> N
     score = study.trials[selected].value
     axes.plot(selected, score, "o", markersize=12, markerfacecolor="none", color=look.ink)
     axes.annotate(
-        "selected", (selected, score), textcoords="offset points", xytext=(0, -16), ha="center"
+        "selected", (selected, score), textcoords="offset points", xytext=(7, -13), ha="left"
     )
     axes.margins(0.08, 0.2)
 
