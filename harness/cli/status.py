@@ -23,14 +23,16 @@ def command(results: Path) -> None:
     reader = StoreReader(results / STORE_FILE)
     answer = reader.query(
         "SELECT experiment_id, arm, phase, count(*) FILTER (status = 'complete'), "
-        "count(*) FILTER (status = 'failed'), max(ended_at) "
+        "count(*) FILTER (status = 'pruned'), count(*) FILTER (status = 'failed'), max(ended_at) "
         "FROM trials GROUP BY ALL ORDER BY min(started_at)"
     )
     for record in reader.experiments():
         click.echo(f"{record.name}  {record.experiment_id[:12]}")
         rows = [row[1:] for row in answer.rows if row[0] == record.experiment_id]
-        for arm, phase, complete, failed, ended in rows:
-            failures = f", {failed} failed" if failed else ""
-            click.echo(f"  {arm:<14} {phase:<9} {complete} complete{failures}  (last {ended})")
+        for arm, phase, complete, pruned, failed, ended in rows:
+            counts = f"{complete} complete"
+            counts += f", {pruned} stopped early" if pruned else ""
+            counts += f", {failed} failed" if failed else ""
+            click.echo(f"  {arm:<14} {phase:<9} {counts}  (last {ended})")
         if not rows:
             click.echo("  no trial has ended yet")
