@@ -185,6 +185,7 @@ def test_the_canaries_and_failures_are_counted(view: ReportView) -> None:
         (wording.setting(False), "no"),
         (wording.setting(0.0004731), "0.0004731"),
         (wording.form("adapter-on-nf4"), "adapter on the base in 4 bits (NF4)"),
+        (wording.form("adapter-on-fp4"), "adapter on the base in 4 bits (FP4)"),
     ],
 )
 def test_numbers_in_words(shown: str, expected: str) -> None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 import pytest
 
 from harness.prompting import TokenisedExample
-from harness.training.batches import CHUNK_BATCHES, collate, epoch_batches
+from harness.training.batches import CHUNK_BATCHES, collate, epoch_batches, own_batches
+from harness.training.peers import Alone
+
+T = TypeVar("T")
 
 
 def test_collate_pads_on_the_left_and_aligns_labels_on_the_right() -> None:
@@ -27,6 +33,31 @@ def test_collate_pads_on_the_left_and_aligns_labels_on_the_right() -> None:
     assert batch.position_ids.tolist() == [[0, 1, 2, 3, 4], [0, 0, 0, 0, 1], [0, 0, 1, 2, 3]]
     assert batch.labels.tolist() == [[-100, 21, 22], [-100, -100, 23], [24, 25, 26]]
     assert (batch.tokens, batch.label_tokens) == (11, 6)
+
+
+class Second(Alone):
+    """The second of two processes that go in step."""
+
+    in_step = True
+
+    def share(self, whole: Sequence[T]) -> Sequence[T]:
+        return whole[1::2]
+
+    def rounds(self, length: int, size: int) -> int:
+        return -(-length // (2 * size))
+
+
+def test_processes_in_step_make_equally_many_passes() -> None:
+    rows = [TokenisedExample(str(n), (*range(1, 12), n), (n, 2)) for n in range(20, 25)]
+    alone = list(own_batches(rows, 2, 9, Alone()))
+    assert [batch.label_tokens for batch in alone] == [4, 4, 2]
+    assert [batch.prefix.shape[1] for batch in alone] == [11, 11, 0]
+    # The first process has three rows, hence two passes; this one has two rows.
+    mine, idle = own_batches(rows, 2, 9, Second())
+    assert mine.labels.tolist() == [[21, 2], [23, 2]]
+    assert mine.prefix.shape[1] == 0
+    assert (idle.tokens, idle.label_tokens) == (0, 0)
+    assert idle.labels.tolist() == [[-100, -100]]
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 8), (7, 8), (8, 8), (333, 8), (50, 1), (0, 4)])

@@ -1,4 +1,4 @@
-"""General text beside the task: how much of it, and what its loss and divergence are."""
+"""General text beside the task: what of it a step learns, and what that does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.models.adapters import make_trainable
 from harness.prompting import PromptRenderer, TokenisedExample
 from harness.records import StepReport
 from harness.training.batches import collate, epoch_batches, own_batches
-from harness.training.general_text import TextStream, encode_texts, replayed_per_epoch, spread
+from harness.training.general_text import TextStream
 from harness.training.loop import KL_TEXTS, TrainingSettings, train
 from harness.training.losses import predictions_of_base, summed_divergence, summed_loss
 from harness.training.master_weights import MasterWeightAdamW
@@ -100,37 +100,6 @@ def moved(model: Any) -> Any:
 
 
 # --------------------------------------------------------------------------- which texts
-
-
-def test_texts_are_cut_and_every_token_but_the_first_is_learnt(tiny_models: TinyModels) -> None:
-    tokenizer = load_tiny(tiny_models.chat).tokenizer
-    texts = ["The parcel came two days late.", "", "T", "Great camera."]
-    first, second = encode_texts(tokenizer, texts, longest=6)
-    whole = tokenizer(texts[0])["input_ids"]
-    assert len(whole) > 6
-    assert (first.prompt, first.answer) == (tuple(whole[:1]), tuple(whole[1:6]))
-    assert tokenizer.decode([*second.prompt, *second.answer]) == "Great camera."
-    assert (first.id, second.id) == ("text 0", "text 3")
-
-
-def test_a_stream_repeats_no_text_before_all_were_drawn() -> None:
-    stream = TextStream(TEXTS, np.random.default_rng(0))
-    drawn = [text.id for _ in range(5) for text in stream.take(3)]
-    for start in (0, 5, 10):
-        assert sorted(drawn[start : start + 5]) == [text.id for text in TEXTS]
-    assert drawn[:5] != drawn[5:10]
-    assert stream.take(0) == []
-
-
-@pytest.mark.parametrize(
-    ("examples", "share", "texts"), [(12, 0.2, 3), (100, 0.2, 25), (10, 0.5, 10), (8, 0.0, 0)]
-)
-def test_texts_are_their_share_of_all_sequences(examples: int, share: float, texts: int) -> None:
-    assert replayed_per_epoch(examples, share) == texts
-    assert texts / (texts + examples) == share
-    steps = spread(texts, 4)
-    assert sum(steps) == texts
-    assert max(steps) - min(steps) <= 1
 
 
 def test_an_epoch_holds_exactly_its_share_of_texts(
@@ -238,7 +207,7 @@ def test_the_divergence_and_its_gradient_are_those_of_the_definition(
     model = trainable(tiny_models, kind)
     base = predictions_of_base(model)
     tokens = sum(len(text.answer) for text in TEXTS)
-    assert float(summed_divergence(model, base, collate(TEXTS, 0))) == pytest.approx(0, abs=1e-5)
+    assert summed_divergence(model, base, collate(TEXTS, 0)).item() == pytest.approx(0, abs=1e-5)
     moved(model)
     value = summed_divergence(model, base, collate(TEXTS, 0)) / tokens
     expected = divergence(untouched, model, TEXTS)
