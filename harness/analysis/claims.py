@@ -194,9 +194,11 @@ def _tokens(facts: ClaimFacts) -> Answer:
     if one is None or other is None or not one.cost.prompt_tokens or not other.cost.prompt_tokens:
         return Answer("not_tested", "Prompt tokens of both kinds of arm were not measured.")
     saved = 1 - one.cost.prompt_tokens / other.cost.prompt_tokens
+    counted = " The server counts by its own tokenizer." if other.cost.by_token else ""
     return Answer(
         "held" if saved >= LEAST_TOKENS_SAVED else "not_held",
-        f"Held where at least {_share(LEAST_TOKENS_SAVED)} are saved; a count, without interval.",
+        f"Held where at least {_share(LEAST_TOKENS_SAVED)} are saved; a count, without interval."
+        f"{counted}",
         f"{one.arm} takes {one.cost.prompt_tokens:,.1f} prompt tokens a request, {other.arm} "
         f"{other.cost.prompt_tokens:,.1f}: {_share(abs(saved))} "
         f"{'fewer' if saved >= 0 else 'more'}.",

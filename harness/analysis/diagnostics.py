@@ -28,7 +28,7 @@ from harness.findings import (
     TuningGain,
 )
 from harness.records import Phase, ScoreVector
-from harness.spec import Experiment
+from harness.spec import Experiment, PromptArm
 
 T = TypeVar("T")
 
@@ -141,6 +141,10 @@ class Diagnostics:
         def of(arm: str) -> list[TradeOffPoint] | None:
             trained = arm in self.experiment.trained_arms()
             if trained and arm not in forgetting:
+                return None
+            spec = self.experiment.arms[arm]
+            if isinstance(spec, PromptArm) and spec.asks_another_model:
+                # Its general abilities are another model's, and were not measured.
                 return None
             readings = self.scores.study.experiment.general_tasks
             deltas = forgetting[arm].tasks if trained else ()

@@ -36,6 +36,13 @@ def trade_off_section(material: Material) -> Section:
             f"; on the front, where nothing else is better in both, "
             f"{'is' if len(names) == 1 else 'are'} {wording.listed(names)}"
         )
+    others = [
+        wording.cell(arm)
+        for arm in material.arms
+        if any(material.declared("arms", arm, key) for key in ("endpoint", "model"))
+    ]
+    if others:
+        see += f"; arms that ask another model have no place here ({wording.listed(others)})"
     stated = material.declared("general", "margin")
     margin = float(stated) if isinstance(stated, int | float) else None
     figure = Figure(

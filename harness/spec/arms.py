@@ -162,6 +162,11 @@ class PromptArm(_Arm):
         None, description="Model behind an OpenAI-compatible server, in place of a local one."
     )
 
+    @property
+    def asks_another_model(self) -> bool:
+        """Whether the model that is asked is not the experiment's own."""
+        return self.model is not None or self.endpoint is not None
+
     @field_validator("model", mode="before")
     @classmethod
     def _short_model(cls, model: Any) -> Any:

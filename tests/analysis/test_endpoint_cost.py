@@ -13,7 +13,7 @@ from harness.findings import CostSummary, Findings
 from harness.records import Stopped
 from harness.report import build_view, to_markdown
 
-from .study_builder import StudyBuilder, experiment, right
+from .study_builder import ACCURACY, StudyBuilder, experiment, right
 
 AWAY = "https://api.example.com/v1"
 PRICES = {"prompt_price": 2.0, "completion_price": 10.0, "spending_cap": 50.0}
@@ -157,3 +157,26 @@ def test_the_report_says_what_the_server_is_and_charges() -> None:
         "its cost is the price of its tokens",
     ):
         assert words in text
+
+
+def test_fewer_tokens_are_told_with_whose_they_are() -> None:
+    claim = next(one for one in analysed(built()).claims if one.key == "tokens")
+    assert "The server counts by its own tokenizer." in claim.why
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_only_a_prompt_of_the_base_leaves_its_general_abilities_as_they_are(own: bool) -> None:
+    arms: dict[str, Any] = {
+        "few-shot": {"kind": "prompt"},
+        "other": {"kind": "prompt", **({} if own else {"model": "./another"})},
+        "lora": {"kind": "lora"},
+    }
+    made = StudyBuilder(experiment(arms), {"facts": ACCURACY})
+    made.finalist("base", 0, {"test": right(0.3), "general:facts": right(0.8)})
+    for arm in arms:
+        made.finalist(arm, 1, {"test": right(0.5), "general:facts": right(0.8)})
+    found = analysed(made)
+    placed = {point.arm for point in found.trade_off}
+    assert placed == {"few-shot", "lora", *(["other"] if own else [])}
+    text = to_markdown(build_view(made.build(), found))
+    assert ("arms that ask another model have no place here" in text) is not own
