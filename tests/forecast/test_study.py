@@ -1,0 +1,168 @@
+"""Forecasts from end to end, with tiny models and with pretended speeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_trial import experiment
+from tiny_model import TinyModels, write_suite
+
+from harness.engine.in_process import InProcessEngine
+from harness.forecast import Forecast, execute_small, forecast_study
+from harness.forecast import arm_sum, study
+from harness.pipeline import plan_study
+from harness.records import Progress, TrialSpec
+from harness.spec import Experiment
+from harness.trial import run_trial
+
+ARMS: dict[str, dict[str, Any]] = {
+    "few-shot": {"kind": "prompt", "shots": {"low": 1, "high": 2}},
+    "choice": {"kind": "prompt", "answering": "choice"},
+    "lora": {"kind": "lora", "rank": 2, "epochs": 1},
+}
+
+
+def tiny(folder: Path, models: TinyModels, **changes: Any) -> Experiment:
+    suite = folder / "suite"
+    suite.mkdir(exist_ok=True)
+    path = suite / "tiny.yaml"
+    values = {
+        "model": {"reference": str(models.chat), "dtype": "float32"},
+        "arms": ARMS,
+        "general": {"suite": str(path if path.exists() else write_suite(suite))},
+        "score_batch_size": 8,
+        **changes,
+    }
+    return experiment(folder, **values)
+
+
+def forecast(
+    one: Experiment,
+    folder: Path,
+    execute: Callable[[TrialSpec, Path, Callable[[Progress], None]], None] = execute_small,
+    **options: Any,
+) -> Forecast:
+    plan = plan_study(one, folder / "elsewhere")
+    results = folder / "results"
+    return forecast_study(plan, results, lambda: InProcessEngine(execute), **options)
+
+
+def test_a_forecast_of_real_small_trials(tmp_path: Path, tiny_models: TinyModels) -> None:
+    found = forecast(tiny(tmp_path, tiny_models), tmp_path)
+    assert [arm.arm for arm in found.arms] == ["base", "few-shot", "choice", "lora"]
+    assert found.warnings == ()
+    by_name = {arm.arm: arm for arm in found.arms}
+    for arm in found.arms:
+        assert arm.seconds is not None
+        assert 0 < arm.seconds.low <= arm.seconds.expected <= arm.seconds.high
+        assert arm.scored_tokens.expected > 0
+    assert by_name["lora"].train > 0
+    assert by_name["few-shot"].train == by_name["few-shot"].train_tokens.expected == 0
+    assert by_name["lora"].artifact_mib.expected > 0
+    assert found.seconds.expected == pytest.approx(
+        found.start_seconds + sum(arm.seconds.expected for arm in found.arms if arm.seconds)
+    )
+    # Nothing is left behind, and nothing is made where results would lie.
+    assert not (tmp_path / "results").exists()
+    assert json.loads(json.dumps(found.plain()))["arms"][3]["kind"] == "lora"
+
+
+def test_training_tokens_are_those_that_a_trial_reports(
+    tmp_path: Path, tiny_models: TinyModels
+) -> None:
+    one = tiny(tmp_path, tiny_models, arms={"lora": {**ARMS["lora"], "epochs": 2}})
+    plan = plan_study(one, tmp_path / "elsewhere")
+    record = run_trial(plan.search_trial("lora", 0, plan.default_setting("lora")), tmp_path)
+    assert record.cost is not None
+    found = forecast(one, tmp_path)
+    trials = sum(number.expected for number in found.arms[1].trials.values())
+    assert found.arms[1].train_tokens.expected == trials * record.cost.train_tokens
+
+
+def test_a_kind_that_fails_when_tried_is_not_in_the_total(
+    tmp_path: Path, tiny_models: TinyModels
+) -> None:
+    def breaks_lora(spec: TrialSpec, folder: Path, report: Callable[[Progress], None]) -> None:
+        if spec.kind == "lora":
+            spec = TrialSpec(**{**_fields(spec), "params": {**spec.params, "targets": ["none"]}})
+        execute_small(spec, folder, report)
+
+    found = forecast(tiny(tmp_path, tiny_models), tmp_path, breaks_lora)
+    lora = found.arms[3]
+    assert lora.seconds is None
+    assert lora.money is None
+    assert lora.unknown
+    assert any(warning.startswith("lora: its time is not known") for warning in found.warnings)
+    assert lora.trials["search"].expected == 2
+    assert found.seconds.expected > 0
+
+
+def _fields(spec: TrialSpec) -> dict[str, Any]:
+    return {name: getattr(spec, name) for name in TrialSpec.__dataclass_fields__}
+
+
+def test_what_cannot_fit_is_not_tried(
+    tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "available_mib", lambda device: 0.05)
+    found = forecast(tiny(tmp_path, tiny_models), tmp_path, _never)
+    assert all("needs at least" in arm.unknown for arm in found.arms)
+    assert found.seconds.expected == 0
+
+
+def _never(spec: TrialSpec, folder: Path, report: Callable[[Progress], None]) -> None:
+    raise AssertionError("a trial was tried that cannot fit")
+
+
+def test_an_arm_behind_a_server_is_counted_and_not_asked(
+    tmp_path: Path, tiny_models: TinyModels
+) -> None:
+    endpoint = {
+        "url": "http://127.0.0.1:9/v1",
+        "model": "large",
+        "prompt_price": 1000.0,
+        "completion_price": 0.0,
+        "spending_cap": 0.01,
+    }
+    one = tiny(
+        tmp_path,
+        tiny_models,
+        arms={"served": {"kind": "prompt", "endpoint": endpoint}},
+        general=None,
+    )
+    served = forecast(one, tmp_path).arms[1]
+    assert served.server is not None
+    splits = plan_study(one, tmp_path / "elsewhere").prepared.splits
+    # Nothing is searched, so the finalist finds its validation score known.
+    asked = len(splits.validation) + len(splits.test) + 9
+    assert served.server.requests.expected == asked
+    tokens = served.server.prompt_tokens.expected
+    assert served.server.money.expected == pytest.approx(tokens * 1000 / 1e6)
+    assert served.seconds is not None
+    assert served.peak_mib is None
+    found = forecast(one, tmp_path)
+    assert any("spending_cap of 0.01" in warning for warning in found.warnings)
+    assert any("Nothing was sent to a server" in note for note in found.notes)
+
+
+def test_a_limit_on_tokens_ends_the_search_early(tmp_path: Path, tiny_models: TinyModels) -> None:
+    arms = {"lora": {**ARMS["lora"], "answering": "choice"}}
+    whole = forecast(tiny(tmp_path, tiny_models, arms=arms, budget={"trials": 4}), tmp_path)
+    assert whole.arms[1].trials["search"].expected == 4
+    limited = {"trials": 4, "tokens": 1}
+    short = forecast(tiny(tmp_path, tiny_models, arms=arms, budget=limited), tmp_path)
+    assert short.arms[1].trials["search"].expected == 1
+
+
+@pytest.mark.parametrize(
+    ("times", "limit", "spent", "each", "started"),
+    [(5, 10, 0, 3, 4), (5, 10, 10, 3, 0), (2, 10, 0, 3, 2), (5, 10, 1, 3, 3)],
+)
+def test_the_trial_that_passes_a_limit_is_the_last(
+    times: float, limit: float, spent: float, each: float, started: float
+) -> None:
+    assert arm_sum._starts(times, limit, spent, each) == started
