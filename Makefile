@@ -1,4 +1,4 @@
-.PHONY: demo test check simulate install clean
+.PHONY: demo test check simulate chaos install clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -23,6 +23,10 @@ check: $(VENV)/.installed-dev
 # Simulated studies with a known truth, thousands of each kind; writes the table of docs/simulation.md.
 simulate: $(VENV)/.installed-dev
 	cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m simulation
+
+# Coordinators killed at 200 random moments, trials killed, records torn; prints what that cost.
+chaos: $(VENV)/.installed-dev
+	cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m chaos
 
 install: $(VENV)/.installed
 

@@ -8,7 +8,7 @@ import sys
 import click
 
 from harness import __version__
-from harness.errors import HarnessError, InputError
+from harness.errors import HarnessError, InputError, NoRoomError, is_no_room
 
 # Name -> (module, help line): listing the commands imports none of them.
 COMMANDS = {
@@ -85,6 +85,13 @@ def main() -> None:
         # The reader of a pipe (head, less) has seen enough.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        # Wherever it happened: a report, a cache, a lock.
+        if not is_no_room(error):
+            raise
+        told = NoRoomError(error.filename or "a file", error.strerror or error)
+        _say(f"error: {told}")
+        sys.exit(told.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
 
 

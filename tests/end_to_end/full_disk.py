@@ -1,0 +1,95 @@
+"""A study on a disk that fills up: ``python -m end_to_end.full_disk HOW FREE ENGINE FOLDER``.
+
+HOW is ``disk``, a file system of 24 MiB of which FREE KiB are left (to be run in a user namespace
+with a mount namespace of its own, ``unshare -rm``), or ``limit``, no file above FREE KiB. The
+command line is run on it, then again with room. The exit codes are printed, and the outcome.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import fake_trial
+import yaml
+
+from harness import cli, pipeline
+from harness.engine import Engine
+from harness.engine.child import ChildEngine
+from harness.engine.in_process import InProcessEngine
+from harness.records import Runtime
+from harness.spec import ExecutionSpec
+from harness.store import STORE_FILE, StoreReader
+
+DISK_BYTES = 24 * 2**20
+ARMS = {"zero-shot": {"kind": "prompt"}, "lora": {"kind": "lora"}}
+
+
+def main(how: str, free: int, engine: str, folder: Path) -> None:
+    disk = folder / "disk"
+    disk.mkdir()
+    values = fake_trial.experiment_values(folder, arms=ARMS, name="cramped")
+    file = folder / "experiment.yaml"
+    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    command = ["harness", "run", str(file), "--results", str(disk / "results"), "--quiet"]
+    command += ["--engine", engine]
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if how == "disk":
+        mount = shutil.which("mount") or "mount"
+        subprocess.run(
+            [mount, "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(disk)], check=True
+        )
+        _fill(disk / "filler", free * 1024)
+    else:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (free * 1024, unlimited[1]))
+    with (
+        patch.object(pipeline, "open_engine", _stand_in),
+        patch.object(pipeline, "choose_runtime", lambda *_: Runtime("cpu", "float32", 4)),
+    ):
+        codes = [_code(command)]
+        if how == "disk":
+            (disk / "filler").unlink()
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        codes.append(_code(command))
+    reader = StoreReader(disk / "results" / STORE_FILE)
+    (one,) = reader.experiments()
+    trials = [
+        (t.trial_id, t.status, [(a.task, a.split, a.metric, a.value) for a in t.aggregates])
+        for t in reader.trials(one.experiment_id)
+    ]
+    print(json.dumps({"codes": codes, "trials": trials}))
+
+
+def _fill(filler: Path, left: int) -> None:
+    """Write until only ``left`` bytes of the disk are free."""
+    with filler.open("wb") as file:
+        room = os.statvfs(filler)
+        file.write(b"x" * (room.f_bavail * room.f_frsize - left))
+
+
+def _stand_in(name: str, execute: object, limits: ExecutionSpec, **_: Any) -> Engine:
+    if name == "in-process":
+        return InProcessEngine(fake_trial.execute)
+    return ChildEngine(fake_trial.execute, limits, ["pandas", "pyarrow.parquet", "fake_trial"])
+
+
+def _code(command: list[str]) -> int:
+    code: Any = 0
+    with patch.object(sys, "argv", command), suppress(SystemExit):
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+    return int(code or 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
