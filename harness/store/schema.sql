@@ -38,7 +38,7 @@ CREATE TABLE trial (
     number                       INTEGER NOT NULL,     -- within arm and phase, from 0; 0 of a search is the default setting
     seed                         BIGINT NOT NULL,      -- seed of data order, initialisation, drawn shots
     status                       VARCHAR NOT NULL,     -- complete, failed, pruned
-    failure_kind                 VARCHAR NOT NULL,     -- nan_loss, out_of_memory, killed, canary, error; empty if none
+    failure_kind                 VARCHAR NOT NULL,     -- nan_loss, out_of_memory, killed, hung, deadline, lost, canary, endpoint, key, ledger, spending_cap, error; empty if none
     failure_message              VARCHAR NOT NULL,     -- what happened; empty if nothing failed
     started_at                   VARCHAR NOT NULL,     -- start of the trial
     ended_at                     VARCHAR NOT NULL,     -- end of the trial
@@ -82,7 +82,7 @@ CREATE TABLE score (
     task      VARCHAR NOT NULL,         -- lm-eval task name
     suite     VARCHAR NOT NULL,         -- domain, general, out_of_domain, memorisation, divergence
     split     VARCHAR NOT NULL,         -- train, validation, test
-    form      VARCHAR NOT NULL,         -- what was scored: base, base-nf4, adapter-on-bfloat16, adapter-on-nf4, full
+    form      VARCHAR NOT NULL,         -- what was scored: base, base-nf4, adapter-on-bfloat16, adapter-on-nf4, full, endpoint
     seconds   DOUBLE,                   -- wall time of scoring
     chance    DOUBLE,                   -- score of guessing; NULL where there is none
     latencies DOUBLE[] NOT NULL         -- seconds per request sent one at a time; empty: not measured
