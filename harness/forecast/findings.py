@@ -51,7 +51,8 @@ class Forecast:
     """What is still to be spent on a study.
 
     ended: trials in the store, which are not run again. start_seconds: imports of the first
-    process. available_mib, free_mib: memory and disk of this machine. measuring_seconds: spent on
+    process. available_mib, free_mib: memory and disk of this machine.
+    busy_share: of its processors, by other programs before measuring. measuring_seconds: spent on
     small trials. warnings: what will not work; notes: what the numbers rest on.
     """
 
@@ -67,6 +68,7 @@ class Forecast:
     available_mib: float
     free_mib: float
     store_mib: float
+    busy_share: float
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

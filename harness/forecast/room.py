@@ -1,4 +1,4 @@
-"""Whether trials fit into memory, and what is kept on disk."""
+"""What the machine has left: memory, disk, processors."""
 
 from __future__ import annotations
 
@@ -81,6 +81,11 @@ def available_mib(device: str) -> float:
 
         return float(torch.cuda.mem_get_info(device)[0]) / MIB
     return psutil.virtual_memory().available / MIB
+
+
+def busy_share(seconds: float = 1.0) -> float:
+    """Share of the processors that other programs use now, 0 to 1; watches for ``seconds``."""
+    return psutil.cpu_percent(interval=seconds) / 100
 
 
 def free_mib(folder: Path) -> float:

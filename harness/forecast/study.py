@@ -11,7 +11,7 @@ from harness.engine import Engine
 from harness.forecast.arm_sum import ArmSum
 from harness.forecast.counted import Counted
 from harness.forecast.findings import Forecast
-from harness.forecast.room import available_mib, free_mib
+from harness.forecast.room import available_mib, busy_share, free_mib
 from harness.forecast.samples import Measured, measure
 from harness.forecast.trial_time import Stopwatch
 from harness.forecast.upcoming import upcoming_trials
@@ -56,6 +56,7 @@ def forecast_study(
     counted = Counted(upcoming_trials(plan, ended, stored))
     began = time.perf_counter()
     available = available_mib(plan.runtime.device)
+    busy = busy_share()
     chosen = counted.to_measure(available, quick=quick)
     measured: list[Measured] = []
     if chosen:
@@ -84,6 +85,7 @@ def forecast_study(
         available_mib=available,
         free_mib=free_mib(results),
         store_mib=items * STORED_BYTES / MIB,
+        busy_share=busy,
     )
     return _worded(forecast, plan, quick=quick)
 

@@ -6,10 +6,18 @@ from harness.forecast.findings import Forecast
 from harness.forecast.served import REPLY_SECONDS, TOKENIZERS
 from harness.planning import Plan
 
+# From here on other programs slow a trial down.
+BUSY = 0.2
+
 
 def warnings_of(forecast: Forecast) -> tuple[str, ...]:
     """What will fail or stop early, a sentence each."""
     found = []
+    if forecast.busy_share > BUSY:
+        found.append(
+            f"other programs used {forecast.busy_share:.0%} of the processors when measuring "
+            "began: times are too long, or too short if more start; measure again when it is quiet"
+        )
     for arm in forecast.arms:
         if arm.unknown:
             found.append(f"{arm.arm}: its time is not known: {arm.unknown}")

@@ -18,7 +18,7 @@ def test_sums_for_one_reason_and_for_several() -> None:
 
 def test_a_number_of_things_times_what_each_takes() -> None:
     assert Estimate(2, 1, 3) * ONE == Estimate(20, 8, 39)
-    assert ONE * 2 == Estimate(20, 16, 26)
+    assert Estimate(20, 16, 26) == ONE * 2
 
 
 def test_one_of_several() -> None:

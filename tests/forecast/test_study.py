@@ -12,8 +12,7 @@ from fake_trial import experiment
 from tiny_model import TinyModels, write_suite
 
 from harness.engine.in_process import InProcessEngine
-from harness.forecast import Forecast, execute_small, forecast_study
-from harness.forecast import arm_sum, study
+from harness.forecast import Forecast, arm_sum, execute_small, forecast_study, study
 from harness.pipeline import plan_study
 from harness.records import Progress, TrialSpec
 from harness.spec import Experiment
@@ -51,7 +50,10 @@ def forecast(
     return forecast_study(plan, results, lambda: InProcessEngine(execute), **options)
 
 
-def test_a_forecast_of_real_small_trials(tmp_path: Path, tiny_models: TinyModels) -> None:
+def test_a_forecast_of_real_small_trials(
+    tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "busy_share", lambda: 0.0)
     found = forecast(tiny(tmp_path, tiny_models), tmp_path)
     assert [arm.arm for arm in found.arms] == ["base", "few-shot", "choice", "lora"]
     assert found.warnings == ()
@@ -69,6 +71,14 @@ def test_a_forecast_of_real_small_trials(tmp_path: Path, tiny_models: TinyModels
     # Nothing is left behind, and nothing is made where results would lie.
     assert not (tmp_path / "results").exists()
     assert json.loads(json.dumps(found.plain()))["arms"][3]["kind"] == "lora"
+
+
+def test_a_busy_machine_is_spoken_of(
+    tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "busy_share", lambda: 0.7)
+    found = forecast(tiny(tmp_path, tiny_models, arms={"zero": {"kind": "prompt"}}), tmp_path)
+    assert any("used 70% of the processors" in warning for warning in found.warnings)
 
 
 def test_training_tokens_are_those_that_a_trial_reports(
