@@ -83,7 +83,7 @@ def test_a_full_disk(tmp_path: Path, expected: list[Any], free: int, engine: str
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="NOT TESTED: Windows limits no file's size")
-@pytest.mark.parametrize(("free", "engine"), [(1, "in-process"), (900, "child")])
+@pytest.mark.parametrize(("free", "engine"), [(1, "in-process"), (60, "child")])
 def test_a_limit_on_the_size_of_files(
     tmp_path: Path, expected: list[Any], free: int, engine: str
 ) -> None:
