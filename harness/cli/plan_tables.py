@@ -7,16 +7,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.forecast import ArmForecast, Estimate, Forecast
+from harness.forecast.estimate import summed
 from harness.observer import Observer
 
-PHASES = ("baseline", "search", "finalist", "default", "curve")
-NAMED = {
-    "baseline": "base",
-    "search": "search",
-    "finalist": "final",
-    "default": "default",
-    "curve": "curve",
-}
+# In the order of the study: the base is scored once, and is no part of the sums below.
+PHASES = ("search", "finalist", "default", "curve")
 
 
 class PlanObserver(Observer):
@@ -54,11 +49,14 @@ def print_forecast(forecast: Forecast, console: Console) -> None:
 def _arms(forecast: Forecast) -> Table:
     table = Table(
         title=f"{escape(forecast.name)} on {forecast.device}, {forecast.dtype}",
+        caption="trials: search + finalists + default settings + learning curves",
         title_justify="left",
+        caption_justify="left",
     )
     table.add_column("arm")
     table.add_column("trials")
-    for name in ("tokens trained", "tokens scored", "minutes", forecast.currency, "memory MiB"):
+    columns = ("trained", "scored", "minutes", "from", "to", forecast.currency, "MiB")
+    for name in columns:
         table.add_column(name, justify="right")
     for arm in forecast.arms:
         table.add_row(
@@ -66,21 +64,17 @@ def _arms(forecast: Forecast) -> Table:
             _trials(arm),
             _thousands(arm.train_tokens),
             _thousands(arm.scored_tokens),
-            "not known" if arm.seconds is None else _minutes(arm.seconds),
-            "not known" if arm.money is None else _money(arm.money),
-            "" if arm.peak_mib is None else _range(arm.peak_mib, "{:,.0f}"),
+            *_minutes(arm.seconds),
+            "?" if arm.money is None else _money(arm.money),
+            "" if arm.peak_mib is None else f"{arm.peak_mib.high:,.0f}",
         )
     table.add_section()
-    trained, scored = (
-        sum(getattr(arm, name).expected for arm in forecast.arms)
-        for name in ("train_tokens", "scored_tokens")
-    )
     table.add_row(
         "all",
         _count(forecast.trials),
-        f"{trained:,.0f}",
-        f"{scored:,.0f}",
-        _minutes(forecast.seconds),
+        _thousands(summed(arm.train_tokens for arm in forecast.arms)),
+        _thousands(summed(arm.scored_tokens for arm in forecast.arms)),
+        *_minutes(forecast.seconds),
         _money(forecast.money),
         "",
     )
@@ -96,10 +90,10 @@ def _servers(forecast: Forecast) -> Table:
         if arm.server:
             table.add_row(
                 escape(arm.arm),
-                _thousands(arm.server.requests),
+                f"{arm.server.requests.expected:,.0f}",
                 _thousands(arm.server.prompt_tokens),
                 _thousands(arm.server.completion_tokens),
-                _money(arm.server.money),
+                _range(arm.server.money, "{:,.2f}"),
                 "none" if arm.server.cap is None else f"{arm.server.cap:g}",
             )
     return table
@@ -124,29 +118,33 @@ def _totals(forecast: Forecast) -> list[str]:
 
 
 def _trials(arm: ArmForecast) -> str:
-    shown = [
-        f"{_count(arm.trials[phase])} {NAMED[phase]}"
-        for phase in PHASES
-        if phase in arm.trials and arm.trials[phase].high
-    ]
-    return ", ".join(shown) or "none"
+    if "baseline" in arm.trials:
+        return _count(arm.trials["baseline"])
+    shown = [_count(arm.trials[phase]) for phase in PHASES if phase in arm.trials]
+    return "+".join(shown) or "none"
 
 
 def _count(number: Estimate) -> str:
     low, high = round(number.low), round(number.high)
-    return str(low) if low == high else f"{low} to {high}"
+    return str(low) if low == high else f"{low}-{high}"
 
 
-def _minutes(seconds: Estimate) -> str:
-    return _range(seconds * (1 / 60), "{:.1f}")
+def _minutes(seconds: Estimate | None) -> tuple[str, str, str]:
+    """Expected, least, most."""
+    if seconds is None:
+        return "?", "", ""
+    return tuple(f"{one / 60:.1f}" for one in (seconds.expected, seconds.low, seconds.high))  # type: ignore[return-value]
 
 
 def _money(money: Estimate) -> str:
-    return _range(money, "{:.3f}" if money.high < 1 else "{:,.2f}")
+    return f"{money.expected:.3f}" if money.expected < 1 else f"{money.expected:,.2f}"
 
 
 def _thousands(number: Estimate) -> str:
-    return f"{number.expected:,.0f}"
+    """Thousands, so that a table of many columns fits."""
+    return (
+        f"{number.expected / 1000:,.0f}k" if number.expected >= 1000 else f"{number.expected:.0f}"
+    )
 
 
 def _range(number: Estimate, layout: str) -> str:

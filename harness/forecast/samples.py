@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from harness.forecast.scoring_work import ScoreWork
 from harness.forecast.small_trial import SINGLE, WRITING, small_trial
 from harness.forecast.trial_work import Form, TrialWork, form_of, trial_work
 from harness.observer import Observer
-from harness.records import Progress, ScoreRecord, TrialRecord
+from harness.records import Progress, ScoreRecord, ScoreRequest, TrialRecord
 from harness.store import read_record
 
 Measure = Literal["train", "check", "generate", "likelihood", "divergence", "single", "rest"]
@@ -38,10 +38,12 @@ class Sample:
 class Measured:
     """One small trial.
 
-    failure: why it showed nothing; empty where it did. steps: of generation in a batch, by group.
+    failure: why it showed nothing; empty where it did. replies: tokens of each generated reply,
+    with what ends it, by group.
     start_seconds: from handing over to its first word; the first trial's hold imports.
     other_seconds: of the process, outside of load, training and scoring.
-    training_start: seconds of training before the first step and after the last one.
+    training_start: seconds of training before the first step and after the last one, and what the
+    first step takes longer than the others.
     peak_mib: memory of the process, or of the device where that is a GPU. peak_step: tokens of
     its largest training step. writing: seconds to write and hash a MiB.
     """
@@ -50,7 +52,7 @@ class Measured:
     form: Form
     failure: str = ""
     samples: tuple[Sample, ...] = ()
-    steps: tuple[tuple[str, float], ...] = ()
+    replies: tuple[tuple[str, tuple[int, ...]], ...] = ()
     load_seconds: float = 0.0
     start_seconds: float = 0.0
     other_seconds: float = 0.0
@@ -103,13 +105,11 @@ def _measured(whole: TrialWork, engine: Engine, folder: Path, *, quick: bool) ->
         work=whole,
         form=form,
         samples=tuple(_samples(work, whole.manner, record)),
-        steps=tuple(_steps(work, record)),
+        replies=tuple(_replies(work, record)),
         load_seconds=cost.load_seconds,
         start_seconds=start,
         other_seconds=max(0.0, seconds - start - inside),
-        training_start=max(0.0, cost.train_seconds - record.steps[-1].seconds)
-        if record.steps
-        else 0.0,
+        training_start=_training_start(record, cost.train_seconds),
         peak_mib=cost.peak_device_mib or cost.peak_memory_mib,
         peak_step=max(work.training.steps) if work.training else 0.0,
         total_parameters=cost.total_parameters,
@@ -129,10 +129,8 @@ def _training(
 ) -> Iterator[tuple[Measure, str, tuple[float, ...], float]]:
     if work.training is None or len(record.steps) < 2:
         return
-    ends = [step.seconds for step in record.steps]
-    took = [after - before for before, after in zip([0.0, *ends], ends, strict=False)]
-    # The first step warms up; the last one ends with the check of validation loss.
-    plain = range(1, len(took) - 1) if len(took) > 2 else range(1)
+    took = _step_seconds(record)
+    plain = _plain_steps(took)
     for n in plain:
         yield "train", "", (1.0, work.training.steps[n]), took[n]
     tokens = sum(work.training.steps[n] for n in plain)
@@ -154,7 +152,7 @@ def _scoring(
             timed = part.repeated(SINGLE / (SINGLE + 1))
             steps = _longest_reply(score, part) if part.room else 0.0
             yield "single", "", timed.units(steps), sum(score.latencies)
-        else:
+        elif not _warms_up(request):
             steps = _longest_reply(score, part) if part.room else 0.0
             yield part.pool, part.group, part.units(steps), score.seconds
     cost = record.cost
@@ -171,8 +169,40 @@ def _longest_reply(score: ScoreRecord, part: ScoreWork) -> float:
     return float(min(part.room, longest + 1))
 
 
-def _steps(work: TrialWork, record: TrialRecord) -> Iterator[tuple[str, float]]:
+def _replies(work: TrialWork, record: TrialRecord) -> Iterator[tuple[str, tuple[int, ...]]]:
     scores = {score.key: score for score in record.scores}
     for request, part in work.scores:
-        if part.pool == "generate" and not math.isclose(part.items, SINGLE):
-            yield part.group, _longest_reply(scores[request.key], part)
+        if part.pool == "generate" and not _warms_up(request):
+            outputs = scores[request.key].outputs
+            lengths = (min(part.room, one.completion_tokens + 1) for one in outputs)
+            yield part.group, tuple(lengths)
+
+
+def _warms_up(request: ScoreRequest) -> bool:
+    """Whether only latencies are taken of the request."""
+    return (request.suite, request.split) == ("domain", "test")
+
+
+def _step_seconds(record: TrialRecord) -> list[float]:
+    ends = [step.seconds for step in record.steps]
+    return [after - before for before, after in zip([0.0, *ends], ends, strict=False)]
+
+
+def _plain_steps(took: Sequence[float]) -> list[int]:
+    """Places of the steps that are like most others.
+
+    The first one warms up, the last one ends with the check of validation loss, and of the rest
+    the slowest is often a second warm-up.
+    """
+    plain = list(range(1, len(took) - 1)) or [0]
+    if len(plain) > 2:
+        plain.remove(max(plain, key=lambda n: took[n]))
+    return plain
+
+
+def _training_start(record: TrialRecord, train_seconds: float) -> float:
+    if not record.steps:
+        return 0.0
+    took = _step_seconds(record)
+    usual = statistics.fmean(took[n] for n in _plain_steps(took))
+    return max(0.0, train_seconds - record.steps[-1].seconds) + max(0.0, took[0] - usual)

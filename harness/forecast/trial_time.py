@@ -89,7 +89,8 @@ class Stopwatch:
             if learnt:
                 return Estimate(usual, min(usual, work.answer[0]), part.room)
         group = "domain" if part.pool == "single" else part.group
-        seen = self._steps_seen(work, group)
+        rows = 1.0 if part.pool == "single" else part.rows / max(1.0, part.batches)
+        seen = [_longest_of(lengths, rows) for lengths in self._replies_seen(work, group)]
         if not seen:
             return Estimate(part.room / 2, part.room / 8, part.room)
         mean = math.fsum(seen) / len(seen)
@@ -108,17 +109,17 @@ class Stopwatch:
             return one.total_parameters * DTYPE_BYTES[work.spec.runtime.dtype] / MIB
         return one.trainable_parameters * ADAPTER_BYTES / MIB
 
-    def _steps_seen(self, work: TrialWork, group: str) -> list[float]:
+    def _replies_seen(self, work: TrialWork, group: str) -> list[tuple[int, ...]]:
         seen = [
-            (one.work.manner, one.work.spec.arm, steps)
+            (one.work.manner, one.work.spec.arm, lengths)
             for one in self._measured
             if one.form == work.form
-            for name, steps in one.steps
-            if name == group
+            for name, lengths in one.replies
+            if name == group and lengths
         ]
-        own = [steps for manner, _, steps in seen if manner == work.manner]
-        arm = [steps for _, arm, steps in seen if arm == work.spec.arm]
-        return own or arm or [steps for *_, steps in seen]
+        own = [lengths for manner, _, lengths in seen if manner == work.manner]
+        arm = [lengths for _, arm, lengths in seen if arm == work.spec.arm]
+        return own or arm or [lengths for *_, lengths in seen]
 
     def _alike(self, work: TrialWork) -> Sequence[Measured]:
         same = [one for one in self._measured if one.form == work.form]
@@ -154,8 +155,36 @@ class Stopwatch:
                 for one in (steps.expected, steps.low, steps.high)
             ]
             total = total + Estimate(times[0].expected, times[1].low, times[2].high)
+        return total + self._around(work)
+
+    def _around(self, work: TrialWork) -> Estimate:
+        """Building tasks, and measuring the base's language before training."""
+        rest = [
+            (one.form, sample.units, sample.seconds)
+            for one in self._measured
+            for sample in one.samples
+            if sample.measure == "rest"
+        ]
+        plain = [seconds / units[1] for _, units, seconds in rest if not units[2]]
+        each = statistics.median(plain) if plain else 0.0
+        total = Estimate.exactly(each * len(work.scores))
         texts = sum(part.batches for _, part in work.scores if part.pool == "divergence")
-        rest = (1.0, float(len(work.scores)), texts)
-        if self._rates.knows(work.form, "rest"):
-            total = total + self._rates.seconds(work.form, "rest", rest, manner=work.manner)
+        measured = [
+            max(0.0, seconds - each * units[1]) / units[2]
+            for form, units, seconds in rest
+            if form == work.form and units[2]
+        ]
+        if texts and measured:
+            total = total + Estimate.among(measured) * texts
         return total
+
+
+def _longest_of(lengths: Sequence[int], rows: float) -> float:
+    """Expected length of the longest of ``rows`` replies drawn from those seen."""
+    ordered = sorted(lengths)
+    count = len(ordered)
+    below = [(n / count) ** rows for n in range(count + 1)]
+    return math.fsum(
+        length * (after - before)
+        for length, before, after in zip(ordered, below, below[1:], strict=False)
+    )

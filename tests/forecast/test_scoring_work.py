@@ -33,7 +33,7 @@ def fed_tokens(model: Any) -> Iterator[list[tuple[int, ...]]]:
     shapes: list[tuple[int, ...]] = []
 
     def note(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        ids = kwargs.get("input_ids", args[0] if args else None)
+        ids = kwargs["input_ids"] if "input_ids" in kwargs else args[0]
         shapes.append(tuple(ids.shape))
 
     handle = model.register_forward_pre_hook(note, with_kwargs=True)
