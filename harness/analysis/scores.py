@@ -105,19 +105,22 @@ def validation_worth(trial: TrialSummary, metric: str) -> float:
 def repeated_accesses(study: Study) -> dict[tuple[str, str, str], int]:
     """(arm, seed, task) -> looks at the test split, where there was more than one.
 
-    The planned test of an arm's default setting is a look of its own, not a second one.
+    The planned test of an arm's default setting is a look of its own, not a second one. A trial
+    that was interrupted and started again looks once: its first start left nothing to see.
     """
-    looks = Counter(
+    looks = {
         (
             str(event.detail.get("phase") == "default"),
             str(event.detail.get("arm", "")),
             str(event.detail.get("seed", "")),
             str(event.detail.get("task", "")),
+            event.detail.get("trial_id", place),
         )
-        for event in study.events
+        for place, event in enumerate(study.events)
         if event.kind == "test_access"
-    )
-    return {key[1:]: count for key, count in looks.items() if count > 1}
+    }
+    counts = Counter(look[:4] for look in looks)
+    return {key[1:]: count for key, count in counts.items() if count > 1}
 
 
 def mean_of(vectors: Iterable[ScoreVector]) -> float | None:

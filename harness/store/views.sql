@@ -94,7 +94,8 @@ LEFT JOIN request r USING (trial_id)
 LEFT JOIN latency y USING (trial_id);
 
 -- One row per access to test items. look: 1 is the first look of this arm and seed at this task.
--- The test of a default setting is planned beside the finalist's and is counted by itself.
+-- The test of a default setting is planned beside the finalist's and is counted by itself. A trial
+-- that was interrupted and started again keeps its number: its first start left nothing to see.
 CREATE OR REPLACE VIEW test_accesses AS
 SELECT
     v.recorded_at, e.name AS experiment, v.experiment_id,
@@ -104,10 +105,17 @@ SELECT
     v.detail ->> '$.trial_id' AS trial_id,
     v.detail ->> '$.purpose' AS purpose,
     v.who,
-    row_number() OVER (
+    dense_rank() OVER (
         PARTITION BY v.experiment_id, v.detail ->> '$.arm', v.detail ->> '$.seed',
                      v.detail ->> '$.task', coalesce(v.detail ->> '$.phase', '') = 'default'
-        ORDER BY v.event_id
+        ORDER BY f.first_event
     ) AS look
-FROM event v JOIN experiment e USING (experiment_id)
+FROM event v
+JOIN experiment e USING (experiment_id)
+JOIN (
+    SELECT experiment_id, detail ->> '$.trial_id' AS trial_id, detail ->> '$.task' AS task,
+           min(event_id) AS first_event
+    FROM event WHERE kind = 'test_access' GROUP BY ALL
+) f ON f.experiment_id = v.experiment_id AND f.task IS NOT DISTINCT FROM v.detail ->> '$.task'
+    AND f.trial_id IS NOT DISTINCT FROM v.detail ->> '$.trial_id'
 WHERE v.kind = 'test_access';

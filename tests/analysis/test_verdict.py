@@ -248,6 +248,10 @@ def test_caveats() -> None:
     planned.event("test_access", **look, phase="default")
     assert "more than once" not in caveats_on(planned)
     assert "more than once" not in caveats_on(once)
+    interrupted = whole_study().event("test_access", **look, trial_id="t1")
+    interrupted.event("test_access", **look, trial_id="t1")
+    assert "more than once" not in caveats_on(interrupted)
+    assert "more than once" in caveats_on(interrupted.event("test_access", **look, trial_id="t2"))
     assert "more than once for lora" in caveats_on(once.event("test_access", **look))
     changed = {"changes": {"contrast.margin": [0.03, 0.1]}}
     late = whole_study().event("declared", test_accessed=True, **changed)

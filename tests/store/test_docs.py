@@ -19,7 +19,7 @@ QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
 def reader(tmp_path_factory: pytest.TempPathFactory) -> StoreReader:
     path = tmp_path_factory.mktemp("docs") / "harness.duckdb"
     writer = example_store(path)
-    look = {"trial_id": "t1", "arm": "lora", "seed": 1, "task": "feedback-test", "purpose": "peek"}
+    look = {"trial_id": "t9", "arm": "lora", "seed": 1, "task": "feedback-test", "purpose": "peek"}
     writer.record_event("e1", "test_access", look)
     return StoreReader(path)
 

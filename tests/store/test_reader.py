@@ -215,6 +215,9 @@ def test_view_test_accesses_counts_looks(path: Path) -> None:
     writer = example_store(path)
     again = {"trial_id": "t9", "arm": "lora", "seed": 1, "task": "feedback-test", "purpose": "peek"}
     writer.record_event("e1", "test_access", again, who="bob")
+    # Started again after an interruption.
+    repeated = {**again, "trial_id": "t2", "seed": 2, "purpose": "final score"}
+    writer.record_event("e1", "test_access", repeated, who="ada")
     rows = (
         StoreReader(path)
         .query(
@@ -226,6 +229,7 @@ def test_view_test_accesses_counts_looks(path: Path) -> None:
     assert rows == (
         (NOW, "lora", 1, "feedback-test", "t1", "final score", "ada", 1),
         (NOW, "lora", 1, "feedback-test", "t9", "peek", "bob", 2),
+        (NOW, "lora", 2, "feedback-test", "t2", "final score", "ada", 1),
         (NOW, "lora", 2, "feedback-test", "t2", "final score", "ada", 1),
     )
 
