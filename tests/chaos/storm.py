@@ -151,6 +151,12 @@ class _Storm:
         process.stdout.readline()
         if deadly:
             self._disturb(process)
+        else:
+            # The life that ends the study has its trials killed, too.
+            trials = max(CHILD_KILLS)
+            while process.poll() is None and trials:
+                trials -= self._perhaps_kill_a_trial(process.pid)
+                time.sleep(0.005)
         # The pipes end with the last of its children: nothing is written after this.
         output, errors = process.communicate(timeout=LIFE_SECONDS)
         return process.returncode, output or (errors if process.returncode > 0 else "")

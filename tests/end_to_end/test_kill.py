@@ -19,7 +19,7 @@ def tally() -> Tally:
 
 def test_the_study_was_disturbed_enough(tally: Tally) -> None:
     assert (tally.kills, tally.studies) == (KILLS, 1)
-    assert tally.child_kills >= 3
+    assert tally.child_kills >= 2
     assert tally.spoilt >= 3
     assert tally.begun > tally.planned
 
