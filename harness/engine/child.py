@@ -119,7 +119,8 @@ class ChildEngine:
         until = time.monotonic() + seconds
         try:
             while True:
-                left = min(LOOK_SECONDS, self._deadline(), until) - time.monotonic()
+                now = time.monotonic()
+                left = min(now + LOOK_SECONDS, self._deadline(), until) - now
                 wait([one for child in self._running for one in child.handles()], max(0.0, left))
                 for child in self._running:
                     # Asked first: what it sent before it ended is then there to be heard.
