@@ -55,7 +55,8 @@ def test_an_experiment_is_frozen(quickstart: Experiment) -> None:
     ("path", "value"),
     [
         ("contrast.margin", 0.2), ("cost.machine_per_hour", 5), ("constraints.latency_ms", 3.0),
-        ("execution.workers", 3), ("budget.tokens", 10**6), ("budget.trials", 50), ("seeds", [4, 5]), ("question", "Why?"),
+        ("execution.workers", 3), ("budget.tokens", 10**6), ("budget.trials", 50),
+        ("seeds", [4, 5]), ("question", "Why?"),
     ],
 )  # fmt: skip
 def test_what_only_judges_or_extends_keeps_the_identity(
