@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,7 +31,7 @@ class _Spent:
             (one.suite, one.task, one.split): one.items
             * (one.prompt_tokens + one.completion_tokens)
             for one in trial.aggregates
-            if not one.reused and one.prompt_tokens == one.prompt_tokens
+            if not one.reused and not math.isnan(one.prompt_tokens)
         }
         trained = trial.cost.train_tokens if trial.cost else 0
         self.tokens += trained + round(sum(scored.values()))

@@ -13,7 +13,7 @@ from harness.forecast.training_work import TrainingWork, training_work
 from harness.prompting import PromptRenderer
 from harness.records import Example, ScoreRequest, TrialSpec, content_hash
 from harness.spec import TaskSpec
-from harness.trial.candidate import make_renderer
+from harness.trial.candidate import make_renderer, room_for
 
 # Hyperparameters that change what is learnt, and not how long a step or a reply takes.
 TIMELESS = frozenset(
@@ -81,8 +81,7 @@ def trial_work(spec: TrialSpec) -> TrialWork:
     pool = split[: spec.train_items]
     renderer = make_renderer(spec, task, pool, tokenizer)
     answer = _answer_tokens(renderer, split)
-    # As the trial itself gives room, where the task does not say.
-    room = task.max_new_tokens or answer[1] + answer[1] // 2 + 12
+    room = task.max_new_tokens or room_for(answer[1])
     counter = ScoringCounter(spec, tokenizer, renderer, split, room)
     return TrialWork(
         spec=spec,

@@ -116,6 +116,12 @@ def make_renderer(
     )
 
 
+def room_for(longest: int) -> int:
+    """Tokens that a generated answer may have, after the longest training answer's."""
+    # Half as long again, and room for a code fence or a preface.
+    return longest + longest // 2 + 12
+
+
 def measure_base(candidate: Candidate, folder: Path) -> None:
     """Take down the base's language while it is still the base."""
     from harness.evaluation.divergence import BaseDistributions

@@ -13,7 +13,7 @@ from harness.errors import CanaryError, TrialError
 from harness.prompting import PromptRenderer
 from harness.records import Canaries, Example, ScoreRecord, ScoreRequest
 from harness.spec import JsonAnswer
-from harness.trial.candidate import Announce, Candidate, TrialRun
+from harness.trial.candidate import Announce, Candidate, TrialRun, room_for
 from harness.trial.early_stopping import ItemWatch
 
 CANARY_PROMPTS = 32
@@ -113,5 +113,4 @@ def answer_room(renderer: PromptRenderer, split: Sequence[Example]) -> int:
     """Tokens that a generated answer may have, where the task does not say."""
     answers = {item.answer for item in split}
     longest = max(len(renderer.encode_answer(answer)) for answer in answers)
-    # Half as long again as the longest training answer, and room for a code fence or a preface.
-    return longest + longest // 2 + 12
+    return room_for(longest)
