@@ -95,6 +95,7 @@ def test_a_server_is_scored_as_a_model_here_is(
     server: FakeServer, make_spec: MakeSpec, tmp_path: Path
 ) -> None:
     seen: list[Progress] = []
+    server.slow = 0.005
     record = done(run_trial(make_spec(shots=2), tmp_path / "trial", seen.append))
     test = record.scores[1]
     assert [score.form for score in record.scores] == ["endpoint"] * 2
@@ -305,6 +306,7 @@ def test_the_cap_ends_trials_and_a_higher_one_lets_them_go_on(
     assert len(server.seen) == sent
     assert spec.endpoint is not None
     rich = replace(spec, endpoint=replace(spec.endpoint, spending_cap=2000.0))
+    server.slow = 0.01
     done(run_trial(rich, tmp_path))
     assert server.most > 1
 

@@ -26,7 +26,9 @@ from harness.store.columns import record_hash, take_apart
 
 from .example_records import failed, score, trial
 
-FINITE = st.floats(allow_nan=False)
+NUMBER = st.floats(allow_nan=False)
+# No experiment holds an infinite setting, and JSON has no word for one.
+SETTING = st.floats(allow_nan=False, allow_infinity=False)
 FILES = ("trial.json", "item_outputs.parquet", "item_scores.parquet", "SHA256SUMS")
 
 
@@ -41,7 +43,7 @@ def scores(draw: st.DrawFn, key: str) -> ScoreRecord:
         suite="domain",
         split="test",
         form="base",
-        seconds=draw(FINITE),
+        seconds=draw(NUMBER),
         outputs=tuple(
             ItemOutput(
                 one, draw(text), draw(text), draw(text), draw(text), draw(count), draw(count)
@@ -49,12 +51,12 @@ def scores(draw: st.DrawFn, key: str) -> ScoreRecord:
             for one in hashes
         ),
         item_scores=tuple(
-            ItemScore(one, "none", "exact_match", draw(st.none() | FINITE)) for one in hashes
+            ItemScore(one, "none", "exact_match", draw(st.none() | NUMBER)) for one in hashes
         ),
-        aggregates=draw(st.dictionaries(text, FINITE, max_size=3)),
+        aggregates=draw(st.dictionaries(text, NUMBER, max_size=3)),
         higher_is_better={"exact_match": draw(st.booleans())},
-        chance=draw(st.none() | FINITE),
-        latencies=tuple(draw(st.lists(FINITE, max_size=3))),
+        chance=draw(st.none() | NUMBER),
+        latencies=tuple(draw(st.lists(NUMBER, max_size=3))),
     )
 
 
@@ -62,7 +64,7 @@ def scores(draw: st.DrawFn, key: str) -> ScoreRecord:
 def records(draw: st.DrawFn) -> TrialRecord:
     keys = draw(st.lists(st.text(), unique=True, max_size=3))
     plain = st.recursive(
-        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | FINITE | st.text(max_size=5),
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | SETTING | st.text(max_size=5),
         lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
         max_leaves=5,
     )
@@ -74,7 +76,7 @@ def records(draw: st.DrawFn) -> TrialRecord:
         failure_message=draw(st.text()),
         steps=tuple(
             StepReport(
-                n, 9, 0.5, draw(FINITE), 1e-3, draw(FINITE), n, 0.0, draw(st.none() | FINITE)
+                n, 9, 0.5, draw(NUMBER), 1e-3, draw(NUMBER), n, 0.0, draw(st.none() | NUMBER)
             )
             for n in range(draw(st.integers(0, 3)))
         ),
