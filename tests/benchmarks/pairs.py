@@ -1,4 +1,4 @@
-"""Two sides on the same work, alternating, so that whatever else a machine does meets both alike."""
+"""Two sides on the same work, alternating: whatever else a machine does meets both alike."""
 
 from __future__ import annotations
 
