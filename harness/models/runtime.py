@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import psutil
 
@@ -38,9 +39,18 @@ def _auto_dtype(device: str) -> str:
 
     if device.startswith("cuda"):
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-    if device == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    # Elsewhere bfloat16 is emulated, which takes several times as long as float32.
+    if device == "cpu" and computes_in_bfloat16(torch.cpu.get_capabilities()):
         return "bfloat16"
     return "float32"
+
+
+def computes_in_bfloat16(capabilities: Mapping[str, object]) -> bool:
+    """Whether a processor multiplies bfloat16 itself (AVX-512 BF16, AMX, Arm's BF16).
+
+    capabilities: what ``torch.cpu.get_capabilities`` says of it.
+    """
+    return any(bool(has) and name.endswith("bf16") for name, has in capabilities.items())
 
 
 def _physical_cores() -> int:

@@ -18,7 +18,7 @@ class ModelSpec(FrozenSpec):
     )
     revision: str = Field("", description="Commit or tag, for a hub id.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Compute type; auto takes bfloat16 where the machine has it."
+        "auto", description="Compute type; auto takes bfloat16 where the processor computes in it."
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps.")
     trust_remote_code: bool = Field(

@@ -1,0 +1,41 @@
+"""Device, type and threads for the machine."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from harness.errors import SpecError
+from harness.models.runtime import choose_runtime, computes_in_bfloat16
+from harness.spec import ModelSpec
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx2": True, "avx512_bf16": True}, True),
+        ({"avx512_bf16": False, "amx_bf16": True}, True),
+        ({"neon": True, "bf16": True}, True),
+        ({"cpu_name": "a processor without bf16"}, False),
+        ({}, False),
+    ],
+)
+def test_bfloat16_only_where_the_processor_computes_in_it(
+    capabilities: dict[str, object], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert computes_in_bfloat16(capabilities) is expected
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    chosen = choose_runtime(ModelSpec(reference="any", device="cpu"), 8)
+    assert chosen.dtype == ("bfloat16" if expected else "float32")
+
+
+def test_a_type_that_is_named_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
+    spec = ModelSpec(reference="any", device="cpu", dtype="bfloat16")
+    assert choose_runtime(spec, 8).dtype == "bfloat16"
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"model\.device"):
+        choose_runtime(ModelSpec(reference="any", device="cuda:99"), 8)
