@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.data import read_examples_file
 from harness.prompting import PromptRenderer, TokenisedExample
-from harness.prompting.shared_prefix import shared_prefix_length
+from harness.prompting.token_tree import in_trees, tree_size
 from harness.records import Example, TrialSpec
 from harness.training.batches import epoch_batches
 from harness.trial.fine_tuning import VALIDATION_LOSS_EXAMPLES
@@ -20,9 +20,9 @@ from harness.trial.fine_tuning import VALIDATION_LOSS_EXAMPLES
 class TrainingWork:
     """What training takes.
 
-    steps: tokens computed in each optimiser step, padding included, in order. tokens: unpadded,
-    over all steps; general texts that an arm repeats are not counted. checks: measurements of
-    validation loss. check: (batches, tokens with padding) of one of them.
+    steps: tokens computed in each optimiser step, in order, what examples share once. tokens: of
+    the examples, over all steps; general texts that an arm repeats are not counted. checks: measurements of
+    validation loss. check: (micro-batches, tokens computed) of one of them.
     """
 
     steps: tuple[float, ...]
@@ -63,7 +63,6 @@ def training_work(
 
 
 def _computed(examples: Sequence[TokenisedExample]) -> float:
-    """Tokens computed for one padded batch, the beginning that all share once."""
-    shared = shared_prefix_length([example.prompt for example in examples])
-    width = max(example.length for example in examples)
-    return float(len(examples) * (width - shared) + shared)
+    """Tokens computed for one micro-batch: what examples share once for each of its trees."""
+    whole = [example.prompt + example.answer for example in examples]
+    return float(sum(tree_size([whole[i] for i in group]) for group in in_trees(whole)))

@@ -1,15 +1,17 @@
-"""From tokenised examples to padded batches of like length."""
+"""From tokenised examples to what a model is called with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
+from harness.models.tree_pass import nodes_and_places, takes_trees, to_device, tree_inputs
 from harness.prompting import TokenisedExample
-from harness.prompting.shared_prefix import shared_prefix_length
+from harness.prompting.token_tree import in_trees, token_tree
 from harness.training.peers import Peers
 
 # Examples are sorted by length only within chunks of this many batches: enough to save most
@@ -19,85 +21,117 @@ CHUNK_BATCHES = 16
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Left-padded tensors of shape (examples, width), after a beginning common to all rows.
+    """Examples laid out for one pass.
 
-    prefix: shape (1, p), the common beginning; p is 0 where there is none worth sharing.
-    attention_mask: shape (examples, p + width).
-    labels: shape (examples, kept), the answer tokens at the right edge, -100 elsewhere; the
-    logits of the last ``kept`` + 1 positions, but the very last, predict them.
+    inputs: what the model is called with, of one width. kept: positions of a row whose logits are
+    needed. places: for each answer token, the row of those logits that predicts it, rows of the
+    batch one after the other. labels: shape (answer tokens,). tokens: of the examples.
     """
 
-    prefix: torch.Tensor
-    input_ids: torch.Tensor
-    attention_mask: torch.Tensor
-    position_ids: torch.Tensor
+    inputs: dict[str, Any]
+    kept: torch.Tensor
+    places: torch.Tensor
     labels: torch.Tensor
     tokens: int
-    label_tokens: int
+
+    @property
+    def label_tokens(self) -> int:
+        """Tokens that are predicted."""
+        return len(self.labels)
 
     def to(self, device: str | torch.device) -> Batch:
         """The same batch on another device."""
         return Batch(
-            self.prefix.to(device),
-            self.input_ids.to(device),
-            self.attention_mask.to(device),
-            self.position_ids.to(device),
+            to_device(self.inputs, device),
+            self.kept.to(device),
+            self.places.to(device),
             self.labels.to(device),
             self.tokens,
-            self.label_tokens,
         )
 
 
-def collate(
-    examples: Sequence[TokenisedExample], pad: int, *, share_beginning: bool = True
-) -> Batch:
-    """Pad on the left, so that the answers of all examples end together.
+class Layout:
+    """How examples become batches for ``model``: as trees where it takes them, else padded.
 
-    Logits are then needed only for the last few positions of the batch, which saves most of the
-    work of a large vocabulary.
+    Parameters:
+        pad: the token that fills padded rows.
+        peers: the processes that train together.
+        trees: whether the model takes trees; it is asked if this is None.
     """
-    # The token before the answer predicts its first one, so it stays with the rows.
-    prompts = [example.prompt for example in examples]
-    shared = shared_prefix_length(prompts) if share_beginning else 0
-    rows = [example.prompt[shared:] + example.answer for example in examples]
-    width = max(map(len, rows))
-    kept = max(len(example.answer) for example in examples)
-    ids = torch.full((len(rows), width), pad, dtype=torch.long)
-    mask = torch.zeros((len(rows), shared + width), dtype=torch.long)
-    mask[:, :shared] = 1
-    labels = torch.full((len(rows), kept), -100, dtype=torch.long)
-    for index, (row, example) in enumerate(zip(rows, examples, strict=True)):
-        ids[index, width - len(row) :] = torch.tensor(row)
-        mask[index, shared + width - len(row) :] = 1
-        labels[index, kept - len(example.answer) :] = torch.tensor(example.answer)
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, shared:]
+
+    def __init__(self, model: Any, pad: int, peers: Peers, trees: bool | None = None) -> None:
+        self._model, self._pad, self.peers = model, pad, peers
+        self._trees = takes_trees(model) if trees is None else trees
+
+    def batches(self, examples: Sequence[TokenisedExample], size: int) -> Iterator[Batch]:
+        """This process's share of the examples, at most ``size`` at once.
+
+        Where processes must go in step, each makes as many passes as the one with most to do; a
+        process whose share is through goes on with batches without labels, whose loss is 0.
+        """
+        mine = self.peers.share(examples)
+        starts = range(0, len(mine), size)
+        for start in starts:
+            part = mine[start : start + size]
+            if self._trees and not self.peers.in_step:
+                for group in in_trees([one.prompt + one.answer for one in part]):
+                    yield self.batch([part[index] for index in group])
+            else:
+                yield self.batch(part)
+        for _ in range(self.peers.rounds(len(examples), size) - len(starts)):
+            batch = self.batch(examples[:1])
+            yield replace(batch, places=batch.places[:0], labels=batch.labels[:0], tokens=0)
+
+    def batch(self, examples: Sequence[TokenisedExample]) -> Batch:
+        """All of the examples, for one pass."""
+        return as_tree(self._model, examples) if self._trees else padded(examples, self._pad)
+
+
+def as_tree(model: Any, examples: Sequence[TokenisedExample]) -> Batch:
+    """One row in which what the examples share stands once, and nothing is padded."""
+    tree = token_tree([example.prompt + example.answer for example in examples])
+    # The token before an answer predicts its first one.
+    predicting = [
+        path[len(example.prompt) - 1 : -1]
+        for path, example in zip(tree.paths, examples, strict=True)
+    ]
+    kept, places = nodes_and_places(predicting)
     return Batch(
-        torch.tensor([examples[0].prompt[:shared]], dtype=torch.long),
-        ids,
-        mask,
-        positions,
-        labels,
-        tokens=sum(example.length for example in examples),
-        label_tokens=sum(len(example.answer) for example in examples),
+        tree_inputs(model, tree),
+        torch.from_numpy(kept),
+        torch.from_numpy(places),
+        _labels(examples),
+        sum(example.length for example in examples),
     )
 
 
-def own_batches(
-    examples: Sequence[TokenisedExample], size: int, pad: int, peers: Peers
-) -> Iterator[Batch]:
-    """This process's share of the examples, ``size`` at once.
+def padded(examples: Sequence[TokenisedExample], pad: int) -> Batch:
+    """A row for each example, padded on the left: the answers then end together."""
+    width = max(example.length for example in examples)
+    longest = max(len(example.answer) for example in examples)
+    ids = torch.full((len(examples), width), pad, dtype=torch.long)
+    mask = torch.zeros((len(examples), width), dtype=torch.long)
+    answered = torch.zeros((len(examples), longest), dtype=torch.bool)
+    for index, example in enumerate(examples):
+        ids[index, width - example.length :] = torch.tensor(example.prompt + example.answer)
+        mask[index, width - example.length :] = 1
+        answered[index, longest - len(example.answer) :] = True
+    inputs = {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0),
+    }
+    return Batch(
+        inputs,
+        torch.arange(width - 1 - longest, width - 1),
+        answered.flatten().nonzero()[:, 0],
+        _labels(examples),
+        sum(example.length for example in examples),
+    )
 
-    Where processes must go in step, a beginning that only some of their batches share is not
-    computed apart, and a process whose share is through goes on with batches without labels,
-    whose loss is 0.
-    """
-    mine = peers.share(examples)
-    starts = range(0, len(mine), size)
-    for start in starts:
-        yield collate(mine[start : start + size], pad, share_beginning=not peers.in_step)
-    for _ in range(peers.rounds(len(examples), size) - len(starts)):
-        batch = collate(examples[:1], pad, share_beginning=False)
-        yield replace(batch, labels=torch.full_like(batch.labels, -100), tokens=0, label_tokens=0)
+
+def _labels(examples: Sequence[TokenisedExample]) -> torch.Tensor:
+    return torch.tensor([token for example in examples for token in example.answer])
 
 
 def epoch_batches(

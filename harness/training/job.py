@@ -35,7 +35,11 @@ class TrainingJob:
 
 
 def run_job(
-    job: TrainingJob, model: Any, peers: Peers | None = None, base: Predictions | None = None
+    job: TrainingJob,
+    model: Any,
+    peers: Peers | None = None,
+    base: Predictions | None = None,
+    trees: bool | None = None,
 ) -> Generator[StepReport]:
     """Train ``model``, which is the job's base made trainable, in place; see ``train``."""
     import numpy as np
@@ -53,4 +57,5 @@ def run_job(
         checks_per_epoch=job.checks_per_epoch,
         peers=peers,
         base=base,
+        trees=trees,
     )

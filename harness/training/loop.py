@@ -13,7 +13,7 @@ import numpy as np
 from harness.errors import TrialError
 from harness.prompting import TokenisedExample
 from harness.records import StepReport
-from harness.training.batches import Batch, epoch_batches, own_batches
+from harness.training.batches import Batch, Layout, epoch_batches
 from harness.training.general_text import TextStream, replayed_per_epoch, spread
 from harness.training.losses import (
     Predictions,
@@ -77,6 +77,7 @@ def train(
     checks_per_epoch: int = 1,
     peers: Peers | None = None,
     base: Predictions | None = None,
+    trees: bool | None = None,
 ) -> Generator[StepReport]:
     """Train ``model`` in place, yielding one report per optimiser step.
 
@@ -98,6 +99,7 @@ def train(
         peers: the processes that train together; alone if not given. Each is to be given the
             same arguments otherwise.
         base: what the base predicts; by default what ``model`` does before the first step.
+        trees: whether ``model`` takes trees (:mod:`harness.models.tree_pass`); asked if None.
 
     Raises:
         TrialError: ``nan_loss`` when loss or gradient is no longer finite.
@@ -116,6 +118,7 @@ def train(
     # Streams of their own leave the order of the task's batches as it is without texts.
     replay_stream, kl_stream = (TextStream(texts, own) for own in rng.spawn(2))
     replayed = spread(replayed_per_epoch(len(examples), settings.replay), per_epoch)
+    layout = Layout(model, pad, peers, trees)
     optimiser = MasterWeightAdamW(model.parameters(), settings.weight_decay)
     began, tokens, step = time.perf_counter(), 0, 0
     model.train()
@@ -129,7 +132,7 @@ def train(
                 replay_stream.take(replayed[position]),
                 kl_stream.take(KL_TEXTS if settings.kl_weight else 0),
             )
-            loss = _accumulate(model, batch, settings, pad, base, peers)
+            loss = _accumulate(model, batch, settings, layout, base, peers)
             peers.add_gradients(model.parameters())
             norm = optimiser.step(rate, settings.max_grad_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -142,7 +145,7 @@ def train(
             step += 1
             measured = None
             if validation and position + 1 in checks:
-                measured = mean_loss(model, validation, pad, settings.micro_batch_size, peers)
+                measured = mean_loss(model, validation, settings.micro_batch_size, layout)
                 model.train()
             yield StepReport(
                 step=step,
@@ -162,14 +165,14 @@ def _accumulate(
     model: Any,
     step: _StepExamples,
     settings: TrainingSettings,
-    pad: int,
+    layout: Layout,
     base: Predictions | None,
     peers: Peers,
 ) -> float:
     """Add the step's gradient to the weights; returns the mean loss of the task's answers."""
 
     def parts(whole: Sequence[TokenisedExample]) -> Iterator[Batch]:
-        return own_batches(whole, settings.micro_batch_size, pad, peers)
+        return layout.batches(whole, settings.micro_batch_size)
 
     answers = _answer_tokens(step.task)
     learnt = answers + _answer_tokens(step.replayed)

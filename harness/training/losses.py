@@ -10,59 +10,45 @@ from typing import Any
 import torch
 
 from harness.prompting import TokenisedExample
-from harness.prompting.shared_prefix import prefix_cache
-from harness.training.batches import Batch, own_batches
-from harness.training.peers import Alone, Peers
+from harness.training.batches import Batch, Layout
 
 Predictions = Callable[[Batch], torch.Tensor]
 """From a batch to logits, shape (answer tokens of the batch, vocabulary), float32."""
 
 
 def answer_logits(model: Any, batch: Batch) -> torch.Tensor:
-    """Logits that predict the batch's answer tokens, row by row.
+    """Logits that predict the batch's answer tokens, in their order.
 
     batch: on the model's device. Shape (answer tokens, vocabulary), float32, with gradient.
     """
-    kept = batch.labels.shape[1]
-    shared = batch.prefix.shape[1] > 0
-    cache = prefix_cache(model, batch.prefix, len(batch.input_ids)) if shared else None
-    logits = model(
-        input_ids=batch.input_ids,
-        attention_mask=batch.attention_mask,
-        position_ids=batch.position_ids,
-        past_key_values=cache,
-        logits_to_keep=kept + 1,
-        use_cache=shared,
-    ).logits
+    logits = model(**batch.inputs, logits_to_keep=batch.kept, use_cache=False).logits
     # Only predicted positions are cast to fp32: the vocabulary makes the rest expensive.
-    predicted: torch.Tensor = logits[:, :-1][batch.labels != -100].float()
+    predicted: torch.Tensor = logits.flatten(0, 1)[batch.places].float()
     return predicted
 
 
 def summed_loss(model: Any, batch: Batch) -> torch.Tensor:
     """Cross-entropy summed over the batch's answer tokens (nats), a scalar with gradient."""
     batch = batch.to(model.device)
-    labels = batch.labels[batch.labels != -100]
-    return torch.nn.functional.cross_entropy(answer_logits(model, batch), labels, reduction="sum")
+    logits = answer_logits(model, batch)
+    return torch.nn.functional.cross_entropy(logits, batch.labels, reduction="sum")
 
 
 def mean_loss(
     model: Any,
     examples: Sequence[TokenisedExample],
-    pad: int,
     batch_size: int,
-    peers: Peers | None = None,
+    layout: Layout,
 ) -> float:
     """Mean cross-entropy per answer token (nats) over ``examples``, without gradients."""
     model.eval()
-    peers = peers or Alone()
     ordered = sorted(examples, key=lambda example: example.length)
     total, count = 0.0, 0
     with torch.inference_mode():
-        for batch in own_batches(ordered, batch_size, pad, peers):
+        for batch in layout.batches(ordered, batch_size):
             total += float(summed_loss(model, batch))
             count += batch.label_tokens
-    whole, tokens = peers.totals([total, count])
+    whole, tokens = layout.peers.totals([total, count])
     return whole / tokens
 
 

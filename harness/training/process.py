@@ -61,6 +61,7 @@ def _train(job: TrainingJob, folder: Path, rank: int, count: int, tell: Any) -> 
 
     from harness.models.adapters import make_trainable
     from harness.models.memory import peak_device_mib, peak_memory_mib
+    from harness.models.tree_pass import takes_trees
     from harness.training.joined import Copies, Parts
     from harness.training.losses import Predictions, predictions_of
     from harness.training.master_weights import whole
@@ -71,6 +72,8 @@ def _train(job: TrainingJob, folder: Path, rank: int, count: int, tell: Any) -> 
     divided = job.kind == "full"
     peers = (Parts if divided else Copies)(folder, rank, count, runtime.device)
     model = make_trainable(_base(job, runtime), job.kind, job.params, job.seed).model
+    # Asked while the model is whole: a pass without gradients must not be its first in parts.
+    trees = takes_trees(model)
     base: Predictions | None = None
     if isinstance(peers, Parts):
         peers.divide(model)
@@ -80,7 +83,7 @@ def _train(job: TrainingJob, folder: Path, rank: int, count: int, tell: Any) -> 
             base = predictions_of(frozen)
     # Dropout must differ between shares; everything else is drawn from the job's own seed.
     torch.manual_seed(job.seed + rank)
-    for step in run_job(job, model, peers, base):
+    for step in run_job(job, model, peers, base, trees):
         tell(memory=[peak_memory_mib(), peak_device_mib(runtime.device)])
         if peers.first:
             tell(step=to_plain(step))

@@ -7,32 +7,56 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+from tiny_model import TinyModels, load_tiny
 
 from harness.prompting import TokenisedExample
-from harness.training.batches import CHUNK_BATCHES, collate, epoch_batches, own_batches
+from harness.prompting.token_tree import WIDTH
+from harness.training.batches import CHUNK_BATCHES, Layout, as_tree, epoch_batches, padded
+from harness.training.losses import summed_loss
 from harness.training.peers import Alone
 
 T = TypeVar("T")
 
 
-def test_collate_pads_on_the_left_and_aligns_labels_on_the_right() -> None:
-    batch = collate(
-        [
-            TokenisedExample("a", (11, 12, 13), (21, 22)),
-            TokenisedExample("b", (14,), (23,)),
-            TokenisedExample("c", (15,), (24, 25, 26)),
-        ],
-        pad=9,
-    )
-    assert batch.input_ids.tolist() == [
+EXAMPLES = [
+    TokenisedExample("a", (11, 12, 13), (21, 22)),
+    TokenisedExample("b", (14,), (23,)),
+    TokenisedExample("c", (15,), (24, 25, 26)),
+]
+
+
+def test_padded_rows_end_together() -> None:
+    batch = padded(EXAMPLES, pad=9)
+    assert batch.inputs["input_ids"].tolist() == [
         [11, 12, 13, 21, 22],
         [9, 9, 9, 14, 23],
         [9, 15, 24, 25, 26],
     ]
-    assert batch.attention_mask.tolist() == [[1, 1, 1, 1, 1], [0, 0, 0, 1, 1], [0, 1, 1, 1, 1]]
-    assert batch.position_ids.tolist() == [[0, 1, 2, 3, 4], [0, 0, 0, 0, 1], [0, 0, 1, 2, 3]]
-    assert batch.labels.tolist() == [[-100, 21, 22], [-100, -100, 23], [24, 25, 26]]
+    assert batch.inputs["attention_mask"].tolist() == [
+        [1, 1, 1, 1, 1],
+        [0, 0, 0, 1, 1],
+        [0, 1, 1, 1, 1],
+    ]
+    assert batch.inputs["position_ids"].tolist() == [
+        [0, 1, 2, 3, 4],
+        [0, 0, 0, 0, 1],
+        [0, 0, 1, 2, 3],
+    ]
+    assert batch.labels.tolist() == [21, 22, 23, 24, 25, 26]
     assert (batch.tokens, batch.label_tokens) == (11, 6)
+    predicting = batch.inputs["input_ids"][:, batch.kept].flatten()[batch.places]
+    assert predicting.tolist() == [13, 21, 14, 15, 24, 25]
+
+
+def test_a_tree_has_every_token_once(tiny_models: TinyModels) -> None:
+    twin = TokenisedExample("d", (11, 12, 13), (21, 27))
+    batch = as_tree(load_tiny(tiny_models.chat).model, [*EXAMPLES, twin])
+    ids = batch.inputs["input_ids"]
+    assert sorted(ids[0].tolist()) == [11, 12, 13, 14, 15, 21, 22, 23, 24, 25, 26, 27]
+    assert batch.labels.tolist() == [21, 22, 23, 24, 25, 26, 21, 27]
+    assert ids[0, batch.kept][batch.places].tolist() == [13, 21, 14, 15, 24, 25, 13, 21]
+    assert len(batch.kept) == 5 + 1
+    assert (batch.tokens, batch.label_tokens) == (16, 8)
 
 
 class Second(Alone):
@@ -47,17 +71,40 @@ class Second(Alone):
         return -(-length // (2 * size))
 
 
-def test_processes_in_step_make_equally_many_passes() -> None:
+@pytest.mark.parametrize("trees", [True, False])
+def test_processes_in_step_make_equally_many_passes(tiny_models: TinyModels, trees: bool) -> None:
+    model = load_tiny(tiny_models.chat).model
     rows = [TokenisedExample(str(n), (*range(1, 12), n), (n, 2)) for n in range(20, 25)]
-    alone = list(own_batches(rows, 2, 9, Alone()))
+    alone = list(Layout(model, 9, Alone(), trees).batches(rows, 2))
     assert [batch.label_tokens for batch in alone] == [4, 4, 2]
-    assert [batch.prefix.shape[1] for batch in alone] == [11, 11, 0]
+    assert [batch.tokens for batch in alone] == [28, 28, 14]
+    widths = [batch.inputs["input_ids"].numel() for batch in alone]
+    assert widths == ([11 + 6, 11 + 6, 14] if trees else [28, 28, 14])
     # The first process has three rows, hence two passes; this one has two rows.
-    mine, idle = own_batches(rows, 2, 9, Second())
-    assert mine.labels.tolist() == [[21, 2], [23, 2]]
-    assert mine.prefix.shape[1] == 0
+    mine, idle = Layout(model, 9, Second(), trees).batches(rows, 2)
+    assert mine.labels.tolist() == [21, 2, 23, 2]
     assert (idle.tokens, idle.label_tokens) == (0, 0)
-    assert idle.labels.tolist() == [[-100, -100]]
+    loss = summed_loss(model.requires_grad_(True), idle)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert all(float(p.grad.abs().max()) == 0.0 for p in model.parameters())
+
+
+def test_a_tree_that_would_grow_too_wide_is_cut_but_where_processes_go_in_step(
+    tiny_models: TinyModels,
+) -> None:
+    model = load_tiny(tiny_models.chat).model
+    rng = np.random.default_rng(0)
+    rows = [TokenisedExample(str(n), tuple(rng.integers(1, 9, 150)), (1, n)) for n in range(8)]
+    cut = list(Layout(model, 9, Alone(), trees=True).batches(rows, 8))
+    assert len(cut) > 1
+    assert all(batch.inputs["input_ids"].shape[1] <= WIDTH for batch in cut)
+    assert sorted(label for batch in cut for label in batch.labels.tolist()) == sorted(
+        token for row in rows for token in row.answer
+    )
+    whole, idle = Layout(model, 9, Second(), trees=True).batches([*rows, rows[0]], 4)
+    assert whole.label_tokens == 8
+    assert idle.label_tokens == 0
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 8), (7, 8), (8, 8), (333, 8), (50, 1), (0, 4)])

@@ -17,7 +17,7 @@ from harness.errors import TrialError
 from harness.models.adapters import make_trainable
 from harness.prompting import PromptRenderer, TokenisedExample
 from harness.records import StepReport
-from harness.training.batches import collate, epoch_batches, own_batches
+from harness.training.batches import Layout, as_tree, epoch_batches, padded
 from harness.training.general_text import TextStream
 from harness.training.loop import KL_TEXTS, TrainingSettings, train
 from harness.training.losses import predictions_of_base, summed_divergence, summed_loss
@@ -107,11 +107,12 @@ def test_an_epoch_holds_exactly_its_share_of_texts(
 ) -> None:
     seen: list[str] = []
 
-    def note(examples: Any, *arguments: Any) -> Any:
+    def note(self: Layout, examples: Any, *arguments: Any) -> Any:
         seen.extend(example.id for example in examples)
-        return own_batches(examples, *arguments)
+        return plain(self, examples, *arguments)
 
-    monkeypatch.setattr(harness.training.loop, "own_batches", note)
+    plain = Layout.batches
+    monkeypatch.setattr(Layout, "batches", note)
     reports, _ = run(tiny_models, replace(SETTINGS, replay=0.2, epochs=1), examples=16)
     assert len(reports) == 4
     # Of every five sequences one is a text, in each step alike.
@@ -134,7 +135,7 @@ def test_without_texts_the_loop_is_the_plain_one(tiny_models: TinyModels) -> Non
     lengths = [example.length for example in examples]
     plain.train()
     for step, indices in enumerate(b for _ in range(2) for b in epoch_batches(lengths, 4, rng)):
-        parts = [collate([examples[i] for i in indices[s : s + 3]], 0) for s in (0, 3)]
+        parts = [as_tree(plain, [examples[i] for i in indices[s : s + 3]]) for s in (0, 3)]
         tokens, loss = sum(part.label_tokens for part in parts), 0.0
         for part in parts:
             share = summed_loss(plain, part) / tokens
@@ -207,9 +208,11 @@ def test_the_divergence_and_its_gradient_are_those_of_the_definition(
     model = trainable(tiny_models, kind)
     base = predictions_of_base(model)
     tokens = sum(len(text.answer) for text in TEXTS)
-    assert summed_divergence(model, base, collate(TEXTS, 0)).item() == pytest.approx(0, abs=1e-5)
+    assert summed_divergence(model, base, as_tree(model, TEXTS)).item() == pytest.approx(
+        0, abs=1e-5
+    )
     moved(model)
-    value = summed_divergence(model, base, collate(TEXTS, 0)) / tokens
+    value = summed_divergence(model, base, as_tree(model, TEXTS)) / tokens
     expected = divergence(untouched, model, TEXTS)
     assert float(value.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)
     assert float(value.detach()) > 0.01
@@ -226,11 +229,11 @@ def test_the_gradient_on_logits_is_the_difference_of_the_distributions() -> None
     mine.requires_grad_(True)
 
     def model(**_: Any) -> Any:
-        return SimpleNamespace(logits=mine)
+        return SimpleNamespace(logits=mine[:, :2])
 
     model.device = "cpu"  # type: ignore[attr-defined]
     theirs = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 3.0, 0.0]])
-    value = summed_divergence(model, lambda batch: theirs, collate([text], 0))
+    value = summed_divergence(model, lambda batch: theirs, padded([text], 0))
     p, q = theirs.softmax(-1), mine[0, :2].softmax(-1)
     assert value.item() == pytest.approx(float((p * (p / q).log()).sum()), rel=1e-5)
     value.backward()
@@ -268,7 +271,7 @@ def test_the_base_is_seen_without_adapter_and_without_dropout(tiny_models: TinyM
     for model in (trainable(tiny_models, "lora", dropout=0.5), trainable(tiny_models)):
         base = predictions_of_base(model)
         moved(model).train()
-        rows = base(collate(TEXTS[:1], 0))
+        rows = base(as_tree(untouched, TEXTS[:1]))
         assert torch.equal(
             rows, untouched(input_ids=torch.tensor([[7, *TEXTS[0].answer]])).logits[0, :-1]
         )

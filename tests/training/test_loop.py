@@ -16,9 +16,10 @@ from harness.errors import TrialError
 from harness.models.adapters import make_trainable
 from harness.prompting import PromptRenderer, TokenisedExample
 from harness.records import StepReport
-from harness.training.batches import Batch, collate
+from harness.training.batches import Batch, Layout, as_tree, padded
 from harness.training.loop import TrainingSettings, train
 from harness.training.losses import mean_loss, summed_loss
+from harness.training.peers import Alone
 
 SETTINGS = TrainingSettings(
     learning_rate=3e-3,
@@ -47,6 +48,10 @@ def encoded(models: TinyModels, count: int = 12, start: int = 0) -> list[Tokenis
     return [render.encode(item) for item in messages(count, start)]
 
 
+def layout(model: Any) -> Layout:
+    return Layout(model, 0, Alone())
+
+
 def naive_loss(model: Any, example: TokenisedExample) -> torch.Tensor:
     """Cross-entropy of the answer by its definition: one example, all logits, no padding."""
     ids = torch.tensor([[*example.prompt, *example.answer]])
@@ -69,16 +74,17 @@ def run(
 def test_the_loss_is_the_cross_entropy_of_the_answers(tiny_models: TinyModels) -> None:
     model = trainable(tiny_models)
     expected = sum(naive_loss(model, example).item() for example in RAGGED)
-    assert summed_loss(model, collate(RAGGED, 0)).item() == pytest.approx(expected, rel=1e-5)
+    for batch in (as_tree(model, RAGGED), padded(RAGGED, 0)):
+        assert summed_loss(model, batch).item() == pytest.approx(expected, rel=1e-5)
     tokens = sum(len(example.answer) for example in RAGGED)
-    for size in (1, 3, 4):
-        mean = mean_loss(model, RAGGED, 0, size)
+    for size, trees in ((1, True), (3, True), (4, True), (4, False)):
+        mean = mean_loss(model, RAGGED, size, Layout(model, 0, Alone(), trees))
         assert mean == pytest.approx(expected / tokens, rel=1e-5)
 
 
 def test_padding_content_does_not_matter(tiny_models: TinyModels) -> None:
     model = trainable(tiny_models)
-    losses = [summed_loss(model, collate(RAGGED, pad)).item() for pad in (0, 99)]
+    losses = [summed_loss(model, padded(RAGGED, pad)).item() for pad in (0, 99)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
@@ -142,7 +148,9 @@ def test_validation_loss_is_measured_at_the_end_of_each_epoch(tiny_models: TinyM
     validation = encoded(tiny_models, 6, start=50)
     reports, model = run(tiny_models, validation=validation)
     assert [r.validation_loss is not None for r in reports] == [False, False, True] * 2
-    assert reports[-1].validation_loss == pytest.approx(mean_loss(model, validation, 0, 4))
+    assert reports[-1].validation_loss == pytest.approx(
+        mean_loss(model, validation, 4, layout(model))
+    )
     unwatched, _ = run(tiny_models)
     assert [r.loss for r in unwatched] == [r.loss for r in reports]
     assert {r.validation_loss for r in unwatched} == {None}
@@ -191,16 +199,16 @@ def test_bf16_learns_like_fp32(tiny_models: TinyModels) -> None:
     fell = {}
     for dtype in ("float32", "bfloat16"):
         model = trainable(tiny_models, dtype)
-        before = mean_loss(model, examples, 0, 4)
+        before = mean_loss(model, examples, 4, layout(model))
         list(train(model, examples, settings, 0, np.random.default_rng(0)))
-        fell[dtype] = before - mean_loss(model, examples, 0, 4)
+        fell[dtype] = before - mean_loss(model, examples, 4, layout(model))
     assert fell["float32"] > 0.3
     assert fell["bfloat16"] == pytest.approx(fell["float32"], rel=0.1)
 
 
 def test_a_batch_moves_as_one() -> None:
-    moved = collate(RAGGED, 0).to("meta")
-    tensors = (moved.input_ids, moved.attention_mask, moved.position_ids, moved.labels)
+    moved = padded(RAGGED, 0).to("meta")
+    tensors = (*moved.inputs.values(), moved.kept, moved.places, moved.labels)
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert isinstance(moved, Batch)
     assert moved.label_tokens == 12
@@ -211,8 +219,8 @@ def test_a_shared_beginning_changes_neither_loss_nor_gradient(
     tiny_models: TinyModels, kind: str
 ) -> None:
     examples = encoded(tiny_models, 5)
-    batch = collate(examples, 0)
-    assert batch.prefix.shape[1] >= 8, "the prompts share their instruction"
+    batch = as_tree(load_tiny(tiny_models.chat).model, examples)
+    assert batch.inputs["input_ids"].shape[1] < batch.tokens, "the prompts share their instruction"
     params = {"rank": 4, "alpha_over_rank": 2.0, "dropout": 0.0, "targets": "all-linear"}
 
     def gradients(loss_of: Any) -> tuple[float, dict[str, torch.Tensor]]:

@@ -1,0 +1,100 @@
+"""Sequences that begin alike, laid out as one tree in one row.
+
+Instruction, template and fixed worked examples open every prompt of a study, and the answers that
+are scored after a prompt share it and often their own first tokens. Laid out as a tree, a token
+that several sequences share stands once, and nothing is padded. A mask lets each token see its own
+ancestors only and its position is its depth, so that each sequence is computed exactly as if it
+stood alone, with gradients too: those of the sequences add up where they are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+# Attention within a tree costs its width squared, whatever sees what. At so many tokens that is
+# still little beside the rest of a layer, and a matrix product gains nothing more from width.
+WIDTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTree:
+    """A forest of token sequences.
+
+    tokens: shape (nodes,). depths: shape (nodes,), the position of each token in its sequences,
+    from 0. visible: shape (nodes, nodes), whether the token of a row sees that of a column.
+    paths: for each sequence, in the order given, the node of each of its tokens.
+    """
+
+    tokens: Ints
+    depths: Ints
+    visible: NDArray[np.bool_]
+    paths: tuple[Ints, ...]
+
+
+def token_tree(sequences: Sequence[Sequence[int]]) -> TokenTree:
+    """Lay out non-empty ``sequences``; equal ones share all of their nodes."""
+    size = tree_size(sequences)
+    tokens, depths = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    visible = np.zeros((size, size), dtype=np.bool_)
+    paths: list[Ints] = [np.empty(0, dtype=np.int64)] * len(sequences)
+    before: Sequence[int] = ()
+    path, used = np.empty(0, dtype=np.int64), 0
+    for index in sorted(range(len(sequences)), key=lambda i: tuple(sequences[i])):
+        sequence = sequences[index]
+        shared = common_beginning(before, sequence)
+        fresh = len(sequence) - shared
+        new = np.arange(used, used + fresh)
+        tokens[new] = sequence[shared:]
+        depths[new] = np.arange(shared, len(sequence))
+        path = np.concatenate([path[:shared], new])
+        visible[new[:, None], path[:shared]] = True
+        visible[used : used + fresh, used : used + fresh] = np.tri(fresh, dtype=np.bool_)
+        paths[index] = path
+        before, used = sequence, used + fresh
+    return TokenTree(tokens, depths, visible, tuple(paths))
+
+
+def tree_size(sequences: Sequence[Sequence[int]]) -> int:
+    """Tokens of the tree of ``sequences``, what they share counted once."""
+    before: Sequence[int] = ()
+    size = 0
+    for sequence in sorted(map(tuple, sequences)):
+        size += len(sequence) - common_beginning(before, sequence)
+        before = sequence
+    return size
+
+
+def in_trees(sequences: Sequence[Sequence[int]], width: int = WIDTH) -> list[list[int]]:
+    """Indices of the sequences of each tree: alike ones together, up to ``width`` tokens a tree.
+
+    A sequence longer than that has a tree of its own.
+    """
+    groups: list[list[int]] = []
+    before: Sequence[int] = ()
+    size = 0
+    for index in sorted(range(len(sequences)), key=lambda i: tuple(sequences[i])):
+        sequence = sequences[index]
+        more = len(sequence) - common_beginning(before, sequence)
+        if not groups or size + more > width:
+            groups.append([])
+            size, more = 0, len(sequence)
+        groups[-1].append(index)
+        size += more
+        before = sequence
+    return [sorted(group) for group in groups]
+
+
+def common_beginning(one: Sequence[int], other: Sequence[int]) -> int:
+    """Number of tokens that both begin with."""
+    length = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        length += 1
+    return length
