@@ -1,9 +1,10 @@
 """The lm-eval model that scores a candidate already in memory.
 
-It answers as lm-eval's own ``HFLM`` does, only cheaper: continuations of one context share a row
-(:mod:`harness.evaluation.tree_scoring`), logits are computed only where something is scored, and
-a prefix common to a batch is computed once. Replies can be kept to a constraint
-(:mod:`harness.evaluation.constrained`).
+It answers as lm-eval's own ``HFLM`` does, only cheaper: what all prompts of a task begin with is
+computed once (:mod:`harness.evaluation.beginning`), contexts and continuations are laid out as
+trees (:mod:`harness.evaluation.tree_scoring`), replies grow from trees of prompts
+(:mod:`harness.evaluation.tree_generation`), and logits are computed only where something is scored.
+Replies can be kept to a constraint (:mod:`harness.evaluation.constrained`).
 """
 
 from __future__ import annotations
@@ -18,18 +19,25 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
+from harness.evaluation.beginning import Beginning, compute_beginning
 from harness.evaluation.constrained import ConstrainedBatch, Constraint
-from harness.evaluation.tree_scoring import Row, build_row, score_rows
+from harness.evaluation.tree_generation import greedy_replies
+from harness.evaluation.tree_scoring import score_pairs
+from harness.models.tree_pass import takes_trees
 from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
 
 Request = tuple[Any, list[int], list[int]]
+# Tokens of a tree that replies grow from, beside what all prompts begin with: each reply attends
+# to the row of all of them. Longer prompts than leave room for a few replies are padded instead.
+TREE = 1024
+FEW = 8
 
 
 class CandidateLM(HFLM):  # type: ignore[misc]
     """Score ``model`` (any causal language model of transformers, with or without adapters).
 
     Parameters:
-        batch_size: requests per generation batch; contexts per log-likelihood batch.
+        batch_size: requests per generation batch; log-likelihoods are batched by their tokens.
 
     Attributes:
         on_progress: called with (done, total) as scoring goes on.
@@ -42,6 +50,8 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         )
         self.on_progress: Callable[[int, int], None] = lambda done, total: None
         self._constraint: Constraint | None = None
+        self._takes_trees = takes_trees(model)
+        self._beginning = Beginning()
 
     @contextmanager
     def kept_to(self, constraint: Constraint | None) -> Iterator[None]:
@@ -67,6 +77,11 @@ class CandidateLM(HFLM):  # type: ignore[misc]
     def generate_until(self, requests: list[Any], disable_tqdm: bool = True) -> list[str]:
         """Greedy or sampled replies, as lm-eval's own, without its progress bar."""
         self._to_generate, self._generated = len(requests), 0
+        if self._takes_trees:
+            # What the first and the last in dictionary order begin with, most begin with.
+            prompts = [str(request.args[0]) for request in requests]
+            ends = [tuple(self.tok_encode(one)) for one in (min(prompts), max(prompts))]
+            self._begin_with(ends[0][: shared_prefix_length(ends)])
         return super().generate_until(requests, disable_tqdm=True)  # type: ignore[no-any-return]
 
     def count_tokens(self, prompt: str, reply: str) -> tuple[int, int]:
@@ -85,28 +100,24 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         disable_tqdm: bool = False,
         override_bs: int | None = None,
     ) -> list[tuple[float, bool]]:
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for index, (_, context, continuation) in enumerate(requests):
+        if not self._takes_trees:
+            answers: list[tuple[float, bool]] = super()._loglikelihood_tokens(
+                requests, disable_tqdm=True, override_bs=override_bs
+            )
+            return answers
+        pairs = []
+        for _, context, continuation in requests:
             if not context or not continuation:
                 raise ValueError("a log-likelihood request needs a context and a continuation")
             room = self.max_length + 1 - len(continuation)
-            groups.setdefault(tuple(context[-room:]), []).append(index)
-        rows: list[tuple[Row, list[int]]] = [
-            (build_row(context, [requests[i][2] for i in members]), members)
-            for context, members in groups.items()
-        ]
-        # Longest first: rows of like length share a batch, and memory runs out at once if at all.
-        rows.sort(key=lambda item: -(len(item[0].context) + len(item[0].tokens)))
-        answers: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
-        size = override_bs or int(self.batch_size)
-        for start in range(0, len(rows), size):
-            batch = rows[start : start + size]
-            scored = score_rows(self.model, [row for row, _ in batch], self.tokenizer.pad_token_id)
-            for (_, members), values in zip(batch, scored, strict=True):
-                for index, value in zip(members, values, strict=True):
-                    answers[index] = value
-            self.on_progress(start + len(batch), len(rows))
-        return answers
+            pairs.append((tuple(context[-room:]), tuple(continuation)))
+        contexts = list({context for context, _ in pairs})
+        self._begin_with(contexts[0][: shared_prefix_length(contexts)])
+        return score_pairs(self.model, pairs, self._beginning, self.on_progress)
+
+    def _begin_with(self, tokens: tuple[int, ...]) -> None:
+        if self._beginning.tokens != tokens:
+            self._beginning = compute_beginning(self.model, tokens)
 
     def _model_generate(
         self,
@@ -118,13 +129,20 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         attention_mask = generation_kwargs.pop("attention_mask")
         lengths = attention_mask.sum(dim=1).tolist()
         texts = [tuple(row[-n:]) for row, n in zip(context.tolist(), lengths, strict=True)]
-        shared = shared_prefix_length(texts)
         if generation_kwargs.get("temperature") == 0.0:
             generation_kwargs.pop("temperature")
             generation_kwargs.setdefault("do_sample", False)
         generation_kwargs.setdefault("do_sample", False)
+        ends_in = EndsIn(stop, self.tokenizer, context.shape[1])
+        greedy = generation_kwargs == {"do_sample": False} and self._constraint is None
+        if greedy and self._takes_trees:
+            grown = self._grow(texts, max_length - context.shape[1], ends_in)
+            if grown is not None:
+                self._note(len(texts))
+                return torch.cat([context, grown.to(context.device)], dim=1)
+        shared = shared_prefix_length(texts)
         kept = None
-        stopping = StoppingCriteriaList([EndsIn(stop, self.tokenizer, context.shape[1])])
+        stopping = StoppingCriteriaList([ends_in])
         if self._constraint is not None:
             # The constraint alone says where a reply ends: its text may hold any stop.
             end = self.tokenizer.eos_token_id
@@ -157,9 +175,39 @@ class CandidateLM(HFLM):  # type: ignore[misc]
             )
         if kept is not None:
             replies = kept.replies(replies, self.tokenizer.pad_token_id)
-        self._generated += len(texts)
-        self.on_progress(self._generated, self._to_generate)
+        self._note(len(texts))
         return replies
+
+    def _note(self, replies: int) -> None:
+        self._generated += replies
+        self.on_progress(self._generated, self._to_generate)
+
+    def _grow(
+        self, prompts: Sequence[tuple[int, ...]], room: int, ends_in: EndsIn
+    ) -> torch.Tensor | None:
+        """Greedy replies, padded on the right; None where trees of the prompts do not pay."""
+        beginning = self._beginning if self._beginning.opens(prompts) else Beginning()
+        groups: list[list[tuple[int, ...]]] = []
+        size = 0
+        for prompt in prompts:
+            more = len(prompt) - len(beginning.tokens)
+            if not groups or size + more > TREE:
+                groups.append([])
+                size = 0
+            groups[-1].append(prompt)
+            size += more
+        if len(prompts) < FEW * (len(groups) - 1):
+            return None
+        eos = self.model.generation_config.eos_token_id
+        ends = set(eos) if isinstance(eos, list) else {eos}
+        replies = [
+            reply
+            for group in groups
+            for reply in greedy_replies(self.model, group, beginning, room, ends, ends_in.each)
+        ]
+        width = max(map(len, replies))
+        pad = self.tokenizer.pad_token_id
+        return torch.tensor([reply + [pad] * (width - len(reply)) for reply in replies])
 
 
 class EndsIn(StoppingCriteria):
@@ -178,6 +226,10 @@ class EndsIn(StoppingCriteria):
         self._newest = max(lengths, default=0) + 2
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **more: Any) -> torch.Tensor:
-        texts = self._tokenizer.batch_decode(input_ids[:, self._width :][:, -self._newest :])
-        done = [any(stop in text for stop in self._stops) for text in texts]
+        done = self.each(input_ids[:, self._width :].tolist())
         return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
+
+    def each(self, replies: Sequence[Sequence[int]]) -> list[bool]:
+        """Whether each reply has just written a stop."""
+        texts = self._tokenizer.batch_decode([reply[-self._newest :] for reply in replies])
+        return [any(stop in text for stop in self._stops) for text in texts]

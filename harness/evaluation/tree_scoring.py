@@ -1,124 +1,78 @@
-"""Log-likelihoods of many continuations of one context in a single row of a batch.
+"""Log-likelihoods of continuations, many contexts and continuations in one pass.
 
-The continuations of a context form a trie. Its nodes are laid out after the context in one row;
-an attention mask lets each node see the context and its own ancestors only, and its position is
-its depth, so that every continuation is scored exactly as if it stood alone, while context and
-shared beginnings are computed once. A prefix common to all rows of a batch (instruction, worked
-examples) is computed once a batch and its key-value cache shared.
+Contexts and continuations form a tree (:mod:`harness.prompting.token_tree`): a context that has
+several continuations, and whatever these share, is computed once, and nothing is padded. What all
+contexts of a task begin with (instruction, worked examples) comes out of a cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
+from harness.evaluation.beginning import Beginning
+from harness.models.tree_pass import nodes_and_places, to_device, tree_inputs
+from harness.prompting.token_tree import in_trees, token_tree
 
-if TYPE_CHECKING:
-    import torch
+Pair = tuple[Sequence[int], Sequence[int]]
+Answer = tuple[float, bool]
 
 
-@dataclass(slots=True)
-class Row:
-    """One context with the trie of its continuations.
+def score_pairs(
+    model: Any,
+    pairs: Sequence[Pair],
+    beginning: Beginning,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Answer]:
+    """Score each (context, continuation), both of token ids, non-empty.
 
-    tokens: trie tokens that must be fed (those with children). parents: index of each token's
-    parent in ``tokens``, -1 for the context's end. depths: distance from the context's end, from
-    1. paths: for each continuation, (index of the position that predicts it or -1, token).
+    beginning: opens all contexts.
+
+    Returns, for each pair, the sum of log-probabilities (nats) of the continuation's tokens given
+    the context, and whether each of them is the most likely one.
     """
-
-    context: tuple[int, ...]
-    tokens: list[int] = field(default_factory=list)
-    parents: list[int] = field(default_factory=list)
-    depths: list[int] = field(default_factory=list)
-    paths: list[list[tuple[int, int]]] = field(default_factory=list)
-
-
-def build_row(context: Sequence[int], continuations: Sequence[Sequence[int]]) -> Row:
-    """Lay out the trie of ``continuations`` (non-empty token lists) after ``context``."""
-    row = Row(tuple(context))
-    children: dict[tuple[int, int], int] = {}
-    for continuation in continuations:
-        at, path = -1, []
-        for depth, token in enumerate(continuation, start=1):
-            path.append((at, token))
-            if depth == len(continuation):
-                break
-            if (at, token) not in children:
-                children[at, token] = len(row.tokens)
-                row.tokens.append(token)
-                row.parents.append(at)
-                row.depths.append(depth)
-            at = children[at, token]
-        row.paths.append(path)
-    return row
-
-
-def score_rows(model: Any, rows: Sequence[Row], pad: int) -> list[list[tuple[float, bool]]]:
-    """Score one batch of rows.
-
-    Returns, per row and continuation, the sum of log-probabilities (nats, natural logarithm) of
-    its tokens given the context, and whether each token is the most likely one.
-    """
-    import torch
-
-    device, dtype = model.device, model.dtype
-    shared = shared_prefix_length([row.context for row in rows])
-    suffixes = [row.context[shared:] for row in rows]
-    width = max(len(s) + len(r.tokens) for s, r in zip(suffixes, rows, strict=True))
-    kept = max(len(row.tokens) for row in rows) + 1
-    ids = torch.full((len(rows), width), pad, dtype=torch.long)
-    positions = torch.zeros((len(rows), width), dtype=torch.long)
-    # Padding stands on the left, so the scored positions are the last of every row.
-    visible = torch.zeros((len(rows), width, shared + width), dtype=torch.bool)
-    visible[:, :, :shared] = True
-    diagonal = torch.arange(width)
-    visible[:, diagonal, shared + diagonal] = True
-    for index, (row, suffix) in enumerate(zip(rows, suffixes, strict=True)):
-        n, m = len(suffix), len(row.tokens)
-        start, trie = width - n - m, width - m
-        ids[index, start:] = torch.tensor([*suffix, *row.tokens])
-        positions[index, start:trie] = torch.arange(shared, shared + n)
-        causal = torch.ones((n, n), dtype=torch.bool).tril()
-        visible[index, start:trie, shared + start : shared + trie] = causal
-        if m:
-            last = shared + n - 1
-            positions[index, trie:] = last + torch.tensor(row.depths)
-            visible[index, trie:, shared + start : shared + trie] = True
-            ancestors = torch.eye(m, dtype=torch.bool)
-            for node, parent in enumerate(row.parents):
-                if parent >= 0:
-                    ancestors[node] |= ancestors[parent]
-            visible[index, trie:, shared + trie :] = ancestors
-    mask = torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min)
-    inputs: dict[str, Any] = {
-        "input_ids": ids.to(device),
-        "attention_mask": mask[:, None].to(device),
-        "position_ids": positions.to(device),
-        "logits_to_keep": kept,
-        "use_cache": bool(shared),
-    }
-    with torch.inference_mode():
-        if shared:
-            prefix = torch.tensor([rows[0].context[:shared]], device=device)
-            inputs["past_key_values"] = prefix_cache(model, prefix, len(rows))
-        logits = model(**inputs).logits
-        return [_read(logits[index], row, kept) for index, row in enumerate(rows)]
-
-
-def _read(logits: torch.Tensor, row: Row, kept: int) -> list[tuple[float, bool]]:
-    # logits: (kept, vocabulary); the context's end is at kept - 1 - number of trie tokens.
-    import torch
-
-    end = kept - 1 - len(row.tokens)
-    nodes = logits[end:].float()
-    normaliser = torch.logsumexp(nodes, dim=-1)
-    best = nodes.argmax(dim=-1).tolist()
-    answers = []
-    for path in row.paths:
-        where = torch.tensor([at + 1 for at, _ in path], device=logits.device)
-        tokens = torch.tensor([token for _, token in path], device=logits.device)
-        total = float((nodes[where, tokens] - normaliser[where]).sum())
-        answers.append((total, all(best[at + 1] == token for at, token in path)))
+    opened = len(beginning.tokens)
+    # A continuation's last token predicts nothing.
+    fed = [(*context[opened:], *continuation[:-1]) for context, continuation in pairs]
+    answers: list[Answer] = [(0.0, False)] * len(pairs)
+    done = 0
+    for group in in_trees(fed):
+        members = [pairs[index] for index in group]
+        scored = _score_tree(model, members, [fed[index] for index in group], beginning)
+        for index, answer in zip(group, scored, strict=True):
+            answers[index] = answer
+        done += len(group)
+        on_progress(done, len(pairs))
     return answers
+
+
+def _score_tree(
+    model: Any, pairs: Sequence[Pair], fed: Sequence[tuple[int, ...]], beginning: Beginning
+) -> list[Answer]:
+    import torch
+
+    opened = len(beginning.tokens)
+    tree = token_tree(fed)
+    kept, places = nodes_and_places(
+        [path[len(pair[0]) - opened - 1 :] for path, pair in zip(tree.paths, pairs, strict=True)]
+    )
+    with torch.inference_mode():
+        logits = model(
+            **to_device(tree_inputs(model, tree, opened), model.device),
+            past_key_values=beginning.cache() if opened else None,
+            use_cache=bool(opened),
+            logits_to_keep=torch.from_numpy(kept).to(model.device),
+        ).logits[0]
+        logits = logits.float()
+        normaliser = torch.logsumexp(logits, dim=-1).cpu()
+        best = logits.argmax(dim=-1).cpu()
+        where = torch.from_numpy(places)
+        tokens = torch.tensor([token for _, continuation in pairs for token in continuation])
+        chosen = logits[where.to(logits.device), tokens.to(logits.device)].cpu()
+        each = chosen - normaliser[where]
+        likeliest = best[where] == tokens
+    sizes = [len(continuation) for _, continuation in pairs]
+    return [
+        (float(values.sum()), bool(greedy.all()))
+        for values, greedy in zip(each.split(sizes), likeliest.split(sizes), strict=True)
+    ]

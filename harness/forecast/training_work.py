@@ -21,8 +21,8 @@ class TrainingWork:
     """What training takes.
 
     steps: tokens computed in each optimiser step, in order, what examples share once. tokens: of
-    the examples, over all steps; general texts that an arm repeats are not counted. checks: measurements of
-    validation loss. check: (micro-batches, tokens computed) of one of them.
+    the examples, over all steps; general texts that an arm repeats are not counted. checks:
+    measurements of validation loss. check: (micro-batches, tokens computed) of one of them.
     """
 
     steps: tuple[float, ...]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.prompting.token_tree import TokenTree, token_tree
+from harness.prompting.token_tree import Ints, TokenTree, token_tree
 
 if TYPE_CHECKING:
     import torch
@@ -16,41 +17,61 @@ PROBE = ((5, 3, 8, 4, 9, 7, 6, 3), (5, 3, 8, 4, 7, 9, 3, 8, 5))
 ELSEWHERE = (9, 6, 7, 5, 3, 4, 6, 3)
 
 
-def tree_inputs(model: Any, tree: TokenTree) -> dict[str, Any]:
+def tree_inputs(model: Any, tree: TokenTree, before: int = 0) -> dict[str, Any]:
     """What the model is called with: ids, positions, mask; a batch of one row, on the CPU.
 
-    The mask is added to attention scores. Where layers see only so many tokens back, theirs says
-    so too; where they differ in that, there is one mask for each kind, by its name in the model's
-    configuration.
+    before: tokens that stand in a cache and that every sequence of the tree begins with.
 
     Raises:
         ValueError: layers attend in a way that no mask describes.
     """
     import torch
 
-    config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None)
-    if window is None or not getattr(config, "use_sliding_window", True):
-        window, only = len(tree.tokens), "full_attention"
-    else:
-        only = "sliding_attention"
-    kinds = set(getattr(config, "layer_types", None) or [only])
-    if not kinds <= {"full_attention", "sliding_attention"}:
-        raise ValueError(f"no mask describes layers of {', '.join(sorted(kinds))}")
-    back = tree.depths[:, None] - tree.depths[None, :]
-    masks = {
-        kind: _added(tree.visible if kind == "full_attention" else tree.visible & (back < window),
-                     model.dtype)
-        for kind in kinds
-    }  # fmt: skip
+    ahead = np.ones((len(tree.tokens), before), dtype=np.bool_)
+    depths = tree.depths + before
     return {
         "input_ids": torch.from_numpy(tree.tokens)[None],
-        "position_ids": torch.from_numpy(tree.depths)[None],
-        "attention_mask": masks if len(masks) > 1 else next(iter(masks.values())),
+        "position_ids": torch.from_numpy(depths)[None],
+        "attention_mask": attention_masks(
+            model,
+            np.concatenate([ahead, tree.visible], axis=1),
+            depths,
+            np.concatenate([np.arange(before), depths]),
+        ),
     }
 
 
-def _added(visible: Any, dtype: torch.dtype) -> torch.Tensor:
+def attention_masks(
+    model: Any, visible: NDArray[np.bool_], depths: Ints, depths_seen: Ints
+) -> torch.Tensor | dict[str, torch.Tensor]:
+    """What is added to attention scores, shape (1, 1, tokens, tokens seen).
+
+    Where layers see only so many tokens back, their mask says so too; where they differ in that,
+    there is one for each kind of layer, by its name in the model's configuration.
+
+    visible: shape (tokens, tokens seen). depths, depths_seen: their positions.
+
+    Raises:
+        ValueError: layers attend in a way that no mask describes.
+    """
+    config = model.config.get_text_config()
+    window = getattr(config, "sliding_window", None)
+    only = "sliding_attention"
+    if window is None or not getattr(config, "use_sliding_window", True):
+        window, only = len(depths_seen), "full_attention"
+    kinds = set(getattr(config, "layer_types", None) or [only])
+    if not kinds <= {"full_attention", "sliding_attention"}:
+        raise ValueError(f"no mask describes layers of {', '.join(sorted(kinds))}")
+    masks = {}
+    for kind in kinds:
+        seen = visible
+        if kind == "sliding_attention":
+            seen = visible & (depths[:, None] - depths_seen[None, :] < window)
+        masks[kind] = _added(seen, model.dtype)
+    return masks if len(masks) > 1 else next(iter(masks.values()))
+
+
+def _added(visible: NDArray[np.bool_], dtype: torch.dtype) -> torch.Tensor:
     import torch
 
     mask = torch.zeros(visible.shape, dtype=dtype)

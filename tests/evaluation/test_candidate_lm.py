@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from lm_eval.models.huggingface import HFLM
 from tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, message, messages
 
+from harness.evaluation import candidate_lm
+from harness.evaluation.beginning import Beginning
 from harness.evaluation.candidate_lm import CandidateLM, EndsIn
-from harness.evaluation.tree_scoring import build_row, score_rows
+from harness.evaluation.tree_scoring import score_pairs
 from harness.models.load import LoadedModel
 from harness.models.resolve import resolve_model
 from harness.packaged import is_cached
@@ -124,19 +126,6 @@ def test_a_request_without_tokens_is_an_error(tiny_models: TinyModels) -> None:
             ours._loglikelihood_tokens([(None, context, continuation)])
 
 
-def test_a_trie_holds_each_shared_beginning_once() -> None:
-    row = build_row([1, 2], [[5, 6, 7], [5, 6], [5, 6, 8], [9], [5, 6, 7]])
-    # Only tokens that something follows are fed: 5, and the 6 after it.
-    assert (row.tokens, row.parents, row.depths) == ([5, 6], [-1, 0], [1, 2])
-    assert row.paths == [
-        [(-1, 5), (0, 6), (1, 7)],
-        [(-1, 5), (0, 6)],
-        [(-1, 5), (0, 6), (1, 8)],
-        [(-1, 9)],
-        [(-1, 5), (0, 6), (1, 7)],
-    ]
-
-
 @pytest.mark.parametrize(
     ("rows", "length"),
     [
@@ -155,8 +144,8 @@ def test_shared_prefix_length(rows: list[tuple[int, ...]], length: int) -> None:
 
 def test_probabilities_of_all_continuations_sum_to_one(tiny_models: TinyModels) -> None:
     loaded = loaded_as(tiny_models.chat, "base")
-    row = build_row([1, 50, 60], [[token] for token in range(VOCABULARY)])
-    (answers,) = score_rows(loaded.model, [row], pad=0)
+    pairs = [((1, 50, 60), (token,)) for token in range(VOCABULARY)]
+    answers = score_pairs(loaded.model, pairs, Beginning())
     assert np.exp([value for value, _ in answers]).sum() == pytest.approx(1, abs=1e-5)
     assert sum(greedy for _, greedy in answers) == 1
 
@@ -226,6 +215,21 @@ def test_each_row_ends_by_itself_and_never_by_its_prompt(tiny_models: TinyModels
     assert done == [True, True, False, False, False]
 
 
+@pytest.mark.parametrize("few", [0, 10_000])
+@pytest.mark.parametrize("tree", [16, 100, 10_000])
+def test_replies_do_not_hang_on_how_prompts_are_laid_out(
+    tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch, few: int, tree: int
+) -> None:
+    monkeypatch.setattr(candidate_lm, "TREE", tree)
+    monkeypatch.setattr(candidate_lm, "FEW", few)
+    ours, theirs = both(loaded_as(tiny_models.chat, "adapter"), 4)
+    options = {"until": ["positive"], "max_gen_toks": 7, "do_sample": False}
+    prompts = [f"system user assistant {'parcel ' * n}" for n in (1, 2, 2, 3, 9, 0, 4)]
+    given = [(prompt, options) for prompt in prompts]
+    replies = ours.generate_until(instances("generate_until", given))
+    assert replies == theirs.generate_until(instances("generate_until", given), disable_tqdm=True)
+
+
 def test_progress_counts_every_request(tiny_models: TinyModels) -> None:
     ours, _ = both(loaded_as(tiny_models.chat, "base"), 2)
     seen: list[tuple[int, int]] = []
@@ -234,8 +238,13 @@ def test_progress_counts_every_request(tiny_models: TinyModels) -> None:
     ours.generate_until(instances("generate_until", [(f"{n}", options) for n in range(5)]))
     assert seen == [(2, 5), (4, 5), (5, 5)]
     seen.clear()
-    ours._loglikelihood_tokens([(None, [20 + n], [30]) for n in range(5)])
-    assert seen == [(2, 5), (4, 5), (5, 5)]
+    rng = np.random.default_rng(0)
+    long = [rng.integers(20, 200, MAX_LENGTH - 10).tolist() for _ in range(9)]
+    ours._loglikelihood_tokens([(None, context, [30]) for context in long])
+    done = [count for count, _ in seen]
+    assert done == sorted(set(done))
+    assert len(done) > 1
+    assert seen[-1] == (9, 9)
 
 
 # --------------------------------------------------------------------------- the embedded model

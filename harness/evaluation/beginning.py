@@ -1,0 +1,47 @@
+"""What all prompts of a task begin with, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Tokens that several prompts begin with, and their keys and values in each layer."""
+
+    tokens: tuple[int, ...] = ()
+    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...] = field(default=(), repr=False)
+
+    def cache(self) -> Any:
+        """A cache of one row that holds them, and to which more can be added."""
+        from transformers import DynamicCache
+
+        cache = DynamicCache()
+        for number, (keys, values) in enumerate(self.layers):
+            cache.update(keys, values, number)
+        return cache
+
+    def opens(self, prompts: Sequence[tuple[int, ...]]) -> bool:
+        """Whether each of the prompts begins with these tokens and goes on."""
+        length = len(self.tokens)
+        return all(len(one) > length and one[:length] == self.tokens for one in prompts)
+
+
+def compute_beginning(model: Any, tokens: tuple[int, ...]) -> Beginning:
+    """Send ``tokens`` through the model; no tokens are no beginning."""
+    import torch
+    from transformers import DynamicCache
+
+    if not tokens:
+        return Beginning()
+    cache = DynamicCache()
+    with torch.inference_mode():
+        ids = torch.tensor([tokens], device=model.device)
+        model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    layers: list[Any] = cache.layers
+    return Beginning(tokens, tuple((layer.keys, layer.values) for layer in layers))

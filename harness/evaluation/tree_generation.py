@@ -1,0 +1,82 @@
+"""Greedy replies to many prompts in one row.
+
+The prompts are a tree (:mod:`harness.prompting.token_tree`) and each reply grows from its prompt's
+end. Keys and values of what prompts share are held and read once, not once a prompt, nothing is
+padded, and a reply that has ended takes no part in what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.evaluation.beginning import Beginning
+from harness.models.tree_pass import attention_masks, nodes_and_places, to_device, tree_inputs
+from harness.prompting.token_tree import token_tree
+
+
+def greedy_replies(
+    model: Any,
+    prompts: Sequence[tuple[int, ...]],
+    beginning: Beginning,
+    room: int,
+    ends: Collection[int],
+    ended: Callable[[list[list[int]]], list[bool]],
+) -> list[list[int]]:
+    """The most likely next token, again and again, until each reply ends.
+
+    beginning: opens all prompts. room: tokens that a reply may have. ends: tokens that end one,
+    and are kept. ended: whether each of several replies has come to its end otherwise.
+    """
+    import torch
+
+    opened = len(beginning.tokens)
+    tree = token_tree([prompt[opened:] for prompt in prompts])
+    cache = beginning.cache()
+    kept, places = nodes_and_places([path[-1:] for path in tree.paths])
+    width = opened + len(tree.tokens)
+    visible = np.zeros((len(prompts), width + len(prompts) * room), dtype=np.bool_)
+    visible[:, :opened] = True
+    for row, path in enumerate(tree.paths):
+        visible[row, opened + path] = True
+    depths = np.zeros(visible.shape[1], dtype=np.int64)
+    depths[:width] = [*range(opened), *(opened + tree.depths)]
+    replies: list[list[int]] = [[] for _ in prompts]
+    growing = np.arange(len(prompts))
+    inputs = tree_inputs(model, tree, opened)
+    with torch.inference_mode():
+        keep = torch.from_numpy(kept).to(model.device)
+        while True:
+            logits = model(
+                **to_device(inputs, model.device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=keep,
+            ).logits[0]
+            newest = logits.float().argmax(dim=-1).cpu().numpy()[places]
+            for row, token in zip(growing.tolist(), newest.tolist(), strict=True):
+                replies[row].append(token)
+            stopped = ended([replies[row] for row in growing.tolist()])
+            goes_on = [
+                not stop and replies[row][-1] not in ends and len(replies[row]) < room
+                for row, stop in zip(growing.tolist(), stopped, strict=True)
+            ]
+            growing, newest = growing[goes_on], newest[goes_on]
+            if not len(growing):
+                return replies
+            columns = np.arange(width, width + len(growing))
+            visible[growing, columns] = True
+            lengths = [len(prompts[row]) + len(replies[row]) - 1 for row in growing.tolist()]
+            depths[columns] = lengths
+            width += len(growing)
+            inputs = {
+                "input_ids": torch.from_numpy(newest)[None],
+                "position_ids": torch.from_numpy(depths[columns])[None],
+                "attention_mask": attention_masks(
+                    model, visible[growing, :width], depths[columns], depths[:width]
+                ),
+            }
+            keep = torch.arange(len(growing), device=model.device)
+            places = np.arange(len(growing))
