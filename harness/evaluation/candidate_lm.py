@@ -21,16 +21,12 @@ from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteria
 
 from harness.evaluation.beginning import Beginning, compute_beginning
 from harness.evaluation.constrained import ConstrainedBatch, Constraint
-from harness.evaluation.tree_generation import greedy_replies
+from harness.evaluation.tree_generation import greedy_replies, tree_groups
 from harness.evaluation.tree_scoring import score_pairs
 from harness.models.tree_pass import takes_trees
 from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
 
 Request = tuple[Any, list[int], list[int]]
-# Tokens of a tree that replies grow from, beside what all prompts begin with: each reply attends
-# to the row of all of them. Longer prompts than leave room for a few replies are padded instead.
-TREE = 1024
-FEW = 8
 
 
 class CandidateLM(HFLM):  # type: ignore[misc]
@@ -187,24 +183,15 @@ class CandidateLM(HFLM):  # type: ignore[misc]
     ) -> torch.Tensor | None:
         """Greedy replies, padded on the right; None where trees of the prompts do not pay."""
         beginning = self._beginning if self._beginning.opens(prompts) else Beginning()
-        groups: list[list[tuple[int, ...]]] = []
-        size = 0
-        for prompt in prompts:
-            more = len(prompt) - len(beginning.tokens)
-            if not groups or size + more > TREE:
-                groups.append([])
-                size = 0
-            groups[-1].append(prompt)
-            size += more
-        if len(prompts) < FEW * (len(groups) - 1):
+        groups = tree_groups([len(prompt) - len(beginning.tokens) for prompt in prompts])
+        if groups is None:
             return None
         eos = self.model.generation_config.eos_token_id
         ends = set(eos) if isinstance(eos, list) else {eos}
-        replies = [
-            reply
-            for group in groups
-            for reply in greedy_replies(self.model, group, beginning, room, ends, ends_in.each)
-        ]
+        replies: list[list[int]] = []
+        for group in groups:
+            members = [prompts[index] for index in group]
+            replies += greedy_replies(self.model, members, beginning, room, ends, ends_in.each)
         width = max(map(len, replies))
         pad = self.tokenizer.pad_token_id
         return torch.tensor([reply + [pad] * (width - len(reply)) for reply in replies])

@@ -16,6 +16,27 @@ from harness.evaluation.beginning import Beginning
 from harness.models.tree_pass import attention_masks, nodes_and_places, to_device, tree_inputs
 from harness.prompting.token_tree import token_tree
 
+# Tokens of a tree that replies grow from, beside what all prompts begin with: each reply attends
+# to the row of all of them. Where so many are room for a few prompts only, rows of their own pay.
+TREE = 1024
+FEW = 8
+
+
+def tree_groups(lengths: Sequence[int]) -> list[range] | None:
+    """Which prompts of a batch, one after the other, share a tree; None where trees do not pay.
+
+    lengths: tokens of each prompt beside what all begin with.
+    """
+    groups: list[range] = []
+    size = 0
+    for index, length in enumerate(lengths):
+        if not groups or size + length > TREE:
+            groups.append(range(index, index))
+            size = 0
+        groups[-1] = range(groups[-1].start, index + 1)
+        size += length
+    return groups if len(lengths) >= FEW * (len(groups) - 1) else None
+
 
 def greedy_replies(
     model: Any,

