@@ -270,8 +270,10 @@ def generation_work(
                 cached += len(batch) * (opened + max(own))
                 continue
             batches += len(groups)
-            fed += sum(own)
-            cached += sum(len(g) * (opened + sum(own[i] for i in g)) for g in groups)
+            for group_of in groups:
+                nodes = tree_size([batch[index][opened:] for index in group_of])
+                fed += nodes
+                cached += len(group_of) * (opened + nodes)
     asked = float(sum(map(len, prompts)))
     return ScoreWork(
         "generate", group, len(prompts), asked, 0.0, batches, fed, 0.0, rows, cached, room
