@@ -1,0 +1,200 @@
+"""Whether two sides of the study benchmark found the same, item by item."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peer_tasks import PeerTrial
+
+from harness.data import read_examples_file
+from harness.evaluation.domain_task import valid_answers
+from harness.evaluation.metrics import reader
+from harness.evaluation.suites import load_suite
+from harness.records import ScoreRequest
+from harness.spec import TaskSpec
+from harness.store import StoreReader
+
+# Share of answers that must be equal: a tie or a near tie may fall either way.
+LEAST_EQUAL = {"float32": 0.99, "bfloat16": 0.9, "float16": 0.9}
+STANDARD_ERRORS = 4.0
+# Bits per byte are means over hundreds of tokens: rounding hardly moves them.
+BITS_APART = {"float32": 1e-3, "bfloat16": 2e-2, "float16": 2e-2}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one side made of one item. value: of the task's main metric; output: the reply."""
+
+    output: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One candidate on one task. equal: items with equal replies; NaN for plain texts."""
+
+    trial: str
+    kind: str
+    task: str
+    items: int
+    equal: float
+    differences: tuple[float, ...]
+    own_mean: float
+    peer_mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far both sides agree. failures: what breaks the promise; empty where nothing does."""
+
+    lines: tuple[str, ...]
+    short: str
+    failures: tuple[str, ...]
+
+    def hold(self) -> None:
+        """Raise AssertionError unless both sides agree."""
+        assert not self.failures, "; ".join(self.failures)
+
+
+def agreement(store: StoreReader, trials: Sequence[PeerTrial], dtype: str) -> Agreement:
+    """Compare every score that the peer made with the product's."""
+    complete = {row[0] for row in store.query("SELECT trial_id FROM trial "
+                                              "WHERE status = 'complete'").rows}  # fmt: skip
+    compared = [
+        one
+        for trial in trials
+        if trial.spec.trial_id in complete
+        for one in _of_trial(store, trial)
+    ]
+    prompted = [one for one in compared if one.kind == "prompt"]
+    trained = [one for one in compared if one.kind != "prompt"]
+    failures: list[str] = []
+    asked, equal = _equal(prompted)
+    if equal < LEAST_EQUAL[dtype] * asked:
+        failures.append(f"only {equal} of {asked} answers of base and prompt arms are equal")
+    furthest = 0.0
+    by_trial: defaultdict[str, list[float]] = defaultdict(list)
+    for one in compared:
+        if math.isnan(one.equal):
+            apart = abs(one.own_mean - one.peer_mean)
+            # A trained model's rounding has gone through its training.
+            if one.kind == "prompt" and apart > BITS_APART[dtype]:
+                failures.append(f"{one.trial}, {one.task}: {apart:.4f} bits per byte apart")
+        elif one.kind != "prompt":
+            by_trial[one.trial].extend(one.differences)
+    for name, differences in by_trial.items():
+        errors = _standard_errors(differences)
+        furthest = max(furthest, errors)
+        if errors > STANDARD_ERRORS:
+            failures.append(f"{name}: scores differ by {errors:.1f} standard errors")
+    tuned, tuned_equal = _equal(trained)
+    short = (
+        f"{equal} of {asked} answers of base and prompts equal; of fine-tuned models "
+        f"{tuned_equal} of {tuned}, scores within {furthest:.1f} standard errors"
+    )
+    return Agreement(tuple(_line(one) for one in compared), short, tuple(failures))
+
+
+def _equal(compared: Sequence[Compared]) -> tuple[int, int]:
+    """Items asked, and those with equal replies; plain texts are not counted."""
+    counted = [one for one in compared if not math.isnan(one.equal)]
+    return sum(one.items for one in counted), int(sum(one.equal for one in counted))
+
+
+def _standard_errors(differences: Sequence[float]) -> float:
+    """Mean difference over its standard error; 0 where nothing differs."""
+    values = np.asarray(differences)
+    if not values.any():
+        return 0.0
+    return float(abs(values.mean()) / (values.std(ddof=1) / math.sqrt(len(values))))
+
+
+def _line(one: Compared) -> str:
+    equal = "text" if math.isnan(one.equal) else f"{one.equal:.0f} of {one.items} equal"
+    return f"{one.trial}: {one.task}: {equal}, score {one.own_mean:.4f} and {one.peer_mean:.4f}"
+
+
+def _of_trial(store: StoreReader, trial: PeerTrial) -> list[Compared]:
+    spec = trial.spec
+    kept: dict[str, Any] = json.loads(trial.out.read_text())
+    found = []
+    for name, request in trial.tasks.items():
+        metric = _metric(request, spec.task)
+        own, targets = _own(store, request, metric)
+        theirs = _peer(kept[name], request, metric, targets, trial)
+        if own.keys() != theirs.keys():
+            raise ValueError(f"{spec.arm}, {request.task}: the two sides scored other items")
+        texts = metric == "bits_per_byte"
+        equal = math.nan if texts else sum(own[k].output == theirs[k].output for k in own)
+        found.append(
+            Compared(
+                trial=f"{spec.arm} {spec.phase} {spec.number}",
+                kind=spec.kind,
+                task=f"{request.task} {request.split}",
+                items=len(own),
+                equal=equal,
+                differences=tuple(own[k].value - theirs[k].value for k in own),
+                own_mean=float(np.mean([one.value for one in own.values()])),
+                peer_mean=float(np.mean([one.value for one in theirs.values()])),
+            )
+        )
+    return found
+
+
+def _metric(request: ScoreRequest, task: dict[str, Any]) -> str:
+    if request.suite == "general":
+        return load_suite(Path(request.suite_path)).task(request.task).metric
+    return TaskSpec.model_validate(task).primary_metric
+
+
+def _own(
+    store: StoreReader, request: ScoreRequest, metric: str
+) -> tuple[dict[str, Answer], dict[str, str]]:
+    """The product's answers by item, and the right ones."""
+    rows = store.query(
+        "SELECT o.item_id, o.output, i.value, o.target FROM item_output o "
+        "JOIN item_score i ON i.score_key = o.score_key AND i.doc_hash = o.doc_hash "
+        "WHERE o.score_key = ? AND i.metric = ? AND i.filter_rank = 0",
+        [request.key, metric],
+    ).rows
+    answers = {row[0]: Answer(row[1].strip(), row[2]) for row in rows}
+    return answers, {row[0]: row[3] for row in rows}
+
+
+def _peer(
+    samples: list[dict[str, Any]],
+    request: ScoreRequest,
+    metric: str,
+    targets: dict[str, str],
+    trial: PeerTrial,
+) -> dict[str, Answer]:
+    """The peer's answers, read as the product reads its own."""
+    task = TaskSpec.model_validate(trial.spec.task)
+    labels = valid_answers(task, read_examples_file(trial.spec.train_path)) or ()
+    read = reader(task, labels)
+    found: dict[str, Answer] = {}
+    for sample in samples:
+        asked, replies = sample["asked"], sample["replies"]
+        value = sample["metrics"].get(metric)
+        if metric == "bits_per_byte":
+            likelihood, size = value
+            found[sample["id"]] = Answer("", -likelihood / (size * math.log(2)))
+            continue
+        if asked[0] and isinstance(asked[0][0], str):
+            likelihoods = [reply[0] for reply in replies]
+            output = str(asked[likelihoods.index(max(likelihoods))][0])
+        else:
+            output = str(replies[0])
+        output = output.strip()
+        if request.suite != "general":
+            output = output.removesuffix(trial.end).strip()
+            value = read(targets[sample["id"]], output).metrics[metric]
+        found[sample["id"]] = Answer(output, float(value))
+    return found
