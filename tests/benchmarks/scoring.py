@@ -1,32 +1,31 @@
 """Scoring against lm-eval's own HFLM: same model, same requests, same run, alternating.
 
-    python tests/benchmarks/scoring.py [--pairs 5] [--dtype float32]
+    python tests/benchmarks/scoring.py [--pairs 5] [--items 48] [--dtype auto]
 
-Prints the median seconds of each and their ratio. In float32 it also asserts that every decision
-is the same and every log-likelihood equal within 1e-3; in bfloat16 both round differently, and it
-prints how many replies agree.
+In float32 it asserts that every decision is the same and every log-likelihood equal within 1e-3; in
+bfloat16 both round differently, and it prints how many replies agree.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
+import contextlib
+import io
 from functools import partial
 from typing import Any
 
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
+from pairs import HEADER, alternate, machine, row
 
 from harness.evaluation.candidate_lm import CandidateLM
 from harness.models.load import load_base
 from harness.models.resolve import resolve_model
+from harness.models.runtime import choose_runtime
 from harness.prompting import PromptRenderer
-from harness.records import Example, Runtime
+from harness.records import Example
 from harness.spec import ModelSpec, TaskSpec
 
-ITEMS = 48
 SENTENCES = (
     "the battery died after a week",
     "easy to set up and it works as it should",
@@ -50,6 +49,20 @@ TASK = TaskSpec.model_validate(
             },
         },
     }
+)
+
+LONG = (
+    f"{TASK.instruction} "
+    "Sentiment is what the customer feels about the product, whatever the tone of the message: a "
+    "polite complaint is negative, a grumbling recommendation is positive. A message is neutral "
+    "where it states facts without judging them, where praise and blame are of equal weight, or "
+    "where it asks a question. Intensity says how strongly the feeling is put: 0 where there is "
+    "none, 1 where it is hinted at, 2 where it is stated plainly, 3 where it is stressed by "
+    "adverbs, repetition or capital letters, 4 where nothing stronger could have been said. Judge "
+    "the message as a whole, not its last sentence. Do not take the price into account unless the "
+    "customer does. Delivery and service count as part of the product. Irony counts as what is "
+    "meant. Numbers at the head of a message are its number in the file and mean nothing. If the "
+    "message is in another language, rate it all the same. Give no explanation."
 )
 
 
@@ -76,50 +89,62 @@ def requests(prompts: list[str], kind: str) -> list[Instance]:
     ]
 
 
-def timed(call: Callable[..., Any], given: list[Instance]) -> tuple[float, Any]:
-    """Seconds, and what the call returned."""
-    began = time.perf_counter()
-    answer = call(given, disable_tqdm=True)
-    return time.perf_counter() - began, answer
-
-
 def main() -> None:
-    """Run all four workloads."""
-    parser = argparse.ArgumentParser()
+    """Run all six workloads."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
+    parser.add_argument("--items", type=int, default=48)
+    parser.add_argument("--dtype", default="auto", choices=["auto", "bfloat16", "float32"])
     options = parser.parse_args()
-    resolved = resolve_model(ModelSpec(reference="smollm2-135m-instruct"))
+    spec = ModelSpec(reference="smollm2-135m-instruct", dtype=options.dtype)
+    runtime = choose_runtime(spec, 32)
+    resolved = resolve_model(spec)
     # Two loads: what the product does to its model must not speed up the peer.
-    ours = load_base(resolved, Runtime("cpu", options.dtype, 32))
-    theirs = load_base(resolved, Runtime("cpu", options.dtype, 32))
+    ours = load_base(resolved, runtime)
+    theirs = load_base(resolved, runtime)
     theirs.model.get_output_embeddings()._forward_pre_hooks.clear()
-    mine = CandidateLM(ours.model, ours.tokenizer, 32)
-    peer = HFLM(pretrained=theirs.model, tokenizer=theirs.tokenizer, batch_size=32)
-    shots = tuple(
-        Example(f"s{k}", {"text": SENTENCES[k]}, '{"sentiment": "neutral", "intensity": 0}', "s")
-        for k in range(4)
-    )
-    print(f"{options.dtype}, {ITEMS} items, {options.pairs} pairs; seconds, median")
-    print(f"{'workload':<22} {'HFLM':>8} {'harness':>8} {'ratio':>7}  agreement")
-    for name, chosen in (("zero-shot", ()), ("four-shot", shots)):
-        renderer = PromptRenderer(ours.tokenizer, TASK, partial(constant, chosen))
-        prompts = [renderer.prompt(example(index)) for index in range(ITEMS)]
+    mine = CandidateLM(ours.model, ours.tokenizer, runtime.score_batch_size)
+    # Its automatic size begins by trying 64 rows of 2,048 tokens, whose logits take 26 GB here.
+    size = "auto" if runtime.device.startswith("cuda") else runtime.score_batch_size
+    with contextlib.redirect_stdout(io.StringIO()):
+        peer = HFLM(pretrained=theirs.model, tokenizer=theirs.tokenizer, batch_size=size)
+    print(f"{machine()}; {runtime.dtype}, {options.items} items; peer: HFLM, batch size {size}\n")
+    print(HEADER)
+    for name, instruction, shots in (
+        ("zero-shot", TASK.instruction, 0),
+        ("eight-shot", TASK.instruction, 8),
+        ("long instruction", LONG, 0),
+    ):
+        chosen = tuple(
+            Example(f"s{k}", {"text": example(k).inputs["text"]}, answer(k), f"s{k}")
+            for k in range(shots)
+        )
+        renderer = PromptRenderer(ours.tokenizer, TASK, partial(constant, chosen), instruction)
+        prompts = [renderer.prompt(example(100 + index)) for index in range(options.items)]
         for kind in ("generate", "choice"):
             method = "generate_until" if kind == "generate" else "loglikelihood"
             # Fifteen answers for each item make the peer's choice runs long.
-            used = prompts if kind == "generate" else prompts[: ITEMS // 4]
-            times: dict[str, list[float]] = {"peer": [], "ours": []}
-            answers: dict[str, Any] = {}
-            for _ in range(options.pairs):
-                for side, lm in (("peer", peer), ("ours", mine)):
-                    call = getattr(lm, method)
-                    seconds, answers[side] = timed(call, requests(used, kind))
-                    times[side].append(seconds)
-            agreement = compare(kind, answers["peer"], answers["ours"], options.dtype)
-            slow, fast = (statistics.median(times[side]) for side in ("peer", "ours"))
-            label = f"{name} {kind}"
-            print(f"{label:<22} {slow:8.2f} {fast:8.2f} {slow / fast:6.1f}x  {agreement}")
+            used = prompts if kind == "generate" else prompts[: options.items // 4]
+            found = alternate(
+                partial(answers_of, peer, method, used, kind),
+                partial(answers_of, mine, method, used, kind),
+                options.pairs,
+            )
+            agreement = compare(kind, found.peer_results[-1], found.own_results[-1], runtime.dtype)
+            print(row(f"{name}, {kind}", found, agreement), flush=True)
+
+
+def answers_of(lm: Any, method: str, prompts: list[str], kind: str) -> list[Any]:
+    """What a model answers; the peer prints how it chose its batch size."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        answers: list[Any] = getattr(lm, method)(requests(prompts, kind), disable_tqdm=True)
+    return answers
+
+
+def answer(index: int) -> str:
+    """The answer of a worked example."""
+    sentiment = ("negative", "neutral", "positive")[index % 3]
+    return f'{{"sentiment": "{sentiment}", "intensity": {index % 5}}}'
 
 
 def constant(shots: tuple[Example, ...], item: Example) -> tuple[Example, ...]:
