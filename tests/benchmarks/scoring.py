@@ -1,6 +1,6 @@
 """Scoring against lm-eval's own HFLM: same model, same requests, same run, alternating.
 
-    python tests/benchmarks/scoring.py [--pairs 5] [--items 48] [--dtype auto]
+    python tests/benchmarks/scoring.py [--pairs 5] [--items 16] [--dtype auto]
 
 In float32 it asserts that every decision is the same and every log-likelihood equal within 1e-3; in
 bfloat16 both round differently, and it prints how many replies agree.
@@ -93,7 +93,7 @@ def main() -> None:
     """Run all six workloads."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--items", type=int, default=48)
+    parser.add_argument("--items", type=int, default=16)
     parser.add_argument("--dtype", default="auto", choices=["auto", "bfloat16", "float32"])
     options = parser.parse_args()
     spec = ModelSpec(reference="smollm2-135m-instruct", dtype=options.dtype)
