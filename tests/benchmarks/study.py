@@ -1,6 +1,6 @@
 """A whole study against the script that someone without the product would write.
 
-    python tests/benchmarks/study.py [--scale 0.1] [--trials 1] [--pairs 1] [--one-process]
+    python tests/benchmarks/study.py [--scale 0.05] [--trials 1] [--pairs 1] [--one-process]
 
 The product runs the quickstart (``harness run``), its examples cut to ``--scale``. The peer then
 does the same trials (their settings come from the product's store): transformers' ``Trainer`` and
@@ -112,10 +112,12 @@ def _timed(command: list[str], more: dict[str, str]) -> float:
     return seconds
 
 
-def scaled(scale: float, trials: int, folder: Path, dtype: str, *, elsewhere: bool) -> Path:
+def scaled(
+    scale: float, trials: int, arms: str, folder: Path, dtype: str, *, elsewhere: bool
+) -> Path:
     """The quickstart with fewer examples, items and trials, as a file.
 
-    elsewhere: keep its test sets from out of the domain.
+    arms: names of those kept; empty for all. elsewhere: keep its test sets from out of the domain.
     """
     plain: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text())
 
@@ -125,12 +127,14 @@ def scaled(scale: float, trials: int, folder: Path, dtype: str, *, elsewhere: bo
     limits = plain["data"]["limits"]
     for name, whole in limits.items():
         # Whole batches of training examples, so that a short last one is nobody's burden.
-        limits[name] = 8 * part(whole // 8, 2) if name == "train" else part(whole, 8)
+        limits[name] = 8 * part(whole // 8, 2) if name == "train" else part(whole, 4)
     if not elsewhere:
         del plain["data"]["out_of_domain"], limits["out_of_domain"]
     general = plain["general"]
-    general["limit"] = part(general["limit"], 8)
+    general["limit"] = part(general["limit"], 4)
     general["search_limit"] = min(general["search_limit"], general["limit"])
+    if arms:
+        plain["arms"] = {name: plain["arms"][name] for name in arms.split(",")}
     plain["memorisation_items"] = part(plain["memorisation_items"], 4)
     plain["budget"]["trials"] = trials
     plain["model"] = {"reference": plain["model"], "dtype": dtype}
@@ -142,7 +146,8 @@ def scaled(scale: float, trials: int, folder: Path, dtype: str, *, elsewhere: bo
 def main() -> None:
     """Run both sides and compare what they found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--scale", type=float, default=0.1)
+    parser.add_argument("--scale", type=float, default=0.05)
+    parser.add_argument("--arms", default="", help="names parted by commas; all if not given")
     parser.add_argument("--trials", type=int, default=1, help="settings that each arm tries")
     parser.add_argument("--pairs", type=int, default=1)
     parser.add_argument("--peer-batch", type=int, default=16, help="requests a pass of the peer")
@@ -160,7 +165,9 @@ def main() -> None:
         options.folder.mkdir(parents=True)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="study-benchmark-"))
     elsewhere = options.out_of_domain or options.scale >= 1
-    experiment = scaled(options.scale, options.trials, folder, options.dtype, elsewhere=elsewhere)
+    experiment = scaled(
+        options.scale, options.trials, options.arms, folder, options.dtype, elsewhere=elsewhere
+    )
     sides = Sides(experiment, folder.resolve(), options.peer_batch, options.one_process)
     print(machine(), flush=True)
     # The product is first in the first pair: its store says which trials there are.
