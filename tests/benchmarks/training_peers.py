@@ -94,6 +94,7 @@ def train_own(work: Work) -> Course:
         began = time.perf_counter()
         # Everything is counted, the making of the optimiser too.
         losses = tuple(step.loss for step in run_job(job, loaded.model))
+        _wait_for_device()
         seconds = time.perf_counter() - began
     return Course(seconds, losses, held_out_loss(loaded.model, work), peak[0])
 
@@ -263,9 +264,13 @@ class _Watch(TrainerCallback):
 
     def on_train_end(self, *given: Any, **named: Any) -> None:
         """Stop it once the device is done."""
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        _wait_for_device()
         self.seconds = time.perf_counter() - self._began
+
+
+def _wait_for_device() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def held_out_loss(model: Any, work: Work) -> float:
