@@ -23,8 +23,8 @@ from harness.evaluation.beginning import Beginning, compute_beginning
 from harness.evaluation.constrained import ConstrainedBatch, Constraint
 from harness.evaluation.tree_generation import greedy_replies, tree_groups
 from harness.evaluation.tree_scoring import score_pairs
-from harness.models.tree_pass import takes_trees
 from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
+from harness.prompting.tree_pass import takes_trees
 
 Request = tuple[Any, list[int], list[int]]
 

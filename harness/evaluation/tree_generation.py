@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from harness.evaluation.beginning import Beginning
-from harness.models.tree_pass import attention_masks, nodes_and_places, to_device, tree_inputs
 from harness.prompting.token_tree import token_tree
+from harness.prompting.tree_pass import attention_masks, nodes_and_places, to_device, tree_inputs
 
 # Tokens of a tree that replies grow from, beside what all prompts begin with: each reply attends
 # to the row of all of them. Where so many are room for a few prompts only, rows of their own pay.

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.evaluation.beginning import Beginning
-from harness.models.tree_pass import nodes_and_places, to_device, tree_inputs
 from harness.prompting.token_tree import in_trees, token_tree
+from harness.prompting.tree_pass import nodes_and_places, to_device, tree_inputs
 
 Pair = tuple[Sequence[int], Sequence[int]]
 Answer = tuple[float, bool]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.models.tree_pass import nodes_and_places, takes_trees, to_device, tree_inputs
 from harness.prompting import TokenisedExample
 from harness.prompting.token_tree import in_trees, token_tree
+from harness.prompting.tree_pass import nodes_and_places, takes_trees, to_device, tree_inputs
 from harness.training.peers import Peers
 
 # Examples are sorted by length only within chunks of this many batches: enough to save most

@@ -99,7 +99,7 @@ def train(
         peers: the processes that train together; alone if not given. Each is to be given the
             same arguments otherwise.
         base: what the base predicts; by default what ``model`` does before the first step.
-        trees: whether ``model`` takes trees (:mod:`harness.models.tree_pass`); asked if None.
+        trees: whether ``model`` takes trees (:mod:`harness.prompting.tree_pass`); asked if None.
 
     Raises:
         TrialError: ``nan_loss`` when loss or gradient is no longer finite.

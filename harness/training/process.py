@@ -61,7 +61,7 @@ def _train(job: TrainingJob, folder: Path, rank: int, count: int, tell: Any) -> 
 
     from harness.models.adapters import make_trainable
     from harness.models.memory import peak_device_mib, peak_memory_mib
-    from harness.models.tree_pass import takes_trees
+    from harness.prompting.tree_pass import takes_trees
     from harness.training.joined import Copies, Parts
     from harness.training.losses import Predictions, predictions_of
     from harness.training.master_weights import whole

@@ -12,8 +12,8 @@ import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.models.tree_pass import nodes_and_places, takes_trees, tree_inputs
 from harness.prompting.token_tree import in_trees, token_tree, tree_size
+from harness.prompting.tree_pass import nodes_and_places, takes_trees, tree_inputs
 
 SMALL: dict[str, Any] = {
     "vocab_size": 64,

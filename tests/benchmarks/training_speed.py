@@ -1,8 +1,8 @@
 """Training against transformers' ``Trainer`` with peft and TRL's ``SFTTrainer``.
 
-    python tests/benchmarks/training.py [--pairs 5] [--arms full,lora,qlora]
+    python tests/benchmarks/training_speed.py [--pairs 5] [--arms full,lora,qlora]
                                            [--data quickstart,long,plain] [--examples 48]
-    python tests/benchmarks/training.py --device cuda --model random-1b --attention sdpa
+    python tests/benchmarks/training_speed.py --device cuda --model random-1b --attention sdpa
                                            [--packing] [--examples 160]
 
 Every side trains the same examples in the same batches and order, with the same AdamW, schedule,
