@@ -93,7 +93,9 @@ def plan_study(
         for name, arm in experiment.arms.items()
         if isinstance(arm, PromptArm) and arm.model is not None
     }
-    runtime = choose_runtime(experiment.model, experiment.score_batch_size)
+    runtime = choose_runtime(
+        experiment.model, experiment.score_batch_size, experiment.execution.workers
+    )
     return make_plan(experiment, prepared, model, runtime, suite, results, models)
 
 

@@ -101,12 +101,14 @@ class Runtime:
     device: torch device string. dtype: compute type of the weights, e.g. ``bfloat16``.
     score_batch_size: requests per forward pass when scoring, the same for every arm.
     threads: CPU threads; 0 leaves torch's choice.
+    memory_share: part of the memory that is free when training begins which a trial may fill.
     """
 
     device: str
     dtype: str
     score_batch_size: int
     threads: int = 0
+    memory_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

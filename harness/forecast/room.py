@@ -74,15 +74,6 @@ def peak_mib(work: TrialWork, alike: Iterable[Measured]) -> Estimate | None:
     )
 
 
-def available_mib(device: str) -> float:
-    """Memory that trials can take: of the GPU where one is used, else of the machine."""
-    if device.startswith("cuda"):
-        import torch
-
-        return float(torch.cuda.mem_get_info(device)[0]) / MIB
-    return psutil.virtual_memory().available / MIB
-
-
 def busy_share(seconds: float = 1.0) -> float:
     """Share of the processors that other programs use now, 0 to 1; watches for ``seconds``."""
     return psutil.cpu_percent(interval=seconds) / 100

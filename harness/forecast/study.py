@@ -11,11 +11,12 @@ from harness.engine import Engine
 from harness.forecast.arm_sum import ArmSum
 from harness.forecast.counted import Counted
 from harness.forecast.findings import Forecast
-from harness.forecast.room import available_mib, busy_share, free_mib
+from harness.forecast.room import busy_share, free_mib
 from harness.forecast.samples import Measured, measure
 from harness.forecast.trial_time import Stopwatch
 from harness.forecast.upcoming import upcoming_trials
 from harness.forecast.words import notes_on, warnings_of
+from harness.models.memory import available_mib
 from harness.observer import Observer
 from harness.planning import BASE, Plan
 from harness.records import TrialSummary

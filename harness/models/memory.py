@@ -6,7 +6,10 @@ import resource
 import sys
 from pathlib import Path
 
+import psutil
+
 _MIB = 2**20
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def reset_peak_memory() -> None:
@@ -37,3 +40,31 @@ def peak_device_mib(device: str) -> float | None:
     import torch
 
     return float(torch.cuda.max_memory_allocated(device)) / _MIB
+
+
+def available_mib(device: str) -> float:
+    """Memory (MiB) that is free now: of the GPU where one is used, else of the machine.
+
+    A container's own limit counts where it is lower than what the machine has free.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        # What this process holds in reserve is free to it, too.
+        spare = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + spare) / _MIB
+    free = psutil.virtual_memory().available
+    limit = _words(_CGROUP / "memory.max")
+    # It reads "max" where there is none.
+    if limit and limit[0].isdecimal():
+        statistics = _words(_CGROUP / "memory.stat")
+        # Pages of files are given up when memory is short.
+        used = int(_words(_CGROUP / "memory.current")[0]) - int(
+            statistics[statistics.index("file") + 1]
+        )
+        free = min(free, max(0, int(limit[0]) - used))
+    return free / _MIB
+
+
+def _words(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []

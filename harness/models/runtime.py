@@ -12,8 +12,10 @@ from harness.records import Runtime
 from harness.spec import ModelSpec
 
 
-def choose_runtime(spec: ModelSpec, score_batch_size: int) -> Runtime:
+def choose_runtime(spec: ModelSpec, score_batch_size: int, workers: int = 1) -> Runtime:
     """Device, dtype and thread count for this machine.
+
+    workers: trials that run side by side, and share its memory.
 
     Raises:
         SpecError: the experiment names a device that this machine does not have.
@@ -31,7 +33,7 @@ def choose_runtime(spec: ModelSpec, score_batch_size: int) -> Runtime:
             "use auto or cpu"
         ) from error
     dtype = _auto_dtype(device) if spec.dtype == "auto" else spec.dtype
-    return Runtime(device, dtype, score_batch_size, threads=_physical_cores())
+    return Runtime(device, dtype, score_batch_size, _physical_cores(), memory_share=1 / workers)
 
 
 def _auto_dtype(device: str) -> str:

@@ -196,7 +196,12 @@ class _TrainedArm(_Arm):
     )
     batch_size: PositiveInt | Choice[int] = Field(8, description="Examples per optimiser step.")
     micro_batch_size: PositiveInt = Field(
-        8, description="Examples per forward pass; lower it when memory is short."
+        8, description="Examples per forward pass at most; fewer where memory is short."
+    )
+    gradient_checkpointing: Literal["auto"] | bool = Field(
+        "auto",
+        description="Compute activations again in the backward pass instead of keeping them: less "
+        "memory, about a third more time; auto does so where they do not fit.",
     )
     schedule: Schedule | Choice[Schedule] = Field(
         "cosine", description="Course of the learning rate after warm-up."

@@ -41,21 +41,30 @@ def run_job(
     base: Predictions | None = None,
     trees: bool | None = None,
 ) -> Generator[StepReport]:
-    """Train ``model``, which is the job's base made trainable, in place; see ``train``."""
+    """Train ``model``, which is the job's base made trainable, in place; see ``train``.
+
+    Checkpointing that is left to the machine (``auto``) is off here: it is for
+    :func:`harness.training.fitting.fit` to decide.
+
+    Raises:
+        TrialError: ``nan_loss`` when loss or gradient is no longer finite.
+    """
     import numpy as np
 
+    from harness.training.checkpointing import checkpointed
     from harness.training.loop import TrainingSettings, train
 
-    return train(
-        model,
-        job.examples,
-        TrainingSettings.from_params(job.params),
-        job.pad,
-        np.random.default_rng([job.seed, 2]),
-        job.validation,
-        texts=job.texts,
-        checks_per_epoch=job.checks_per_epoch,
-        peers=peers,
-        base=base,
-        trees=trees,
-    )
+    with checkpointed(model, job.params["gradient_checkpointing"] is True):
+        yield from train(
+            model,
+            job.examples,
+            TrainingSettings.from_params(job.params),
+            job.pad,
+            np.random.default_rng([job.seed, 2]),
+            job.validation,
+            texts=job.texts,
+            checks_per_epoch=job.checks_per_epoch,
+            peers=peers,
+            base=base,
+            trees=trees,
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +53,10 @@ def _train(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     from harness.training.job import run_job
     from harness.training.side_by_side import SideBySide
 
-    job = _job(candidate, run)
-    processes = candidate.spec.params["processes"]
-    beside = SideBySide(job, processes) if processes > 1 else None
     model = candidate.loaded.model
+    job = _fitted(_job(candidate, run), model, run)
+    processes = job.params["processes"]
+    beside = SideBySide(job, processes) if processes > 1 else None
     watch = LossWatch(candidate.spec.pruning)
     # Whichever way this is left, processes are ended before anything else is done.
     with closing(beside.train(model) if beside else run_job(job, model)) as steps:
@@ -99,6 +100,24 @@ def _job(candidate: Candidate, run: TrialRun) -> TrainingJob:
         checks_per_epoch=spec.checks_per_epoch,
         pad=candidate.loaded.tokenizer.pad_token_id,
     )
+
+
+def _fitted(job: TrainingJob, model: Any, run: TrialRun) -> TrainingJob:
+    """The job as it goes into the memory that is free now."""
+    from harness.models.memory import available_mib
+    from harness.training.fitting import fit
+
+    available = available_mib(job.runtime.device) * job.runtime.memory_share
+    if not job.runtime.device.startswith("cuda"):
+        # Processes that train side by side have a GPU each, but one main memory.
+        available /= job.params["processes"]
+    found = fit(model, job, available)
+    run.environment["training_memory"] = found.in_words()
+    fitted = {
+        "micro_batch_size": found.micro_batch_size,
+        "gradient_checkpointing": found.gradient_checkpointing,
+    }
+    return replace(job, params=job.params | fitted)
 
 
 def _general_texts(candidate: Candidate) -> list[TokenisedExample]:
