@@ -442,6 +442,7 @@ class TrialSummary:
 
     train_items: training examples it was limited to; None where it had them all.
     stopped: where a pruned trial ended.
+    training_memory: how training went into memory, a sentence; empty where nothing was trained.
     """
 
     trial_id: str
@@ -462,6 +463,7 @@ class TrialSummary:
     steps: tuple[StepReport, ...]
     train_items: int | None = None
     stopped: Stopped | None = None
+    training_memory: str = ""
 
 
 @dataclass(frozen=True, slots=True)

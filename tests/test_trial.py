@@ -135,6 +135,7 @@ def test_every_kind_is_trained_and_scored(make_spec: MakeSpec, tmp_path: Path, k
     assert min(cost.load_seconds, cost.score_seconds, cost.peak_memory_mib) > 0
     assert record.artifacts == ()
     assert "left_out_of_training" not in record.environment
+    assert ("training_memory" in record.environment) == (kind != "prompt")
     assert {p.stage for p in seen} == {"load", "score"} | ({"train"} if kind != "prompt" else set())
     if kind == "prompt":
         assert canaries.before_max_difference is canaries.after_max_difference is None

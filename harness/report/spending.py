@@ -18,7 +18,10 @@ def cost_section(material: Material) -> Section:
     sentences = tuple(wording.cell(found.sentence, 600) for found in material.findings.break_even)
     if sentences:
         blocks.append(Bullets("When does fine-tuning repay itself?", sentences))
-    blocks += [_size(rows), _memory(material)]
+    blocks.append(_size(rows))
+    if fitted := _fitted(material):
+        blocks.append(Bullets("How training went into memory", fitted))
+    blocks.append(_memory(material))
     return Section("cost", "Cost", tuple(blocks))
 
 
@@ -65,6 +68,20 @@ def _deployed(row: ArmSummary) -> str:
         return "nothing: the server has it"
     size = row.cost.artifact_bytes
     return wording.file_size(size) if size else "the base only"
+
+
+def _fitted(material: Material) -> tuple[str, ...]:
+    """A sentence for each way in which an arm's finalists were laid out in memory."""
+    # Figures, after the semicolon, differ a little from seed to seed.
+    told = {
+        (trial.arm, trial.training_memory.partition(";")[0]): trial.training_memory
+        for trial in material.study.trials
+        if trial.phase == "finalist" and trial.training_memory
+    }
+    return tuple(
+        f"{wording.cell(arm)}: {wording.cell(sentence, 400)}."
+        for (arm, _), sentence in told.items()
+    )
 
 
 def _memory(material: Material) -> Table | Prose:

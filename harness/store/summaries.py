@@ -24,7 +24,8 @@ SELECT trial_id, arm, kind, phase, number, seed, status, params, started_at, end
        failure_kind, failure_message, canary_before_max_difference, canary_after_max_difference,
        canary_prompt_tokens_equal, load_seconds, train_seconds, score_seconds, train_tokens,
        peak_memory_mib, peak_device_mib, total_parameters, trainable_parameters, artifact_bytes,
-       CAST(spec ->> '$.train_items' AS INTEGER), stopped
+       CAST(spec ->> '$.train_items' AS INTEGER), stopped,
+       coalesce(environment ->> '$.training_memory', '')
 FROM trial
 WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial_id)
 ORDER BY arm, phase, number, seed, trial_id
@@ -85,7 +86,7 @@ def _summary(
 ) -> TrialSummary:
     (trial_id, arm, kind, phase, number, seed, status, params, started_at, ended_at) = row[:10]
     failure_kind, failure_message = row[10:12]
-    canaries, cost, (train_items, stopped) = row[12:15], row[15:-2], row[-2:]
+    canaries, cost, (train_items, stopped, memory) = row[12:15], row[15:-3], row[-3:]
     return TrialSummary(
         trial_id=trial_id,
         arm=arm,
@@ -105,6 +106,7 @@ def _summary(
         steps=steps,
         train_items=train_items,
         stopped=None if stopped is None else from_json(Stopped, stopped),
+        training_memory=memory,
     )
 
 

@@ -429,6 +429,10 @@ def trial(name: str, phase: str, number: int, seed: int, **changes: object) -> T
         canaries=Canaries(0.0, 1.25, prompt_tokens_equal=True) if trained else None,
         cost=TrialCost(1.0, 64.0, 12.0, 18_432, 1290.0, None, 134_515_008, 4_884_480, 9_812_000),
         aggregates=found, steps=steps(name, seed) if trained else (),
+        training_memory=(
+            "micro-batches of 8 examples, activations kept; training was expected to take 1,020 "
+            f"MiB beyond the weights, of {seed + 7},000 MiB available"
+        ) * trained,
     )  # fmt: skip
     return replace(summary, **changes)  # type: ignore[arg-type]
 

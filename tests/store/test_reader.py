@@ -83,7 +83,8 @@ def test_vectors_of_every_phase_and_suite(path: Path) -> None:
     writer.ingest(trial("t4", [held, hint], phase="search", seed=9))
     writer.ingest(trial("t5", [score("k-default")], phase="default"))
     point = trial("t6", [score("k-curve", split="train")], phase="curve")
-    writer.ingest(replace(point, spec=replace(point.spec, train_items=4)))
+    how = {**point.environment, "training_memory": "micro-batches of 4"}
+    writer.ingest(replace(point, spec=replace(point.spec, train_items=4), environment=how))
     kl = score("k-kl", "prose", "divergence", metric="kl_to_base", values=(0.1, 0.2))
     known = [
         score(f"m-{split}", "memorisation", "memorisation", split=split, metric="verbatim")
@@ -108,6 +109,9 @@ def test_vectors_of_every_phase_and_suite(path: Path) -> None:
     for vector in study.vectors:
         assert vector.item_ids == tuple(f"item-{n}" for n in range(len(vector.values)))
     assert {t.trial_id: t.train_items for t in study.trials if t.train_items} == {"t6": 4}
+    assert {t.trial_id: t.training_memory for t in study.trials if t.training_memory} == {
+        "t6": "micro-batches of 4"
+    }
     # A finalist is what the phase says, whatever else was scored on the same items.
     assert {item.seed for item in study.items} == {1, 2}
     rows = reader.query("SELECT trial_id, round(test, 3) FROM finalists ORDER BY 1").rows
