@@ -80,7 +80,8 @@ def test_settings_courses_and_constraints(exported: StudyRun, tmp_path: Path) ->
         if trial.status == "complete":
             (excess,) = found.constraints.values()
             assert excess == pytest.approx(-found.user_attrs["general_change"] - 0.05)
-            assert (excess > 0) is ("lose" in trial.params["instruction"])
+            # Four items a task: a trial that loses nothing of itself may still miss one by chance.
+            assert excess > 0 or "lose" not in trial.params["instruction"]
         else:
             assert found.constraints == {}
 
