@@ -5,10 +5,11 @@ Full fine-tuning, LoRA and QLoRA differ only here and in how the base is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.errors import UnknownReferenceError
 from harness.models.load import LoadedModel
 
 
@@ -51,9 +52,13 @@ def make_trainable(
         model = get_peft_model(loaded.model, config)
     if config.use_dora:
         _start_at_own_norm(model)
-    _, _, bits = loaded.form.partition("base-")
-    under = bits or str(model.dtype).removeprefix("torch.")
-    return LoadedModel(model, loaded.tokenizer, f"adapter-on-{under}", loaded.total_parameters)
+    form = _adapter_form(loaded, model)
+    return LoadedModel(model, loaded.tokenizer, form, loaded.total_parameters)
+
+
+def _adapter_form(base: LoadedModel, model: Any) -> str:
+    _, _, bits = base.form.partition("base-")
+    return f"adapter-on-{bits or str(model.dtype).removeprefix('torch.')}"
 
 
 def _target_modules(targets: str | Sequence[str]) -> str | list[str]:
@@ -95,3 +100,32 @@ def save_trained(loaded: LoadedModel, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     loaded.model.save_pretrained(folder, safe_serialization=True)
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def each_adapter(base: LoadedModel, folders: Sequence[Path]) -> Iterator[LoadedModel]:
+    """The base under each of several adapters in turn: its weights are loaded once for all.
+
+    folders: as :func:`save_trained` wrote them; ranks and layers may differ. What is yielded is
+    good until the next one is asked for. At the end, or where the iteration is left, ``base`` is
+    as it was.
+
+    Raises:
+        UnknownReferenceError: a folder holds no adapter in safetensors for this base.
+    """
+    from peft import PeftModel
+
+    for folder in folders:
+        if not (folder / "adapter_model.safetensors").is_file():
+            raise UnknownReferenceError(f"{folder}: there is no adapter_model.safetensors")
+        try:
+            model = PeftModel.from_pretrained(base.model, folder)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise UnknownReferenceError(
+                f"{folder}: not an adapter of {base.form}: {error}"
+            ) from error
+        try:
+            yield LoadedModel(
+                model.eval(), base.tokenizer, _adapter_form(base, model), base.total_parameters
+            )
+        finally:
+            model.unload()

@@ -23,7 +23,13 @@ from tiny_model import (
     runtime,
 )
 
-from harness.models.adapters import make_trainable, save_trained, trainable_parameters
+from harness.errors import UnknownReferenceError
+from harness.models.adapters import (
+    each_adapter,
+    make_trainable,
+    save_trained,
+    trainable_parameters,
+)
 from harness.models.load import LoadedModel, Quantisation, load_base
 from harness.prompting import PromptRenderer
 from harness.training.loop import TrainingSettings, train
@@ -205,3 +211,40 @@ def test_a_kind_that_trains_nothing_is_an_error(tiny_models: TinyModels) -> None
         make_trainable(load_tiny(tiny_models.chat), "prompt", {}, seed=0)
     with pytest.raises(ValueError, match="nowhere"):
         lora(tiny_models, targets=["nowhere"])
+
+
+@pytest.mark.parametrize("nf4", [False, True])
+def test_several_adapters_take_turns_on_one_base(
+    tiny_models: TinyModels, tmp_path: Path, nf4: bool
+) -> None:
+    shapes = [{"rank": 4}, {"rank": 2, "targets": ["q_proj", "v_proj"]}, {"rank": 4, "seed": 7}]
+    expected, folders = [], []
+    for number, shape in enumerate(shapes):
+        kind = "qlora" if nf4 else "lora"
+        base = load_tiny(tiny_models.chat, nf4=nf4)
+        trained = make_trainable(base, kind, {**LORA, **shape}, shape.get("seed", 0))  # type: ignore[arg-type]
+        train_a_little(trained)
+        expected.append((trained.form, logits(trained)))
+        folders.append(tmp_path / str(number))
+        save_trained(trained, folders[-1])
+    base = load_tiny(tiny_models.chat, nf4=nf4)
+    alone = logits(base)
+    found = [(one.form, logits(one)) for one in each_adapter(base, folders)]
+    assert [form for form, _ in found] == [form for form, _ in expected]
+    for (_, ours), (_, theirs) in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+        assert not torch.equal(ours, alone)
+    assert torch.equal(logits(base), alone)
+    next(iter(each_adapter(base, folders)))
+    assert torch.equal(logits(base), alone)
+
+
+def test_a_folder_without_an_adapter_is_named(tiny_models: TinyModels, tmp_path: Path) -> None:
+    base = load_tiny(tiny_models.chat)
+    with pytest.raises(UnknownReferenceError, match="there is no adapter_model"):
+        list(each_adapter(base, [tmp_path]))
+    other = lora(tiny_models)
+    save_trained(other, tmp_path)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(UnknownReferenceError, match="not an adapter of base"):
+        list(each_adapter(base, [tmp_path]))
