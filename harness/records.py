@@ -12,11 +12,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Phase = Literal["search", "finalist", "baseline", "default", "curve"]
 Status = Literal["complete", "failed", "pruned"]

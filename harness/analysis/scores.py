@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,6 +19,17 @@ class Scores:
     """The vectors of a study, and its trials, by arm."""
 
     study: Study
+    _found: dict[tuple[str, ...], list[ScoreVector]] = field(init=False, compare=False, repr=False)
+    _ended: dict[str, str] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        found: defaultdict[tuple[str, ...], list[ScoreVector]] = defaultdict(list)
+        unusable = {t.trial_id for t in self.study.trials if t.status != "complete"}
+        for one in self.study.vectors:
+            if one.trial_id not in unusable:
+                found[one.arm, one.metric, one.suite, one.split, one.phase].append(one)
+        object.__setattr__(self, "_found", dict(found))
+        object.__setattr__(self, "_ended", {t.trial_id: t.ended_at for t in self.study.trials})
 
     def vectors(
         self,
@@ -37,21 +48,12 @@ class Scores:
         trial_ids: only of these trials, where a phase has several of one seed.
         """
         phase = phase or ("baseline" if arm == BASE else "finalist")
-        ended = {trial.trial_id: trial.ended_at for trial in self.study.trials}
-        unusable = {t.trial_id for t in self.study.trials if t.status != "complete"}
+        ended = self._ended
         found: dict[int, ScoreVector] = {}
-        for vector in self.study.vectors:
-            wanted = (
-                vector.arm == arm
-                and vector.metric == metric
-                and vector.suite == suite
-                and vector.split == split
-                and (not task or vector.task == task)
-                and vector.phase == phase
-                and (trial_ids is None or vector.trial_id in trial_ids)
-                and vector.trial_id not in unusable
-            )
-            if not wanted:
+        for vector in self._found.get((arm, metric, suite, split, phase), ()):
+            if task and vector.task != task:
+                continue
+            if trial_ids is not None and vector.trial_id not in trial_ids:
                 continue
             before = found.get(vector.seed)
             if before is None or ended.get(before.trial_id, "") <= ended.get(vector.trial_id, ""):

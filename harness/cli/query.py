@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -42,12 +45,43 @@ def command(sql: str, results: Path, layout: str) -> None:
             named = dict(zip(answer.columns, row, strict=True))
             click.echo(json.dumps(named, ensure_ascii=False, default=str))
     else:
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.table import Table
-
-        table = Table(*map(escape, answer.columns))
-        for row in answer.rows:
-            table.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
-        Console().print(table)
+        _print_table(answer.columns, answer.rows)
         click.echo(f"{len(answer.rows)} rows")
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Columns side by side; where a terminal is too narrow for them, one row below the other."""
+    from rich.cells import cell_len
+
+    table = [list(map(_cell, row)) for row in (columns, *rows)]
+    lengths = [list(map(cell_len, row)) for row in table]
+    widths = [max(column) for column in zip(*lengths, strict=True)]
+    lines: Iterator[str]
+    if sys.stdout.isatty() and sum(widths) + 2 * len(widths) > shutil.get_terminal_size().columns:
+        longest = max(map(len, table[0]))
+        lines = (
+            "\n".join(
+                f"{name:<{longest}}  {value}" for name, value in zip(table[0], row, strict=True)
+            )
+            + "\n"
+            for row in table[1:]
+        )
+    else:
+        table.insert(1, ["-" * width for width in widths])
+        lengths.insert(1, widths)
+        lines = (
+            "  ".join(
+                value + " " * (width - length)
+                for value, width, length in zip(row, widths, taken, strict=True)
+            ).rstrip()
+            for row, taken in zip(table, lengths, strict=True)
+        )
+    click.echo("\n".join(lines))
+
+
+def _cell(value: object) -> str:
+    # What a model wrote may move the cursor, or change the window's title.
+    text = "" if value is None else str(value)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -3,18 +3,25 @@
 Nothing else in the package imports duckdb.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from harness.store.reader import QueryResult, StoreReader
-from harness.store.trial_folder import (
-    discard_record,
-    has_record,
-    quarantine,
-    quarantine_record,
-    read_record,
-    verify_record,
-    whole_records,
-    write_record,
-)
-from harness.store.writer import StoreWriter
+
+if TYPE_CHECKING:
+    from harness.store.trial_folder import (
+        discard_record,
+        has_record,
+        quarantine,
+        quarantine_record,
+        read_record,
+        verify_record,
+        whole_records,
+        write_record,
+    )
+    from harness.store.writer import StoreWriter
 
 STORE_FILE = "harness.duckdb"
 """Name of the store in a results folder."""
@@ -33,3 +40,12 @@ __all__ = [
     "whole_records",
     "write_record",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # What writes needs Arrow; a question to the store is answered before that is loaded.
+    if name == "StoreWriter":
+        return import_module("harness.store.writer").StoreWriter
+    if name in __all__:
+        return getattr(import_module("harness.store.trial_folder"), name)
+    raise AttributeError(f"module 'harness.store' has no attribute {name!r}")

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from harness.records import Event, ExperimentRecord, from_json
-from harness.spec.earlier import current_form
+from harness.store.earlier import current_form
 
 _EXPERIMENTS = """
 SELECT e.experiment_id, e.name, e.created_at, e.spec, e.data, e.model, e.environment,

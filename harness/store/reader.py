@@ -17,7 +17,6 @@ from harness.store.experiments import all_experiments, events_of, experiment_by_
 from harness.store.migrations import require_version
 from harness.store.search_scores import general_changes_of, item_values_of
 from harness.store.summaries import summaries_of
-from harness.store.vectors import item_rows_of, vectors_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,6 +114,9 @@ class StoreReader:
             InputError: the store has no such experiment.
             StoreError: the experiment names no metric.
         """
+        # Imported late: numbers need NumPy, which takes longer to load than most questions.
+        from harness.store.vectors import item_rows_of, vectors_of
+
         with self._reading() as connection:
             experiment = experiment_by_id(connection, experiment_id)
             if experiment is None:

@@ -68,10 +68,14 @@ GROUP BY ALL;
 -- machine_money: load, training and scoring at the declared price of the machine.
 -- Tokens are means per request, latencies seconds per request, over the domain suite.
 CREATE OR REPLACE VIEW costs AS
-WITH request AS (
-    SELECT l.trial_id, avg(o.prompt_tokens) AS prompt_tokens,
-           avg(o.completion_tokens) AS completion_tokens
-    FROM trial_score l JOIN item_output o USING (score_key)
+WITH tokens AS (
+    SELECT score_key, count(*) AS items, sum(prompt_tokens) AS prompt_tokens,
+           sum(completion_tokens) AS completion_tokens
+    FROM item_output GROUP BY score_key
+), request AS (
+    SELECT l.trial_id, sum(k.prompt_tokens) / sum(k.items) AS prompt_tokens,
+           sum(k.completion_tokens) / sum(k.items) AS completion_tokens
+    FROM trial_score l JOIN tokens k USING (score_key)
     WHERE l.suite = 'domain' GROUP BY l.trial_id
 ), latency AS (
     SELECT trial_id, quantile_cont(seconds, 0.5) AS latency_p50,

@@ -235,7 +235,7 @@ def test_compare(results: Path, tmp_path: Path) -> None:
 
 def test_query_formats(results: Path) -> None:
     sql = "SELECT arm, number AS n, NULL AS nothing FROM trials WHERE arm = 'base' LIMIT 1"
-    assert "│ base │ 0 │" in good("query", sql, "--results", results)
+    assert "base  0" in good("query", sql, "--results", results).splitlines()[2]
     rows = list(
         csv.reader(io.StringIO(good("query", sql, "--results", results, "--format", "csv")))
     )
@@ -250,6 +250,17 @@ def test_query_formats(results: Path) -> None:
 def test_the_views_that_the_help_names_have_rows(results: Path, view: str) -> None:
     text = good("query", f"FROM {view}", "--results", results, "--format", "csv")
     assert len(text.splitlines()) > 1
+
+
+def test_a_table_shows_every_value_and_obeys_no_control_character(results: Path) -> None:
+    sql = (
+        "SELECT repeat('x', 300) AS long, 'a' || chr(27) || '[2Jb' AS hostile, '好' AS wide, 1 AS n"
+    )
+    header, rule, row, count = good("query", sql, "--results", results).splitlines()
+    assert row == f"{'x' * 300}  a\\x1b[2Jb  好    1"
+    assert header.split() == ["long", "hostile", "wide", "n"]
+    assert [len(part) for part in rule.split()] == [300, 9, 4, 1]
+    assert count == "1 rows"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.spec import Experiment
-from harness.spec.earlier import current_form
+from harness.store.earlier import current_form
 
 EARLIER: dict[str, Any] = {
     "name": "small",
