@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from pydantic import TypeAdapter
 from tiny_model import (
     PARAMETERS,
@@ -177,6 +178,26 @@ def test_the_same_specification_gives_the_same_scores(
 def test_known_scores_are_not_scored_again(make_spec: MakeSpec, tmp_path: Path) -> None:
     spec = replace(make_spec("prompt"), known_scores=("validation", "sky", "elsewhere"))
     assert [score.key for score in run_trial(spec, tmp_path).scores] == ["test"]
+
+
+def test_where_all_is_known_nothing_goes_through_the_model(
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = []
+    forward = transformers.LlamaForCausalLM.forward
+
+    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        passes.append(1)
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(transformers.LlamaForCausalLM, "forward", counted)
+    spec = make_spec("prompt")
+    run_trial(spec, tmp_path)
+    assert passes
+    passes.clear()
+    known = replace(spec, known_scores=tuple(request.key for request in spec.scores))
+    record = run_trial(known, tmp_path)
+    assert (record.status, record.scores, passes) == ("complete", (), [])
 
 
 def test_an_arms_settings_reach_the_prompt(make_spec: MakeSpec, tmp_path: Path) -> None:

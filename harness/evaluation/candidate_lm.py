@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -46,8 +47,12 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         )
         self.on_progress: Callable[[int, int], None] = lambda done, total: None
         self._constraint: Constraint | None = None
-        self._takes_trees = takes_trees(model)
         self._beginning = Beginning()
+
+    @cached_property
+    def _takes_trees(self) -> bool:
+        # Asked when there is something to score: the question is a pass through the model.
+        return takes_trees(self.model)
 
     @contextmanager
     def kept_to(self, constraint: Constraint | None) -> Iterator[None]:

@@ -123,7 +123,8 @@ def _texts(column: pa.ChunkedArray) -> NDArray[np.object_]:
     """The column's texts; each is made once, however many candidates answered the item."""
     coded = column.combine_chunks().dictionary_encode()
     different = np.array(coded.dictionary.to_pylist(), dtype=object)
-    return different[coded.indices.to_numpy()]
+    texts: NDArray[np.object_] = different[coded.indices.to_numpy()]
+    return texts
 
 
 def _series_by_key(

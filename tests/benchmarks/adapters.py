@@ -94,6 +94,7 @@ def loading_each(
                 pretrained=resolved.path,
                 peft=str(folder),
                 dtype=runtime.dtype,
+                device=runtime.device,
                 batch_size=runtime.score_batch_size,
             )
         found.append(both(lm, prompts))
