@@ -61,7 +61,7 @@ def main() -> None:
     from pairs import machine
     from peft import PeftModel
     from study import scaled
-    from transformers import PreTrainedModel
+    from transformers import GenerationMixin, PreTrainedModel
 
     from harness import pipeline
     from harness.evaluation import candidate_lm
@@ -75,7 +75,7 @@ def main() -> None:
         (PeftModel, "__call__", "forward"),
         (torch.Tensor, "backward", "backward"),
         (MasterWeightAdamW, "step", "optimiser"),
-        (PreTrainedModel, "generate", "generation"),
+        (GenerationMixin, "generate", "generation"),
         (candidate_lm, "greedy_replies", "generation"),
     ):
         stopwatch.watch(owner, name, label)
