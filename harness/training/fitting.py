@@ -93,6 +93,8 @@ def fit(
     always = sum(
         p.numel() * (GRADIENT_AND_MOMENTS + MASTER * (p.element_size() < 4)) for p in trained
     )
+    # The gradient of tied embeddings is added up from two, each as large as the vocabulary.
+    always += 2 * 4 * max((p.numel() for p in trained), default=0)
     if job.params["kl_weight"] and not hasattr(model, "disable_adapter"):
         always += sum(p.numel() * p.element_size() for p in model.parameters())
 
