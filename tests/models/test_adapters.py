@@ -217,12 +217,16 @@ def test_a_kind_that_trains_nothing_is_an_error(tiny_models: TinyModels) -> None
 def test_several_adapters_take_turns_on_one_base(
     tiny_models: TinyModels, tmp_path: Path, nf4: bool
 ) -> None:
-    shapes = [{"rank": 4}, {"rank": 2, "targets": ["q_proj", "v_proj"]}, {"rank": 4, "seed": 7}]
+    shapes: list[dict[str, Any]] = [
+        {"rank": 4},
+        {"rank": 2, "targets": ["q_proj", "v_proj"]},
+        {"rank": 4, "seed": 7},
+    ]
     expected, folders = [], []
     for number, shape in enumerate(shapes):
         kind = "qlora" if nf4 else "lora"
         base = load_tiny(tiny_models.chat, nf4=nf4)
-        trained = make_trainable(base, kind, {**LORA, **shape}, shape.get("seed", 0))  # type: ignore[arg-type]
+        trained = make_trainable(base, kind, {**LORA, **shape}, shape.get("seed", 0))
         train_a_little(trained)
         expected.append((trained.form, logits(trained)))
         folders.append(tmp_path / str(number))
