@@ -108,8 +108,8 @@ def undisturbed(case: Case, folder: Path) -> pipeline.StudyRun:
     return run(case, folder, InProcessEngine(case.execute))
 
 
-def _cpu(model: ModelSpec, score_batch_size: int) -> Runtime:
-    return Runtime("cpu", "float32", score_batch_size)
+def _cpu(model: ModelSpec, score_batch_size: int, workers: int) -> Runtime:
+    return Runtime("cpu", "float32", score_batch_size, memory_share=1 / workers)
 
 
 def _tiny_model(folder: Path) -> Path:

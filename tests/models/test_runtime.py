@@ -30,6 +30,12 @@ def test_bfloat16_only_where_the_processor_computes_in_it(
     assert chosen.dtype == ("bfloat16" if expected else "float32")
 
 
+def test_trials_side_by_side_share_the_memory() -> None:
+    spec = ModelSpec(reference="any", device="cpu")
+    assert choose_runtime(spec, 8).memory_share == 1
+    assert choose_runtime(spec, 8, workers=4).memory_share == 0.25
+
+
 def test_a_type_that_is_named_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
     spec = ModelSpec(reference="any", device="cpu", dtype="bfloat16")
