@@ -50,8 +50,11 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         self._beginning = Beginning()
 
     @cached_property
-    def _takes_trees(self) -> bool:
-        # Asked when there is something to score: the question is a pass through the model.
+    def takes_trees(self) -> bool:
+        """Whether requests are laid out as trees.
+
+        Asked of the model when there is something to score, as the question takes a pass.
+        """
         return takes_trees(self.model)
 
     @contextmanager
@@ -78,7 +81,7 @@ class CandidateLM(HFLM):  # type: ignore[misc]
     def generate_until(self, requests: list[Any], disable_tqdm: bool = True) -> list[str]:
         """Greedy or sampled replies, as lm-eval's own, without its progress bar."""
         self._to_generate, self._generated = len(requests), 0
-        if self._takes_trees:
+        if self.takes_trees:
             # What the first and the last in dictionary order begin with, most begin with.
             prompts = [str(request.args[0]) for request in requests]
             ends = [tuple(self.tok_encode(one)) for one in (min(prompts), max(prompts))]
@@ -101,7 +104,7 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         disable_tqdm: bool = False,
         override_bs: int | None = None,
     ) -> list[tuple[float, bool]]:
-        if not self._takes_trees:
+        if not self.takes_trees:
             answers: list[tuple[float, bool]] = super()._loglikelihood_tokens(
                 requests, disable_tqdm=True, override_bs=override_bs
             )
@@ -136,7 +139,7 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         generation_kwargs.setdefault("do_sample", False)
         ends_in = EndsIn(stop, self.tokenizer, context.shape[1])
         greedy = generation_kwargs == {"do_sample": False} and self._constraint is None
-        if greedy and self._takes_trees:
+        if greedy and self.takes_trees:
             grown = self._grow(texts, max_length - context.shape[1], ends_in)
             if grown is not None:
                 self._note(len(texts))

@@ -46,7 +46,10 @@ def fed_tokens(model: Any) -> Iterator[list[tuple[int, ...]]]:
 @pytest.fixture
 def lm(tiny_models: TinyModels) -> CandidateLM:
     loaded = load_tiny(tiny_models.chat)
-    return CandidateLM(loaded.model, loaded.tokenizer, SIZE)
+    found = CandidateLM(loaded.model, loaded.tokenizer, SIZE)
+    # Asked once for a model: not a part of what is counted.
+    assert found.takes_trees
+    return found
 
 
 def tokens(lm: CandidateLM, text: str) -> tuple[int, ...]:
