@@ -1,8 +1,7 @@
 """Compute the beginning that all prompts of a batch share only once.
 
 Instruction, template and fixed worked examples open every prompt of a study. Their keys and
-values do not depend on what follows, so one row computes them and the batch reuses them. That is
-exact, with gradients too: those of the rows add up in the shared beginning.
+values do not depend on what follows, so one row computes them and the batch reuses them.
 """
 
 from __future__ import annotations

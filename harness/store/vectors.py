@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from harness.records import ItemRow, ScoreVector
@@ -119,24 +118,16 @@ def item_rows_of(
     return tuple(ItemRow(*row) for row in rows)
 
 
-def _texts(column: pa.ChunkedArray) -> NDArray[np.object_]:
-    """The column's texts; each is made once, however many candidates answered the item."""
-    coded = column.combine_chunks().dictionary_encode()
-    different = np.array(coded.dictionary.to_pylist(), dtype=object)
-    texts: NDArray[np.object_] = different[coded.indices.to_numpy()]
-    return texts
-
-
 def _series_by_key(
     connection: duckdb.DuckDBPyConnection, experiment_id: str
 ) -> defaultdict[str, list[_Series]]:
     heads = connection.execute(_SERIES, [experiment_id]).fetchall()
-    columns = connection.sql(_VALUES, params=[experiment_id]).to_arrow_table()
-    values = columns["value"].to_numpy().astype(np.float64)
+    columns = connection.execute(_VALUES, [experiment_id]).fetchnumpy()
+    values = np.ma.filled(np.ma.asarray(columns["value"], dtype=np.float64), np.nan)
     values.flags.writeable = False
-    doc_hashes, clusters, item_ids = map(
-        _texts, (columns["doc_hash"], columns["cluster"], columns["item_id"])
-    )
+    doc_hashes: list[str] = np.asarray(columns["doc_hash"], dtype=object).tolist()
+    clusters: list[str] = np.asarray(columns["cluster"], dtype=object).tolist()
+    item_ids: list[str] = np.asarray(columns["item_id"], dtype=object).tolist()
     ends = np.cumsum([head[-1] for head in heads], dtype=np.int64).tolist()
     found: defaultdict[str, list[_Series]] = defaultdict(list)
     start = 0
