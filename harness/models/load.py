@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -99,6 +100,22 @@ def load_base(
     )
     form = "base" if quantisation == "none" else f"base-{quantisation}"
     return LoadedModel(model, tokenizer, form, _true_parameter_count(model))
+
+
+def load_arms_base(
+    resolved: ResolvedModel, runtime: Runtime, kind: str, params: Mapping[str, Any]
+) -> LoadedModel:
+    """The base as an arm of that kind uses it: quantised as ``params`` say under ``qlora``.
+
+    Raises:
+        UnknownReferenceError: as :func:`load_base`.
+    """
+    return load_base(
+        resolved,
+        runtime,
+        params["quantisation"] if kind == "qlora" else "none",
+        double_quantisation=params.get("double_quantisation", True),
+    )
 
 
 def _keep_differentiable(model: Any) -> None:

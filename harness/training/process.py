@@ -26,7 +26,6 @@ from harness.training.job import TrainingJob, run_job
 if TYPE_CHECKING:
     import torch
 
-    from harness.models.load import LoadedModel
 
 JOB = "job.json"
 TRAINED = "trained.safetensors"
@@ -60,6 +59,7 @@ def _train(job: TrainingJob, folder: Path, rank: int, count: int, tell: Any) -> 
     from safetensors.torch import save_file
 
     from harness.models.adapters import make_trainable
+    from harness.models.load import load_arms_base
     from harness.models.memory import peak_device_mib, peak_memory_mib
     from harness.prompting.tree_pass import takes_trees
     from harness.training.joined import Copies, Parts
@@ -71,14 +71,16 @@ def _train(job: TrainingJob, folder: Path, rank: int, count: int, tell: Any) -> 
     # An adapter is small, and its frozen base may be quantised: only full training is divided.
     divided = job.kind == "full"
     peers = (Parts if divided else Copies)(folder, rank, count, runtime.device)
-    model = make_trainable(_base(job, runtime), job.kind, job.params, job.seed).model
+    model = make_trainable(
+        load_arms_base(job.model, runtime, job.kind, job.params), job.kind, job.params, job.seed
+    ).model
     # Asked while the model is whole: a pass without gradients must not be its first in parts.
     trees = takes_trees(model)
     base: Predictions | None = None
     if isinstance(peers, Parts):
         peers.divide(model)
         if job.params["kl_weight"]:
-            frozen = _base(job, runtime).model
+            frozen = load_arms_base(job.model, runtime, job.kind, job.params).model
             peers.divide(frozen)
             base = predictions_of(frozen)
     # Dropout must differ between shares; everything else is drawn from the job's own seed.
@@ -91,17 +93,6 @@ def _train(job: TrainingJob, folder: Path, rank: int, count: int, tell: Any) -> 
     if peers.first:
         save_file({name: w.contiguous() for name, w in weights.items()}, folder / TRAINED)
     peers.part()
-
-
-def _base(job: TrainingJob, runtime: Runtime) -> LoadedModel:
-    from harness.models.load import load_base
-
-    return load_base(
-        job.model,
-        runtime,
-        job.params["quantisation"] if job.kind == "qlora" else "none",
-        double_quantisation=job.params.get("double_quantisation", True),
-    )
 
 
 def _own_part(runtime: Runtime, rank: int, count: int) -> Runtime:

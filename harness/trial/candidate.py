@@ -77,17 +77,12 @@ class Candidate:
 
 
 def load_candidate(spec: TrialSpec) -> Candidate:
-    from harness.models.load import load_base
+    from harness.models.load import load_arms_base
 
     task = TaskSpec.model_validate(spec.task)
     split = read_examples_file(Path(spec.train_path))
     pool = split[: spec.train_items]
-    loaded = load_base(
-        spec.model,
-        spec.runtime,
-        spec.params["quantisation"] if spec.kind == "qlora" else "none",
-        double_quantisation=spec.params.get("double_quantisation", True),
-    )
+    loaded = load_arms_base(spec.model, spec.runtime, spec.kind, spec.params)
     renderer = make_renderer(spec, task, pool, loaded.tokenizer)
     return Candidate(spec, task, split, pool, loaded, renderer)
 

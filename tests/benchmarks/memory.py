@@ -95,7 +95,7 @@ def measure(case: Case) -> dict[str, float]:
     from pydantic import TypeAdapter
 
     from harness.models.adapters import make_trainable
-    from harness.models.load import load_base
+    from harness.models.load import load_arms_base
     from harness.models.memory import peak_device_mib, peak_memory_mib, reset_peak_memory
     from harness.models.resolve import resolve_model
     from harness.models.runtime import choose_runtime
@@ -111,7 +111,7 @@ def measure(case: Case) -> dict[str, float]:
     given = {"kind": case.kind, "learning_rate": 1e-4, "batch_size": case.size, "epochs": 2}
     given |= {"micro_batch_size": case.size, "gradient_checkpointing": case.checkpointing}
     params: dict[str, Any] = TypeAdapter[Any](Arm).validate_python(given).resolve({})
-    loaded = load_base(resolved, runtime, "nf4" if case.kind == "qlora" else "none")
+    loaded = load_arms_base(resolved, runtime, case.kind, params)
     model = make_trainable(loaded, case.kind, params, seed=0).model
     draw = np.random.default_rng(0)
     drawn = draw.integers(100, 40_000, (case.size, case.tokens)).tolist()

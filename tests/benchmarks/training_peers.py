@@ -33,7 +33,7 @@ from transformers import (
 )
 
 from harness.models.adapters import make_trainable
-from harness.models.load import load_base
+from harness.models.load import load_arms_base
 from harness.training.job import TrainingJob, run_job
 from harness.training.schedule import learning_rate_at
 
@@ -71,12 +71,7 @@ class Course:
 
 def train_own(work: Work) -> Course:
     """The product's loop, called as a trial calls it."""
-    loaded = load_base(
-        work.model,
-        work.runtime,
-        work.params["quantisation"] if work.kind == "qlora" else "none",
-        double_quantisation=work.params.get("double_quantisation", True),
-    )
+    loaded = load_arms_base(work.model, work.runtime, work.kind, work.params)
     loaded = make_trainable(loaded, work.kind, work.params, work.seed)
     job = TrainingJob(
         model=work.model,
