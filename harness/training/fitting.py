@@ -76,6 +76,7 @@ def fit(
     Of the ways that the job's parameters allow, the first that needs at most ``available_mib``
     (MiB beyond what is allocated now), fastest first; where none does, the one that needs least.
     Measured on the longest examples by passes whose activations are dropped at once.
+    ``trees`` says whether ``model`` takes trees; it is asked if this is None.
 
     Raises:
         TrialError: the job wants checkpointing, which the model does not support.
@@ -123,7 +124,7 @@ def _ways(
     while sizes[-1] > 1:
         sizes.append(sizes[-1] // 2)
     automatic = checkpointing == "auto" and possible
-    if not checkpointing or checkpointing == "auto":
+    if checkpointing is not True:
         for size in sizes:
             if not automatic or size * SMALLEST_SHARE >= asked:
                 yield size, False

@@ -50,16 +50,18 @@ def fine_tune(candidate: Candidate, run: TrialRun, announce: Announce) -> int:
 
 
 def _train(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
+    from harness.prompting.tree_pass import takes_trees
     from harness.training.job import run_job
     from harness.training.side_by_side import SideBySide
 
     model = candidate.loaded.model
-    job = _fitted(_job(candidate, run), model, run)
+    trees = takes_trees(model)
+    job = _fitted(_job(candidate, run), model, run, trees=trees)
     processes = job.params["processes"]
     beside = SideBySide(job, processes) if processes > 1 else None
     watch = LossWatch(candidate.spec.pruning)
     # Whichever way this is left, processes are ended before anything else is done.
-    with closing(beside.train(model) if beside else run_job(job, model)) as steps:
+    with closing(beside.train(model) if beside else run_job(job, model, trees=trees)) as steps:
         try:
             for step in steps:
                 run.steps.append(step)
@@ -102,7 +104,7 @@ def _job(candidate: Candidate, run: TrialRun) -> TrainingJob:
     )
 
 
-def _fitted(job: TrainingJob, model: Any, run: TrialRun) -> TrainingJob:
+def _fitted(job: TrainingJob, model: Any, run: TrialRun, *, trees: bool) -> TrainingJob:
     """The job as it goes into the memory that is free now."""
     from harness.models.memory import available_mib
     from harness.training.fitting import fit
@@ -111,7 +113,7 @@ def _fitted(job: TrainingJob, model: Any, run: TrialRun) -> TrainingJob:
     if not job.runtime.device.startswith("cuda"):
         # Processes that train side by side have a GPU each, but one main memory.
         available /= job.params["processes"]
-    found = fit(model, job, available)
+    found = fit(model, job, available, trees)
     run.environment["training_memory"] = found.in_words()
     fitted = {
         "micro_batch_size": found.micro_batch_size,
