@@ -307,6 +307,8 @@ def numbers(record: TrialRecord) -> TrialRecord:
         cost=None,
         # Settings beside the weights list names in an order that differs by process.
         artifacts=(),
+        # How many MiB were free.
+        environment={k: v for k, v in record.environment.items() if k != "training_memory"},
         steps=tuple(replace(step, seconds=0.0) for step in record.steps),
         scores=tuple(replace(score, seconds=0.0, latencies=()) for score in record.scores),
     )
