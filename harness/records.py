@@ -12,13 +12,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
-
-from pydantic import TypeAdapter
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from pydantic import TypeAdapter
 
 Phase = Literal["search", "finalist", "baseline", "default", "curve"]
 Status = Literal["complete", "failed", "pruned"]
@@ -535,13 +535,12 @@ class Study:
 # --------------------------------------------------------------------------- serialisation
 
 
-_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
-
-
+@cache
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = TypeAdapter(kind)
-    return _ADAPTERS[kind]
+    # Imported late: most questions to the store need no record.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def to_json(value: object) -> str:
