@@ -12,7 +12,6 @@ from typing import Any
 from harness.errors import UnknownReferenceError
 from harness.models.load import LoadedModel
 
-
 # Where an adapter came from, not what it computes.
 _DESCRIBING = frozenset({"base_model_name_or_path", "revision", "inference_mode", "peft_version"})
 
