@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import experiment_argument
+from harness.cli.options import experiment_argument, near
 
 if TYPE_CHECKING:
     from harness.data import Prepared
@@ -56,10 +56,13 @@ def command(experiment: Path) -> None:
     console.print(table)
     for sentence in _leak_sentences(prepared):
         console.print(escape(sentence))
+    if prepared.dropped:
+        left_out = len({problem.where for problem in prepared.dropped})
+        console.print(f"{left_out} row(s) cannot be used and are left out (data.bad_rows: drop):")
     for problem in prepared.dropped[:10]:
-        console.print(f"dropped: {escape(str(problem))}")
+        console.print(f"dropped: {escape(near(str(problem)))}")
     if len(prepared.dropped) > 10:
-        console.print(f"and {len(prepared.dropped) - 10} more dropped rows")
+        console.print(f"and {len(prepared.dropped) - 10} more problems like these")
     arms = Table("arm", "kind", "trials", "searched", title="Arms", title_justify="left")
     for name, arm in spec.arms.items():
         searched = ", ".join(arm.search_space()) or "nothing: not tuned"
