@@ -87,7 +87,7 @@ def command(
         raise InputError(Problem(str(output), "its folder does not exist; make it first"))
     asking = not yes and is_terminal()
     if asking:
-        click.echo("Enter accepts what stands in brackets.\n")
+        click.echo("Enter accepts what stands in brackets.")
     said = Given(texts=texts, answers=answers, id=identity, **given)
     draft = draft_experiment(
         data, said, asked if asking else take_default, look_at_machine(), output, Path.cwd()
@@ -113,7 +113,7 @@ def asked(question: str, default: str, why: str, check: Callable[[str], Any]) ->
             raise click.BadParameter(str(error)) from error
         return typed.strip()
 
-    click.echo(click.style(f"  {near(why)}", dim=True))
+    click.echo(click.style(f"\n{near(why)}", dim=True))
     answer: str = click.prompt(question, default=default, value_proc=checked)
     return answer
 

@@ -16,14 +16,25 @@ _SHOWN_VALUES = 12
 def draft_instruction(form: AnswerForm, answers: Sequence[str], *, list_labels: bool) -> str:
     """An instruction that says the form of the answer; the task itself only the user knows."""
     if form.kind == "json":
+        task = "Extract the information from the text. Reply with JSON only"
         described = _described(form.schema or {})
-        shape = f": {described}" if len(described) <= _LONGEST else "."
-        return f"Extract the information from the text. Reply with JSON only{shape}"
+        if len(described) <= _LONGEST:
+            return f"{task}: {described}"
+        fields = ", ".join(_fields(form.schema or {}))
+        # Fields beyond that are left to the examples.
+        return f"{task}, with the fields {fields}." if len(fields) <= _LONGEST else f"{task}."
     if form.kind == "text":
         return f"Write the {answers[0]} for the text."
     if not list_labels:
         return f"Classify the text. Reply with the name of its {answers[0]} and nothing else."
     return f"Classify the text. Reply with exactly one of: {', '.join(form.labels)}"
+
+
+def _fields(schema: Any) -> list[str]:
+    return [
+        f"{name} ({', '.join(inner)})" if (inner := _fields(part)) else name
+        for name, part in schema.get("properties", {}).items()
+    ]
 
 
 def _described(schema: Any) -> str:

@@ -208,10 +208,13 @@ class Interview:
                 found = answer_form(columns, _kind(typed))
         self.reasons["kind"] = found.why
         form = found.value
-        if form.kind == "label" and len(form.labels) == 1:
+        if all(column.distinct == 1 for column in columns) or (
+            form.kind == "label" and len(form.labels) == 1
+        ):
             raise DataError(
-                f"every answer in column {answers[0]!r} is {form.labels[0]!r}, so there is nothing "
-                "to tell apart; name another column with --answer, or bring rows of other labels"
+                f"every answer in column {answers[0]!r} is {columns[0].values[0]!r:.60}, so there "
+                "is nothing to tell apart; name another column with --answer, or bring rows with "
+                "other answers"
             )
         return form
 

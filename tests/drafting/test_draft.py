@@ -145,6 +145,22 @@ def test_many_labels_stand_in_the_zero_shot_prompt_only(tmp_path: Path) -> None:
     assert "choice" in experiment.arms
 
 
+def test_a_large_object_is_described_by_its_fields(tmp_path: Path) -> None:
+    rows = [
+        {
+            "text": text,
+            "answer": {"who": words(n), "what": {f"part_{i}": words(n) for i in range(60)}},
+        }
+        for n, (text, _) in enumerate(labelled(20))
+    ]
+    draft = drafted(tmp_path, lines(rows[:20]), "rows.jsonl")
+    assert "with the fields who, what (part_0, part_1" in draft.wishes.instruction
+    assert len(draft.wishes.instruction) < 800
+    small = drafted(tmp_path, lines([{"text": t, "out": {"a": "xy"[len(a) % 2]}}
+                                     for t, a in labelled()]), "rows.jsonl")  # fmt: skip
+    assert small.wishes.instruction.endswith('Reply with JSON only: {"a": "y" or "x"}')
+
+
 def test_conversations_give_the_instruction(tmp_path: Path) -> None:
     drafted(tmp_path, lines([conversation(n, LABELS[n % 3]) for n in range(40)]), "rows.jsonl",
             bad_rows="drop", kind="text")  # fmt: skip
@@ -205,6 +221,8 @@ def test_cautions(tmp_path: Path, content: str, said: dict[str, Any], caution: s
     [
         ("rows.csv", "text,text\na,b\n", {}, "rows.csv:1: the header names 'text' twice"),
         ("rows.csv", table([(t, "x") for t, _ in labelled()]), {}, "nothing to tell apart"),
+        ("rows.jsonl", lines([{"text": t, "out": {"a": 1}} for t, _ in labelled()]), {},
+         "is {'a': 1}, so there is nothing to tell apart"),
         ("rows.csv", table([(t, "") for t, _ in labelled()]), {}, "without any value: `category`"),
         ("rows.csv", table([(t, a if n % 3 else "") for n, (t, a) in enumerate(labelled())]), {},
          "20 of 60 rows cannot be used, so nothing was written"),
