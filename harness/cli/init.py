@@ -131,12 +131,14 @@ def _show(draft: Draft, data: str, output: Path) -> None:
         ("id", wishes.id or "none", reasons["id"]),
         ("model", wishes.model.reference, reasons["model"]),
     ]
+    if wishes.test:
+        lines.insert(0, ("test rows", near(wishes.test), reasons["files"]))
     if wishes.encoding != "utf-8":
         lines.append(("encoding", wishes.encoding, reasons["encoding"]))
     counts = ", ".join(
         f"{getattr(sizing.size, name)} {name}" for name in ("train", "validation", "test")
     )
-    lines.append(("rows used", counts, reasons["splits"] if sizing.shares else "as divided"))
+    lines.append(("rows used", counts, reasons["splits"] if sizing.shares else ""))
     names = ", ".join(arm.name for arm in sizing.arms.arms)
     lines.append(("arms", names, "what this model and machine allow"))
     lines += [("", f"without {name}", why) for name, why in sizing.arms.left_out.items()]

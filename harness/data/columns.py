@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -119,7 +119,7 @@ class Column:
             for one in value
         )
 
-    def _most(self, found: Any) -> bool:
+    def _most(self, found: Iterable[bool]) -> bool:
         return sum(found) >= MOST * len(self.values) > 0
 
     def _parsed(self, kind: type) -> tuple[Any, ...]:

@@ -134,7 +134,7 @@ def _trained_arms(
                 f"{machine.available_mib / 1024:.1f} GiB{slower}"
             )
         else:
-            values = {"kind": kind} | training
+            values = {"kind": kind, **training}
             if small:
                 values["learning_rate"] = rates[kind]
             arms.append(ChosenArm(kind, kind, values, why[kind]))

@@ -10,12 +10,13 @@ from harness.data.columns import columns_of
 from harness.data.encoding import UTF8, guess_encoding
 from harness.data.guess import Guess
 from harness.data.infer import gives_away, guess_answer, guess_texts
-from harness.data.infer_form import AnswerForm, AnswerKind, answer_form
+from harness.data.infer_form import AnswerForm, answer_form
 from harness.data.infer_groups import guess_group, guess_id
 from harness.data.read import content_of, read_rows
 from harness.drafting.given import NONE, Ask, Given
 from harness.drafting.instruction import draft_instruction
 from harness.drafting.machine import Machine, ModelSize, look_at_model
+from harness.drafting.typed import answer_kind, existing_file, filled, known_encoding
 from harness.drafting.wishes import LISTED_CHARACTERS, Wishes
 from harness.drafting.write import template_of
 from harness.errors import DataError
@@ -115,7 +116,7 @@ class Interview:
     def _encoding(self) -> str:
         if self._given.encoding or not self._source.lower().endswith(_TEXT_FILES):
             self.reasons["encoding"] = "as you said"
-            return self._given.encoding or UTF8
+            return known_encoding(self._given.encoding or UTF8)
         found = guess_encoding(content_of(self._source))
         if found.encoding == UTF8:
             return UTF8
@@ -126,11 +127,12 @@ class Interview:
             lambda: Guess(found.encoding, shown),
             "In which encoding is the file?",
             str,
-            str,
+            known_encoding,
         )
 
     def _files(self, data: str) -> tuple[str | None, str | None]:
         test, validation = self._given.test, self._given.validation
+        self.reasons["files"] = "as you said"
         if test is None and validation is not None:
             raise DataError("--validation needs --test: give both, or DATA alone to be divided")
         if test == NONE:
@@ -144,7 +146,7 @@ class Interview:
                 lambda: Guess(str(beside), "it lies beside the training file"),
                 "Which file holds the test rows? (none: divide the one file)",
                 str,
-                lambda typed: typed if typed == NONE else content_of(typed) and typed,
+                existing_file,
             )
             test = None if answer == NONE else answer
         return _absolute(test) if test else None, _absolute(validation) if validation else None
@@ -202,10 +204,10 @@ class Interview:
                 "What kind of answer is it: label, json or text?",
                 found.value.kind,
                 found.why,
-                lambda typed: answer_form(columns, _kind(typed)),
+                lambda typed: answer_form(columns, answer_kind(typed)),
             )
             if typed != found.value.kind:
-                found = answer_form(columns, _kind(typed))
+                found = answer_form(columns, answer_kind(typed))
         self.reasons["kind"] = found.why
         form = found.value
         if all(column.distinct == 1 for column in columns) or (
@@ -266,7 +268,7 @@ class Interview:
             lambda: drafted,
             "What is the model asked to do?",
             str,
-            _filled,
+            filled,
         )
 
     def _model(self, folder: Path) -> ModelSize:
@@ -276,7 +278,7 @@ class Interview:
             lambda: Guess("smollm2-135m-instruct", "It needs no hub and is very small."),
             "Which model? (packaged name, folder, .gguf file or hub id)",
             str,
-            lambda typed: look_at_model(typed, folder) and typed,
+            lambda typed: look_at_model(typed, folder).reference,
         )
         found = look_at_model(name, folder)
         size = f"{found.parameters / 1e6:,.0f} million weights, " if found.parameters else "Size: "
@@ -326,23 +328,11 @@ class Interview:
                 )
 
 
+def _shown_none(guess: Guess[str | None]) -> Guess[str]:
+    return Guess(guess.value or NONE, guess.why)
+
+
 def _absolute(source: str) -> str:
     if source.startswith(("packaged:", "hub:")):
         return source
     return str(Path(source).expanduser().absolute())
-
-
-def _kind(typed: str) -> AnswerKind:
-    if typed not in ("label", "json", "text"):
-        raise DataError(f"{typed!r} is none of label, json and text")
-    return typed  # type: ignore[return-value]
-
-
-def _filled(typed: str) -> str:
-    if not typed.strip():
-        raise DataError("write a sentence")
-    return typed
-
-
-def _shown_none(guess: Guess[str | None]) -> Guess[str]:
-    return Guess(guess.value or NONE, guess.why)

@@ -179,6 +179,7 @@ def test_given_files_are_the_division(tmp_path: Path) -> None:
         _, prepared = checked(tmp_path)
         assert prepared.counts["test"] == 40
         assert yaml.safe_load(draft.text)["data"]["splits"]["test"] == "test.csv"
+        assert f"# test: {'as you said' if said else 'it lies beside'}" in draft.text
     drafted(tmp_path, table(labelled()), "train.csv", test="none")
     assert "test" in checked(tmp_path)[0].data.splits.model_dump()
     assert checked(tmp_path)[1].counts["test"] == 24
@@ -204,6 +205,7 @@ def test_given_files_are_the_division(tmp_path: Path) -> None:
          {"group": "who"}, "the test part has 1 group(s) of `who`"),
         (table([(words(n, 2500), LABELS[n % 3]) for n in range(24)]), {}, "max_length"),
         (table(labelled()), {"model": "some/large-70b", "minutes": 1.0}, "longer than you allow"),
+        (table([(words(n), f"label {n % 70}") for n in range(700)]), {}, "no fair chance"),
         (table(labelled()), {"model": "some/unsized"}, "memory was not looked at"),
     ],
 )  # fmt: skip
@@ -233,6 +235,7 @@ def test_cautions(tmp_path: Path, content: str, said: dict[str, Any], caution: s
         ("rows.csv", table(labelled()), {"group": "category"}, ""),
         ("rows.csv", table(labelled()), {"model": "./nothing"}, "no such file or folder"),
         ("rows.csv", table(labelled()), {"texts": ("a",)}, "no column 'a'; it has message"),
+        ("rows.csv", table(labelled()), {"encoding": "latin1252"}, "no encoding of text is called"),
         ("rows.csv", table(labelled()), {"minutes": 0.0}, "no number from 1"),
         ("rows.csv", table(labelled()), {"validation": "x.csv"}, "--validation needs --test"),
         ("rows.xlsx", "PK", {}, "cannot be read; use .jsonl"),
