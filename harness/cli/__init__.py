@@ -96,4 +96,6 @@ def main() -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    from harness.cli.options import near
+
+    click.echo(near(text), err=True)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import experiment_argument
+from harness.cli.options import experiment_argument, near
 
 if TYPE_CHECKING:
     from harness.data import Prepared
     from harness.spec import Experiment
+
+SHOWN_ROWS = 10
 
 
 @click.command()
@@ -56,10 +58,8 @@ def command(experiment: Path) -> None:
     console.print(table)
     for sentence in _leak_sentences(prepared):
         console.print(escape(sentence))
-    for problem in prepared.dropped[:10]:
-        console.print(f"dropped: {escape(str(problem))}")
-    if len(prepared.dropped) > 10:
-        console.print(f"and {len(prepared.dropped) - 10} more dropped rows")
+    for sentence in _left_out(prepared):
+        console.print(escape(near(sentence)))
     arms = Table("arm", "kind", "trials", "searched", title="Arms", title_justify="left")
     for name, arm in spec.arms.items():
         searched = ", ".join(arm.search_space()) or "nothing: not tuned"
@@ -88,6 +88,17 @@ def command(experiment: Path) -> None:
     missing += [str(problem) for problem in missing_keys(spec, os.environ)]
     for sentence in [*left_out_curves(spec, prepared.splits), *missing]:
         console.print(f"[yellow]warning:[/] {escape(sentence)}")
+    file = escape(str(experiment))
+    console.print(f"Next: harness plan {file}   measures the time; harness run {file}   starts.")
+
+
+def _left_out(prepared: Prepared) -> Iterator[str]:
+    if prepared.dropped:
+        rows = len({problem.where for problem in prepared.dropped})
+        yield f"{rows} row(s) cannot be used and are left out (data.bad_rows: drop):"
+    yield from (f"dropped: {problem}" for problem in prepared.dropped[:SHOWN_ROWS])
+    if len(prepared.dropped) > SHOWN_ROWS:
+        yield f"and {len(prepared.dropped) - SHOWN_ROWS} more problems like these"
 
 
 def _seeds(spec: Experiment) -> str:

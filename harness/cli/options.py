@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,3 +28,8 @@ def experiment_argument() -> Decorator:
     return click.argument(
         "experiment", type=click.Path(dir_okay=False, path_type=Path), metavar="EXPERIMENT.YAML"
     )
+
+
+def near(text: str) -> str:
+    """The text with paths below the current folder as the user would write them."""
+    return text.replace(f"{Path.cwd()}{os.sep}", "")

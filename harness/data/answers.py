@@ -35,9 +35,9 @@ class AnswerReader:
     def read(self, values: dict[str, JsonValue]) -> str:
         """The canonical answer text.
 
-        A label or text stands as it is. For JSON, column values take the type that the schema
-        asks for (``"3"`` becomes 3 in an integer field), and an empty value of an optional field
-        is left out.
+        A text stands as it is, a label without space around it. For JSON, column values take the
+        type that the schema asks for (``"3"`` becomes 3 in an integer field), and an empty value
+        of an optional field is left out.
 
         Raises:
             AnswerError: missing, empty, not among the labels, or not conforming to the schema.
@@ -45,7 +45,7 @@ class AnswerReader:
         answer = self._answer
         match answer:
             case LabelAnswer():
-                label = scalar_text(values.get(answer.column), answer.column)
+                label = scalar_text(values.get(answer.column), answer.column).strip()
                 self._check_label(answer, label)
                 return label
             case TextAnswer():

@@ -34,6 +34,7 @@ class LabelAnswer(FrozenSpec):
     @field_validator("labels")
     @classmethod
     def _distinct(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        labels = labels and tuple(label.strip() for label in labels)
         twice = sorted({label for label in labels or () if (labels or ()).count(label) > 1})
         if twice:
             raise ValueError(f"labels stand twice: {', '.join(twice)}; keep one of each")
