@@ -13,7 +13,6 @@ import torch
 from click.testing import CliRunner
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
-from small_study import ARMS, experiment, run_small
 
 import harness.models.trained
 from harness.cli import group
@@ -25,6 +24,8 @@ from harness.export.model_folder import Exported
 from harness.export.parity import Parity
 from harness.models.load import load_arms_base
 from harness.pipeline import StudyRun
+
+from .small_study import ARMS, experiment, run_small
 
 TRAINED = ("full", "lora", "qlora")
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from fake_server import FakeServer, serving
-from small_study import ARMS, SHOTS, experiment, run_small
 
 from harness.cli import group
 from harness.data import read_examples_file
@@ -24,6 +23,8 @@ from harness.prompting import PromptRenderer, ShotSelector
 from harness.records import Example, TrialSpec
 from harness.spec import TaskSpec
 from harness.trial.candidate import make_renderer
+
+from .small_study import ARMS, SHOTS, experiment, run_small
 
 
 @pytest.fixture(scope="module")
