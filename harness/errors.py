@@ -8,6 +8,7 @@
     ├── StoreError               the DuckDB store or a trial's folder is damaged or busy
     │   └── NoRoomError          the disk is full; the study goes on once there is room
     ├── CanaryError              a correctness canary failed: the run's numbers would be wrong
+    ├── ParityError              an exported model does not answer as the one that was scored
     └── TrialError               one trial failed; the study goes on
 
 Every message states the rule, the value that broke it and the remedy.
@@ -92,6 +93,10 @@ class NoRoomError(StoreError):
 
 class CanaryError(HarnessError):
     """A correctness canary failed, so the numbers that would follow are wrong."""
+
+
+class ParityError(HarnessError):
+    """An exported model does not answer as the one that was scored; nothing was exported."""
 
 
 class TrialError(HarnessError):

@@ -20,7 +20,7 @@ COMMANDS = {
     "report": "Write the report of an experiment: HTML, Markdown, terminal.",
     "compare": "Compare several experiments in one report.",
     "query": "Run an SQL query on the store.",
-    "export": "Write a study for optuna-dashboard or MLflow.",
+    "export": "Write the winner for use, or a study for other programs.",
     "doctor": "Check this machine: versions, devices, caches, packaged files.",
 }
 SHOWN_PROBLEMS = 25
