@@ -89,7 +89,9 @@ def build_task(entry: Any, *, own: bool, shots: int | None, mirror: Mirror | Non
         else:
             task = _read_task(config, entry.yaml_path.parent if own else None, mirror)
             if mirror is not None:
-                _try_out(task, mirror)
+                # What a score is made of may read more columns than what is asked.
+                first = task.eval_docs[0]
+                task.process_results(first, _one_reply(task, first))
     except InputError:
         raise
     except Exception as error:
@@ -135,6 +137,7 @@ def _read_task(config: dict[str, Any], folder: Path | None, mirror: Mirror | Non
             options = dataset_kwargs or {}
             if mirror is not None:
                 self.dataset = read_mirror(mirror, self.config)
+                _check_columns(self.config, mirror, self.dataset)
                 self.source, self.from_files = f"mirror {mirror.path}", True
             elif folder is not None and callable(self.config.custom_dataset):
                 self.dataset = self.config.custom_dataset(**options)
@@ -177,29 +180,34 @@ def _all_items(paths: Sequence[Path]) -> Any:
 # --------------------------------------------------------------------------- what may be missing
 
 
-def _try_out(task: Any, mirror: Mirror) -> None:
-    """Take the first item through all that scoring does with it, but for the model.
+def _check_columns(config: Any, mirror: Mirror, dataset: Mapping[str, Any]) -> None:
+    """Look up the columns that a task's templates name.
+
+    lm-eval takes the bare name of a missing column for the text itself.
 
     Raises:
-        DataError: a column is missing that the task reads by its bare name, which lm-eval would
-            take for the text itself; other errors are those of the task's own functions.
+        DataError: some are missing.
     """
-    config = task.config
-    bare = {
-        key: value
-        for key in ("doc_to_text", "doc_to_target", "doc_to_choice")
-        if isinstance(value := getattr(config, key), str) and value.isidentifier()
-    }
-    missing = {key: value for key, value in bare.items() if value not in task.features}
-    if missing:
-        raise DataError(
-            [
-                _no_column(mirror, config.task, column, f"`{key}`", task.features)
-                for key, column in missing.items()
-            ]
-        )
-    first = task.eval_docs[0]
-    task.process_results(first, _one_reply(task, first))
+    from jinja2 import meta
+    from lm_eval.utils import env
+
+    items = dataset[config.test_split or config.validation_split].select(range(1))
+    if config.process_docs is not None:
+        items = config.process_docs(items)
+    there = list(items.features)
+    problems = []
+    for key in ("doc_to_text", "doc_to_target", "doc_to_choice", "description"):
+        template = getattr(config, key)
+        if not isinstance(template, str):
+            continue
+        bare = template.isidentifier() and key != "description"
+        read = {template} if bare else meta.find_undeclared_variables(env.parse(template))
+        problems += [
+            _no_column(mirror, config.task, column, f"`{key}`", there)
+            for column in sorted(read - {*there})
+        ]
+    if problems:
+        raise DataError(problems)
 
 
 def _one_reply(task: Any, doc: Mapping[str, Any]) -> list[Any]:
