@@ -79,7 +79,7 @@ def score_task(
             times = met[key, str(sample["filter"])]
             key = key if times == 1 else f"{key}-{times}"
         if key not in outputs:
-            outputs[key] = _output(lm, sample, request, answer_lead, answer_end)
+            outputs[key] = _output(lm, key, sample, request, answer_lead, answer_end)
         for metric in sample["metrics"]:
             value = _item_value(sample[metric])
             place = (key, str(sample["filter"]), str(metric))
@@ -112,6 +112,7 @@ def primary_metric(task: Any) -> str:
 
 def _output(
     lm: Scored,
+    key: str,
     sample: dict[str, Any],
     request: ScoreRequest,
     answer_lead: str,
@@ -136,7 +137,7 @@ def _output(
         target = arguments[target][1]
     prompt_tokens, completion_tokens = lm.count_tokens(str(arguments[0][0]), output)
     return ItemOutput(
-        doc_hash=str(sample["doc_hash"]),
+        doc_hash=key,
         item_id=item_id,
         cluster=cluster,
         target=str(target),

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.errors import DataError, InputError, Problem, SpecError
 from harness.evaluation.suites import Suite, build_general_task, item_identity
+from harness.evaluation.task_source import judge, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,14 @@ def _texts(task: Any) -> list[tuple[str, str]]:
     for number, doc in enumerate(task.eval_docs, 1):
         try:
             prompt, forms = _forms(task, doc)
+            if task.from_files:
+                judge(task, doc)
         except Exception as error:
             if not task.from_files:
                 raise
             what = f"task {task.config.task}, item {number} ({item_identity(doc)[0]})"
-            rule = f"{what} is not what the task reads: {type(error).__name__}: {error}"
-            raise DataError(f"{rule}; correct the item in the {task.source}") from error
+            rule = f"{what}, of {task.source}, cannot be scored: {words(error)}"
+            raise DataError(rule) from error
         found.append((item_identity(doc)[0], prompt, forms))
     asked = Counter(prompt for _, prompt, _ in found)
     return [

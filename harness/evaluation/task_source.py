@@ -89,9 +89,7 @@ def build_task(entry: Any, *, own: bool, shots: int | None, mirror: Mirror | Non
         else:
             task = _read_task(config, entry.yaml_path.parent if own else None, mirror)
             if mirror is not None:
-                # What a score is made of may read more columns than what is asked.
-                first = task.eval_docs[0]
-                task.process_results(first, _one_reply(task, first))
+                judge(task, task.eval_docs[0])
     except InputError:
         raise
     except Exception as error:
@@ -210,17 +208,25 @@ def _check_columns(config: Any, mirror: Mirror, dataset: Mapping[str, Any]) -> N
         raise DataError(problems)
 
 
-def _one_reply(task: Any, doc: Mapping[str, Any]) -> list[Any]:
+def judge(task: Any, doc: Mapping[str, Any]) -> None:
+    """Let a task's own function score some reply to an item.
+
+    It may read other columns of the item than the prompt does, and need more than is installed;
+    what it raises then is raised here, before a model is asked.
+    """
+    if callable(task.config.process_results):
+        task.process_results(doc, _some_reply(task, doc))
+
+
+def _some_reply(task: Any, doc: Mapping[str, Any]) -> list[Any]:
     match task.OUTPUT_TYPE:
         case "generate_until":
-            return [""]
+            return ["."]
         case "loglikelihood_rolling":
             return [-1.0]
         case "loglikelihood":
             return [(-1.0, False)]
-    metrics = [metric["metric"] for metric in task.config.metric_list or []]
-    each = 2 if "acc_mutual_info" in metrics else 1
-    return [(-1.0, False)] * (each * len(task.doc_to_choice(doc)))
+    return [(-1.0, False)] * len(task.doc_to_choice(doc))
 
 
 def _no_column(
@@ -236,13 +242,9 @@ def _no_column(
 
 def _unbuilt(entry: Any, own: bool, mirror: Mirror | None, error: Exception) -> Problem:
     """Which task cannot be built, what could not be had, and what to do."""
-    name, what = entry.name, _words(error)
+    name, what = entry.name, words(error)
     if isinstance(error, ModuleNotFoundError):
         return Problem("", f"task {name} needs the Python package {error.name!r}; install it")
-    if isinstance(error, LookupError) and "nltk" in str(error).lower():
-        what = "data of the Python package nltk are not there"
-        remedy = "download punkt_tab with nltk where there is a network, and name its folder in "
-        return Problem("", f"task {name}: {what}; {remedy}the variable NLTK_DATA")
     if mirror is not None:
         column = _asked_column(error)
         if column is not None:
@@ -259,8 +261,15 @@ def _unbuilt(entry: Any, own: bool, mirror: Mirror | None, error: Exception) -> 
     )
 
 
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).strip() or 'no more is known').splitlines()[0]}"
+def words(error: Exception) -> str:
+    """An error of a library or of a task's function, in a line."""
+    text = str(error).strip()
+    if isinstance(error, LookupError) and "NLTK" in text:
+        return (
+            "data of the Python package nltk are not there; run `nltk.download('punkt_tab')` where "
+            "there is a network, and name the folder in the variable NLTK_DATA"
+        )
+    return f"{type(error).__name__}: {text.splitlines()[0] if text else 'it says no more'}"
 
 
 def _asked_column(error: Exception) -> str | None:

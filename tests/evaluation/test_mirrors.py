@@ -39,7 +39,7 @@ QUESTIONS = [
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
-        raise AssertionError("a mirror reached for the network")
+        raise OSError("no network here")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
@@ -223,6 +223,73 @@ def test_a_task_of_the_hub_names_its_remedy(
     ):
         assert f"its data set {data} could not be had from the hub (Connection" in problem.what
         assert "`mirrors: {" in problem.what
+
+
+def test_the_standard_suite_runs_from_copies(tmp_path: Path) -> None:
+    """An item or two of each task, with the columns and the layout of the hub."""
+    four = ["a wall", "a door", "a cup", "a hat"]
+    copies: dict[str, tuple[str, dict[str, Any]]] = {
+        "hellaswag": ("data/validation-00000-of-00001", {
+            "ind": 1, "activity_label": "Tea", "ctx_a": "She pours tea.", "ctx_b": "she",
+            "endings": four, "label": "2", "split": "val"}),
+        "arc_challenge": ("ARC-Challenge/test-00000-of-00001", {
+            "id": "m1", "question": "What holds tea?", "answerKey": "C",
+            "choices": {"text": four, "label": ["A", "B", "C", "D"]}}),
+        "winogrande": ("winogrande_xl/validation-00000-of-00001", {
+            "sentence": "The cup did not fit the box because _ was large.", "option1": "the cup",
+            "option2": "the box", "answer": "1"}),
+        "mmlu_all": ("all/test-00000-of-00001", {
+            "question": "What holds tea?", "subject": "high_school_biology", "choices": four,
+            "answer": 2}),
+        "truthfulqa_mc2": ("multiple_choice/validation-00000-of-00001", {
+            "question": "Who drinks tea?",
+            "mc1_targets": {"choices": four, "labels": [1, 0, 0, 0]},
+            "mc2_targets": {"choices": four, "labels": [1, 1, 0, 0]}}),
+    }  # fmt: skip
+    for name, (place, row) in copies.items():
+        path = tmp_path / name / f"{place}.parquet"
+        path.parent.mkdir(parents=True)
+        Dataset.from_list([row]).to_parquet(str(path))
+    instruction = {
+        "key": 1, "prompt": "Write without commas.", "kwargs": [{}],
+        "instruction_id_list": ["punctuation:no_comma"],
+    }  # fmt: skip
+    jsonl(tmp_path / "ifeval" / "ifeval_input_data.jsonl", [instruction])
+    path = tmp_path / "offline.yaml"
+    mirrors = {**{name: name for name in copies}, "ifeval": "ifeval/ifeval_input_data.jsonl"}
+    path.write_text(yaml.safe_dump({"name": "offline", "extends": "standard", "mirrors": mirrors}))
+    suite = load_suite(path)
+    read = suite_texts(suite)
+    assert read.unread == {}
+    assert {
+        name: (asked.items, asked.shots) for name, asked in read.tasks.items()
+    } == dict.fromkeys([entry.task for entry in suite.tasks], (1, 0))
+    for entry in suite.tasks:
+        task = build_general_task(suite, entry.task)
+        assert task.higher_is_better()[entry.metric] is entry.higher_is_better, entry.task
+        if entry.chance:
+            choices = task.doc_to_choice(task.eval_docs[0])
+            assert len(choices) * entry.chance == 1, entry.task
+        else:
+            assert (task.OUTPUT_TYPE == "generate_until") == (entry.chance == 0)
+    texts = dict(read.texts["winogrande"][:1])
+    assert list(texts.values()) == ["The cup did not fit the box because the cup was large."]
+    mmlu = build_general_task(suite, "mmlu_all")
+    mmlu.build_all_requests()
+    assert mmlu.instances[0].args == (
+        "The following are multiple choice questions (with answers) about high school biology.\n\n"
+        "What holds tea?\nA. a wall\nB. a door\nC. a cup\nD. a hat\nAnswer:",
+        " A",
+    )
+    with pytest.raises(InputError, match="mmlu_all is fixed to no worked examples"):
+        values = {
+            "name": "few",
+            "extends": "offline.yaml",
+            "tasks": [{"task": "mmlu_all", "metric": "acc", "num_fewshot": 5, "text": "questions"}],
+        }
+        few = tmp_path / "few.yaml"
+        few.write_text(yaml.safe_dump(values))
+        build_general_task(load_suite(few), "mmlu_all")
 
 
 # --------------------------------------------------------------------------- keys and extension

@@ -115,8 +115,8 @@ def test_what_no_model_could_be_scored_on_is_refused_with_its_items(tmp_path: Pa
         suite_texts(load_suite(suite_of(tmp_path, tasks)))
     assert [problem.what.partition(":")[0] for problem in caught.value.problems] == [
         "task first cannot be built",
-        "task later, item 2 (far) is not what the task reads",
-        "task other, item 2 (no) is not what the task reads",
+        "task later, item 2 (far), of files of the suite, cannot be scored",
+        "task other, item 2 (no), of files of the suite, cannot be scored",
     ]
     assert "right answer 'c' is none of the choices" in caught.value.problems[2].what
 
