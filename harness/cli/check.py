@@ -12,7 +12,11 @@ import click
 from harness.cli.options import experiment_argument, near
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from harness.data import Prepared
+    from harness.evaluation.suite_texts import SuiteTexts
+    from harness.evaluation.suites import Suite
     from harness.spec import Experiment
 
 SHOWN_ROWS = 10
@@ -44,8 +48,8 @@ def command(experiment: Path) -> None:
     spec = load_experiment(experiment)
     suite = load_suite(spec.general.suite) if spec.general else None
     prepared = prepare(spec)
-    if suite and spec.general:
-        read = suite_texts(suite, spec.general.limit)
+    read = suite_texts(suite, spec.general.limit) if suite and spec.general else None
+    if read:
         prepared = with_general(prepared, read.texts, read.unread)
     console = Console()
     console.print(f"[bold]{escape(spec.name)}[/] is a valid experiment.")
@@ -65,10 +69,10 @@ def command(experiment: Path) -> None:
         searched = ", ".join(arm.search_space()) or "nothing: not tuned"
         arms.add_row(name, arm.kind, str(spec.trials_of(name)), searched)
     console.print(arms)
-    tasks = (
-        f"{len(suite.tasks)} tasks of {suite.name}" if suite else "none: forgetting not measured"
-    )
-    console.print(f"General suite: {escape(tasks)}")
+    if suite and read:
+        console.print(_suite_table(suite, read))
+    else:
+        console.print("General suite: none: forgetting not measured")
     texts = replay_texts(spec, prepared.splits)
     if texts:
         console.print(f"General text to replay: {len(texts.examples)} of {escape(texts.source)}")
@@ -99,6 +103,19 @@ def _left_out(prepared: Prepared) -> Iterator[str]:
     yield from (f"dropped: {problem}" for problem in prepared.dropped[:SHOWN_ROWS])
     if len(prepared.dropped) > SHOWN_ROWS:
         yield f"and {len(prepared.dropped) - SHOWN_ROWS} more problems like these"
+
+
+def _suite_table(suite: Suite, read: SuiteTexts) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"General suite: {len(suite.tasks)} tasks of {escape(suite.name)}"
+    table = Table("task", "metric", "items", "shots", "from", title=title, title_justify="left")
+    for entry in suite.tasks:
+        asked = read.tasks[entry.task]
+        row = (entry.task, entry.metric, str(asked.items), str(asked.shots), asked.source)
+        table.add_row(*map(escape, row))
+    return table
 
 
 def _seeds(spec: Experiment) -> str:
