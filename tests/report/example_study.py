@@ -449,7 +449,16 @@ def items() -> tuple[ItemRow, ...]:
             ("few-shot", bad if first else good, 0.2 if first else 1.0),
         ):
             rows.append(
-                ItemRow(name, 1, f"hash{number:02}", f"item {number} <&>", good, text, value)
+                ItemRow(
+                    name,
+                    1,
+                    f"hash{number:02}",
+                    f"item {number} <&>",
+                    good,
+                    text,
+                    value,
+                    f"Feedback number {number}. {HOSTILE[(number + 3) % len(HOSTILE)]}",
+                )
             )
     rows.append(ItemRow("lora", 1, "unscored", "unscored", "x", "y", None))
     rows.append(ItemRow("few-shot", 1, "unscored", "unscored", "x", "y", None))

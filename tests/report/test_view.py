@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from harness.analysis import gather_samples
 from harness.findings import Interval
 from harness.report import ReportView, build_view, wording
 from harness.report.document import Examples, Facts, Figure, Table
@@ -33,7 +34,7 @@ SECTIONS = (
 
 @pytest.fixture
 def view() -> ReportView:
-    return build_view(study(), findings(), now=NOW, rules=RULES)
+    return build_view(study(), findings(), now=NOW, rules=RULES, samples=gather_samples(study()))
 
 
 def table(view: ReportView, section: str, caption: str) -> dict[str, dict[str, str]]:
