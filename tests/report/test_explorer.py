@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,11 +18,9 @@ from harness.report import ReportView, build_view, to_html, to_markdown
 from harness.report.document import Explorer
 from harness.report.html import SCRIPT as SOURCE
 
-from .example_study import findings, study
+from .example_study import NOW, findings, study
 from .many_items import examples_only, many_samples
 from .reading import Page
-
-NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 
 def explorer(view: ReportView) -> Explorer:

@@ -11,14 +11,12 @@ import os
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from harness.analysis import gather_samples
 from harness.records import StepReport
 from harness.report import (
     ReportView,
@@ -34,7 +32,7 @@ from harness.report.palette import arm_styles
 
 from .example_study import (
     HOSTILE,
-    RULES,
+    NOW,
     SCRIPT,
     findings,
     no_findings,
@@ -45,13 +43,7 @@ from .example_study import (
 )
 from .reading import Page, block_texts, squeezed, texts
 
-NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 GOLDEN = Path(__file__).parent / "golden"
-
-
-@pytest.fixture(scope="module")
-def view() -> ReportView:
-    return build_view(study(), findings(), now=NOW, rules=RULES, samples=gather_samples(study()))
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
-from harness.analysis import gather_samples
 from harness.findings import Interval
 from harness.report import ReportView, build_view, wording
 from harness.report.document import Examples, Facts, Figure, Table
@@ -16,7 +14,7 @@ from harness.report.scales import PER_CENT, PLAIN, scale_of
 
 from .example_study import (
     HUGE,
-    RULES,
+    NOW,
     findings,
     no_findings,
     study,
@@ -25,16 +23,10 @@ from .example_study import (
 )
 from .reading import texts
 
-NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SECTIONS = (
     "primary", "sensitivity", "arms", "claims", "contrasts", "trade-off", "search", "general",
     "out-of-domain", "overfitting", "curves", "loss", "cost", "examples", "run", "rules", "words",
 )  # fmt: skip
-
-
-@pytest.fixture
-def view() -> ReportView:
-    return build_view(study(), findings(), now=NOW, rules=RULES, samples=gather_samples(study()))
 
 
 def table(view: ReportView, section: str, caption: str) -> dict[str, dict[str, str]]:
