@@ -529,6 +529,56 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSamples:
+    """What one run of an arm replied to each item; the three have shape (n,).
+
+    outputs: None where no reply was kept. scores: None where the item was not scored. valid:
+    whether the task allows the reply; None where that was not judged.
+    """
+
+    seed: int
+    outputs: tuple[str | None, ...]
+    scores: tuple[float | None, ...]
+    valid: tuple[bool | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSamples:
+    """The runs of one arm, by seed, and what they come to item by item.
+
+    scores: mean over the runs; None where one of them has none. valid: every run's reply is.
+    """
+
+    arm: str
+    runs: tuple[RunSamples, ...]
+    scores: tuple[float | None, ...]
+    valid: tuple[bool | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Every item of the primary test with what the final candidates replied.
+
+    doc_hashes, item_ids, texts, targets: shape (n,), as are the columns of ``arms``.
+    full: the score of a wholly right answer; None where the metric has no such score.
+    """
+
+    doc_hashes: tuple[str, ...]
+    item_ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    targets: tuple[str, ...]
+    arms: tuple[ArmSamples, ...]
+    higher_is_better: bool
+    full: float | None
+
+    def gain(self, score: float | None, other: float | None) -> float | None:
+        """How much better the first score is than the other; None where either is missing."""
+        if score is None or other is None:
+            return None
+        return score - other if self.higher_is_better else other - score
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """Everything the analysis says of one study."""
 
@@ -552,6 +602,7 @@ class Findings:
 
 
 __all__ = [
+    "ArmSamples",
     "ArmSummary",
     "BreakEven",
     "Claim",
@@ -572,6 +623,8 @@ __all__ = [
     "MemoryEstimate",
     "Overfitting",
     "Perturbation",
+    "RunSamples",
+    "Samples",
     "SearchChoice",
     "SearchEnd",
     "SearchPicture",

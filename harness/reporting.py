@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis import analyse, current, rules
+from harness.analysis import analyse, current, gather_samples, rules
 from harness.errors import InputError
 from harness.findings import Findings
 from harness.past_searches import search_pictures
@@ -59,7 +59,9 @@ def load_study(results: Path, experiment_id: str) -> AnalysedStudy:
     study = current(StoreReader(results / STORE_FILE).study(experiment_id))
     findings = analyse(study)
     pictures = search_pictures(study, findings)
-    view = build_view(study, findings, rules=rules(), pictures=pictures)
+    view = build_view(
+        study, findings, rules=rules(), pictures=pictures, samples=gather_samples(study)
+    )
     return AnalysedStudy(study, findings, view, results)
 
 

@@ -10,6 +10,7 @@ from harness.report.document import (
     Code,
     ComparisonView,
     Examples,
+    Explorer,
     Facts,
     Figure,
     Prose,
@@ -80,6 +81,9 @@ def _block(block: Block) -> str:  # noqa: PLR0911 -- one return a kind of block
             return f"<details><summary>{escape(block.caption)}</summary>\n\n{fenced}\n\n</details>"
         case Examples():
             return _examples(block)
+        case Explorer():
+            summary = f"{block.summary} They are listed in report.html."
+            return f"### {escape(block.heading)}\n\n{escape(summary)}"
 
 
 def _bullets(items: tuple[str, ...]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from harness.findings import Findings
 from harness.records import JsonValue, Study
@@ -11,9 +10,7 @@ from harness.report import ComparisonView, build_comparison
 from harness.report.compare import flatten
 from harness.report.document import Prose, Table
 
-from .example_study import contrast, findings, no_findings, study, unfinished_study
-
-NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+from .example_study import NOW, contrast, findings, no_findings, study, unfinished_study
 
 
 def named(name: str, spec: dict[str, JsonValue] | None = None, **data: JsonValue) -> Study:

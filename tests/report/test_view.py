@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -15,7 +14,7 @@ from harness.report.scales import PER_CENT, PLAIN, scale_of
 
 from .example_study import (
     HUGE,
-    RULES,
+    NOW,
     findings,
     no_findings,
     study,
@@ -24,16 +23,10 @@ from .example_study import (
 )
 from .reading import texts
 
-NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SECTIONS = (
     "primary", "sensitivity", "arms", "claims", "contrasts", "trade-off", "search", "general",
     "out-of-domain", "overfitting", "curves", "loss", "cost", "examples", "run", "rules", "words",
 )  # fmt: skip
-
-
-@pytest.fixture
-def view() -> ReportView:
-    return build_view(study(), findings(), now=NOW, rules=RULES)
 
 
 def table(view: ReportView, section: str, caption: str) -> dict[str, dict[str, str]]:
