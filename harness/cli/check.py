@@ -27,10 +27,10 @@ def command(experiment: Path) -> None:
     Example:
       harness check experiments/quickstart.yaml
     """
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from harness.cli.terminal import Terminal
     from harness.data import prepare, with_general
     from harness.evaluation.suite_texts import suite_texts
     from harness.evaluation.suites import load_suite
@@ -45,7 +45,7 @@ def command(experiment: Path) -> None:
     if suite and spec.general:
         read = suite_texts(suite, spec.general.limit)
         prepared = with_general(prepared, read.texts, read.unread)
-    console = Console()
+    console = Terminal()
     console.print(f"[bold]{escape(spec.name)}[/] is a valid experiment.")
     table = Table("split", "examples", "groups", "leaks found", title="Data", title_justify="left")
     for name, count in prepared.counts.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import results_option
+from harness.cli.printing import say
 
 
 @click.group()
@@ -41,8 +42,8 @@ def optuna(name: str | None, results: Path, path: Path, journal: bool, force: bo
     from harness.export import export_optuna
 
     names = export_optuna(results, name, path, journal=journal, force=force)
-    click.echo(f"{path}: {', '.join(names)}")
-    click.echo(f"Show them: optuna-dashboard {path if journal else f'sqlite:///{path}'}")
+    say(f"{path}: {', '.join(names)}")
+    say(f"Show them: optuna-dashboard {path if journal else f'sqlite:///{path}'}")
 
 
 @command.command()
@@ -70,5 +71,5 @@ def mlflow(name: str | None, results: Path, folder: Path, database: bool, force:
 
     done = export_mlflow(results, name, folder, database=database, force=force)
     allowed = "" if database else "MLFLOW_ALLOW_FILE_STORE=true "
-    click.echo(f"{folder}: {done.runs} runs of the experiment {done.experiment}")
-    click.echo(f"Show them: {allowed}mlflow ui --backend-store-uri {done.uri}")
+    say(f"{folder}: {done.runs} runs of the experiment {done.experiment}")
+    say(f"Show them: {allowed}mlflow ui --backend-store-uri {done.uri}")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.printing import in_one_line, say, yaml_text
+
 
 @click.command()
 @click.argument("data", metavar="DATA")
@@ -47,25 +49,40 @@ def command(
     from harness.data.infer import propose
     from harness.errors import InputError, Problem
     from harness.spec import load_experiment
+    from harness.spec.task import template_fields
 
     if output.exists() and not force:
         raise InputError(
             Problem(str(output), "exists already; --force writes over it, --output elsewhere")
         )
     found = propose(data, text, answer, group)
+    try:
+        nameable = template_fields(f"{{{found.text}}}") == (found.text,)
+    except ValueError:
+        nameable = False
+    if not nameable:
+        raise InputError(
+            Problem(
+                data,
+                f"the column {found.text!r} cannot stand in a template, where braces, brackets, "
+                "dots, colons and exclamation marks mean something else; rename it, or name "
+                "another with --text",
+            )
+        )
     local = not data.startswith(("packaged:", "hub:"))
     source = os.path.relpath(data, output.resolve().parent) if local else data
     name = (
-        re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data.rpartition(":")[2]).stem).strip("-.") or "study"
+        re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data.rpartition(":")[2]).stem).strip("-._") or "study"
     )
-    # The output is YAML, not HTML: every value goes through tojson, which YAML reads.
+    # The output is YAML, not HTML: every value goes through a filter of ours.
     templates = Environment(  # noqa: S701
         loader=PackageLoader("harness.cli", ""), keep_trailing_newline=True, trim_blocks=True
     )
+    templates.filters |= {"quoted": yaml_text, "comment": in_one_line}
     rendered = templates.get_template("experiment.yaml.j2").render(
         question=f"Should we fine-tune a model to fill `{found.answer}` of {Path(source).name}?",
         file=output.name,
-        reasons=[reason.replace("\n", " ") for reason in found.reasons],
+        reasons=found.reasons,
         name=name[:64],
         model=model,
         source=source,
@@ -80,10 +97,10 @@ def command(
     )
     output.write_text(rendered, encoding="utf-8")
     load_experiment(output)
-    click.echo(f"{output}: {found.rows} rows of {data}")
+    say(f"{output}: {found.rows} rows of {data}")
     for reason in found.reasons:
-        click.echo(f"  {reason}")
-    click.echo("Read the instruction and the arms in it, then: harness check " + str(output))
+        say(f"  {in_one_line(reason)}")
+    say("Read the instruction and the arms in it, then: harness check " + str(output))
 
 
 def _draft(kind: str, answer: str, labels: tuple[str, ...]) -> str:

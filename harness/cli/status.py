@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import results_option
+from harness.cli.printing import say
 
 
 @click.command()
@@ -27,12 +28,12 @@ def command(results: Path) -> None:
         "FROM trials GROUP BY ALL ORDER BY min(started_at)"
     )
     for record in reader.experiments():
-        click.echo(f"{record.name}  {record.experiment_id[:12]}")
+        say(f"{record.name}  {record.experiment_id[:12]}")
         rows = [row[1:] for row in answer.rows if row[0] == record.experiment_id]
         for arm, phase, complete, pruned, failed, ended in rows:
             counts = f"{complete} complete"
             counts += f", {pruned} stopped early" if pruned else ""
             counts += f", {failed} failed" if failed else ""
-            click.echo(f"  {arm:<14} {phase:<9} {counts}  (last {ended})")
+            say(f"  {arm:<14} {phase:<9} {counts}  (last {ended})")
         if not rows:
-            click.echo("  no trial has ended yet")
+            say("  no trial has ended yet")

@@ -172,7 +172,7 @@ def _csv_rows(source: str, text: str, undecodable: dict[int, str]) -> Rows:
             continue
         elif header is None:
             header = fields
-            _check_header(source, first, header)
+            _check_header(f"{source}:{first}", header)
         elif len(fields) != len(header):
             what = (
                 f"{len(fields)} fields where the header has {len(header)}; "
@@ -217,13 +217,11 @@ def _csv_problem(error: csv.Error) -> str:
     return f"not valid CSV: {error}; put quotes around the field and double those within it"
 
 
-def _check_header(source: str, line: int, header: list[str]) -> None:
+def _check_header(where: str, header: list[str]) -> None:
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         names = ", ".join(map(repr, repeated))
-        raise DataError(
-            Problem(f"{source}:{line}", f"the header names {names} twice; rename one of them")
-        )
+        raise DataError(Problem(where, f"the header names {names} twice; rename one of them"))
 
 
 # --------------------------------------------------------------------------- Parquet and hub
@@ -237,8 +235,25 @@ def _parquet(source: str, content: bytes) -> Rows:
         table = pq.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
         raise DataError(Problem(source, f"not a whole Parquet file: {error}")) from error
-    rows = [Row(number, values) for number, values in enumerate(table.to_pylist(), start=1)]
-    return _rows(source, rows, [], tuple(table.column_names))
+    _check_header(source, table.column_names)
+    columns = {name: _column(source, name, table[name]) for name in table.column_names}
+    rows = [
+        Row(number, dict(zip(columns, values, strict=True)))
+        for number, values in enumerate(zip(*columns.values(), strict=True), start=1)
+    ]
+    return _rows(source, rows, [], tuple(columns))
+
+
+def _column(source: str, name: str, column: Any) -> list[JsonValue]:
+    """The values of a Parquet column: those of types that Python has."""
+    import pyarrow as pa
+
+    try:
+        values: list[JsonValue] = column.to_pylist()
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        what = f"column {name!r} ({column.type}) holds a value that cannot be read: {error}"
+        raise DataError(Problem(source, what)) from error
+    return values
 
 
 def _hub(source: str) -> list[Row]:
