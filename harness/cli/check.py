@@ -33,10 +33,10 @@ def command(experiment: Path) -> None:
     Example:
       harness check experiments/quickstart.yaml
     """
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from harness.cli.terminal import Terminal
     from harness.data import prepare, with_general
     from harness.evaluation.suite_texts import suite_texts
     from harness.evaluation.suites import load_suite
@@ -51,7 +51,7 @@ def command(experiment: Path) -> None:
     read = suite_texts(suite, spec.general.limit) if suite and spec.general else None
     if read:
         prepared = with_general(prepared, read.texts, read.unread)
-    console = Console()
+    console = Terminal()
     console.print(f"[bold]{escape(spec.name)}[/] is a valid experiment.")
     table = Table("split", "examples", "groups", "leaks found", title="Data", title_justify="left")
     for name, count in prepared.counts.items():

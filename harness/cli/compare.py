@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import results_option
+from harness.cli.printing import say
 
 
 @click.command()
@@ -24,12 +25,12 @@ def command(names: tuple[str, ...], results: Path, output: Path | None) -> None:
     Example:
       harness compare quickstart quickstart-more-data
     """
-    from rich.console import Console
 
+    from harness.cli.terminal import Terminal
     from harness.reporting import find_study, write_comparison
 
     if len(names) < 2:
         raise click.UsageError("give at least two experiments to compare")
     loaded = [find_study(results, name) for name in names]
-    path = write_comparison(loaded, output or results / "compare.html", Console())
-    click.echo(f"Report: {path}")
+    path = write_comparison(loaded, output or results / "compare.html", Terminal())
+    say(f"Report: {path}")

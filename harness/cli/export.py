@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from harness.cli.options import Decorator, results_option
+from harness.cli.printing import say
 
 if TYPE_CHECKING:
     from harness.export.parity import Parity
@@ -63,8 +64,8 @@ def optuna(name: str | None, results: Path, path: Path, journal: bool, force: bo
     from harness.export import export_optuna
 
     names = export_optuna(results, name, path, journal=journal, force=force)
-    click.echo(f"{path}: {', '.join(names)}")
-    click.echo(f"Show them: optuna-dashboard {path if journal else f'sqlite:///{path}'}")
+    say(f"{path}: {', '.join(names)}")
+    say(f"Show them: optuna-dashboard {path if journal else f'sqlite:///{path}'}")
 
 
 @command.command()
@@ -92,8 +93,8 @@ def mlflow(name: str | None, results: Path, folder: Path, database: bool, force:
 
     done = export_mlflow(results, name, folder, database=database, force=force)
     allowed = "" if database else "MLFLOW_ALLOW_FILE_STORE=true "
-    click.echo(f"{folder}: {done.runs} runs of the experiment {done.experiment}")
-    click.echo(f"Show them: {allowed}mlflow ui --backend-store-uri {done.uri}")
+    say(f"{folder}: {done.runs} runs of the experiment {done.experiment}")
+    say(f"Show them: {allowed}mlflow ui --backend-store-uri {done.uri}")
 
 
 @command.command()
@@ -171,11 +172,11 @@ def model(
         force=force,
         on_parity=_print_parity,
     )
-    click.echo(f"{folder}: {done.form}, {done.dtype}, of {done.run.why}")
+    say(f"{folder}: {done.form}, {done.dtype}, of {done.run.why}")
     if done.parity is None:
-        click.echo("NOT CHECKED: the exported weights were not scored again.", err=True)
+        say("NOT CHECKED: the exported weights were not scored again.", err=True)
     elif done.parity.different:
-        click.echo(
+        say(
             f"DIFFERENT: {done.parity.different} of {done.parity.items} test items; the model "
             "card says so.",
             err=True,
@@ -235,10 +236,10 @@ def prompt(
     from harness.export import export_prompt
 
     done = export_prompt(results, name, path, arm=arm, seed=seed, force=force)
-    click.echo(f"{path}: {done.run.why}")
+    say(f"{path}: {done.run.why}")
     for note in done.notes:
-        click.echo(f"- {note}")
+        say(f"- {note}")
     if done.usage:
-        click.echo("Use it:")
+        say("Use it:")
         for line in done.usage:
-            click.echo(f"  {line}")
+            say(f"  {line}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import near
+from harness.cli.printing import say, visible
 
 if TYPE_CHECKING:
     from harness.drafting.draft import Draft
@@ -87,7 +88,7 @@ def command(
         raise InputError(Problem(str(output), "its folder does not exist; make it first"))
     asking = not yes and is_terminal()
     if asking:
-        click.echo("Enter accepts what stands in brackets.")
+        say("Enter accepts what stands in brackets.")
     said = Given(texts=texts, answers=answers, id=identity, **given)
     draft = draft_experiment(
         data, said, asked if asking else take_default, look_at_machine(), output, Path.cwd()
@@ -113,7 +114,7 @@ def asked(question: str, default: str, why: str, check: Callable[[str], Any]) ->
             raise click.BadParameter(str(error)) from error
         return typed.strip()
 
-    click.echo(click.style(f"\n{near(why)}", dim=True))
+    click.secho(visible(f"\n{near(why)}"), dim=True)
     answer: str = click.prompt(question, default=default, value_proc=checked)
     return answer
 
@@ -122,7 +123,7 @@ def _show(draft: Draft, data: str, output: Path) -> None:
     from harness.drafting.write import duration
 
     wishes, sizing, reasons = draft.wishes, draft.sizing, draft.wishes.reasons
-    click.echo(f"{output}: {draft.rows} rows of {data}")
+    say(f"{output}: {draft.rows} rows of {data}")
     lines = [
         ("text", ", ".join(wishes.texts), reasons["texts"]),
         ("answer", ", ".join(wishes.answers), reasons["answer"]),
@@ -147,16 +148,17 @@ def _show(draft: Draft, data: str, output: Path) -> None:
     lines.append(("budget", f"{trials} per arm, {seeds}", reasons["budget"]))
     lines.append(("time", f"about {duration(sizing.seconds)}", "a rough sum; see harness plan"))
     for name, value, why in lines:
-        click.echo(f"  {name:<10} {value}" + (f": {why}" if why else ""))
+        say(f"  {name:<10} {value}" + (f": {why}" if why else ""))
     for problem in draft.problems[:SHOWN_ROWS]:
-        click.echo(f"left out: {near(str(problem))}")
+        say(f"left out: {near(str(problem))}")
     if len(draft.problems) > SHOWN_ROWS:
-        click.echo(f"left out: and {len(draft.problems) - SHOWN_ROWS} more problems like these")
+        say(f"left out: and {len(draft.problems) - SHOWN_ROWS} more problems like these")
     if draft.problems:
-        click.echo(reasons["bad_rows"])
+        say(reasons["bad_rows"])
     for caution in draft.cautions:
-        click.echo(click.style("caution: ", fg="yellow") + caution)
-    click.echo(f"\nRead the instruction and the arms in {output}, then:")
-    click.echo(f"  harness check {output}    # free: validates, audits the data")
-    click.echo(f"  harness plan {output}     # measures what it will take")
-    click.echo(f"  harness run {output}")
+        click.secho("caution: ", fg="yellow", nl=False)
+        say(caution)
+    say(f"\nRead the instruction and the arms in {output}, then:")
+    say(f"  harness check {output}    # free: validates, audits the data")
+    say(f"  harness plan {output}     # measures what it will take")
+    say(f"  harness run {output}")

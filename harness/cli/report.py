@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import results_option
+from harness.cli.printing import say
 
 
 @click.command()
@@ -25,13 +26,13 @@ def command(name: str | None, results: Path, output: Path | None, quiet: bool) -
     Example:
       harness report quickstart
     """
-    from rich.console import Console
 
+    from harness.cli.terminal import Terminal
     from harness.reporting import find_study, write_reports
 
     loaded = find_study(results, name)
     files = write_reports(loaded, output)
     if not quiet:
-        loaded.print(Console())
-    click.echo(f"Report: {files.html}")
-    click.echo(f"Markdown: {files.markdown}")
+        loaded.print(Terminal())
+    say(f"Report: {files.html}")
+    say(f"Markdown: {files.markdown}")

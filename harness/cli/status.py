@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import results_option
+from harness.cli.printing import say
 
 
 @click.command()
@@ -31,12 +32,12 @@ def command(results: Path) -> None:
         "ORDER BY e.declared_at, e.experiment_id, min(t.started_at), t.arm, t.phase"
     )
     for (experiment_id, name), rows in groupby(answer.rows, key=lambda row: row[:2]):
-        click.echo(f"{name}  {experiment_id[:12]}")
+        say(f"{name}  {experiment_id[:12]}")
         for _, _, arm, phase, complete, pruned, failed, ended in rows:
             if arm is None:
-                click.echo("  no trial has ended yet")
+                say("  no trial has ended yet")
                 continue
             counts = f"{complete} complete"
             counts += f", {pruned} stopped early" if pruned else ""
             counts += f", {failed} failed" if failed else ""
-            click.echo(f"  {arm:<14} {phase:<9} {counts}  (last {ended})")
+            say(f"  {arm:<14} {phase:<9} {counts}  (last {ended})")

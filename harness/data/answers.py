@@ -6,11 +6,9 @@ import json
 import math
 from typing import Any
 
-import jsonschema
-
 from harness.records import JsonValue
 from harness.spec import JsonAnswer, LabelAnswer, TextAnswer
-from harness.spec.task import canonical_json
+from harness.spec.task import canonical_json, schema_validator
 
 
 class AnswerError(ValueError):
@@ -27,9 +25,7 @@ class AnswerReader:
         self._answer = answer
         self._checked: dict[str, str] = {}
         self._validator = (
-            jsonschema.Draft202012Validator(answer.schema_)
-            if isinstance(answer, JsonAnswer)
-            else None
+            schema_validator(answer.schema_) if isinstance(answer, JsonAnswer) else None
         )
 
     def read(self, values: dict[str, JsonValue]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness.data.encoding import not_utf8
-from harness.data.rows import Row, Rows, rows_of
+from harness.data.rows import Row, Rows, check_header, rows_of
 from harness.errors import DataError, Problem
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -83,7 +83,7 @@ def _read(source: str, text: str, undecodable: dict[int, str], separator: str) -
             continue
         elif header is None:
             header = fields
-            _check_header(source, first, header)
+            check_header(f"{source}:{first}", header)
         elif len(fields) != len(header):
             what = (
                 f"{len(fields)} fields where the header has {len(header)}; "
@@ -126,12 +126,3 @@ def _csv_problem(error: csv.Error) -> str:
     if "unexpected end of data" in str(error):
         return "a quote that opens in this row is never closed; close it or double it"
     return f"not valid CSV: {error}; put quotes around the field and double those within it"
-
-
-def _check_header(source: str, line: int, header: list[str]) -> None:
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        names = ", ".join(map(repr, repeated))
-        raise DataError(
-            Problem(f"{source}:{line}", f"the header names {names} twice; rename one of them")
-        )

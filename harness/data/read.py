@@ -13,7 +13,7 @@ from typing import Any
 from harness.data.chat import with_conversations
 from harness.data.csv_file import csv_rows
 from harness.data.encoding import UTF8, as_utf8, not_utf8
-from harness.data.rows import Row, Rows, rows_of
+from harness.data.rows import Row, Rows, check_header, rows_of
 from harness.errors import DataError, Problem
 from harness.packaged_data import packaged_rows
 from harness.records import JsonValue
@@ -157,8 +157,25 @@ def _parquet(source: str, content: bytes) -> Rows:
         table = pq.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
         raise DataError(Problem(source, f"not a whole Parquet file: {error}")) from error
-    rows = [Row(number, values) for number, values in enumerate(table.to_pylist(), start=1)]
-    return rows_of(source, rows, [], tuple(table.column_names))
+    check_header(source, table.column_names)
+    columns = {name: _column(source, name, table[name]) for name in table.column_names}
+    rows = [
+        Row(number, dict(zip(columns, values, strict=True)))
+        for number, values in enumerate(zip(*columns.values(), strict=True), start=1)
+    ]
+    return rows_of(source, rows, [], tuple(columns))
+
+
+def _column(source: str, name: str, column: Any) -> list[JsonValue]:
+    """The values of a Parquet column: those of types that Python has."""
+    import pyarrow as pa
+
+    try:
+        values: list[JsonValue] = column.to_pylist()
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        what = f"column {name!r} ({column.type}) holds a value that cannot be read: {error}"
+        raise DataError(Problem(source, what)) from error
+    return values
 
 
 def _hub(source: str) -> list[Row]:

@@ -47,3 +47,11 @@ def rows_of(
     if columns is None:
         columns = tuple(dict.fromkeys(name for row in rows for name in row.values))
     return Rows(source, columns, tuple(rows), tuple(problems))
+
+
+def check_header(where: str, names: Sequence[str]) -> None:
+    """Raises DataError where a header names a column twice."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        listed = ", ".join(map(repr, repeated))
+        raise DataError(Problem(where, f"the header names {listed} twice; rename one of them"))
