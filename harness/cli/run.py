@@ -77,4 +77,4 @@ def command(
         f"{done.trials_run} trials run, {done.trials_known} known before, "
         f"{done.trials_failed} failed."
     )
-    click.echo(f"Report: {files.html}")
+    click.echo(f"Report: {files['html']}")

@@ -24,9 +24,7 @@ ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "\n": " "}
 
 def to_markdown(view: ReportView | ComparisonView) -> str:
     """The whole report as GitHub Markdown; charts are given by their sentence and table."""
-    parts = [f"# {escape(view.title)}", _facts(view.about)]
-    if isinstance(view, ReportView):
-        parts += _verdict(view.verdict)
+    parts = [f"# {escape(view.title)}", _facts(view.about), *_verdict(view.verdict)]
     for section in view.sections:
         parts.append(f"## {escape(section.heading)}")
         parts += [_block(block) for block in section.blocks]
