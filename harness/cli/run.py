@@ -78,4 +78,4 @@ def command(
         f"{done.trials_run} trials run, {done.trials_known} known before, "
         f"{done.trials_failed} failed."
     )
-    say(f"Report: {files.html}")
+    say(f"Report: {files['html']}")

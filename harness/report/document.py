@@ -324,8 +324,10 @@ class ReportView:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonView:
-    """Several studies side by side."""
+    """Several studies side by side. arms: of all of them, in the order that fixes their colours."""
 
     title: str
     about: tuple[tuple[str, str], ...]
+    verdict: VerdictView
     sections: tuple[Section, ...]
+    arms: tuple[str, ...] = field(default=())

@@ -12,9 +12,7 @@ import dataclasses
 import gzip
 import hashlib
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -39,43 +37,23 @@ def to_html(view: ReportView | ComparisonView) -> str:
     environment.filters["coded"] = _coded
     environment.filters["packed"] = _packed
     environment.filters["sha256"] = _sha256
-    arms = view.arms if isinstance(view, ReportView) else ()
 
     def chart(figure: Figure) -> Markup:
-        return Markup(draw(figure, arms))  # noqa: S704 -- made here, its texts are escaped
+        return Markup(draw(figure, view.arms))  # noqa: S704 -- made here, its texts are escaped
 
     explorers = [b for s in view.sections for b in s.blocks if isinstance(b, Explorer)]
     return environment.get_template("template.html.j2").render(
         view=view,
-        verdict=view.verdict if isinstance(view, ReportView) else None,
+        verdict=view.verdict,
         chart=chart,
         script=Markup(SCRIPT.read_text(encoding="utf-8")) if explorers else "",  # noqa: S704
     )
 
 
-def write_html(view: ReportView | ComparisonView, path: Path | str) -> Path:
-    """Write the report to ``path``, whole or not at all; returns the path.
-
-    Folders on the way are made. Raises ``OSError`` where the file cannot be written.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    text = to_html(view)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return target
-
-
 def _coded(text: str) -> Markup:
     """Names between backticks as code, all of it escaped first."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704
+    # As plain text: what is joined to Markup is escaped, and that would be the tags.
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def _is_block(block: Block, name: str) -> bool:

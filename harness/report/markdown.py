@@ -26,9 +26,7 @@ ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "\n": " "}
 
 def to_markdown(view: ReportView | ComparisonView) -> str:
     """The whole report as GitHub Markdown; charts are given by their sentence and table."""
-    parts = [f"# {escape(view.title)}", _facts(view.about)]
-    if isinstance(view, ReportView):
-        parts.append(verdict_to_markdown(view.verdict))
+    parts = [f"# {escape(view.title)}", _facts(view.about), verdict_to_markdown(view.verdict)]
     for section in view.sections:
         parts.append(section_to_markdown(section))
     return "\n\n".join(parts) + "\n"

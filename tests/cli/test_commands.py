@@ -267,15 +267,33 @@ def test_report_by_the_start_of_an_id(results: Path, tmp_path: Path) -> None:
     assert "first" in (tmp_path / "report.md").read_text("utf-8")
 
 
+def test_report_in_the_formats_asked_for(results: Path, tmp_path: Path) -> None:
+    asked = ("report", "first", "--results", results, "--output", tmp_path, "--quiet")
+    text = good(*asked, "--format", "json", "--format", "md")
+    assert text.splitlines() == [
+        f"Markdown: {tmp_path / 'report.md'}", f"JSON: {tmp_path / 'report.json'}",
+    ]  # fmt: skip
+    assert "no report format is called 'doc'" in refused(*asked, "--format", "html,doc")
+    told = refused(*asked, "--format", "html,pdf", "--browser", tmp_path / "none")
+    assert "which is no program on this machine" in told
+    assert f"Written: {tmp_path / 'report.html'}" in told
+
+
 def test_compare(results: Path, tmp_path: Path) -> None:
     page = tmp_path / "both.html"
     text = good("compare", "first", "second", "--results", results, "--output", page)
     assert "first" in text
     assert "second" in text
     assert page.stat().st_size > 1000
-    result = call("compare", "first", "--results", results)
-    assert result.exit_code == 2
-    assert "at least two experiments" in result.stderr
+    assert "second" in (tmp_path / "both.md").read_text("utf-8")
+
+
+def test_compare_refuses_names_that_make_no_comparison(results: Path) -> None:
+    where = ("--results", results)
+    assert "at least two experiments" in refused("compare", "first", *where)
+    assert "first" in refused("compare", "first", "first", *where)
+    assert "is named 2 times" in refused("compare", "first", "first", *where)
+    assert "no experiment is called 'third'" in refused("compare", "first", "third", *where)
 
 
 def test_query_formats(results: Path) -> None:

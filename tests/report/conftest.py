@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from harness.analysis import gather_samples
-from harness.report import ReportView, build_view, write_html
+from harness.report import ReportView, build_view, to_html, write_whole
 
 from .browsing import Opener, opener
 from .example_study import ATTACKS, NOW, RULES, findings, study
@@ -48,7 +48,7 @@ def view() -> ReportView:
 @pytest.fixture(scope="session")
 def whole(view: ReportView, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its file."""
-    return write_html(view, tmp_path_factory.mktemp("whole") / "report.html")
+    return write_whole(tmp_path_factory.mktemp("whole") / "report.html", to_html(view))
 
 
 @pytest.fixture(scope="session")
@@ -61,4 +61,6 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = replace(
         made, item_ids=ATTACKS, texts=ATTACKS, targets=ATTACKS[::-1], arms=(first, named)
     )
-    return write_html(examples_only(made), tmp_path_factory.mktemp("attacked") / "report.html")
+    return write_whole(
+        tmp_path_factory.mktemp("attacked") / "report.html", to_html(examples_only(made))
+    )

@@ -39,6 +39,7 @@ from harness.findings import (
 )
 from harness.records import (
     Aggregate,
+    Artifact,
     Canaries,
     Event,
     ExperimentRecord,
@@ -449,6 +450,10 @@ def trial(name: str, phase: str, number: int, seed: int, **changes: object) -> T
             "micro-batches of 8 examples, activations kept; training was expected to take 1,020 "
             f"MiB beyond the weights, of {seed + 7},000 MiB available"
         ) * trained,
+        artifacts=(
+            Artifact("artifact/adapter_config.json", "0" * 64, 1200),
+            Artifact("artifact/adapter_model.safetensors", "1" * 64, 9_810_800),
+        ) * (trained and phase == "finalist"),
     )  # fmt: skip
     return replace(summary, **changes)  # type: ignore[arg-type]
 
@@ -520,7 +525,8 @@ def study() -> Study:
             data={
                 "fingerprint": "9f8e7d6c" * 8, "source": "packaged:product-feedback",
                 "dropped_rows": 3, "audit": AUDIT,
-                "answers": {"train": {"positive": 90, MARKDOWN: 1}, "test": {"positive": 110}},
+                "answers": {"train": {"label": {"positive": 90, MARKDOWN: 1}},
+                            "test": {"label": {"positive": 110}}},
             },
             model=model,
             environment={"torch": "2.8.0", "lm-eval": "0.4.13", "cpu": f"two cores {BIDI}"},

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from harness.findings import Samples
-from harness.report import write_html
+from harness.report import to_html, write_whole
 
 from .browsing import Opener
 from .many_items import examples_only, many_samples
@@ -22,7 +22,9 @@ def many() -> Samples:
 
 @pytest.fixture(scope="module")
 def large(many: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_html(examples_only(many), tmp_path_factory.mktemp("large") / "report.html")
+    return write_whole(
+        tmp_path_factory.mktemp("large") / "report.html", to_html(examples_only(many))
+    )
 
 
 def test_twenty_thousand_items_are_counted_rightly(
@@ -82,7 +84,7 @@ def test_items_are_sorted_and_paged(many: Samples, large: Path, opened: Opener) 
 
 def test_one_seed_can_be_looked_at_alone(tmp_path: Path, opened: Opener) -> None:
     samples = many_samples(300, 2, seeds=3)
-    path = write_html(examples_only(samples), tmp_path / "report.html")
+    path = write_whole(tmp_path / "report.html", to_html(examples_only(samples)))
     first, second = (np.array(samples.arms[1].runs[at].scores) for at in (0, 1))
     mean = np.array(samples.arms[1].scores)
     with opened(path) as visit:
