@@ -17,7 +17,11 @@ def study() -> Study:
     made = StudyBuilder(experiment())
     made.finalist("lora", 1, {"test": [1.0, 0.0, 1.0]}).finalist("lora", 2, {"test": [1, 1, 1]})
     made.finalist("few-shot", 1, {"test": [0.0, 1.0]})
-    rows = {("lora", 1): [1.0, 0.0, None], ("lora", 2): [1.0, 1.0, 1.0], ("few-shot", 1): [0.0, 1]}
+    rows: dict[tuple[str, int], list[float | None]] = {
+        ("lora", 1): [1.0, 0.0, None],
+        ("lora", 2): [1.0, 1.0, 1.0],
+        ("few-shot", 1): [0.0, 1.0],
+    }
     for (arm, seed), values in rows.items():
         found = [
             ItemRow(arm, seed, f"test-{at}", f"id {at}", "a", f"{arm} {seed} {at}", value, f"t{at}")
@@ -68,4 +72,5 @@ def test_a_gain_is_positive_for_the_better_whatever_the_direction() -> None:
 
 def test_without_finalists_there_are_no_items() -> None:
     samples = gather_samples(StudyBuilder(experiment()).build())
-    assert samples.arms == samples.item_ids == ()
+    assert samples.arms == ()
+    assert samples.item_ids == ()

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from report.many_items import examples_only, many_samples
 
 from harness.report import to_html
-from tests.report.many_items import examples_only, many_samples
 
 # Everything that follows a change is done when its event has been handled.
 CHANGE = """([id, value]) => {

@@ -42,7 +42,7 @@ def many_samples(items: int, arms: int, seeds: int = 1, words: int = 40) -> Samp
     found = []
     for place in range(arms):
         runs = tuple(run(place, seed) for seed in range(1, seeds + 1))
-        mean = np.mean([one.scores for one in runs], axis=0)
+        mean = np.mean(np.array([one.scores for one in runs], dtype=np.float64), axis=0)
         found.append(ArmSamples(f"arm-{place}", runs, tuple(mean.tolist()), runs[0].valid))
     return Samples(
         doc_hashes=tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts),

@@ -19,6 +19,7 @@ def test_the_whole_report_is_shown(view: ReportView, whole: Path, opened: Opener
         assert view.verdict.headline in text
         assert visit.page.locator("svg[role=img]").count() == 5
         assert visit.count == "25 of 25 items match"
+        assert visit.page.locator("#explorer-pages").is_hidden()
         assert visit.page.title() == view.title
 
 
