@@ -136,7 +136,8 @@ def test_the_suite_in_the_docs_is_valid(tmp_path: Path) -> None:
         path = tmp_path / content.splitlines()[0].removeprefix("# ")
         path.parent.mkdir(exist_ok=True)
         path.write_text(content, encoding="utf-8")
-    (tmp_path / "house" / "facts.jsonl").write_text(blocks("jsonl")[0][1], encoding="utf-8")
+    (items,) = (content for page, content in blocks("jsonl") if page == "experiment.md")
+    (tmp_path / "house" / "facts.jsonl").write_text(items, encoding="utf-8")
     suite = load_suite(tmp_path / "house.yaml")
     assert list(suite.general_tasks()) == ["house_facts"]
 

@@ -186,13 +186,15 @@ def _renamed(items: Any, mirror: Mirror, path: Path) -> Any:
     there = items.column_names
     lacking = {task: copy for task, copy in mirror.columns.items() if copy not in there}
     if lacking:
+        has = f"it has {', '.join(there)}"
         raise DataError(
-            Problem(
-                str(path),
-                f"no column {copy!r}, which `columns` of the mirror gives for {task!r}; "
-                f"it has {', '.join(there)}",
-            )
-            for task, copy in lacking.items()
+            [
+                Problem(
+                    str(path),
+                    f"no column {copy!r}, which `columns` of the mirror gives for {task!r}; {has}",
+                )
+                for task, copy in lacking.items()
+            ]
         )
     # A column that stands in the way of another one's new name is not what the task asks for.
     hidden = [name for name in mirror.columns if name in there]
