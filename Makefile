@@ -1,4 +1,4 @@
-.PHONY: demo test check simulate chaos install clean
+.PHONY: demo test check docs simulate chaos install clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,6 +19,11 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The pages of docs/ as a site in docs/_build, to be opened with any browser; warnings are errors.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html -c docs . docs/_build
+	@echo "Documentation: docs/_build/index.html"
 
 # Simulated studies with a known truth, thousands of each kind; writes the table of docs/simulation.md.
 simulate: $(VENV)/.installed-dev
@@ -42,4 +47,4 @@ $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .pytest_cache

@@ -4,50 +4,36 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import json
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 import yaml
+from doc_pages import PAGES, ROOT, Block, blocks, blocks_of, name_of, text_of
+from jsonschema import Draft202012Validator
 
 import harness
 from harness.cli import COMMANDS, group
-from harness.evaluation.suites import load_suite
+from harness.cli.reference import command_reference
 from harness.spec import Experiment, load_experiment
-from harness.spec.reference import experiment_reference
+from harness.spec.reference import experiment_reference, experiment_schema
+from harness.store.reference import store_reference
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "CHANGELOG.md",
-    ROOT / "results" / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
-REFERENCE_PAGE = ROOT / "docs" / "experiment.md"
 START, END = "<!-- reference:start -->\n", "<!-- reference:end -->"
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`(harness [^`]+)`")
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 
 
-def text_of(page: Path) -> str:
-    return page.read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[tuple[str, str]]:
-    """(page, content) of every fenced block in a language."""
-    return [
-        (page.name, content)
-        for page in PAGES
-        for found, content in FENCE.findall(text_of(page))
-        if found == language
-    ]
+def _place(block: Block) -> str:
+    return f"{block.page}: {block.content.splitlines()[0]}"
 
 
 def command_lines() -> Iterator[tuple[str, str]]:
@@ -56,10 +42,12 @@ def command_lines() -> Iterator[tuple[str, str]]:
     In running text a bare command name stands for the command, not for a call of it.
     """
     for page in PAGES:
-        lines = [line.strip() for line in text_of(page).splitlines()]
+        lines = [
+            one for block in blocks_of(page) if block.language == "sh" for one in block.lines()
+        ]
         shown = [line for line in lines if line.startswith("harness ")]
         inline = [line for line in INLINE.findall(text_of(page)) if len(line.split()) > 2]
-        yield from ((page.name, line) for line in (*shown, *inline))
+        yield from ((name_of(page), line) for line in (*shown, *inline))
     for path in EXPERIMENTS:
         for line in re.findall(r"^# *(?:Command: *)?(harness .*)$", text_of(path), re.MULTILINE):
             yield path.name, line
@@ -110,15 +98,16 @@ def test_there_are_pages_commands_and_examples_to_check() -> None:
     assert len(PAGES) >= 7
     assert len(EXPERIMENTS) >= 2
     assert len(list(command_lines())) > 15
-    assert any(content.startswith("name:") for _, content in blocks("yaml"))
+    assert any(one.content.startswith("name:") for one in blocks("yaml"))
 
 
-@pytest.mark.parametrize(("page", "content"), blocks("yaml"))
-def test_each_yaml_block_is_valid(page: str, content: str) -> None:
-    """Whole experiments as they stand; parts of one in place of those of a plain experiment."""
-    if content.startswith("# "):
-        return  # a file of a suite, checked as a whole below
-    values: dict[str, Any] = yaml.safe_load(content)
+@pytest.mark.parametrize("block", [one for one in blocks("yaml") if not one.file], ids=_place)
+def test_each_yaml_block_is_valid(block: Block) -> None:
+    """Whole experiments as they stand; parts of one in place of those of a plain experiment.
+
+    A block that is a file is used by the commands after it, which test_docs_commands.py runs.
+    """
+    values: dict[str, Any] = yaml.safe_load(block.content) or {}
     plain: dict[str, Any] = {
         "name": "plain",
         "model": "any",
@@ -126,20 +115,8 @@ def test_each_yaml_block_is_valid(page: str, content: str) -> None:
         "task": {"instruction": "Sort.", "answer": {"kind": "label", "column": "label"}},
         "arms": {"zero-shot": {"kind": "prompt"}},
     }
-    Experiment.model_validate(values if content.startswith("name:") else plain | values)
-
-
-def test_the_suite_in_the_docs_is_valid(tmp_path: Path) -> None:
-    files = [c for page, c in blocks("yaml") if page == "experiment.md" and c.startswith("# ")]
-    assert len(files) == 2
-    for content in files:
-        path = tmp_path / content.splitlines()[0].removeprefix("# ")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(content, encoding="utf-8")
-    (items,) = (content for page, content in blocks("jsonl") if page == "experiment.md")
-    (tmp_path / "house" / "facts.jsonl").write_text(items, encoding="utf-8")
-    suite = load_suite(tmp_path / "house.yaml")
-    assert list(suite.general_tasks()) == ["house_facts"]
+    whole = block.content.startswith("name:")
+    Experiment.model_validate(values if whole else plain | values)
 
 
 def test_the_python_in_the_docs_uses_what_there_is() -> None:
@@ -147,8 +124,8 @@ def test_the_python_in_the_docs_uses_what_there_is() -> None:
 
     found = blocks("python")
     assert found
-    for _, content in found:
-        for node in ast.walk(ast.parse(content)):
+    for block in found:
+        for node in ast.walk(ast.parse(block.content)):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 owner = {"harness": harness, "result": StudyResult}.get(node.value.id)
                 assert owner is None or hasattr(owner, node.attr), ast.unparse(node)
@@ -180,8 +157,10 @@ def test_each_relative_link_leads_somewhere(page: Path, target: str) -> None:
 
 def test_the_index_lists_every_page() -> None:
     index = text_of(ROOT / "docs" / "index.md")
-    for page in (ROOT / "docs").glob("*.md"):
-        assert page.name == "index.md" or f"({page.name})" in index
+    folder = ROOT / "docs"
+    for page in PAGES:
+        if page.is_relative_to(folder) and page.name != "index.md":
+            assert f"({page.relative_to(folder).as_posix()})" in index
 
 
 def test_every_section_of_the_report_is_explained() -> None:
@@ -210,11 +189,31 @@ def test_the_tree_in_the_readme_is_the_project() -> None:
     assert parts <= shown, f"the tree leaves out {sorted(parts - shown)}"
 
 
-def test_the_reference_is_current() -> None:
-    text = text_of(REFERENCE_PAGE)
-    before, rest = text.split(START)
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("experiment.md", experiment_reference),
+        ("cli.md", command_reference),
+        ("store-schema.md", store_reference),
+    ],
+)
+def test_the_reference_is_current(name: str, reference: Callable[[], str]) -> None:
+    page = ROOT / "docs" / name
+    before, rest = text_of(page).split(START)
     _, after = rest.split(END)
-    wanted = f"{before}{START}{experiment_reference()}{END}{after}"
+    wanted = f"{before}{START}{reference()}{END}{after}"
     if os.environ.get("HARNESS_WRITE_GOLDEN"):
-        REFERENCE_PAGE.write_text(wanted, encoding="utf-8")
-    assert wanted == text_of(REFERENCE_PAGE), "run this test with HARNESS_WRITE_GOLDEN=1"
+        page.write_text(wanted, encoding="utf-8")
+    assert wanted == text_of(page), "run this test with HARNESS_WRITE_GOLDEN=1"
+
+
+def test_the_schema_for_editors_is_current_and_takes_the_examples() -> None:
+    path = ROOT / "docs" / "experiment.schema.json"
+    if os.environ.get("HARNESS_WRITE_GOLDEN"):
+        path.write_text(experiment_schema(), encoding="utf-8")
+    assert text_of(path) == experiment_schema(), "run this test with HARNESS_WRITE_GOLDEN=1"
+    schema = Draft202012Validator(json.loads(text_of(path)))
+    for example in EXPERIMENTS:
+        schema.validate(yaml.safe_load(text_of(example)))
+    misspelt = yaml.safe_load(text_of(EXPERIMENTS[0])) | {"seed": [1]}
+    assert not schema.is_valid(misspelt)

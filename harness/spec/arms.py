@@ -167,7 +167,7 @@ class PromptArm(_Arm):
         """Whether the model that is asked is not the experiment's own."""
         return self.model is not None or self.endpoint is not None
 
-    @field_validator("model", mode="before")
+    @field_validator("model", mode="before", json_schema_input_type=str | ModelSpec | None)
     @classmethod
     def _short_model(cls, model: Any) -> Any:
         return from_reference(model)

@@ -143,7 +143,7 @@ class Experiment(FrozenSpec):
             raise ValueError(f"seeds {list(seeds)} hold a value twice")
         return seeds
 
-    @field_validator("model", mode="before")
+    @field_validator("model", mode="before", json_schema_input_type=str | ModelSpec)
     @classmethod
     def _short_model(cls, model: Any) -> Any:
         return from_reference(model)

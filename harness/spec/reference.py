@@ -43,6 +43,11 @@ def experiment_reference() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def experiment_schema() -> str:
+    """A JSON Schema of experiment files, for editors; it knows keys and types, not all rules."""
+    return json.dumps(Experiment.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
 def _below(model: type[BaseModel], prefix: str) -> Iterator[str]:
     """Sections of the models that ``model`` holds, each followed by those that it holds itself."""
     for name, field in model.model_fields.items():
@@ -267,4 +272,4 @@ def _metrics() -> str:
     return "\n\n".join((_heading("metrics by kind of answer"), text, "\n".join(rows)))
 
 
-__all__ = ["experiment_reference"]
+__all__ = ["experiment_reference", "experiment_schema"]

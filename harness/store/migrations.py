@@ -12,7 +12,8 @@ from harness.errors import StoreError
 
 _FOLDER = Path(__file__).parent
 
-_VERSION_TABLE = """
+VERSION_TABLE = """
+-- One row per migration that was applied.
 CREATE TABLE schema_version (
     version     INTEGER PRIMARY KEY,  -- counts from 1
     description VARCHAR NOT NULL,     -- what the migration did
@@ -65,7 +66,7 @@ def migrate(
                 "the file is a DuckDB database but not a store of this program "
                 f"(it holds {names}); give another path"
             )
-        connection.execute(_VERSION_TABLE)
+        connection.execute(VERSION_TABLE)
     pending = [migration for migration in migrations if migration.version > current]
     for migration in pending:
         connection.execute(migration.sql)
