@@ -103,7 +103,7 @@ def reading(folder: Path, tiny: Path) -> Iterator[None]:
         return InProcessEngine(execute)
 
     run, plan, foresee = pipeline.run_study, pipeline.plan_study, forecast.forecast_study
-    few_draws = partial(reporting.analyse, resamples=100, sensitivity=False)
+    few_draws = partial(analyse, resamples=100, sensitivity=False)
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "resolve_model", resolve)
         patch.setattr(

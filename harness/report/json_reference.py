@@ -53,7 +53,7 @@ def _section(kind: type) -> str:
     hints = get_type_hints(kind)
     rows = [
         f"| `{one.name}` | {_value(hints[one.name])} |"
-        for one in fields(kind)  # type: ignore[arg-type] # only records come here
+        for one in fields(kind)
     ]
     return "\n".join(
         [f"### {kind.__name__}", "", text, "", "| field | value |", "|---|---|", *rows]
