@@ -25,6 +25,7 @@ from fake_trial import Watching, experiment
 from tiny_model import CHATML, write_model
 
 from harness import engine, forecast, pipeline, reporting
+from harness.analysis import analyse
 from harness.cli import group
 from harness.engine.in_process import InProcessEngine
 from harness.models.resolve import resolve_model
