@@ -162,7 +162,7 @@ def _paired(found: StudyComparison) -> Table:
         Field("Experiments", _pair, numeric=False, brief=len(found.studies) > 2),
         Field("Score", lambda one: _scale(one).score(one.contrast.mean_a)),
         Field("Reference", lambda one: _scale(one).score(one.contrast.mean_b)),
-        *Field.change(
+        *Field[PairedAcross].change(
             "Difference",
             scale_of(found.studies[0].metric),
             lambda one: one.contrast.difference,
@@ -171,7 +171,7 @@ def _paired(found: StudyComparison) -> Table:
         Field("p, Holm-adjusted", lambda one: wording.p_value(one.contrast.p_adjusted)),
         Field("Reading", lambda one: READINGS[one.contrast.outcome], numeric=False),
         Field("Items", lambda one: wording.count(one.contrast.items)),
-        Field("Not compared", lambda one: not_compared(one.contrast, "none"), numeric=False,
+        Field[PairedAcross]("Not compared", lambda one: not_compared(one.contrast, "none"), numeric=False,
               brief=False),
     )  # fmt: skip
     notes = (
@@ -194,11 +194,13 @@ def _unpaired(found: StudyComparison, scale: Scale) -> Table:
         Field("Experiments", _pair, numeric=False, brief=len(found.studies) > 2),
         Field("Score", lambda one: scale.score(one.mean)),
         Field("Reference", lambda one: scale.score(one.reference_mean)),
-        *Field.change("Difference", scale, lambda one: one.difference, lambda one: one.interval),
+        *Field[UnpairedAcross].change(
+            "Difference", scale, lambda one: one.difference, lambda one: one.interval
+        ),
         Field("p, Holm-adjusted", lambda one: wording.p_value(one.p_adjusted)),
         Field("Items", lambda one: wording.count(one.items)),
         Field("Items of the reference", lambda one: wording.count(one.reference_items)),
-        Field("In both", lambda one: wording.count(one.common_items), brief=False),
+        Field[UnpairedAcross]("In both", lambda one: wording.count(one.common_items), brief=False),
     )
     notes = (
         "Each on its own test items, as two samples. What other items changed and what other "

@@ -33,6 +33,14 @@ OUTCOMES = {
     "unpaired": ("Not told apart from the items", "inconclusive"),
     "refused": ("Not comparable", "inconclusive"),
 }
+STATES = {
+    "better": "is better",
+    "worse": "is worse",
+    "equivalent": "does as well",
+    "inconclusive": "is not told apart",
+}
+# Where model and data lie; what they hold is told by their fingerprints.
+PLACES = frozenset({"model.reference", "data.source"})
 # Parts of the setting that can change a score on the task.
 SCORING = {
     "model": "the model",
@@ -48,32 +56,38 @@ def comparison_verdict(found: StudyComparison) -> VerdictView:
     """The decision in words: the best arms of each study against those of the reference."""
     leading = [one for study in found.studies[1:] for one in _first(found.paired, study)]
     samples = [one for study in found.studies[1:] for one in _first(found.unpaired, study)]
-    outcomes = {one.contrast.outcome for one in leading}
-    if outcomes:
-        outcome = next(iter(outcomes)) if len(outcomes) == 1 and not samples else "mixed"
-    else:
-        outcome = "unpaired" if samples else "refused"
+    outcomes: set[str] = {one.contrast.outcome for one in leading}
+    if samples:
+        outcomes.add("unpaired")
+    outcome = "mixed" if len(outcomes) > 1 else next(iter(outcomes), "refused")
     label, colour = OUTCOMES[outcome]
     sentences = [*map(_paired, leading), *map(_unpaired, samples)]
-    reference = wording.cell(found.studies[0].label)
-    if not sentences:
-        headline = f"No score can be compared with one of {reference}."
-    elif len(sentences) == 1:
-        headline = sentences.pop()
-    else:
-        headline = f"{wording.plural(len(sentences), 'experiment')} compared with {reference}."
+    headline = sentences.pop() if len(sentences) == len(found.studies) - 1 == 1 else ""
     told = {id(one) for one in (*leading, *samples)}
     more = [_paired(one) for one in found.paired if one.leading and id(one) not in told]
     more += [_unpaired(one) for one in found.unpaired if one.leading and id(one) not in told]
     return VerdictView(
         outcome=colour,
         label=label,
-        headline=headline,
+        headline=headline or _headline(found),
         detail=_verdicts(found.studies),
         reasons=(*sentences, *more, *_attribution(found)),
         caveats=tuple(_caveats(found)),
         figures=(),
     )
+
+
+def _headline(found: StudyComparison) -> str:
+    """What became of each study, in a few words."""
+    told = []
+    for study in found.studies[1:]:
+        state = "is not comparable"
+        if _first(found.unpaired, study):
+            state = "was tested on other items"
+        for one in _first(found.paired, study):
+            state = STATES[one.contrast.outcome]
+        told.append(f"{wording.cell(study.label)} {state}")
+    return f"Compared with {wording.cell(found.studies[0].label)}: {'; '.join(told)}."
 
 
 def _of(arm: str, study: str) -> str:
@@ -136,12 +150,15 @@ def _attribution(found: StudyComparison) -> list[str]:
     """What a difference can be put down to, study by study."""
     sentences = []
     for place, study in enumerate(found.studies[1:], start=1):
-        if not any(one.study == study.label for one in (*found.paired, *found.unpaired)):
+        compared = [one.study for one in found.paired] + [one.study for one in found.unpaired]
+        if study.label not in compared:
             continue
         changed = [
             one
             for one in found.settings
-            if one.part in SCORING and one.values[place] != one.values[0]
+            if one.part in SCORING
+            and one.setting not in PLACES
+            and one.values[place] != one.values[0]
         ]
         parts = [name for part, name in SCORING.items() if part in {one.part for one in changed}]
         pair = f"{wording.cell(found.studies[0].label)} and {wording.cell(study.label)}"

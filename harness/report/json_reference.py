@@ -51,10 +51,7 @@ def _section(kind: type) -> str:
     text = inspect.cleandoc(kind.__doc__ or "").replace("``", "`")
     text = re.sub(r"\bNone\b", "null", text)
     hints = get_type_hints(kind)
-    rows = [
-        f"| `{one.name}` | {_value(hints[one.name])} |"
-        for one in fields(kind)
-    ]
+    rows = [f"| `{one.name}` | {_value(hints[one.name])} |" for one in fields(kind)]
     return "\n".join(
         [f"### {kind.__name__}", "", text, "", "| field | value |", "|---|---|", *rows]
     )

@@ -169,7 +169,7 @@ def test_what_cannot_be_compared_at_all(
     assert refused.reason == reason
     assert told in refused.sentence
     assert remedy in refused.remedy
-    assert found.paired == found.unpaired == ()
+    assert (found.paired, found.unpaired) == ((), ())
     assert len(found.settings) > 0
 
 

@@ -80,7 +80,7 @@ def test_the_verdict_says_what_changed_in_the_score_and_beside_what() -> None:
 def test_three_studies_are_drawn_against_the_first() -> None:
     view = view_of(study("one", tuned=0.6), study("two", tuned=0.8), study("three", tuned=0.4))
     assert view.verdict.label == "It depends"
-    assert view.verdict.headline == "2 experiments compared with one."
+    assert view.verdict.headline == "Compared with one: two is better; three is worse."
     assert view.verdict.detail.startswith("Their own verdicts differ. one: Fine-tune; two:")
     figures = [b for s in view.sections for b in s.blocks if isinstance(b, Figure)]
     assert figures[0].see.startswith("Of 4 differences to one: 1 better, 1 worse, ")
@@ -92,7 +92,7 @@ def test_a_refusal_is_in_the_report_and_in_the_terminal_with_its_remedy() -> Non
     task = {"instruction": "Name it.", "answer": {"kind": "text", "column": "label"}}
     view = view_of(study("before"), study("after", task=task))
     assert view.verdict.label == "Not comparable"
-    assert view.verdict.headline == "No score can be compared with one of before."
+    assert view.verdict.headline == "Compared with before: after is not comparable."
     stream = io.StringIO()
     print_report(view, Console(file=stream, width=400, color_system=None))
     for shown in (stream.getvalue(), to_markdown(view), Page(to_html(view)).text):
