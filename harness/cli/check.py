@@ -41,11 +41,14 @@ def command(experiment: Path) -> None:
 
     spec = load_experiment(experiment)
     suite = load_suite(spec.general.suite) if spec.general else None
+    console = Terminal()
+    # Before its items are read, which runs it.
+    if suite and (notice := suite.code_notice()):
+        console.print(f"[yellow]warning:[/] {escape(notice)}")
     prepared = prepare(spec)
     if suite and spec.general:
         read = suite_texts(suite, spec.general.limit)
         prepared = with_general(prepared, read.texts, read.unread)
-    console = Terminal()
     console.print(f"[bold]{escape(spec.name)}[/] is a valid experiment.")
     table = Table("split", "examples", "groups", "leaks found", title="Data", title_justify="left")
     for name, count in prepared.counts.items():

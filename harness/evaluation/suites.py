@@ -6,11 +6,11 @@ it or in lm-eval itself. Suites and their items are checked before any weight lo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -21,13 +21,13 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 import harness
 from harness.errors import Problem, SpecError, UnknownReferenceError
+from harness.evaluation.suite_files import TaskFiles, read_task_files
 from harness.records import GeneralTask, content_hash
 from harness.spec.spaces import FrozenSpec
 from harness.spec.yaml_file import read_mapping
 
 # lm-eval gives these for whole texts only, whose log-likelihood it takes as a rolling one.
 TEXT_METRICS = frozenset({"bits_per_byte", "byte_perplexity", "word_perplexity"})
-_FUNCTION = re.compile(r"!function\s+([\w.]+)\.\w+")
 
 
 class SuiteTask(FrozenSpec):
@@ -56,6 +56,7 @@ class Suite(FrozenSpec):
     tasks: tuple[SuiteTask, ...] = Field(min_length=1)
     _path: Path = PrivateAttr(default=Path())
     _fingerprint: str = PrivateAttr(default="")
+    _functions: tuple[str, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -81,6 +82,18 @@ class Suite(FrozenSpec):
     def folder(self) -> Path | None:
         """Folder of the suite's own task YAMLs."""
         return None if self.include is None else (self.path.parent / self.include).resolve()
+
+    def code_notice(self) -> str:
+        """A sentence on the Python functions that the suite's task files name, which run here.
+
+        Empty where there is none, and for the suites that come with the program.
+        """
+        if not self._functions or any(folder in self.path.parents for folder in _bundled()):
+            return ""
+        return (
+            f"the task files of {self.path} run Python code of their own "
+            f"({', '.join(self._functions)}): use only suites that you trust"
+        )
 
     def task(self, name: str) -> SuiteTask:
         """The entry of one task. Raises UnknownReferenceError where there is none."""
@@ -116,8 +129,10 @@ def find_suite(name_or_path: str | Path) -> Path:
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
-        if path.is_file():
-            return path.resolve()
+        # A name that is too long for the system is none of a file either.
+        with contextlib.suppress(OSError, ValueError):
+            if path.is_file():
+                return path.resolve()
         raise UnknownReferenceError(Problem(text, "no such suite file; check the path"))
     known = {path.stem: path for folder in _bundled() for path in sorted(folder.glob("*.yaml"))}
     if text not in known:
@@ -150,11 +165,32 @@ def load_suite(name_or_path: str | Path) -> Suite:
     except ValidationError as error:
         raise SpecError([_problem(path, root, detail) for detail in error.errors()]) from error
     suite._path = path
-    files, problems = _task_files(suite, root)
+    if suite.folder is not None and not suite.folder.is_dir():
+        where = f"{path}:{_line(root, ['include'])}"
+        raise SpecError(Problem(where, f"include: no folder {suite.folder}; correct the path"))
+    found = read_task_files(suite.folder) if suite.folder else TaskFiles()
+    problems = [*found.problems, *_unfit_entries(suite, root, found.metrics)]
     if problems:
         raise SpecError(problems)
-    suite._fingerprint = _fingerprint(suite, files)
+    suite._fingerprint = _fingerprint(suite, found.files)
+    suite._functions = tuple(sorted(found.functions))
     return suite
+
+
+def _unfit_entries(
+    suite: Suite, root: yaml.Node, metrics: Mapping[str, list[str]]
+) -> Iterator[Problem]:
+    """Entries that name a task, or a metric of it, that there is not."""
+    for index, entry in enumerate(suite.tasks):
+        known = metrics.get(entry.task)
+        if known is None and not suite.default_tasks:
+            what = f"no task {entry.task!r} in {suite.folder}; it has {', '.join(sorted(metrics))}"
+        elif known and entry.metric not in known:
+            what = f"{entry.task} has no metric {entry.metric!r}; it has {', '.join(known)}"
+        else:
+            continue
+        line = _line(root, ["tasks", str(index), "task"])
+        yield Problem(f"{suite.path}:{line}", what)
 
 
 def _problem(path: Path, root: yaml.Node, detail: Mapping[str, Any]) -> Problem:
@@ -183,62 +219,6 @@ def _line(root: yaml.Node, location: list[str]) -> int:
             node = node.value[int(part)]
             line = node.start_mark.line + 1
     return line
-
-
-# --------------------------------------------------------------------------- task files
-
-
-class _TaskLoader(yaml.SafeLoader):
-    """Reads a task YAML without importing the functions it names."""
-
-
-_TaskLoader.add_constructor("!function", lambda loader, node: f"!function {node.value}")
-
-
-def _task_files(suite: Suite, root: yaml.Node) -> tuple[set[Path], list[Problem]]:
-    """Every file that the suite's own tasks are made of, and what is wrong with them."""
-    files: set[Path] = set()
-    metrics: dict[str, list[str]] = {}
-    problems: list[Problem] = []
-    if suite.folder is not None and not suite.folder.is_dir():
-        where = f"{suite.path}:{_line(root, ['include'])}"
-        return files, [Problem(where, f"include: no folder {suite.folder}; correct the path")]
-    for path in sorted(suite.folder.glob("**/*.yaml")) if suite.folder else []:
-        try:
-            text = path.read_text(encoding="utf-8")
-            config = yaml.load(text, Loader=_TaskLoader)  # noqa: S506 - a SafeLoader
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            problems.append(Problem(str(path), f"not valid YAML: {error}"))
-            continue
-        data = {path.parent / name for name in _data_files(config)}
-        for missing in sorted(file for file in data if not file.is_file()):
-            problems.append(Problem(str(path), f"no data file {missing}; build or restore it"))
-        modules = {path.parent / f"{name.replace('.', '/')}.py" for name in _FUNCTION.findall(text)}
-        # A function may also come from an installed module, which is not part of the suite.
-        files |= {path} | data | {module for module in modules if module.is_file()}
-        if isinstance(config, dict) and isinstance(config.get("task"), str):
-            listed = config.get("metric_list") or []
-            metrics[config["task"]] = [str(metric.get("metric")) for metric in listed]
-    for index, entry in enumerate(suite.tasks):
-        known = metrics.get(entry.task)
-        if known is None and not suite.default_tasks:
-            what = f"no task {entry.task!r} in {suite.folder}; it has {', '.join(sorted(metrics))}"
-        elif known and entry.metric not in known:
-            what = f"{entry.task} has no metric {entry.metric!r}; it has {', '.join(known)}"
-        else:
-            continue
-        line = _line(root, ["tasks", str(index), "task"])
-        problems.append(Problem(f"{suite.path}:{line}", what))
-    return files, problems
-
-
-def _data_files(config: Any) -> Iterator[str]:
-    """Local data files that a task config names."""
-    if not isinstance(config, dict) or config.get("dataset_path") not in {"json", "csv", "parquet"}:
-        return
-    files = (config.get("dataset_kwargs") or {}).get("data_files") or {}
-    for value in files.values() if isinstance(files, dict) else [files]:
-        yield from [value] if isinstance(value, str) else value
 
 
 def _fingerprint(suite: Suite, files: set[Path]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -12,19 +11,10 @@ from harness.spec.arms import STUDY_FIELDS, Arm, TrainedArm
 from harness.spec.endpoint import TERMS
 from harness.spec.grammar import check_constrained
 from harness.spec.model import ModelSpec, from_reference
+from harness.spec.names import TAKEN, checked_name, distinct_files
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec
 from harness.spec.spaces import Count, FrozenSpec, PositiveFloat, PositiveInt
 from harness.spec.task import JsonAnswer, LabelAnswer, TaskSpec, template_fields
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def _checked_name(name: str) -> str:
-    if not NAME.fullmatch(name):
-        raise ValueError(
-            f"name {name!r}: use letters, digits, dot, dash and underscore, at most 64"
-        )
-    return name
 
 
 class SplitShares(FrozenSpec):
@@ -101,8 +91,9 @@ class DataSpec(FrozenSpec):
     @classmethod
     def _free_names(cls, sources: dict[str, str]) -> dict[str, str]:
         for name in sources:
-            if _checked_name(name) in ("domain", "train", "validation", "test"):
+            if TAKEN.fullmatch(checked_name(name)):
                 raise ValueError(f"an out-of-domain set cannot be called {name!r}")
+        distinct_files(sources)
         return sources
 
 
@@ -214,15 +205,16 @@ class Experiment(FrozenSpec):
     @field_validator("name")
     @classmethod
     def _safe_name(cls, name: str) -> str:
-        return _checked_name(name)
+        return checked_name(name)
 
     @field_validator("arms")
     @classmethod
     def _safe_arm_names(cls, arms: dict[str, Any]) -> dict[str, Any]:
         for name in arms:
-            _checked_name(name)
+            checked_name(name)
             if name == "base":
                 raise ValueError("`base` names the untouched model; call the arm something else")
+        distinct_files(arms)
         return arms
 
     @field_validator("seeds")

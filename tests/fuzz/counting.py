@@ -8,8 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fuzz.families import FAMILIES, Case
 from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from fuzz.families import FAMILIES, Case
 
 # What one process may take beside the libraries, bytes: no input may be blown up.
 MEMORY = 6 * 2**30

@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fuzz.experiments import TEXTS, VALUES, damaged_bytes, damaged_text
 from hypothesis import strategies as st
+
+from fuzz.experiments import TEXTS, VALUES, damaged_bytes, damaged_text
 
 ROWS: list[dict[str, Any]] = [
     {

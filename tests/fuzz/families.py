@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+
 from fuzz import data_files as data
 from fuzz import experiments as exp
 from fuzz.judging import EXPERIMENT, Outcome, of_command, of_data, of_experiment
-from hypothesis import strategies as st
 
 Case = Callable[[Path], Outcome]
 """Writes its files into a folder and judges them."""
@@ -65,7 +66,9 @@ def _command_cases(draw: st.DrawFn) -> Case:
         (folder / name).write_bytes(content)
         (folder / EXPERIMENT).write_bytes(experiment)
         if checks:
-            return of_command(["check", str(folder / EXPERIMENT)], EXPERIMENT, name, "data.")
+            return of_command(
+                ["check", str(folder / EXPERIMENT)], EXPERIMENT, name, "data.", str(folder)
+            )
         proposed = folder / "proposed.yaml"
         arguments = ["init", str(folder / name), "--output", str(proposed), "--force"]
         return of_command(arguments, name, "column", str(proposed))
