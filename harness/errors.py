@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+# Characters of one problem that are shown.
+LONGEST = 2_000
 # Full disk, spent quota, a file beyond its allowed size.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -39,7 +41,11 @@ class Problem:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}" if self.where else self.what
+        what = self.what
+        if len(what) > LONGEST:
+            # It quotes a value that is as long; what to do stands at the end.
+            what = f"{what[: LONGEST // 2]} … {what[-LONGEST // 2 :]}"
+        return f"{self.where}: {what}" if self.where else what
 
 
 class HarnessError(Exception):

@@ -47,19 +47,16 @@ def command(experiment: Path) -> None:
 
     spec = load_experiment(experiment)
     suite = load_suite(spec.general.suite) if spec.general else None
+    console = Terminal()
+    # Before its items are read, which runs it.
+    if suite and (notice := suite.code_notice()):
+        console.print(f"[yellow]warning:[/] {escape(notice)}")
     prepared = prepare(spec)
     read = suite_texts(suite, spec.general.limit) if suite and spec.general else None
     if read:
         prepared = with_general(prepared, read.texts, read.unread)
-    console = Terminal()
     console.print(f"[bold]{escape(spec.name)}[/] is a valid experiment.")
-    table = Table("split", "examples", "groups", "leaks found", title="Data", title_justify="left")
-    for name, count in prepared.counts.items():
-        found = _leaks(prepared.audit.flagged.get(name, {}))
-        table.add_row(
-            name, str(count), str(prepared.groups[name]), "" if name == "train" else found
-        )
-    console.print(table)
+    console.print(_data_table(prepared))
     for sentence in _leak_sentences(prepared):
         console.print(escape(sentence))
     for sentence in _left_out(prepared):
@@ -94,6 +91,18 @@ def command(experiment: Path) -> None:
         console.print(f"[yellow]warning:[/] {escape(sentence)}")
     file = escape(str(experiment))
     console.print(f"Next: harness plan {file}   measures the time; harness run {file}   starts.")
+
+
+def _data_table(prepared: Prepared) -> Table:
+    from rich.table import Table
+
+    table = Table("split", "examples", "groups", "leaks found", title="Data", title_justify="left")
+    for name, count in prepared.counts.items():
+        found = _leaks(prepared.audit.flagged.get(name, {}))
+        table.add_row(
+            name, str(count), str(prepared.groups[name]), "" if name == "train" else found
+        )
+    return table
 
 
 def _left_out(prepared: Prepared) -> Iterator[str]:

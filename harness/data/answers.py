@@ -112,7 +112,7 @@ def _json_value(answer: JsonAnswer, values: dict[str, JsonValue]) -> dict[str, J
             value = _coerced(values.get(column), schema if isinstance(schema, dict) else {})
             if field in required or not (value is None or value == ""):
                 parts[field] = value
-        return parts
+        return _without_nan(parts)
     column = str(answer.column)
     value = values.get(column)
     if _is_missing(value) or value == "":

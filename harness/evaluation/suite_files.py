@@ -13,16 +13,18 @@ import yaml
 from harness.errors import Problem
 from harness.evaluation.task_source import LOCAL_BUILDERS, files_by_split
 
-_FUNCTION = re.compile(r"!function\s+([\w.]+)\.\w+")
+_FUNCTION = re.compile(r"!function\s+(([\w.]+)\.\w+)")
 
 
 @dataclass(slots=True)
 class TaskFiles:
-    """files: all that can change a score. metrics: task -> names of its metrics, as far as its
-    file lists them. problems: what is wrong with the files.
+    """files: all that can change a score. functions: those of Python that they name, as
+    ``module.function``. metrics: task -> names of its metrics, as far as its file lists them.
+    problems: what is wrong with the files.
     """
 
     files: set[Path] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
     metrics: dict[str, list[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -41,8 +43,7 @@ def read_task_files(folders: Sequence[Path]) -> TaskFiles:
             )
         found.files |= {file for file in data if file.is_file()}
         if isinstance(config.get("task"), str):
-            listed = config.get("metric_list") or []
-            found.metrics[config["task"]] = [str(metric.get("metric")) for metric in listed]
+            found.metrics[config["task"]] = list(_metrics(config))
     return found
 
 
@@ -58,18 +59,20 @@ def _read(path: Path, found: TaskFiles, via: tuple[Path, ...]) -> dict[str, Any]
     try:
         text = path.read_text(encoding="utf-8")
         config = yaml.load(text, Loader=_TaskLoader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, RecursionError, ValueError) as error:
         found.problems.append(Problem(str(path), f"not valid YAML: {error}"))
         return None
     if not isinstance(config, dict):
         return None
-    modules = {path.parent / f"{name.replace('.', '/')}.py" for name in _FUNCTION.findall(text)}
+    named = _FUNCTION.findall(text)
+    found.functions.update(function for function, _ in named)
+    modules = {path.parent / f"{name.replace('.', '/')}.py" for _, name in named}
     # A function may also come from an installed module, which is not part of the suite.
     found.files |= {path} | {module for module in modules if module.is_file()}
-    included = config.pop("include", None) or []
+    included = config.pop("include", None)
     merged: dict[str, Any] = {}
-    for name in [included] if isinstance(included, str) else included:
-        other = path.parent / name
+    for name in included if isinstance(included, list) else [included] if included else []:
+        other = path.parent / str(name)
         if other in (path, *via):
             found.problems.append(Problem(str(path), f"includes itself by {name}"))
         elif not other.is_file():
@@ -79,9 +82,16 @@ def _read(path: Path, found: TaskFiles, via: tuple[Path, ...]) -> dict[str, Any]
     return merged | config
 
 
+def _metrics(config: dict[str, Any]) -> Iterator[str]:
+    listed = config.get("metric_list")
+    for metric in listed if isinstance(listed, list) else []:
+        if isinstance(metric, dict):
+            yield str(metric.get("metric"))
+
+
 def _data_files(config: dict[str, Any]) -> Iterator[str]:
     """Local data files that a task config names."""
-    if config.get("dataset_path") in LOCAL_BUILDERS:
-        options = config.get("dataset_kwargs") or {}
+    options = config.get("dataset_kwargs")
+    if str(config.get("dataset_path")) in LOCAL_BUILDERS and isinstance(options, dict):
         for names in files_by_split(options.get("data_files")).values():
             yield from names

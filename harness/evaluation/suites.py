@@ -6,6 +6,7 @@ it or in lm-eval itself. Suites and their items are checked before any weight lo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -74,6 +75,7 @@ class Suite(FrozenSpec):
     _path: Path = PrivateAttr(default=Path())
     _folders: tuple[Path, ...] = PrivateAttr(default=())
     _fingerprint: str = PrivateAttr(default="")
+    _functions: tuple[str, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -101,6 +103,18 @@ class Suite(FrozenSpec):
     def folders(self) -> tuple[Path, ...]:
         """Folders of the suite's own task YAMLs, its own before those of the suite it extends."""
         return self._folders
+
+    def code_notice(self) -> str:
+        """A sentence on the Python functions that the suite's task files name, which run here.
+
+        Empty where there is none, and for the suites that come with the program.
+        """
+        if not self._functions or any(folder in self.path.parents for folder in _bundled()):
+            return ""
+        return (
+            f"the task files of {self.path} run Python code of their own "
+            f"({', '.join(self._functions)}): use only suites that you trust"
+        )
 
     def task(self, name: str) -> SuiteTask:
         """The entry of one task. Raises UnknownReferenceError where there is none."""
@@ -136,8 +150,10 @@ def find_suite(name_or_path: str | Path) -> Path:
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
-        if path.is_file():
-            return path.resolve()
+        # A name that is too long for the system is none of a file either.
+        with contextlib.suppress(OSError, ValueError):
+            if path.is_file():
+                return path.resolve()
         raise UnknownReferenceError(Problem(text, "no such suite file; check the path"))
     known = {path.stem: path for folder in _bundled() for path in sorted(folder.glob("*.yaml"))}
     if text not in known:
@@ -185,6 +201,7 @@ def _load(name_or_path: str | Path, via: tuple[Path, ...]) -> Suite:
     if problems:
         raise SpecError(problems)
     suite._fingerprint = _fingerprint(suite, files.files)
+    suite._functions = tuple(sorted(files.functions))
     return suite
 
 

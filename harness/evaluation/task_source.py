@@ -164,7 +164,7 @@ def files_by_split(named: Any) -> dict[str, list[str]]:
     """``data_files`` of a task file: split -> names, whichever way they are written."""
     by_split = named if isinstance(named, dict) else {"train": named or []}
     return {
-        str(split): [names] if isinstance(names, str) else list(names)
+        str(split): [str(name) for name in (names if isinstance(names, list) else [names])]
         for split, names in by_split.items()
     }
 

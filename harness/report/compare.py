@@ -171,8 +171,8 @@ def _paired(found: StudyComparison) -> Table:
         Field("p, Holm-adjusted", lambda one: wording.p_value(one.contrast.p_adjusted)),
         Field("Reading", lambda one: READINGS[one.contrast.outcome], numeric=False),
         Field("Items", lambda one: wording.count(one.contrast.items)),
-        Field[PairedAcross]("Not compared", lambda one: not_compared(one.contrast, "none"), numeric=False,
-              brief=False),
+        Field[PairedAcross]("Not compared", lambda one: not_compared(one.contrast, "none"),
+              numeric=False, brief=False),
     )  # fmt: skip
     notes = (
         "Taken item by item on the test items that both answered; positive is better for the "

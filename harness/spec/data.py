@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from harness.spec.names import TAKEN, checked_name, distinct_files
 from harness.spec.spaces import Count, FrozenSpec, PositiveInt
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def checked_name(name: str) -> str:
-    """The name as it is.
-
-    Raises:
-        ValueError: it would not do as a folder's name everywhere.
-    """
-    if not NAME.fullmatch(name):
-        raise ValueError(
-            f"name {name!r}: use letters, digits, dot, dash and underscore, at most 64"
-        )
-    return name
 
 
 class SplitShares(FrozenSpec):
@@ -113,6 +98,7 @@ class DataSpec(FrozenSpec):
     @classmethod
     def _free_names(cls, sources: dict[str, str]) -> dict[str, str]:
         for name in sources:
-            if checked_name(name) in ("domain", "train", "validation", "test"):
+            if TAKEN.fullmatch(checked_name(name)):
                 raise ValueError(f"an out-of-domain set cannot be called {name!r}")
+        distinct_files(sources)
         return sources

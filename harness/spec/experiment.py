@@ -8,10 +8,11 @@ from pydantic import Field, field_validator, model_validator
 
 from harness.records import content_hash
 from harness.spec.arms import STUDY_FIELDS, Arm, TrainedArm
-from harness.spec.data import DataSpec, checked_name
+from harness.spec.data import DataSpec
 from harness.spec.endpoint import TERMS
 from harness.spec.grammar import check_constrained
 from harness.spec.model import ModelSpec, from_reference
+from harness.spec.names import checked_name, distinct_files
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec
 from harness.spec.spaces import Count, FrozenSpec, PositiveFloat, PositiveInt
 from harness.spec.task import JsonAnswer, LabelAnswer, TaskSpec, template_fields
@@ -134,6 +135,7 @@ class Experiment(FrozenSpec):
             checked_name(name)
             if name == "base":
                 raise ValueError("`base` names the untouched model; call the arm something else")
+        distinct_files(arms)
         return arms
 
     @field_validator("seeds")

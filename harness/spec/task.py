@@ -121,7 +121,7 @@ class TaskSpec(FrozenSpec):
         if isinstance(values, dict) and not values.get("metrics"):
             kind = values.get("answer", {})
             kind = kind.get("kind") if isinstance(kind, dict) else getattr(kind, "kind", None)
-            if kind in DEFAULT_METRICS:
+            if isinstance(kind, str) and kind in DEFAULT_METRICS:
                 return {**values, "metrics": DEFAULT_METRICS[kind]}
         return values
 

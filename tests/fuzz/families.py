@@ -66,7 +66,9 @@ def _command_cases(draw: st.DrawFn) -> Case:
         (folder / name).write_bytes(content)
         (folder / EXPERIMENT).write_bytes(experiment)
         if checks:
-            return of_command(["check", str(folder / EXPERIMENT)], EXPERIMENT, name, "data.")
+            return of_command(
+                ["check", str(folder / EXPERIMENT)], EXPERIMENT, name, "data.", str(folder)
+            )
         proposed = folder / "proposed.yaml"
         arguments = ["init", str(folder / name), "--output", str(proposed), "--force"]
         return of_command(arguments, name, "column", str(proposed))

@@ -80,7 +80,7 @@ def judged(action: Callable[[], None], *names: str) -> Outcome:
 
 def _clean(kind: str, text: str, names: tuple[str, ...]) -> Outcome:
     if not text.strip() or len(text) > LONGEST:
-        return Outcome(f"FAULT: {kind} of {len(text)} characters", text[:500])
+        return Outcome(f"FAULT: {kind} that is empty or too long", text[:500])
     if not any(name in text for name in names):
         return Outcome(f"FAULT: {kind} that names no place", text[:500])
     return Outcome(kind)
