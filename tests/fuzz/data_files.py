@@ -87,7 +87,7 @@ def data_files(draw: st.DrawFn, kind: str) -> bytes:
 
 
 def _table(draw: st.DrawFn, rows: list[dict[Any, Any]]) -> bytes:
-    options = draw(
+    options: dict[str, Any] = draw(
         st.sampled_from(
             (
                 {},
