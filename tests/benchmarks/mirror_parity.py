@@ -164,7 +164,11 @@ def ours(tasks: list[Mirrored], folder: Path, reference: str) -> dict[str, Answe
         record = score_task(
             lm, build_general_task(suite, one.task, one.limit), request, loaded.form
         )
-        scores = {s.doc_hash: s.value for s in record.item_scores if s.metric == one.metric}
+        scores = {
+            item.doc_hash: item.value
+            for item in record.item_scores
+            if item.metric == one.metric and item.value is not None
+        }
         found[one.task] = Answers(lm.kept, scores, record.aggregates[one.metric])
         print(f"ours: {one.task}", file=sys.stderr, flush=True)
     return found
