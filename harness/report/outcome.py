@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from harness.findings import ArmSummary, Contrast, Interval
 from harness.report import wording
@@ -51,21 +52,33 @@ def _key_figures(material: Material) -> tuple[tuple[str, str], ...]:
     contrast = material.findings.primary
     name = material.metric_name
     sides = _sides(material)
+    scale = material.scale
     figures = [
-        (f"{title} ({wording.cell(row.arm)})", material.scale.score(row.test))
+        (
+            f"{title} ({wording.cell(row.arm)}){_within(row.test_interval, scale.interval)}",
+            scale.score(row.test),
+        )
         for title, row in sides
     ]
     if contrast is not None:
-        figures.append((f"Difference in {name}", material.scale.difference(contrast.difference)))
+        within = _within(contrast.interval, scale.difference_interval)
+        figures.append((f"Difference in {name}{within}", scale.difference(contrast.difference)))
     for found in material.findings.forgetting:
         if found.arm in {row.arm for _, row in sides}:
             state = FORGETTING.get(found.outcome, found.outcome)
-            term = f"Change in general ability of {wording.cell(found.arm)} ({state})"
+            within = _within(found.interval, PER_CENT.difference_interval)
+            term = f"Change in general ability of {wording.cell(found.arm)} ({state}){within}"
             figures.append((term, PER_CENT.difference(found.mean_change)))
     if material.findings.verdict.items_needed is not None:
         needed = wording.count(material.findings.verdict.items_needed)
         figures.append(("Test items that would settle it", f"about {needed}"))
     return tuple(figures)
+
+
+def _within(interval: Interval | None, written: Callable[[Interval, str], str]) -> str:
+    """``, 95 % interval 0.41 to 0.52``; empty where there is none."""
+    bounds = written(interval, "") if interval else ""
+    return f", {wording.level(interval)} interval {bounds}" if interval and bounds else ""
 
 
 def _sides(material: Material) -> list[tuple[str, ArmSummary]]:

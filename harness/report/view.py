@@ -18,6 +18,7 @@ from harness.report.forgetting import general_section, out_of_domain_section
 from harness.report.material import Material
 from harness.report.outcome import primary_section, verdict_view
 from harness.report.overfitting import loss_section, overfitting_section
+from harness.report.plain_words import plain_section
 from harness.report.protocol import rules_section, run_section, words_section
 from harness.report.search import search_section
 from harness.report.sensitivity import sensitivity_section
@@ -57,6 +58,7 @@ def build_view(
         ),
         verdict=verdict_view(material),
         sections=(
+            plain_section(material),
             primary_section(material),
             sensitivity_section(material),
             arms_section(material),

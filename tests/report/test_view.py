@@ -25,8 +25,8 @@ from .example_study import (
 from .reading import texts
 
 SECTIONS = (
-    "primary", "sensitivity", "arms", "claims", "contrasts", "trade-off", "search", "general",
-    "out-of-domain", "overfitting", "curves", "loss", "cost", "examples", "run", "rules", "words",
+    "plain", "primary", "sensitivity", "arms", "claims", "contrasts", "trade-off", "search",
+    "general", "out-of-domain", "overfitting", "curves", "loss", "cost", "examples", "run", "rules", "words",
 )  # fmt: skip
 
 
@@ -66,15 +66,17 @@ def test_an_undecided_contrast_says_how_many_items_would_settle_it() -> None:
 
 def test_key_figures_name_what_was_compared() -> None:
     assert build_view(study(), findings(), now=NOW).verdict.figures[:2] == (
-        ("Best fine-tuned arm (lora)", "0.695"),
-        ("Best prompt arm (few-shot)", "0.612"),
+        ("Best fine-tuned arm (lora), 95 % interval 0.654 to 0.736", "0.695"),
+        ("Best prompt arm (few-shot), 95 % interval 0.571 to 0.653", "0.612"),
     )
     whole = findings()
     two = replace(whole, primary=contrast("lora", "full", 0.022, 0.01, primary=True))
     figures = build_view(study(), two, now=NOW).verdict.figures
-    assert figures[:2] == (("Fine-tuned arm (lora)", "0.695"), ("Fine-tuned arm (full)", "0.673"))
+    assert [(name.partition(",")[0], value) for name, value in figures[:2]] == [
+        ("Fine-tuned arm (lora)", "0.695"), ("Fine-tuned arm (full)", "0.673"),
+    ]  # fmt: skip
     assert not any("prompt" in name for name, _ in figures)
-    assert [name for name, _ in figures if name.startswith("Change")] == [
+    assert [name.partition(",")[0] for name, _ in figures if name.startswith("Change")] == [
         "Change in general ability of full (lost)", "Change in general ability of lora (kept)",
     ]  # fmt: skip
 
