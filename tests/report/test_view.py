@@ -26,7 +26,8 @@ from .reading import texts
 
 SECTIONS = (
     "plain", "primary", "sensitivity", "arms", "claims", "contrasts", "trade-off", "search",
-    "general", "out-of-domain", "overfitting", "curves", "loss", "cost", "examples", "run", "rules", "words",
+    "general", "out-of-domain", "overfitting", "curves", "loss", "cost", "examples", "run", "rules",
+    "words",
 )  # fmt: skip
 
 
