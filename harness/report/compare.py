@@ -157,6 +157,9 @@ def _pair(found: PairedAcross | UnpairedAcross) -> str:
 
 
 def _paired(found: StudyComparison) -> Table:
+    left_out: Field[PairedAcross] = Field(
+        "Not compared", lambda one: not_compared(one.contrast, "none"), numeric=False, brief=False
+    )
     fields: tuple[Field[PairedAcross], ...] = (
         Field("Arm", _arm, numeric=False),
         Field("Experiments", _pair, numeric=False, brief=len(found.studies) > 2),
@@ -171,9 +174,8 @@ def _paired(found: StudyComparison) -> Table:
         Field("p, Holm-adjusted", lambda one: wording.p_value(one.contrast.p_adjusted)),
         Field("Reading", lambda one: READINGS[one.contrast.outcome], numeric=False),
         Field("Items", lambda one: wording.count(one.contrast.items)),
-        Field[PairedAcross]("Not compared", lambda one: not_compared(one.contrast, "none"), numeric=False,
-              brief=False),
-    )  # fmt: skip
+        left_out,
+    )
     notes = (
         "Taken item by item on the test items that both answered; positive is better for the "
         "first-named. Nothing of this was declared before the experiments ran, so p-values are "
@@ -189,6 +191,9 @@ def _scale(found: PairedAcross) -> Scale:
 
 
 def _unpaired(found: StudyComparison, scale: Scale) -> Table:
+    common: Field[UnpairedAcross] = Field(
+        "In both", lambda one: wording.count(one.common_items), brief=False
+    )
     fields: tuple[Field[UnpairedAcross], ...] = (
         Field("Arm", _arm, numeric=False),
         Field("Experiments", _pair, numeric=False, brief=len(found.studies) > 2),
@@ -200,7 +205,7 @@ def _unpaired(found: StudyComparison, scale: Scale) -> Table:
         Field("p, Holm-adjusted", lambda one: wording.p_value(one.p_adjusted)),
         Field("Items", lambda one: wording.count(one.items)),
         Field("Items of the reference", lambda one: wording.count(one.reference_items)),
-        Field[UnpairedAcross]("In both", lambda one: wording.count(one.common_items), brief=False),
+        common,
     )
     notes = (
         "Each on its own test items, as two samples. What other items changed and what other "
