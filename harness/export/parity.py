@@ -157,17 +157,12 @@ def _score(candidate: Candidate, request: ScoreRequest, items: Sequence[Example]
 
 def _likelihoods(candidate: Candidate, items: Sequence[Example]) -> list[float]:
     """Log-likelihood (nats) of each item's right answer after its prompt."""
-    from lm_eval.api.instance import Instance
-
+    from harness.evaluation.answer_likelihood import likelihoods
     from harness.evaluation.candidate_lm import CandidateLM
 
     loaded, renderer = candidate.loaded, candidate.renderer
     lm = CandidateLM(loaded.model, loaded.tokenizer, candidate.spec.runtime.score_batch_size)
-    requests = [
-        Instance("loglikelihood", {}, (renderer.prompt(item), renderer.reply(item.answer)), 0)
-        for item in items
-    ]
-    return [value for value, _ in lm.loglikelihood(requests)]
+    return likelihoods(lm, [(renderer.prompt(item), renderer.reply(item.answer)) for item in items])
 
 
 @dataclass(frozen=True, slots=True)
