@@ -10,6 +10,7 @@ result.frame("finalists")          # any view of the store, as a pandas frame
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,13 @@ from harness.findings import Findings, Verdict
 from harness.observer import Observer
 from harness.pipeline import run_study
 from harness.records import Study
-from harness.reporting import AnalysedStudy, find_study, load_study, write_reports
+from harness.reporting import (
+    DEFAULT_FORMATS,
+    AnalysedStudy,
+    find_study,
+    load_study,
+    write_reports,
+)
 from harness.spec import Experiment, load_experiment
 from harness.store import STORE_FILE, StoreReader
 from harness.store.reader import VIEWS
@@ -65,9 +72,24 @@ class StudyResult:
             [identity],
         )
 
-    def report(self, folder: str | Path | None = None) -> Path:
-        """Write report.html and report.md; the path of the HTML file."""
-        return write_reports(self.analysed, None if folder is None else Path(folder)).html
+    def report(
+        self,
+        folder: str | Path | None = None,
+        formats: Sequence[str] = DEFAULT_FORMATS,
+        browser: str | None = None,
+    ) -> Path:
+        """Write report.html, report.md and so on; the path of the first of them.
+
+        Args:
+            folder: where to; the run's own folder if not given.
+            formats: of html, md, json and pdf; they are written in this order.
+            browser: program that prints the PDF; HARNESS_BROWSER or the first found without it.
+
+        Raises:
+            InputError: an unknown format, or no browser for the PDF.
+        """
+        place = None if folder is None else Path(folder)
+        return next(iter(write_reports(self.analysed, place, formats, browser).values()))
 
 
 def load(path: str | Path) -> Experiment:

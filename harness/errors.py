@@ -8,6 +8,7 @@
     ├── StoreError               the DuckDB store or a trial's folder is damaged or busy
     │   └── NoRoomError          the disk is full; the study goes on once there is room
     ├── CanaryError              a correctness canary failed: the run's numbers would be wrong
+    ├── ParityError              an exported model does not answer as the one that was scored
     └── TrialError               one trial failed; the study goes on
 
 Every message states the rule, the value that broke it and the remedy.
@@ -22,6 +23,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+# Characters of one problem that are shown.
+LONGEST = 2_000
 # Full disk, spent quota, a file beyond its allowed size.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -38,7 +41,11 @@ class Problem:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}" if self.where else self.what
+        what = self.what
+        if len(what) > LONGEST:
+            # It quotes a value that is as long; what to do stands at the end.
+            what = f"{what[: LONGEST // 2]} … {what[-LONGEST // 2 :]}"
+        return f"{self.where}: {what}" if self.where else what
 
 
 class HarnessError(Exception):
@@ -92,6 +99,10 @@ class NoRoomError(StoreError):
 
 class CanaryError(HarnessError):
     """A correctness canary failed, so the numbers that would follow are wrong."""
+
+
+class ParityError(HarnessError):
+    """An exported model does not answer as the one that was scored; nothing was exported."""
 
 
 class TrialError(HarnessError):

@@ -529,6 +529,56 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSamples:
+    """What one run of an arm replied to each item; the three have shape (n,).
+
+    outputs: None where no reply was kept. scores: None where the item was not scored. valid:
+    whether the task allows the reply; None where that was not judged.
+    """
+
+    seed: int
+    outputs: tuple[str | None, ...]
+    scores: tuple[float | None, ...]
+    valid: tuple[bool | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSamples:
+    """The runs of one arm, by seed, and what they come to item by item.
+
+    scores: mean over the runs; None where one of them has none. valid: every run's reply is.
+    """
+
+    arm: str
+    runs: tuple[RunSamples, ...]
+    scores: tuple[float | None, ...]
+    valid: tuple[bool | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Every item of the primary test with what the final candidates replied.
+
+    doc_hashes, item_ids, texts, targets: shape (n,), as are the columns of ``arms``.
+    full: the score of a wholly right answer; None where the metric has no such score.
+    """
+
+    doc_hashes: tuple[str, ...]
+    item_ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    targets: tuple[str, ...]
+    arms: tuple[ArmSamples, ...]
+    higher_is_better: bool
+    full: float | None
+
+    def gain(self, score: float | None, other: float | None) -> float | None:
+        """How much better the first score is than the other; None where either is missing."""
+        if score is None or other is None:
+            return None
+        return score - other if self.higher_is_better else other - score
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """Everything the analysis says of one study."""
 
@@ -551,11 +601,134 @@ class Findings:
     searches: tuple[SearchSummary, ...] = ()
 
 
+# ------------------------------------------------------------------- several studies together
+
+Part = Literal["model", "data", "task", "arms", "search", "measuring", "judging", "machine"]
+RefusalReason = Literal[
+    "unfinished", "metric", "task", "test_items", "scores", "general_unmeasured", "general_suite"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDifference:
+    """A setting, or a fact about what was used, that is not the same in all studies.
+
+    values: one a study, in their order; None where a study has no such setting.
+    """
+
+    part: Part
+    setting: str
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedStudy:
+    """One of several studies.
+
+    label: its name; with the start of its id where two share a name. metric: its primary one.
+    fine_tuned, prompt: its best arm of either kind, picked on validation; empty where it has none
+    that was tested. untested: arms without a test result. items: test items that were scored.
+    forgetting: of its fine-tuned arms, each against the study's own base.
+    """
+
+    label: str
+    name: str
+    experiment_id: str
+    created_at: str
+    metric: str
+    verdict: Verdict
+    arms: tuple[ArmSummary, ...]
+    fine_tuned: str
+    prompt: str
+    untested: tuple[str, ...]
+    items: int
+    forgetting: tuple[Forgetting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedAcross:
+    """An arm of one study against an arm of the reference, on the test items that both answered.
+
+    contrast: with positive for ``study``; its p-values are Holm-corrected over all such
+        differences, as none was declared beforehand. leading: both are what their study picked as
+        the best of a kind.
+    """
+
+    study: str
+    reference: str
+    arm: str
+    reference_arm: str
+    leading: bool
+    contrast: Contrast
+
+
+@dataclass(frozen=True, slots=True)
+class UnpairedAcross:
+    """The same where the two were tested on different items: each on a sample of its own.
+
+    The difference holds what the items changed along with what the settings changed.
+    items, reference_items: of the two samples; common_items: those in both, which count as
+    different ones here and so widen the interval. mean, reference_mean: in the metric's own
+    direction. difference: positive is better for ``study``.
+    """
+
+    study: str
+    reference: str
+    arm: str
+    reference_arm: str
+    leading: bool
+    metric: str
+    items: int
+    reference_items: int
+    common_items: int
+    mean: float
+    reference_mean: float
+    difference: float
+    interval: Interval
+    p_value: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What is not compared, why, and what would make it comparable.
+
+    studies: one that is compared with none, or two. what: ``scores`` are not compared at all;
+    ``pairing``: only unpaired; ``general``: what was forgotten is not set side by side.
+    """
+
+    studies: tuple[str, ...]
+    what: Literal["scores", "pairing", "general"]
+    reason: RefusalReason
+    sentence: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyComparison:
+    """Several studies: what differs in the setting, and what in the score where that can be said.
+
+    The first study is the reference that the others are compared with. margin, level: the
+    reference's. general: labels of the studies whose general suite is the reference's.
+    """
+
+    studies: tuple[ComparedStudy, ...]
+    settings: tuple[SettingDifference, ...]
+    paired: tuple[PairedAcross, ...]
+    unpaired: tuple[UnpairedAcross, ...]
+    refusals: tuple[Refusal, ...]
+    general: tuple[str, ...]
+    margin: float
+    level: float
+
+
 __all__ = [
+    "ArmSamples",
     "ArmSummary",
     "BreakEven",
     "Claim",
     "ClaimStatus",
+    "ComparedStudy",
     "Contrast",
     "ContrastOutcome",
     "CostSummary",
@@ -571,15 +744,24 @@ __all__ = [
     "Memorisation",
     "MemoryEstimate",
     "Overfitting",
+    "PairedAcross",
+    "Part",
     "Perturbation",
+    "Refusal",
+    "RefusalReason",
+    "RunSamples",
+    "Samples",
     "SearchChoice",
     "SearchEnd",
     "SearchPicture",
     "SearchSummary",
     "Sensitivity",
+    "SettingDifference",
     "SettingEffect",
+    "StudyComparison",
     "TradeOffPoint",
     "TuningGain",
+    "UnpairedAcross",
     "Verdict",
     "VerdictOutcome",
     "WithoutFlagged",

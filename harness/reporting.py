@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis import analyse, current, rules
-from harness.errors import InputError
-from harness.findings import Findings
+from harness.analysis import analyse, compare_studies, current, distinct, gather_samples, rules
+from harness.errors import HarnessError, InputError
+from harness.findings import Findings, StudyComparison
 from harness.past_searches import search_pictures
 from harness.records import ExperimentRecord, Study
 from harness.report import (
+    ComparisonView,
     ReportView,
     build_comparison,
     build_view,
+    comparison_json,
     print_report,
+    report_json,
+    to_html,
     to_markdown,
-    write_html,
+    to_pdf,
+    write_whole,
 )
 from harness.store import STORE_FILE, StoreReader
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+# Format, which is also the suffix of its file -> what a reader calls it.
+LABELS = {"html": "Report", "md": "Markdown", "json": "JSON", "pdf": "PDF"}
+FORMATS = tuple(LABELS)
+DEFAULT_FORMATS = ("html", "md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +51,15 @@ class AnalysedStudy:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportFiles:
-    """Where the report was written."""
+class ComparedStudies:
+    """Several studies compared, and the contents of the report on it."""
 
-    html: Path
-    markdown: Path
+    comparison: StudyComparison
+    view: ComparisonView
+
+    def print(self, console: Console) -> None:
+        """The report in the terminal."""
+        print_report(self.view, console)
 
 
 def load_study(results: Path, experiment_id: str) -> AnalysedStudy:
@@ -59,7 +71,9 @@ def load_study(results: Path, experiment_id: str) -> AnalysedStudy:
     study = current(StoreReader(results / STORE_FILE).study(experiment_id))
     findings = analyse(study)
     pictures = search_pictures(study, findings)
-    view = build_view(study, findings, rules=rules(), pictures=pictures)
+    view = build_view(
+        study, findings, rules=rules(), pictures=pictures, samples=gather_samples(study)
+    )
     return AnalysedStudy(study, findings, view, results)
 
 
@@ -83,23 +97,110 @@ def find_record(results: Path, name: str | None) -> ExperimentRecord:
     return stored[-1]
 
 
-def write_reports(loaded: AnalysedStudy, folder: Path | None = None) -> ReportFiles:
-    """Write report.html and report.md, into the run's own folder if none is given."""
-    if folder is None:
-        record = loaded.study.experiment
-        folder = loaded.results / f"{record.name}-{record.experiment_id[:8]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    html = write_html(loaded.view, folder / "report.html")
-    markdown = folder / "report.md"
-    handle, partial = tempfile.mkstemp(prefix=".report-", dir=folder)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(to_markdown(loaded.view))
-    Path(partial).replace(markdown)
-    return ReportFiles(html, markdown)
+def chosen_formats(names: Sequence[str]) -> tuple[str, ...]:
+    """The formats named, each once, in the order in which they are written.
+
+    names: each a format, or several with commas between.
+
+    Raises:
+        InputError: one is not known, or none is named.
+    """
+    named = [part.strip().lower() for name in names for part in name.split(",") if part.strip()]
+    unknown = [name for name in dict.fromkeys(named) if name not in FORMATS]
+    if unknown or not named:
+        rule = f"no report format is called {unknown[0]!r}" if unknown else "name a report format"
+        raise InputError(f"{rule}; choose from {', '.join(FORMATS)}, with commas between several")
+    return tuple(name for name in FORMATS if name in named)
 
 
-def write_comparison(loaded: Sequence[AnalysedStudy], path: Path, console: Console) -> Path:
-    """Write one report over several experiments and print it."""
-    view = build_comparison([(one.study, one.findings) for one in loaded])
-    print_report(view, console)
-    return write_html(view, path)
+def write_reports(
+    loaded: AnalysedStudy,
+    folder: Path | None = None,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    browser: str | None = None,
+) -> dict[str, Path]:
+    """Write report.html, report.md and so on; the path of each format's file.
+
+    Args:
+        loaded: the study.
+        folder: where to; the run's own folder if not given.
+        formats: see :func:`chosen_formats`.
+        browser: program that prints the PDF; see :func:`harness.report.pdf.find_browser`.
+
+    Raises:
+        InputError: an unknown format; no browser for the PDF. The other files are there then.
+        HarnessError: the browser failed; as well.
+    """
+    folder = folder or loaded.results / loaded.study.experiment.folder
+    return _write(
+        folder / "report",
+        loaded.view,
+        lambda: report_json(loaded.study, loaded.findings),
+        chosen_formats(formats),
+        browser,
+    )
+
+
+def _write(
+    stem: Path,
+    view: ReportView | ComparisonView,
+    json: Callable[[], str],
+    formats: Sequence[str],
+    browser: str | None,
+) -> dict[str, Path]:
+    """Every format's file, called like ``stem`` with the format as suffix."""
+    html = to_html(view) if {"html", "pdf"} & set(formats) else ""
+    makers: dict[str, Callable[[], str | bytes]] = {
+        "html": lambda: html,
+        "md": lambda: to_markdown(view),
+        "json": json,
+        "pdf": lambda: to_pdf(html, stem.parent, browser=browser),
+    }
+    written: dict[str, Path] = {}
+    for name in formats:
+        try:
+            content = makers[name]()
+        except HarnessError as error:
+            others = ", ".join(str(path) for path in written.values())
+            raise type(error)(f"{error}{f'. Written: {others}' if others else ''}") from error
+        written[name] = write_whole(stem.with_name(f"{stem.name}.{name}"), content)
+    return written
+
+
+def compare_named(results: Path, names: Sequence[str]) -> ComparedStudies:
+    """Compare experiments, given by name or start of id; the first is the reference.
+
+    Raises:
+        InputError: fewer than two, one is unknown, or one is named twice.
+    """
+    if len(names) < 2:
+        raise InputError("give at least two experiments to compare")
+    reader = StoreReader(results / STORE_FILE)
+    records = [find_record(results, name) for name in names]
+    studies = [current(reader.study(record.experiment_id)) for record in distinct(records)]
+    found = compare_studies([(study, analyse(study, sensitivity=False)) for study in studies])
+    return ComparedStudies(found, build_comparison(found))
+
+
+def write_comparison(
+    compared: ComparedStudies,
+    path: Path,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    browser: str | None = None,
+) -> dict[str, Path]:
+    """Write the report on several experiments; the path of each format's file.
+
+    path: of the files, but for the suffix, which is the format's.
+
+    Raises:
+        InputError: an unknown format; no browser for the PDF. The other files are there then.
+        HarnessError: the browser failed; as well.
+    """
+    stem = path.with_suffix("") if path.suffix.removeprefix(".") in FORMATS else path
+    return _write(
+        stem,
+        compared.view,
+        lambda: comparison_json(compared.comparison),
+        chosen_formats(formats),
+        browser,
+    )

@@ -18,6 +18,7 @@ from harness.store import (
     StoreWriter,
     discard_record,
     has_record,
+    holds_link,
     quarantine,
     quarantine_record,
     read_record,
@@ -137,8 +138,12 @@ class TrialRunner:
         for look in accesses_to_test(spec):
             self.writer.record_event(self.plan.experiment_id, "test_access", look)
         self.observer.trial_started(spec)
+        folder = self._folder(spec)
+        if holds_link(folder):
+            place = quarantine(folder, "it is, or holds, a link to elsewhere")
+            self.observer.warning(f"{folder} is, or holds, a link; set aside in {place}")
         # Only a failed one, which the store holds: what lies there later is of this run.
-        discard_record(self._folder(spec))
+        discard_record(folder)
         self._submit(spec)
 
     def _folder(self, spec: TrialSpec) -> Path:

@@ -19,6 +19,8 @@ PAGES = [
 ]
 # "Write this to `first.yaml`:" before a block says which file the block is.
 NAMED = re.compile(r"`([\w./-]+\.\w+)`:$")
+# Or the block's own first line does.
+TITLED = re.compile(r"# ([\w./-]+\.\w+)\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def blocks_of(page: Path) -> Iterator[Block]:
         if token.type == "inline":
             before = token.content
         elif token.type == "fence":
-            named = NAMED.search(before)
+            named = NAMED.search(before) or TITLED.match(token.content)
             yield Block(name_of(page), token.info, token.content, named[1] if named else "")
             before = ""
 

@@ -131,3 +131,32 @@ def write_banking77(
                 writer.writerow(row)
                 written += 1
     return written
+
+
+def write_pubmedqa(shared: Path, path: Path) -> int:
+    """Write the 500 test questions of PubMedQA as JSONL, with the hub's columns, in file order."""
+    questions = json.loads((shared / "pubmedqa" / "ori_pqal.json").read_text("utf-8"))
+    tested = json.loads((shared / "pubmedqa" / "test_ground_truth.json").read_text("utf-8"))
+    rows = [row for identity, row in questions.items() if identity in tested]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return len(rows)
+
+
+def write_wikitext_pages(shared: Path, path: Path) -> int:
+    """Write the lines of WikiText-2's test part as JSONL of whole pages, column ``page``.
+
+    A page begins at a heading of the first level, ``= Title =``; lines keep their spaces, as in the
+    hub's set of documents. The words here are those of the published tokens, ``<unk>`` included,
+    where the hub's set has the raw text.
+    """
+    pages: list[list[str]] = [[]]
+    for line in (shared / "wikitext2" / "test.txt").read_text("utf-8").split("\n"):
+        words = line.split()
+        heading = len(words) > 2 and words[0] == words[-1] == "="
+        if heading and "=" not in (words[1], words[-2]):
+            pages.append([])
+        pages[-1].append(line)
+    whole = ["\n".join(lines) for lines in pages]
+    written = [json.dumps({"page": text}) + "\n" for text in whole if text.strip()]
+    path.write_text("".join(written), encoding="utf-8")
+    return len(written)

@@ -115,8 +115,8 @@ def test_a_study_runs_to_its_end(case: Case) -> None:
     assert case.observer.total == 9
     assert all(trial.status == "complete" for trial in case.trials(done))
     files = write_reports(load_study(case.results, done.experiment_id))
-    assert "lora" in files.markdown.read_text("utf-8")
-    assert files.html.stat().st_size > 10_000
+    assert "lora" in files["md"].read_text("utf-8")
+    assert files["html"].stat().st_size > 10_000
 
 
 def test_the_general_suite_is_scored_by_the_base_and_the_trained(case: Case) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from fake_trial import ARMS, Watching, experiment
 from rich.console import Console
 
 from harness.errors import InputError
 from harness.pipeline import StudyRun, run_study
-from harness.reporting import find_study, load_study, write_comparison, write_reports
+from harness.report.document import Code
+from harness.reporting import chosen_formats, find_study, load_study, write_reports
+from harness.spec import Experiment
 from harness.store import StoreWriter
 
 
@@ -55,11 +59,11 @@ def test_the_findings_speak_of_every_arm(done: StudyRun) -> None:
 def test_reports_land_beside_the_run(done: StudyRun) -> None:
     loaded = load_study(results(done), done.experiment_id)
     files = write_reports(loaded)
-    assert files.html == done.folder / "report.html"
-    assert loaded.findings.verdict.sentence.split(".")[0] in files.markdown.read_text("utf-8")
-    before = undated(files.markdown)
+    assert files["html"] == done.folder / "report.html"
+    assert loaded.findings.verdict.sentence.split(".")[0] in files["md"].read_text("utf-8")
+    before = undated(files["md"])
     again = write_reports(load_study(results(done), done.experiment_id))
-    assert undated(again.markdown) == before
+    assert undated(again["md"]) == before
     assert [path.name for path in done.folder.glob(".report*")] == []
 
 
@@ -104,11 +108,38 @@ print("optuna" in sys.modules)
     assert run.stdout.split() == ["False"]
 
 
-def test_the_terminal_and_a_comparison(done: StudyRun, tmp_path: Path) -> None:
-    loaded = load_study(results(done), done.experiment_id)
+def test_the_terminal(done: StudyRun) -> None:
     screen = io.StringIO()
-    console = Console(file=screen, width=100)
-    loaded.print(console)
+    load_study(results(done), done.experiment_id).print(Console(file=screen, width=100))
     assert "lora" in screen.getvalue()
-    page = write_comparison([loaded, loaded], tmp_path / "both.html", console)
-    assert "pretended" in page.read_text("utf-8")
+
+
+def test_the_settings_in_the_report_are_the_experiment(done: StudyRun) -> None:
+    loaded = load_study(results(done), done.experiment_id)
+    blocks = loaded.view.section("run").blocks
+    text = next(block.text for block in blocks if isinstance(block, Code))
+    assert Experiment.model_validate(yaml.safe_load(text)) == Experiment.model_validate(
+        loaded.study.experiment.spec
+    )
+    assert yaml.safe_load(text)["search"]["prompt_pruner_items"] == 24
+
+
+def test_a_missing_browser_costs_no_other_format(
+    done: StudyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_BROWSER", "no-such-browser")
+    loaded = load_study(results(done), done.experiment_id)
+    with pytest.raises(InputError, match=r"no-such-browser.*Written: .*report.html, .*report.json"):
+        write_reports(loaded, tmp_path, ("pdf", "json,html"))
+    assert {path.name for path in tmp_path.iterdir()} == {"report.html", "report.json"}
+    found = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert found["experiment"]["experiment_id"] == done.experiment_id
+    assert found["findings"]["verdict"]["sentence"] == loaded.findings.verdict.sentence
+
+
+def test_formats_are_chosen_by_name() -> None:
+    assert chosen_formats(["pdf", "MD, html", "html"]) == ("html", "md", "pdf")
+    with pytest.raises(InputError, match="no report format is called 'doc'; choose from html, md"):
+        chosen_formats(["html,doc"])
+    with pytest.raises(InputError, match="name a report format"):
+        chosen_formats([","])

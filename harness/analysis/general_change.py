@@ -20,6 +20,15 @@ def general_changes(scores: Scores, arm: str, tasks: Mapping[str, GeneralTask]) 
     Raises:
         StoreError: the vectors cannot be paired.
     """
+    asked = (arm, *sorted(tasks))
+    if asked not in scores.changes:
+        scores.changes[asked] = _general_changes(scores, arm, tasks)
+    return dict(scores.changes[asked])
+
+
+def _general_changes(
+    scores: Scores, arm: str, tasks: Mapping[str, GeneralTask]
+) -> dict[str, float]:
     base = {
         task: scores.vectors(BASE, reading.metric, suite="general", task=task, split="test")[:1]
         for task, reading in tasks.items()

@@ -16,9 +16,16 @@ DOMAIN = "domain"
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The vectors of a study, and its trials, by arm."""
+    """The vectors of a study, and its trials, by arm.
+
+    changes: what general_changes() found before, by arm and tasks; several parts of the analysis
+    ask for the same.
+    """
 
     study: Study
+    changes: dict[tuple[str, ...], dict[str, float]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
     _found: dict[tuple[str, ...], list[ScoreVector]] = field(init=False, compare=False, repr=False)
     _ended: dict[str, str] = field(init=False, compare=False, repr=False)
 

@@ -8,6 +8,8 @@ import sys
 import click
 
 from harness import __version__
+from harness.cli.options import near
+from harness.cli.printing import say
 from harness.errors import HarnessError, InputError, NoRoomError, is_no_room
 
 # Name -> (module, help line): listing the commands imports none of them.
@@ -20,7 +22,7 @@ COMMANDS = {
     "report": "Write the report of an experiment: HTML, Markdown, terminal.",
     "compare": "Compare several experiments in one report.",
     "query": "Run an SQL query on the store.",
-    "export": "Write a study for optuna-dashboard or MLflow.",
+    "export": "Write the winner for use, or a study for other programs.",
     "doctor": "Check this machine: versions, devices, caches, packaged files.",
 }
 SHOWN_PROBLEMS = 25
@@ -64,22 +66,25 @@ def main() -> None:
     try:
         code = group.main(standalone_mode=False)
     except click.exceptions.Abort:
-        _say("Stopped.")
+        say("Stopped.", err=True)
         sys.exit(INTERRUPTED)
     except KeyboardInterrupt:
-        _say("Stopped. What was finished is kept: the same command goes on from there.")
+        say("Stopped. What was finished is kept: the same command goes on from there.", err=True)
         sys.exit(INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except InputError as error:
         for problem in error.problems[:SHOWN_PROBLEMS]:
-            _say(f"error: {problem}")
+            say(near(f"error: {problem}"), err=True)
         if len(error.problems) > SHOWN_PROBLEMS:
-            _say(f"error: and {len(error.problems) - SHOWN_PROBLEMS} more problems like these")
+            say(
+                f"error: and {len(error.problems) - SHOWN_PROBLEMS} more problems like these",
+                err=True,
+            )
         sys.exit(error.exit_code)
     except HarnessError as error:
-        _say(f"error: {error}")
+        say(near(f"error: {error}"), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of a pipe (head, less) has seen enough.
@@ -90,10 +95,6 @@ def main() -> None:
         if not is_no_room(error):
             raise
         told = NoRoomError(error.filename or "a file", error.strerror or error)
-        _say(f"error: {told}")
+        say(near(f"error: {told}"), err=True)
         sys.exit(told.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)

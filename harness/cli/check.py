@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import experiment_argument
+from harness.cli.options import experiment_argument, near
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from harness.data import Prepared
+    from harness.evaluation.suite_texts import SuiteTexts
+    from harness.evaluation.suites import Suite
     from harness.spec import Experiment
+
+SHOWN_ROWS = 10
 
 
 @click.command()
@@ -27,10 +33,10 @@ def command(experiment: Path) -> None:
     Example:
       harness check experiments/quickstart.yaml
     """
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from harness.cli.terminal import Terminal
     from harness.data import prepare, with_general
     from harness.evaluation.suite_texts import suite_texts
     from harness.evaluation.suites import load_suite
@@ -41,34 +47,29 @@ def command(experiment: Path) -> None:
 
     spec = load_experiment(experiment)
     suite = load_suite(spec.general.suite) if spec.general else None
+    console = Terminal()
+    # Before its items are read, which runs it.
+    if suite and (notice := suite.code_notice()):
+        console.print(f"[yellow]warning:[/] {escape(notice)}")
     prepared = prepare(spec)
-    if suite and spec.general:
-        read = suite_texts(suite, spec.general.limit)
+    read = suite_texts(suite, spec.general.limit) if suite and spec.general else None
+    if read:
         prepared = with_general(prepared, read.texts, read.unread)
-    console = Console()
     console.print(f"[bold]{escape(spec.name)}[/] is a valid experiment.")
-    table = Table("split", "examples", "groups", "leaks found", title="Data", title_justify="left")
-    for name, count in prepared.counts.items():
-        found = _leaks(prepared.audit.flagged.get(name, {}))
-        table.add_row(
-            name, str(count), str(prepared.groups[name]), "" if name == "train" else found
-        )
-    console.print(table)
+    console.print(_data_table(prepared))
     for sentence in _leak_sentences(prepared):
         console.print(escape(sentence))
-    for problem in prepared.dropped[:10]:
-        console.print(f"dropped: {escape(str(problem))}")
-    if len(prepared.dropped) > 10:
-        console.print(f"and {len(prepared.dropped) - 10} more dropped rows")
+    for sentence in _left_out(prepared):
+        console.print(escape(near(sentence)))
     arms = Table("arm", "kind", "trials", "searched", title="Arms", title_justify="left")
     for name, arm in spec.arms.items():
         searched = ", ".join(arm.search_space()) or "nothing: not tuned"
         arms.add_row(name, arm.kind, str(spec.trials_of(name)), searched)
     console.print(arms)
-    tasks = (
-        f"{len(suite.tasks)} tasks of {suite.name}" if suite else "none: forgetting not measured"
-    )
-    console.print(f"General suite: {escape(tasks)}")
+    if suite and read:
+        console.print(_suite_table(suite, read))
+    else:
+        console.print("General suite: none: forgetting not measured")
     texts = replay_texts(spec, prepared.splits)
     if texts:
         console.print(f"General text to replay: {len(texts.examples)} of {escape(texts.source)}")
@@ -88,6 +89,42 @@ def command(experiment: Path) -> None:
     missing += [str(problem) for problem in missing_keys(spec, os.environ)]
     for sentence in [*left_out_curves(spec, prepared.splits), *missing]:
         console.print(f"[yellow]warning:[/] {escape(sentence)}")
+    file = escape(str(experiment))
+    console.print(f"Next: harness plan {file}   measures the time; harness run {file}   starts.")
+
+
+def _data_table(prepared: Prepared) -> Table:
+    from rich.table import Table
+
+    table = Table("split", "examples", "groups", "leaks found", title="Data", title_justify="left")
+    for name, count in prepared.counts.items():
+        found = _leaks(prepared.audit.flagged.get(name, {}))
+        table.add_row(
+            name, str(count), str(prepared.groups[name]), "" if name == "train" else found
+        )
+    return table
+
+
+def _left_out(prepared: Prepared) -> Iterator[str]:
+    if prepared.dropped:
+        rows = len({problem.where for problem in prepared.dropped})
+        yield f"{rows} row(s) cannot be used and are left out (data.bad_rows: drop):"
+    yield from (f"dropped: {problem}" for problem in prepared.dropped[:SHOWN_ROWS])
+    if len(prepared.dropped) > SHOWN_ROWS:
+        yield f"and {len(prepared.dropped) - SHOWN_ROWS} more problems like these"
+
+
+def _suite_table(suite: Suite, read: SuiteTexts) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"General suite: {len(suite.tasks)} tasks of {escape(suite.name)}"
+    table = Table("task", "metric", "items", "shots", "from", title=title, title_justify="left")
+    for entry in suite.tasks:
+        asked = read.tasks[entry.task]
+        row = (entry.task, entry.metric, str(asked.items), str(asked.shots), asked.source)
+        table.add_row(*map(escape, row))
+    return table
 
 
 def _seeds(spec: Experiment) -> str:

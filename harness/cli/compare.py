@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import results_option
+from harness.cli.options import browser_option, format_option, results_option
+from harness.cli.printing import say
 
 
 @click.command()
@@ -15,21 +16,38 @@ from harness.cli.options import results_option
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="HTML file; compare.html in the results folder if not given.",
+    help="File, whose suffix becomes that of each format; compare in the results folder if not "
+    "given.",
 )
-def command(names: tuple[str, ...], results: Path, output: Path | None) -> None:
+@format_option()
+@browser_option()
+@click.option("--quiet", is_flag=True, help="Write the files, print only their paths.")
+def command(
+    names: tuple[str, ...],
+    results: Path,
+    output: Path | None,
+    formats: tuple[str, ...],
+    browser: str | None,
+    quiet: bool,
+) -> None:
     """Compare experiments (NAMES or starts of ids): what changed beside what it scored.
+
+    The first one named is the reference that the others are compared with, item by item where
+    they were tested on the same items. What cannot be compared is named, with the reason and what
+    to do.
 
     \b
     Example:
       harness compare quickstart quickstart-more-data
+      harness compare january february march --format html,pdf
     """
-    from rich.console import Console
 
-    from harness.reporting import find_study, write_comparison
+    from harness.cli.terminal import Terminal
+    from harness.reporting import LABELS, compare_named, write_comparison
 
-    if len(names) < 2:
-        raise click.UsageError("give at least two experiments to compare")
-    loaded = [find_study(results, name) for name in names]
-    path = write_comparison(loaded, output or results / "compare.html", Console())
-    click.echo(f"Report: {path}")
+    compared = compare_named(results, names)
+    files = write_comparison(compared, output or results / "compare", formats, browser)
+    if not quiet:
+        compared.print(Terminal())
+    for written, path in files.items():
+        say(f"{LABELS[written]}: {path}")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.printing import say
+
 PACKAGES = (
     "torch", "transformers", "peft", "bitsandbytes", "lm-eval", "evaluate", "scikit-learn",
     "optuna", "duckdb", "click", "accelerate", "datasets",
@@ -33,35 +35,33 @@ def command(fetch_files: bool) -> None:
     from harness.packaged_catalogue import ASSETS
     from harness.spec import ModelSpec
 
-    click.echo(f"python        {platform.python_version()} on {platform.platform()}")
+    say(f"python        {platform.python_version()} on {platform.platform()}")
     missing = []
     for name in PACKAGES:
         try:
-            click.echo(f"{name:<13} {importlib.metadata.version(name)}")
+            say(f"{name:<13} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
-            click.echo(f"{name:<13} MISSING")
+            say(f"{name:<13} MISSING")
             missing.append(name)
     memory = psutil.virtual_memory()
-    click.echo(
-        f"memory        {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
-    )
+    say(f"memory        {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free")
     runtime = choose_runtime(ModelSpec(reference="any"), 32)
-    click.echo(f"compute       {runtime.device}, {runtime.dtype}, {runtime.threads} threads")
+    say(f"compute       {runtime.device}, {runtime.dtype}, {runtime.threads} threads")
     folder = cache_folder()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(existing).free / 2**30
-    click.echo(f"cache         {folder} ({free:.1f} GiB free)")
+    say(f"cache         {folder} ({free:.1f} GiB free)")
     for name in ASSETS:
         if fetch_files and not is_cached(name):
-            click.echo(f"fetching      {name}", err=True)
+            say(f"fetching      {name}", err=True)
             fetch(name)
         state = "ready" if is_cached(name) else "not fetched; `harness doctor --fetch` does it"
-        click.echo(f"{name:<24} {state}")
+        say(f"{name:<24} {state}")
     if fetch_files:
         from harness.models.resolve import packaged_models, resolve_model
 
         for name in packaged_models():
             model = resolve_model(ModelSpec(reference=name))
-            click.echo(f"{name:<24} converted in {Path(model.path).name}")
+            say(f"{name:<24} converted in {Path(model.path).name}")
     if missing:
         raise click.exceptions.Exit(1)

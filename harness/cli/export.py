@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import results_option
+from harness.cli.options import Decorator, results_option
+from harness.cli.printing import say
+
+if TYPE_CHECKING:
+    from harness.export.parity import Parity
+
+SHOWN_DIFFERENCES = 5
+
+
+def arm_option() -> Decorator:
+    """Which arm is exported."""
+    return click.option("--arm", help="Arm to export; the verdict's winner if not given.")
+
+
+def seed_option() -> Decorator:
+    """Which of the arm's final runs is exported."""
+    return click.option(
+        "--seed",
+        type=int,
+        help="Seed of the final run to export; the best one on validation if not given.",
+    )
 
 
 @click.group()
 def command() -> None:
-    """Write a study for another program: optuna-dashboard or MLflow.
+    """Write a study's winner for use, or the study for another program.
 
     \b
     Example:
+      harness export model quickstart --out winner
+      harness export prompt quickstart --arm few-shot --out prompt.json
       harness export optuna quickstart --out quickstart.db
     """
 
@@ -41,8 +64,8 @@ def optuna(name: str | None, results: Path, path: Path, journal: bool, force: bo
     from harness.export import export_optuna
 
     names = export_optuna(results, name, path, journal=journal, force=force)
-    click.echo(f"{path}: {', '.join(names)}")
-    click.echo(f"Show them: optuna-dashboard {path if journal else f'sqlite:///{path}'}")
+    say(f"{path}: {', '.join(names)}")
+    say(f"Show them: optuna-dashboard {path if journal else f'sqlite:///{path}'}")
 
 
 @command.command()
@@ -70,5 +93,153 @@ def mlflow(name: str | None, results: Path, folder: Path, database: bool, force:
 
     done = export_mlflow(results, name, folder, database=database, force=force)
     allowed = "" if database else "MLFLOW_ALLOW_FILE_STORE=true "
-    click.echo(f"{folder}: {done.runs} runs of the experiment {done.experiment}")
-    click.echo(f"Show them: {allowed}mlflow ui --backend-store-uri {done.uri}")
+    say(f"{folder}: {done.runs} runs of the experiment {done.experiment}")
+    say(f"Show them: {allowed}mlflow ui --backend-store-uri {done.uri}")
+
+
+@command.command()
+@click.argument("name", metavar="[STUDY]", required=False)
+@results_option()
+@click.option(
+    "--out",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder to write; it appears when it is whole.",
+)
+@arm_option()
+@seed_option()
+@click.option(
+    "--form",
+    type=click.Choice(["trained", "merged", "gguf"]),
+    default="trained",
+    show_default=True,
+    help="As training left it (adapter, or whole model); merged into the base; a GGUF file.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Number format of merged weights; that of the run if not given.",
+)
+@click.option(
+    "--items",
+    type=click.IntRange(min=0),
+    help="Check this many test items, 0 for none; all if not given.",
+)
+@click.option(
+    "--allow-differences",
+    is_flag=True,
+    help="Export also what does not answer as the trial did; its README.md says so.",
+)
+@click.option(
+    "--converter",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="llama.cpp's convert_hf_to_gguf.py, for --form gguf.",
+)
+@click.option("--force", is_flag=True, help="Replace an earlier export in the folder.")
+def model(
+    name: str | None,
+    results: Path,
+    folder: Path,
+    arm: str | None,
+    seed: int | None,
+    form: Literal["trained", "merged", "gguf"],
+    dtype: str | None,
+    items: int | None,
+    allow_differences: bool,
+    converter: Path | None,
+    force: bool,
+) -> None:
+    """Write the winner's weights, checked against its test scores (STUDY: else the latest).
+
+    \b
+    Example:
+      harness export model quickstart --arm lora --form merged --out winner
+    """
+    from harness.export import export_model
+
+    done = export_model(
+        results,
+        name,
+        folder,
+        arm=arm,
+        seed=seed,
+        form=form,
+        dtype=dtype,
+        items=items,
+        allow_differences=allow_differences,
+        converter=converter,
+        force=force,
+        on_parity=_print_parity,
+    )
+    say(f"{folder}: {done.form}, {done.dtype}, of {done.run.why}")
+    if done.parity is None:
+        say("NOT CHECKED: the exported weights were not scored again.", err=True)
+    elif done.parity.different:
+        say(
+            f"DIFFERENT: {done.parity.different} of {done.parity.items} test items; the model "
+            "card says so.",
+            err=True,
+        )
+
+
+def _print_parity(parity: Parity) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from harness.export.model_card import parity_table
+    from harness.report.wording import cell
+
+    found = parity_table(parity)
+    table = Table(title=found.caption, title_justify="left")
+    for column in found.columns:
+        table.add_column(column.heading, justify="right" if column.numeric else "left")
+    for row in found.rows:
+        table.add_row(*map(escape, row))
+    console = Console()
+    console.print(table)
+    for text in parity.circumstances:
+        console.print(text, markup=False)
+    for one in parity.differences[:SHOWN_DIFFERENCES]:
+        console.print(
+            f"item {cell(one.item_id, 60)}: {cell(one.trial_output, 80)!r} in the trial, "
+            f"{cell(one.exported_output, 80)!r} exported",
+            markup=False,
+        )
+    if len(parity.differences) > SHOWN_DIFFERENCES:
+        console.print(f"and {len(parity.differences) - SHOWN_DIFFERENCES} more items")
+
+
+@command.command()
+@click.argument("name", metavar="[STUDY]", required=False)
+@results_option()
+@click.option(
+    "--out",
+    "path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="JSON file to write.",
+)
+@arm_option()
+@seed_option()
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+def prompt(
+    name: str | None, results: Path, path: Path, arm: str | None, seed: int | None, force: bool
+) -> None:
+    """Write the winner's prompt for an OpenAI-compatible server (STUDY: else the latest).
+
+    \b
+    Example:
+      harness export prompt quickstart --arm few-shot --out prompt.json
+    """
+    from harness.export import export_prompt
+
+    done = export_prompt(results, name, path, arm=arm, seed=seed, force=force)
+    say(f"{path}: {done.run.why}")
+    for note in done.notes:
+        say(f"- {note}")
+    if done.usage:
+        say("Use it:")
+        for line in done.usage:
+            say(f"  {line}")

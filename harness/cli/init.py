@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-import os
-import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from harness.cli.options import near
+from harness.cli.printing import say, visible
+
+if TYPE_CHECKING:
+    from harness.drafting.draft import Draft
+
+SHOWN_ROWS = 10
 
 
 @click.command()
 @click.argument("data", metavar="DATA")
-@click.option("--text", help="Column that holds the item's text; guessed if not given.")
-@click.option("--answer", help="Column that holds the right answer; guessed if not given.")
-@click.option("--group", help="Column whose equal values must stay in one split.")
-@click.option("--instruction", help="What the model is asked to do; a draft if not given.")
-@click.option("--model", default="smollm2-135m-instruct", show_default=True, help="Base model.")
+@click.option("--test", metavar="FILE", help="Test rows, where they are a file of their own.")
+@click.option("--validation", metavar="FILE", help="Validation rows, likewise; needs --test.")
+@click.option("--text", "texts", multiple=True, help="Column that the model sees; may be repeated.")
+@click.option(
+    "--answer",
+    "answers",
+    multiple=True,
+    help="Column that holds the right answer; repeated, each is a field of a JSON object.",
+)
+@click.option(
+    "--kind", type=click.Choice(["label", "json", "text"]), help="What kind of answer it is."
+)
+@click.option("--group", help="Column whose equal values must stay in one split, or none.")
+@click.option("--id", "identity", help="Column that names each row, or none.")
+@click.option("--instruction", help="What the model is asked to do.")
+@click.option("--model", help="Base model.  [default: smollm2-135m-instruct]")
+@click.option("--minutes", type=float, help="How long the first run may take.  [default: 60]")
+@click.option(
+    "--margin", type=float, help="Percentage points below which nothing differs.  [default: 2]"
+)
+@click.option(
+    "--bad-rows",
+    type=click.Choice(["drop", "stop"]),
+    help="Leave unusable rows out, or write nothing while there are any.",
+)
+@click.option("--encoding", help="Encoding of text files, such as windows-1252.")
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing; take what is guessed.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -26,69 +57,108 @@ import click
 @click.option("--force", is_flag=True, help="Write over an existing file.")
 def command(
     data: str,
-    text: str | None,
-    answer: str | None,
-    group: str | None,
-    instruction: str | None,
-    model: str,
+    texts: tuple[str, ...],
+    answers: tuple[str, ...],
+    identity: str | None,
     output: Path,
+    yes: bool,
     force: bool,
+    **given: Any,
 ) -> None:
-    """Write a commented experiment for DATA: a .jsonl, .csv or .parquet file.
+    """Write a commented experiment for DATA, a file of texts and right answers.
 
-    What the file is for is guessed from its columns and said in the experiment's header.
+    On a terminal it asks what the file is for, with a guess to accept by Enter; elsewhere, and
+    with --yes, it takes the guesses. Every guess is said with its reason, and written into the
+    file. An option answers its question beforehand.
 
     \b
     Example:
       harness init tickets.csv --text message --answer category
     """
-    from jinja2 import Environment, PackageLoader
-
-    from harness.data.infer import propose
+    from harness.drafting.draft import draft_experiment
+    from harness.drafting.given import Given, take_default
+    from harness.drafting.machine import look_at_machine
     from harness.errors import InputError, Problem
-    from harness.spec import load_experiment
 
     if output.exists() and not force:
         raise InputError(
             Problem(str(output), "exists already; --force writes over it, --output elsewhere")
         )
-    found = propose(data, text, answer, group)
-    local = not data.startswith(("packaged:", "hub:"))
-    source = os.path.relpath(data, output.resolve().parent) if local else data
-    name = (
-        re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data.rpartition(":")[2]).stem).strip("-.") or "study"
+    if not output.resolve().parent.is_dir():
+        raise InputError(Problem(str(output), "its folder does not exist; make it first"))
+    asking = not yes and is_terminal()
+    if asking:
+        say("Enter accepts what stands in brackets.")
+    said = Given(texts=texts, answers=answers, id=identity, **given)
+    draft = draft_experiment(
+        data, said, asked if asking else take_default, look_at_machine(), output, Path.cwd()
     )
-    # The output is YAML, not HTML: every value goes through tojson, which YAML reads.
-    templates = Environment(  # noqa: S701
-        loader=PackageLoader("harness.cli", ""), keep_trailing_newline=True, trim_blocks=True
-    )
-    rendered = templates.get_template("experiment.yaml.j2").render(
-        question=f"Should we fine-tune a model to fill `{found.answer}` of {Path(source).name}?",
-        file=output.name,
-        reasons=[reason.replace("\n", " ") for reason in found.reasons],
-        name=name[:64],
-        model=model,
-        source=source,
-        group=found.group,
-        instruction=instruction or _draft(found.answer_kind, found.answer, found.labels),
-        text=found.text,
-        kind=found.answer_kind,
-        answer=found.answer,
-        labels=list(found.labels),
-        schema=found.schema,
-        choice=found.answer_kind == "label" and len(found.labels) <= 50,
-    )
-    output.write_text(rendered, encoding="utf-8")
-    load_experiment(output)
-    click.echo(f"{output}: {found.rows} rows of {data}")
-    for reason in found.reasons:
-        click.echo(f"  {reason}")
-    click.echo("Read the instruction and the arms in it, then: harness check " + str(output))
+    output.write_text(draft.text, encoding="utf-8")
+    _show(draft, data, output)
 
 
-def _draft(kind: str, answer: str, labels: tuple[str, ...]) -> str:
-    if kind == "label":
-        return f"Classify the text. Reply with exactly one of these labels: {', '.join(labels)}"
-    if kind == "json":
-        return "Extract the information from the text. Reply with JSON only."
-    return f"Write the {answer} for the text."
+def is_terminal() -> bool:
+    """Whether somebody can answer."""
+    return sys.stdin.isatty()
+
+
+def asked(question: str, default: str, why: str, check: Callable[[str], Any]) -> str:
+    """Ask until the answer can be used."""
+    from harness.errors import InputError
+
+    def checked(typed: str) -> str:
+        try:
+            if typed.strip() != default:
+                check(typed.strip())
+        except InputError as error:
+            raise click.BadParameter(str(error)) from error
+        return typed.strip()
+
+    click.secho(visible(f"\n{near(why)}"), dim=True)
+    answer: str = click.prompt(question, default=default, value_proc=checked)
+    return answer
+
+
+def _show(draft: Draft, data: str, output: Path) -> None:
+    from harness.drafting.write import duration
+
+    wishes, sizing, reasons = draft.wishes, draft.sizing, draft.wishes.reasons
+    say(f"{output}: {draft.rows} rows of {data}")
+    lines = [
+        ("text", ", ".join(wishes.texts), reasons["texts"]),
+        ("answer", ", ".join(wishes.answers), reasons["answer"]),
+        ("kind", wishes.form.kind, reasons["kind"]),
+        ("group", wishes.group or "none", reasons["group"]),
+        ("id", wishes.id or "none", reasons["id"]),
+        ("model", wishes.model.reference, reasons["model"]),
+    ]
+    if wishes.test:
+        lines.insert(0, ("test rows", near(wishes.test), reasons["files"]))
+    if wishes.encoding != "utf-8":
+        lines.append(("encoding", wishes.encoding, reasons["encoding"]))
+    counts = ", ".join(
+        f"{getattr(sizing.size, name)} {name}" for name in ("train", "validation", "test")
+    )
+    lines.append(("rows used", counts, reasons["splits"] if sizing.shares else ""))
+    names = ", ".join(arm.name for arm in sizing.arms.arms)
+    lines.append(("arms", names, "what this model and machine allow"))
+    lines += [("", f"without {name}", why) for name, why in sizing.arms.left_out.items()]
+    seeds = "1 seed" if sizing.size.seeds == 1 else f"{sizing.size.seeds} seeds"
+    trials = "1 trial" if sizing.size.trials == 1 else f"{sizing.size.trials} trials"
+    lines.append(("budget", f"{trials} per arm, {seeds}", reasons["budget"]))
+    lines.append(("time", f"about {duration(sizing.seconds)}", "a rough sum; see harness plan"))
+    for name, value, why in lines:
+        say(f"  {name:<10} {value}" + (f": {why}" if why else ""))
+    for problem in draft.problems[:SHOWN_ROWS]:
+        say(f"left out: {near(str(problem))}")
+    if len(draft.problems) > SHOWN_ROWS:
+        say(f"left out: and {len(draft.problems) - SHOWN_ROWS} more problems like these")
+    if draft.problems:
+        say(reasons["bad_rows"])
+    for caution in draft.cautions:
+        click.secho("caution: ", fg="yellow", nl=False)
+        say(caution)
+    say(f"\nRead the instruction and the arms in {output}, then:")
+    say(f"  harness check {output}    # free: validates, audits the data")
+    say(f"  harness plan {output}     # measures what it will take")
+    say(f"  harness run {output}")

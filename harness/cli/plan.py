@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
 import click
 
 from harness.cli.options import experiment_argument, results_option
+from harness.cli.printing import json_text, say
 
 
 @click.command()
@@ -33,16 +33,16 @@ def command(experiment: Path, results: Path, quick: bool, layout: str) -> None:
     Example:
       harness plan experiments/quickstart.yaml
     """
-    from rich.console import Console
 
     from harness.cli.plan_tables import PlanObserver, print_forecast
+    from harness.cli.terminal import Terminal
     from harness.engine import open_engine
     from harness.forecast import execute_small, forecast_study
     from harness.pipeline import plan_study
     from harness.spec import ExecutionSpec, load_experiment
 
     spec = load_experiment(experiment)
-    observer = PlanObserver(Console(stderr=True))
+    observer = PlanObserver(Terminal(stderr=True))
     # Item sets are files; those of a plan are not to lie among results.
     with tempfile.TemporaryDirectory(prefix="harness-plan-") as folder:
         plan = plan_study(spec, Path(folder), observer)
@@ -57,6 +57,6 @@ def command(experiment: Path, results: Path, quick: bool, layout: str) -> None:
             quick=quick,
         )
     if layout == "json":
-        click.echo(json.dumps(forecast.plain(), ensure_ascii=False, indent=2))
+        say(json_text(forecast.plain(), indent=2))
     else:
-        print_forecast(forecast, Console())
+        print_forecast(forecast, Terminal())

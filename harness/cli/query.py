@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from harness.cli.options import results_option
+from harness.cli.printing import in_one_line, json_text, say, visible
 
 
 @click.command()
@@ -39,14 +39,19 @@ def command(sql: str, results: Path, layout: str) -> None:
     if layout == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(answer.columns)
-        writer.writerows(answer.rows)
+        # A file or a program gets every value as it is stored.
+        writer.writerows(map(_shown, answer.rows) if sys.stdout.isatty() else answer.rows)
     elif layout == "json":
         for row in answer.rows:
             named = dict(zip(answer.columns, row, strict=True))
-            click.echo(json.dumps(named, ensure_ascii=False, default=str))
+            say(json_text(named))
     else:
         _print_table(answer.columns, answer.rows)
-        click.echo(f"{len(answer.rows)} rows")
+        say(f"{len(answer.rows)} rows")
+
+
+def _shown(row: Sequence[Any]) -> list[Any]:
+    return [visible(value) if isinstance(value, str) else value for value in row]
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -76,12 +81,9 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
             ).rstrip()
             for row, taken in zip(table, lengths, strict=True)
         )
-    click.echo("\n".join(lines))
+    say("\n".join(lines))
 
 
 def _cell(value: object) -> str:
     # What a model wrote may move the cursor, or change the window's title.
-    text = "" if value is None else str(value)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "" if value is None else in_one_line(str(value))

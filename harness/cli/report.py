@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import results_option
+from harness.cli.options import browser_option, format_option, results_option
+from harness.cli.printing import say
 
 
 @click.command()
@@ -15,23 +16,33 @@ from harness.cli.options import results_option
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for report.html and report.md; the run's own folder if not given.",
+    help="Folder for report.html and the like; the run's own folder if not given.",
 )
+@format_option()
+@browser_option()
 @click.option("--quiet", is_flag=True, help="Write the files, print only their paths.")
-def command(name: str | None, results: Path, output: Path | None, quiet: bool) -> None:
+def command(
+    name: str | None,
+    results: Path,
+    output: Path | None,
+    formats: tuple[str, ...],
+    browser: str | None,
+    quiet: bool,
+) -> None:
     """Write the report of an experiment (NAME or the start of its id; the latest if not given).
 
     \b
     Example:
       harness report quickstart
+      harness report quickstart --format html,json,pdf
     """
-    from rich.console import Console
 
-    from harness.reporting import find_study, write_reports
+    from harness.cli.terminal import Terminal
+    from harness.reporting import LABELS, find_study, write_reports
 
     loaded = find_study(results, name)
-    files = write_reports(loaded, output)
+    files = write_reports(loaded, output, formats, browser)
     if not quiet:
-        loaded.print(Console())
-    click.echo(f"Report: {files.html}")
-    click.echo(f"Markdown: {files.markdown}")
+        loaded.print(Terminal())
+    for written, path in files.items():
+        say(f"{LABELS[written]}: {path}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import experiment_argument, results_option
+from harness.cli.printing import say
 
 if TYPE_CHECKING:
     from harness.engine import EngineName
@@ -50,15 +51,15 @@ def command(
     """
     if ray_address is not None and engine != "ray":
         raise click.UsageError("--ray-address is for --engine ray")
-    from rich.console import Console
 
     from harness.cli.progress import QuietObserver, RichObserver
+    from harness.cli.terminal import Terminal
     from harness.pipeline import run_study
     from harness.reporting import load_study, write_reports
     from harness.spec import load_experiment
 
     spec = load_experiment(experiment)
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     observer = QuietObserver(console) if quiet else RichObserver(console)
     with observer:
         done = run_study(
@@ -72,9 +73,9 @@ def command(
         )
     loaded = load_study(results, done.experiment_id)
     files = write_reports(loaded, done.folder)
-    loaded.print(Console())
+    loaded.print(Terminal())
     console.print(
         f"{done.trials_run} trials run, {done.trials_known} known before, "
         f"{done.trials_failed} failed."
     )
-    click.echo(f"Report: {files.html}")
+    say(f"Report: {files['html']}")

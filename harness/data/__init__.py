@@ -6,7 +6,8 @@ from harness.data.examples import ExamplesRead, read_examples
 from harness.data.examples_file import fingerprint, read_examples_file, write_examples
 from harness.data.general_text import GeneralTexts, read_general_texts
 from harness.data.prepare import Prepared, answer_counts, prepare, with_general
-from harness.data.read import Row, Rows, read_rows
+from harness.data.read import read_rows
+from harness.data.rows import Row, Rows
 from harness.data.split import deal, limited, merge_duplicates, shuffled
 
 __all__ = [

@@ -6,11 +6,9 @@ import json
 import math
 from typing import Any
 
-import jsonschema
-
 from harness.records import JsonValue
 from harness.spec import JsonAnswer, LabelAnswer, TextAnswer
-from harness.spec.task import canonical_json
+from harness.spec.task import canonical_json, schema_validator
 
 
 class AnswerError(ValueError):
@@ -27,17 +25,15 @@ class AnswerReader:
         self._answer = answer
         self._checked: dict[str, str] = {}
         self._validator = (
-            jsonschema.Draft202012Validator(answer.schema_)
-            if isinstance(answer, JsonAnswer)
-            else None
+            schema_validator(answer.schema_) if isinstance(answer, JsonAnswer) else None
         )
 
     def read(self, values: dict[str, JsonValue]) -> str:
         """The canonical answer text.
 
-        A label or text stands as it is. For JSON, column values take the type that the schema
-        asks for (``"3"`` becomes 3 in an integer field), and an empty value of an optional field
-        is left out.
+        A text stands as it is, a label without space around it. For JSON, column values take the
+        type that the schema asks for (``"3"`` becomes 3 in an integer field), and an empty value
+        of an optional field is left out.
 
         Raises:
             AnswerError: missing, empty, not among the labels, or not conforming to the schema.
@@ -45,7 +41,7 @@ class AnswerReader:
         answer = self._answer
         match answer:
             case LabelAnswer():
-                label = scalar_text(values.get(answer.column), answer.column)
+                label = scalar_text(values.get(answer.column), answer.column).strip()
                 self._check_label(answer, label)
                 return label
             case TextAnswer():
@@ -116,7 +112,7 @@ def _json_value(answer: JsonAnswer, values: dict[str, JsonValue]) -> dict[str, J
             value = _coerced(values.get(column), schema if isinstance(schema, dict) else {})
             if field in required or not (value is None or value == ""):
                 parts[field] = value
-        return parts
+        return _without_nan(parts)
     column = str(answer.column)
     value = values.get(column)
     if _is_missing(value) or value == "":

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.data.answers import AnswerError, AnswerReader, scalar_text
-from harness.data.read import Row, Rows, read_rows
+from harness.data.read import read_rows
+from harness.data.rows import Row, Rows
 from harness.errors import DataError, Problem
 from harness.records import Example, JsonValue
 from harness.spec import Experiment, LabelAnswer
@@ -35,7 +36,7 @@ def read_examples(source: str, experiment: Experiment, *, id_prefix: str = "") -
         UnknownReferenceError: no packaged data set has this name.
         HarnessError: a packaged data set could not be fetched.
     """
-    table = read_rows(source)
+    table = read_rows(source, experiment.data.encoding)
     _check_columns(table, experiment)
     reader = _RowReader(table.source, experiment, id_prefix)
     examples = [example for row in table.rows if (example := reader.read(row)) is not None]

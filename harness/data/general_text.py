@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from harness.data.answers import AnswerError, scalar_text
 from harness.data.overlap import Texts, overlaps
-from harness.data.read import Rows, read_rows
+from harness.data.read import read_rows
+from harness.data.rows import Rows
 from harness.errors import DataError, Problem
 from harness.records import Example
 

@@ -1,166 +1,131 @@
-"""Look at a file and propose a task: which column is the text, which the answer, of what kind."""
+"""Guess which column holds the answers and which ones the model is shown, with the reason."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from dataclasses import dataclass
-from typing import Any
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 
-from harness.data.read import Rows, read_rows
+from harness.data.chat import PROMPT, RESPONSE, SYSTEM
+from harness.data.columns import Column
+from harness.data.guess import Guess
+from harness.data.name_words import ANSWERS, GROUPS, TEXTS, TITLES
 from harness.errors import DataError
 
-MAX_LABELS = 150
-MAX_ENUMERATION = 20
-GROUP_WORDS = ("group", "customer", "user", "account", "document", "doc", "thread", "session",
-               "conversation", "author", "review", "patient", "case")  # fmt: skip
 
+def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> Guess[str]:
+    """The column that holds the right answers.
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A proposed reading of a file.
-
-    answer_kind: ``label``, ``json`` or ``text``. labels: distinct labels, most frequent first.
-    schema: JSON Schema of a JSON answer. reasons: one sentence for each guess.
-    """
-
-    text: str
-    answer: str
-    answer_kind: str
-    labels: tuple[str, ...]
-    schema: dict[str, Any] | None
-    group: str | None
-    rows: int
-    reasons: tuple[str, ...]
-
-
-def propose(
-    source: str, text: str | None = None, answer: str | None = None, group: str | None = None
-) -> Proposal:
-    """Infer what was not given from the values of the columns.
+    Args:
+        texts: columns that are known to be shown to the model.
 
     Raises:
-        DataError: no such column, or too few columns to find a text and an answer among.
+        DataError: no column is left to be one.
     """
-    rows = read_rows(source)
-    for name in (text, answer, group):
-        if name is not None and name not in rows.columns:
-            raise DataError(f"{source} has no column {name!r}; it has {', '.join(rows.columns)}")
-    if text is not None and text == answer:
-        raise DataError(f"column {text!r} cannot be both the text and the answer; name two columns")
-    values = {name: _column(rows, name) for name in rows.columns}
-    reasons: list[str] = []
-    if answer is None:
-        answer = _answer_column(values, text)
-        reasons.append(f"answer: `{answer}`, the column with the most repeated or JSON values")
-    if text is None:
-        text = _text_column(values, answer)
-        reasons.append(f"text: `{text}`, the column with the longest texts")
-    if not values[answer]:
-        raise DataError(f"column {answer!r} of {source} holds no value; name another with --answer")
-    if group is None:
-        group = _group_column(values, (text, answer))
-        if group is not None:
-            reasons.append(f"group: `{group}`, whose values repeat and whose name says so")
-    kind, labels, schema = _answer_kind(values[answer])
-    reasons.append(f"answers are {_KIND_WORDS[kind]}")
-    return Proposal(text, answer, kind, labels, schema, group, len(rows.rows), tuple(reasons))
+    open_to = [c for name, c in columns.items() if name not in texts and c.values and name]
+    if not open_to or len(columns) - (not texts) < 1:
+        raise DataError(
+            "a text and an answer need two columns; name them with --text and --answer"
+            + _empty(columns)
+        )
+    longest = max(open_to, key=lambda column: column.mean_length)
+    ranked = {c.name: _answer_rank(c, longest) for c in open_to}
+    best = max(open_to, key=lambda c: (ranked[c.name][0], 1 - c.distinct / len(c.values)))
+    rank, why = ranked[best.name]
+    if rank <= 0:
+        why = "though no column stands out as the answer: say it with --answer if it is another"
+    return Guess(best.name, why)
 
 
-_KIND_WORDS = {"label": "labels that repeat", "json": "JSON objects", "text": "free text"}
+def _empty(columns: Mapping[str, Column]) -> str:
+    names = [f"`{name}`" for name, column in columns.items() if not column.values]
+    return f" (without any value: {', '.join(names)})" if names else ""
 
 
-def _column(rows: Rows, name: str) -> list[Any]:
-    found = [row.values.get(name) for row in rows.rows]
-    return [value for value in found if value not in (None, "")]
+def _answer_rank(column: Column, longest: Column) -> tuple[float, str]:
+    """How much a column looks like the answers, and why."""
+    if column.is_conversation or column.name.endswith((PROMPT, SYSTEM)):
+        return -9.0, ""
+    if column.name.endswith(RESPONSE):
+        return 8.0, "the last answer of each conversation"
+    rank, reasons = 0.0, list[str]()
+    if column.objects:
+        rank, reasons = 5.0, ["it holds JSON objects"]
+    elif column.lists:
+        rank, reasons = 1.5, ["it holds lists"]
+    elif column.is_date or column.is_identifier:
+        rank = -3.0
+    elif column.distinct == 1:
+        rank = -4.0
+    elif column.is_closed:
+        rank, reasons = 2.0, [f"it has {column.distinct} values that repeat"]
+    elif column is longest:
+        rank = -1.0
+    if column.name.lower() in ANSWERS:
+        rank, reasons = rank + 3, [*reasons, "its name says so"]
+    elif column.name_parts & ANSWERS:
+        rank, reasons = rank + 2, [*reasons, "its name says so"]
+    elif column.name_parts & GROUPS or column.name_parts & {"id", "date", "time"}:
+        rank -= 1.5
+    return rank, " and ".join(reasons)
 
 
-def _answer_column(values: dict[str, list[Any]], text: str | None) -> str:
-    candidates = [name for name, found in values.items() if name != text and found]
-    if not candidates or (text is None and len(values) < 2):
-        raise DataError("a text and an answer need two columns; name them with --text and --answer")
+def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Guess[tuple[str, ...]]:
+    """The columns that the model is shown, in their order.
 
-    def rank(name: str) -> tuple[bool, float]:
-        found = values[name]
-        distinct = len({json.dumps(value, default=str) for value in found}) / len(found)
-        # A column that never repeats is an id, unless it holds JSON objects.
-        return (_objects(found) is not None, 1 - distinct if distinct < 1 else -1)
-
-    return max(candidates, key=rank)
-
-
-def _text_column(values: dict[str, list[Any]], answer: str) -> str:
-    lengths = {
-        name: sum(len(str(value)) for value in found) / len(found)
-        for name, found in values.items()
-        if name != answer and found
-    }
-    if not lengths:
-        raise DataError("no column is left for the text; name it with --text")
-    return max(lengths, key=lambda name: lengths[name])
-
-
-def _group_column(values: dict[str, list[Any]], taken: tuple[str, str]) -> str | None:
-    for name, found in values.items():
-        distinct = len({str(value) for value in found})
-        repeats = found and 1 < distinct < 0.9 * len(found)
-        if name not in taken and repeats and any(word in name.lower() for word in GROUP_WORDS):
-            return name
-    return None
-
-
-def _answer_kind(found: list[Any]) -> tuple[str, tuple[str, ...], dict[str, Any] | None]:
-    objects = _objects(found)
-    if objects is not None:
-        return "json", (), infer_schema(objects)
-    counts = Counter(str(value).strip() for value in found)
-    repeated = len(counts) <= max(2, len(found) / 3)
-    if len(counts) <= MAX_LABELS and repeated and all("\n" not in label for label in counts):
-        return "label", tuple(label for label, _ in counts.most_common()), None
-    return "text", (), None
+    Raises:
+        DataError: no column of texts is left.
+    """
+    open_to = [c for name, c in columns.items() if name not in answers and c.mean_length and name]
+    if not open_to:
+        raise DataError(
+            "no column is left for the text; name it with --text, or other answers with --answer"
+            + _empty(columns)
+        )
+    asked = [c for c in open_to if c.name.endswith(PROMPT)]
+    if asked:
+        system = columns.get(asked[0].name.removesuffix(PROMPT) + SYSTEM)
+        if system is not None and system.distinct > 1 and not system.missing:
+            return Guess((system.name, asked[0].name), "the system message and what was asked")
+        return Guess((asked[0].name,), "what stands before the last answer of each conversation")
+    named = [c for c in open_to if c.name_parts & TEXTS and c.is_prose]
+    main = max(named or open_to, key=lambda column: column.mean_length)
+    why = "the column with the longest texts" + (" that is named like one" if named else "")
+    titles = [
+        c.name
+        for c in open_to
+        if c is not main
+        and c.name_parts & TITLES
+        and c.is_prose
+        and not c.missing
+        and c.distinct > len(c.values) / 2
+    ]
+    if not titles:
+        return Guess((main.name,), why)
+    chosen = tuple(name for name in columns if name in (main.name, *titles))
+    shown = " and ".join(f"`{name}`" for name in titles)
+    return Guess(chosen, f"`{main.name}` is {why}; {shown} is named like a heading or question")
 
 
-def _objects(found: list[Any]) -> list[dict[str, Any]] | None:
-    objects = []
-    for value in found:
-        parsed = value
-        if isinstance(value, str):
-            try:
-                parsed = json.loads(value)
-            except json.JSONDecodeError:
-                return None
-        if not isinstance(parsed, dict):
-            return None
-        objects.append(parsed)
-    return objects or None
-
-
-def infer_schema(objects: list[dict[str, Any]]) -> dict[str, Any]:
-    """A JSON Schema that all ``objects`` conform to; short lists of texts become enumerations."""
-    names = list(dict.fromkeys(name for item in objects for name in item))
-    properties = {name: _field(list(_present(objects, name)), len(objects)) for name in names}
-    required = [name for name in names if all(name in item for item in objects)]
-    return {"type": "object", "properties": properties, "required": required}
-
-
-def _present(objects: list[dict[str, Any]], name: str) -> list[Any]:
-    return [item[name] for item in objects if name in item]
-
-
-def _field(found: list[Any], rows: int) -> dict[str, Any]:
-    kinds = {type(value) for value in found}
-    match kinds:
-        case _ if kinds == {bool}:
-            return {"type": "boolean"}
-        case _ if kinds == {int}:
-            return {"type": "integer", "minimum": min(found), "maximum": max(found)}
-        case _ if kinds <= {int, float}:
-            return {"type": "number"}
-        case _ if kinds == {str}:
-            distinct = list(dict.fromkeys(found))
-            short = len(distinct) <= MAX_ENUMERATION and len(distinct) < rows / 3
-            return {"enum": distinct} if short else {"type": "string"}
-        case _ if kinds == {dict}:
-            return infer_schema(found)
-        case _:
-            return {"type": "array"} if kinds == {list} else {}
+def gives_away(columns: Mapping[str, Column], answer: Column) -> dict[str, str]:
+    """Column -> how it tells the answer, for those that do: to be kept from the model."""
+    if not answer.texts or len(answer.texts) != answer.rows or answer.distinct < 2:
+        return {}
+    told: dict[str, str] = {}
+    for name, column in columns.items():
+        if name == answer.name or len(column.texts) != column.rows:
+            continue
+        held = sum(
+            len(label) > 2 and label.casefold() in text.casefold()
+            for label, text in zip(answer.texts, column.texts, strict=True)
+        )
+        if column.texts == answer.texts:
+            told[name] = "is a copy of it"
+        elif held >= 0.9 * answer.rows:
+            told[name] = f"holds it word for word in {held} of {answer.rows} rows"
+        elif column.is_closed:
+            labels = defaultdict(set)
+            for value, label in zip(column.texts, answer.texts, strict=True):
+                labels[value].add(label)
+            if len(labels) >= answer.distinct and all(len(one) == 1 for one in labels.values()):
+                told[name] = "has values that each go with one answer only"
+    return told

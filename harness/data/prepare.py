@@ -166,10 +166,22 @@ def _read_all(experiment: Experiment) -> dict[str, ExamplesRead]:
     unreadable = bool(problems)
     problems.extend(_repeated_ids(read))
     if experiment.data.bad_rows == "stop":
-        problems.extend(problem for source in read.values() for problem in source.problems)
+        bad = [problem for source in read.values() for problem in source.problems]
+        problems.extend([*_what_to_do(bad), *bad])
     if unreadable or problems:
         raise DataError(problems)
     return read
+
+
+def _what_to_do(bad: Sequence[Problem]) -> list[Problem]:
+    if not bad:
+        return []
+    rows = len({problem.where for problem in bad})
+    what = (
+        f"{rows} row(s) cannot be used, and bad_rows is stop: mend them, or write drop to leave "
+        "them out and have them counted"
+    )
+    return [Problem("data.bad_rows", what)]
 
 
 def _repeated_ids(read: Mapping[str, ExamplesRead]) -> list[Problem]:
@@ -279,5 +291,5 @@ def _labels_checked(
             problems.extend(unseen.values())
     emptied = [name for name, examples in kept.items() if not examples]
     if emptied or (problems and experiment.data.bad_rows == "stop"):
-        raise DataError(problems)
+        raise DataError([*([] if emptied else _what_to_do(problems)), *problems])
     return kept, problems

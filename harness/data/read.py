@@ -1,4 +1,4 @@
-"""Rows from a source: JSONL, CSV, Parquet, a packaged data set, or a hub data set.
+"""Rows from a source: JSON, CSV, Parquet, a packaged data set, or a hub data set.
 
 Nothing is judged here but the form of the file. A row that cannot be read becomes a located
 problem and reading goes on, so that one pass finds every such row.
@@ -6,95 +6,75 @@ problem and reading goes on, so that one pass finds every such row.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.data.chat import with_conversations
+from harness.data.csv_file import csv_rows
+from harness.data.encoding import UTF8, as_utf8, not_utf8
+from harness.data.rows import Row, Rows, check_header, rows_of
 from harness.errors import DataError, Problem
 from harness.packaged_data import packaged_rows
 from harness.records import JsonValue
 
-READABLE = ".jsonl, .csv or .parquet, `packaged:NAME`, or `hub:DATASET[:SPLIT]`"
-_BOM = b"\xef\xbb\xbf"
+READABLE = ".jsonl, .json, .csv, .tsv or .parquet, `packaged:NAME`, or `hub:DATASET[:SPLIT]`"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row. line: first line of the row in the file (row number for Parquet and hub), from 1."""
-
-    line: int
-    values: dict[str, JsonValue]
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """What a source holds.
-
-    columns: every column that occurs, in order of first sight. problems: rows that cannot be
-    read, each located; such rows are not in ``rows``.
-    """
-
-    source: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    problems: tuple[Problem, ...]
-
-
-def read_rows(source: str) -> Rows:
+def read_rows(source: str, encoding: str = UTF8) -> Rows:
     """Read all rows of a source. Only ``hub:`` uses the network (and ``packaged:`` once).
+
+    Columns of conversations are added: see :mod:`harness.data.chat`.
+
+    Args:
+        encoding: of text files.
 
     Raises:
         DataError: the source is missing, of an unknown kind, empty, or damaged as a whole.
         UnknownReferenceError: no packaged data set has this name.
         HarnessError: a packaged data set could not be fetched.
     """
+    return with_conversations(_read(source, encoding))
+
+
+def _read(source: str, encoding: str) -> Rows:
     if source.startswith("packaged:"):
         rows = [Row(row.line, dict(row.values)) for row in packaged_rows(source.split(":", 1)[1])]
-        return _rows(source, rows, [])
+        return rows_of(source, rows, [])
     if source.startswith("hub:"):
-        return _rows(source, _hub(source), [])
-    path = Path(source)
-    readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".csv": _csv, ".parquet": _parquet}
-    reader = readers.get(path.suffix.lower())
+        return rows_of(source, _hub(source), [])
+    kind = Path(source).suffix.lower()
+    reader = {
+        ".jsonl": _jsonl,
+        ".ndjson": _jsonl,
+        ".json": _json,
+        ".csv": csv_rows,
+        ".tsv": csv_rows,
+        ".parquet": _parquet,
+    }.get(kind)
+    content = content_of(source)
     if reader is None:
-        raise DataError(
-            Problem(source, f"files of kind {path.suffix!r} cannot be read; use {READABLE}")
-        )
+        named = f"files of kind {kind!r}" if kind else "files without an ending"
+        raise DataError(Problem(source, f"{named} cannot be read; use {READABLE}"))
+    return reader(source, content if kind == ".parquet" else as_utf8(source, content, encoding))
+
+
+def content_of(source: str) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read.
+    """
     try:
-        content = path.read_bytes()
+        return Path(source).read_bytes()
     except FileNotFoundError:
         raise DataError(
             Problem(source, "no such file; paths are relative to the experiment file")
         ) from None
+    except IsADirectoryError:
+        raise DataError(Problem(source, "is a folder; name a file in it")) from None
     except OSError as error:
         raise DataError(Problem(source, f"cannot be read: {error.strerror}")) from error
-    return reader(source, content.removeprefix(_BOM))
-
-
-def _rows(
-    source: str,
-    rows: list[Row],
-    problems: list[Problem],
-    columns: tuple[str, ...] | None = None,
-) -> Rows:
-    if not rows and not problems:
-        raise DataError(Problem(source, "holds no rows; a data set needs at least three"))
-    if columns is None:
-        columns = tuple(dict.fromkeys(name for row in rows for name in row.values))
-    return Rows(source, columns, tuple(rows), tuple(problems))
-
-
-def _not_utf8(error: UnicodeDecodeError) -> str:
-    return (
-        f"not UTF-8: byte 0x{error.object[error.start]:02x} at byte {error.start + 1} of the line; "
-        "save the file as UTF-8"
-    )
 
 
 # --------------------------------------------------------------------------- JSONL
@@ -115,7 +95,7 @@ def _jsonl(source: str, content: bytes) -> Rows:
         try:
             value = json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
         except UnicodeDecodeError as error:
-            problems.append(Problem(where, _not_utf8(error)))
+            problems.append(Problem(where, not_utf8(error)))
         except json.JSONDecodeError as error:
             what = f"not valid JSON: {error.msg} at column {error.colno}; one object a line"
             problems.append(Problem(where, what))
@@ -125,11 +105,37 @@ def _jsonl(source: str, content: bytes) -> Rows:
             if isinstance(value, dict):
                 rows.append(Row(number, value))
             else:
-                kind = _JSON_KINDS.get(type(value), "a number")
-                problems.append(
-                    Problem(where, f'each line must be an object such as {{"text": …}}, not {kind}')
-                )
-    return _rows(source, rows, problems)
+                what = f'each line must be an object such as {{"text": …}}, not {_kind_of(value)}'
+                problems.append(Problem(where, what))
+    return rows_of(source, rows, problems)
+
+
+def _json(source: str, content: bytes) -> Rows:
+    """A list of objects; where the file is none, one object a line. Rows are numbered."""
+    if not content.lstrip().startswith(b"["):
+        return _jsonl(source, content)
+    try:
+        values = json.loads(content, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise DataError(Problem(source, not_utf8(error))) from error
+    except json.JSONDecodeError as error:
+        where = f"{source}:{error.lineno}"
+        raise DataError(
+            Problem(where, f"not valid JSON: {error.msg} at column {error.colno}")
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(Problem(source, f"not valid JSON: {error}")) from error
+    rows = [Row(n, value) for n, value in enumerate(values, start=1) if isinstance(value, dict)]
+    problems = [
+        Problem(f"{source}:{n}", f"each element must be an object, not {_kind_of(value)}")
+        for n, value in enumerate(values, start=1)
+        if not isinstance(value, dict)
+    ]
+    return rows_of(source, rows, problems)
+
+
+def _kind_of(value: object) -> str:
+    return _JSON_KINDS.get(type(value), "a number")
 
 
 _JSON_KINDS: dict[type, str] = {
@@ -138,92 +144,6 @@ _JSON_KINDS: dict[type, str] = {
     bool: "a truth value",
     type(None): "null",
 }
-
-
-# --------------------------------------------------------------------------- CSV
-
-
-def _csv(source: str, content: bytes) -> Rows:
-    text, undecodable = _decode_lines(content)
-    with _long_fields():
-        return _csv_rows(source, text, undecodable)
-
-
-def _csv_rows(source: str, text: str, undecodable: dict[int, str]) -> Rows:
-    rows: list[Row] = []
-    problems: list[Problem] = []
-    header: list[str] | None = None
-    # newline="" keeps line breaks within quotes as they are; strict finds unclosed quotes.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        first = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            problems.append(Problem(f"{source}:{first}", _csv_problem(error)))
-            continue
-        lines = range(first, reader.line_num + 1)
-        bad = [(line, undecodable[line]) for line in lines if line in undecodable]
-        if bad:
-            problems.extend(Problem(f"{source}:{line}", what) for line, what in bad)
-        elif not fields:
-            continue
-        elif header is None:
-            header = fields
-            _check_header(source, first, header)
-        elif len(fields) != len(header):
-            what = (
-                f"{len(fields)} fields where the header has {len(header)}; "
-                "put quotes around fields that hold commas"
-            )
-            problems.append(Problem(f"{source}:{first}", what))
-        else:
-            rows.append(Row(first, dict(zip(header, fields, strict=True))))
-        if header is None:
-            raise DataError(problems)
-    return _rows(source, rows, problems, tuple(header or ()))
-
-
-def _decode_lines(content: bytes) -> tuple[str, dict[int, str]]:
-    """The text, and line number -> what is wrong for lines that are not UTF-8."""
-    try:
-        return content.decode("utf-8"), {}
-    except UnicodeDecodeError:
-        lines, undecodable = [], {}
-        for number, raw in enumerate(content.splitlines(keepends=True), start=1):
-            try:
-                lines.append(raw.decode("utf-8"))
-            except UnicodeDecodeError as error:
-                undecodable[number] = _not_utf8(error)
-                lines.append(raw.decode("utf-8", errors="replace"))
-        return "".join(lines), undecodable
-
-
-@contextmanager
-def _long_fields() -> Iterator[None]:
-    """The csv module refuses fields above 128 KiB; documents may be longer."""
-    before = csv.field_size_limit(sys.maxsize)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
-
-
-def _csv_problem(error: csv.Error) -> str:
-    if "unexpected end of data" in str(error):
-        return "a quote that opens in this row is never closed; close it or double it"
-    return f"not valid CSV: {error}; put quotes around the field and double those within it"
-
-
-def _check_header(source: str, line: int, header: list[str]) -> None:
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        names = ", ".join(map(repr, repeated))
-        raise DataError(
-            Problem(f"{source}:{line}", f"the header names {names} twice; rename one of them")
-        )
 
 
 # --------------------------------------------------------------------------- Parquet and hub
@@ -237,8 +157,25 @@ def _parquet(source: str, content: bytes) -> Rows:
         table = pq.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
         raise DataError(Problem(source, f"not a whole Parquet file: {error}")) from error
-    rows = [Row(number, values) for number, values in enumerate(table.to_pylist(), start=1)]
-    return _rows(source, rows, [], tuple(table.column_names))
+    check_header(source, table.column_names)
+    columns = {name: _column(source, name, table[name]) for name in table.column_names}
+    rows = [
+        Row(number, dict(zip(columns, values, strict=True)))
+        for number, values in enumerate(zip(*columns.values(), strict=True), start=1)
+    ]
+    return rows_of(source, rows, [], tuple(columns))
+
+
+def _column(source: str, name: str, column: Any) -> list[JsonValue]:
+    """The values of a Parquet column: those of types that Python has."""
+    import pyarrow as pa
+
+    try:
+        values: list[JsonValue] = column.to_pylist()
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        what = f"column {name!r} ({column.type}) holds a value that cannot be read: {error}"
+        raise DataError(Problem(source, what)) from error
+    return values
 
 
 def _hub(source: str) -> list[Row]:

@@ -105,8 +105,8 @@ def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
 def gather(path: str, kind: InputKind) -> Input:
     """Take down what lies at ``path``.
 
-    A suite is its YAML file and all that its ``include`` folder holds; a model, the files of its
-    folder that can be loaded.
+    A suite is its YAML file, all that its ``include`` folder and its mirrors hold, and the suite
+    that it extends; a model, the files of its folder that can be loaded.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
@@ -130,13 +130,33 @@ def gather(path: str, kind: InputKind) -> Input:
 
 def _suite(path: Path) -> tuple[Path, list[Path]]:
     """The folder that holds all of a suite, and its files."""
+    places = _suite_places(path)
+    inside = [
+        one
+        for place in places
+        for one in ([place] if place.is_file() else place.rglob("*"))
+        if not any(part.startswith((".", "__pycache__")) for part in one.relative_to(place).parts)
+    ]
+    around = [place if place.is_dir() else place.parent for place in places]
+    return Path(os.path.commonpath(around)), inside
+
+
+def _suite_places(path: Path) -> list[Path]:
+    """A suite's file, and files and folders that it names."""
     declared = yaml.safe_load(path.read_text(encoding="utf-8"))
-    include = declared.get("include")
-    if include is None:
-        return path.parent, [path]
-    folder = Path(os.path.normpath(path.parent / include))
-    inside = [one for one in folder.rglob("*") if "__pycache__" not in one.parts]
-    return Path(os.path.commonpath([path.parent, folder])), [path, *inside]
+    mirrors = (declared.get("mirrors") or {}).values()
+    names = [one if isinstance(one, str) else one["path"] for one in mirrors]
+    named = [declared["include"], *names] if declared.get("include") else names
+    places = [path, *(_beside(path, name) for name in named)]
+    extended = str(declared.get("extends") or "")
+    # One that is extended by its name is part of the package, there as here.
+    if "/" in extended or extended.endswith((".yaml", ".yml")):
+        places += _suite_places(_beside(path, extended))
+    return places
+
+
+def _beside(path: Path, name: str) -> Path:
+    return Path(os.path.normpath(path.parent / Path(name).expanduser()))
 
 
 def file_digest(path: Path) -> str:
@@ -238,7 +258,7 @@ def _holds(place: Path, wanted: Input) -> bool:
     """Whether exactly the wanted files lie there."""
     try:
         there = gather(str(place), wanted.kind)
-    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, yaml.YAMLError):
         # No such file, no text, or no suite: whatever lies there is something else.
         return False
     return (there.entry, there.files) == (wanted.entry, wanted.files)

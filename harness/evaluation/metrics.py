@@ -16,6 +16,7 @@ from typing import Any
 import jsonschema
 
 from harness.spec import JsonAnswer, LabelAnswer, TaskSpec
+from harness.spec.task import schema_validator
 
 INVALID = "<invalid>"
 JsonObject = dict[str, Any]
@@ -43,7 +44,7 @@ def reader(task: TaskSpec, labels: Sequence[str] = ()) -> Callable[[str, str], R
         return lambda target, reply: _read_label(known, target, reply)
     if isinstance(answer, JsonAnswer):
         schema = answer.schema_
-        validator = jsonschema.Draft202012Validator(schema)
+        validator = schema_validator(schema)
         return lambda target, reply: _read_json(schema, validator, target, reply)
     return _read_text
 

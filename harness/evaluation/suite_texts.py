@@ -4,42 +4,83 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.errors import DataError, InputError, Problem, SpecError
 from harness.evaluation.suites import Suite, build_general_task, item_identity
+from harness.evaluation.task_source import judge, words
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTask:
+    """A task as it will be asked.
+
+    items: how many are scored. shots: worked examples in each prompt. source: of the items.
+    """
+
+    items: int
+    shots: int
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteTexts:
-    """texts: task -> (item id, text), several of one id. unread: task -> why it has none."""
+    """texts: task -> (item id, text), several of one id. unread: task -> why it has none.
+
+    tasks: every task of the suite, as it will be asked.
+    """
 
     texts: dict[str, list[tuple[str, str]]]
     unread: dict[str, str]
+    tasks: dict[str, AskedTask] = field(default_factory=dict)
 
 
 def suite_texts(suite: Suite, limit: int | None = None) -> SuiteTexts:
     """What each item of a suite says, in the forms in which it could stand in training data.
 
     They are the prompt alone, the prompt with the right answer, and the prompt with all choices.
-    A prompt that several items share says nothing of any one of them and is left out. A task that
-    cannot be read, such as one of the hub with the network off, is in ``unread``.
+    A prompt that several items share says nothing of any one of them and is left out. A task whose
+    own code gives no texts is in ``unread``.
+
+    Raises:
+        SpecError: items cannot be had, or a file's item is not what its task reads: all such
+            problems at once. No model could be scored on them.
     """
-    texts: dict[str, list[tuple[str, str]]] = {}
-    unread: dict[str, str] = {}
+    read = SuiteTexts({}, {}, {})
+    problems: list[Problem] = []
     for entry in suite.tasks:
         try:
             task = build_general_task(suite, entry.task, limit)
-            texts[entry.task] = _texts(task)
-        except Exception as error:  # noqa: BLE001 - data sets and functions of any origin run here
-            unread[entry.task] = f"{type(error).__name__}: {error}"
-    return SuiteTexts(texts, unread)
+        except InputError as error:
+            problems.extend(error.problems)
+            continue
+        shots = task.get_config("num_fewshot") or 0
+        read.tasks[entry.task] = AskedTask(len(task.eval_docs), shots, task.source)
+        try:
+            read.texts[entry.task] = _texts(task)
+        except InputError as error:
+            problems.extend(replace(one, where=str(suite.path)) for one in error.problems)
+        except Exception as error:  # noqa: BLE001 - functions of any origin run here
+            read.unread[entry.task] = f"{type(error).__name__}: {error}"
+    if problems:
+        raise SpecError(problems)
+    return read
 
 
 def _texts(task: Any) -> list[tuple[str, str]]:
     found: list[tuple[str, str, list[str]]] = []
-    for doc in task.eval_docs:
-        prompt, forms = _forms(task, doc)
+    for number, doc in enumerate(task.eval_docs, 1):
+        try:
+            prompt, forms = _forms(task, doc)
+            if task.from_files:
+                judge(task, doc)
+        except Exception as error:
+            if not task.from_files:
+                raise
+            what = f"task {task.config.task}, item {number} ({item_identity(doc)[0]})"
+            rule = f"{what}, of {task.source}, cannot be scored: {words(error)}"
+            raise DataError(rule) from error
         found.append((item_identity(doc)[0], prompt, forms))
     asked = Counter(prompt for _, prompt, _ in found)
     return [
@@ -60,6 +101,9 @@ def _forms(task: Any, doc: Mapping[str, Any]) -> tuple[str, list[str]]:
         return "", [whole[asked], " ".join(whole)]
     if choices and isinstance(target, int):
         right = [choices[target]]
+    elif choices and isinstance(target, str) and target not in choices:
+        # lm-eval would count every answer to it as wrong.
+        raise ValueError(f"the right answer {target!r} is none of the choices")
     else:
         targets = target if isinstance(target, list) else [target]
         right = [one for one in targets if isinstance(one, str)]

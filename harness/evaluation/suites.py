@@ -6,28 +6,31 @@ it or in lm-eval itself. Suites and their items are checked before any weight lo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
 import yaml
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PositiveInt, PrivateAttr, ValidationError, model_validator
 
 import harness
-from harness.errors import Problem, SpecError, UnknownReferenceError
+from harness.errors import InputError, Problem, SpecError, UnknownReferenceError
+from harness.evaluation.mirrors import Mirror
+from harness.evaluation.suite_files import TaskFiles, read_task_files
+from harness.evaluation.task_source import build_task, find_entry
 from harness.records import GeneralTask, content_hash
 from harness.spec.spaces import FrozenSpec
 from harness.spec.yaml_file import read_mapping
 
 # lm-eval gives these for whole texts only, whose log-likelihood it takes as a rolling one.
 TEXT_METRICS = frozenset({"bits_per_byte", "byte_perplexity", "word_perplexity"})
-_FUNCTION = re.compile(r"!function\s+([\w.]+)\.\w+")
 
 
 class SuiteTask(FrozenSpec):
@@ -41,6 +44,12 @@ class SuiteTask(FrozenSpec):
     chat: bool = Field(False, description="Render prompts with the model's chat template.")
     accuracy: bool = Field(True, description="The metric is a share of items answered right.")
     higher_is_better: bool = Field(True, description="Direction of the metric.")
+    num_fewshot: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Worked examples in each prompt; as many as the task says by default."
+    )
+    limit: PositiveInt | None = Field(
+        None, description="At most this many items, however many the experiment allows."
+    )
     text: str = Field(description="What it tests, in a line.")
 
 
@@ -49,13 +58,24 @@ class Suite(FrozenSpec):
 
     name: str
     description: str = ""
+    extends: str | None = Field(
+        None,
+        description="Suite whose tasks this one has too, by name or by path relative to this file.",
+    )
     include: str | None = Field(
         None, description="Folder of lm-eval task YAMLs, relative to the suite file."
     )
     default_tasks: bool = Field(False, description="Tasks that come with lm-eval may be named.")
-    tasks: tuple[SuiteTask, ...] = Field(min_length=1)
+    tasks: tuple[SuiteTask, ...] = Field(
+        (), description="Its tasks; one that the extended suite has too stands in its place."
+    )
+    mirrors: dict[str, Mirror] = Field(
+        default_factory=dict, description="Task -> local copy of its data, in place of the hub's."
+    )
     _path: Path = PrivateAttr(default=Path())
+    _folders: tuple[Path, ...] = PrivateAttr(default=())
     _fingerprint: str = PrivateAttr(default="")
+    _functions: tuple[str, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -63,7 +83,9 @@ class Suite(FrozenSpec):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"tasks stand twice: {', '.join(twice)}; keep one of each")
-        if self.include is None and not self.default_tasks:
+        if self.extends is None and not self.tasks:
+            raise ValueError("name at least one task in `tasks`, or a suite in `extends`")
+        if self.extends is None and self.include is None and not self.default_tasks:
             raise ValueError("name a folder in `include`, or set `default_tasks: true`")
         return self
 
@@ -78,9 +100,21 @@ class Suite(FrozenSpec):
         return self._fingerprint
 
     @property
-    def folder(self) -> Path | None:
-        """Folder of the suite's own task YAMLs."""
-        return None if self.include is None else (self.path.parent / self.include).resolve()
+    def folders(self) -> tuple[Path, ...]:
+        """Folders of the suite's own task YAMLs, its own before those of the suite it extends."""
+        return self._folders
+
+    def code_notice(self) -> str:
+        """A sentence on the Python functions that the suite's task files name, which run here.
+
+        Empty where there is none, and for the suites that come with the program.
+        """
+        if not self._functions or any(folder in self.path.parents for folder in _bundled()):
+            return ""
+        return (
+            f"the task files of {self.path} run Python code of their own "
+            f"({', '.join(self._functions)}): use only suites that you trust"
+        )
 
     def task(self, name: str) -> SuiteTask:
         """The entry of one task. Raises UnknownReferenceError where there is none."""
@@ -116,8 +150,10 @@ def find_suite(name_or_path: str | Path) -> Path:
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
-        if path.is_file():
-            return path.resolve()
+        # A name that is too long for the system is none of a file either.
+        with contextlib.suppress(OSError, ValueError):
+            if path.is_file():
+                return path.resolve()
         raise UnknownReferenceError(Problem(text, "no such suite file; check the path"))
     known = {path.stem: path for folder in _bundled() for path in sorted(folder.glob("*.yaml"))}
     if text not in known:
@@ -136,25 +172,84 @@ def _bundled() -> Iterator[Path]:
 
 
 def load_suite(name_or_path: str | Path) -> Suite:
-    """Read a suite and check it against its task files.
+    """Read a suite, with what it extends, and check it against its task files and mirrors.
 
     Raises:
         UnknownReferenceError: no such suite.
-        SpecError: the file is not a valid suite, or a task of it is missing or broken; all
-            problems at once, each with file and line.
+        SpecError: the file is not a valid suite, or a task or mirror of it is missing or broken;
+            all problems at once, each with file and line.
     """
+    return _load(name_or_path, ())
+
+
+def _load(name_or_path: str | Path, via: tuple[Path, ...]) -> Suite:
     path = find_suite(name_or_path)
+    if path in via:
+        raise SpecError(Problem(str(path), "extends itself; name another suite"))
     root, values = read_mapping(path, what="a suite", absent="check the path")
     try:
-        suite = Suite.model_validate(values)
+        declared = Suite.model_validate(values)
     except ValidationError as error:
         raise SpecError([_problem(path, root, detail) for detail in error.errors()]) from error
-    suite._path = path
-    files, problems = _task_files(suite, root)
+    suite = _extended(declared, path, (path, *via))
+    missing = suite.include is not None and not (path.parent / suite.include).is_dir()
+    if missing:
+        what = f"include: no folder {path.parent / str(suite.include)}; correct the path"
+        raise SpecError(Problem(f"{path}:{_line(root, ['include'])}", what))
+    files = read_task_files(suite.folders)
+    problems = [*files.problems, *_located(suite, declared, root, files)]
     if problems:
         raise SpecError(problems)
-    suite._fingerprint = _fingerprint(suite, files)
+    suite._fingerprint = _fingerprint(suite, files.files)
+    suite._functions = tuple(sorted(files.functions))
     return suite
+
+
+def _extended(declared: Suite, path: Path, via: tuple[Path, ...]) -> Suite:
+    """The suite with all that it takes over from another one, and with absolute paths."""
+    own = () if declared.include is None else ((path.parent / declared.include).resolve(),)
+    mirrors = {name: mirror.beside(path.parent) for name, mirror in declared.mirrors.items()}
+    changes: dict[str, Any] = {"mirrors": mirrors}
+    if declared.extends is not None:
+        base = _load(_beside(declared.extends, path.parent), via)
+        entries = {entry.task: entry for entry in (*base.tasks, *declared.tasks)}
+        own = (*own, *base.folders)
+        changes = {
+            "tasks": tuple(entries.values()),
+            "default_tasks": declared.default_tasks or base.default_tasks,
+            "mirrors": base.mirrors | mirrors,
+        }
+    suite = declared.model_copy(update=changes)
+    suite._path, suite._folders = path, own
+    return suite
+
+
+def _beside(reference: str, folder: Path) -> str | Path:
+    """A suite's path, taken from ``folder`` where it is relative; a name as it is."""
+    is_path = "/" in reference or reference.endswith((".yaml", ".yml"))
+    return folder / Path(reference).expanduser() if is_path else reference
+
+
+def _located(suite: Suite, declared: Suite, root: yaml.Node, files: TaskFiles) -> Iterator[Problem]:
+    """Tasks and mirrors of the suite file that lead nowhere, each with its line."""
+    for index, entry in enumerate(declared.tasks):
+        known = files.metrics.get(entry.task)
+        if known is None and not suite.default_tasks:
+            there = ", ".join(map(str, suite.folders))
+            what = f"no task {entry.task!r} in {there}; it has {', '.join(sorted(files.metrics))}"
+        elif known and entry.metric not in known:
+            what = f"{entry.task} has no metric {entry.metric!r}; it has {', '.join(known)}"
+        else:
+            continue
+        yield Problem(f"{suite.path}:{_line(root, ['tasks', str(index), 'task'])}", what)
+    known_tasks = [entry.task for entry in suite.tasks]
+    for name in declared.mirrors:
+        where = f"{suite.path}:{_line(root, ['mirrors', name])}"
+        if name not in known_tasks:
+            what = f"the suite has no task {name!r}; it has {', '.join(known_tasks)}"
+            yield Problem(where, f"mirrors: {what}")
+        for what in suite.mirrors[name].problems():
+            yield Problem(where, f"mirror of {name}: {what}")
 
 
 def _problem(path: Path, root: yaml.Node, detail: Mapping[str, Any]) -> Problem:
@@ -185,67 +280,15 @@ def _line(root: yaml.Node, location: list[str]) -> int:
     return line
 
 
-# --------------------------------------------------------------------------- task files
-
-
-class _TaskLoader(yaml.SafeLoader):
-    """Reads a task YAML without importing the functions it names."""
-
-
-_TaskLoader.add_constructor("!function", lambda loader, node: f"!function {node.value}")
-
-
-def _task_files(suite: Suite, root: yaml.Node) -> tuple[set[Path], list[Problem]]:
-    """Every file that the suite's own tasks are made of, and what is wrong with them."""
-    files: set[Path] = set()
-    metrics: dict[str, list[str]] = {}
-    problems: list[Problem] = []
-    if suite.folder is not None and not suite.folder.is_dir():
-        where = f"{suite.path}:{_line(root, ['include'])}"
-        return files, [Problem(where, f"include: no folder {suite.folder}; correct the path")]
-    for path in sorted(suite.folder.glob("**/*.yaml")) if suite.folder else []:
-        try:
-            text = path.read_text(encoding="utf-8")
-            config = yaml.load(text, Loader=_TaskLoader)  # noqa: S506 - a SafeLoader
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            problems.append(Problem(str(path), f"not valid YAML: {error}"))
-            continue
-        data = {path.parent / name for name in _data_files(config)}
-        for missing in sorted(file for file in data if not file.is_file()):
-            problems.append(Problem(str(path), f"no data file {missing}; build or restore it"))
-        modules = {path.parent / f"{name.replace('.', '/')}.py" for name in _FUNCTION.findall(text)}
-        # A function may also come from an installed module, which is not part of the suite.
-        files |= {path} | data | {module for module in modules if module.is_file()}
-        if isinstance(config, dict) and isinstance(config.get("task"), str):
-            listed = config.get("metric_list") or []
-            metrics[config["task"]] = [str(metric.get("metric")) for metric in listed]
-    for index, entry in enumerate(suite.tasks):
-        known = metrics.get(entry.task)
-        if known is None and not suite.default_tasks:
-            what = f"no task {entry.task!r} in {suite.folder}; it has {', '.join(sorted(metrics))}"
-        elif known and entry.metric not in known:
-            what = f"{entry.task} has no metric {entry.metric!r}; it has {', '.join(known)}"
-        else:
-            continue
-        line = _line(root, ["tasks", str(index), "task"])
-        problems.append(Problem(f"{suite.path}:{line}", what))
-    return files, problems
-
-
-def _data_files(config: Any) -> Iterator[str]:
-    """Local data files that a task config names."""
-    if not isinstance(config, dict) or config.get("dataset_path") not in {"json", "csv", "parquet"}:
-        return
-    files = (config.get("dataset_kwargs") or {}).get("data_files") or {}
-    for value in files.values() if isinstance(files, dict) else [files]:
-        yield from [value] if isinstance(value, str) else value
-
-
 def _fingerprint(suite: Suite, files: set[Path]) -> str:
-    parts = [["suite", json.dumps(suite.model_dump(mode="json"), sort_keys=True)]]
+    # Keys at their defaults are left out: a key that is new here changes no suite without it.
+    declared = suite.model_dump(mode="json", exclude={"mirrors", "extends"}, exclude_defaults=True)
+    parts: list[Any] = [["suite", json.dumps(declared, sort_keys=True)]]
     for path in sorted(files):
         name = Path(os.path.relpath(path, suite.path.parent)).as_posix()
         parts.append([name, hashlib.sha256(path.read_bytes()).hexdigest()])
+    for name, mirror in sorted(suite.mirrors.items()):
+        parts.append(["mirror", name, mirror.fingerprint()])
     if suite.default_tasks:
         parts.append(["lm-eval", importlib.metadata.version("lm-eval")])
     return content_hash(parts)
@@ -257,68 +300,35 @@ def _fingerprint(suite: Suite, files: set[Path]) -> str:
 def build_general_task(suite: Suite, task_name: str, limit: int | None = None) -> Any:
     """The lm-eval task object of one entry, ready for ``lm_eval.evaluate``.
 
-    JSONL of the suite is read straight into memory: no cache, no network. Of such items the first
-    ``limit`` are taken, since they are stored in balanced order; of other data a fixed random
+    Its attribute ``source`` says where its items come from. Of files of the suite the first
+    ``limit`` items are taken, since they are stored in balanced order; of other data a fixed random
     draw, since those may be sorted. A smaller limit takes a subset of a larger one.
 
     Raises:
         UnknownReferenceError: the suite, or lm-eval, has no such task.
         SpecError: the name is a group of tasks, or a Python class that cannot be limited.
+        DataError: the items cannot be had or read.
     """
     from lm_eval.api.task import ConfigurableTask
-    from lm_eval.tasks import TaskManager
-    from lm_eval.tasks._yaml_loader import load_yaml
 
-    suite.task(task_name)
-    include = None if suite.folder is None else str(suite.folder)
-    manager = TaskManager(include_path=include, include_defaults=suite.default_tasks)
-    entry = manager.task_index.get(task_name)
-    if entry is None:
-        raise UnknownReferenceError(f"lm-eval has no task {task_name!r}; `lm-eval ls tasks` lists")
-    path = Path(entry.yaml_path or "/")
-    if suite.folder in path.parents:
-        task = _suite_task(load_yaml(path), path.parent)
-    else:
-        loaded = manager.load([task_name])
-        if loaded.get("groups") or task_name not in loaded["tasks"]:
-            raise SpecError(f"{task_name} is a group or tag of tasks; name its tasks one by one")
-        task = loaded["tasks"][task_name]
-    if limit is not None:
+    entry = suite.task(task_name)
+    try:
+        found = find_entry(task_name, suite.folders, defaults=suite.default_tasks)
+        if found is None:
+            known = "`lm-eval ls tasks` lists its tasks"
+            raise UnknownReferenceError(f"lm-eval has no task {task_name!r}; {known}")
+        own = any(folder in Path(found.yaml_path).parents for folder in suite.folders)
+        mirror = suite.mirrors.get(task_name)
+        task = build_task(found, own=own, shots=entry.num_fewshot, mirror=mirror)
+    except InputError as error:
+        problems = [replace(one, where=one.where or str(suite.path)) for one in error.problems]
+        raise type(error)(problems) from error
+    limits = [each for each in (limit, entry.limit) if each is not None]
+    if limits:
         if not isinstance(task, ConfigurableTask):
             raise SpecError(f"{task_name} is written in Python and cannot be limited; drop `limit`")
-        _limit(task, limit)
+        _limit(task, min(limits))
     return task
-
-
-def _suite_task(config: dict[str, Any], folder: Path) -> Any:
-    from datasets import Dataset
-    from lm_eval.api.task import ConfigurableTask
-
-    class SuiteOwnTask(ConfigurableTask):  # type: ignore[misc]
-        """A task whose data is read here, not by the hub's loader and its cache."""
-
-        stored_in_balance = False
-
-        def download(self, dataset_kwargs: dict[str, Any] | None = None, **_: Any) -> None:
-            options = dataset_kwargs or {}
-            if callable(self.config.custom_dataset):
-                self.dataset = self.config.custom_dataset(**options)
-            elif self.config.dataset_path == "json" and "data_files" in options:
-                files = {split: folder / name for split, name in options["data_files"].items()}
-                self.dataset = {
-                    split: Dataset.from_list(_read_lines(path)) for split, path in files.items()
-                }
-                self.stored_in_balance = True
-            else:
-                super().download(dataset_kwargs)
-
-    return SuiteOwnTask(config=config)
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    # Not splitlines(): text may hold characters that it takes for line ends.
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines if line.strip()]
 
 
 def _limit(task: Any, limit: int) -> None:

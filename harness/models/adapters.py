@@ -12,6 +12,9 @@ from typing import Any
 from harness.errors import UnknownReferenceError
 from harness.models.load import LoadedModel
 
+# Where an adapter came from, not what it computes.
+_DESCRIBING = frozenset({"base_model_name_or_path", "revision", "inference_mode", "peft_version"})
+
 
 def make_trainable(
     loaded: LoadedModel, kind: str, params: dict[str, Any], seed: int
@@ -112,20 +115,46 @@ def each_adapter(base: LoadedModel, folders: Sequence[Path]) -> Iterator[LoadedM
     Raises:
         UnknownReferenceError: a folder holds no adapter in safetensors for this base.
     """
-    from peft import PeftModel
-
-    for folder in folders:
-        if not (folder / "adapter_model.safetensors").is_file():
-            raise UnknownReferenceError(f"{folder}: there is no adapter_model.safetensors")
-        try:
-            model = PeftModel.from_pretrained(base.model, folder)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise UnknownReferenceError(
-                f"{folder}: not an adapter of {base.form}: {error}"
-            ) from error
-        try:
-            yield LoadedModel(
-                model.eval(), base.tokenizer, _adapter_form(base, model), base.total_parameters
-            )
-        finally:
+    model: Any = None
+    shape: object = None
+    try:
+        for folder in folders:
+            if not (folder / "adapter_model.safetensors").is_file():
+                raise UnknownReferenceError(f"{folder}: there is no adapter_model.safetensors")
+            try:
+                model, shape = _next_adapter(base, folder, model, shape)
+            except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+                raise UnknownReferenceError(
+                    f"{folder}: not an adapter of {base.form}: {error}"
+                ) from error
+            form = _adapter_form(base, model)
+            yield LoadedModel(model.eval(), base.tokenizer, form, base.total_parameters)
+    finally:
+        if model is not None:
             model.unload()
+
+
+def _next_adapter(
+    base: LoadedModel, folder: Path, before: Any, shape: object
+) -> tuple[Any, dict[str, Any]]:
+    """The base under the adapter, and what adapters must share to take its place.
+
+    before: the base under another one, if there is one; it is not to be used afterwards. To put
+    an adapter on the layers takes longer than to load a small base, so one of the same shape
+    moves into the layers that are there.
+    """
+    from peft import PeftConfig, PeftModel
+    from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
+
+    config = PeftConfig.from_pretrained(str(folder)).to_dict()
+    weights = load_peft_weights(str(folder), device="cpu")
+    named = {
+        "config": {key: value for key, value in config.items() if key not in _DESCRIBING},
+        "weights": {name: tuple(weight.shape) for name, weight in weights.items()},
+    }
+    if before is not None and named == shape:
+        set_peft_model_state_dict(before, weights, low_cpu_mem_usage=True)
+        return before, named
+    if before is not None:
+        before.unload()
+    return PeftModel.from_pretrained(base.model, folder, low_cpu_mem_usage=True), named

@@ -9,12 +9,15 @@ from pathlib import Path
 
 from harness.errors import UnknownReferenceError
 from harness.models.convert import convert_gguf
+from harness.models.safe_folder import check_folder
 from harness.packaged import Progress, cache_folder, fetch
 from harness.packaged_catalogue import ASSETS
 from harness.records import ResolvedModel, content_hash
 from harness.spec import ModelSpec
 
 IDENTITY_SUFFIXES = {".safetensors", ".json", ".jinja", ".model", ".txt"}
+# Looked at, and fetched from a hub, only where the experiment says that it may run.
+CODE_SUFFIX = ".py"
 
 
 def packaged_models() -> tuple[str, ...]:
@@ -40,25 +43,23 @@ def resolve_model(spec: ModelSpec, progress: Progress | None = None) -> Resolved
         raise UnknownReferenceError(f"model {reference!r}: no such folder or file")
     else:
         return _from_hub(spec)
-    _check_folder(reference, folder)
+    check_folder(reference, folder, trusted=spec.trust_remote_code)
     return ResolvedModel(
         reference=reference,
         path=str(folder),
-        fingerprint=folder_fingerprint(folder),
+        fingerprint=folder_fingerprint(folder, code=spec.trust_remote_code),
         trust_remote_code=spec.trust_remote_code,
     )
 
 
-def folder_fingerprint(folder: Path) -> str:
-    """SHA-256 over weights, configuration and tokenizer files.
+def folder_fingerprint(folder: Path, *, code: bool = False) -> str:
+    """SHA-256 over weights, configuration and tokenizer files; with ``code``, over that too.
 
     Hashing weights is slow, so each file's hash is kept in the cache under its path, size and
     time of change.
     """
     files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.suffix in IDENTITY_SUFFIXES and path.name != "README.md"
+        path for path in folder.iterdir() if path.is_file() and path.suffix in _suffixes(code)
     )
     memory = cache_folder() / "fingerprints" / f"{content_hash(str(folder), 24)}.json"
     known: dict[str, str] = json.loads(memory.read_text()) if memory.exists() else {}
@@ -76,14 +77,14 @@ def folder_fingerprint(folder: Path) -> str:
 
 
 def _from_gguf(path: Path, sha256: str) -> Path:
-    return convert_gguf(path, cache_folder() / "models" / f"{path.stem}-{sha256[:16]}")
+    return convert_gguf(path, cache_folder() / "models" / f"{path.stem[:100]}-{sha256[:16]}")
 
 
 def _from_hub(spec: ModelSpec) -> ResolvedModel:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    patterns = [f"*{suffix}" for suffix in sorted(IDENTITY_SUFFIXES)]
+    patterns = [f"*{suffix}" for suffix in sorted(_suffixes(spec.trust_remote_code))]
     try:
         path = snapshot_download(
             spec.reference, revision=spec.revision or None, allow_patterns=patterns
@@ -94,24 +95,18 @@ def _from_hub(spec: ModelSpec) -> ResolvedModel:
             f"not a local folder, and a hub does not serve it ({type(error).__name__})"
         ) from error
     folder = Path(path)
-    _check_folder(spec.reference, folder)
+    check_folder(spec.reference, folder, trusted=spec.trust_remote_code)
     return ResolvedModel(
         reference=spec.reference,
         path=str(folder),
-        fingerprint=folder_fingerprint(folder),
+        fingerprint=folder_fingerprint(folder, code=spec.trust_remote_code),
         revision=folder.name,
         trust_remote_code=spec.trust_remote_code,
     )
 
 
-def _check_folder(reference: str, folder: Path) -> None:
-    if not (folder / "config.json").exists():
-        raise UnknownReferenceError(f"model {reference!r}: {folder} holds no config.json")
-    if not list(folder.glob("*.safetensors")):
-        raise UnknownReferenceError(
-            f"model {reference!r}: {folder} holds no .safetensors; other formats can run code "
-            "when read and are refused: save the model again with safe_serialization=True"
-        )
+def _suffixes(code: bool) -> set[str]:
+    return IDENTITY_SUFFIXES | {CODE_SUFFIX} if code else IDENTITY_SUFFIXES
 
 
 def _file_hash(path: Path) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from harness.report.compare import build_comparison
 from harness.report.document import ComparisonView, ReportView
-from harness.report.html import to_html, write_html
+from harness.report.files import write_whole
+from harness.report.html import to_html
+from harness.report.json import comparison_json, report_json
 from harness.report.markdown import to_markdown
+from harness.report.pdf import to_pdf
 from harness.report.terminal import print_report
 from harness.report.view import build_view
 
@@ -14,8 +17,11 @@ __all__ = [
     "ReportView",
     "build_comparison",
     "build_view",
+    "comparison_json",
     "print_report",
+    "report_json",
     "to_html",
     "to_markdown",
-    "write_html",
+    "to_pdf",
+    "write_whole",
 ]

@@ -25,22 +25,10 @@ def forest_section(material: Material) -> Section:
     contrasts = [c for c in (material.findings.primary, *material.findings.secondary) if c]
     scale = scale_of(contrasts[0].metric if contrasts else "")
     rows = tuple(
-        ForestRow(
-            label=f"{wording.short(found.a)} − {wording.short(found.b)}",
-            arm=found.a,
-            difference=found.difference * scale.factor,
-            low=found.interval.low * scale.factor,
-            high=found.interval.high * scale.factor,
-            margin=found.margin * scale.factor,
-            primary=found.primary,
-            text=scale.difference(found.difference),
-        )
+        row
         for found in contrasts
         if found.metric == contrasts[0].metric
-        and all(
-            wording.is_number(value)
-            for value in (found.difference, found.interval.low, found.interval.high)
-        )
+        and (row := forest_row(found, f"{wording.short(found.a)} − {wording.short(found.b)}"))
     )
     heading = "All differences between arms"
     if not rows:
@@ -59,6 +47,26 @@ def forest_section(material: Material) -> Section:
     )
     blocks = (figure, _secondary(material), *_unflagged(material))
     return Section("contrasts", heading, blocks)
+
+
+def forest_row(found: Contrast, label: str, arm: str = "") -> ForestRow | None:
+    """A contrast as it is drawn, in the colour of ``arm`` or else its first one; None without
+    numbers."""
+    scale = scale_of(found.metric)
+    numbers = (found.difference, found.interval.low, found.interval.high)
+    if not all(wording.is_number(value) for value in numbers):
+        return None
+    difference, low, high = (value * scale.factor for value in numbers)
+    return ForestRow(
+        label=label,
+        arm=arm or found.a,
+        difference=difference,
+        low=low,
+        high=high,
+        margin=found.margin * scale.factor,
+        primary=found.primary,
+        text=scale.difference(found.difference),
+    )
 
 
 def _secondary(material: Material) -> Table | Prose:

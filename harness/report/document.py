@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.report.scales import Scale
+
 SENTENCE = 60  # characters from which a cell is a sentence rather than a name or a number
 
 
@@ -88,6 +90,47 @@ class Examples:
 
     heading: str
     items: tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of an arm. replies: place of each reply in the texts; -1 where there is none."""
+
+    name: str
+    replies: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What a reader can compare: a run, or an arm's mean over its runs, item by item."""
+
+    name: str
+    runs: tuple[int, ...]
+    scores: tuple[float | None, ...]
+    valid: tuple[bool | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explorer:
+    """Every test item, for the reader to search, filter and sort.
+
+    summary: how many items there are, and what is cut or left out. texts: distinct texts, final;
+    inputs, targets and replies are places in it. start: sides compared at first. full: the score
+    of a wholly right answer; None where there is none. Only HTML shows the items themselves.
+    """
+
+    heading: str
+    summary: str
+    texts: tuple[str, ...]
+    ids: tuple[str, ...]
+    inputs: tuple[int, ...]
+    targets: tuple[int, ...]
+    runs: tuple[Run, ...]
+    sides: tuple[Side, ...]
+    start: tuple[int, int]
+    full: float | None
+    higher_is_better: bool
+    scale: Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +267,7 @@ class Figure:
     chart: Chart
 
 
-Block = Table | Prose | Bullets | Facts | Code | Examples | Figure
+Block = Table | Prose | Bullets | Facts | Code | Examples | Explorer | Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +324,10 @@ class ReportView:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonView:
-    """Several studies side by side."""
+    """Several studies side by side. arms: of all of them, in the order that fixes their colours."""
 
     title: str
     about: tuple[tuple[str, str], ...]
+    verdict: VerdictView
     sections: tuple[Section, ...]
+    arms: tuple[str, ...] = field(default=())

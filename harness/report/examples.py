@@ -1,78 +1,81 @@
-"""Test items on which the best fine-tuned and the best prompt arm differ most."""
+"""Test items on which the best fine-tuned and the best prompt arm differ most, and all others."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from harness.records import ItemRow
+from harness.findings import ArmSamples, ArmSummary, RunSamples, Samples
 from harness.report import wording
 from harness.report.document import Block, Example, Examples, Prose, Section
+from harness.report.explorer import build_explorer, name_of
 from harness.report.material import Material
 
+HEADING = "Examples"
 EACH_WAY = 4
+EMPTY = "(empty reply)"
 
 
 def examples_section(material: Material) -> Section:
-    """Up to four items in each direction: target and both replies."""
-    heading = "Examples"
-    tuned, prompt = material.best(prompt=False), material.best(prompt=True)
-    if tuned is None or prompt is None:
-        return Section("examples", heading, (Prose("No pair of arms to show examples of."),))
-    theirs = _replies(material.study.items, prompt.arm)
-    pairs = [
-        (row, theirs[row.doc_hash], _gain(row, theirs[row.doc_hash]))
-        for row in _replies(material.study.items, tuned.arm).values()
-        if row.doc_hash in theirs
+    """Up to four items in each direction: target and both replies; then the list of all."""
+    samples = material.samples
+    if samples is None or not samples.arms:
+        return Section("examples", HEADING, (Prose("No replies were kept to show."),))
+    a, b = (_of(samples, material.best(prompt)) for prompt in (False, True))
+    first, last = a or samples.arms[0], b or samples.arms[-1]
+    explorer = build_explorer(material, samples, (first.arm, last.arm))
+    if a is None or b is None:
+        return Section("examples", HEADING, (Prose("No pair of arms to compare."), explorer))
+    return Section("examples", HEADING, (*_differences(material, samples, a, b), explorer))
+
+
+def _of(samples: Samples, arm: ArmSummary | None) -> ArmSamples | None:
+    return next((found for found in samples.arms if arm and found.arm == arm.arm), None)
+
+
+def _differences(
+    material: Material, samples: Samples, a: ArmSamples, b: ArmSamples
+) -> Sequence[Block]:
+    one, other = a.runs[0], b.runs[0]
+    gains = [
+        (gain, samples.doc_hashes[at], at)
+        for at, pair in enumerate(zip(one.scores, other.scores, strict=True))
+        if (gain := samples.gain(*pair)) is not None
     ]
-    pairs.sort(key=lambda pair: (-pair[2], pair[0].doc_hash))
-    if not pairs:
-        return Section("examples", heading, (Prose("No replies were kept to show."),))
-    better = [pair for pair in pairs if pair[2] > 0]
-    worse = [pair for pair in reversed(pairs) if pair[2] < 0]
-    a, b = wording.cell(tuned.arm), wording.cell(prompt.arm)
+    if not gains:
+        return (Prose("No item was scored for both arms."),)
+    ranked = [(gain, at) for gain, _, at in sorted(gains, key=lambda row: (-row[0], row[1]))]
+    better = [at for gain, at in ranked if gain > 0]
+    worse = [at for gain, at in reversed(ranked) if gain < 0]
+    name, other_name = wording.cell(a.arm), wording.cell(b.arm)
     intro = (
-        f"Items of the test set on which {a} and {b} differ most, one seed each: {a} did better "
-        f"on {len(better):,} of {len(pairs):,} items, {b} on {len(worse):,}. They illustrate; "
-        "the numbers above decide."
+        f"Items of the test set on which {name} and {other_name} differ most, one seed each: "
+        f"{name} did better on {len(better):,} of {len(gains):,} items, {other_name} on "
+        f"{len(worse):,}. They illustrate; the numbers above decide."
     )
-    blocks: list[Block] = [Prose(intro)]
-    for title, found in ((f"{a} did better", better), (f"{b} did better", worse)):
-        if found:
-            blocks.append(
-                Examples(
-                    title,
-                    tuple(_example(material, row, other) for row, other, _ in found[:EACH_WAY]),
-                )
-            )
-    return Section("examples", heading, tuple(blocks))
+    runs = ((name, one), (other_name, other))
+    shown = [
+        Examples(
+            f"{title} did better",
+            tuple(_example(material, samples, at, runs) for at in places[:EACH_WAY]),
+        )
+        for title, places in ((name, better), (other_name, worse))
+        if places
+    ]
+    return (Prose(intro), *shown)
 
 
-def _replies(items: Iterable[ItemRow], arm: str) -> dict[str, ItemRow]:
-    """Item -> the arm's reply on its first seed; unscored items left out."""
-    rows = [row for row in items if row.arm == arm]
-    first = min((row.seed for row in rows), default=0)
-    return {
-        row.doc_hash: row
-        for row in rows
-        if row.seed == first and row.value is not None and math.isfinite(row.value)
-    }
-
-
-def _gain(row: ItemRow, other: ItemRow) -> float:
-    return (row.value or 0.0) - (other.value or 0.0)
-
-
-def _example(material: Material, row: ItemRow, other: ItemRow) -> Example:
+def _example(
+    material: Material, samples: Samples, at: int, runs: Sequence[tuple[str, RunSamples]]
+) -> Example:
     return Example(
-        item=wording.cell(row.item_id or row.doc_hash, 80),
-        text=wording.clean(row.text),
-        target=wording.clean(row.target),
+        item=name_of(samples, at),
+        text=wording.clean(samples.texts[at]),
+        target=wording.clean(samples.targets[at]),
         replies=tuple(
             (
-                f"{wording.cell(found.arm)} (score {material.scale.score(found.value)})",
-                wording.clean(found.output) or "(empty reply)",
+                f"{name} (score {material.scale.score(run.scores[at])})",
+                wording.clean(run.outputs[at] or "") or EMPTY,
             )
-            for found in (row, other)
+            for name, run in runs
         ),
     )

@@ -1,17 +1,27 @@
-"""The report as one self-contained HTML file: no script, no request, safe with hostile text."""
+"""The report as one self-contained HTML file: no request, safe with hostile text.
+
+The page's own script, which the list of test items needs, is the only one that can run: the
+page's policy names it by its hash. Text from outside reaches it as packed data, which no parser of
+HTML reads, and leaves it as text nodes.
+"""
 
 from __future__ import annotations
 
-import os
+import base64
+import dataclasses
+import gzip
+import hashlib
+import json
 import re
-import tempfile
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness.report.charts import draw
-from harness.report.document import Block, ComparisonView, Figure, ReportView
+from harness.report.document import Block, ComparisonView, Explorer, Figure, ReportView
+
+SCRIPT = Path(__file__).with_name("explorer.js")
 
 
 def to_html(view: ReportView | ComparisonView) -> str:
@@ -25,40 +35,52 @@ def to_html(view: ReportView | ComparisonView) -> str:
     )
     environment.tests["block"] = _is_block
     environment.filters["coded"] = _coded
-    arms = view.arms if isinstance(view, ReportView) else ()
+    environment.filters["packed"] = _packed
+    environment.filters["sha256"] = _sha256
 
     def chart(figure: Figure) -> Markup:
-        return Markup(draw(figure, arms))  # noqa: S704 -- made here, its texts are escaped
+        return Markup(draw(figure, view.arms))  # noqa: S704 -- made here, its texts are escaped
 
-    template = environment.get_template("template.html.j2")
-    verdict = view.verdict if isinstance(view, ReportView) else None
-    return template.render(view=view, verdict=verdict, chart=chart)
-
-
-def write_html(view: ReportView | ComparisonView, path: Path | str) -> Path:
-    """Write the report to ``path``, whole or not at all; returns the path.
-
-    Folders on the way are made. Raises ``OSError`` where the file cannot be written.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    text = to_html(view)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return target
+    explorers = [b for s in view.sections for b in s.blocks if isinstance(b, Explorer)]
+    return environment.get_template("template.html.j2").render(
+        view=view,
+        verdict=view.verdict,
+        chart=chart,
+        script=Markup(SCRIPT.read_text(encoding="utf-8")) if explorers else "",  # noqa: S704
+    )
 
 
 def _coded(text: str) -> Markup:
     """Names between backticks as code, all of it escaped first."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704
+    # As plain text: what is joined to Markup is escaped, and that would be the tags.
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
 def _is_block(block: Block, name: str) -> bool:
     return type(block).__name__ == name
+
+
+def _sha256(text: str) -> str:
+    """The hash by which a content security policy knows a script or a style sheet."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _packed(block: Explorer) -> str:
+    """The items as JSON, gzip and base64, whose letters mean nothing to a parser of HTML."""
+    data = {
+        "texts": block.texts,
+        "ids": block.ids,
+        "inputs": block.inputs,
+        "targets": block.targets,
+        "runs": [{"name": run.name, "replies": run.replies} for run in block.runs],
+        "sides": [
+            {"name": side.name, "runs": side.runs, "scores": side.scores, "valid": side.valid}
+            for side in block.sides
+        ],
+        "start": block.start,
+        "full": block.full,
+        "sign": 1 if block.higher_is_better else -1,
+        "scale": dataclasses.asdict(block.scale),
+    }
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return base64.b64encode(gzip.compress(text.encode(), compresslevel=6, mtime=0)).decode()

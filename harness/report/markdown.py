@@ -10,10 +10,12 @@ from harness.report.document import (
     Code,
     ComparisonView,
     Examples,
+    Explorer,
     Facts,
     Figure,
     Prose,
     ReportView,
+    Section,
     Table,
     VerdictView,
 )
@@ -24,12 +26,9 @@ ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "\n": " "}
 
 def to_markdown(view: ReportView | ComparisonView) -> str:
     """The whole report as GitHub Markdown; charts are given by their sentence and table."""
-    parts = [f"# {escape(view.title)}", _facts(view.about)]
-    if isinstance(view, ReportView):
-        parts += _verdict(view.verdict)
+    parts = [f"# {escape(view.title)}", _facts(view.about), verdict_to_markdown(view.verdict)]
     for section in view.sections:
-        parts.append(f"## {escape(section.heading)}")
-        parts += [_block(block) for block in section.blocks]
+        parts.append(section_to_markdown(section))
     return "\n\n".join(parts) + "\n"
 
 
@@ -42,7 +41,14 @@ def escape(text: str) -> str:
     return re.sub(r"^(\s*)([-+]|\d+[.)])(?=\s)", r"\1\\\2", text)
 
 
-def _verdict(verdict: VerdictView) -> list[str]:
+def section_to_markdown(section: Section) -> str:
+    """One part of a report under its heading."""
+    blocks = (_block(block) for block in section.blocks)
+    return "\n\n".join((f"## {escape(section.heading)}", *blocks))
+
+
+def verdict_to_markdown(verdict: VerdictView) -> str:
+    """The verdict under its heading."""
     parts = [f"## Verdict: {escape(verdict.label)}", f"**{escape(verdict.headline)}**"]
     if verdict.detail:
         parts.append(escape(verdict.detail))
@@ -51,7 +57,7 @@ def _verdict(verdict: VerdictView) -> list[str]:
     for heading, sentences in (("Why", verdict.reasons), ("Caveats", verdict.caveats)):
         if sentences:
             parts += [f"### {heading}", _bullets(sentences)]
-    return parts
+    return "\n\n".join(parts)
 
 
 def _block(block: Block) -> str:  # noqa: PLR0911 -- one return a kind of block
@@ -68,9 +74,14 @@ def _block(block: Block) -> str:  # noqa: PLR0911 -- one return a kind of block
             return f"**{escape(block.title)}.** {escape(block.see)}"
         case Code():
             fenced = _fence(block.text, block.language)
+            if not block.folded:
+                return f"**{escape(block.caption)}**\n\n{fenced}"
             return f"<details><summary>{escape(block.caption)}</summary>\n\n{fenced}\n\n</details>"
         case Examples():
             return _examples(block)
+        case Explorer():
+            summary = f"{block.summary} They are listed in report.html."
+            return f"### {escape(block.heading)}\n\n{escape(summary)}"
 
 
 def _bullets(items: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.findings import ArmSummary, Findings, SearchPicture
+from harness.findings import ArmSummary, Findings, Samples, SearchPicture
 from harness.records import Study, TrialSummary
 from harness.report import wording
 from harness.report.scales import PLAIN, Scale, scale_of
@@ -22,6 +22,7 @@ class Material:
     study: Study
     findings: Findings
     pictures: tuple[SearchPicture, ...] = ()
+    samples: Samples | None = None
 
     def declared(self, *path: str) -> Any:
         """The value at ``path`` of the experiment file; None where it has none."""

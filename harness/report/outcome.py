@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.findings import Contrast, Interval
+from harness.findings import ArmSummary, Contrast, Interval
 from harness.report import wording
 from harness.report.document import Facts, Prose, Section, VerdictView
 from harness.report.material import Material
@@ -48,17 +48,17 @@ def _split(sentence: str) -> tuple[str, str, str]:
 
 
 def _key_figures(material: Material) -> tuple[tuple[str, str], ...]:
-    tuned, prompt = material.best(prompt=False), material.best(prompt=True)
     contrast = material.findings.primary
     name = material.metric_name
-    figures = []
-    for title, row in (("Best fine-tuned arm", tuned), ("Best prompt arm", prompt)):
-        if row is not None:
-            figures.append((f"{title} ({wording.cell(row.arm)})", material.scale.score(row.test)))
+    sides = _sides(material)
+    figures = [
+        (f"{title} ({wording.cell(row.arm)})", material.scale.score(row.test))
+        for title, row in sides
+    ]
     if contrast is not None:
         figures.append((f"Difference in {name}", material.scale.difference(contrast.difference)))
     for found in material.findings.forgetting:
-        if tuned is not None and found.arm == tuned.arm:
+        if found.arm in {row.arm for _, row in sides}:
             state = FORGETTING.get(found.outcome, found.outcome)
             term = f"Change in general ability of {wording.cell(found.arm)} ({state})"
             figures.append((term, PER_CENT.difference(found.mean_change)))
@@ -66,6 +66,24 @@ def _key_figures(material: Material) -> tuple[tuple[str, str], ...]:
         needed = wording.count(material.findings.verdict.items_needed)
         figures.append(("Test items that would settle it", f"about {needed}"))
     return tuple(figures)
+
+
+def _sides(material: Material) -> list[tuple[str, ArmSummary]]:
+    """The two arms that were compared, each under what it stands for."""
+    contrast = material.findings.primary
+    rows = {row.arm: row for row in material.findings.arms}
+    if contrast is not None and material.kind_of(contrast.b) not in {"prompt", ""}:
+        arms = (contrast.a, contrast.b)
+        return [("Fine-tuned arm", rows[arm]) for arm in arms if arm in rows]
+    found = []
+    for kind, key, row in (
+        ("fine-tuned arm", "fine_tuned", material.best(prompt=False)),
+        ("prompt arm", "against", material.best(prompt=True)),
+    ):
+        if row is not None:
+            named = row.arm == material.declared("contrast", key)
+            found.append((wording.capitalised(kind) if named else f"Best {kind}", row))
+    return found
 
 
 def primary_section(material: Material) -> Section:

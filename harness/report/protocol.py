@@ -9,11 +9,12 @@ import yaml
 from harness.records import Canaries, TrialSummary
 from harness.report import wording
 from harness.report.document import Block, Code, Column, Facts, Prose, Section, Table
+from harness.report.finalists import finalists
 from harness.report.leakage import leakage_blocks
 from harness.report.material import Material
 from harness.report.search_rules import search_rules
 
-SPEC_LIMIT = 40_000
+SETTINGS = "The experiment file, with every default filled in"
 
 
 def run_section(material: Material) -> Section:
@@ -22,6 +23,7 @@ def run_section(material: Material) -> Section:
     blocks.append(Facts(_data(material)))
     blocks += [*leakage_blocks(material), *_answers(material)]
     blocks += _trials(material)
+    blocks += finalists(material)
     blocks += _canaries(material)
     blocks += _events(material)
     environment = material.study.experiment.environment
@@ -30,10 +32,16 @@ def run_section(material: Material) -> Section:
         columns = (Column("Name"), Column("Value"))
         blocks.append(Table("Versions and machine", columns, rows, folded=True))
     spec = material.study.experiment.spec
-    text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=88) if spec else ""
-    if text:
-        caption = "The experiment file, with every default filled in"
-        blocks.append(Code(caption, wording.clean(text, SPEC_LIMIT), "yaml"))
+    if spec:
+        text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=88)
+        blocks += [
+            Prose(
+                "To repeat the study, save the text below as a file and give it to harness run: "
+                "it states every setting, also those that were left at their defaults."
+            ),
+            # Whole, however long: a setting that is cut off cannot be repeated.
+            Code(SETTINGS, wording.clean(text, len(text)), "yaml"),
+        ]
     return Section("run", "What was run", tuple(blocks))
 
 
@@ -122,23 +130,30 @@ def _answers(material: Material) -> list[Block]:
     found = material.study.experiment.data.get("answers")
     if not isinstance(found, Mapping):
         return []
-    splits = {str(k): v for k, v in found.items() if isinstance(v, Mapping) and v}
-    answers = list(dict.fromkeys(str(name) for split in splits.values() for name in split))[:40]
+    splits = {str(name): _by_answer(fields) for name, fields in found.items() if fields}
+    answers = list(dict.fromkeys(name for split in splits.values() for name in split))[:40]
     if not answers:
         return []
-    table = Table(
-        "How often each answer occurs",
-        (Column("Answer"), *(Column(wording.cell(name, 40), numeric=True) for name in splits)),
-        tuple(
-            (
-                wording.cell(answer),
-                *(_whole(split.get(answer, 0)) for split in splits.values()),
-            )
-            for answer in answers
-        ),
-        folded=True,
-    )
-    return [table]
+    return [
+        Table(
+            "How often each answer occurs",
+            (Column("Answer"), *(Column(wording.cell(name, 40), numeric=True) for name in splits)),
+            tuple(
+                (wording.cell(answer), *(_whole(split.get(answer, 0)) for split in splits.values()))
+                for answer in answers
+            ),
+            folded=True,
+        )
+    ]
+
+
+def _by_answer(fields: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Answer -> examples; with its field, where there are several."""
+    return {
+        str(answer) if len(fields) == 1 else f"{field}: {answer}": examples
+        for field, answers in fields.items()
+        for answer, examples in answers.items()
+    }
 
 
 def _named(trial: TrialSummary) -> str:

@@ -41,8 +41,7 @@ def print_report(view: ReportView | ComparisonView, console: Console) -> None:
     console.print(Text(view.title, style="bold"))
     console.print(Text(" · ".join(f"{term}: {value}" for term, value in view.about), style="dim"))
     console.print()
-    if isinstance(view, ReportView):
-        console.print(_verdict(view.verdict))
+    console.print(_verdict(view.verdict))
     for section in view.sections:
         if isinstance(view, ComparisonView) or section.key in SHOWN:
             _print_section(section, console)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from harness.findings import Findings, SearchPicture
+from harness.findings import Findings, Samples, SearchPicture
 from harness.records import Study
 from harness.report import wording
 from harness.report.arms import arms_section
@@ -32,6 +32,7 @@ def build_view(
     now: datetime | None = None,
     rules: Sequence[tuple[str, str]] = (),
     pictures: Sequence[SearchPicture] = (),
+    samples: Samples | None = None,
 ) -> ReportView:
     """The contents of the report: every number rounded, every sentence final.
 
@@ -41,8 +42,9 @@ def build_view(
         now: time printed as the report's; the clock's if not given.
         rules: (outcome, condition) of the verdict's rules, to be printed.
         pictures: of the searches long enough for them.
+        samples: the test items with their replies; without them the report has no examples.
     """
-    material = Material(study, findings, tuple(pictures))
+    material = Material(study, findings, tuple(pictures), samples)
     experiment = study.experiment
     question = wording.cell(str(material.declared("question") or ""), 300)
     written = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M %Z").strip()

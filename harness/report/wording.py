@@ -188,8 +188,10 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     Control characters, direction marks and the like could hide or reorder what a reader sees,
     or drive a terminal; they are shown by name. Line breaks and tabs stay.
     """
-    cut = text[:limit]
-    shown = "".join(_visible(character) for character in cut.replace("\r\n", "\n"))
+    shown = text[:limit].replace("\r\n", "\n")
+    # Nearly every text has nothing to show by name, and Python tells so at once.
+    if not shown.replace("\n", " ").replace("\t", " ").isprintable():
+        shown = "".join(_visible(character) for character in shown)
     if len(text) > limit:
         shown += f" … [cut: {len(text) - limit:,} more characters]"
     return shown

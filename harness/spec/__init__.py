@@ -1,15 +1,9 @@
 """The experiment file as frozen values. Defaults live here, once."""
 
 from harness.spec.arms import Arm, FullArm, LoraArm, PromptArm, QloraArm, TrainedArm
+from harness.spec.data import DataSpec, Limits, SplitFiles, SplitShares
 from harness.spec.endpoint import EndpointSpec
-from harness.spec.experiment import (
-    DataSpec,
-    Experiment,
-    GeneralSpec,
-    Limits,
-    SplitFiles,
-    SplitShares,
-)
+from harness.spec.experiment import Experiment, GeneralSpec
 from harness.spec.load import load_experiment
 from harness.spec.model import ModelSpec
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec

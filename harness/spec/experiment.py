@@ -2,108 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from harness.records import content_hash
 from harness.spec.arms import STUDY_FIELDS, Arm, TrainedArm
+from harness.spec.data import DataSpec
 from harness.spec.endpoint import TERMS
 from harness.spec.grammar import check_constrained
 from harness.spec.model import ModelSpec, from_reference
+from harness.spec.names import checked_name, distinct_files
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec
 from harness.spec.spaces import Count, FrozenSpec, PositiveFloat, PositiveInt
 from harness.spec.task import JsonAnswer, LabelAnswer, TaskSpec, template_fields
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def _checked_name(name: str) -> str:
-    if not NAME.fullmatch(name):
-        raise ValueError(
-            f"name {name!r}: use letters, digits, dot, dash and underscore, at most 64"
-        )
-    return name
-
-
-class SplitShares(FrozenSpec):
-    """Shares of one file, dealt by group; they must sum to 1."""
-
-    train: Annotated[float, Field(gt=0, lt=1)] = Field(0.6, description="Share to train on.")
-    validation: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.15, description="Share that selects settings."
-    )
-    test: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.25, description="Share that decides, looked at once."
-    )
-
-    @model_validator(mode="after")
-    def _sums_to_one(self) -> Self:
-        total = self.train + self.validation + self.test
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"the shares must sum to 1, not {total:g}")
-        return self
-
-
-class SplitFiles(FrozenSpec):
-    """Files that are already split; ``source`` is then the training file."""
-
-    test: str = Field(description="File of test examples.")
-    validation: str | None = Field(None, description="File of validation examples.")
-    validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.15, description="Share of the training file that validates when no file is given."
-    )
-
-
-class Limits(FrozenSpec):
-    """At most this many examples of each split, drawn over all its groups; null takes all."""
-
-    train: PositiveInt | None = Field(None, description="Training examples.")
-    validation: PositiveInt | None = Field(None, description="Validation examples.")
-    test: PositiveInt | None = Field(None, description="Test examples.")
-    out_of_domain: PositiveInt | None = Field(
-        None, description="Examples of each out-of-domain set."
-    )
-
-
-class DataSpec(FrozenSpec):
-    """Where examples come from and how they are divided."""
-
-    source: str = Field(
-        min_length=1,
-        description="File (.jsonl, .ndjson, .csv, .parquet), `packaged:NAME`, or "
-        "`hub:DATASET[:SPLIT]`.",
-    )
-    id: str | None = Field(None, description="Column with a unique id; line numbers if not given.")
-    group: str | None = Field(
-        None, description="Column whose equal values stay in one split (customer, document)."
-    )
-    splits: SplitShares | SplitFiles = Field(
-        default_factory=SplitShares, description="Shares, or files already split."
-    )
-    limits: Limits = Field(default_factory=Limits, description="Caps on the size of each split.")
-    bad_rows: Literal["stop", "drop"] = Field(
-        "stop", description="Stop at rows that cannot be used, or drop and count them."
-    )
-    leaks: Literal["report", "drop", "stop"] = Field(
-        "drop",
-        description="Training examples that also stand in validation or test (exactly or "
-        "nearly): report them, drop them from training, or stop.",
-    )
-    out_of_domain: dict[str, str] = Field(
-        default_factory=dict,
-        description="Name -> source of test sets from elsewhere, with the same columns.",
-    )
-    seed: Count = Field(0, description="Seed of the division.")
-
-    @field_validator("out_of_domain")
-    @classmethod
-    def _free_names(cls, sources: dict[str, str]) -> dict[str, str]:
-        for name in sources:
-            if _checked_name(name) in ("domain", "train", "validation", "test"):
-                raise ValueError(f"an out-of-domain set cannot be called {name!r}")
-        return sources
 
 
 class ReplaySpec(FrozenSpec):
@@ -214,15 +126,16 @@ class Experiment(FrozenSpec):
     @field_validator("name")
     @classmethod
     def _safe_name(cls, name: str) -> str:
-        return _checked_name(name)
+        return checked_name(name)
 
     @field_validator("arms")
     @classmethod
     def _safe_arm_names(cls, arms: dict[str, Any]) -> dict[str, Any]:
         for name in arms:
-            _checked_name(name)
+            checked_name(name)
             if name == "base":
                 raise ValueError("`base` names the untouched model; call the arm something else")
+        distinct_files(arms)
         return arms
 
     @field_validator("seeds")
@@ -336,6 +249,8 @@ class Experiment(FrozenSpec):
         plain["model"].pop("reference")
         data = plain["data"]
         data.pop("source")
+        # The text that it decodes to is hashed.
+        data.pop("encoding")
         data["out_of_domain"] = sorted(data["out_of_domain"])
         for key in ("test", "validation"):
             if isinstance(data["splits"].get(key), str):
@@ -348,11 +263,7 @@ __all__ = [
     "Constraints",
     "ContrastSpec",
     "CostSpec",
-    "DataSpec",
     "Experiment",
     "GeneralSpec",
-    "Limits",
     "ModelSpec",
-    "SplitFiles",
-    "SplitShares",
 ]

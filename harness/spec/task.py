@@ -34,6 +34,7 @@ class LabelAnswer(FrozenSpec):
     @field_validator("labels")
     @classmethod
     def _distinct(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        labels = labels and tuple(label.strip() for label in labels)
         twice = sorted({label for label in labels or () if (labels or ()).count(label) > 1})
         if twice:
             raise ValueError(f"labels stand twice: {', '.join(twice)}; keep one of each")
@@ -53,6 +54,7 @@ class JsonAnswer(FrozenSpec):
     @field_validator("schema_")
     @classmethod
     def _valid_schema(cls, schema: dict[str, Any]) -> dict[str, Any]:
+        _check_json(schema)
         try:
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as error:
@@ -119,7 +121,7 @@ class TaskSpec(FrozenSpec):
         if isinstance(values, dict) and not values.get("metrics"):
             kind = values.get("answer", {})
             kind = kind.get("kind") if isinstance(kind, dict) else getattr(kind, "kind", None)
-            if kind in DEFAULT_METRICS:
+            if isinstance(kind, str) and kind in DEFAULT_METRICS:
                 return {**values, "metrics": DEFAULT_METRICS[kind]}
         return values
 
@@ -175,33 +177,60 @@ def template_fields(template: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _check_json(value: object) -> None:
+    """Refuse what YAML can write and JSON cannot: it would not be the same in the store."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if not isinstance(name, str):
+                raise ValueError(f"the key {name!r} is no text; put quotes around it")
+            _check_json(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_json(inner)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no number of JSON")
+    elif not isinstance(value, str | bool | int | float | None):
+        raise ValueError(f"{value!r:.60} is not JSON; put quotes around it")
+
+
+def schema_validator(schema: dict[str, Any]) -> jsonschema.Draft202012Validator:
+    """The validator of a task's schema. It fetches nothing, whatever the schema refers to.
+
+    By default jsonschema would look references up on the network and on the disk.
+    """
+    return jsonschema.Draft202012Validator(schema, registry=Registry())
+
+
 def _check_references(schema: dict[str, Any]) -> None:
     """Refuse a schema that cannot be followed to its end on this machine."""
     resource = DRAFT202012.create_resource(schema)
     resolver = Registry().with_resource("", resource).crawl().resolver()
-    for reference in _references(schema):
-        try:
-            resolver.lookup(reference)
-        except Unresolvable:
-            raise ValueError(
-                f"`$ref: {reference}` leads nowhere; refer to a part of this schema, such as "
-                "#/$defs/name"
-            ) from None
     try:
-        jsonschema.Draft202012Validator(schema).is_valid({})
+        for keyword, reference, scope in _references(schema, resolver):
+            try:
+                scope.lookup(reference)
+            except Unresolvable:
+                raise ValueError(
+                    f"`{keyword}: {reference}` leads nowhere; refer to a part of this schema, "
+                    "such as #/$defs/name"
+                ) from None
+        schema_validator(schema).is_valid({})
     except RecursionError:
         raise ValueError("the schema refers to itself without end") from None
 
 
-def _references(schema: object) -> Iterator[str]:
+def _references(schema: object, scope: Any) -> Iterator[tuple[str, str, Any]]:
+    """Every reference in a schema: its keyword, its target, and what resolves it there."""
     if isinstance(schema, dict):
+        if isinstance(schema.get("$id"), str):
+            scope = scope.in_subresource(DRAFT202012.create_resource(schema))
         for name, value in schema.items():
-            if name == "$ref" and isinstance(value, str):
-                yield value
-            yield from _references(value)
+            if name in ("$ref", "$dynamicRef") and isinstance(value, str):
+                yield name, value, scope
+            yield from _references(value, scope)
     elif isinstance(schema, list):
         for value in schema:
-            yield from _references(value)
+            yield from _references(value, scope)
 
 
 def canonical_json(value: object, schema: dict[str, Any]) -> str:
@@ -242,7 +271,7 @@ def enumerate_schema(schema: dict[str, Any]) -> tuple[str, ...] | None:
         total *= len(axis)
     if total > MAX_CHOICES:
         return None
-    validator = jsonschema.Draft202012Validator(schema)
+    validator = schema_validator(schema)
     objects = (dict(zip(names, values, strict=True)) for values in itertools.product(*axes))
     return tuple(canonical_json(item, schema) for item in objects if validator.is_valid(item))
 

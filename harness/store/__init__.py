@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.store.trial_folder import (
         discard_record,
         has_record,
+        holds_link,
         quarantine,
         quarantine_record,
         read_record,
@@ -33,6 +34,7 @@ __all__ = [
     "StoreWriter",
     "discard_record",
     "has_record",
+    "holds_link",
     "quarantine",
     "quarantine_record",
     "read_record",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.records import ExperimentRecord, JsonValue, to_plain
+from harness.records import ExperimentRecord, JsonValue, flattened, to_plain
 
 _FACTS = ("name", "splits", "data", "model", "general_tasks")
 
@@ -11,7 +11,7 @@ def spec_changes(
     before: ExperimentRecord, after: ExperimentRecord
 ) -> dict[str, dict[str, JsonValue]]:
     """Dotted key of the experiment file -> ``before`` and ``after``; a missing side is absent."""
-    return _changes(_flat(before.spec), _flat(after.spec))
+    return _changes(flattened(before.spec), flattened(after.spec))
 
 
 def fact_changes(
@@ -22,7 +22,7 @@ def fact_changes(
     Of the data, the leakage audit is left out: it follows from the rest, and differs only where a
     task of the general suite could not be read at one of the two times.
     """
-    return _changes(_flat(_facts(before)), _flat(_facts(after)))
+    return _changes(flattened(_facts(before)), flattened(_facts(after)))
 
 
 def _facts(experiment: ExperimentRecord) -> dict[str, JsonValue]:
@@ -44,13 +44,3 @@ def _changes(
         if len(sides) < 2 or sides["before"] != sides["after"]:
             changed[key] = sides
     return changed
-
-
-def _flat(value: JsonValue, prefix: str = "") -> dict[str, JsonValue]:
-    """Leaves of nested dictionaries by dotted key; lists and empty dictionaries are leaves."""
-    if not isinstance(value, dict) or not value:
-        return {prefix: value}
-    leaves: dict[str, JsonValue] = {}
-    for name, inner in value.items():
-        leaves.update(_flat(inner, f"{prefix}.{name}" if prefix else str(name)))
-    return leaves

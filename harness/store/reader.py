@@ -181,6 +181,9 @@ def _as_input_error() -> Iterator[None]:
         yield
     except duckdb.Error as error:
         raise InputError(str(error)) from error
+    except (OverflowError, ValueError) as error:
+        # DuckDB has dates and spans of time that Python has not.
+        raise InputError(f"a value of the answer cannot be shown ({error}); cast it") from error
 
 
 def _primary_metric(experiment: ExperimentRecord) -> str:

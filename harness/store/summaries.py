@@ -11,6 +11,7 @@ import duckdb
 
 from harness.records import (
     Aggregate,
+    Artifact,
     Canaries,
     StepReport,
     Stopped,
@@ -60,6 +61,13 @@ WHERE t.experiment_id = $experiment_id AND ($trial_id IS NULL OR t.trial_id = $t
 ORDER BY s.trial_id, s.step
 """
 
+_ARTIFACTS = """
+SELECT a.trial_id, a.path, a.sha256, a.bytes
+FROM trial t JOIN artifact a USING (trial_id)
+WHERE t.experiment_id = $experiment_id AND ($trial_id IS NULL OR t.trial_id = $trial_id)
+ORDER BY a.trial_id, a.path
+"""
+
 
 def summaries_of(
     connection: duckdb.DuckDBPyConnection, experiment_id: str, trial_id: str | None = None
@@ -77,12 +85,21 @@ def summaries_of(
     for row in connection.execute(_STEPS, asked).fetchall():
         numbers = [*map(_or_nan, row[1:-1]), row[-1]]
         steps[row[0]].append(StepReport(*numbers))
+    artifacts: defaultdict[str, list[Artifact]] = defaultdict(list)
+    for row in connection.execute(_ARTIFACTS, asked).fetchall():
+        artifacts[row[0]].append(Artifact(*row[1:]))
     rows = connection.execute(_TRIALS, asked).fetchall()
-    return tuple(_summary(row, tuple(aggregates[row[0]]), tuple(steps[row[0]])) for row in rows)
+    return tuple(
+        _summary(row, tuple(aggregates[row[0]]), tuple(steps[row[0]]), tuple(artifacts[row[0]]))
+        for row in rows
+    )
 
 
 def _summary(
-    row: tuple[Any, ...], aggregates: tuple[Aggregate, ...], steps: tuple[StepReport, ...]
+    row: tuple[Any, ...],
+    aggregates: tuple[Aggregate, ...],
+    steps: tuple[StepReport, ...],
+    artifacts: tuple[Artifact, ...],
 ) -> TrialSummary:
     (trial_id, arm, kind, phase, number, seed, status, params, started_at, ended_at) = row[:10]
     failure_kind, failure_message = row[10:12]
@@ -107,6 +124,7 @@ def _summary(
         train_items=train_items,
         stopped=None if stopped is None else from_json(Stopped, stopped),
         training_memory=memory,
+        artifacts=artifacts,
     )
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -108,6 +108,8 @@ def verify_record(folder: Path) -> None:
     place = folder / RECORD
     if not place.is_dir():
         raise StoreError(f"{folder}: no record; the trial did not end, so it is to be run again")
+    if folder.is_symlink() or any(one.is_symlink() for one in (place, *place.iterdir())):
+        raise StoreError(f"{folder}: its record is a link to elsewhere; {REMEDY}")
     try:
         listed = (place / SUMS).read_text(encoding="utf-8")
         actual = _sums(place)
@@ -122,6 +124,14 @@ def verify_record(folder: Path) -> None:
 def has_record(folder: Path) -> bool:
     """Whether a record lies there, be it whole, torn or altered."""
     return (folder / RECORD).exists()
+
+
+def holds_link(folder: Path) -> bool:
+    """Whether the folder, or anything in it, is a link: what is written there would go elsewhere.
+
+    A trial leaves none; links above the folder, such as of all results, are the user's own.
+    """
+    return folder.is_symlink() or any(one.is_symlink() for one in folder.rglob("*"))
 
 
 def discard_record(folder: Path) -> None:
@@ -163,12 +173,13 @@ def quarantine(path: Path, reason: str) -> Path:
     Raises:
         StoreError: there is no such folder.
     """
-    if not path.is_dir():
+    if not (path.is_dir() or path.is_symlink()):
         raise StoreError(f"{path}: there is no such trial folder to quarantine")
     target = _free_place(path)
     target.parent.mkdir(exist_ok=True)
     path.rename(target)
-    _say_why(target, reason)
+    if not target.is_symlink():
+        _say_why(target, reason)
     return target
 
 
@@ -201,11 +212,21 @@ def _say_why(target: Path, reason: str) -> None:
 def _verified_head(folder: Path) -> TrialRecord:
     verify_record(folder)
     try:
-        return head_from_json((folder / RECORD / HEAD).read_bytes())
+        head = head_from_json((folder / RECORD / HEAD).read_bytes())
     except ValidationError as error:
         raise StoreError(
             f"{folder}: the record is of another version of this program ({error}); {REMEDY}"
         ) from error
+    for artifact in head.artifacts:
+        if not _stays_inside(artifact.path):
+            raise StoreError(f"{folder}: it names {artifact.path!r} as a file of its own; {REMEDY}")
+    return head
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether a name leads to a place below the folder that it is relative to, on any system."""
+    parts = PureWindowsPath(name)
+    return not (parts.drive or parts.root or ".." in parts.parts or "\0" in name)
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
+from harness.evaluation.suites import Suite, build_general_task, load_suite
 from harness.prompting import PromptRenderer
 from harness.records import Canaries, Example, ScoreRecord, ScoreRequest
 from harness.spec import JsonAnswer
@@ -35,18 +36,24 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     if not equal:
         raise CanaryError("training and scoring tokenise the same prompt differently")
     constraint = _constraint(candidate)
+    suite_at = cache(load_suite)
     for request in spec.scores:
         if request.key in spec.known_scores:
             continue
         lm.on_progress = partial(announce, "score", task=request.task)
-        run.scores.append(_score(candidate, request, lm, constraint))
+        run.scores.append(_score(candidate, request, lm, constraint, suite_at))
 
 
-def _score(candidate: Candidate, request: ScoreRequest, lm: Any, constraint: Any) -> ScoreRecord:
+def _score(
+    candidate: Candidate,
+    request: ScoreRequest,
+    lm: Any,
+    constraint: Any,
+    suite_at: Callable[[Path], Suite],
+) -> ScoreRecord:
     from harness.evaluation.domain_task import build_domain_task, valid_answers
     from harness.evaluation.memorisation import build_memorisation_task
     from harness.evaluation.score import score_task
-    from harness.evaluation.suites import build_general_task, load_suite
 
     form = candidate.loaded.form
     if request.suite == "divergence":
@@ -54,7 +61,7 @@ def _score(candidate: Candidate, request: ScoreRequest, lm: Any, constraint: Any
             raise TrialError("error", "divergence was asked for, but no base was measured")
         return candidate.base.compare(candidate.loaded.model, form)
     if request.suite == "general":
-        suite = load_suite(Path(request.suite_path))
+        suite = suite_at(Path(request.suite_path))
         entry = suite.task(request.task)
         general = build_general_task(suite, request.task, request.limit)
         return score_task(lm, general, request, form, chat=entry.chat, chance=entry.chance)

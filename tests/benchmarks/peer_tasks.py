@@ -163,7 +163,7 @@ class PeerFiles:
         suite = load_suite(Path(request.suite_path))
         built = build_general_task(suite, request.task, request.limit)
         docs = [{**doc, "bench_id": item_identity(doc)[0]} for doc in built.eval_docs]
-        entry = TaskManager(include_path=str(suite.folder), include_defaults=False).task_index[
+        entry = TaskManager(include_path=str(suite.folders[0]), include_defaults=False).task_index[
             request.task
         ]
         source = Path(entry.yaml_path)

@@ -40,7 +40,7 @@ from harness.models.load import quiet_libraries
 from harness.records import TrialSpec, from_json
 from harness.store import STORE_FILE, StoreReader
 
-QUICKSTART = Path("experiments/quickstart.yaml")
+QUICKSTART = Path(__file__).parents[2] / "experiments" / "quickstart.yaml"
 SCRIPT = Path(__file__).with_name("peer_script.py")
 
 

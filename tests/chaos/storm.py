@@ -232,7 +232,7 @@ class _Storm:
 
     def _count(self, experiment_id: str, expected: dict[str, Outcome]) -> None:
         tally = self.tally
-        report = write_reports(load_study(self.folder / "results", experiment_id)).markdown
+        report = write_reports(load_study(self.folder / "results", experiment_id))["md"]
         assert "lora" in report.read_text("utf-8")
         found = outcomes(self.folder, experiment_id)
         tally.planned += len(expected)

@@ -165,6 +165,51 @@ def test_init_refuses_what_it_cannot_use(tmp_path: Path) -> None:
     one = write_csv(tmp_path / "one.csv", ("a",), [("x",), ("y",)])
     assert "need two columns" in refused("init", one, "--output", output)
     assert not output.exists()
+    nowhere = tmp_path / "none" / "e.yaml"
+    assert "its folder does not exist" in refused("init", data, "--output", nowhere)
+
+
+def test_init_says_every_guess_with_its_reason(tmp_path: Path) -> None:
+    rows = [(f"t{n}", words(n), "ab"[n % 2] if n != 7 else "", f"c{n % 20}") for n in range(60)]
+    header = ("ticket_id", "message", "category", "customer")
+    data, output = write_csv(tmp_path / "tickets.csv", header, rows), tmp_path / "e.yaml"
+    said = good("init", data, "--output", output, "--minutes", "30")
+    for line in (
+        "text       message: the column with the longest texts",
+        "answer     category: it has 2 values that repeat and its name says so",
+        "group      customer: its name says so, and its 20 values repeat",
+        "id         ticket_id: each row has a value of its own",
+        "without qlora: it saves the memory of weights",
+        f"left out: {data}:9: category: the value is empty; fill it in",
+        "1 of 60 rows cannot be used now and are left out and counted",
+        " test items: a true difference below about",
+    ):
+        assert line in said
+    checked = " ".join(good("check", output).split())
+    assert "1 row(s) cannot be used and are left out (data.bad_rows: drop)" in checked
+    assert "tickets.csv:9" in checked
+
+
+def test_init_asks_where_somebody_can_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.cli.init.is_terminal", lambda: True)
+    rows = [(words(n), "ab"[n % 2], "xyz"[n % 3]) for n in range(60)]
+    data = write_csv(tmp_path / "tickets.csv", ("message", "category", "mood"), rows)
+    output = tmp_path / "e.yaml"
+    arguments = ["init", str(data), "--output", str(output), "--model", "smollm2-135m-instruct"]
+    typed = "nothing\nmood\n\n\n\nSay the mood.\n\nmany\n5\n"
+    result = CliRunner().invoke(group, arguments, input=typed)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "has no column 'nothing'; it has message, category, mood" in result.output
+    assert "'many' is no number from 0.01 to 99" in result.output
+    spec = load_experiment(output)
+    assert spec.task.instruction == "Say the mood."
+    assert (spec.task.answer.column, spec.contrast.margin) == ("mood", 0.05)
+    assert "# answer: as you said" in output.read_text("utf-8")
+    result = CliRunner().invoke(group, [*arguments, "--yes", "--force"])
+    assert load_experiment(output).task.answer.column == "category"
+    assert "Enter accepts" not in result.output
 
 
 def test_check_shows_what_would_be_run(tmp_path: Path) -> None:
@@ -222,15 +267,33 @@ def test_report_by_the_start_of_an_id(results: Path, tmp_path: Path) -> None:
     assert "first" in (tmp_path / "report.md").read_text("utf-8")
 
 
+def test_report_in_the_formats_asked_for(results: Path, tmp_path: Path) -> None:
+    asked = ("report", "first", "--results", results, "--output", tmp_path, "--quiet")
+    text = good(*asked, "--format", "json", "--format", "md")
+    assert text.splitlines() == [
+        f"Markdown: {tmp_path / 'report.md'}", f"JSON: {tmp_path / 'report.json'}",
+    ]  # fmt: skip
+    assert "no report format is called 'doc'" in refused(*asked, "--format", "html,doc")
+    told = refused(*asked, "--format", "html,pdf", "--browser", tmp_path / "none")
+    assert "which is no program on this machine" in told
+    assert f"Written: {tmp_path / 'report.html'}" in told
+
+
 def test_compare(results: Path, tmp_path: Path) -> None:
     page = tmp_path / "both.html"
     text = good("compare", "first", "second", "--results", results, "--output", page)
     assert "first" in text
     assert "second" in text
     assert page.stat().st_size > 1000
-    result = call("compare", "first", "--results", results)
-    assert result.exit_code == 2
-    assert "at least two experiments" in result.stderr
+    assert "second" in (tmp_path / "both.md").read_text("utf-8")
+
+
+def test_compare_refuses_names_that_make_no_comparison(results: Path) -> None:
+    where = ("--results", results)
+    assert "at least two experiments" in refused("compare", "first", *where)
+    assert "first" in refused("compare", "first", "first", *where)
+    assert "is named 2 times" in refused("compare", "first", "first", *where)
+    assert "no experiment is called 'third'" in refused("compare", "first", "third", *where)
 
 
 def test_query_formats(results: Path) -> None:

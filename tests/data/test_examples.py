@@ -34,12 +34,12 @@ def told(result: ExamplesRead) -> list[tuple[int, str]]:
     return [(int(p.where.rpartition(":")[2]), p.what) for p in result.problems]
 
 
-def test_label_and_text_answers_stand_as_they_are(tmp_path: Path) -> None:
+def test_text_answers_stand_as_they_are_and_labels_without_space_around(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "rows.jsonl", [{"text": "Hi  there", "label": " Odd label "}])
-    for answer in (LABEL, TEXT):
+    for answer, wanted in ((LABEL, "Odd label"), (TEXT, " Odd label ")):
         (example,) = read(path, answer=answer).examples
         assert example.inputs == {"text": "Hi  there"}
-        assert example.answer == " Odd label "
+        assert example.answer == wanted
         assert (example.id, example.group, example.line) == ("1", "1", 1)
 
 

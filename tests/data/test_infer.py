@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -11,112 +10,155 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.infer import MAX_LABELS, infer_schema, propose
+from harness.data import Row, Rows
+from harness.data.columns import Column, columns_of
+from harness.data.infer import gives_away, guess_answer, guess_texts
+from harness.data.infer_form import AnswerForm, answer_form
+from harness.data.infer_groups import guess_group, guess_id
+from harness.data.infer_schema import infer_schema
 from harness.errors import DataError
+from harness.spec.task import MAX_CHOICES
 
-from .tiny import words, write_jsonl
-
-
-def file(folder: Path, rows: Iterable[dict[str, Any]]) -> str:
-    return str(write_jsonl(folder / "rows.jsonl", rows))
+from .tiny import words
 
 
-def test_labels(tmp_path: Path) -> None:
-    rows = ({"id": n, "text": words(n * 9, 9), "topic": "ab"[n % 2]} for n in range(20))
-    found = propose(file(tmp_path, rows))
-    assert (found.text, found.answer, found.answer_kind) == ("text", "topic", "label")
-    assert (found.labels, found.rows, found.group) == (("a", "b"), 20, None)
-    assert found.schema is None
-    assert len(found.reasons) == 3
+def table(rows: Iterable[dict[str, Any]]) -> dict[str, Column]:
+    found = tuple(Row(line, values) for line, values in enumerate(rows, start=1))
+    names = tuple(dict.fromkeys(name for row in found for name in row.values))
+    return columns_of([Rows("rows.jsonl", names, found, ())])
 
 
-def test_labels_most_frequent_first(tmp_path: Path) -> None:
-    rows = ({"text": words(n * 9, 9), "topic": "abb"[n % 3]} for n in range(21))
-    assert propose(file(tmp_path, rows)).labels == ("b", "a")
+def text(number: int) -> str:
+    return words(number * 9, 9)
 
 
-def test_json_objects_even_where_none_repeats(tmp_path: Path) -> None:
-    rows = (
-        {"text": words(n * 9, 9), "kind": "ab"[n % 2], "answer": {"n": n, "mood": "xy"[n % 2]}}
-        for n in range(20)
-    )
-    found = propose(file(tmp_path, rows))
-    assert (found.answer, found.answer_kind) == ("answer", "json")
-    assert found.schema == {
-        "type": "object",
-        "properties": {
-            "n": {"type": "integer", "minimum": 0, "maximum": 19},
-            "mood": {"enum": ["x", "y"]},
-        },
-        "required": ["n", "mood"],
-    }
-
-
-def test_json_text_is_json(tmp_path: Path) -> None:
-    rows = ({"text": words(n * 9, 9), "out": f'{{"n": {n}}}'} for n in range(6))
-    assert propose(file(tmp_path, rows)).answer_kind == "json"
-
-
-def test_free_text(tmp_path: Path) -> None:
-    rows = ({"question": words(n * 9, 9), "reply": words(n * 5, 5)} for n in range(20))
-    found = propose(file(tmp_path, rows), text="question")
-    assert (found.answer, found.answer_kind, found.labels) == ("reply", "text", ())
-
-
-def test_too_many_labels_are_free_text(tmp_path: Path) -> None:
-    rows = [
-        {"text": words(n * 9, 9), "topic": f"t{n % (MAX_LABELS + 1)}"}
-        for n in range(4 * MAX_LABELS)
-    ]
-    assert propose(file(tmp_path, rows), answer="topic").answer_kind == "text"
-
-
-def test_groups_have_a_telling_name_and_repeat(tmp_path: Path) -> None:
-    rows = [
-        {"text": words(n * 9, 9), "topic": "ab"[n % 2], "customer_id": f"c{n % 5}", "user": n}
-        for n in range(20)
-    ]
-    assert propose(file(tmp_path, rows)).group == "customer_id"
-    assert propose(file(tmp_path, rows), group="topic").group == "topic"
-
-
-def test_what_is_given_is_kept(tmp_path: Path) -> None:
-    rows = ({"long": words(n * 20, 20), "short": "x", "topic": "ab"[n % 2]} for n in range(8))
-    found = propose(file(tmp_path, rows), text="short", answer="topic")
-    assert (found.text, found.answer) == ("short", "topic")
-    assert len(found.reasons) == 1
-
-
-@pytest.mark.parametrize("option", ["text", "answer", "group"])
-def test_a_column_that_is_not_there(tmp_path: Path, option: str) -> None:
-    source = file(tmp_path, [{"a": "x", "b": "y"}])
-    with pytest.raises(DataError, match="no column 'c'; it has a, b"):
-        propose(source, **{option: "c"})
+def form(values: Iterable[Any], *, kind: Any = None) -> AnswerForm:
+    return answer_form([table({"answer": value} for value in values)["answer"]], kind).value
 
 
 @pytest.mark.parametrize(
-    ("rows", "given_text"),
-    [([{"a": "x"}], None), ([{"a": "x"}], "a"), ([{"a": "x", "b": None}], "a")],
+    ("row", "answer"),
+    [
+        (lambda n: {"id": n, "text": text(n), "topic": "ab"[n % 2]}, "topic"),
+        (lambda n: {"channel": "ab"[n % 2], "text": text(n), "category": f"c{n % 6}"}, "category"),
+        (lambda n: {"text": text(n), "kind": "ab"[n % 2], "out": {"n": n}}, "out"),
+        (lambda n: {"text": text(n), "kind": "ab"[n % 2], "out": f'{{"n": {n}}}'}, "out"),
+        (
+            lambda n: {"day": f"2024-01-{n % 3 + 1:02}", "body": text(n), "team": f"t{n % 4}"},
+            "team",
+        ),
+        (lambda n: {"review": text(n), "price": n * 1.37}, "price"),
+        (lambda n: {"question": text(n), "reply": words(n * 5, 5)}, "reply"),
+    ],
 )
-def test_too_few_columns(
-    tmp_path: Path, rows: list[dict[str, Any]], given_text: str | None
-) -> None:
-    with pytest.raises(DataError, match="--text and --answer"):
-        propose(file(tmp_path, rows), text=given_text)
+def test_the_answer(row: Any, answer: str) -> None:
+    assert guess_answer(table(map(row, range(24)))).value == answer
 
 
-def test_an_answer_column_without_values(tmp_path: Path) -> None:
-    source = file(tmp_path, [{"a": "x", "b": None}, {"a": "y", "b": ""}])
+def test_the_text_is_the_longest_that_is_named_like_one() -> None:
+    rows = ({"log": "x y z " * 40, "message": text(n), "topic": "ab"[n % 2]} for n in range(12))
+    assert guess_texts(table(rows), ["topic"]).value == ("message",)
+    rows = ({"note": text(n) * 2, "remark": text(n), "topic": "ab"[n % 2]} for n in range(12))
+    assert guess_texts(table(rows), ["topic"]).value == ("note",)
+
+
+def test_a_heading_is_shown_before_its_text() -> None:
+    rows = ({"body": text(n), "topic": "ab"[n % 2], "subject": words(n, 4)} for n in range(12))
+    assert guess_texts(table(rows), ["topic"]).value == ("body", "subject")
+
+
+def test_too_few_columns() -> None:
+    with pytest.raises(DataError, match="need two columns"):
+        guess_answer(table([{"a": "x"}]))
+    with pytest.raises(DataError, match=r"no column is left.*without any value: `b`"):
+        guess_texts(table([{"a": "x", "b": ""}]), ["a"])
+
+
+def test_labels_are_most_frequent_first_and_numbers_in_order() -> None:
+    assert form("abb" * 7) == AnswerForm("label", ("b", "a"))
+    assert form([10, 9, 10, 9, 10, 9]).labels == ("9", "10")
+    assert form([True, False] * 4).labels == ("true", "false")
+    assert form(["a ", "a", " b", "b"] * 3).labels == ("a", "b")
+
+
+def test_other_answers() -> None:
+    assert form([words(n, 5) for n in range(20)]).kind == "text"
+    assert form([f"t{n % (MAX_CHOICES + 1)}" for n in range(4 * MAX_CHOICES)]).kind == "text"
+    numbers = form([n / 7 for n in range(20)])
+    assert (numbers.kind, numbers.whole) == ("json", False)
+    tags = form([["a", "b"], ["a"]] * 5).schema
+    assert tags is not None
+    assert tags["properties"]["answer"]["items"] == {"enum": ["a", "b"]}
+    assert form(["x"] * 6 + [words(n, 3) for n in range(20)], kind="label").kind == "label"
+
+
+def test_several_answers_make_an_object() -> None:
+    columns = table({"what": "ab"[n % 2], "many": str(n % 3)} for n in range(12))
+    found = answer_form(list(columns.values())).value
+    assert found.schema == {
+        "type": "object",
+        "properties": {
+            "what": {"enum": ["a", "b"]},
+            "many": {"type": "integer", "minimum": 0, "maximum": 2},
+        },
+        "required": ["what", "many"],
+        "additionalProperties": False,
+    }
+
+
+def test_objects_that_a_few_cells_are_not() -> None:
+    assert form(['{"a": 1}'] * 19 + ["{broken"]).whole
+
+
+@pytest.mark.parametrize("kind", ["label", "text"])
+def test_one_kind_of_answer_stands_in_one_column(kind: Any) -> None:
+    columns = table([{"a": "x", "b": "y"}])
+    with pytest.raises(DataError, match="--kind json"):
+        answer_form(list(columns.values()), kind)
     with pytest.raises(DataError, match="holds no value"):
-        propose(source, answer="b")
-    with pytest.raises(DataError, match="no column is left for the text"):
-        propose(source, answer="a")
+        answer_form([table([{"a": ""}])["a"]], kind)
 
 
-def test_one_column_is_not_both(tmp_path: Path) -> None:
-    source = file(tmp_path, [{"a": "x", "b": "y"}])
-    with pytest.raises(DataError, match="cannot be both"):
-        propose(source, text="a", answer="a")
+def test_a_group_has_a_telling_name_and_repeats_often_enough() -> None:
+    rows = [{"text": text(n), "customerId": f"c{n % 15}", "user": n} for n in range(40)]
+    assert guess_group(table(rows), ["text"], ["text"]).value == "customerId"
+    rows = [{"text": text(n), "customer": f"c{n % 4}"} for n in range(40)]
+    few = guess_group(table(rows), ["text"], ["text"])
+    assert few.value is None
+    assert "too few" in few.why
+
+
+def test_a_group_is_what_alike_texts_share() -> None:
+    rows = [
+        {"text": words(n // 3 * 30, 20) + " again" * (n % 3 > 0), "blob": f"b{n // 3}"}
+        for n in range(60)
+    ]
+    found = guess_group(table(rows), ["text"], ["text"])
+    assert (found.value, "100% of the texts" in found.why) == ("blob", True)
+
+
+def test_an_id_names_each_row() -> None:
+    rows = [{"text": text(n), "ticket_id": f"T{n}", "paid": 1.5 * n} for n in range(9)]
+    assert guess_id(table(rows), ["text"]).value == "ticket_id"
+    assert guess_id(table([*rows, rows[0]]), ["text"]).value is None
+
+
+def test_columns_that_give_the_answer_away() -> None:
+    names = ("billing", "delivery", "praise")
+    columns = table(
+        {
+            "text": text(n),
+            "code": n % 3,
+            "done": f"closed by the {names[n % 3]} team, case {n}",
+            "copy": names[n % 3],
+            "fair": n % 2,
+            "topic": names[n % 3],
+        }
+        for n in range(30)
+    )
+    told = gives_away(columns, columns["topic"])
+    assert set(told) == {"code", "done", "copy"}
+    assert "30 of 30" in told["done"]
 
 
 SCALARS = (
@@ -134,3 +176,10 @@ def test_every_object_conforms_to_the_inferred_schema(objects: list[dict[str, An
     jsonschema.Draft202012Validator.check_schema(schema)
     for one in objects:
         jsonschema.validate(one, schema)
+
+
+def test_a_value_that_occurs_once_hints_at_others() -> None:
+    repeated = infer_schema([{"mood": "xy"[n % 2]} for n in range(20)])
+    assert repeated["properties"]["mood"] == {"enum": ["x", "y"]}
+    single = infer_schema([{"mood": "xyz"[n % 2 + (n == 19)]} for n in range(20)])
+    assert single["properties"]["mood"] == {"type": "string"}

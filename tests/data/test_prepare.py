@@ -72,7 +72,10 @@ def test_bad_rows_stop_with_all_of_them_or_are_dropped_and_told(tmp_path: Path) 
     where = [f"{path}:{line}" for line in (41, 42, 43)]
     with pytest.raises(DataError) as caught:
         prepare(experiment(path))
-    assert [problem.where for problem in caught.value.problems] == where
+    first, *located = caught.value.problems
+    assert first.where == "data.bad_rows"
+    assert first.what.startswith("3 row(s) cannot be used")
+    assert [problem.where for problem in located] == where
     prepared = prepare(experiment(path, bad_rows="drop"))
     assert [problem.where for problem in prepared.dropped] == where
     assert sum(prepared.counts.values()) == 40
@@ -85,7 +88,7 @@ def test_problems_of_all_files_come_together(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         prepare(experiment(train, splits={"test": str(test)}, out_of_domain={"far": str(missing)}))
     places = {problem.where.partition(":")[0] for problem in caught.value.problems}
-    assert places == {str(train), str(test), str(missing)}
+    assert places == {"data.bad_rows", str(train), str(test), str(missing)}
 
 
 def test_split_files_keep_their_division(tmp_path: Path) -> None:
@@ -204,7 +207,8 @@ def test_label_that_training_never_shows(tmp_path: Path) -> None:
     splits = {"test": str(test)}
     with pytest.raises(DataError) as caught:
         prepare(experiment(train, splits=splits))
-    (problem,) = caught.value.problems
+    summary, problem = caught.value.problems
+    assert summary.where == "data.bad_rows"
     assert problem.where == f"{test}:6"
     assert "'z' in test never occurs in training" in problem.what
     prepared = prepare(experiment(train, splits=splits, bad_rows="drop"))

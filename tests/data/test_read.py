@@ -12,6 +12,7 @@ import pytest
 
 from harness import packaged_data
 from harness.data import read_rows
+from harness.data.encoding import guess_encoding
 from harness.errors import DataError, UnknownReferenceError
 from harness.packaged_data import PackagedRow
 
@@ -160,3 +161,98 @@ def test_values_keep_their_json_types(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(row))
     assert read_rows(str(path)).rows[0].values == row
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_the_separator_is_the_one_that_divides_rows_as_the_header(
+    tmp_path: Path, mark: str
+) -> None:
+    others = " and ".join({",", ";", "|", "\t"} - {mark})
+    path = tmp_path / ("rows.tsv" if mark == "\t" else "rows.csv")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=mark)
+        writer.writerows([("text", "label"), (f"one {others} two", "a"), ("plain", "b")])
+    read = read_rows(str(path))
+    assert read.columns == ("text", "label")
+    assert [row.values["label"] for row in read.rows] == ["a", "b"]
+
+
+def test_a_header_without_a_separator_is_one_column(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text\nhello\nwell, yes\n")
+    read = read_rows(str(path))
+    assert read.columns == ("text",)
+    assert [problem.where for problem in read.problems] == [f"{path}:3"]
+    assert "quotes around fields that hold commas" in read.problems[0].what
+
+
+@pytest.mark.parametrize("encoding", ["windows-1252", "utf-16", "utf-8"])
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_encodings_that_are_named(tmp_path: Path, encoding: str, name: str) -> None:
+    path = tmp_path / name
+    content = "text,label\nGrüße,a\n" if name == "rows.csv" else '{"text": "Grüße", "label": "a"}\n'
+    path.write_bytes(content.encode(encoding))
+    (row,) = read_rows(str(path), encoding).rows
+    assert row.values == {"text": "Grüße", "label": "a"}
+
+
+def test_encodings_that_do_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes("text,label\nGrüße,a\n".encode("utf-16"))
+    with pytest.raises(DataError, match=r"is UTF-16, not UTF-8; set data\.encoding"):
+        read_rows(str(path))
+    path.write_bytes(b"text,label\nx,a\n\x81,b\n")
+    with pytest.raises(DataError, match=r"rows.csv:3: byte 0x81 is not windows-1252"):
+        read_rows(str(path), "windows-1252")
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        (b"plain", "utf-8"),
+        ("Grüße\nÉté\nbad".encode() + b"\xe9", "utf-8"),
+        ("Grüße\nÉté".encode("cp1252"), "windows-1252"),
+        (b"\x81\xe9", "latin-1"),
+        ("x".encode("utf-16"), "utf-16"),
+    ],
+)
+def test_the_encoding_is_guessed(content: bytes, encoding: str) -> None:
+    assert guess_encoding(content).encoding == encoding
+
+
+def test_a_json_file_is_a_list_of_objects_or_one_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text('[{"text": "a"},\n 3,\n {"text": "b"}]')
+    read = read_rows(str(path))
+    assert [(row.line, row.values["text"]) for row in read.rows] == [(1, "a"), (3, "b")]
+    assert "each element must be an object, not a number" in read.problems[0].what
+    path.write_text('{"text": "a"}\n{"text": "b"}\n')
+    assert len(read_rows(str(path)).rows) == 2
+
+
+def test_conversations_become_columns(tmp_path: Path) -> None:
+    def turn(role: str, content: str) -> dict[str, str]:
+        return {"role": role, "content": content}
+
+    rows = [
+        {"messages": [turn("system", "Be brief."), turn("user", "Hi?"), turn("assistant", "Yes.")]},
+        {
+            "messages": [
+                turn("user", "One"),
+                turn("assistant", "Two"),
+                {"from": "human", "value": "Three"},
+                {"from": "gpt", "value": "Four"},
+            ]
+        },
+        {"messages": [turn("user", "Nobody answers")]},
+        {"messages": "none"},
+    ]
+    read = read_rows(str(write_jsonl(tmp_path / "rows.jsonl", rows)))
+    parts = ("messages_prompt", "messages_response", "messages_system")
+    assert read.columns == ("messages", *parts)
+    assert [tuple(row.values.get(part) for part in parts) for row in read.rows] == [
+        ("Hi?", "Yes.", "Be brief."),
+        ("User: One\n\nAssistant: Two\n\nUser: Three", "Four", ""),
+        (None, None, None),
+        (None, None, None),
+    ]

@@ -73,6 +73,32 @@ def test_all_that_a_trial_reads_is_taken_down(case: tuple[TrialSpec, tuple[Input
     }  # fmt: skip
 
 
+def test_a_suite_takes_what_it_extends_and_its_mirrors_along(
+    case: tuple[TrialSpec, tuple[Input, ...]], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copies" / "sky" / "test.jsonl"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes((tmp_path / "suites" / "tasks" / "sky.jsonl").read_bytes())
+    (copy.parent / ".git").mkdir()
+    (copy.parent / ".git" / "config").touch()
+    suite = tmp_path / "mine" / "mirrored.yaml"
+    suite.parent.mkdir()
+    suite.write_text(
+        "name: mirrored\nextends: ../suites/tiny.yaml\nmirrors: {sky: ../copies/sky}\n"
+    )
+    request = ScoreRequest("k", "sky", "general", "test", suite_path=str(suite))
+    spec = replace(case[0], scores=(request,))
+    inputs = tuple(gather(path, kind) for path, kind in input_paths(spec).items())
+    (sent,) = (one for one in inputs if one.kind == "suite")
+    assert {file.name for file in sent.files} >= {
+        "mine/mirrored.yaml", "copies/sky/test.jsonl", "suites/tiny.yaml", "suites/tasks/sky.yaml",
+    }  # fmt: skip
+    assert not any(".git" in file.name for file in sent.files)
+    there = Driver(inputs).node(in_place=False).localise(spec, inputs).scores[0].suite_path
+    assert there != str(suite)
+    assert load_suite(there).fingerprint == load_suite(suite).fingerprint
+
+
 def test_the_same_files_are_used_in_place(case: tuple[TrialSpec, tuple[Input, ...]]) -> None:
     spec, inputs = case
     driver = Driver(inputs)

@@ -200,6 +200,19 @@ def test_a_general_task_is_scored_item_by_item(
     assert (record.chance, record.suite, record.form) == (0.5, "general", "base")
 
 
+def test_an_item_that_a_benchmark_holds_twice_is_kept_twice(
+    scorer: Scorer, suite_path: Path
+) -> None:
+    data = suite_path.parent / "tasks" / "sky.jsonl"
+    data.write_text(f"{data.read_text()}\n{data.read_text().splitlines()[0]}")
+    request = ScoreRequest("k", "sky", "general", "test", suite_path=str(suite_path))
+    record = score_task(scorer.lm, build_general_task(load_suite(suite_path), "sky"), request, "b")
+    keys = [output.doc_hash for output in record.outputs]
+    assert keys[6] == f"{keys[0]}-2"
+    assert len(set(keys)) == len(record.item_scores) == 7
+    assert record.outputs[6].cluster == record.outputs[0].cluster
+
+
 def test_bits_per_byte_has_a_value_per_item(scorer: Scorer, suite_path: Path) -> None:
     request = ScoreRequest("k", "prose", "general", "test", suite_path=str(suite_path))
     built = build_general_task(load_suite(suite_path), "prose")

@@ -10,7 +10,8 @@ from typing import NoReturn
 import pytest
 import yaml
 
-from harness.evaluation.suite_texts import suite_texts
+from harness.errors import SpecError
+from harness.evaluation.suite_texts import AskedTask, suite_texts
 from harness.evaluation.suites import build_general_task, item_identity, load_suite
 from harness.packaged import is_cached
 
@@ -100,17 +101,35 @@ def test_choices_may_be_prompts_and_targets_texts(tmp_path: Path) -> None:
     }
 
 
-def test_a_task_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    good: list[dict[str, object]] = [
-        {"id": "q", "question": "Q?", "choices": ["a", "b"], "gold": 0}
+def test_what_no_model_could_be_scored_on_is_refused_with_its_items(tmp_path: Path) -> None:
+    good: dict[str, object] = {"id": "q", "question": "Q?", "choices": ["a", "b"], "gold": 0}
+    far: dict[str, object] = {"id": "far", "question": "Q?", "choices": ["a"], "gold": 5}
+    no: dict[str, object] = {"id": "no", "question": "Q?", "choices": ["a", "b"], "gold": "c"}
+    tasks: dict[str, tuple[dict[str, object], list[dict[str, object]]]] = {
+        "good": ({}, [good]),
+        "first": ({}, [far]),
+        "later": ({}, [good, far]),
+        "other": ({}, [{**good, "gold": "a"}, no]),
+    }
+    with pytest.raises(SpecError) as caught:
+        suite_texts(load_suite(suite_of(tmp_path, tasks)))
+    assert [problem.what.partition(":")[0] for problem in caught.value.problems] == [
+        "task first cannot be built",
+        "task later, item 2 (far), of files of the suite, cannot be scored",
+        "task other, item 2 (no), of files of the suite, cannot be scored",
     ]
-    bad: list[dict[str, object]] = [{"id": "q", "question": "Q?", "choices": ["a"], "gold": 5}]
-    read = suite_texts(load_suite(suite_of(tmp_path, {"good": ({}, good), "bad": ({}, bad)})))
-    assert set(read.texts) == {"good"}
-    assert set(read.unread) == {"bad"}
-    assert "IndexError" in read.unread["bad"]
+    assert "right answer 'c' is none of the choices" in caught.value.problems[2].what
 
 
+def test_how_each_task_is_asked(tmp_path: Path) -> None:
+    items: list[dict[str, object]] = [
+        {"id": f"q{n}", "question": f"{n}?", "choices": ["a", "b"], "gold": 0} for n in range(5)
+    ]
+    read = suite_texts(load_suite(suite_of(tmp_path, {"a": ({"num_fewshot": 2}, items)})), limit=3)
+    assert read.tasks == {"a": AskedTask(3, 2, "files of the suite")}
+
+
+@pytest.mark.skipif(not is_cached("editorials"), reason="the editorials are not in the cache")
 def test_the_mini_suite_is_read_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
         raise OSError("no network here")
@@ -120,9 +139,7 @@ def test_the_mini_suite_is_read_without_network(monkeypatch: pytest.MonkeyPatch)
     suite = load_suite("general-mini")
     read = suite_texts(suite, limit=10)
     wanted = {entry.task for entry in suite.tasks}
-    if not is_cached("product-feedback"):
-        wanted -= {"mini_text"}
-    assert set(read.texts) >= wanted
+    assert set(read.texts) == wanted
     for name in wanted:
         docs = build_general_task(suite, name, 10).eval_docs
         assert {identity for identity, _ in read.texts[name]} == {item_identity(d)[0] for d in docs}

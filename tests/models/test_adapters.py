@@ -219,8 +219,10 @@ def test_several_adapters_take_turns_on_one_base(
 ) -> None:
     shapes: list[dict[str, Any]] = [
         {"rank": 4},
-        {"rank": 2, "targets": ["q_proj", "v_proj"]},
         {"rank": 4, "seed": 7},
+        {"rank": 2, "targets": ["q_proj", "v_proj"]},
+        {"rank": 4, "alpha_over_rank": 4.0},
+        {"rank": 4},
     ]
     expected, folders = [], []
     for number, shape in enumerate(shapes):
@@ -249,6 +251,11 @@ def test_a_folder_without_an_adapter_is_named(tiny_models: TinyModels, tmp_path:
         list(each_adapter(base, [tmp_path]))
     other = lora(tiny_models)
     save_trained(other, tmp_path)
+    whole = tmp_path / "whole"
+    save_trained(other, whole)
     (tmp_path / "adapter_config.json").write_text("{}")
-    with pytest.raises(UnknownReferenceError, match="not an adapter of base"):
-        list(each_adapter(base, [tmp_path]))
+    alone = logits(base)
+    for folders in ([tmp_path], [whole, tmp_path]):
+        with pytest.raises(UnknownReferenceError, match="not an adapter of base"):
+            list(each_adapter(base, folders))
+        assert torch.equal(logits(base), alone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ from harness.findings import (
 )
 from harness.records import (
     Aggregate,
+    Artifact,
     Canaries,
     Event,
     ExperimentRecord,
@@ -49,6 +51,7 @@ from harness.records import (
     TrialSummary,
 )
 
+NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SCRIPT = "<script>alert('x')</script>"
 IMAGE = '"><img src=http://evil.example/p.png onerror=alert(1)>'
 MARKDOWN = "| a | b |\n![x](http://evil.example/y.png) `tick` @someone <b>bold</b>"
@@ -58,6 +61,20 @@ CONTROL = "bell\x07 escape \x1b[31mred\x1b[0m null\x00 end"
 HUGE = "again " * 2000
 FENCE = "```\nout of the fence\n```` \n</code></pre>"
 HOSTILE = (SCRIPT, IMAGE, MARKDOWN, RICH, BIDI, CONTROL, HUGE, FENCE)
+
+# For a page that runs a script of its own.
+ATTACKS = (
+    *HOSTILE,
+    "</script><script>window.broken = 1; alert(1)</script>",
+    "<img src=x onerror='window.broken = 1; alert(1)'>",
+    "<svg onload=alert(1)><a href='javascript:alert(1)'>press</a>",
+    "--> ]]> <!-- <style>body { display: none }</style>",
+    "\ud800 lone \udfff surrogates \u2028 \u2029",
+    "\u2066isolates\u2069 \u202boverrides\u202c \u200frtl",
+    "{{ 7 * 7 }} ${alert(1)} {% raw %}",
+    "\u0627\u0644\u0639\u0631\u0628\u064a\u0629 is written from right to left",
+    "x" * 1_000_000,
+)
 
 FINE_TUNED = ("full", "lora", "qlora")
 KINDS = {"zero-shot": "prompt", "few-shot": "prompt", "full": "full", "lora": "lora"} | {
@@ -433,6 +450,10 @@ def trial(name: str, phase: str, number: int, seed: int, **changes: object) -> T
             "micro-batches of 8 examples, activations kept; training was expected to take 1,020 "
             f"MiB beyond the weights, of {seed + 7},000 MiB available"
         ) * trained,
+        artifacts=(
+            Artifact("artifact/adapter_config.json", "0" * 64, 1200),
+            Artifact("artifact/adapter_model.safetensors", "1" * 64, 9_810_800),
+        ) * (trained and phase == "finalist"),
     )  # fmt: skip
     return replace(summary, **changes)  # type: ignore[arg-type]
 
@@ -449,7 +470,16 @@ def items() -> tuple[ItemRow, ...]:
             ("few-shot", bad if first else good, 0.2 if first else 1.0),
         ):
             rows.append(
-                ItemRow(name, 1, f"hash{number:02}", f"item {number} <&>", good, text, value)
+                ItemRow(
+                    name,
+                    1,
+                    f"hash{number:02}",
+                    f"item {number} <&>",
+                    good,
+                    text,
+                    value,
+                    f"Feedback number {number}. {HOSTILE[(number + 3) % len(HOSTILE)]}",
+                )
             )
     rows.append(ItemRow("lora", 1, "unscored", "unscored", "x", "y", None))
     rows.append(ItemRow("few-shot", 1, "unscored", "unscored", "x", "y", None))
@@ -495,7 +525,8 @@ def study() -> Study:
             data={
                 "fingerprint": "9f8e7d6c" * 8, "source": "packaged:product-feedback",
                 "dropped_rows": 3, "audit": AUDIT,
-                "answers": {"train": {"positive": 90, MARKDOWN: 1}, "test": {"positive": 110}},
+                "answers": {"train": {"label": {"positive": 90, MARKDOWN: 1}},
+                            "test": {"label": {"positive": 110}}},
             },
             model=model,
             environment={"torch": "2.8.0", "lm-eval": "0.4.13", "cpu": f"two cores {BIDI}"},

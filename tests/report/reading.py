@@ -11,6 +11,7 @@ from harness.report.document import (
     Code,
     ComparisonView,
     Examples,
+    Explorer,
     Facts,
     Figure,
     Prose,
@@ -113,3 +114,5 @@ def block_texts(block: Block) -> Iterator[str]:
                 yield from (example.item, example.target)
                 for pair in example.replies:
                     yield from pair
+        case Explorer():
+            yield from (block.heading, block.summary)

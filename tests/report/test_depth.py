@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from harness.report import ReportView, build_view, to_html, to_markdown
 from harness.report.document import Bullets, Facts, Figure, Prose, Table, TradeOffChart
 
 from .example_study import (
+    NOW,
     RICH,
     RULES,
     SCRIPT,
@@ -28,8 +28,6 @@ from .example_study import (
     unfinished_study,
 )
 from .reading import Page, texts
-
-NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,8 @@ import itertools
 import math
 import os
 import re
-import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +20,18 @@ from rich.console import Console
 from harness.records import StepReport
 from harness.report import (
     ReportView,
-    build_comparison,
     build_view,
     print_report,
     to_html,
     to_markdown,
-    write_html,
+    write_whole,
 )
 from harness.report.document import Figure
 from harness.report.palette import arm_styles
 
 from .example_study import (
     HOSTILE,
-    RULES,
+    NOW,
     SCRIPT,
     findings,
     no_findings,
@@ -45,14 +42,7 @@ from .example_study import (
 )
 from .reading import Page, block_texts, squeezed, texts
 
-NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 GOLDEN = Path(__file__).parent / "golden"
-CHROMIUM = shutil.which("chromium")
-
-
-@pytest.fixture(scope="module")
-def view() -> ReportView:
-    return build_view(study(), findings(), now=NOW, rules=RULES)
 
 
 @pytest.fixture(scope="module")
@@ -144,15 +134,17 @@ def test_html_has_every_section_and_its_charts(view: ReportView, page: str) -> N
     assert parsed.tags.count("caption") == parsed.tags.count("table") > 10
 
 
-def test_html_runs_nothing_and_asks_nobody(page: str) -> None:
+def test_html_runs_nothing_of_others_and_asks_nobody(page: str) -> None:
     parsed = Page(page)
-    assert not {"script", "img", "iframe", "link", "object", "embed", "base"} & set(parsed.tags)
+    assert not {"img", "iframe", "link", "object", "embed", "base", "form"} & set(parsed.tags)
+    assert parsed.tags.count("script") == 2  # packed data, and the script that reads it
     assert not [name for _, name, _ in parsed.attributes if name.startswith("on")]
     for tag, name, value in parsed.attributes:
         assert not re.search(r"(https?:)?//", value), (tag, name, value)
         if name in {"href", "src", "xlink:href"}:
             assert value.startswith("#")
-    assert "<script" not in page and "@import" not in page
+    assert "@import" not in page
+    assert "&lt;code&gt;" not in page
     assert "default-src 'none'" in page
 
 
@@ -235,9 +227,9 @@ def test_reports_with_gaps_render(which: str) -> None:
 
 
 def test_files_are_written_whole_or_not_at_all(
-    view: ReportView, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write_html(view, tmp_path / "deep" / "report.html")
+    path = write_whole(tmp_path / "deep" / "report.html", page)
     assert path.read_text(encoding="utf-8") == page
 
     def broken(_: object, __: object) -> None:
@@ -245,34 +237,6 @@ def test_files_are_written_whole_or_not_at_all(
 
     monkeypatch.setattr(Path, "replace", broken)
     with pytest.raises(OSError, match="disk full"):
-        write_html(build_view(unfinished_study(), no_findings(), now=NOW), path)
+        write_whole(path, "another")
     assert path.read_text(encoding="utf-8") == page
     assert [found.name for found in path.parent.iterdir()] == ["report.html"]
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="NO BROWSER: chromium is not on PATH")
-def test_a_real_browser_shows_the_verdict(view: ReportView, tmp_path: Path) -> None:
-    assert CHROMIUM is not None
-    path = write_html(view, tmp_path / "report.html")
-    command = [
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri(),
-    ]  # fmt: skip
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    parsed = Page(shown)
-    assert squeezed(view.verdict.sentence) in parsed.text
-    assert parsed.tags.count("svg") == 5
-    assert "script" not in parsed.tags
-
-
-def test_a_comparison_renders_in_every_format() -> None:
-    compared = build_comparison([(study(), findings()), (study(), undecided())], now=NOW)
-    parsed = Page(to_html(compared))
-    assert parsed.problems == []
-    stream = io.StringIO()
-    print_report(compared, Console(file=stream, width=200, color_system=None))
-    for text in texts(compared):
-        assert squeezed(text) in parsed.text
-        assert squeezed(text) in unescaped(to_markdown(compared))
-    assert "0.695 (0.654 to 0.736)" in stream.getvalue()

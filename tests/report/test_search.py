@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -11,10 +10,8 @@ from harness.findings import Findings
 from harness.report import ReportView, build_view, to_html, to_markdown
 from harness.report.document import Bullets, DrawnChart, Facts, Figure, Prose, Table
 
-from .example_study import findings, pictures, study
+from .example_study import NOW, findings, pictures, study
 from .reading import Page, texts
-
-NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")

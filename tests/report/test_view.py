@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
@@ -15,7 +14,8 @@ from harness.report.scales import PER_CENT, PLAIN, scale_of
 
 from .example_study import (
     HUGE,
-    RULES,
+    NOW,
+    contrast,
     findings,
     no_findings,
     study,
@@ -24,16 +24,10 @@ from .example_study import (
 )
 from .reading import texts
 
-NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SECTIONS = (
     "primary", "sensitivity", "arms", "claims", "contrasts", "trade-off", "search", "general",
     "out-of-domain", "overfitting", "curves", "loss", "cost", "examples", "run", "rules", "words",
 )  # fmt: skip
-
-
-@pytest.fixture
-def view() -> ReportView:
-    return build_view(study(), findings(), now=NOW, rules=RULES)
 
 
 def table(view: ReportView, section: str, caption: str) -> dict[str, dict[str, str]]:
@@ -68,6 +62,34 @@ def test_an_undecided_contrast_says_how_many_items_would_settle_it() -> None:
     facts = dict(next(b for b in view.section("primary").blocks if isinstance(b, Facts)).items)
     assert facts["Items needed to settle it"] == "1,240"
     assert view.verdict.figures[-1] == ("Test items that would settle it", "about 1,240")
+
+
+def test_key_figures_name_what_was_compared() -> None:
+    assert build_view(study(), findings(), now=NOW).verdict.figures[:2] == (
+        ("Best fine-tuned arm (lora)", "0.695"),
+        ("Best prompt arm (few-shot)", "0.612"),
+    )
+    whole = findings()
+    two = replace(whole, primary=contrast("lora", "full", 0.022, 0.01, primary=True))
+    figures = build_view(study(), two, now=NOW).verdict.figures
+    assert figures[:2] == (("Fine-tuned arm (lora)", "0.695"), ("Fine-tuned arm (full)", "0.673"))
+    assert not any("prompt" in name for name, _ in figures)
+    assert [name for name, _ in figures if name.startswith("Change")] == [
+        "Change in general ability of full (lost)", "Change in general ability of lora (kept)",
+    ]  # fmt: skip
+
+
+def test_the_weights_of_every_final_run_can_be_found(view: ReportView) -> None:
+    rows = [
+        row
+        for block in view.section("run").blocks
+        if isinstance(block, Table) and block.caption.startswith("Final runs")
+        for row in block.rows
+    ]
+    assert len(rows) == 15
+    assert rows[9] == ("lora", "1", "lora-finalist-0-1", "complete",
+                       "trials/lora-finalist-0-1/artifact", "9 MiB")  # fmt: skip
+    assert rows[0][-2:] == ("-", "-")
 
 
 def test_a_reason_that_the_sentence_holds_is_not_said_twice() -> None:

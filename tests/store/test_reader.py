@@ -112,6 +112,8 @@ def test_vectors_of_every_phase_and_suite(path: Path) -> None:
     assert {t.trial_id: t.training_memory for t in study.trials if t.training_memory} == {
         "t6": "micro-batches of 4"
     }
+    left = next(t.artifacts for t in study.trials if t.trial_id == "t1")
+    assert [(a.path, a.bytes) for a in left] == [("adapter/adapter_model.safetensors", 1_840_000)]
     # A finalist is what the phase says, whatever else was scored on the same items.
     assert {item.seed for item in study.items} == {1, 2}
     rows = reader.query("SELECT trial_id, round(test, 3) FROM finalists ORDER BY 1").rows

@@ -1,0 +1,227 @@
+"""Several studies compared: settings beside scores, item by item wherever the items allow it.
+
+The first study is the reference; each other one is compared with it. Nothing of this was declared
+before the studies ran, so all differences are secondary: their p-values are Holm-corrected over
+the whole comparison.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.analysis.comparability import Side, general_refusal, scores_refusal, unfinished
+from harness.analysis.paired import Comparison, compare, conclude_family, holm
+from harness.analysis.scores import BASE
+from harness.analysis.setting_differences import setting_differences
+from harness.analysis.unpaired import Unpaired, compare_unpaired
+from harness.errors import InputError, StoreError
+from harness.findings import (
+    Findings,
+    PairedAcross,
+    Refusal,
+    StudyComparison,
+    UnpairedAcross,
+)
+from harness.records import ExperimentRecord, ScoreVector, Study
+
+
+def compare_studies(
+    studies: Sequence[tuple[Study, Findings]], *, resamples: int = 10_000, seed: int = 0
+) -> StudyComparison:
+    """What differs between studies, the first of them being the reference.
+
+    Args:
+        studies: each with what :func:`harness.analysis.analyse` found in it.
+        resamples: draws of every bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: fewer than two studies, or one of them twice.
+    """
+    sides = _sides(studies)
+    work = _Work(sides, resamples, seed)
+    reference, *others = sides
+    refusals = [found for side in sides if (found := unfinished(side))]
+    general = [reference.label]
+    for side in others:
+        if side.tested and reference.tested:
+            work.compare(side, refusals)
+        refused = general_refusal(side, reference)
+        if refused is None:
+            general.append(side.label)
+        else:
+            refusals.append(refused)
+    return StudyComparison(
+        studies=tuple(side.summary() for side in sides),
+        settings=setting_differences([side.study.experiment for side in sides]),
+        paired=work.paired(),
+        unpaired=work.unpaired(),
+        refusals=tuple(refusals),
+        general=tuple(general),
+        margin=reference.experiment.contrast.margin,
+        level=reference.experiment.contrast.level,
+    )
+
+
+def distinct(records: Sequence[ExperimentRecord]) -> Sequence[ExperimentRecord]:
+    """The records, at least two of them and no two of one experiment.
+
+    Raises:
+        InputError: otherwise.
+    """
+    if len(records) < 2:
+        raise InputError("give at least two experiments to compare")
+    times = Counter(record.experiment_id for record in records)
+    for record in records:
+        if times[record.experiment_id] > 1:
+            raise InputError(
+                f"the experiment {record.name} ({record.experiment_id[:12]}) is named "
+                f"{times[record.experiment_id]} times; give each once, and tell experiments of one "
+                "name apart by the start of their ids, which harness status lists"
+            )
+    return records
+
+
+def _sides(studies: Sequence[tuple[Study, Findings]]) -> list[Side]:
+    records = distinct([study.experiment for study, _ in studies])
+    names = Counter(record.name for record in records)
+    return [
+        Side(record.name if names[record.name] == 1 else record.folder, study, findings)
+        for record, (study, findings) in zip(records, studies, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two arms that are compared. common: test items that both studies have."""
+
+    side: Side
+    arm: str
+    reference_arm: str
+    leading: bool
+    common: int
+
+
+class _Work:
+    """The comparisons, collected before the family that they are corrected over is known."""
+
+    def __init__(self, sides: Sequence[Side], resamples: int, seed: int) -> None:
+        self._reference = sides[0]
+        self._resamples = resamples
+        self._seed = seed
+        self._paired: list[tuple[_Pair, Comparison]] = []
+        self._unpaired: list[tuple[_Pair, Unpaired, float]] = []
+
+    def compare(self, side: Side, refusals: list[Refusal]) -> None:
+        """Compare a study with the reference as far as that goes; notes what is refused."""
+        refused = scores_refusal(side, self._reference)
+        if refused is not None:
+            refusals.append(refused)
+            if refused.what == "scores":
+                return
+        for pair in self._pairs(side):
+            try:
+                done = self._one(pair, paired=refused is None)
+            except StoreError as error:
+                reason = f"{error}."
+            else:
+                if done:
+                    continue
+                reason = "there are fewer than two independent items that both scored."
+            refusals.append(
+                Refusal(
+                    (side.label, self._reference.label),
+                    "scores",
+                    "scores",
+                    f"{pair.arm} of {side.label} and {pair.reference_arm} of "
+                    f"{self._reference.label} could not be compared: {reason}",
+                    "Look at the scored items with harness query, and run the trials again.",
+                )
+            )
+
+    def paired(self) -> tuple[PairedAcross, ...]:
+        """The paired differences, corrected together."""
+        contrasts = conclude_family([comparison for _, comparison in self._paired])
+        return tuple(
+            PairedAcross(
+                study=pair.side.label,
+                reference=self._reference.label,
+                arm=pair.arm,
+                reference_arm=pair.reference_arm,
+                leading=pair.leading,
+                contrast=contrast,
+            )
+            for (pair, _), contrast in zip(self._paired, contrasts, strict=True)
+        )
+
+    def unpaired(self) -> tuple[UnpairedAcross, ...]:
+        """The unpaired differences, corrected together."""
+        adjusted = holm([p_value for *_, p_value in self._unpaired])
+        return tuple(
+            UnpairedAcross(
+                study=pair.side.label,
+                reference=self._reference.label,
+                arm=pair.arm,
+                reference_arm=pair.reference_arm,
+                leading=pair.leading,
+                metric=self._reference.metric,
+                items=found.items_a,
+                reference_items=found.items_b,
+                common_items=pair.common,
+                mean=found.mean_a,
+                reference_mean=found.mean_b,
+                difference=found.sampling.estimate,
+                interval=found.sampling.interval(self._reference.experiment.contrast.level),
+                p_value=p_value,
+                p_adjusted=p_adjusted,
+            )
+            for (pair, found, p_value), p_adjusted in zip(self._unpaired, adjusted, strict=True)
+        )
+
+    def _one(self, pair: _Pair, *, paired: bool) -> bool:
+        contrast = self._reference.experiment.contrast
+        a = self._named(pair.side, pair.arm)
+        b = self._named(self._reference, pair.reference_arm)
+        names = sorted((a[0].arm, b[0].arm))
+        generator = np.random.default_rng([self._seed, zlib.crc32("\0".join(names).encode())])
+        if not paired:
+            found = compare_unpaired(a, b, self._resamples, generator)
+            if found is not None:
+                self._unpaired.append((pair, found, found.sampling.p_value()))
+            return found is not None
+        comparison = compare(
+            a,
+            b,
+            margin=contrast.margin,
+            level=contrast.level,
+            resamples=self._resamples,
+            generator=generator,
+        )
+        if comparison is not None:
+            self._paired.append((pair, comparison))
+        return comparison is not None
+
+    def _named(self, side: Side, arm: str) -> list[ScoreVector]:
+        """The arm's vectors under a name that says the study too, as arms may share theirs."""
+        return [replace(v, arm=f"{arm} ({side.label})") for v in side.test_vectors(arm)]
+
+    def _pairs(self, side: Side) -> Iterator[_Pair]:
+        """The best arms of a kind, every arm that both have, and the base where it is another."""
+        mine, others = side.summary(), self._reference.summary()
+        best = [(mine.fine_tuned, others.fine_tuned), (mine.prompt, others.prompt)]
+        best = [pair for pair in best if all(pair)]
+        same = [(arm, arm) for arm in side.tested if arm in self._reference.tested]
+        models = {one.study.experiment.model.fingerprint for one in (side, self._reference)}
+        if len(models) > 1 and side.test_vectors(BASE) and self._reference.test_vectors(BASE):
+            same.append((BASE, BASE))
+        common = len(side.items & self._reference.items)
+        for arm, other in dict.fromkeys([*best, *same]):
+            yield _Pair(side, arm, other, (arm, other) in best, common)
+
+
+__all__ = ["compare_studies", "distinct"]

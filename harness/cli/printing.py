@@ -1,0 +1,40 @@
+"""Text for the terminal. Names, data and what a model wrote may hold commands to it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import click
+
+# Control characters but tab and line end, separators that some programs take for a line end,
+# marks that turn the direction of writing (so that a line reads as another), halves of surrogate
+# pairs (which no terminal can be sent).
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with what a terminal would obey, or hide, written as ``\\x1b`` is here."""
+    return _UNSAFE.sub(_escaped, text)
+
+
+def in_one_line(text: str) -> str:
+    """The same, with tabs and line ends written out as well."""
+    return visible(text).replace("\t", "\\t").replace("\n", "\\n")
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """The value as JSON, made visible by JSON's own escapes; what has none there is a string."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line, made visible, to standard output or error."""
+    click.echo(visible(text), err=err)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()

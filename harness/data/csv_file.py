@@ -1,0 +1,128 @@
+"""Rows of a CSV file, whatever its separator; every row that cannot be read is located."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from harness.data.encoding import not_utf8
+from harness.data.rows import Row, Rows, check_header, rows_of
+from harness.errors import DataError, Problem
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+# Rows that are looked at to find the separator.
+_SAMPLE = 200
+
+
+def csv_rows(source: str, content: bytes) -> Rows:
+    """Rows of a file in UTF-8 with a header.
+
+    Raises:
+        DataError: the header is damaged or names a column twice, or there is no row.
+    """
+    text, undecodable = _decode_lines(content)
+    with _long_fields():
+        return _read(source, text, undecodable, separator_of(text))
+
+
+def separator_of(text: str) -> str:
+    """Comma, semicolon, tab or vertical bar: by which most rows have as many fields as the header.
+
+    The comma where none divides the header, and on a tie.
+    """
+
+    def fitness(separator: str) -> tuple[float, int]:
+        counts = _field_counts(text, separator)
+        width = next(counts, 0)
+        if width < 2:
+            return 0.0, 0
+        same = Counter(count == width for count in counts)
+        return same[True] / max(1, same.total()), width
+
+    fits = {separator: fitness(separator) for separator in SEPARATORS}
+    # A comma within texts of a file with semicolons divides some rows, but not all alike.
+    return max(SEPARATORS, key=lambda separator: (fits[separator][0], separator == ","))
+
+
+def _field_counts(text: str, separator: str) -> Iterator[int]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        for fields in itertools.islice(reader, _SAMPLE):
+            if fields:
+                yield len(fields)
+    except csv.Error:
+        # What is wrong is said where the rows are read.
+        return
+
+
+def _read(source: str, text: str, undecodable: dict[int, str], separator: str) -> Rows:
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    header: list[str] | None = None
+    # newline="" keeps line breaks within quotes as they are; strict finds unclosed quotes.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+    while True:
+        first = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            problems.append(Problem(f"{source}:{first}", _csv_problem(error)))
+            continue
+        lines = range(first, reader.line_num + 1)
+        bad = [(line, undecodable[line]) for line in lines if line in undecodable]
+        if bad:
+            problems.extend(Problem(f"{source}:{line}", what) for line, what in bad)
+        elif not fields:
+            continue
+        elif header is None:
+            header = fields
+            check_header(f"{source}:{first}", header)
+        elif len(fields) != len(header):
+            what = (
+                f"{len(fields)} fields where the header has {len(header)}; "
+                f"put quotes around fields that hold {SEPARATORS[separator]}"
+            )
+            problems.append(Problem(f"{source}:{first}", what))
+        else:
+            rows.append(Row(first, dict(zip(header, fields, strict=True))))
+        if header is None:
+            raise DataError(problems)
+    return rows_of(source, rows, problems, tuple(header or ()))
+
+
+def _decode_lines(content: bytes) -> tuple[str, dict[int, str]]:
+    """The text, and line number -> what is wrong for lines that are not UTF-8."""
+    try:
+        return content.decode("utf-8"), {}
+    except UnicodeDecodeError:
+        lines, undecodable = [], {}
+        for number, raw in enumerate(content.splitlines(keepends=True), start=1):
+            try:
+                lines.append(raw.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                undecodable[number] = not_utf8(error)
+                lines.append(raw.decode("utf-8", errors="replace"))
+        return "".join(lines), undecodable
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """The csv module refuses fields above 128 KiB; documents may be longer."""
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _csv_problem(error: csv.Error) -> str:
+    if "unexpected end of data" in str(error):
+        return "a quote that opens in this row is never closed; close it or double it"
+    return f"not valid CSV: {error}; put quotes around the field and double those within it"

@@ -1,0 +1,24 @@
+"""Words by which people name columns, in lower case."""
+
+from __future__ import annotations
+
+ANSWERS = frozenset({
+    "answer", "answers", "category", "class", "classification", "completion", "decision",
+    "department", "expected", "gold", "grade", "intent", "label", "labels", "output",
+    "priority", "queue", "rating", "reference", "reply", "response", "score", "sentiment",
+    "severity", "solution", "stars", "summary", "tag", "tags", "target", "topic",
+})  # fmt: skip
+TEXTS = frozenset({
+    "abstract", "article", "body", "comment", "content", "context", "description", "document",
+    "email", "input", "instruction", "message", "passage", "post", "prompt", "query",
+    "question", "request", "review", "sentence", "text", "ticket", "transcript", "tweet",
+    "utterance",
+})  # fmt: skip
+TITLES = frozenset({
+    "heading", "headline", "query", "question", "subject", "title",
+})  # fmt: skip
+GROUPS = frozenset({
+    "account", "author", "case", "client", "conversation", "customer", "doc", "document",
+    "group", "patient", "person", "product", "review", "session", "source", "speaker", "store",
+    "thread", "url", "user",
+})  # fmt: skip

@@ -1,0 +1,130 @@
+"""What a user should know before a study is believed: leaks, labels, numbers, work."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from harness.analysis.power import Flips, mcnemar_minimum_detectable
+from harness.data import Prepared
+from harness.drafting.sizing import Sizing
+from harness.drafting.wishes import Wishes
+from harness.drafting.write import duration
+
+_FEW_GROUPS, _RARE, _ONE_SIDED = 20, 5, 0.8
+# Share of items on which two arms typically disagree.
+_DISCORDANCE = 0.3
+
+
+def cautions_of(
+    wishes: Wishes, sizing: Sizing, prepared: Prepared, told: dict[str, str]
+) -> Iterator[str]:
+    """A sentence for each.
+
+    Args:
+        prepared: the data, no limit in force. told: column -> how it gives the answer away.
+    """
+    yield from _leak_cautions(wishes, told)
+    yield from _label_cautions(wishes, sizing, prepared)
+    yield from _number_cautions(wishes, sizing, prepared)
+    yield from _work_cautions(wishes, sizing)
+
+
+def _leak_cautions(wishes: Wishes, told: dict[str, str]) -> Iterator[str]:
+    answers = ", ".join(f"`{name}`" for name in wishes.answers)
+    for name, how in told.items():
+        if name in wishes.texts:
+            yield (
+                f"the text `{name}` {how} ({answers}): if it is not known yet when the model is "
+                "asked, the study is worthless"
+            )
+        elif "word for word" not in how:
+            yield f"`{name}` {how} ({answers}): it gives the answer away and is not shown"
+
+
+def _number_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Iterator[str]:
+    test = sizing.size.test
+    if test < 300:
+        half = round(_DISCORDANCE * test / 2)
+        points = 100 * mcnemar_minimum_detectable(Flips(half, half, test), 0.95)
+        yield (
+            f"{test} test items: a true difference below about {points:.0f} percentage points will "
+            f"probably stay undecided (if two arms disagree on {_DISCORDANCE:.0%} of the items)"
+        )
+    if wishes.group and prepared.groups["test"] < _FEW_GROUPS:
+        yield (
+            f"the test part has {prepared.groups['test']} group(s) of `{wishes.group}`; groups, "
+            "not rows, are what the statistics count, so claims will be weak"
+        )
+    dropped = len(prepared.audit.dropped)
+    if dropped:
+        yield (
+            f"{dropped} training rows stand in validation or test too, word for word or nearly, "
+            "and are left out of training (data.leaks)"
+        )
+    if prepared.audit.flagged_ids("test", ("exact", "near")) and wishes.test:
+        shared = len(prepared.audit.flagged_ids("test", ("exact", "near")))
+        yield f"{shared} rows of the test file stand in the training file too, or nearly"
+
+
+def _work_cautions(wishes: Wishes, sizing: Sizing) -> Iterator[str]:
+    if sizing.max_length:
+        yield (
+            f"the longest row has about {sizing.longest:,} tokens, so fine-tuning reads up to "
+            f"{sizing.max_length:,} (max_length): that takes memory and time"
+        )
+    context = wishes.model.context
+    if context and sizing.longest > context:
+        yield (
+            f"the longest row has about {sizing.longest:,} tokens and the model reads {context:,}: "
+            "shorten such texts, or take a model that reads more"
+        )
+    if wishes.model.parameters is None:
+        yield (
+            f"how large {wishes.model.reference} is could not be told, so time was summed up for a "
+            "model of 1 billion weights, and memory was not looked at"
+        )
+    if sizing.too_long:
+        yield f"the run will take about {duration(sizing.seconds)}, longer than you allow"
+
+
+def _label_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Iterator[str]:
+    if wishes.form.kind != "label":
+        return
+    counts = Counter(wishes.columns[wishes.answers[0]].texts)
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for label in counts:
+        alike[re.sub(r"[\W_]+", " ", label).strip().casefold() or label].append(label)
+    for variants in alike.values():
+        if len(variants) > 1:
+            names = " and ".join(f"{label!r} ({counts[label]} rows)" for label in variants)
+            yield f"the labels {names} differ only in case or signs: make them one in the file"
+    rare = [label for label, count in counts.items() if count < _RARE]
+    if rare:
+        shown = ", ".join(map(repr, rare[:5])) + (" …" if rare[5:] else "")
+        yield (
+            f"{len(rare)} of {len(counts)} labels occur in fewer than {_RARE} rows ({shown}): too "
+            "few to learn or to judge"
+        )
+    label, most = counts.most_common(1)[0]
+    if most >= _ONE_SIDED * counts.total():
+        yield (
+            f"{most / counts.total():.0%} of the answers are {label!r}: a model that always says "
+            "so is right that often; look at macro_f1, too"
+        )
+    taught = prepared.answers["train"].get("label", {})
+    asked = prepared.answers["test"].get("label", {})
+    new = {label: count for label, count in asked.items() if label not in taught}
+    if new:
+        shown = ", ".join(map(repr, list(new)[:5])) + (" …" if len(new) > 5 else "")
+        yield (
+            f"{len(new)} label(s) of the test part never occur in training ({shown}, in "
+            f"{sum(new.values())} test rows): nothing can learn them"
+        )
+    labels = len(wishes.form.labels)
+    if "train" in sizing.limits and sizing.size.train < _RARE * labels:
+        yield (
+            f"{sizing.size.train} training rows for {labels} labels: the time allows no more, and "
+            "fine-tuning has no fair chance so; allow more --minutes, or raise data.limits.train"
+        )

@@ -1,0 +1,62 @@
+"""A first wording of what the model is asked to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from harness.data.infer_form import AnswerForm
+
+# A longer description of the answer is left to the examples.
+_LONGEST = 700
+_SHOWN_VALUES = 12
+
+
+def draft_instruction(form: AnswerForm, answers: Sequence[str], *, list_labels: bool) -> str:
+    """An instruction that says the form of the answer; the task itself only the user knows."""
+    if form.kind == "json":
+        task = "Extract the information from the text. Reply with JSON only"
+        described = _described(form.schema or {})
+        if len(described) <= _LONGEST:
+            return f"{task}: {described}"
+        fields = ", ".join(_fields(form.schema or {}))
+        # Fields beyond that are left to the examples.
+        return f"{task}, with the fields {fields}." if len(fields) <= _LONGEST else f"{task}."
+    if form.kind == "text":
+        return f"Write the {answers[0]} for the text."
+    if not list_labels:
+        return f"Classify the text. Reply with the name of its {answers[0]} and nothing else."
+    return f"Classify the text. Reply with exactly one of: {', '.join(form.labels)}"
+
+
+def _fields(schema: Any) -> list[str]:
+    return [
+        f"{name} ({', '.join(inner)})" if (inner := _fields(part)) else name
+        for name, part in schema.get("properties", {}).items()
+    ]
+
+
+def _described(schema: Any) -> str:
+    if "anyOf" in schema:
+        return " or ".join(map(_described, schema["anyOf"]))
+    if "enum" in schema:
+        values = [json.dumps(value, ensure_ascii=False) for value in schema["enum"]]
+        return " or ".join(values[:_SHOWN_VALUES]) + (" …" if values[_SHOWN_VALUES:] else "")
+    kind = schema.get("type")
+    if kind == "object":
+        required = schema.get("required", ())
+        parts = [
+            f"{json.dumps(name, ensure_ascii=False)}: {_described(part)}"
+            + ("" if name in required else " (if any)")
+            for name, part in schema.get("properties", {}).items()
+        ]
+        return "{" + ", ".join(parts) + "}"
+    if kind == "array":
+        return f"[{_described(schema.get('items', {}))}, …]"
+    if kind == "integer" and "minimum" in schema:
+        return f"{schema['minimum']} to {schema['maximum']}"
+    return _WORDS.get(kind, "…")
+
+
+_WORDS = {"string": "text", "number": "number", "integer": "number", "boolean": "true or false"}

@@ -1,0 +1,338 @@
+"""From a file to the wishes of its user: what was not said is guessed, and may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.data.columns import columns_of
+from harness.data.encoding import UTF8, guess_encoding
+from harness.data.guess import Guess
+from harness.data.infer import gives_away, guess_answer, guess_texts
+from harness.data.infer_form import AnswerForm, answer_form
+from harness.data.infer_groups import guess_group, guess_id
+from harness.data.read import content_of, read_rows
+from harness.drafting.given import NONE, Ask, Given
+from harness.drafting.instruction import draft_instruction
+from harness.drafting.machine import Machine, ModelSize, look_at_model
+from harness.drafting.typed import answer_kind, existing_file, filled, known_encoding
+from harness.drafting.wishes import LISTED_CHARACTERS, Wishes
+from harness.drafting.write import template_of
+from harness.errors import DataError
+from harness.spec.task import template_fields
+
+V = TypeVar("V")
+_TEXT_FILES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
+
+
+class Interview:
+    """One walk through the questions; :meth:`wishes` is what comes out.
+
+    Parameters:
+        data: file, packaged or hub name, as the user wrote it.
+        ask: asks the user, or takes the default.
+
+    Raises:
+        InputError: a file cannot be read, or what was said does not fit it.
+    """
+
+    def __init__(self, data: str, given: Given, ask: Ask) -> None:
+        self._given = given
+        self._ask = ask
+        self._data = data
+        self._source = _absolute(data)
+        self.reasons: dict[str, str] = {}
+        encoding = self._encoding()
+        self._test, self._validation = self._files(data)
+        sources = [self._source, *filter(None, (self._test, self._validation))]
+        self.tables = [read_rows(source, encoding) for source in sources]
+        unreadable = [problem for table in self.tables for problem in table.problems]
+        if not all(table.rows for table in self.tables):
+            raise DataError(unreadable)
+        self._read_as = encoding
+        self._columns = columns_of(self.tables)
+        named = (*given.texts, *given.answers, given.group, given.id)
+        self._check_columns([name for name in named if name not in (None, NONE)])
+
+    def wishes(self, machine: Machine, folder: Path) -> Wishes:
+        """Ask, or guess, what is left.
+
+        Args:
+            folder: where the relative path of a model starts.
+        """
+        answers = self._answers()
+        texts = self._texts(answers)
+        form = self._form(answers)
+        taken = (*texts, *answers)
+        identity = self._identity(taken)
+        group = self._group(texts, (*taken, *filter(None, (identity,))))
+        return Wishes(
+            source=self._source,
+            test=self._test,
+            validation=self._validation,
+            encoding=self._read_as,
+            columns=self._columns,
+            texts=texts,
+            answers=answers,
+            form=form,
+            id=identity,
+            group=group,
+            instruction=self._instruction(form, answers, texts),
+            model=self._model(folder),
+            machine=machine,
+            minutes=self._number(
+                "minutes",
+                "How many minutes may the first run take?",
+                Guess(60.0, "an hour"),
+                1,
+                1e6,
+            ),
+            margin=self._margin(),
+            bad_rows="drop",
+            reasons=self.reasons,
+        )
+
+    def _settled(
+        self,
+        name: str,
+        given: V | None,
+        guess: Callable[[], Guess[V]],
+        question: str,
+        show: Callable[[V], str],
+        parse: Callable[[str], V],
+    ) -> V:
+        """What was said, else what is answered; the guess is the default."""
+        if given is not None:
+            self.reasons[name] = "as you said"
+            return given
+        guessed = guess()
+        default = show(guessed.value)
+        typed = self._ask(question, default, guessed.why, parse).strip()
+        kept = typed == default
+        self.reasons[name] = guessed.why if kept else "as you said"
+        return guessed.value if kept else parse(typed)
+
+    def _encoding(self) -> str:
+        if self._given.encoding or not self._source.lower().endswith(_TEXT_FILES):
+            self.reasons["encoding"] = "as you said"
+            return known_encoding(self._given.encoding or UTF8)
+        found = guess_encoding(content_of(self._source))
+        if found.encoding == UTF8:
+            return UTF8
+        shown = f"the file is not UTF-8; as {found.encoding} a line of it reads: {found.sample:.80}"
+        return self._settled(
+            "encoding",
+            None,
+            lambda: Guess(found.encoding, shown),
+            "In which encoding is the file?",
+            str,
+            known_encoding,
+        )
+
+    def _files(self, data: str) -> tuple[str | None, str | None]:
+        test, validation = self._given.test, self._given.validation
+        self.reasons["files"] = "as you said"
+        if test is None and validation is not None:
+            raise DataError("--validation needs --test: give both, or DATA alone to be divided")
+        if test == NONE:
+            return None, None
+        path = Path(data)
+        beside = path.with_name(path.name.replace("train", "test"))
+        if test is None and "train" in path.name and beside.is_file():
+            answer = self._settled(
+                "files",
+                None,
+                lambda: Guess(str(beside), "it lies beside the training file"),
+                "Which file holds the test rows? (none: divide the one file)",
+                str,
+                existing_file,
+            )
+            test = None if answer == NONE else answer
+        return _absolute(test) if test else None, _absolute(validation) if validation else None
+
+    def _answers(self) -> tuple[str, ...]:
+        def guess() -> Guess[tuple[str, ...]]:
+            found = guess_answer(self._columns, self._given.texts)
+            return Guess((found.value,), found.why)
+
+        return self._settled(
+            "answer",
+            self._given.answers or None,
+            guess,
+            "Which column holds the right answer? (several, with commas: fields of a JSON object)",
+            ", ".join,
+            self._several,
+        )
+
+    def _texts(self, answers: tuple[str, ...]) -> tuple[str, ...]:
+        twice = sorted(set(self._given.texts) & set(answers))
+        if twice:
+            raise DataError(
+                f"column {twice[0]!r} cannot be both the text and the answer; name two columns"
+            )
+        told = gives_away(self._columns, self._columns[answers[0]]) if len(answers) == 1 else {}
+        self.told = told
+        shown = {name: c for name, c in self._columns.items() if name not in told}
+        texts = self._settled(
+            "texts",
+            self._given.texts or None,
+            lambda: guess_texts(shown if len(shown) > len(answers) else self._columns, answers),
+            "Which column does the model see? (several, with commas)",
+            ", ".join,
+            self._several,
+        )
+        for name in texts:
+            try:
+                plain = template_fields("{" + name + "}") == (name,) and "\n" not in name
+            except ValueError:
+                plain = False
+            if not plain:
+                raise DataError(
+                    f"column {name!r} cannot stand in a template, where names are plain: rename "
+                    "it in the file, without . [ ] { } ! and :, or name another with --text"
+                )
+        template_fields(template_of(texts))
+        return texts
+
+    def _form(self, answers: tuple[str, ...]) -> AnswerForm:
+        columns = [self._columns[name] for name in answers]
+        kind = self._given.kind
+        found = answer_form(columns, kind)
+        if kind is None:
+            typed = self._ask(
+                "What kind of answer is it: label, json or text?",
+                found.value.kind,
+                found.why,
+                lambda typed: answer_form(columns, answer_kind(typed)),
+            )
+            if typed != found.value.kind:
+                found = answer_form(columns, answer_kind(typed))
+        self.reasons["kind"] = found.why
+        form = found.value
+        if all(column.distinct == 1 for column in columns) or (
+            form.kind == "label" and len(form.labels) == 1
+        ):
+            raise DataError(
+                f"every answer in column {answers[0]!r} is {columns[0].values[0]!r:.60}, so there "
+                "is nothing to tell apart; name another column with --answer, or bring rows with "
+                "other answers"
+            )
+        return form
+
+    def _identity(self, taken: tuple[str, ...]) -> str | None:
+        if self._given.id is not None:
+            self.reasons["id"] = "as you said"
+            return None if self._given.id == NONE else self._given.id
+        found = guess_id(self._columns, taken)
+        self.reasons["id"] = found.why
+        return found.value
+
+    def _group(self, texts: tuple[str, ...], taken: tuple[str, ...]) -> str | None:
+        name = self._settled(
+            "group",
+            self._given.group,
+            lambda: _shown_none(guess_group(self._columns, texts, taken)),
+            "Which column says what rows belong together: a customer, a document? (none: no such)",
+            str,
+            lambda typed: typed if typed == NONE else self._several(typed)[0],
+        )
+        return None if name == NONE else name
+
+    def _instruction(
+        self, form: AnswerForm, answers: tuple[str, ...], texts: tuple[str, ...]
+    ) -> str:
+        system = next(
+            (
+                column
+                for name, column in self._columns.items()
+                if name.endswith("_system")
+                and name not in texts
+                and name.removesuffix("_system") + "_prompt" in texts
+                and column.distinct == 1
+            ),
+            None,
+        )
+        listed = sum(map(len, form.labels)) <= LISTED_CHARACTERS
+        drafted = (
+            Guess(system.texts[0], "the system message of the conversations")
+            if system is not None
+            else Guess(
+                draft_instruction(form, answers, list_labels=listed),
+                "a draft: say what you would tell a new colleague",
+            )
+        )
+        return self._settled(
+            "instruction",
+            self._given.instruction,
+            lambda: drafted,
+            "What is the model asked to do?",
+            str,
+            filled,
+        )
+
+    def _model(self, folder: Path) -> ModelSize:
+        name = self._settled(
+            "model",
+            self._given.model,
+            lambda: Guess("smollm2-135m-instruct", "It needs no hub and is very small."),
+            "Which model? (packaged name, folder, .gguf file or hub id)",
+            str,
+            lambda typed: look_at_model(typed, folder).reference,
+        )
+        found = look_at_model(name, folder)
+        size = f"{found.parameters / 1e6:,.0f} million weights, " if found.parameters else "Size: "
+        self.reasons["model"] = f"{size}{found.how}."
+        return found
+
+    def _margin(self) -> float:
+        points = self._number(
+            "margin",
+            "From how many percentage points of difference on would you act?",
+            Guess(2.0, "differences below it count as none"),
+            0.01,
+            99,
+        )
+        return round(points / 100, 6)
+
+    def _number(
+        self, name: str, question: str, guess: Guess[float], low: float, high: float
+    ) -> float:
+        def parse(typed: str) -> float:
+            try:
+                value = float(typed)
+            except ValueError:
+                value = -1.0
+            if not low <= value <= high:
+                raise DataError(f"{typed!r} is no number from {low:g} to {high:g}")
+            return value
+
+        given = getattr(self._given, name)
+        checked = None if given is None else parse(str(given))
+        return self._settled(name, checked, lambda: guess, question, "{:g}".format, parse)
+
+    def _several(self, typed: str) -> tuple[str, ...]:
+        if typed in self._columns:
+            return (typed,)
+        names = tuple(dict.fromkeys(part.strip() for part in typed.split(",") if part.strip()))
+        if not names:
+            raise DataError("name a column")
+        self._check_columns(names)
+        return names
+
+    def _check_columns(self, names: Any) -> None:
+        for name in names:
+            if name not in self._columns:
+                raise DataError(
+                    f"{self._data} has no column {name!r}; it has {', '.join(self._columns)}"
+                )
+
+
+def _shown_none(guess: Guess[str | None]) -> Guess[str]:
+    return Guess(guess.value or NONE, guess.why)
+
+
+def _absolute(source: str) -> str:
+    if source.startswith(("packaged:", "hub:")):
+        return source
+    return str(Path(source).expanduser().absolute())

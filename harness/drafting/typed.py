@@ -1,0 +1,56 @@
+"""Checks of what a user types."""
+
+from __future__ import annotations
+
+from harness.data.infer_form import AnswerKind
+from harness.data.read import content_of
+from harness.drafting.given import NONE
+from harness.errors import DataError
+
+
+def existing_file(name: str) -> str:
+    """A file's name, or none.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if name != NONE:
+        content_of(name)
+    return name
+
+
+def known_encoding(name: str) -> str:
+    """The name of an encoding of text.
+
+    Raises:
+        DataError: there is none of this name.
+    """
+    try:
+        "".encode(name)
+    except LookupError:
+        raise DataError(
+            f"no encoding of text is called {name!r}; try utf-8, windows-1252 or utf-16"
+        ) from None
+    return name
+
+
+def answer_kind(typed: str) -> AnswerKind:
+    """A kind of answer.
+
+    Raises:
+        DataError: there is none of this name.
+    """
+    if typed not in ("label", "json", "text"):
+        raise DataError(f"{typed!r} is none of label, json and text")
+    return typed  # type: ignore[return-value]
+
+
+def filled(typed: str) -> str:
+    """Any text.
+
+    Raises:
+        DataError: there is none.
+    """
+    if not typed.strip():
+        raise DataError("write a sentence")
+    return typed

@@ -1,0 +1,166 @@
+"""The experiment file: every part with its reason beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader
+
+from harness.drafting.sizing import Sizing
+from harness.drafting.wishes import Wishes
+from harness.spec.task import DEFAULT_METRICS
+
+_WIDTH = 96
+
+
+def render(wishes: Wishes, sizing: Sizing, output: Path, cautions: tuple[str, ...] = ()) -> str:
+    """The file's text. Paths in it are relative to the folder of ``output``."""
+    # The output is YAML, not HTML: every value goes through YAML's own writer.
+    templates = Environment(  # noqa: S701
+        loader=PackageLoader("harness.drafting", ""),
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "why": _why,
+        "duration": duration,
+        "yaml": _flow,
+        "block": _block,
+        "comment": _comment,
+        "wrap": _wrapped,
+    }
+    folder = output.resolve().parent
+    places = {
+        name: _relative(getattr(wishes, name), folder)
+        for name in ("source", "test", "validation")
+        if getattr(wishes, name) is not None
+    }
+    file = Path(places["source"].rpartition(":")[2])
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._") or "study"
+    subject = ", ".join(f"`{answer}`" for answer in wishes.answers)
+    return templates.get_template("experiment.yaml.j2").render(
+        w=wishes,
+        sizing=sizing,
+        cautions=cautions,
+        places=places,
+        name=name[:64],
+        question=f"Should we fine-tune a model to fill {subject} of {file.name}?",
+        output=output.name,
+        template=template_of(wishes.texts),
+        metrics=DEFAULT_METRICS[wishes.form.kind],
+        seeds=list(range(1, sizing.size.seeds + 1)),
+        zero_shot_instruction=_zero_shot_instruction(wishes),
+        model=_model_place(wishes.model.reference, folder),
+        reasons=wishes.reasons,
+    )
+
+
+def _zero_shot_instruction(wishes: Wishes) -> str | None:
+    """With the labels that the task's instruction is too short to hold."""
+    if wishes.form.kind != "label" or wishes.labels_in_instruction:
+        return None
+    return f"{wishes.instruction} The names are: {', '.join(wishes.form.labels)}"
+
+
+def duration(seconds: float) -> str:
+    """Rounded as a rough sum deserves."""
+    minutes = seconds / 60
+    if minutes < 1.5:
+        return "a minute"
+    if minutes < 90:
+        return f"{minutes:.0f} minutes" if minutes < 10 else f"{5 * round(minutes / 5)} minutes"
+    hours = minutes / 60
+    return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:,.0f} days"
+
+
+def template_of(texts: Sequence[str]) -> str:
+    """Columns as a prompt shows them: the only one bare, several under their names."""
+    if len(texts) == 1:
+        return "{" + texts[0] + "}"
+    return "\n\n".join(f"{name}: {{{name}}}" for name in texts)
+
+
+def _relative(source: str, folder: Path) -> str:
+    if source.startswith(("packaged:", "hub:")):
+        return source
+    return os.path.relpath(source, folder)
+
+
+def _model_place(reference: str, folder: Path) -> str:
+    path = Path(reference).expanduser()
+    if not path.exists():
+        return reference
+    relative = os.path.relpath(path.resolve(), folder)
+    return relative if relative.startswith(".") else f"./{relative}"
+
+
+class _Writer(yaml.SafeDumper):
+    """YAML without anchors, which would puzzle readers."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _flow(value: Any) -> str:
+    """One line of YAML that reads back as the value."""
+    text = yaml.dump(
+        _plain(value),
+        Dumper=_Writer,
+        default_flow_style=True,
+        allow_unicode=True,
+        width=10**9,
+        sort_keys=False,
+    )
+    return str(text).removesuffix("\n").removesuffix("\n...")
+
+
+def _block(value: Any, indent: int) -> str:
+    """Indented lines of YAML that read back as the value."""
+    text = yaml.dump(
+        _plain(value),
+        Dumper=_Writer,
+        default_flow_style=None,
+        allow_unicode=True,
+        width=_WIDTH - indent,
+        sort_keys=False,
+    )
+    return "\n".join(" " * indent + line for line in str(text).rstrip("\n").split("\n"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
+
+
+def _comment(text: object) -> str:
+    """Text that ends where its line ends, whatever the data put into it."""
+    return "".join(c if c.isprintable() else " " for c in str(text))
+
+
+def _why(text: object, subject: str = "", indent: int = 2) -> str:
+    """A reason as a comment line, with its line break; nothing where there is none."""
+    if not text:
+        return ""
+    told = f"{subject}: {text}" if subject else str(text)
+    return _wrapped(told, indent) + "\n"
+
+
+def _wrapped(text: object, indent: int = 0) -> str:
+    """A comment, broken into lines."""
+    lead = " " * indent + "# "
+    return textwrap.fill(
+        _comment(text),
+        _WIDTH,
+        initial_indent=lead,
+        subsequent_indent=lead,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,69 @@
+"""The base that a final run started from, as it lies on this machine, and what is known of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import InputError, UnknownReferenceError
+from harness.packaged_catalogue import ASSETS
+from harness.records import ResolvedModel
+from harness.spec import ModelSpec
+
+UNKNOWN = "unknown"
+
+
+def base_here(base: ResolvedModel) -> ResolvedModel:
+    """The base where it lies now: fetched or converted again if its folder is gone.
+
+    Raises:
+        InputError: it cannot be found, or is not the one that the study used.
+    """
+    from harness.models.resolve import folder_fingerprint, resolve_model
+
+    if (Path(base.path) / "config.json").is_file():
+        fingerprint, found = folder_fingerprint(Path(base.path)), base
+    else:
+        asked = ModelSpec(
+            reference=base.reference,
+            revision=base.revision,
+            trust_remote_code=base.trust_remote_code,
+        )
+        try:
+            found = resolve_model(asked)
+        except UnknownReferenceError as error:
+            raise InputError(
+                f"the base {base.reference} is not at {base.path} any more, and cannot be had "
+                f"again: {error}"
+            ) from error
+        fingerprint = found.fingerprint
+    if fingerprint != base.fingerprint:
+        raise InputError(
+            f"{found.path} is not the base {base.reference} that the study used: its files were "
+            "changed since; put back what was there"
+        )
+    return found
+
+
+def public_name(base: ResolvedModel) -> str:
+    """The base's id on the hub; empty where it did not come from there."""
+    return base.reference if base.revision else ""
+
+
+def licence_of(base: ResolvedModel) -> str:
+    """The base's licence as its own model card or this program's catalogue names it."""
+    from huggingface_hub import ModelCard
+
+    if base.reference in ASSETS:
+        return ASSETS[base.reference].distribution.licence
+    card = Path(base.path) / "README.md"
+    if not card.is_file():
+        return UNKNOWN
+    try:
+        found = ModelCard.load(card, ignore_metadata_errors=True).data.license
+    except (ValueError, OSError):
+        # A card whose metadata cannot be read says nothing of a licence.
+        return UNKNOWN
+    return found if isinstance(found, str) and found else UNKNOWN
+
+
+__all__ = ["UNKNOWN", "base_here", "licence_of", "public_name"]

@@ -1,0 +1,170 @@
+"""Which final run of a study is exported, and whether what it left is still there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.engine.inputs import input_paths, with_paths
+from harness.errors import InputError
+from harness.records import Artifact, TrialSpec, TrialSummary, from_json
+from harness.reporting import AnalysedStudy, find_study
+from harness.store import STORE_FILE, StoreReader
+
+ARTIFACT = "artifact"
+
+
+@dataclass(frozen=True, slots=True)
+class FinalRun:
+    """A final run and its study.
+
+    spec: with the paths of this machine. folder: where the trial left its files. environment:
+    library -> version, of the process that ran it. artifacts: files that it left. why: how it was
+    chosen, a sentence.
+    """
+
+    analysed: AnalysedStudy
+    trial: TrialSummary
+    spec: TrialSpec
+    folder: Path
+    environment: dict[str, str]
+    artifacts: tuple[Artifact, ...]
+    why: str
+
+    @property
+    def title(self) -> str:
+        """Study, arm and seed, for messages."""
+        return f"{self.analysed.study.experiment.name}, {self.trial.arm}, seed {self.trial.seed}"
+
+    @property
+    def metric(self) -> str:
+        """The study's primary metric."""
+        return str(self.spec.task["metrics"][0])
+
+
+def find_final_run(
+    results: Path, name: str | None, arm: str | None = None, seed: int | None = None
+) -> FinalRun:
+    """The final run to export.
+
+    arm: the verdict's winner if None. seed: if None, that of the arm's complete final run with the
+    best primary metric on validation: the test set is not asked which one to take.
+
+    Raises:
+        InputError: no such study, arm or run; or no arm is named and the verdict names none.
+    """
+    analysed = find_study(results, name)
+    experiment, verdict = analysed.study.experiment, analysed.findings.verdict
+    final = [trial for trial in analysed.study.trials if trial.phase == "finalist"]
+    complete = [trial for trial in final if trial.status == "complete"]
+    if arm is None and not verdict.winner:
+        arms = ", ".join(dict.fromkeys(trial.arm for trial in complete)) or "none is finished yet"
+        raise InputError(
+            f"the verdict on {experiment.name} names no winner, so say with --arm which one to "
+            f"export ({arms}). The verdict: {verdict.sentence}"
+        )
+    chosen = verdict.winner if arm is None else arm
+    runs = [trial for trial in complete if trial.arm == chosen]
+    if not runs:
+        raise InputError(_no_run(chosen, experiment.name, final))
+    if seed is None:
+        metric = str(experiment.spec["task"]["metrics"][0])
+        trial = max(runs, key=lambda one: _validation(one, metric))
+        how = f"seed {trial.seed}"
+        if len(runs) > 1:
+            how += f", the best of {len(runs)} final runs on validation"
+    else:
+        of_seed = [trial for trial in runs if trial.seed == seed]
+        if not of_seed:
+            seeds = ", ".join(str(trial.seed) for trial in runs)
+            raise InputError(f"{chosen} has no complete final run of seed {seed}; it has {seeds}")
+        (trial,) = of_seed
+        how = f"seed {seed}, as asked for"
+    who = "the verdict's winner" if arm is None else "the arm asked for"
+    return _read(results, analysed, trial, f"{chosen}, {who}; {how}")
+
+
+def _no_run(arm: str, study: str, final: list[TrialSummary]) -> str:
+    mine = [trial for trial in final if trial.arm == arm]
+    if mine:
+        return (
+            f"no final run of {arm} is complete: {mine[0].failure_kind}: {mine[0].failure_message}"
+        )
+    known = ", ".join(dict.fromkeys(trial.arm for trial in final)) or "none yet"
+    return f"{study} has no final run of an arm called {arm!r}; it has final runs of: {known}"
+
+
+def _validation(trial: TrialSummary, metric: str) -> float:
+    return next(
+        (
+            one.value
+            for one in trial.aggregates
+            if (one.suite, one.split, one.metric) == ("domain", "validation", metric)
+        ),
+        float("-inf"),
+    )
+
+
+def _read(results: Path, analysed: AnalysedStudy, trial: TrialSummary, why: str) -> FinalRun:
+    reader = StoreReader(results / STORE_FILE)
+    own = reader.query("SELECT spec, environment FROM trial WHERE trial_id = ?", [trial.trial_id])
+    ((spec, environment),) = own.rows
+    files = reader.query(
+        "SELECT path, sha256, bytes FROM artifact WHERE trial_id = ? ORDER BY path",
+        [trial.trial_id],
+    )
+    record = analysed.study.experiment
+    home = results.resolve() / f"{record.name}-{record.experiment_id[:8]}"
+    return FinalRun(
+        analysed=analysed,
+        trial=trial,
+        spec=_here(from_json(TrialSpec, spec), home),
+        folder=home / "trials" / trial.trial_id,
+        environment=json.loads(environment),
+        artifacts=tuple(Artifact(*row) for row in files.rows),
+        why=why,
+    )
+
+
+def _here(spec: TrialSpec, home: Path) -> TrialSpec:
+    """The specification with its item sets where they lie now, if the results were moved."""
+    places = {}
+    for path, kind in input_paths(spec).items():
+        moved = home / "splits" / Path(path).name
+        if kind == "file" and not Path(path).exists() and moved.exists():
+            places[path] = str(moved)
+    return with_paths(spec, places)
+
+
+def trained_files(run: FinalRun) -> list[Path]:
+    """The files with the trained weights, whole and as the trial left them.
+
+    Raises:
+        InputError: the arm trains nothing, or a file is gone or was altered; says what to do.
+    """
+    if run.spec.kind == "prompt":
+        raise InputError(
+            f"{run.trial.arm} is a prompt: it trained no weights. `harness export prompt` writes "
+            "its messages"
+        )
+    remedy = (
+        f"put the folder {run.folder / ARTIFACT} back from a copy, or train it again: harness run "
+        "with the same experiment file and another --results folder, then export from there"
+    )
+    if not run.artifacts:
+        raise InputError(f"{run.title}: no trained weights were kept; {remedy}")
+    found = []
+    for artifact in run.artifacts:
+        path = run.folder / artifact.path
+        if not path.is_file():
+            raise InputError(f"{run.title}: {path} is gone; {remedy}")
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != artifact.sha256:
+                raise InputError(f"{run.title}: {path} is not what the trial left; {remedy}")
+        found.append(path)
+    return found
+
+
+__all__ = ["ARTIFACT", "FinalRun", "find_final_run", "trained_files"]

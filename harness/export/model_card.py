@@ -1,0 +1,314 @@
+"""The README.md of an exported model: what it is, what the study found, what it is not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from harness import __version__
+from harness.export.base_model import licence_of, public_name
+from harness.records import Aggregate
+from harness.report import wording
+from harness.report.document import Block, Bullets, Code, Column, Facts, Prose, Section, Table
+from harness.report.markdown import escape, section_to_markdown, verdict_to_markdown
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
+    from harness.export.model_folder import Exported
+    from harness.export.parity import Parity
+
+# Parts of the report that speak of what the arms can do; none of them shows an item.
+REPORTED = ("primary", "arms", "general", "out-of-domain", "overfitting")
+LONGEST_PROMPT = 8000
+FORMS = {
+    "adapter": "adapter, to be loaded on its base",
+    "full": "whole model, all weights trained",
+    "merged": "adapter merged into its base: a whole model",
+    "gguf": "whole model as a GGUF file",
+}
+
+
+def model_card(exported: Exported) -> str:
+    """The card as Markdown, with the evaluation as metadata that model hubs read."""
+    from huggingface_hub import ModelCard, ModelCardData
+
+    run, base = exported.run, exported.base
+    study = run.analysed.study.experiment
+    data = ModelCardData(
+        model_name=f"{study.name}-{run.trial.arm}",
+        base_model=public_name(base) or None,
+        license=licence_of(base),
+        library_name={"adapter": "peft", "gguf": None}.get(exported.form, "transformers"),
+        pipeline_tag="text-generation",
+        tags=["harness", run.trial.kind],
+        eval_results=_evaluation(exported),
+    )
+    view = run.analysed.view
+    parts = [
+        f"# {escape(wording.cell(f'{study.name}: {run.trial.arm}'))}",
+        section_to_markdown(Section("what", "What this is", _what(exported))),
+        section_to_markdown(Section("use", "How to use it", _use(exported))),
+        section_to_markdown(Section("parity", "Is it what was scored?", _parity(exported.parity))),
+        verdict_to_markdown(view.verdict),
+        *(section_to_markdown(view.section(key)) for key in REPORTED),
+        section_to_markdown(Section("limits", "Limits", _limits(exported))),
+        section_to_markdown(Section("made", "How it was made", _made(exported))),
+    ]
+    text = "\n\n".join(parts)
+    return str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n"))
+
+
+def _evaluation(exported: Exported) -> list[EvalResult]:
+    """The exported run's own scores on test, on data from elsewhere and on general tasks."""
+    from huggingface_hub import EvalResult
+
+    run = exported.run
+    study = run.analysed.study.experiment
+    suites = {"domain": "the study's own task", "out_of_domain": "data from elsewhere",
+              "general": "general ability"}  # fmt: skip
+    found = []
+    for one in run.trial.aggregates:
+        if one.suite not in suites or one.split != "test" or not math.isfinite(one.value):
+            continue
+        own = one.suite == "domain"
+        found.append(
+            EvalResult(
+                task_type="text-generation",
+                task_name=suites[one.suite],
+                dataset_type=_data_name(exported) if own else one.task,
+                dataset_name=_data_name(exported) if own else one.task,
+                dataset_split="test",
+                dataset_revision=str(study.data.get("fingerprint") or "") or None if own else None,
+                metric_type=one.metric,
+                metric_name=wording.metric(one.metric),
+                metric_value=one.value,
+                metric_args=_interval(exported, one) if own else {"items": one.items},
+            )
+        )
+    return found
+
+
+def _interval(exported: Exported, one: Aggregate) -> dict[str, object]:
+    """Items, and the arm's mean and interval over its seeds for the primary metric."""
+    run = exported.run
+    facts: dict[str, object] = {"items": one.items}
+    for row in run.analysed.findings.arms:
+        if row.arm == run.trial.arm and row.test_interval and one.metric == run.metric:
+            facts |= {
+                "mean_over_seeds": row.test,
+                "seeds": list(row.seeds),
+                "interval": [row.test_interval.low, row.test_interval.high],
+                "level": row.test_interval.level,
+            }
+    return facts
+
+
+def _data_name(exported: Exported) -> str:
+    """The data set's name; of a file its own name only, as folders are nobody's business."""
+    source = str(exported.run.analysed.study.experiment.data.get("source") or "")
+    return wording.cell(PurePath(source).name) or "data of the study"
+
+
+def _what(exported: Exported) -> tuple[Block, ...]:
+    run, base = exported.run, exported.base
+    study = run.analysed.study.experiment
+    where = f", revision {base.revision}" if base.revision else ", from no hub"
+    facts = [
+        ("Question", wording.cell(str(study.spec.get("question") or study.name), 300)),
+        ("Trained", f"{wording.kind(run.trial.kind)}, arm {run.why}"),
+        ("Form", FORMS[exported.form]),
+        ("Number format", _number_format(exported)),
+        ("Base", f"{public_name(base) or PurePath(base.reference).name}{where}"),
+        ("Base fingerprint", base.fingerprint),
+        ("Licence of the base", licence_of(base)),
+        ("Experiment id", study.experiment_id),
+        ("Trial id", run.trial.trial_id),
+    ]
+    return (Facts(tuple((name, wording.cell(value, 400)) for name, value in facts)),)
+
+
+def _number_format(exported: Exported) -> str:
+    params, kind = exported.run.spec.params, exported.run.spec.kind
+    if kind == "qlora":
+        bits = wording.FOUR_BITS.get(str(params["quantisation"]), "4 bits")
+        if exported.form == "adapter":
+            return f"adapter in float32, trained and scored on the base in {bits}"
+        return (
+            f"{exported.dtype}, merged into the base in {bits} after de-quantising it: that is "
+            "what the adapter was trained and scored on; the original weights are not the same"
+        )
+    if exported.form == "adapter":
+        return f"adapter in float32, trained and scored on the base in {exported.dtype}"
+    return exported.dtype
+
+
+def _use(exported: Exported) -> tuple[Block, ...]:
+    spec = exported.run.spec
+    task, params = spec.task, spec.params
+    template = str(params["template"] or task["template"])
+    instruction = str(
+        task["instruction"] if params["instruction"] is None else params["instruction"]
+    )
+    asked = {
+        "generate": "Replies were generated greedily, without sampling.",
+        "constrained": "Replies were generated greedily and kept to the valid answers.",
+        "choice": "The likeliest of the valid answers was taken; nothing was generated freely.",
+    }[str(params["answering"])]
+    chat = "through the chat template" if params["chat"] else "as plain text, without chat template"
+    shots = (
+        f" Before each item come {params['shots']} worked examples out of the training data; "
+        "`harness export prompt` writes them."
+        if params["shots"]
+        else ""
+    )
+    return (
+        Code("Load it", _loading(exported), "sh" if exported.form == "gguf" else "python", False),
+        Prose(
+            f"It was trained and scored with this instruction and this form of an item, {chat}; "
+            f"another prompt is another model. {asked}{shots}"
+        ),
+        Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False),
+        Code("Item, columns in braces", wording.clean(template, LONGEST_PROMPT), folded=False),
+    )
+
+
+def _loading(exported: Exported) -> str:
+    params = exported.run.spec.params
+    dtype = exported.dtype
+    if exported.form == "gguf":
+        return "llama-server --model model.gguf --jinja"
+    if exported.form in ("full", "merged"):
+        return (
+            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            f'model = AutoModelForCausalLM.from_pretrained("FOLDER", dtype="{dtype}")\n'
+            'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
+        )
+    lines = [
+        "import torch",
+        "from peft import AutoPeftModelForCausalLM",
+        "from transformers import AutoTokenizer, BitsAndBytesConfig",
+        "",
+        f'extra = {{"dtype": torch.{dtype}}}',
+    ]
+    if exported.run.spec.kind == "qlora":
+        lines += [
+            'extra["quantization_config"] = BitsAndBytesConfig(',
+            "    load_in_4bit=True,",
+            f'    bnb_4bit_quant_type="{params["quantisation"]}",',
+            f"    bnb_4bit_use_double_quant={bool(params.get('double_quantisation', True))},",
+            f"    bnb_4bit_compute_dtype=torch.{dtype},",
+            ")",
+        ]
+    else:
+        lines[2] = "from transformers import AutoTokenizer"
+    lines += [
+        'model = AutoPeftModelForCausalLM.from_pretrained("FOLDER", **extra)',
+        'tokenizer = AutoTokenizer.from_pretrained("FOLDER")',
+    ]
+    return "\n".join(lines)
+
+
+def _parity(parity: Parity | None) -> tuple[Block, ...]:
+    if parity is None:
+        return (
+            Prose(
+                "NOT CHECKED. The exported weights were not scored again, at the wish of whoever "
+                "exported them; the scores below are those of the trial."
+            ),
+        )
+    verdict = (
+        "Every item that was asked again is answered and scored as in the trial."
+        if not parity.different
+        else f"{wording.plural(parity.different, 'item')} of {parity.items:,} DIFFER from the "
+        "trial: the scores below are those of the trial, not of these weights."
+    )
+    notes: tuple[Block, ...] = ()
+    if parity.circumstances:
+        notes = (Bullets("How the check differs from the trial", parity.circumstances),)
+    return (Prose(verdict), parity_table(parity), *notes)
+
+
+def parity_table(parity: Parity) -> Table:
+    """What was compared, in rows of a name and a value."""
+    rows = [
+        ("Test items asked again", f"{parity.items:,} of {parity.test_items:,}"),
+        ("Equal", f"{parity.equal:,}"),
+        ("Different", f"{parity.different:,}"),
+        ("Same reply, letter by letter", f"{parity.same_replies:,}"),
+        ("Same value under every metric", f"{parity.same_scores:,}"),
+        ("Largest difference of a score", f"{parity.largest_score_difference:.6g}"),
+        (
+            "Largest difference of a right answer's log-likelihood (nats)",
+            "none: the weights are the trial's own files"
+            if parity.largest_likelihood_difference is None
+            else f"{parity.largest_likelihood_difference:.3g}",
+        ),
+        (f"Mean {wording.metric(parity.metric)} in the trial", f"{parity.trial_mean:.6f}"),
+        (f"Mean {wording.metric(parity.metric)} exported", f"{parity.exported_mean:.6f}"),
+        ("Computed in, on", f"{parity.dtype}, {parity.device}"),
+    ]
+    columns = (Column("Exported form against the trial"), Column("Found", numeric=True))
+    return Table("Loaded afresh and scored again", columns, tuple(rows))
+
+
+def _limits(exported: Exported) -> tuple[Block, ...]:
+    run = exported.run
+    seeds = len({t.seed for t in run.analysed.study.trials
+                 if t.arm == run.trial.arm and t.phase == "finalist"})  # fmt: skip
+    found = [
+        "Measured on one task and one data set; nothing here says how it does at another.",
+        "What it does with requests that are not of the task was not looked at, beyond the general "
+        "tasks above.",
+        "Harmful content, bias and private data in its replies were not tested.",
+    ]
+    if seeds < 2:
+        found.append("One seed was trained: another run of the same setting may score otherwise.")
+    if exported.form == "gguf":
+        found.append(
+            "What was scored again are the merged weights that the GGUF file was converted from; "
+            "the file itself was not."
+        )
+    if licence_of(exported.base) == "unknown":
+        found.append("The licence of the base is not known here: find it out before you share it.")
+    return (Bullets("What this card does not say", tuple(found)),)
+
+
+def _made(exported: Exported) -> tuple[Block, ...]:
+    run = exported.run
+    study = run.analysed.study.experiment
+    settings = tuple(
+        (wording.cell(name, 60), wording.setting(value)) for name, value in run.spec.params.items()
+    )
+    splits = ", ".join(f"{wording.cell(k, 40)} {v:,}" for k, v in study.splits.items())
+    audit = study.data.get("audit")
+    counts = audit.get("counts") if isinstance(audit, Mapping) else None
+    facts = [
+        ("Data", _data_name(exported)),
+        ("Data fingerprint (SHA-256 over all splits)", str(study.data.get("fingerprint") or "-")),
+        ("Test items' fingerprint", str(study.data.get("test_fingerprint") or "-")),
+        ("Examples", splits or "-"),
+        (
+            "Leakage audit",
+            ", ".join(f"{str(k).replace('_', ' ')} {v}" for k, v in counts.items())
+            if counts
+            else "nothing found" if isinstance(audit, Mapping) else "not made",
+        ),
+        ("Steps", f"{len(run.trial.steps):,}"),
+        ("Tokens trained on", f"{run.trial.cost.train_tokens:,}" if run.trial.cost else "-"),
+        ("Exported by", f"harness {__version__}"),
+    ]  # fmt: skip
+    versions = tuple(
+        (wording.cell(name, 60), wording.cell(value)) for name, value in run.environment.items()
+    )
+    two = (Column("Name"), Column("Value"))
+    return (
+        Facts(tuple((name, wording.cell(value, 400)) for name, value in facts)),
+        Table("Settings of training and prompt", two, settings),
+        Table("Versions and machine of the training", two, versions),
+    )
+
+
+__all__ = ["model_card", "parity_table"]

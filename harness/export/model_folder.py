@@ -1,0 +1,253 @@
+"""The model that a final run trained, as a folder that other programs load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness import __version__
+from harness.errors import InputError, ParityError
+from harness.export.base_model import base_here, public_name
+from harness.export.destination import RECEIPT, whole_folder
+from harness.export.final_run import ARTIFACT, FinalRun, find_final_run, trained_files
+from harness.export.gguf import GGUF_FILE, conversion, convert_folder, needs_converter
+from harness.export.parity import Parity, check_parity
+from harness.records import ResolvedModel, Runtime, to_plain
+
+if TYPE_CHECKING:
+    from harness.models.load import LoadedModel
+
+Asked = Literal["trained", "merged", "gguf"]
+Form = Literal["adapter", "full", "merged", "gguf"]
+CARD = "README.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A model in a folder.
+
+    form: what the folder holds. dtype: of the weights; of an adapter, of the base under it.
+    parity: None where it was not asked for.
+    """
+
+    run: FinalRun
+    base: ResolvedModel
+    folder: Path
+    form: Form
+    dtype: str
+    parity: Parity | None
+
+
+def export_model(
+    results: Path,
+    name: str | None,
+    folder: Path,
+    *,
+    arm: str | None = None,
+    seed: int | None = None,
+    form: Asked = "trained",
+    dtype: str | None = None,
+    items: int | None = None,
+    allow_differences: bool = False,
+    converter: Path | None = None,
+    force: bool = False,
+    on_parity: Callable[[Parity], None] = lambda parity: None,
+) -> Exported:
+    """Write the model of a final run into a folder, whole or not at all.
+
+    Before the folder takes its place it is loaded afresh and scored, with the study's own scorer,
+    on the study's test items.
+
+    Args:
+        arm, seed: as :func:`harness.export.final_run.find_final_run` takes them.
+        form: ``trained`` is what training left, an adapter or a whole model; ``merged`` a whole
+            model in any case; ``gguf`` that one as a GGUF file.
+        dtype: of merged weights; that of the run if None.
+        items: check so many test items, 0 for none; all if None.
+        allow_differences: export also what does not answer as the trial did.
+        converter: llama.cpp's script that writes GGUF files.
+        force: replace an earlier export in ``folder``.
+        on_parity: told what the check found, before anything follows from it.
+
+    Raises:
+        InputError: nothing to export, its files are gone, ``folder`` is taken, or the options do
+            not go together.
+        ParityError: the exported form does not answer as the trial did; nothing was written.
+    """
+    run = find_final_run(results, name, arm, seed)
+    files = trained_files(run)
+    held = _form_held(run, form)
+    if held == "gguf" and converter is None:
+        raise needs_converter(run.analysed.study.experiment.name)
+    merges = held in ("merged", "gguf")
+    if dtype and not merges:
+        raise InputError(
+            f"--dtype is for merged weights; {run.trial.arm} is exported as it was trained"
+        )
+    runtime = _runtime_here(run.spec.runtime)
+    kept = dtype or run.spec.runtime.dtype
+    base = base_here(run.spec.model)
+    with whole_folder(folder, force=force) as unfinished:
+        model = unfinished / "merged" if held == "gguf" else unfinished
+        model.mkdir(exist_ok=True)
+        trained = run.folder / ARTIFACT
+        if merges and run.spec.kind != "full":
+            _write_merged(run, base, runtime, model, kept)
+        else:
+            _copy_trained(trained, files, base, model)
+        parity = None
+        if items != 0:
+            spec = run.spec
+            whole = "full" if merges else spec.kind
+            own = replace(runtime, dtype=kept)
+            opened = partial(_opened, base, own, whole, spec.params, model)
+            scored = partial(_opened, base, runtime, spec.kind, spec.params, trained)
+            compared_with = scored if merges and spec.kind != "full" else None
+            parity = check_parity(run, results, opened, compared_with, items)
+            on_parity(parity)
+            if parity.different and not allow_differences:
+                raise _unequal(parity, folder)
+        if held == "gguf" and converter is not None:
+            convert_folder(
+                conversion(converter, model, unfinished / GGUF_FILE, kept), unfinished / GGUF_FILE
+            )
+            shutil.rmtree(model)
+        exported = Exported(run, base, folder, held, kept, parity)
+        _describe(exported, unfinished)
+    return exported
+
+
+def _form_held(run: FinalRun, asked: Asked) -> Form:
+    if asked == "gguf":
+        return "gguf"
+    if run.spec.kind == "full":
+        return "full"
+    return "merged" if asked == "merged" else "adapter"
+
+
+def _runtime_here(runtime: Runtime) -> Runtime:
+    """The run's runtime; on the CPU where its device is not on this machine."""
+    import torch
+
+    if runtime.device.startswith("cuda") and not torch.cuda.is_available():
+        return replace(runtime, device="cpu")
+    return runtime
+
+
+def _write_merged(
+    run: FinalRun, base: ResolvedModel, runtime: Runtime, folder: Path, dtype: str
+) -> None:
+    from harness.models.trained import merged_model
+
+    spec, trained = run.spec, run.folder / ARTIFACT
+    merged = merged_model(base, runtime, spec.kind, spec.params, trained, dtype)
+    merged.model.save_pretrained(folder)
+    merged.tokenizer.save_pretrained(folder)
+
+
+def _copy_trained(trained: Path, files: list[Path], base: ResolvedModel, folder: Path) -> None:
+    """What training left, with the tokenizer; an adapter names its base so that peft finds it."""
+    from harness.models.load import load_tokenizer, quiet_libraries
+
+    quiet_libraries()
+    for path in files:
+        place = folder / path.relative_to(trained)
+        if place.name != CARD:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+    load_tokenizer(base).save_pretrained(folder)
+    config = folder / "adapter_config.json"
+    if config.is_file():
+        values = json.loads(config.read_text(encoding="utf-8"))
+        values["base_model_name_or_path"] = public_name(base) or base.path
+        values["revision"] = base.revision or None
+        config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _opened(
+    base: ResolvedModel, runtime: Runtime, kind: str, params: dict[str, Any], folder: Path
+) -> Iterator[LoadedModel]:
+    """The model that ``folder`` holds, an adapter on the base that it names itself."""
+    from harness.models.adapters import each_adapter
+    from harness.models.load import load_arms_base
+    from harness.models.trained import load_whole, with_own_tokenizer
+
+    if kind == "full":
+        yield load_whole(folder, runtime)
+        return
+    under = load_arms_base(_named_base(base, folder), runtime, kind, params)
+    for loaded in each_adapter(under, [folder]):
+        exported = (folder / "tokenizer_config.json").is_file()
+        yield with_own_tokenizer(loaded, folder) if exported else loaded
+
+
+def _named_base(base: ResolvedModel, folder: Path) -> ResolvedModel:
+    values = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    return replace(
+        base, path=values["base_model_name_or_path"], revision=values.get("revision") or ""
+    )
+
+
+def _unequal(parity: Parity, folder: Path) -> ParityError:
+    return ParityError(
+        f"{parity.different} of {parity.items} test items are not answered or scored as in the "
+        f"trial, so {folder} was not written. Weights in float32 are closest to what was scored "
+        "(--dtype float32, for merged weights); --allow-differences exports it as it is, with "
+        "the differences in its README.md"
+    )
+
+
+def _describe(exported: Exported, folder: Path) -> None:
+    """Write the model card and the receipt, which names every file with its hash."""
+    from harness.export.model_card import model_card
+
+    (folder / CARD).write_text(model_card(exported), encoding="utf-8")
+    run, base = exported.run, exported.base
+    record = run.analysed.study.experiment
+    parity = to_plain(exported.parity) if exported.parity else None
+    if parity:
+        # Replies may hold the user's texts; which items differ is enough.
+        parity["differences"] = [
+            {"item_id": one["item_id"], "score_difference": one["score_difference"]}
+            for one in parity["differences"]
+        ]
+    receipt = {
+        "harness": __version__,
+        "study": record.name,
+        "experiment_id": record.experiment_id,
+        "trial_id": run.trial.trial_id,
+        "arm": run.trial.arm,
+        "kind": run.trial.kind,
+        "seed": run.trial.seed,
+        "form": exported.form,
+        "dtype": exported.dtype,
+        "base": {
+            "reference": base.reference,
+            "revision": base.revision,
+            "fingerprint": base.fingerprint,
+        },
+        "parity": parity,
+        "files": {
+            path.relative_to(folder).as_posix(): _digest(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+    }
+    text = json.dumps(receipt, indent=2, ensure_ascii=False)
+    (folder / RECEIPT).write_text(text + "\n", encoding="utf-8")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+__all__ = ["Asked", "Exported", "Form", "export_model"]

@@ -1,0 +1,328 @@
+"""The prompt of a final run as JSON, ready to be sent to an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.data import read_examples_file
+from harness.errors import InputError
+from harness.evaluation.domain_task import valid_answers
+from harness.export.base_model import base_here
+from harness.export.destination import write_file
+from harness.export.final_run import FinalRun, find_final_run
+from harness.prompting import PromptRenderer
+from harness.prompting.render import MARK
+from harness.prompting.shots import BY_ITEM
+from harness.records import Example
+from harness.spec import JsonAnswer, TaskSpec
+from harness.spec.task import template_fields
+from harness.trial.candidate import make_renderer
+from harness.trial.served import ServersTokenizer, answer_room
+
+Message = dict[str, str]
+USAGE = (
+    "import json, urllib.request",
+    'saved = json.load(open("{file}", encoding="utf-8"))',
+    "item = {item}  # one value for each of saved['fields']",
+    "body = saved['request']",
+    "{fill}",
+    'request = urllib.request.Request("{url}", json.dumps(body).encode(),'
+    ' {{"Content-Type": "application/json"}})',
+    "print(json.load(urllib.request.urlopen(request))['choices'][0])",
+)
+FILL_CHAT = "body['messages'][-1]['content'] = body['messages'][-1]['content'].format_map(item)"
+FILL_TEXT = "body['prompt'] = body['prompt'].format_map(item)"
+CHAT, TEXT = "chat/completions", "completions"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPrompt:
+    """What was written. notes: what the reader of the file must know, a sentence each."""
+
+    run: FinalRun
+    path: Path
+    by_item: bool
+    notes: tuple[str, ...]
+    usage: tuple[str, ...]
+
+
+def export_prompt(
+    results: Path,
+    name: str | None,
+    path: Path,
+    *,
+    arm: str | None = None,
+    seed: int | None = None,
+    force: bool = False,
+) -> SavedPrompt:
+    """Write how a final run asked: messages with the item's columns in braces, and decoding.
+
+    Args:
+        arm, seed: as :func:`harness.export.final_run.find_final_run` takes them.
+        force: write over a file that is there.
+
+    Raises:
+        InputError: nothing to export, the base's tokenizer is gone, or ``path`` is taken.
+    """
+    run = find_final_run(results, name, arm, seed)
+    asking = _Asking.of(run)
+    if asking.by_item and not asking.as_chat:
+        raise InputError(
+            f"{run.title}: each item has examples of its own ({run.spec.params['selection']}) in "
+            "one plain text, which no fixed request can hold; export an arm that asks through "
+            "the chat template, or whose examples are drawn once"
+        )
+    content = asking.content(path)
+    write_file(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", force=force)
+    return SavedPrompt(
+        run, path, asking.by_item, tuple(content["notes"]), tuple(content.get("usage", ()))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """How the trial of a run asked its model.
+
+    tokenizer: None where a server keeps it. bare: the renderer without shots.
+    """
+
+    run: FinalRun
+    task: TaskSpec
+    split: tuple[Example, ...]
+    tokenizer: Any
+    renderer: PromptRenderer
+    bare: PromptRenderer
+
+    @classmethod
+    def of(cls, run: FinalRun) -> _Asking:
+        spec = run.spec
+        task = TaskSpec.model_validate(spec.task)
+        split = read_examples_file(Path(spec.train_path))
+        tokenizer = None
+        if spec.endpoint is None:
+            from harness.models.load import load_tokenizer, quiet_libraries
+
+            quiet_libraries()
+            tokenizer = load_tokenizer(base_here(spec.model))
+        teller = ServersTokenizer() if tokenizer is None else tokenizer
+        pool = split[: spec.train_items]
+        bare = PromptRenderer(
+            teller,
+            task,
+            instruction=spec.params["instruction"],
+            template=spec.params["template"],
+            chat=spec.params["chat"],
+        )
+        return cls(run, task, split, tokenizer, make_renderer(spec, task, pool, teller), bare)
+
+    @property
+    def template(self) -> str:
+        own = self.run.spec.params["template"]
+        return str(self.task.template if own is None else own)
+
+    @property
+    def by_item(self) -> bool:
+        """Whether items have shots of their own, so that messages differ by item."""
+        params = self.run.spec.params
+        return bool(params["shots"]) and params["selection"] in BY_ITEM
+
+    @property
+    def as_chat(self) -> bool:
+        if self.tokenizer is None:
+            return True
+        return self.run.spec.params["chat"] and self.tokenizer.chat_template is not None
+
+    @property
+    def conceded(self) -> set[str]:
+        """What the server would not take, so that the study asked without it."""
+        told = self.run.environment.get("endpoint_conceded", "")
+        return set(filter(None, told.split(", ")))
+
+    def content(self, path: Path) -> dict[str, Any]:
+        """The file, as plain data."""
+        run, spec = self.run, self.run.spec
+        record = run.analysed.study.experiment
+        answers = valid_answers(self.task, self.split)
+        answer = self.task.answer
+        content: dict[str, Any] = {
+            "harness": __version__,
+            "study": record.name,
+            "experiment_id": record.experiment_id,
+            "trial_id": run.trial.trial_id,
+            "arm": run.trial.arm,
+            "kind": run.trial.kind,
+            "seed": run.trial.seed,
+            "verdict": run.analysed.findings.verdict.sentence,
+            "test": self._test(),
+            "send_to": CHAT if self.as_chat else TEXT,
+            "server": spec.endpoint.url if spec.endpoint else None,
+            "key_variable": spec.endpoint.key_variable if spec.endpoint else None,
+            "fields": sorted(template_fields(self.template)),
+            "request": self._request(),
+            "answering": spec.params["answering"],
+            "answers": list(answers) if answers else None,
+            "schema": answer.schema_ if isinstance(answer, JsonAnswer) else None,
+            "notes": self._notes(),
+        }
+        if self.by_item:
+            content["shots_by_item"] = self._shots_by_item()
+        else:
+            content["usage"] = self._usage(path)
+        return content
+
+    def _test(self) -> dict[str, Any]:
+        run = self.run
+        (row,) = [one for one in run.analysed.findings.arms if one.arm == run.trial.arm]
+        interval = row.test_interval
+        return {
+            "metric": run.metric,
+            "mean_over_seeds": row.test,
+            "seeds": list(row.seeds),
+            "interval": [interval.low, interval.high] if interval else None,
+            "level": interval.level if interval else None,
+        }
+
+    def _request(self) -> dict[str, Any]:
+        """The body to send once the item is in it; without messages where they differ by item."""
+        spec = self.run.spec
+        model = spec.endpoint.model if spec.endpoint else spec.model.reference
+        body: dict[str, Any] = {"model": model}
+        if not self.by_item:
+            if self.as_chat:
+                body["messages"] = self._messages(self.renderer)
+            else:
+                body["prompt"] = _as_template(self.renderer.prompt(self._marked()))
+        room, stops = self._limits()
+        limit = "max_completion_tokens" if "max_tokens" in self.conceded else "max_tokens"
+        body |= {limit: room, "temperature": 0}
+        if stops:
+            body["stop"] = stops
+        if spec.endpoint and "seed" not in self.conceded:
+            from harness.evaluation.endpoint_lm import SEED
+
+            body["seed"] = SEED
+        if form := self._response_format():
+            body["response_format"] = form
+        return body
+
+    def _limits(self) -> tuple[int, list[str]]:
+        """Tokens that a reply may have, and texts that end it."""
+        if self.tokenizer is None:
+            return self.task.max_new_tokens or answer_room(self.split), []
+        from harness.trial import scoring
+
+        room = self.task.max_new_tokens or scoring.answer_room(self.renderer, self.split)
+        return room, list(self.renderer.stops)
+
+    def _response_format(self) -> dict[str, Any] | None:
+        answer = self.task.answer
+        if self.run.spec.params["answering"] != "constrained" or not isinstance(answer, JsonAnswer):
+            return None
+        schema = {"name": "answer", "schema": answer.schema_, "strict": True}
+        return {"type": "json_schema", "json_schema": schema}
+
+    def _marked(self) -> Example:
+        """An item that shows where its columns go."""
+        fields = template_fields(self.template)
+        return Example("", {name: f"{MARK}{name}{MARK}" for name in fields}, "", "")
+
+    def _messages(self, renderer: PromptRenderer) -> list[Message]:
+        """As the renderer writes them, the last one a template for the item."""
+        messages = renderer.messages(self._marked())
+        if "system" in self.conceded:
+            from harness.evaluation.endpoint_lm import without_system
+
+            messages = without_system(messages)
+        return [*messages[:-1], {**messages[-1], "content": _as_template(messages[-1]["content"])}]
+
+    def _shots_by_item(self) -> dict[str, Any]:
+        """How the study chose shots for each item, and how messages are put together of them."""
+        spec = self.run.spec
+        pool = Path(spec.train_path)
+        params = spec.params
+        with pool.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        item = [{"role": "user", "content": _as_template(self.bare.item_text(self._marked()))}]
+        without = self._messages(self.bare)
+        return {
+            "shots": params["shots"],
+            "selection": params["selection"],
+            "order": params["order"],
+            "seed": spec.seed,
+            "compared": "the item as its template renders it; its own group is left out",
+            "pool": str(pool),
+            "pool_sha256": digest,
+            "pool_examples": len(self.split[: spec.train_items]),
+            "messages_without_shots": without,
+            "each_shot": [*item, {"role": "assistant", "content": "the example's answer"}],
+        }
+
+    def _notes(self) -> list[str]:
+        run, spec = self.run, self.run.spec
+        notes = [
+            "The last message (or the prompt) is a template: {column} stands for the item's "
+            "column, {{ and }} for braces. All that stands before it is literal."
+        ]
+        if self.by_item:
+            notes.append(
+                f"Messages differ by item: each gets the {spec.params['shots']} examples of the "
+                f"pool that are most like it ({spec.params['selection']}), so the request has no "
+                "messages. shots_by_item says how they are chosen; they go between the system "
+                "message and the item. Where there is no system message, the instruction stands "
+                "at the head of the first of them."
+            )
+        if spec.kind != "prompt":
+            notes.append(
+                f"{run.trial.arm} is fine-tuned: `harness export model` writes its weights. Serve "
+                "those, and write the name under which the server has them as the model."
+            )
+        elif spec.endpoint is None:
+            notes.append(
+                "The study asked this model on its own machine. Write the name under which your "
+                "server has it as the model; another number format can answer otherwise."
+            )
+        if spec.params["answering"] == "choice":
+            notes.append(
+                "The study took the answer with the largest log-likelihood among `answers`. A "
+                "chat request cannot do that: what a server replies to it was not scored. One "
+                "that keeps replies to a list of choices comes closest."
+            )
+        if spec.params["answering"] == "constrained":
+            notes.append(
+                "The study kept replies to the valid answers while they were written. With "
+                "response_format a server does so for JSON, perhaps with other spaces."
+                if self._response_format()
+                else "The study kept replies to `answers` while they were written. A chat request "
+                "has no standard field for that; give the list to your server in its own way."
+            )
+        if "system" in self.conceded:
+            notes.append("The server took no system message: it stands in the first user message.")
+        if spec.params["shots"]:
+            notes.append("The worked examples are rows of the study's training data.")
+        return notes
+
+    def _usage(self, path: Path) -> list[str]:
+        spec = self.run.spec
+        url = spec.endpoint.url if spec.endpoint else "http://localhost:8000/v1"
+        item = dict.fromkeys(sorted(template_fields(self.template)), "...")
+        told = {
+            "file": path.name,
+            "item": repr(item),
+            "fill": FILL_CHAT if self.as_chat else FILL_TEXT,
+            "url": f"{url}/{CHAT if self.as_chat else TEXT}",
+        }
+        return [line.format_map(told) for line in USAGE]
+
+
+def _as_template(text: str) -> str:
+    """A text with marked columns as a template that gives it back: other braces are doubled."""
+    parts = text.replace("{", "{{").replace("}", "}}").split(MARK)
+    return "".join(f"{{{part}}}" if place % 2 else part for place, part in enumerate(parts))
+
+
+__all__ = ["SavedPrompt", "export_prompt"]

@@ -1,0 +1,104 @@
+"""Where examples come from and how they are divided."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from harness.spec.names import TAKEN, checked_name, distinct_files
+from harness.spec.spaces import Count, FrozenSpec, PositiveInt
+
+
+class SplitShares(FrozenSpec):
+    """Shares of one file, dealt by group; they must sum to 1."""
+
+    train: Annotated[float, Field(gt=0, lt=1)] = Field(0.6, description="Share to train on.")
+    validation: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.15, description="Share that selects settings."
+    )
+    test: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.25, description="Share that decides, looked at once."
+    )
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> Self:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares must sum to 1, not {total:g}")
+        return self
+
+
+class SplitFiles(FrozenSpec):
+    """Files that are already split; ``source`` is then the training file."""
+
+    test: str = Field(description="File of test examples.")
+    validation: str | None = Field(None, description="File of validation examples.")
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.15, description="Share of the training file that validates when no file is given."
+    )
+
+
+class Limits(FrozenSpec):
+    """At most this many examples of each split, drawn over all its groups; null takes all."""
+
+    train: PositiveInt | None = Field(None, description="Training examples.")
+    validation: PositiveInt | None = Field(None, description="Validation examples.")
+    test: PositiveInt | None = Field(None, description="Test examples.")
+    out_of_domain: PositiveInt | None = Field(
+        None, description="Examples of each out-of-domain set."
+    )
+
+
+class DataSpec(FrozenSpec):
+    """Where examples come from and how they are divided."""
+
+    source: str = Field(
+        min_length=1,
+        description="File (.jsonl, .ndjson, .json, .csv, .tsv, .parquet), `packaged:NAME`, or "
+        "`hub:DATASET[:SPLIT]`.",
+    )
+    encoding: str = Field(
+        "utf-8", description="Encoding of text files: utf-8, windows-1252, utf-16 ..."
+    )
+    id: str | None = Field(None, description="Column with a unique id; line numbers if not given.")
+    group: str | None = Field(
+        None, description="Column whose equal values stay in one split (customer, document)."
+    )
+    splits: SplitShares | SplitFiles = Field(
+        default_factory=SplitShares, description="Shares, or files already split."
+    )
+    limits: Limits = Field(default_factory=Limits, description="Caps on the size of each split.")
+    bad_rows: Literal["stop", "drop"] = Field(
+        "stop", description="Stop at rows that cannot be used, or drop and count them."
+    )
+    leaks: Literal["report", "drop", "stop"] = Field(
+        "drop",
+        description="Training examples that also stand in validation or test (exactly or "
+        "nearly): report them, drop them from training, or stop.",
+    )
+    out_of_domain: dict[str, str] = Field(
+        default_factory=dict,
+        description="Name -> source of test sets from elsewhere, with the same columns.",
+    )
+    seed: Count = Field(0, description="Seed of the division.")
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding)
+        except LookupError:
+            raise ValueError(
+                "no such encoding of text; write utf-8, windows-1252, utf-16 or the like"
+            ) from None
+        return encoding
+
+    @field_validator("out_of_domain")
+    @classmethod
+    def _free_names(cls, sources: dict[str, str]) -> dict[str, str]:
+        for name in sources:
+            if TAKEN.fullmatch(checked_name(name)):
+                raise ValueError(f"an out-of-domain set cannot be called {name!r}")
+        distinct_files(sources)
+        return sources

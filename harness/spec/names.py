@@ -1,0 +1,32 @@
+"""Names that become those of files and folders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# Sets of items that a study makes itself.
+TAKEN = re.compile(r"domain|train|validation|test|replay|memorisation|(train|memorisation)_.*")
+# Devices of Windows, where no file can be called so, whatever its ending.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def checked_name(name: str) -> str:
+    """The name, if files can be called so on every system. Raises ValueError otherwise."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"name {name!r}: use letters, digits, dot, dash and underscore, at most 64"
+        )
+    if _DEVICE.fullmatch(name):
+        raise ValueError(f"name {name!r} is that of a device on Windows; choose another")
+    return name
+
+
+def distinct_files(names: Iterable[str]) -> None:
+    """Refuse names whose files would be one where case does not count."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            raise ValueError(f"{other!r} and {name!r} differ in case only; rename one")

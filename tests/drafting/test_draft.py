@@ -1,0 +1,348 @@
+"""Odd files, each with an outcome that helps: an experiment that checks, or what to do."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.data import Prepared, prepare
+from harness.drafting.draft import Draft, draft_experiment
+from harness.drafting.given import Given, take_default
+from harness.drafting.machine import Machine, look_at_model
+from harness.errors import InputError
+from harness.spec import Experiment, load_experiment
+
+CPU = Machine("cpu", "float32", 2, 20_000, 150e9)
+GPU = Machine("cuda", "bfloat16", 16, 80_000, 500e12)
+LABELS = ("billing", "delivery", "praise")
+
+
+def words(number: int, count: int = 12) -> str:
+    return " ".join(f"w{number}x{n}" for n in range(count))
+
+
+def labelled(count: int = 60) -> list[tuple[str, str]]:
+    return [(words(n), LABELS[n % 3]) for n in range(count)]
+
+
+def table(
+    rows: Sequence[Sequence[Any]], header: Sequence[str] = ("message", "category"), mark: str = ","
+) -> str:
+    out = io.StringIO()
+    csv.writer(out, delimiter=mark).writerows([header, *rows])
+    return out.getvalue()
+
+
+def lines(rows: Sequence[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def drafted(folder: Path, content: str | bytes, name: str = "rows.csv", **said: Any) -> Draft:
+    machine = said.pop("machine", CPU)
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    output = folder / "experiment.yaml"
+    draft = draft_experiment(str(path), Given(**said), take_default, machine, output, folder)
+    output.write_text(draft.text, encoding="utf-8")
+    return draft
+
+
+def checked(folder: Path) -> tuple[Experiment, Prepared]:
+    """What `harness check` reads and prepares."""
+    experiment = load_experiment(folder / "experiment.yaml")
+    return experiment, prepare(experiment)
+
+
+def conversation(number: int, answer: str) -> dict[str, Any]:
+    turns = [("system", "You sort mail."), ("user", words(number)), ("assistant", answer)]
+    return {"messages": [{"role": role, "content": text} for role, text in turns]}
+
+
+# ------------------------------------------------------------------- files that become a study
+
+GOOD: dict[str, tuple[str, str | bytes, str]] = {
+    "plain": ("rows.csv", table(labelled()), "label"),
+    "thirty rows": ("rows.csv", table(labelled(30)), "label"),
+    "byte order mark": ("rows.csv", b"\xef\xbb\xbf" + table(labelled()).encode(), "label"),
+    "semicolons": ("rows.csv", table(labelled(), mark=";"), "label"),
+    "tabs": ("rows.tsv", table(labelled(), mark="\t"), "label"),
+    "Windows-1252": ("rows.csv", table([(f"é {t}", a) for t, a in labelled()]).encode("cp1252"),
+                     "label"),
+    "UTF-16": ("rows.csv", table(labelled()).encode("utf-16"), "label"),
+    "quoted newlines": ("rows.csv", table([(f'{t}\n"x"', a) for t, a in labelled()]), "label"),
+    "ratings": ("rows.csv", table([(t, n % 5 + 1) for n, (t, _) in enumerate(labelled())],
+                                  ("review", "stars")), "label"),
+    "numbers": ("rows.csv", table([(t, n * 1.37) for n, (t, _) in enumerate(labelled())],
+                                  ("review", "price")), "json"),
+    "index column": ("rows.csv", table([(n, *row) for n, row in enumerate(labelled())],
+                                       ("", "text", "label")), "label"),
+    "long texts": ("rows.csv", table([(words(n, 2500), LABELS[n % 3]) for n in range(24)]),
+                   "label"),
+    "list of objects": ("rows.json", json.dumps([{"text": t, "label": a} for t, a in labelled()]),
+                        "label"),
+    "truth values": ("rows.jsonl", lines([{"text": t, "urgent": a == "praise"}
+                                          for t, a in labelled()]), "label"),
+    "conversations": ("rows.jsonl", lines([conversation(n, f"reply {n}") for n in range(40)]),
+                      "text"),
+    "nested answers": ("rows.jsonl", lines([{"text": t, "answer": {"a": {"b": [{"c": a}]},
+                                             "d": None if a == "praise" else 1}}
+                                            for t, a in labelled()]), "json"),
+    "lists": ("rows.jsonl", lines([{"text": t, "tags": [a, "x"]} for t, a in labelled()]), "json"),
+    "odd labels": ("rows.csv", table([(t, f"{a}: #'\"é\u0085 ") for t, a in labelled()]), "label"),
+    "labels like YAML": ("rows.csv", table([(t, ("yes", "no", "3", "null")[n % 4])
+                                            for n, (t, _) in enumerate(labelled())]), "label"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_a_study_that_checks(tmp_path: Path, case: str) -> None:
+    name, content, kind = GOOD[case]
+    draft = drafted(tmp_path, content, name)
+    experiment, prepared = checked(tmp_path)
+    assert experiment.task.answer.kind == kind
+    assert experiment.data.bad_rows == "stop"
+    assert sum(prepared.counts.values()) == sum(draft.prepared.counts.values())
+    assert {"zero-shot", "lora", "full"} <= set(experiment.arms)
+    assert all(f"# {word}: " in draft.text for word in ("instruction", "text", "answer", "group"))
+
+
+def test_encoding_is_said_with_a_line_that_shows_it(tmp_path: Path) -> None:
+    rows = [(f"Grüße {text}", answer) for text, answer in labelled()]
+    draft = drafted(tmp_path, table(rows).encode("cp1252"))
+    assert draft.wishes.encoding == "windows-1252"
+    assert "Grüße" in draft.wishes.reasons["encoding"]
+    _, prepared = checked(tmp_path)
+    assert all(e.inputs["message"].startswith("Grüße") for e in prepared.splits.train)
+
+
+def test_a_few_bad_rows_are_left_out_and_named(tmp_path: Path) -> None:
+    rows = [(text, answer if n % 20 else "") for n, (text, answer) in enumerate(labelled())]
+    draft = drafted(tmp_path, table(rows) + "short\r\n")
+    assert [problem.where.rpartition(":")[2] for problem in draft.problems] == [
+        "2", "22", "42", "62"]  # fmt: skip
+    assert "4 of 61 rows cannot be used" in draft.wishes.reasons["bad_rows"]
+    experiment, prepared = checked(tmp_path)
+    assert experiment.data.bad_rows == "drop"
+    assert prepared.dropped == draft.problems
+
+
+def test_many_labels_stand_in_the_zero_shot_prompt_only(tmp_path: Path) -> None:
+    rows = [(words(n), f"intent_number_{n % 77}") for n in range(400)]
+    drafted(tmp_path, table(rows))
+    experiment, _ = checked(tmp_path)
+    assert "intent_number_76" not in experiment.task.instruction
+    assert "intent_number_76" in str(experiment.arms["zero-shot"].instruction)
+    assert "choice" in experiment.arms
+
+
+def test_a_large_object_is_described_by_its_fields(tmp_path: Path) -> None:
+    rows = [
+        {
+            "text": text,
+            "answer": {"who": words(n), "what": {f"part_{i}": words(n) for i in range(60)}},
+        }
+        for n, (text, _) in enumerate(labelled(20))
+    ]
+    draft = drafted(tmp_path, lines(rows[:20]), "rows.jsonl")
+    assert "with the fields who, what (part_0, part_1" in draft.wishes.instruction
+    assert len(draft.wishes.instruction) < 800
+    small = drafted(tmp_path, lines([{"text": t, "out": {"a": "xy"[len(a) % 2]}}
+                                     for t, a in labelled()]), "rows.jsonl")  # fmt: skip
+    assert small.wishes.instruction.endswith('Reply with JSON only: {"a": "y" or "x"}')
+
+
+def test_conversations_give_the_instruction(tmp_path: Path) -> None:
+    drafted(tmp_path, lines([conversation(n, LABELS[n % 3]) for n in range(40)]), "rows.jsonl",
+            bad_rows="drop", kind="text")  # fmt: skip
+    experiment, _ = checked(tmp_path)
+    assert experiment.task.instruction == "You sort mail."
+    assert experiment.task.template == "{messages_prompt}"
+
+
+def test_given_files_are_the_division(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text(
+        table([(words(n), (*LABELS, "new")[n % 4]) for n in range(100, 140)]), encoding="utf-8"
+    )
+    for said in ({"test": str(tmp_path / "test.csv")}, {}):
+        draft = drafted(tmp_path, table(labelled()), "train.csv", **said)
+        assert any("'new', in 10 test rows" in caution for caution in draft.cautions)
+        _, prepared = checked(tmp_path)
+        assert prepared.counts["test"] == 40
+        assert yaml.safe_load(draft.text)["data"]["splits"]["test"] == "test.csv"
+        assert f"# test: {'as you said' if said else 'it lies beside'}" in draft.text
+    drafted(tmp_path, table(labelled()), "train.csv", test="none")
+    assert "test" in checked(tmp_path)[0].data.splits.model_dump()
+    assert checked(tmp_path)[1].counts["test"] == 24
+
+
+# ------------------------------------------------------------------- cautions
+
+
+@pytest.mark.parametrize(
+    ("content", "said", "caution"),
+    [
+        (table([(t, n % 3, a) for n, (t, a) in enumerate(labelled())], ("text", "code", "label")),
+         {}, "`code` has values that each go with one answer only"),
+        (table([(f"{t} {a}", a) for t, a in labelled()]), {}, "holds it word for word in 60 of 60"),
+        (table(labelled(30)), {}, "12 test items: a true difference below about"),
+        (table([(t, a.upper() if n % 7 == 0 else a) for n, (t, a) in enumerate(labelled())]), {},
+         "'billing' (17 rows) differ only in case"),
+        (table([(t, a if n else "odd") for n, (t, a) in enumerate(labelled())]), {},
+         "1 of 4 labels occur in fewer than 5 rows"),
+        (table([(t, "a" if n % 10 else "b") for n, (t, _) in enumerate(labelled())]), {},
+         "90% of the answers are 'a'"),
+        (table([(t, a, n % 4) for n, (t, a) in enumerate(labelled())], ("text", "label", "who")),
+         {"group": "who"}, "the test part has 1 group(s) of `who`"),
+        (table([(words(n, 2500), LABELS[n % 3]) for n in range(24)]), {}, "max_length"),
+        (table(labelled()), {"model": "some/large-70b", "minutes": 1.0}, "longer than you allow"),
+        (table([(words(n), f"label {n % 70}") for n in range(700)]), {}, "no fair chance"),
+        (table(labelled()), {"model": "some/unsized"}, "memory was not looked at"),
+    ],
+)  # fmt: skip
+def test_cautions(tmp_path: Path, content: str, said: dict[str, Any], caution: str) -> None:
+    draft = drafted(tmp_path, content, **said)
+    assert any(caution in one for one in draft.cautions), draft.cautions
+    checked(tmp_path)
+
+
+# ------------------------------------------------------------------- files that cannot be one
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said", "what"),
+    [
+        ("rows.csv", "text,text\na,b\n", {}, "rows.csv:1: the header names 'text' twice"),
+        ("rows.csv", table([(t, "x") for t, _ in labelled()]), {}, "nothing to tell apart"),
+        ("rows.jsonl", lines([{"text": t, "out": {"a": 1}} for t, _ in labelled()]), {},
+         "is {'a': 1}, so there is nothing to tell apart"),
+        ("rows.csv", table([(t, "") for t, _ in labelled()]), {}, "without any value: `category`"),
+        ("rows.csv", table([(t, a if n % 3 else "") for n, (t, a) in enumerate(labelled())]), {},
+         "20 of 60 rows cannot be used, so nothing was written"),
+        ("rows.csv", table([(t, a) for t, a in labelled()], ("mail.body", "label")), {},
+         "'mail.body' cannot stand in a template"),
+        ("rows.csv", table([("same text here", a) for _, a in labelled()]), {}, "never divided"),
+        ("rows.csv", table(labelled(2)), {}, "give more data"),
+        ("rows.csv", table(labelled()), {"group": "category"}, ""),
+        ("rows.csv", table(labelled()), {"model": "./nothing"}, "no such file or folder"),
+        ("rows.csv", table(labelled()), {"texts": ("a",)}, "no column 'a'; it has message"),
+        ("rows.csv", table(labelled()), {"encoding": "latin1252"}, "no encoding of text is called"),
+        ("rows.csv", table(labelled()), {"minutes": 0.0}, "no number from 1"),
+        ("rows.csv", table(labelled()), {"validation": "x.csv"}, "--validation needs --test"),
+        ("rows.xlsx", "PK", {}, "cannot be read; use .jsonl"),
+        ("rows.json", "[{]", {}, "rows.json:1: not valid JSON"),
+        ("rows.csv", table(labelled()), {"texts": ("message",), "answers": ("message",)},
+         "cannot be both"),
+    ],
+)  # fmt: skip
+def test_what_to_do(
+    tmp_path: Path, name: str, content: str, said: dict[str, Any], what: str
+) -> None:
+    if not what:
+        # A group that is the answer divides badly, but can: three labels, three splits.
+        drafted(tmp_path, content, name, **said)
+        checked(tmp_path)
+        return
+    with pytest.raises(InputError) as caught:
+        drafted(tmp_path, content, name, **said)
+    assert what in str(caught.value)
+
+
+# ------------------------------------------------------------------- machine, model, time
+
+
+def arms(draft: Draft) -> set[str]:
+    return {arm.name for arm in draft.sizing.arms.arms}
+
+
+def test_arms_that_make_sense_on_the_machine(tmp_path: Path) -> None:
+    small = drafted(tmp_path, table(labelled()))
+    assert "qlora" not in arms(small)
+    assert "saves the memory of weights" in small.sizing.arms.left_out["qlora"]
+    seven = drafted(tmp_path, table(labelled()), model="some/model-7b", machine=GPU)
+    assert {"lora", "qlora"} <= arms(seven)
+    assert "full" not in arms(seven)
+    cramped = replace(CPU, available_mib=600.0)
+    assert arms(drafted(tmp_path, table(labelled()), machine=cramped)) >= {"zero-shot", "few-shot"}
+    assert "full" not in arms(drafted(tmp_path, table(labelled()), machine=cramped))
+    assert "Left out: full, since weights and optimiser alone" in drafted(
+        tmp_path, table(labelled()), machine=cramped
+    ).text.replace("\n  # ", " ")
+
+
+def test_the_size_ends_within_the_minutes_or_says_so(tmp_path: Path) -> None:
+    rows = table(labelled(900))
+    seconds = []
+    for minutes in (5.0, 60.0, 600.0, 1e5):
+        draft = drafted(tmp_path, rows, minutes=minutes)
+        experiment, prepared = checked(tmp_path)
+        sizing = draft.sizing
+        assert sizing.too_long or sizing.seconds <= 60 * minutes
+        assert experiment.budget.trials == sizing.size.trials
+        assert len(experiment.seeds) == sizing.size.seeds
+        assert all(prepared.counts[name] <= limit for name, limit in sizing.limits.items())
+        seconds.append(sizing.seconds)
+    assert seconds == sorted(seconds)
+    assert (experiment.budget.trials, experiment.seeds) == (8, (1, 2, 3))
+    fast = drafted(tmp_path, rows, machine=GPU)
+    assert fast.sizing.size.trials > drafted(tmp_path, rows).sizing.size.trials
+
+
+def test_the_size_of_a_model(tmp_path: Path) -> None:
+    assert look_at_model("smollm2-135m-instruct", tmp_path).parameters == 135_000_000
+    assert look_at_model("some/Model-1.5B-chat", tmp_path).parameters == 1_500_000_000
+    assert look_at_model("some/model", tmp_path).parameters is None
+    (tmp_path / "m.gguf").write_bytes(b"x" * 650)
+    assert look_at_model("m.gguf", tmp_path).parameters == 1000
+
+
+# ------------------------------------------------------------------- any table
+
+COLUMNS = st.sampled_from(
+    [
+        st.text(max_size=12),
+        st.integers(0, 10**6).map(words),
+        st.sampled_from(["a", "b", " b"]),
+        st.sampled_from(["1", "2", "3.5"]),
+        st.sampled_from(['{"k": 1}', '{"k": 2, "l": ["x"]}', "{}"]),
+        st.sampled_from(["x", "y", "", "  "]),
+    ]
+)
+NAMES = st.sampled_from(["text", "label", "a", "id", "group", "x.y", "no #", "é", "b c", ""])
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> str:
+    header = draw(st.lists(NAMES, min_size=2, max_size=4, unique=True))
+    mark = draw(st.sampled_from(",;\t"))
+    row = st.tuples(*(draw(COLUMNS) for _ in header))
+    count = draw(st.integers(0, 30))
+    return table(draw(st.lists(row, min_size=count, max_size=count)), header, mark)
+
+
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(content=tables(), encoding=st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]))
+def test_any_table_gives_a_study_that_checks_or_what_to_do(
+    tmp_path: Path, content: str, encoding: str
+) -> None:
+    try:
+        draft = drafted(tmp_path, content.encode(encoding, "replace"))
+    except InputError as error:
+        assert error.exit_code == 2
+        assert all(problem.what for problem in error.problems)
+        return
+    _, prepared = checked(tmp_path)
+    assert prepared.dropped == draft.problems
