@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from doc_pages import PAGES, ROOT, Block, blocks_of, name_of, text_of
-from fake_trial import Watching, experiment
+from fake_trial import Watching, experiment, experiment_values
 from tiny_model import CHATML, write_model
 
 from harness import engine, forecast, pipeline, reporting
@@ -47,6 +48,8 @@ NOT_RUN = {
 }
 # What these print depends on neither the model nor the machine: it must be what a page shows.
 SAME_EVERYWHERE = ("harness init", "harness check", "head")
+# What the first `harness plan` measured, of a plain study; all others print this one's tables.
+MEASURED: list[forecast.Forecast] = []
 # Pages that are made from the commands' own help texts.
 GENERATED = ("docs/cli.md",)
 SHOWN = [page for page in PAGES if any(one.language == "sh" for one in blocks_of(page))]
@@ -79,6 +82,8 @@ def start(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
         carry_out("harness init tickets.csv --output tickets.yaml")
         for name in ("support-labels", "quickstart"):
             pipeline.run_study(experiment(folder, name=name), Path("results"))
+        Path("plain.yaml").write_text(yaml.safe_dump(experiment_values(folder)), encoding="utf-8")
+        carry_out("harness plan plain.yaml")
     return folder
 
 
@@ -104,6 +109,12 @@ def reading(folder: Path, tiny: Path) -> Iterator[None]:
         return InProcessEngine(execute)
 
     run, plan, foresee = pipeline.run_study, pipeline.plan_study, forecast.forecast_study
+
+    def measure_once(*args: Any, **named: Any) -> forecast.Forecast:
+        if not MEASURED:
+            MEASURED.append(foresee(*args, **named | {"quick": True}))
+        return MEASURED[0]
+
     few_draws = partial(analyse, resamples=100, sensitivity=False)
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "resolve_model", resolve)
@@ -115,11 +126,7 @@ def reading(folder: Path, tiny: Path) -> Iterator[None]:
         patch.setattr(pipeline, "plan_study", lambda spec, *rest: plan(short(spec), *rest))
         patch.setattr(engine, "open_engine", in_process)
         patch.setattr(reporting, "analyse", few_draws)
-        patch.setattr(
-            forecast,
-            "forecast_study",
-            lambda *all_, **more: foresee(*all_, **more | {"quick": True}),
-        )
+        patch.setattr(forecast, "forecast_study", measure_once)
         yield
 
 

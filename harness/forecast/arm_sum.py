@@ -77,7 +77,7 @@ class ArmSum:
             if least > self.available:
                 free = f"{self.available:,.0f} are available"
                 return f"needs at least {least:,.0f} MiB of memory; {free}"
-        asking = [work for work in local if work.scores or work.training]
+        asking = [work for work in local if work.asks]
         if all(self.stopwatch.knows(work) for work in asking):
             return ""
         failed = [

@@ -50,9 +50,9 @@ class Counted:
                         continue
                     work = self.work(spec)
                     best = fullest.setdefault((work.form, work.manner), work)
-                    if (work.scores or work.training) and len(work.scores) > len(best.scores):
+                    if work.asks and len(work.scores) > len(best.scores):
                         fullest[work.form, work.manner] = work
-            asking = {key: one for key, one in fullest.items() if one.scores or one.training}
+            asking = {key: one for key, one in fullest.items() if one.asks}
             keys = list(asking)
             if len(keys) > 1:
                 heaviest = max(keys[1:], key=lambda key: _weight(asking[key]))

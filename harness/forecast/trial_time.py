@@ -66,6 +66,8 @@ class Stopwatch:
         Raises:
             KeyError: nothing like it was measured; see :meth:`knows`.
         """
+        if not self._measured and not work.asks:
+            return TrialTime(NOTHING, NOTHING, NOTHING, NOTHING)
         alike = self._alike(work)
         later = self._measured[1:] or self._measured
         return TrialTime(
@@ -102,9 +104,9 @@ class Stopwatch:
 
     def artifact_mib(self, work: TrialWork) -> float:
         """Size of the trained weights."""
-        one = self._alike(work)[0]
         if work.spec.kind == "prompt":
             return 0.0
+        one = self._alike(work)[0]
         if work.spec.kind == "full":
             return one.total_parameters * DTYPE_BYTES[work.spec.runtime.dtype] / MIB
         return one.trainable_parameters * ADAPTER_BYTES / MIB
@@ -123,6 +125,9 @@ class Stopwatch:
 
     def _alike(self, work: TrialWork) -> Sequence[Measured]:
         same = [one for one in self._measured if one.form == work.form]
+        if not same and not work.asks:
+            # All its scores are known: it loads its model, as others do, and ends.
+            return self._measured
         if not same:
             raise KeyError(f"no trial of kind {work.form.kind} was measured")
         return [one for one in same if one.work.manner == work.manner] or same

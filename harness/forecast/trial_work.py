@@ -47,6 +47,11 @@ class TrialWork:
     answer: tuple[float, int]
 
     @property
+    def asks(self) -> bool:
+        """Whether anything is left to train or to score."""
+        return bool(self.scores or self.training)
+
+    @property
     def scored_tokens(self) -> float:
         """Tokens of prompts and of answers that are known beforehand."""
         return sum(work.prompt_tokens + work.answer_tokens for _, work in self.scores)

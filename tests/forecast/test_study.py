@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_trial import experiment
+from fake_trial import Watching, experiment
 from tiny_model import TinyModels, write_suite
 
 from harness.engine.in_process import InProcessEngine
 from harness.forecast import Forecast, arm_sum, execute_small, forecast_study, study
-from harness.pipeline import plan_study
+from harness.pipeline import plan_study, run_study
 from harness.records import Progress, TrialSpec
 from harness.spec import Experiment
 from harness.trial import run_trial
@@ -122,6 +122,22 @@ def test_what_cannot_fit_is_not_tried(
     found = forecast(tiny(tmp_path, tiny_models), tmp_path, _never)
     assert all("needs at least" in arm.unknown for arm in found.arms)
     assert found.seconds.expected == 0
+
+
+def test_scores_that_are_known_are_not_measured_again(
+    tmp_path: Path, tiny_models: TinyModels
+) -> None:
+    arms = {"zero": {"kind": "prompt"}}
+    run_study(tiny(tmp_path, tiny_models, arms=arms), tmp_path / "results", open_with=Watching)
+    again = forecast(tiny(tmp_path, tiny_models, arms=arms, name="again"), tmp_path, _never)
+    assert again.seconds.expected == 0
+    trials = [sum(n.expected for n in arm.trials.values()) for arm in again.arms]
+    assert trials == [1, 2]
+    more = tiny(tmp_path, tiny_models, arms={**arms, "lora": ARMS["lora"]}, name="more")
+    _, zero, lora = forecast(more, tmp_path).arms
+    assert zero.score == 0
+    assert zero.load > 0
+    assert lora.score > 0
 
 
 def _never(spec: TrialSpec, folder: Path, report: Callable[[Progress], None]) -> None:
