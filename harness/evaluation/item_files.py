@@ -66,12 +66,16 @@ def _jsonl(path: Path) -> Any:
 
 def _json(path: Path) -> Any:
     text = path.read_text(encoding="utf-8")
-    if not text.lstrip().startswith("["):
+    try:
+        whole = json.loads(text)
+    except json.JSONDecodeError:
         return _jsonl(path)
-    rows = json.loads(text)
-    if not all(isinstance(row, dict) for row in rows):
-        raise DataError(Problem(str(path), "a list that holds more than objects; an item is one"))
-    return _from_rows(rows)
+    if isinstance(whole, dict) and len(text.strip().split("\n")) == 1:
+        return _from_rows([whole])
+    if not isinstance(whole, list) or not all(isinstance(row, dict) for row in whole):
+        rule = "not a list of objects, nor an object a line; convert it: an item is an object"
+        raise DataError(Problem(str(path), rule))
+    return _from_rows(whole)
 
 
 def _from_rows(rows: list[dict[str, Any]]) -> Any:

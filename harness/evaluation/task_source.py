@@ -257,7 +257,8 @@ def _unbuilt(entry: Any, own: bool, mirror: Mirror | None, error: Exception) -> 
     return Problem(
         "",
         f"task {name}: its data set {data} could not be had from the hub ({what}); connect to the "
-        f"network, or name a local copy in the suite file: `mirrors: {{{name}: FOLDER}}`",
+        f"network, or name a local copy, `mirrors: {{{name}: FOLDER}}`, in the suite file or one "
+        "of your own that extends it",
     )
 
 

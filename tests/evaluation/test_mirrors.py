@@ -178,6 +178,7 @@ def test_a_mirror_of_no_task_is_refused(tmp_path: Path) -> None:
     [
         ("train.jsonl", "", "copy", r"copy/train.jsonl: holds no items"),
         ("train.jsonl", '{"a": 1}\n{"a"\n[]\n', "copy", r"train.jsonl:2: not valid JSON(.|\n)*:3:"),
+        ("train.json", '{\n"1": {"a": 1}\n}', "copy", r"train.json: not a list of objects, nor an"),
         ("test.jsonl", '{"a": 1}\n', "copy",
          r"copy: no split 'train' of 'passive_1', which blimp_passive_1 needs; there are test"),
         ("train.jsonl", '{"sentence_good": "Yes."}\n', "copy",
