@@ -73,15 +73,16 @@ def without_network() -> list[str]:
 def shrunk(folder: Path) -> Path:
     """The quickstart with few items, one setting an arm and two of its arms."""
     values: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text(encoding="utf-8"))
-    values["data"]["limits"] = {"train": 16, "validation": 4, "test": 6, "out_of_domain": 2}
+    values["data"]["limits"] = {"train": 8, "validation": 2, "test": 2, "out_of_domain": 1}
+    values["data"]["out_of_domain"].popitem()
     values["arms"] = {
         "zero-shot": values["arms"]["zero-shot"],
         "lora": {"kind": "lora", "epochs": 1, "learning_rate": 1e-3},
     }
     values["task"]["max_new_tokens"] = 8
     values["budget"] = {"trials": 1}
-    values["general"] |= {"limit": 2, "search_limit": 1}
-    values |= {"memorisation_items": 2, "train_gap_items": 2}
+    values["general"] |= {"limit": 1, "search_limit": 1}
+    values |= {"memorisation_items": 1, "train_gap_items": 1}
     path = folder / "experiment.yaml"
     path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     return path
