@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -176,7 +177,8 @@ def test_waiting_is_no_part_of_latency(
     began = time.monotonic()
     (score,) = done(run_trial(spec, tmp_path)).scores
     assert time.monotonic() - began > (12 + 9) * 0.1
-    assert max(score.latencies) < 0.1
+    # A busy machine may be slow once; waiting would be in most of them.
+    assert median(score.latencies) < 0.1
     at = sorted(seen.at for seen in server.seen)
     assert at[-1] - at[0] > 0.1 * (len(at) - 1) - 0.05
 
