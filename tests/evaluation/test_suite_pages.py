@@ -38,8 +38,10 @@ def test_the_suite_of_the_tutorial_is_checked_and_scored(
     tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = write_files("domain-suite.md", tmp_path)
-    listed = (DOCS / "domain-suite.md").read_text("utf-8").partition("```text\n")[2]
-    tree = listed.partition("```")[0]
+    texts = re.findall(
+        r"^```text\n(.*?)^```", (DOCS / "domain-suite.md").read_text("utf-8"), re.M | re.S
+    )
+    tree, table = texts[0], next(text for text in texts if "┃" in text)
     assert len(names) == 10
     assert all(Path(name).name in tree for name in names)
     monkeypatch.chdir(tmp_path)
@@ -47,7 +49,7 @@ def test_the_suite_of_the_tutorial_is_checked_and_scored(
     done = CliRunner().invoke(group, ["check", "experiment.yaml"], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     said = [" ".join(line.split()) for line in done.output.splitlines()]
-    shown = re.findall(r"^[┃│G].*$", listed.partition("```text\n")[2].partition("```")[0], re.M)
+    shown = re.findall(r"^[┃│G].*$", table, re.M)
     assert len(shown) == 5
     for line in shown:
         assert " ".join(line.split()) in said
