@@ -7,7 +7,15 @@ from fake_trial import Watching, experiment
 
 from harness.pipeline import StudyRun, run_study
 
-WORDINGS = ["plain", "broken [fail]", "hopeless [prune]", "forgets [lose=0.7] [gain=0.2]"]
+# Two of a kind, so that a search of any seed meets each end.
+WORDINGS = [
+    "plain",
+    "broken [fail]",
+    "wrong [fail]",
+    "hopeless [prune]",
+    "useless [prune]",
+    "forgets [lose=0.7] [gain=0.2]",
+]
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +30,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> StudyRun:
         },
     }
     spec = experiment(
-        folder, arms=arms, budget={"trials": 10}, general={"limit": 8, "search_limit": 4}
+        folder, arms=arms, budget={"trials": 16}, general={"limit": 8, "search_limit": 4}
     )
     return run_study(spec, folder / "results", open_with=Watching)
