@@ -26,13 +26,13 @@ from harness.trial.served import ServersTokenizer, answer_room
 
 Message = dict[str, str]
 USAGE = (
-    "import json, urllib.request",
-    'saved = json.load(open("{file}", encoding="utf-8"))',
-    "item = {item}  # one value for each of saved['fields']",
+    "import json, os, urllib.request",
+    'saved = json.load(open({file!r}, encoding="utf-8"))',
+    "item = {item!r}  # one value for each of saved['fields']",
     "body = saved['request']",
     "{fill}",
-    'request = urllib.request.Request("{url}", json.dumps(body).encode(),'
-    ' {{"Content-Type": "application/json"}})',
+    "headers = {headers}",
+    "request = urllib.request.Request({url!r}, json.dumps(body).encode(), headers)",
     "print(json.load(urllib.request.urlopen(request))['choices'][0])",
 )
 FILL_CHAT = "body['messages'][-1]['content'] = body['messages'][-1]['content'].format_map(item)"
@@ -309,11 +309,14 @@ class _Asking:
     def _usage(self, path: Path) -> list[str]:
         spec = self.run.spec
         url = spec.endpoint.url if spec.endpoint else "http://localhost:8000/v1"
-        item = dict.fromkeys(sorted(template_fields(self.template)), "...")
+        key = spec.endpoint.key_variable if spec.endpoint else None
+        headers = "{'Content-Type': 'application/json'"
+        headers += f", 'Authorization': 'Bearer ' + os.environ[{key!r}]}}" if key else "}"
         told = {
             "file": path.name,
-            "item": repr(item),
+            "item": dict.fromkeys(sorted(template_fields(self.template)), "..."),
             "fill": FILL_CHAT if self.as_chat else FILL_TEXT,
+            "headers": headers,
             "url": f"{url}/{CHAT if self.as_chat else TEXT}",
         }
         return [line.format_map(told) for line in USAGE]

@@ -109,7 +109,7 @@ def test_the_usage_example_runs(study: StudyRun, server: FakeServer, tmp_path: P
     program = "\n".join(content["usage"])
     assert "'...'" in program
     program = program.replace("'...'", repr(item.inputs["text"]))
-    program = program.replace('open("prompt.json"', f'open("{tmp_path / "prompt.json"}"')
+    program = program.replace("open('prompt.json'", f"open({str(tmp_path / 'prompt.json')!r}")
     exec(program, {})  # noqa: S102 - the very lines that a reader is shown
     assert server.seen[-1].payload["messages"] == filled(content, item)
 
