@@ -126,6 +126,9 @@ def prepare(folder: Path, limits: argparse.Namespace) -> list[Mirrored]:
     pages = folder / "copies" / "wikitext" / "test.jsonl"
     pages.parent.mkdir()
     write_wikitext_pages(SHARED, pages)
+    lines = [line for line in pages.read_text("utf-8").split("\n") if line]
+    short = [line for line in lines if len(json.loads(line)["page"]) <= limits.longest_page]
+    pages.write_text("".join(f"{line}\n" for line in short), encoding="utf-8")
     unused = ("training_split", "validation_split")
     mirror = {"path": "copies/pubmedqa", "columns": RENAMED}
     return [
@@ -262,6 +265,7 @@ def main() -> None:
     parser.add_argument("--blimp", type=int, default=100, help="items of each paradigm; 0: none")
     parser.add_argument("--pubmedqa", type=int, default=50, help="questions; 0: none")
     parser.add_argument("--wikitext", type=int, default=10, help="pages; 0: none")
+    parser.add_argument("--longest-page", type=int, default=8000, help="characters of a page")
     parser.add_argument("--batch", type=int, default=1, help="of the command line; pages need 1")
     options = parser.parse_args()
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
