@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import threading
 import time
@@ -10,8 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import quote
 
 from harness.records import Endpoint
+
+
+def written(key: str) -> tuple[str, ...]:
+    """A key in the forms in which servers say one back."""
+    return (
+        key,
+        json.dumps(key)[1:-1].replace("/", "\\/"),
+        quote(key, safe=""),
+        html.escape(key),
+        base64.b64encode(f"Bearer {key}".encode()).decode(),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import Answer, FakeServer, endpoint, serving
+from fake_server import Answer, FakeServer, endpoint, serving, written
 from pydantic import TypeAdapter
 from tiny_model import TASK, messages, resolved, runtime
 
@@ -30,7 +30,7 @@ from harness.trial import run_trial
 
 # Of "Message: The parcel 80 was great".
 WORDS = 6
-KEY = "sk-very-secret-0123456789"
+KEY = "sk-very/secret+0123&456789"
 MakeSpec = Callable[..., TrialSpec]
 
 
@@ -321,7 +321,7 @@ def test_without_its_key_nothing_is_sent(
     assert server.seen == []
 
 
-@pytest.mark.parametrize("status", [200, 401, 500])
+@pytest.mark.parametrize("status", [200, 307, 401, 403, 404, 418, 429, 500])
 def test_no_record_holds_the_key(
     server: FakeServer,
     make_spec: MakeSpec,
@@ -332,18 +332,21 @@ def test_no_record_holds_the_key(
     status: int,
 ) -> None:
     monkeypatch.setenv("SERVED_KEY", KEY)
-    server.reply = lambda message: f"positive {KEY}"
+    said = " and ".join(written(KEY))
+    server.reply = lambda message: f"positive {said}"
     if status != 200:
-        server.script = [Answer(status, body=f"your key {KEY} is bad")] * 100
+        headers = {"Location": f"http://127.0.0.1:9/{said}"}
+        bodies = (said, json.dumps({"error": {"message": said}}), f"<html>{said}</html>")
+        server.script = [Answer(status, body=body, headers=headers) for body in bodies * 30]
     with caplog.at_level("DEBUG"):
         record = run_trial(make_spec(("test",), asked={"key_variable": "SERVED_KEY"}), tmp_path)
     assert {s.headers["Authorization"] for s in server.seen} == {f"Bearer {KEY}"}
     assert record.status == ("complete" if status == 200 else "failed")
     assert "[key]" in to_json(record)
     output = capfd.readouterr()
-    written = [path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
-    for text in (to_json(record), caplog.text, output.out, output.err, *written):
-        assert KEY not in text
+    files = [path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
+    for text in (to_json(record), caplog.text, output.out, output.err, *files):
+        assert not any(form in text for form in (*written(KEY), KEY[:16]))
 
 
 # --------------------------------------------------------------------------- early stopping

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import email.utils
+import html
 import json
 import re
 import time
@@ -140,6 +142,9 @@ def redact(text: str, key: str) -> str:
     """Text without the key, however a server may have written it."""
     if len(key) < SHORTEST_SECRET:
         return text
-    for written in {key, json.dumps(key)[1:-1], quote(key, safe="")}:
+    quoted = json.dumps(key)[1:-1]
+    forms = {key, quoted, quoted.replace("/", "\\/"), quote(key, safe=""), html.escape(key)}
+    forms |= {base64.b64encode(one.encode()).decode() for one in (key, f"Bearer {key}")}
+    for written in forms:
         text = re.sub(re.escape(written), "[key]", text, flags=re.IGNORECASE)
     return text

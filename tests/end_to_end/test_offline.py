@@ -17,7 +17,7 @@ HARNESS = Path(sys.executable).with_name("harness")
 QUICKSTART = Path(__file__).resolve().parents[2] / "experiments" / "quickstart.yaml"
 # Imported by every Python process at its start, children of children too. Sockets within this
 # machine stay: processes talk to each other through them.
-WATCH = '''
+WATCH = """
 import os
 import sys
 
@@ -46,7 +46,7 @@ def unix(one):
 
 
 sys.addaudithook(watch)
-'''
+"""
 
 
 @pytest.fixture
@@ -73,15 +73,16 @@ def without_network() -> list[str]:
 def shrunk(folder: Path) -> Path:
     """The quickstart with few items, one setting an arm and two of its arms."""
     values: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text(encoding="utf-8"))
-    values["data"]["limits"] = {"train": 16, "validation": 4, "test": 6, "out_of_domain": 2}
+    values["data"]["limits"] = {"train": 8, "validation": 2, "test": 2, "out_of_domain": 1}
+    values["data"]["out_of_domain"].popitem()
     values["arms"] = {
         "zero-shot": values["arms"]["zero-shot"],
         "lora": {"kind": "lora", "epochs": 1, "learning_rate": 1e-3},
     }
     values["task"]["max_new_tokens"] = 8
     values["budget"] = {"trials": 1}
-    values["general"] |= {"limit": 2, "search_limit": 1}
-    values |= {"memorisation_items": 2, "train_gap_items": 2}
+    values["general"] |= {"limit": 1, "search_limit": 1}
+    values |= {"memorisation_items": 1, "train_gap_items": 1}
     path = folder / "experiment.yaml"
     path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     return path
@@ -105,7 +106,9 @@ def test_the_watch_sees_and_stops(watched: dict[str, str], tmp_path: Path) -> No
 @pytest.mark.real_model
 def test_the_quickstart_asks_nobody(watched: dict[str, str], tmp_path: Path) -> None:
     if not any((cache_folder() / "models").glob("*/model.safetensors")):
-        pytest.skip("the embedded model is not in the cache; `harness doctor --fetch` puts it there")
+        pytest.skip(
+            "the embedded model is not in the cache; `harness doctor --fetch` puts it there"
+        )
     command = [*without_network(), str(HARNESS), "run", str(shrunk(tmp_path)), "--quiet"]
     done = subprocess.run(
         [*command, "--results", str(tmp_path / "results")], check=False, capture_output=True,

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import FakeServer, serving
+from fake_server import Answer, FakeServer, serving, written
+from rich.console import Console
 from tiny_model import CHATML, messages, write_model
 
 import harness.evaluation.chat_client as client_module
 from harness.errors import InputError
+from harness.export import export_optuna
 from harness.pipeline import StudyRun, run_study
 from harness.records import Study
-from harness.reporting import load_study
+from harness.reporting import load_study, write_reports
 from harness.spec import Experiment
-from harness.store import StoreReader
+from harness.store import STORE_FILE, StoreReader
+from harness.store.reader import VIEWS
 
 
 @pytest.fixture
@@ -133,3 +136,46 @@ def test_a_missing_key_is_told_before_anything_runs(
         run(spec, tmp_path)
     assert server.seen == []
     assert not (tmp_path / "results").exists()
+
+
+KEY = "sk-canary/0123+456789&abc"
+
+
+def test_the_key_is_nowhere(
+    server: FakeServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not in the store, a record, a ledger, a log, a report, an export, nor on the terminal."""
+    monkeypatch.setenv("SERVED_KEY", KEY)
+    said = " and ".join(written(KEY))
+    told: list[str] = []
+    with caplog.at_level("DEBUG"):
+        server.script = [Answer(401, body=f"no such key: {said}"), Answer(500, body=said)] * 50
+        spec = experiment(tmp_path, server.url, cap=50.0, key_variable="SERVED_KEY", concurrency=1)
+        _, study = run(spec, tmp_path)
+        failed = [trial for trial in study.trials if trial.arm == "served"]
+        assert {trial.status for trial in failed} == {"failed"}
+        told += [trial.failure_message for trial in failed]
+        server.script = []
+        server.reply = lambda message: f"positive {KEY}"
+        done, study = run(spec, tmp_path, retry_failed=True)
+        assert {t.status for t in study.trials if t.arm == "served"} <= {"complete", "pruned"}
+        loaded = load_study(tmp_path / "results", done.experiment_id)
+        write_reports(loaded, done.folder)
+        loaded.print(Console())
+        export_optuna(tmp_path / "results", None, tmp_path / "results" / "optuna.log", journal=True)
+        reader = StoreReader(tmp_path / "results" / STORE_FILE)
+        rows = [reader.query(f"FROM {view}").rows for view in VIEWS]
+    assert any("[key]" in message for message in told)
+    assert {one.headers["Authorization"] for one in server.seen} == {f"Bearer {KEY}"}
+    captured = capfd.readouterr()
+    texts = [captured.out, captured.err, caplog.text, str(study), repr(rows), *told]
+    files = [path for path in (tmp_path / "results").rglob("*") if path.is_file()]
+    assert len(files) > 10
+    found = b"\n".join([*(path.read_bytes() for path in files), *map(str.encode, texts)])
+    # Parquet and DuckDB may compress; what they hold is among the rows.
+    for form in (*written(KEY), KEY[:16]):
+        assert form.encode() not in found

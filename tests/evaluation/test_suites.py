@@ -297,3 +297,25 @@ def test_the_fingerprint_follows_what_can_change_a_score(copy: Path, changed: st
     path = copy.parent / "general-mini" / changed
     path.write_text(path.read_text() + "\n")
     assert load_suite(copy).fingerprint != before
+
+
+def test_code_of_a_suite_is_stated_unless_it_is_the_programs_own(tmp_path: Path) -> None:
+    assert load_suite("general-mini").code_notice() == ""
+    shutil.copytree(SUITES, tmp_path / "suites")
+    notice = load_suite(tmp_path / "suites" / "general-mini.yaml").code_notice()
+    assert "run Python code of their own (checks." in notice
+    assert "use only suites that you trust" in notice
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["metric_list: [acc]", "metric_list: {a: b}", "dataset_path: [json]", "- task", "null",
+     "dataset_path: json\ndataset_kwargs: [x]", "a: " + "[" * 3000, "\x00", "&a [*a]",
+     "dataset_path: json\ndataset_kwargs: {data_files: {test: [1, {}]}}",
+     "task: !!python/object/apply:os.system [x]"],
+)  # fmt: skip
+def test_a_malformed_task_file_is_a_located_problem(tmp_path: Path, text: str) -> None:
+    shutil.copytree(SUITES, tmp_path / "suites")
+    (tmp_path / "suites" / "general-mini" / "capitals.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=r"capitals\.yaml|general-mini\.yaml:\d+"):
+        load_suite(tmp_path / "suites" / "general-mini.yaml")

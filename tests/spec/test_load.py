@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -122,6 +123,25 @@ def test_one_mistake_gets_one_message(tmp_path: Path, old: str, new: str, messag
          "schema, such as #/$defs/name"),
         ("type: object\n", "type: object\n      $ref: '#'\n",
          "task.answer.schema: the schema refers to itself without end"),
+        ("type: object\n", "type: object\n      $dynamicRef: 'file:///etc/passwd'\n",
+         "task.answer.schema: `$dynamicRef: file:///etc/passwd` leads nowhere; refer to a part of "
+         "this schema, such as #/$defs/name"),
+        ("type: object\n", "type: object\n      allOf: [{$id: 'http://127.0.0.1:9/', $ref: x}]\n",
+         "task.answer.schema: `$ref: x` leads nowhere; refer to a part of this schema, such as "
+         "#/$defs/name"),
+        ("{enum: [negative, neutral, positive]}", "{enum: [2020-01-01]}",
+         "task.answer.schema: datetime.date(2020, 1, 1) is not JSON; put quotes around it"),
+        ("{enum: [negative, neutral, positive]}", "{const: .nan}",
+         "task.answer.schema: nan is no number of JSON"),
+        ("    movie-reviews: packaged", "    train_sample: packaged",
+         "data.out_of_domain: an out-of-domain set cannot be called 'train_sample'"),
+        ("    movie-reviews: packaged", "    replay: packaged",
+         "data.out_of_domain: an out-of-domain set cannot be called 'replay'"),
+        ("    movie-reviews: packaged", "    Tweets: packaged",
+         "data.out_of_domain: 'Tweets' and 'tweets' differ in case only; rename one"),
+        ("  full:\n", "  nul.txt:\n",
+         "name 'nul.txt' is that of a device on Windows; choose another"),
+        ("  full:\n", "  LoRA:\n", "arms: 'LoRA' and 'lora' differ in case only; rename one"),
         ("required: [sentiment, intensity]", "required: sentiment",
          "task.answer.schema: not a valid JSON Schema: 'sentiment' is not of type 'array'"),
         ("    movie-reviews: packaged", "    test: packaged",
@@ -315,3 +335,21 @@ def test_a_mutated_file_is_an_experiment_or_a_spec_error(tmp_path: Path, text: s
         assert all(one.where for one in error.problems)
     else:
         assert Experiment.model_validate(spec.plain()) == spec
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["$dynamicRef: 'http://127.0.0.1:9/s'", "$ref: 'http://127.0.0.1:9/s'",
+     "$schema: 'http://127.0.0.1:9/s'", "$id: 'http://127.0.0.1:9/s'",
+     "allOf: [{$id: 'http://127.0.0.1:9/a/', properties: {b: {$ref: '#/properties/b'}}}]"],
+)  # fmt: skip
+def test_a_schema_is_never_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("urllib.request.urlopen", lambda *names, **_: asked.append(names))
+    monkeypatch.setattr("socket.socket.connect", lambda *names: asked.append(names))
+    text, _ = changed("type: object\n", f"type: object\n      {reference}\n")
+    with contextlib.suppress(SpecError):
+        load(tmp_path, text)
+    assert asked == []

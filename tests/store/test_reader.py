@@ -281,6 +281,21 @@ REFUSED = (
     "SELECT 1; DROP TABLE trial",
     "",
     "SELECT nothing FROM trials",
+    "SELECT INTERVAL 100000000 YEARS",
+    "SELECT getenv('HOME')",
+    "SELECT * FROM sniff_csv('{secret}')",
+    "SELECT * FROM read_json_objects('{secret}')",
+    "SELECT * FROM query('SELECT * FROM read_text(''{secret}'')')",
+    "SELECT * FROM query_table('{secret}')",
+    "SELECT * FROM json_execute_serialized_sql("
+    "json_serialize_sql('SELECT * FROM read_text(''{secret}'')'))",
+    "SELECT * FROM read_csv('s3://bucket/x.csv')",
+    "SELECT * FROM read_csv('hf://datasets/x/y.csv')",
+    "SELECT * FROM pandas_scan(123)",
+    "SELECT * FROM arrow_scan(1, 2, 3)",
+    "FROM read_text('/dev/stdin')",
+    "FROM enable_logging('QueryLog', storage = 'file', storage_path = '{folder}/log')",
+    "PREPARE x AS SELECT 1",
     "SELEC 1",
 )
 

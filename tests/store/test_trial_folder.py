@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import StoreError
-from harness.records import ItemOutput, ItemScore, ScoreRecord, StepReport, TrialRecord
+from harness.records import Artifact, ItemOutput, ItemScore, ScoreRecord, StepReport, TrialRecord
 from harness.store import (
     discard_record,
     has_record,
+    holds_link,
     quarantine,
     quarantine_record,
     read_record,
@@ -219,3 +220,39 @@ def test_a_discarded_record_is_gone(tmp_path: Path) -> None:
 
 def test_no_folder_holds_no_records(tmp_path: Path) -> None:
     assert whole_records(tmp_path / "nowhere") == ([], [])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/etc/passwd", "../other/x.json", "a/../../x", "..", "C:\\x", "\\\\host\\x",
+     "a\\..\\..\\b", "x\0.json"],
+)  # fmt: skip
+def test_a_record_cannot_name_files_outside_its_folder(tmp_path: Path, name: str) -> None:
+    write_record(tmp_path / "t", replace(trial(), artifacts=(Artifact(name, "0" * 64, 1),)))
+    with pytest.raises(StoreError, match="as a file of its own"):
+        read_record(tmp_path / "t")
+    whole, others = whole_records(tmp_path)
+    assert (whole, [folder.name for folder, _ in others]) == ([], ["t"])
+
+
+def test_files_below_the_folder_are_its_own(tmp_path: Path) -> None:
+    record = replace(trial(), artifacts=(Artifact("artifact/a..b.json", "0" * 64, 1),))
+    write_record(tmp_path / "t", record)
+    assert read_record(tmp_path / "t") == record
+
+
+@pytest.mark.parametrize("linked", ["t", "t/record", "t/record/trial.json"])
+def test_a_record_that_is_a_link_is_not_read(tmp_path: Path, linked: str) -> None:
+    write_record(tmp_path / "trials" / "t", trial())
+    place = tmp_path / "trials" / linked
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    folder = tmp_path / "trials" / "t"
+    assert holds_link(folder)
+    with pytest.raises(StoreError, match="a link to elsewhere"):
+        read_record(folder)
+    before = sorted(tmp_path.glob("elsewhere/**/*"))
+    quarantine(folder, "a link")
+    assert not folder.is_symlink()
+    assert not folder.exists()
+    assert sorted(tmp_path.glob("elsewhere/**/*")) == before
