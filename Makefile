@@ -1,4 +1,4 @@
-.PHONY: demo test check docs simulate chaos install clean
+.PHONY: demo test check docs simulate chaos fuzz install clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -32,6 +32,10 @@ simulate: $(VENV)/.installed-dev
 # Coordinators killed at 200 random moments, trials killed, records torn; prints what that cost.
 chaos: $(VENV)/.installed-dev
 	cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m chaos
+
+# 10,000 malformed experiments and data files, counted by outcome: all must be refused cleanly.
+fuzz: $(VENV)/.installed-dev
+	cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m fuzz
 
 install: $(VENV)/.installed
 

@@ -223,8 +223,9 @@ def test_no_folder_holds_no_records(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["/etc/passwd", "../other/x.json", "a/../../x", "..", "C:\\x", "\\\\host\\x",
-             "a\\..\\..\\b", "x\0.json"],
+    "name",
+    ["/etc/passwd", "../other/x.json", "a/../../x", "..", "C:\\x", "\\\\host\\x",
+     "a\\..\\..\\b", "x\0.json"],
 )  # fmt: skip
 def test_a_record_cannot_name_files_outside_its_folder(tmp_path: Path, name: str) -> None:
     write_record(tmp_path / "t", replace(trial(), artifacts=(Artifact(name, "0" * 64, 1),)))
