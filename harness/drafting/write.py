@@ -107,6 +107,14 @@ class _Writer(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Text that holds line ends of any kind, or what cannot be seen, is written escaped."""
+        style = None if data.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Writer.add_representer(str, _Writer.represent_str)
+
 
 def _flow(value: Any) -> str:
     """One line of YAML that reads back as the value."""
