@@ -10,12 +10,12 @@ OFF = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 
 
 def test_usage_reports_are_off_once_the_package_is_imported() -> None:
+    look = f"import os; print(*(os.environ[name] for name in {list(OFF)}))"
     program = (
-        "import harness, os, subprocess, sys\n"
+        "import harness, subprocess, sys\n"
         "from huggingface_hub import constants\n"
         "assert constants.HF_HUB_DISABLE_TELEMETRY\n"
-        f"look = 'import os; print(*(os.environ[name] for name in {list(OFF)}))'\n"
-        "subprocess.run([sys.executable, '-c', look], check=True)\n"
+        f"subprocess.run([sys.executable, '-c', {look!r}], check=True)\n"
     )
     plain = {name: value for name, value in os.environ.items() if name not in OFF}
     done = subprocess.run(
