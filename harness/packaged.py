@@ -28,6 +28,7 @@ import platformdirs
 
 from harness.errors import HarnessError, UnknownReferenceError
 from harness.packaged_catalogue import ASSETS, Asset, Distribution
+from harness.records import file_sha256
 
 Progress = Callable[[int, int], None]
 """Called with bytes so far and bytes in all, a few times a second while a file comes in."""
@@ -106,11 +107,6 @@ def _cached_path(asset: Asset) -> Path:
     return _folder() / f"{distribution.name}-{distribution.version}" / asset.filename
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _is_whole(path: Path, asset: Asset) -> bool:
     try:
         status = path.stat()
@@ -123,7 +119,7 @@ def _is_whole(path: Path, asset: Asset) -> bool:
     seal, sealed = _seal(path), f"{asset.sha256} {status.st_mtime_ns}"
     if asset.bytes >= _REHASH_BELOW and seal.is_file() and seal.read_text() == sealed:
         return True
-    if _sha256(path) != asset.sha256:
+    if file_sha256(path) != asset.sha256:
         _log.warning("%s is damaged (its SHA-256 differs): fetching anew", path)
         return False
     if asset.bytes >= _REHASH_BELOW:
@@ -142,13 +138,13 @@ def _archive(distribution: Distribution, progress: Progress | None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / distribution.filename
     if kept.is_file():
-        if _sha256(kept) == distribution.sha256:
+        if file_sha256(kept) == distribution.sha256:
             return kept
         _log.warning("%s is damaged (its SHA-256 differs): fetching anew", kept)
     _remove_stale(folder)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
         found = _download(distribution, Path(scratch), progress)
-        digest = _sha256(found)
+        digest = file_sha256(found)
         if digest != distribution.sha256:
             raise HarnessError(_hash_differs(distribution.filename, distribution.sha256, digest))
         found.replace(kept)

@@ -19,7 +19,7 @@ import yaml
 from filelock import FileLock
 
 from harness.packaged import cache_folder
-from harness.records import TrialSpec, content_hash
+from harness.records import TrialSpec, content_hash, file_sha256
 
 InputKind = Literal["file", "suite", "model"]
 Fetch = Callable[[str], Iterable[bytes]]
@@ -124,7 +124,7 @@ def gather(path: str, kind: InputKind) -> Input:
         path,
         str(root),
         place.relative_to(root).as_posix(),
-        tuple(InputFile(name, file_digest(one), one.stat().st_size) for name, one in names),
+        tuple(InputFile(name, remembered_sha256(one), one.stat().st_size) for name, one in names),
     )
 
 
@@ -159,7 +159,7 @@ def _beside(path: Path, name: str) -> Path:
     return Path(os.path.normpath(path.parent / Path(name).expanduser()))
 
 
-def file_digest(path: Path) -> str:
+def remembered_sha256(path: Path) -> str:
     """SHA-256 of a file.
 
     That of a large one is remembered in the cache under its path, size and time of change: weights
@@ -167,13 +167,12 @@ def file_digest(path: Path) -> str:
     """
     status = path.stat()
     if status.st_size <= _REMEMBERED_ABOVE:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return file_sha256(path)
     seal = content_hash([str(path.absolute()), status.st_size, status.st_mtime_ns], 40)
     memory = cache_folder() / "cluster" / "digests" / seal
     if memory.exists():
         return memory.read_text(encoding="utf-8")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(path)
     memory.parent.mkdir(parents=True, exist_ok=True)
     partial = memory.with_name(f"{seal}.{os.getpid()}")
     partial.write_text(digest, encoding="utf-8")

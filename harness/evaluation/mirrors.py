@@ -6,7 +6,6 @@ A mirror replaces nothing of a task but where its items come from. What the task
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import Field, model_validator
 
 from harness.errors import DataError, Problem
 from harness.evaluation.item_files import is_item_file, read_items
+from harness.records import file_sha256
 from harness.spec.spaces import FrozenSpec
 
 # What ``save_to_disk`` of the datasets library leaves beside its splits.
@@ -98,8 +98,7 @@ def _state(path: Path) -> tuple[int, int]:
 @cache
 def _digest(path: Path, size: int, changed: int) -> str:
     """SHA-256 of a file; a suite is loaded for every score, and its mirrors may be large."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path)
 
 
 def _several(names: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ it or in lm-eval itself. Suites and their items are checked before any weight lo
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -25,7 +24,7 @@ from harness.errors import InputError, Problem, SpecError, UnknownReferenceError
 from harness.evaluation.mirrors import Mirror
 from harness.evaluation.suite_files import TaskFiles, read_task_files
 from harness.evaluation.task_source import build_task, find_entry
-from harness.records import GeneralTask, content_hash
+from harness.records import GeneralTask, content_hash, file_sha256
 from harness.spec.spaces import FrozenSpec
 from harness.spec.yaml_file import read_mapping
 
@@ -286,7 +285,7 @@ def _fingerprint(suite: Suite, files: set[Path]) -> str:
     parts: list[Any] = [["suite", json.dumps(declared, sort_keys=True)]]
     for path in sorted(files):
         name = Path(os.path.relpath(path, suite.path.parent)).as_posix()
-        parts.append([name, hashlib.sha256(path.read_bytes()).hexdigest()])
+        parts.append([name, file_sha256(path)])
     for name, mirror in sorted(suite.mirrors.items()):
         parts.append(["mirror", name, mirror.fingerprint()])
     if suite.default_tasks:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.engine.inputs import input_paths, with_paths
 from harness.errors import InputError
-from harness.records import Artifact, TrialSpec, TrialSummary, from_json
+from harness.records import Artifact, TrialSpec, TrialSummary, file_sha256, from_json
 from harness.reporting import AnalysedStudy, find_study
 from harness.store import STORE_FILE, StoreReader
 
@@ -160,9 +159,8 @@ def trained_files(run: FinalRun) -> list[Path]:
         path = run.folder / artifact.path
         if not path.is_file():
             raise InputError(f"{run.title}: {path} is gone; {remedy}")
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != artifact.sha256:
-                raise InputError(f"{run.title}: {path} is not what the trial left; {remedy}")
+        if file_sha256(path) != artifact.sha256:
+            raise InputError(f"{run.title}: {path} is not what the trial left; {remedy}")
         found.append(path)
     return found
 

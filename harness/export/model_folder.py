@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from harness.export.destination import RECEIPT, whole_folder
 from harness.export.final_run import ARTIFACT, FinalRun, find_final_run, trained_files
 from harness.export.gguf import GGUF_FILE, conversion, convert_folder, needs_converter
 from harness.export.parity import Parity, check_parity
-from harness.records import ResolvedModel, Runtime, to_plain
+from harness.records import ResolvedModel, Runtime, file_sha256, to_plain
 
 if TYPE_CHECKING:
     from harness.models.load import LoadedModel
@@ -236,18 +235,13 @@ def _describe(exported: Exported, folder: Path) -> None:
         },
         "parity": parity,
         "files": {
-            path.relative_to(folder).as_posix(): _digest(path)
+            path.relative_to(folder).as_posix(): file_sha256(path)
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         },
     }
     text = json.dumps(receipt, indent=2, ensure_ascii=False)
     (folder / RECEIPT).write_text(text + "\n", encoding="utf-8")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 __all__ = ["Asked", "Exported", "Form", "export_model"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from harness.export.final_run import FinalRun, find_final_run
 from harness.prompting import PromptRenderer
 from harness.prompting.render import MARK
 from harness.prompting.shots import BY_ITEM
-from harness.records import Example
+from harness.records import Example, file_sha256
 from harness.spec import JsonAnswer, TaskSpec
 from harness.spec.task import template_fields
 from harness.trial.candidate import make_renderer
@@ -245,8 +244,6 @@ class _Asking:
         spec = self.run.spec
         pool = Path(spec.train_path)
         params = spec.params
-        with pool.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         item = [{"role": "user", "content": _as_template(self.bare.item_text(self._marked()))}]
         without = self._messages(self.bare)
         return {
@@ -256,7 +253,7 @@ class _Asking:
             "seed": spec.seed,
             "compared": "the item as its template renders it; its own group is left out",
             "pool": str(pool),
-            "pool_sha256": digest,
+            "pool_sha256": file_sha256(pool),
             "pool_examples": len(self.split[: spec.train_items]),
             "messages_without_shots": without,
             "each_shot": [*item, {"role": "assistant", "content": "the example's answer"}],

@@ -17,7 +17,7 @@ from harness.errors import SpecError
 from harness.evaluation.suites import build_general_task, load_suite
 from harness.forecast.scoring_work import general_works
 from harness.forecast.trial_work import TrialWork
-from harness.records import Progress, ScoreRequest, TrialSpec
+from harness.records import Progress, ScoreRequest, TrialSpec, file_sha256
 from harness.store import write_record
 from harness.trial import run_trial
 
@@ -138,6 +138,5 @@ def _seconds_of_writing(folder: Path, mib: int) -> float:
     began = time.perf_counter()
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".safetensors") as file:
         save_file(tensors, file.name)
-        with Path(file.name).open("rb") as written:
-            hashlib.file_digest(written, "sha256")
+        file_sha256(Path(file.name))
         return time.perf_counter() - began

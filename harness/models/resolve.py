@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -12,7 +11,7 @@ from harness.models.convert import convert_gguf
 from harness.models.safe_folder import check_folder
 from harness.packaged import Progress, cache_folder, fetch
 from harness.packaged_catalogue import ASSETS
-from harness.records import ResolvedModel, content_hash
+from harness.records import ResolvedModel, content_hash, file_sha256
 from harness.spec import ModelSpec
 
 IDENTITY_SUFFIXES = {".safetensors", ".json", ".jinja", ".model", ".txt"}
@@ -36,7 +35,7 @@ def resolve_model(spec: ModelSpec, progress: Progress | None = None) -> Resolved
         folder = _from_gguf(fetch(reference, progress=progress), ASSETS[reference].sha256)
     elif Path(reference).is_file() and reference.endswith(".gguf"):
         path = Path(reference).resolve()
-        folder = _from_gguf(path, _file_hash(path))
+        folder = _from_gguf(path, file_sha256(path))
     elif Path(reference).is_dir():
         folder = Path(reference).resolve()
     elif reference.startswith((".", "/", "~")) or reference.count("/") > 1:
@@ -67,7 +66,7 @@ def folder_fingerprint(folder: Path, *, code: bool = False) -> str:
     for path in files:
         status = path.stat()
         seal = f"{path.name}:{status.st_size}:{status.st_mtime_ns}"
-        hashes[seal] = known.get(seal) or _file_hash(path)
+        hashes[seal] = known.get(seal) or file_sha256(path)
     if hashes != known:
         memory.parent.mkdir(parents=True, exist_ok=True)
         partial = memory.with_suffix(f".{os.getpid()}")
@@ -107,8 +106,3 @@ def _from_hub(spec: ModelSpec) -> ResolvedModel:
 
 def _suffixes(code: bool) -> set[str]:
     return IDENTITY_SUFFIXES | {CODE_SUFFIX} if code else IDENTITY_SUFFIXES
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,6 @@ process killed at any moment leaves either no record or a whole one.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from pathlib import Path, PureWindowsPath
@@ -24,7 +23,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from harness.errors import StoreError, needing_room
-from harness.records import TrialRecord
+from harness.records import TrialRecord, file_sha256
 from harness.store.columns import (
     ITEM_SCORE_SCHEMA,
     OUTPUT_SCHEMA,
@@ -239,12 +238,8 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def _sums(place: Path) -> str:
-    lines = []
-    for name in (HEAD, OUTPUTS, ITEM_SCORES):
-        with (place / name).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        lines.append(f"{digest}  {name}\n")
-    return "".join(lines)
+    names = (HEAD, OUTPUTS, ITEM_SCORES)
+    return "".join(f"{file_sha256(place / name)}  {name}\n" for name in names)
 
 
 def _sync(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
 from harness.prompting import TokenisedExample
-from harness.records import Artifact, Canaries
+from harness.records import Artifact, Canaries, file_sha256
 from harness.trial.candidate import Announce, Candidate, TrialRun
 from harness.trial.early_stopping import LossWatch
 
@@ -137,9 +136,8 @@ def keep_trained(loaded: Any, folder: Path) -> list[Artifact]:
 
     kept = []
     for path in save_trained(loaded, folder / "artifact"):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        kept.append(Artifact(str(path.relative_to(folder)), digest, path.stat().st_size))
+        name, size = str(path.relative_to(folder)), path.stat().st_size
+        kept.append(Artifact(name, file_sha256(path), size))
     return kept
 
 

@@ -21,7 +21,7 @@ from engine.test_engines import gone
 from harness.cli.run import command
 from harness.data import write_examples
 from harness.engine import Engine, Execute, RayEngine, open_engine, ray_cluster
-from harness.engine.inputs import file_digest, input_paths
+from harness.engine.inputs import input_paths, remembered_sha256
 from harness.errors import InputError
 from harness.pipeline import execute_trial
 from harness.records import Endpoint, Progress, ScoreRequest, TrialRecord, TrialSpec
@@ -174,7 +174,7 @@ def test_files_travel_both_ways(opened: Opened, nodes: Nodes, tmp_path: Path) ->
         (paths,) = seen
         assert len(paths) == len(input_paths(submitted[0][0])) == 2
         assert all(f"caches/{name}/cluster/inputs" in path for path in paths)
-        assert file_digest(Path(paths[0])) == file_digest(tmp_path / "items.parquet")
+        assert remembered_sha256(Path(paths[0])) == remembered_sha256(tmp_path / "items.parquet")
         assert (Path(paths[1]) / "model.safetensors").read_bytes() == b"fake weights"
 
 
@@ -289,9 +289,9 @@ def test_a_real_trial_gives_the_same_numbers(
     assert numbers(read_record(there)) == numbers(read_record(here))
     assert read_record(there).artifacts
     for artifact in read_record(there).artifacts:
-        assert file_digest(there / artifact.path) == artifact.sha256
+        assert remembered_sha256(there / artifact.path) == artifact.sha256
     weights = "artifact/adapter_model.safetensors"
-    assert file_digest(there / weights) == file_digest(here / weights)
+    assert remembered_sha256(there / weights) == remembered_sha256(here / weights)
     kept = json.loads((there / "artifact" / "adapter_config.json").read_text())
     assert kept["base_model_name_or_path"] == spec.model.path
 

@@ -17,10 +17,10 @@ from harness.engine.inputs import (
     Input,
     LackingError,
     NodeInputs,
-    file_digest,
     file_parts,
     gather,
     input_paths,
+    remembered_sha256,
 )
 from harness.evaluation.suites import load_suite
 from harness.records import ScoreRequest, TrialSpec
@@ -171,12 +171,12 @@ def test_the_hash_of_a_large_file_is_remembered_until_it_changes(
     for fill in (b"a", b"b"):
         large.write_bytes(fill * (2**20 + 1 + ord(fill)))
         expected = hashlib.sha256(large.read_bytes()).hexdigest()
-        assert [file_digest(large), file_digest(large)] == [expected, expected]
+        assert [remembered_sha256(large), remembered_sha256(large)] == [expected, expected]
     remembered = list((tmp_path / "cache" / "cluster" / "digests").iterdir())
     assert len(remembered) == 2
     for memory in remembered:
         memory.write_text("from memory")
-    assert file_digest(large) == "from memory"
+    assert remembered_sha256(large) == "from memory"
 
 
 # --------------------------------------------------------------------------- what comes home
