@@ -32,6 +32,7 @@ from harness.records import (
     Runtime,
     TrialSpec,
     content_hash,
+    study_folder,
 )
 from harness.score_keys import (
     Asked,
@@ -267,7 +268,7 @@ def make_plan(
             **({"replay": fingerprint({REPLAY: texts.examples})} if texts else {}),
         }
     )
-    folder = results.resolve() / f"{experiment.name}-{experiment_id[:8]}"
+    folder = results.resolve() / study_folder(experiment.name, experiment_id)
     sets = write_item_sets(experiment, prepared.splits, folder / "splits", texts)
     models = models or {}
     return Plan(experiment, prepared, model, runtime, suite, experiment_id, folder, sets, models)

@@ -420,7 +420,7 @@ class ExperimentRecord:
     @property
     def folder(self) -> str:
         """Name of the study's folder among the results."""
-        return f"{self.name}-{self.experiment_id[:8]}"
+        return study_folder(self.name, self.experiment_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -588,6 +588,11 @@ def content_hash(value: Mapping[str, JsonValue] | list[JsonValue] | str, length:
     """SHA-256 of the canonical JSON of plain data, as hex, cut to ``length`` characters."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def study_folder(name: str, experiment_id: str) -> str:
+    """Name of a study's folder among the results."""
+    return f"{name}-{experiment_id[:8]}"
 
 
 def file_sha256(path: Path) -> str:

@@ -16,6 +16,23 @@ if TYPE_CHECKING:
 SHOWN_DIFFERENCES = 5
 
 
+def study_argument() -> Decorator:
+    """The study that is exported."""
+    return click.argument("name", metavar="[STUDY]", required=False)
+
+
+def out_option(help_text: str) -> Decorator:
+    """Where the export goes, as ``out``."""
+    return click.option(
+        "--out", required=True, type=click.Path(path_type=Path), help=help_text
+    )
+
+
+def force_option(help_text: str) -> Decorator:
+    """Whether what was exported there before is replaced."""
+    return click.option("--force", is_flag=True, help=help_text)
+
+
 def arm_option() -> Decorator:
     """Which arm is exported."""
     return click.option("--arm", help="Arm to export; the verdict's winner if not given.")
@@ -43,18 +60,12 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("name", metavar="[STUDY]", required=False)
+@study_argument()
 @results_option()
-@click.option(
-    "--out",
-    "path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="File to write: an SQLite database.",
-)
+@out_option("File to write: an SQLite database.")
 @click.option("--journal", is_flag=True, help="Write a journal file in place of a database.")
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
-def optuna(name: str | None, results: Path, path: Path, journal: bool, force: bool) -> None:
+@force_option("Write over a file that is there.")
+def optuna(name: str | None, results: Path, out: Path, journal: bool, force: bool) -> None:
     """Write every arm's search as an Optuna study (STUDY: name or start of id; else the latest).
 
     \b
@@ -63,26 +74,20 @@ def optuna(name: str | None, results: Path, path: Path, journal: bool, force: bo
     """
     from harness.export import export_optuna
 
-    names = export_optuna(results, name, path, journal=journal, force=force)
-    say(f"{path}: {', '.join(names)}")
-    say(f"Show them: optuna-dashboard {path if journal else f'sqlite:///{path}'}")
+    names = export_optuna(results, name, out, journal=journal, force=force)
+    say(f"{out}: {', '.join(names)}")
+    say(f"Show them: optuna-dashboard {out if journal else f'sqlite:///{out}'}")
 
 
 @command.command()
-@click.argument("name", metavar="[STUDY]", required=False)
+@study_argument()
 @results_option()
-@click.option(
-    "--out",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of the MLflow store; one that has other studies is added to.",
-)
+@out_option("Folder of the MLflow store; one that has other studies is added to.")
 @click.option(
     "--database", is_flag=True, help="Write an SQLite database in the folder, not plain files."
 )
-@click.option("--force", is_flag=True, help="Replace the runs of an earlier export of the study.")
-def mlflow(name: str | None, results: Path, folder: Path, database: bool, force: bool) -> None:
+@force_option("Replace the runs of an earlier export of the study.")
+def mlflow(name: str | None, results: Path, out: Path, database: bool, force: bool) -> None:
     """Write every trial as an MLflow run (STUDY: name or start of id; else the latest).
 
     \b
@@ -91,22 +96,16 @@ def mlflow(name: str | None, results: Path, folder: Path, database: bool, force:
     """
     from harness.export import export_mlflow
 
-    done = export_mlflow(results, name, folder, database=database, force=force)
+    done = export_mlflow(results, name, out, database=database, force=force)
     allowed = "" if database else "MLFLOW_ALLOW_FILE_STORE=true "
-    say(f"{folder}: {done.runs} runs of the experiment {done.experiment}")
+    say(f"{out}: {done.runs} runs of the experiment {done.experiment}")
     say(f"Show them: {allowed}mlflow ui --backend-store-uri {done.uri}")
 
 
 @command.command()
-@click.argument("name", metavar="[STUDY]", required=False)
+@study_argument()
 @results_option()
-@click.option(
-    "--out",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Folder to write; it appears when it is whole.",
-)
+@out_option("Folder to write; it appears when it is whole.")
 @arm_option()
 @seed_option()
 @click.option(
@@ -136,11 +135,11 @@ def mlflow(name: str | None, results: Path, folder: Path, database: bool, force:
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
     help="llama.cpp's convert_hf_to_gguf.py, for --form gguf.",
 )
-@click.option("--force", is_flag=True, help="Replace an earlier export in the folder.")
+@force_option("Replace an earlier export in the folder.")
 def model(
     name: str | None,
     results: Path,
-    folder: Path,
+    out: Path,
     arm: str | None,
     seed: int | None,
     form: Literal["trained", "merged", "gguf"],
@@ -161,7 +160,7 @@ def model(
     done = export_model(
         results,
         name,
-        folder,
+        out,
         arm=arm,
         seed=seed,
         form=form,
@@ -172,7 +171,7 @@ def model(
         force=force,
         on_parity=_print_parity,
     )
-    say(f"{folder}: {done.form}, {done.dtype}, of {done.run.why}")
+    say(f"{out}: {done.form}, {done.dtype}, of {done.run.why}")
     if done.parity is None:
         say("NOT CHECKED: the exported weights were not scored again.", err=True)
     elif done.parity.different:
@@ -184,10 +183,10 @@ def model(
 
 
 def _print_parity(parity: Parity) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from harness.cli.terminal import Terminal
     from harness.export.model_card import parity_table
     from harness.report.wording import cell
 
@@ -197,7 +196,7 @@ def _print_parity(parity: Parity) -> None:
         table.add_column(column.heading, justify="right" if column.numeric else "left")
     for row in found.rows:
         table.add_row(*map(escape, row))
-    console = Console()
+    console = Terminal()
     console.print(table)
     for text in parity.circumstances:
         console.print(text, markup=False)
@@ -212,20 +211,14 @@ def _print_parity(parity: Parity) -> None:
 
 
 @command.command()
-@click.argument("name", metavar="[STUDY]", required=False)
+@study_argument()
 @results_option()
-@click.option(
-    "--out",
-    "path",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="JSON file to write.",
-)
+@out_option("JSON file to write.")
 @arm_option()
 @seed_option()
-@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@force_option("Write over a file that is there.")
 def prompt(
-    name: str | None, results: Path, path: Path, arm: str | None, seed: int | None, force: bool
+    name: str | None, results: Path, out: Path, arm: str | None, seed: int | None, force: bool
 ) -> None:
     """Write the winner's prompt for an OpenAI-compatible server (STUDY: else the latest).
 
@@ -235,8 +228,8 @@ def prompt(
     """
     from harness.export import export_prompt
 
-    done = export_prompt(results, name, path, arm=arm, seed=seed, force=force)
-    say(f"{path}: {done.run.why}")
+    done = export_prompt(results, name, out, arm=arm, seed=seed, force=force)
+    say(f"{out}: {done.run.why}")
     for note in done.notes:
         say(f"- {note}")
     if done.usage:

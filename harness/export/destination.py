@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import InputError, needing_room
+from harness.report.files import write_whole
 
 # In every exported folder: what it is, and what came of checking it.
 RECEIPT = "harness-export.json"
@@ -66,11 +67,7 @@ def write_file(place: Path, text: str, *, force: bool) -> None:
     if place.exists() and not force:
         raise InputError(f"{place} exists already; --force writes over it")
     with _writing(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as folder:
-            partial = Path(folder) / place.name
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(place)
+        write_whole(place, text)
 
 
 @contextmanager

@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.analysis.scores import validation_worth
 from harness.engine.inputs import input_paths, with_paths
 from harness.errors import InputError
-from harness.records import Artifact, TrialSpec, TrialSummary, file_sha256, from_json
+from harness.records import TrialSpec, TrialSummary, file_sha256, from_json
 from harness.reporting import AnalysedStudy, find_study
 from harness.store import STORE_FILE, StoreReader
 
@@ -20,8 +21,7 @@ class FinalRun:
     """A final run and its study.
 
     spec: with the paths of this machine. folder: where the trial left its files. environment:
-    library -> version, of the process that ran it. artifacts: files that it left. why: how it was
-    chosen, a sentence.
+    library -> version, of the process that ran it. why: how it was chosen, a sentence.
     """
 
     analysed: AnalysedStudy
@@ -29,7 +29,6 @@ class FinalRun:
     spec: TrialSpec
     folder: Path
     environment: dict[str, str]
-    artifacts: tuple[Artifact, ...]
     why: str
 
     @property
@@ -70,7 +69,7 @@ def find_final_run(
         raise InputError(_no_run(chosen, experiment.name, final))
     if seed is None:
         metric = str(experiment.spec["task"]["metrics"][0])
-        trial = max(runs, key=lambda one: _validation(one, metric))
+        trial = max(runs, key=lambda one: validation_worth(one, metric))
         how = f"seed {trial.seed}"
         if len(runs) > 1:
             how += f", the best of {len(runs)} final runs on validation"
@@ -95,34 +94,17 @@ def _no_run(arm: str, study: str, final: list[TrialSummary]) -> str:
     return f"{study} has no final run of an arm called {arm!r}; it has final runs of: {known}"
 
 
-def _validation(trial: TrialSummary, metric: str) -> float:
-    return next(
-        (
-            one.value
-            for one in trial.aggregates
-            if (one.suite, one.split, one.metric) == ("domain", "validation", metric)
-        ),
-        float("-inf"),
-    )
-
-
 def _read(results: Path, analysed: AnalysedStudy, trial: TrialSummary, why: str) -> FinalRun:
     reader = StoreReader(results / STORE_FILE)
     own = reader.query("SELECT spec, environment FROM trial WHERE trial_id = ?", [trial.trial_id])
     ((spec, environment),) = own.rows
-    files = reader.query(
-        "SELECT path, sha256, bytes FROM artifact WHERE trial_id = ? ORDER BY path",
-        [trial.trial_id],
-    )
-    record = analysed.study.experiment
-    home = results.resolve() / f"{record.name}-{record.experiment_id[:8]}"
+    home = results.resolve() / analysed.study.experiment.folder
     return FinalRun(
         analysed=analysed,
         trial=trial,
         spec=_here(from_json(TrialSpec, spec), home),
         folder=home / "trials" / trial.trial_id,
         environment=json.loads(environment),
-        artifacts=tuple(Artifact(*row) for row in files.rows),
         why=why,
     )
 
@@ -152,10 +134,10 @@ def trained_files(run: FinalRun) -> list[Path]:
         f"put the folder {run.folder / ARTIFACT} back from a copy, or train it again: harness run "
         "with the same experiment file and another --results folder, then export from there"
     )
-    if not run.artifacts:
+    if not run.trial.artifacts:
         raise InputError(f"{run.title}: no trained weights were kept; {remedy}")
     found = []
-    for artifact in run.artifacts:
+    for artifact in run.trial.artifacts:
         path = run.folder / artifact.path
         if not path.is_file():
             raise InputError(f"{run.title}: {path} is gone; {remedy}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,7 +14,6 @@ from harness.errors import InputError
 from harness.findings import Findings
 from harness.records import ExperimentRecord, TrialSummary
 from harness.reporting import find_record, load_study
-from harness.store import STORE_FILE, StoreReader
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,12 +45,11 @@ class MlflowExport:
 
 @dataclass(frozen=True, slots=True)
 class _Exported:
-    """One trial with what its run says beside. artifacts: path, hash and size of each file."""
+    """One trial with what its run says beside. role: what its arm is in the verdict."""
 
     trial: TrialSummary
     folder: Path
     role: str
-    artifacts: list[dict[str, Any]]
 
 
 def export_mlflow(
@@ -75,7 +72,7 @@ def export_mlflow(
             cannot be written; MLflow is not installed.
     """
     record = find_record(results, name)
-    title = f"{record.name}-{record.experiment_id[:8]}"
+    title = record.folder
     _check_folder(folder, database)
     uri = f"sqlite:///{folder.resolve() / DATABASE}" if database else folder.resolve().as_uri()
     try:
@@ -86,12 +83,10 @@ def export_mlflow(
         loaded = load_study(results, record.experiment_id)
         for key, value in _experiment_tags(record, loaded.findings).items():
             client.set_experiment_tag(experiment, key, value[:TAG_LIMIT])
-        files = _artifacts(results, record)
         trials = loaded.study.trials
         for trial in trials:
             home = results.resolve() / title / "trials" / trial.trial_id
-            role = _role(trial, loaded.findings)
-            _log(client, experiment, _Exported(trial, home, role, files[trial.trial_id]))
+            _log(client, experiment, _Exported(trial, home, _role(trial, loaded.findings)))
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error}") from error
     return MlflowExport(title, len(trials), uri)
@@ -167,18 +162,6 @@ def _role(trial: TrialSummary, findings: Findings) -> str:
     return "compared" if primary and trial.arm in (primary.a, primary.b) else "other"
 
 
-def _artifacts(results: Path, record: ExperimentRecord) -> dict[str, list[dict[str, Any]]]:
-    answer = StoreReader(results / STORE_FILE).query(
-        "SELECT a.trial_id, a.path, a.sha256, a.bytes FROM artifact a JOIN trial t USING (trial_id)"
-        " WHERE t.experiment_id = ? ORDER BY ALL",
-        [record.experiment_id],
-    )
-    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for trial_id, path, sha256, size in answer.rows:
-        found[trial_id].append({"path": path, "sha256": sha256, "bytes": size})
-    return found
-
-
 def _log(client: MlflowClient, experiment: str, exported: _Exported) -> None:
     from mlflow.entities import Param
 
@@ -195,9 +178,10 @@ def _log(client: MlflowClient, experiment: str, exported: _Exported) -> None:
     metrics = [*_by_step(trial, began), *_over_all_items(trial, ended)]
     for start in range(0, len(metrics), BATCH):
         client.log_batch(run.info.run_id, metrics=metrics[start : start + BATCH])
-    if exported.artifacts:
-        files = {"folder": str(exported.folder), "files": exported.artifacts}
-        client.log_dict(run.info.run_id, files, "files.json")
+    if trial.artifacts:
+        files = [asdict(one) for one in trial.artifacts]
+        told = {"folder": str(exported.folder), "files": files}
+        client.log_dict(run.info.run_id, told, "files.json")
     client.set_terminated(run.info.run_id, STATUSES[trial.status], end_time=ended)
 
 
