@@ -23,9 +23,7 @@ def study_argument() -> Decorator:
 
 def out_option(help_text: str) -> Decorator:
     """Where the export goes, as ``out``."""
-    return click.option(
-        "--out", required=True, type=click.Path(path_type=Path), help=help_text
-    )
+    return click.option("--out", required=True, type=click.Path(path_type=Path), help=help_text)
 
 
 def force_option(help_text: str) -> Decorator:
