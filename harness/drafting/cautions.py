@@ -63,8 +63,8 @@ def _number_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Iter
             f"{dropped} training rows stand in validation or test too, word for word or nearly, "
             "and are left out of training (data.leaks)"
         )
-    if prepared.audit.flagged_ids("test", ("exact", "near")) and wishes.test:
-        shared = len(prepared.audit.flagged_ids("test", ("exact", "near")))
+    shared = len(prepared.audit.flagged_ids("test", ("exact", "near")))
+    if shared and wishes.test:
         yield f"{shared} rows of the test file stand in the training file too, or nearly"
 
 

@@ -12,7 +12,7 @@ from harness.drafting.cautions import cautions_of
 from harness.drafting.given import Ask, Given
 from harness.drafting.interview import Interview
 from harness.drafting.machine import Machine
-from harness.drafting.sizing import Sizing, size_study
+from harness.drafting.sizing import FEW_ROWS, Sizing, size_study
 from harness.drafting.wishes import BadRows, Wishes
 from harness.drafting.write import duration, render
 from harness.errors import DataError, Problem
@@ -60,17 +60,16 @@ def draft_experiment(
     problems = prepared.dropped
     if problems:
         wishes = replace(wishes, bad_rows=_bad_rows(problems, rows, given, ask))
+        interview.reasons["bad_rows"] = (
+            f"{_bad_count(problems)} of {rows} rows cannot be used now and are left out and "
+            "counted; mend them, then write stop."
+        )
     else:
         interview.reasons["bad_rows"] = (
             "Every row can be used now. stop: a later row that cannot is an error; drop: it is "
             "left out and counted."
         )
         wishes = replace(wishes, bad_rows="stop")
-    if problems:
-        interview.reasons["bad_rows"] = (
-            f"{_bad_count(problems)} of {rows} rows cannot be used now and are left out and "
-            "counted; mend them, then write stop."
-        )
     counts = {name: prepared.counts[name] for name in ("train", "validation", "test")}
     sizing = size_study(wishes, counts)
     wishes = replace(wishes, reasons=_reasons(wishes, sizing, interview.reasons))
@@ -138,10 +137,9 @@ def _bad_count(problems: tuple[Problem, ...]) -> int:
 
 def _reasons(wishes: Wishes, sizing: Sizing, known: dict[str, str]) -> defaultdict[str, str]:
     reasons = defaultdict(str, {**known, **wishes.reasons})
-    few = wishes.rows < 500
     reasons["splits"] = (
         "With so few rows the test part, which decides, gets as many as training."
-        if few
+        if wishes.rows < FEW_ROWS
         else "The usual shares: most for training, enough for a test that decides."
     )
     reasons["metrics"] = {

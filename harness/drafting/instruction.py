@@ -11,9 +11,16 @@ from harness.data.infer_form import AnswerForm
 # A longer description of the answer is left to the examples.
 _LONGEST = 700
 _SHOWN_VALUES = 12
+# More than this in every prompt costs each arm more than the text itself.
+_LISTED_CHARACTERS = 500
 
 
-def draft_instruction(form: AnswerForm, answers: Sequence[str], *, list_labels: bool) -> str:
+def lists_labels(form: AnswerForm) -> bool:
+    """Whether the list of labels is short enough to stand in every prompt."""
+    return sum(map(len, form.labels)) <= _LISTED_CHARACTERS
+
+
+def draft_instruction(form: AnswerForm, answers: Sequence[str]) -> str:
     """An instruction that says the form of the answer; the task itself only the user knows."""
     if form.kind == "json":
         task = "Extract the information from the text. Reply with JSON only"
@@ -25,7 +32,7 @@ def draft_instruction(form: AnswerForm, answers: Sequence[str], *, list_labels: 
         return f"{task}, with the fields {fields}." if len(fields) <= _LONGEST else f"{task}."
     if form.kind == "text":
         return f"Write the {answers[0]} for the text."
-    if not list_labels:
+    if not lists_labels(form):
         return f"Classify the text. Reply with the name of its {answers[0]} and nothing else."
     return f"Classify the text. Reply with exactly one of: {', '.join(form.labels)}"
 

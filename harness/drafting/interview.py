@@ -17,9 +17,9 @@ from harness.drafting.given import NONE, Ask, Given
 from harness.drafting.instruction import draft_instruction
 from harness.drafting.machine import Machine, ModelSize, look_at_model
 from harness.drafting.typed import answer_kind, existing_file, filled, known_encoding
-from harness.drafting.wishes import LISTED_CHARACTERS, Wishes
-from harness.drafting.write import template_of
+from harness.drafting.wishes import Wishes
 from harness.errors import DataError
+from harness.spec.data import has_no_path
 from harness.spec.task import template_fields
 
 V = TypeVar("V")
@@ -192,7 +192,6 @@ class Interview:
                     f"column {name!r} cannot stand in a template, where names are plain: rename "
                     "it in the file, without . [ ] { } ! and :, or name another with --text"
                 )
-        template_fields(template_of(texts))
         return texts
 
     def _form(self, answers: tuple[str, ...]) -> AnswerForm:
@@ -253,12 +252,11 @@ class Interview:
             ),
             None,
         )
-        listed = sum(map(len, form.labels)) <= LISTED_CHARACTERS
         drafted = (
             Guess(system.texts[0], "the system message of the conversations")
             if system is not None
             else Guess(
-                draft_instruction(form, answers, list_labels=listed),
+                draft_instruction(form, answers),
                 "a draft: say what you would tell a new colleague",
             )
         )
@@ -333,6 +331,6 @@ def _shown_none(guess: Guess[str | None]) -> Guess[str]:
 
 
 def _absolute(source: str) -> str:
-    if source.startswith(("packaged:", "hub:")):
+    if has_no_path(source):
         return source
     return str(Path(source).expanduser().absolute())

@@ -6,6 +6,7 @@ from harness.data.infer_form import AnswerKind
 from harness.data.read import content_of
 from harness.drafting.given import NONE
 from harness.errors import DataError
+from harness.spec import data as spec
 
 
 def existing_file(name: str) -> str:
@@ -26,12 +27,11 @@ def known_encoding(name: str) -> str:
         DataError: there is none of this name.
     """
     try:
-        "".encode(name)
-    except LookupError:
+        return spec.known_encoding(name)
+    except ValueError:
         raise DataError(
             f"no encoding of text is called {name!r}; try utf-8, windows-1252 or utf-16"
         ) from None
-    return name
 
 
 def answer_kind(typed: str) -> AnswerKind:

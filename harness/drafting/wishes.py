@@ -44,12 +44,3 @@ class Wishes:
     def rows(self) -> int:
         """Rows of all files."""
         return self.columns[self.texts[0]].rows
-
-    @property
-    def labels_in_instruction(self) -> bool:
-        """Whether the list of labels is short enough to stand in every prompt."""
-        return sum(map(len, self.form.labels)) <= LISTED_CHARACTERS
-
-
-# More than this in every prompt costs each arm more than the text itself.
-LISTED_CHARACTERS = 500

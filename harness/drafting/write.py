@@ -12,8 +12,10 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader
 
+from harness.drafting.instruction import lists_labels
 from harness.drafting.sizing import Sizing
 from harness.drafting.wishes import Wishes
+from harness.spec.data import has_no_path
 from harness.spec.task import DEFAULT_METRICS
 
 _WIDTH = 96
@@ -64,7 +66,7 @@ def render(wishes: Wishes, sizing: Sizing, output: Path, cautions: tuple[str, ..
 
 def _zero_shot_instruction(wishes: Wishes) -> str | None:
     """With the labels that the task's instruction is too short to hold."""
-    if wishes.form.kind != "label" or wishes.labels_in_instruction:
+    if wishes.form.kind != "label" or lists_labels(wishes.form):
         return None
     return f"{wishes.instruction} The names are: {', '.join(wishes.form.labels)}"
 
@@ -88,7 +90,7 @@ def template_of(texts: Sequence[str]) -> str:
 
 
 def _relative(source: str, folder: Path) -> str:
-    if source.startswith(("packaged:", "hub:")):
+    if has_no_path(source):
         return source
     return os.path.relpath(source, folder)
 

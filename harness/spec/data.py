@@ -10,6 +10,26 @@ from harness.spec.names import TAKEN, checked_name, distinct_files
 from harness.spec.spaces import Count, FrozenSpec, PositiveInt
 
 
+def known_encoding(name: str) -> str:
+    """The name of an encoding of text, as it is.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    try:
+        "".encode(name)
+    except LookupError:
+        raise ValueError(
+            "no such encoding of text; write utf-8, windows-1252, utf-16 or the like"
+        ) from None
+    return name
+
+
+def has_no_path(source: str) -> bool:
+    """Whether a data source is a packaged or hub name, the same from every folder."""
+    return source.startswith(("packaged:", "hub:"))
+
+
 class SplitShares(FrozenSpec):
     """Shares of one file, dealt by group; they must sum to 1."""
 
@@ -86,13 +106,7 @@ class DataSpec(FrozenSpec):
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, encoding: str) -> str:
-        try:
-            "".encode(encoding)
-        except LookupError:
-            raise ValueError(
-                "no such encoding of text; write utf-8, windows-1252, utf-16 or the like"
-            ) from None
-        return encoding
+        return known_encoding(encoding)
 
     @field_validator("out_of_domain")
     @classmethod

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.errors import Problem, SpecError
+from harness.spec.data import has_no_path
 from harness.spec.experiment import Experiment
 from harness.spec.yaml_file import read_mapping
 
@@ -161,7 +162,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:
     def absolute(source: str) -> str:
-        if source.startswith(("packaged:", "hub:")):
+        if has_no_path(source):
             return source
         return str((folder / Path(source).expanduser()).resolve())
 
