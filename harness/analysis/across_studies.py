@@ -7,13 +7,11 @@ the whole comparison.
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
+from harness.analysis.bootstrap import named_generator
 from harness.analysis.comparability import Side, general_refusal, scores_refusal, unfinished
 from harness.analysis.paired import Comparison, compare, conclude_family, holm
 from harness.analysis.scores import BASE
@@ -57,7 +55,7 @@ def compare_studies(
         else:
             refusals.append(refused)
     return StudyComparison(
-        studies=tuple(side.summary() for side in sides),
+        studies=tuple(side.summary for side in sides),
         settings=setting_differences([side.study.experiment for side in sides]),
         paired=work.paired(),
         unpaired=work.unpaired(),
@@ -187,8 +185,7 @@ class _Work:
         contrast = self._reference.experiment.contrast
         a = self._named(pair.side, pair.arm)
         b = self._named(self._reference, pair.reference_arm)
-        names = sorted((a[0].arm, b[0].arm))
-        generator = np.random.default_rng([self._seed, zlib.crc32("\0".join(names).encode())])
+        generator = named_generator(self._seed, *sorted((a[0].arm, b[0].arm)))
         if not paired:
             found = compare_unpaired(a, b, self._resamples, generator)
             if found is not None:
@@ -212,7 +209,7 @@ class _Work:
 
     def _pairs(self, side: Side) -> Iterator[_Pair]:
         """The best arms of a kind, every arm that both have, and the base where it is another."""
-        mine, others = side.summary(), self._reference.summary()
+        mine, others = side.summary, self._reference.summary
         best = [(mine.fine_tuned, others.fine_tuned), (mine.prompt, others.prompt)]
         best = [pair for pair in best if all(pair)]
         same = [(arm, arm) for arm in side.tested if arm in self._reference.tested]

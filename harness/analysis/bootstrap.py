@@ -24,6 +24,7 @@ Three corrections keep small studies honest:
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,11 @@ class Variance:
 
     value: float
     degrees: float
+
+
+def named_generator(seed: int, *names: str) -> np.random.Generator:
+    """Random numbers of one quantity: the same in every run, and whatever else is drawn before."""
+    return np.random.default_rng([seed, zlib.crc32("\0".join(names).encode())])
 
 
 def cluster_sums(scores: Floats, clusters: Codes, cluster_count: int) -> Floats:
@@ -269,6 +275,7 @@ __all__ = [
     "cluster_sums",
     "cluster_variance",
     "degrees_of_freedom",
+    "named_generator",
     "redrawn_means",
     "sampling_of",
     "seed_deviations",

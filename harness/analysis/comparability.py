@@ -62,6 +62,7 @@ class Side:
         vectors = self.scores.vectors(BASE, metric, suite="general", task=task, split="test")
         return frozenset(key for one in vectors for key in one.doc_hashes)
 
+    @cached_property
     def summary(self) -> ComparedStudy:
         """What of the study stands in a comparison."""
         rows: dict[str, ArmSummary] = {row.arm: row for row in self.findings.arms}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,6 +10,7 @@ import numpy as np
 
 from harness.analysis import caveats as course
 from harness.analysis.arms import Sides, short_of_budget, summarise_arm, validation_worths
+from harness.analysis.bootstrap import named_generator
 from harness.analysis.claim_facts import ClaimFacts, form_metric
 from harness.analysis.claims import check_claims
 from harness.analysis.cost import break_even, unit_cost
@@ -139,7 +139,7 @@ class _Work:
         self.level = self.experiment.contrast.level
 
     def generator(self, *names: str) -> np.random.Generator:
-        return np.random.default_rng([self.seed, zlib.crc32("\0".join(names).encode())])
+        return named_generator(self.seed, *names)
 
     def diagnostics(self) -> Diagnostics:
         return Diagnostics(
