@@ -93,7 +93,8 @@ def check_parity(
     import torch
 
     request = _test_request(run)
-    items = _sample(read_examples_file(Path(request.items_path)), limit)
+    all_items = read_examples_file(Path(request.items_path))
+    items = _sample(all_items, limit)
     if run.spec.runtime.threads:
         torch.set_num_threads(run.spec.runtime.threads)
     torch.manual_seed(run.spec.seed)
@@ -109,14 +110,13 @@ def check_parity(
             before = _likelihoods(_candidate(run, loaded), items)
     moved = max((abs(a - b) for a, b in zip(after, before, strict=True)), default=None)
     compared = _compare(_stored(results, request.key), found, run.metric)
-    total = len(read_examples_file(Path(request.items_path)))
     return replace(
         compared,
-        test_items=total,
+        test_items=len(all_items),
         largest_likelihood_difference=moved,
         dtype=dtype,
         device=device,
-        circumstances=tuple(_circumstances(run, dtype, device, len(items) < total)),
+        circumstances=tuple(_circumstances(run, dtype, device, len(items) < len(all_items))),
     )
 
 
