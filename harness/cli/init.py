@@ -115,7 +115,9 @@ def asked(question: str, default: str, why: str, check: Callable[[str], Any]) ->
         return typed.strip()
 
     click.secho(visible(f"\n{near(why)}"), dim=True)
-    answer: str = click.prompt(question, default=default, value_proc=checked)
+    # Column names are the file's, so click must not show the default as it is.
+    shown = visible(f"{question} [{default}]")
+    answer: str = click.prompt(shown, default=default, show_default=False, value_proc=checked)
     return answer
 
 
