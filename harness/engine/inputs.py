@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from harness.packaged import cache_folder
 from harness.records import TrialSpec, content_hash, file_sha256
+from harness.spec.names import is_suite_file
 
 InputKind = Literal["file", "suite", "model"]
 Fetch = Callable[[str], Iterable[bytes]]
@@ -150,7 +151,7 @@ def _suite_places(path: Path) -> list[Path]:
     places = [path, *(_beside(path, name) for name in named)]
     extended = str(declared.get("extends") or "")
     # One that is extended by its name is part of the package, there as here.
-    if "/" in extended or extended.endswith((".yaml", ".yml")):
+    if is_suite_file(extended):
         places += _suite_places(_beside(path, extended))
     return places
 

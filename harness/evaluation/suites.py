@@ -25,6 +25,7 @@ from harness.evaluation.mirrors import Mirror
 from harness.evaluation.suite_files import TaskFiles, read_task_files
 from harness.evaluation.task_source import build_task, find_entry
 from harness.records import GeneralTask, content_hash, file_sha256
+from harness.spec.names import is_suite_file
 from harness.spec.spaces import FrozenSpec
 from harness.spec.yaml_file import read_mapping
 
@@ -147,7 +148,7 @@ def find_suite(name_or_path: str | Path) -> Path:
         UnknownReferenceError: there is no such file or name; the known names are listed.
     """
     text = str(name_or_path)
-    if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
+    if isinstance(name_or_path, Path) or is_suite_file(text):
         path = Path(name_or_path)
         # A name that is too long for the system is none of a file either.
         with contextlib.suppress(OSError, ValueError):
@@ -225,8 +226,9 @@ def _extended(declared: Suite, path: Path, via: tuple[Path, ...]) -> Suite:
 
 def _beside(reference: str, folder: Path) -> str | Path:
     """A suite's path, taken from ``folder`` where it is relative; a name as it is."""
-    is_path = "/" in reference or reference.endswith((".yaml", ".yml"))
-    return folder / Path(reference).expanduser() if is_path else reference
+    if is_suite_file(reference):
+        return folder / Path(reference).expanduser()
+    return reference
 
 
 def _located(suite: Suite, declared: Suite, root: yaml.Node, files: TaskFiles) -> Iterator[Problem]:

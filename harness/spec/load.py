@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from harness.errors import Problem, SpecError
 from harness.spec.data import has_no_path
 from harness.spec.experiment import Experiment
+from harness.spec.names import is_suite_file
 from harness.spec.yaml_file import read_mapping
 
 
@@ -184,7 +185,7 @@ def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:
     reference = str(Path(experiment.model.reference).expanduser())
     if (folder / reference).exists():
         changes["model"] = experiment.model.model_copy(update={"reference": absolute(reference)})
-    if experiment.general and experiment.general.suite.endswith((".yaml", ".yml")):
+    if experiment.general and is_suite_file(experiment.general.suite):
         suite = absolute(experiment.general.suite)
         changes["general"] = experiment.general.model_copy(update={"suite": suite})
     return experiment.model_copy(update=changes)

@@ -30,3 +30,8 @@ def distinct_files(names: Iterable[str]) -> None:
         other = first.setdefault(name.casefold(), name)
         if other != name:
             raise ValueError(f"{other!r} and {name!r} differ in case only; rename one")
+
+
+def is_suite_file(reference: str) -> bool:
+    """Whether a suite is given as a file, not by the name of a bundled one."""
+    return "/" in reference or reference.endswith((".yaml", ".yml"))
