@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from harness.errors import InputError, UnknownReferenceError
 from harness.packaged_catalogue import ASSETS
@@ -49,6 +49,11 @@ def public_name(base: ResolvedModel) -> str:
     return base.reference if base.revision else ""
 
 
+def short_name(base: ResolvedModel) -> str:
+    """The base's id on the hub, or its own name: where its folder lies is nobody's business."""
+    return public_name(base) or PurePath(base.reference).name
+
+
 def licence_of(base: ResolvedModel) -> str:
     """The base's licence as its own model card or this program's catalogue names it."""
     from huggingface_hub import ModelCard
@@ -66,4 +71,4 @@ def licence_of(base: ResolvedModel) -> str:
     return found if isinstance(found, str) and found else UNKNOWN
 
 
-__all__ = ["UNKNOWN", "base_here", "licence_of", "public_name"]
+__all__ = ["UNKNOWN", "base_here", "licence_of", "public_name", "short_name"]

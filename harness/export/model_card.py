@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from harness import __version__
-from harness.export.base_model import licence_of, public_name
+from harness.export.base_model import licence_of, public_name, short_name
 from harness.records import Aggregate
 from harness.report import wording
 from harness.report.document import Block, Bullets, Code, Column, Facts, Prose, Section, Table
@@ -121,7 +121,7 @@ def _what(exported: Exported) -> tuple[Block, ...]:
         ("Trained", f"{wording.kind(run.trial.kind)}, arm {run.why}"),
         ("Form", FORMS[exported.form]),
         ("Number format", _number_format(exported)),
-        ("Base", f"{public_name(base) or PurePath(base.reference).name}{where}"),
+        ("Base", f"{short_name(base)}{where}"),
         ("Base fingerprint", base.fingerprint),
         ("Licence of the base", licence_of(base)),
         ("Experiment id", study.experiment_id),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness import __version__
 from harness.errors import InputError, ParityError
-from harness.export.base_model import base_here, public_name
+from harness.export.base_model import base_here, public_name, short_name
 from harness.export.destination import RECEIPT, whole_folder
 from harness.export.final_run import ARTIFACT, FinalRun, find_final_run, trained_files
 from harness.export.gguf import GGUF_FILE, conversion, convert_folder, needs_converter
@@ -229,7 +229,7 @@ def _describe(exported: Exported, folder: Path) -> None:
         "form": exported.form,
         "dtype": exported.dtype,
         "base": {
-            "reference": base.reference,
+            "reference": short_name(base),
             "revision": base.revision,
             "fingerprint": base.fingerprint,
         },

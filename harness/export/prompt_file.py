@@ -11,7 +11,7 @@ from harness import __version__
 from harness.data import read_examples_file
 from harness.errors import InputError
 from harness.evaluation.domain_task import valid_answers
-from harness.export.base_model import base_here
+from harness.export.base_model import base_here, short_name
 from harness.export.destination import write_file
 from harness.export.final_run import FinalRun, find_final_run
 from harness.prompting import PromptRenderer
@@ -189,7 +189,7 @@ class _Asking:
     def _request(self) -> dict[str, Any]:
         """The body to send once the item is in it; without messages where they differ by item."""
         spec = self.run.spec
-        model = spec.endpoint.model if spec.endpoint else spec.model.reference
+        model = spec.endpoint.model if spec.endpoint else short_name(spec.model)
         body: dict[str, Any] = {"model": model}
         if not self.by_item:
             if self.as_chat:

@@ -12,8 +12,12 @@ import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.models.load import load_base
+from harness.models.resolve import resolve_model
+from harness.models.runtime import choose_runtime
 from harness.prompting.token_tree import in_trees, token_tree, tree_size
 from harness.prompting.tree_pass import nodes_and_places, takes_trees, tree_inputs
+from harness.spec import ModelSpec
 
 SMALL: dict[str, Any] = {
     "vocab_size": 64,
@@ -72,6 +76,31 @@ def test_what_takes_trees_computes_each_sequence_as_alone(kind: str) -> None:
         for sequence, path in zip(SEQUENCES, tree.paths, strict=True):
             alone = model(input_ids=torch.tensor([sequence]), use_cache=False).logits[0]
             assert torch.allclose(logits[torch.from_numpy(path)], alone, atol=2e-4), sequence
+
+
+@pytest.mark.parametrize("kind", TAKE)
+def test_rounding_of_sixteen_bits_hinders_no_trees(kind: str) -> None:
+    assert takes_trees(made(kind, TAKE[kind]).bfloat16())
+
+
+def test_the_packaged_model_takes_trees_in_bfloat16() -> None:
+    spec = ModelSpec(reference="smollm2-135m-instruct", dtype="bfloat16", device="cpu")
+    assert takes_trees(load_base(resolve_model(spec), choose_runtime(spec, 1)).model)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("ignored", ["attention_mask", "position_ids"])
+def test_what_ignores_mask_or_positions_is_not_given_trees(
+    ignored: str, dtype: torch.dtype
+) -> None:
+    model = made("llama", {}).to(dtype)
+    genuine = model.forward
+
+    def forward(**inputs: Any) -> Any:
+        return genuine(**{name: value for name, value in inputs.items() if name != ignored})
+
+    model.forward = forward
+    assert not takes_trees(model)
 
 
 @pytest.mark.parametrize("kind", DO_NOT)
