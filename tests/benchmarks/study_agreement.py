@@ -21,7 +21,9 @@ from harness.records import ScoreRequest
 from harness.spec import TaskSpec
 from harness.store import StoreReader
 
-# Share of answers that must be equal: a tie or a near tie may fall either way.
+# Share of items that must be decided equally, with the same score: a tie or a near tie may fall
+# either way. In 32 bits the replies themselves must be equal; in 16, long replies part company at
+# some token, whatever they are batched with.
 LEAST_EQUAL = {"float32": 0.99, "bfloat16": 0.9, "float16": 0.9}
 STANDARD_ERRORS = 4.0
 # Bits per byte are means over hundreds of tokens: rounding hardly moves them.
@@ -38,13 +40,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One candidate on one task. equal: items with equal replies; NaN for plain texts."""
+    """One candidate on one task.
+
+    equal: items with equal replies; decided: with equal scores. Both are NaN for plain texts.
+    """
 
     trial: str
     kind: str
     task: str
     items: int
     equal: float
+    decided: float
     differences: tuple[float, ...]
     own_mean: float
     peer_mean: float
@@ -76,9 +82,11 @@ def agreement(store: StoreReader, trials: Sequence[PeerTrial], dtype: str) -> Ag
     prompted = [one for one in compared if one.kind == "prompt"]
     trained = [one for one in compared if one.kind != "prompt"]
     failures: list[str] = []
-    asked, equal = _equal(prompted)
-    if equal < LEAST_EQUAL[dtype] * asked:
-        failures.append(f"only {equal} of {asked} answers of base and prompt arms are equal")
+    asked, equal, decided = _equal(prompted)
+    held = equal if dtype == "float32" else decided
+    if held < LEAST_EQUAL[dtype] * asked:
+        what = "answered" if dtype == "float32" else "decided"
+        failures.append(f"only {held} of {asked} items of base and prompt arms are {what} equally")
     furthest = 0.0
     by_trial: defaultdict[str, list[float]] = defaultdict(list)
     for one in compared:
@@ -94,18 +102,23 @@ def agreement(store: StoreReader, trials: Sequence[PeerTrial], dtype: str) -> Ag
         furthest = max(furthest, errors)
         if errors > STANDARD_ERRORS:
             failures.append(f"{name}: scores differ by {errors:.1f} standard errors")
-    tuned, tuned_equal = _equal(trained)
+    tuned, tuned_equal, tuned_decided = _equal(trained)
     short = (
-        f"{equal} of {asked} answers of base and prompts equal; of fine-tuned models "
-        f"{tuned_equal} of {tuned}, scores within {furthest:.1f} standard errors"
+        f"base and prompts: {decided} of {asked} decisions equal ({equal} replies); fine-tuned "
+        f"models: {tuned_decided} of {tuned} ({tuned_equal}), scores within {furthest:.1f} "
+        "standard errors"
     )
     return Agreement(tuple(_line(one) for one in compared), short, tuple(failures))
 
 
-def _equal(compared: Sequence[Compared]) -> tuple[int, int]:
-    """Items asked, and those with equal replies; plain texts are not counted."""
+def _equal(compared: Sequence[Compared]) -> tuple[int, int, int]:
+    """Items asked, those with equal replies, with equal scores; plain texts are not counted."""
     counted = [one for one in compared if not math.isnan(one.equal)]
-    return sum(one.items for one in counted), int(sum(one.equal for one in counted))
+    return (
+        sum(one.items for one in counted),
+        int(sum(one.equal for one in counted)),
+        int(sum(one.decided for one in counted)),
+    )
 
 
 def _standard_errors(differences: Sequence[float]) -> float:
@@ -117,7 +130,9 @@ def _standard_errors(differences: Sequence[float]) -> float:
 
 
 def _line(one: Compared) -> str:
-    equal = "text" if math.isnan(one.equal) else f"{one.equal:.0f} of {one.items} equal"
+    equal = "text"
+    if not math.isnan(one.equal):
+        equal = f"{one.decided:.0f} of {one.items} decided equally, {one.equal:.0f} replies equal"
     return f"{one.trial}: {one.task}: {equal}, score {one.own_mean:.4f} and {one.peer_mean:.4f}"
 
 
@@ -133,6 +148,7 @@ def _of_trial(store: StoreReader, trial: PeerTrial) -> list[Compared]:
             raise ValueError(f"{spec.arm}, {request.task}: the two sides scored other items")
         texts = metric == "bits_per_byte"
         equal = math.nan if texts else sum(own[k].output == theirs[k].output for k in own)
+        decided = math.nan if texts else sum(own[k].value == theirs[k].value for k in own)
         found.append(
             Compared(
                 trial=f"{spec.arm} {spec.phase} {spec.number}",
@@ -140,6 +156,7 @@ def _of_trial(store: StoreReader, trial: PeerTrial) -> list[Compared]:
                 task=f"{request.task} {request.split}",
                 items=len(own),
                 equal=equal,
+                decided=decided,
                 differences=tuple(own[k].value - theirs[k].value for k in own),
                 own_mean=float(np.mean([one.value for one in own.values()])),
                 peer_mean=float(np.mean([one.value for one in theirs.values()])),
