@@ -13,9 +13,9 @@ its prompts and task files written beforehand, and scores the model that it has 
 not search, measure memorisation, divergence or latency, check canaries, keep a store or write a
 report: all that is on the product's clock alone. What the product stops early, the peer does whole.
 
-Asserted: items of the base and the prompt arms have the same scores, one by one (in float32 the same
-replies), but for a share that rounding explains; the scores of each fine-tuned model agree within
-four standard errors of the paired difference.
+Asserted: items of the base and the prompt arms have the same scores, one by one (in float32 the
+same replies), but for a share that rounding explains; the scores of each fine-tuned model agree
+within four standard errors of the paired difference.
 """
 
 from __future__ import annotations
