@@ -2,8 +2,10 @@
 
     python tests/benchmarks/scoring.py [--pairs 5] [--items 16] [--dtype auto]
 
-In float32 it asserts that every decision is the same and every log-likelihood equal within 1e-3; in
-bfloat16 both round differently, and it prints how many replies agree.
+In float32 it asserts that every decision is the same and every log-likelihood equal within 1e-3. In
+bfloat16 both round differently: it prints how many replies agree, and how far each side's
+log-likelihoods are from those in float32, which must be no further for the product than half as
+much again.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from pairs import HEADER, alternate, machine, row
@@ -110,6 +114,7 @@ def main() -> None:
         peer = HFLM(pretrained=theirs.model, tokenizer=theirs.tokenizer, batch_size=size)
     print(f"{machine()}; {runtime.dtype}, {options.items} items; peer: HFLM, batch size {size}\n")
     print(HEADER)
+    likelihoods: list[Likelihoods] = []
     for name, instruction, shots in (
         ("zero-shot", TASK.instruction, 0),
         ("eight-shot", TASK.instruction, 8),
@@ -132,6 +137,35 @@ def main() -> None:
             )
             agreement = compare(kind, found.peer_results[-1], found.own_results[-1], runtime.dtype)
             print(row(f"{name}, {kind}", found, agreement), flush=True)
+            if kind == "choice":
+                both = found.peer_results[-1], found.own_results[-1]
+                likelihoods.append(Likelihoods(name, used, *both))
+    if runtime.dtype != "float32":
+        exact = load_base(resolved, replace(runtime, dtype="float32"))
+        print_errors(CandidateLM(exact.model, exact.tokenizer, 32), likelihoods)
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihoods:
+    """Answers' log-likelihoods of both sides. prompts: that they follow."""
+
+    name: str
+    prompts: list[str]
+    peer: list[tuple[float, bool]]
+    own: list[tuple[float, bool]]
+
+
+def print_errors(exact: CandidateLM, found: list[Likelihoods]) -> None:
+    """How far both sides are from float32."""
+    print("\nRoot mean square distance of log-likelihoods from float32, nats")
+    for one in found:
+        true = np.array(answers_of(exact, "loglikelihood", one.prompts, "choice"))[:, 0]
+        peer, own = (
+            float(np.sqrt(np.mean((np.array(side)[:, 0] - true) ** 2)))
+            for side in (one.peer, one.own)
+        )
+        print(f"  {one.name}: peer {peer:.3f}, harness {own:.3f}", flush=True)
+        assert own <= 1.5 * peer, "less exact than the peer"
 
 
 def answers_of(lm: Any, method: str, prompts: list[str], kind: str) -> list[Any]:

@@ -72,6 +72,8 @@ def test_what_training_left_is_exported_as_it_is(study: StudyRun, tmp_path: Path
     assert (tmp_path / "out" / weights).read_bytes() == left
     receipt = json.loads((tmp_path / "out" / RECEIPT).read_text())
     assert receipt["trial_id"] == done.run.trial.trial_id
+    # Where the base's folder lies is nobody's business.
+    assert receipt["base"]["reference"] == "model"
     assert set(receipt["files"]) >= {weights, "README.md", "tokenizer.json", "chat_template.jinja"}
     assert not list(tmp_path.glob(".*")), "a temporary folder was left"
 

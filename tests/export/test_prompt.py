@@ -76,6 +76,7 @@ def test_filled_messages_are_those_of_the_study(study: StudyRun, tmp_path: Path,
     assert len(content["request"]["messages"]) == (6 if arm == "drawn" else 2)
     assert content["fields"] == ["text"]
     assert content["send_to"] == "chat/completions"
+    assert content["request"]["model"] == "model"
     assert content["request"]["max_tokens"] == 4
     assert content["request"]["temperature"] == 0
     assert content["request"]["stop"] == list(renderer.stops)
