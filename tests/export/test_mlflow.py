@@ -6,6 +6,7 @@ import builtins
 import json
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from harness.cli import group
 from harness.errors import InputError
 from harness.export import export_mlflow
 from harness.pipeline import StudyRun
-from harness.records import TrialSummary
+from harness.records import Artifact, TrialSummary
+from harness.reporting import AnalysedStudy, load_study
 from harness.store import StoreReader
 
 pytest.importorskip("mlflow", reason="MLflow is not installed: pip install -e '.[mlflow]'")
@@ -86,11 +88,17 @@ def test_files_are_named_with_their_hashes_and_stay_where_they_are(
     exported: StudyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = next(t for t in stored(exported).values() if t.phase == "finalist")
-    row = {"path": "adapter/weights.safetensors", "sha256": "a" * 64, "bytes": 12}
-    monkeypatch.setattr(
-        "harness.export.mlflow_runs._artifacts",
-        lambda *_: {key: [row] if key == trial.trial_id else [] for key in stored(exported)},
-    )
+    row: dict[str, Any] = {"path": "adapter/weights.safetensors", "sha256": "a" * 64, "bytes": 12}
+
+    def with_file(results: Path, experiment_id: str) -> AnalysedStudy:
+        loaded = load_study(results, experiment_id)
+        trials = tuple(
+            replace(one, artifacts=(Artifact(**row),)) if one.trial_id == trial.trial_id else one
+            for one in loaded.study.trials
+        )
+        return replace(loaded, study=replace(loaded.study, trials=trials))
+
+    monkeypatch.setattr("harness.export.mlflow_runs.load_study", with_file)
     done = export_mlflow(exported.store.parent, None, tmp_path)
     client, runs = runs_of(done.uri, done.experiment)
     (run,) = [one for one in runs if one.data.tags["trial_id"] == trial.trial_id]
