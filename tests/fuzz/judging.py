@@ -104,9 +104,8 @@ def of_data(folder: Path, name: str, content: bytes, experiment: bytes) -> Outco
     """Read, check, divide and audit a data file under an experiment that names it."""
     (folder / name).write_bytes(content)
     (folder / EXPERIMENT).write_bytes(experiment)
-    # A source that was changed is named as it is now: elsewhere in the folder, a packaged one, or
-    # one of the system's files.
-    places = (name, EXPERIMENT, "data.", str(folder), "packaged", "/proc/", "/dev/", "/etc/")
+    # A source that was changed is named as it is now; `/proc/self` is resolved on the way.
+    places = (name, EXPERIMENT, "data.", str(folder), "packaged", "/proc/")
     return judged(lambda: _prepare(folder), *places)
 
 
