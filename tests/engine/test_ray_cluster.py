@@ -21,10 +21,17 @@ from engine.test_engines import gone
 from harness.cli.run import command
 from harness.data import write_examples
 from harness.engine import Engine, Execute, RayEngine, open_engine, ray_cluster
-from harness.engine.inputs import input_paths, remembered_sha256
+from harness.engine.inputs import input_paths
 from harness.errors import InputError
 from harness.pipeline import execute_trial
-from harness.records import Endpoint, Progress, ScoreRequest, TrialRecord, TrialSpec
+from harness.records import (
+    Endpoint,
+    Progress,
+    ScoreRequest,
+    TrialRecord,
+    TrialSpec,
+    file_sha256,
+)
 from harness.spec import ExecutionSpec, LoraArm
 from harness.store import read_record
 from harness.store.restate import restate_record
@@ -174,7 +181,7 @@ def test_files_travel_both_ways(opened: Opened, nodes: Nodes, tmp_path: Path) ->
         (paths,) = seen
         assert len(paths) == len(input_paths(submitted[0][0])) == 2
         assert all(f"caches/{name}/cluster/inputs" in path for path in paths)
-        assert remembered_sha256(Path(paths[0])) == remembered_sha256(tmp_path / "items.parquet")
+        assert file_sha256(Path(paths[0])) == file_sha256(tmp_path / "items.parquet")
         assert (Path(paths[1]) / "model.safetensors").read_bytes() == b"fake weights"
 
 
@@ -289,9 +296,9 @@ def test_a_real_trial_gives_the_same_numbers(
     assert numbers(read_record(there)) == numbers(read_record(here))
     assert read_record(there).artifacts
     for artifact in read_record(there).artifacts:
-        assert remembered_sha256(there / artifact.path) == artifact.sha256
+        assert file_sha256(there / artifact.path) == artifact.sha256
     weights = "artifact/adapter_model.safetensors"
-    assert remembered_sha256(there / weights) == remembered_sha256(here / weights)
+    assert file_sha256(there / weights) == file_sha256(here / weights)
     kept = json.loads((there / "artifact" / "adapter_config.json").read_text())
     assert kept["base_model_name_or_path"] == spec.model.path
 
