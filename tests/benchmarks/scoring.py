@@ -142,7 +142,8 @@ def main() -> None:
                 likelihoods.append(Likelihoods(name, used, *both))
     if runtime.dtype != "float32":
         exact = load_base(resolved, replace(runtime, dtype="float32"))
-        print_errors(CandidateLM(exact.model, exact.tokenizer, 32), likelihoods)
+        reference = CandidateLM(exact.model, exact.tokenizer, runtime.score_batch_size)
+        print_errors(reference, likelihoods)
 
 
 @dataclass(frozen=True, slots=True)
