@@ -159,10 +159,13 @@ def _likelihoods(candidate: Candidate, items: Sequence[Example]) -> list[float]:
     """Log-likelihood (nats) of each item's right answer after its prompt."""
     from harness.evaluation.answer_likelihood import likelihoods
     from harness.evaluation.candidate_lm import CandidateLM
+    from harness.models.packed_weights import packed_weights
 
-    loaded, renderer = candidate.loaded, candidate.renderer
-    lm = CandidateLM(loaded.model, loaded.tokenizer, candidate.spec.runtime.score_batch_size)
-    return likelihoods(lm, [(renderer.prompt(item), renderer.reply(item.answer)) for item in items])
+    loaded, renderer, runtime = candidate.loaded, candidate.renderer, candidate.spec.runtime
+    lm = CandidateLM(loaded.model, loaded.tokenizer, runtime.score_batch_size)
+    asked = [(renderer.prompt(item), renderer.reply(item.answer)) for item in items]
+    with packed_weights(loaded.model, runtime.memory_share):
+        return likelihoods(lm, asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from harness.prompting.token_tree import Ints, TokenTree, token_tree
 if TYPE_CHECKING:
     import torch
 
+_ANSWERS: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 # Tokens of each part of the sequences that a model is asked about.
 PROBE = 8
 # The most that rounding may move logits by, in parts of what wrong positions or a mask that is
@@ -87,7 +89,16 @@ def takes_trees(model: Any) -> bool:
     the mask they are given. The model is asked, on three short sequences. What a tree moves their
     logits by is compared with what the model's ignoring the mask, and the positions, would: with
     an exact model it is rounding, a small part of either, in a format of 16 bits too.
+
+    A model is asked once: neither training nor an adapter changes the answer.
     """
+    core = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if core not in _ANSWERS:
+        _ANSWERS[core] = _computes_alike(model)
+    return _ANSWERS[core]
+
+
+def _computes_alike(model: Any) -> bool:
     import torch
 
     sequences = _probe(model.config.get_text_config().vocab_size)

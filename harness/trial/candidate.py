@@ -120,8 +120,11 @@ def room_for(longest: int) -> int:
 def measure_base(candidate: Candidate, folder: Path) -> None:
     """Take down the base's language while it is still the base."""
     from harness.evaluation.divergence import BaseDistributions
+    from harness.models.packed_weights import packed_weights
 
-    for request in candidate.spec.scores:
-        if request.suite == "divergence" and request.key not in candidate.spec.known_scores:
-            loaded = candidate.loaded
-            candidate.base = BaseDistributions(request, loaded.model, loaded.tokenizer, folder)
+    loaded, spec = candidate.loaded, candidate.spec
+    for request in spec.scores:
+        if request.suite == "divergence" and request.key not in spec.known_scores:
+            # As it will be when it is compared, so that rounding is the same.
+            with packed_weights(loaded.model, spec.runtime.memory_share):
+                candidate.base = BaseDistributions(request, loaded.model, loaded.tokenizer, folder)

@@ -22,6 +22,7 @@ CANARY_PROMPTS = 32
 
 def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     from harness.evaluation.candidate_lm import CandidateLM
+    from harness.models.packed_weights import packed_weights
 
     spec = candidate.spec
     loaded = candidate.loaded
@@ -37,11 +38,12 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
         raise CanaryError("training and scoring tokenise the same prompt differently")
     constraint = _constraint(candidate)
     suite_at = cache(load_suite)
-    for request in spec.scores:
-        if request.key in spec.known_scores:
-            continue
-        lm.on_progress = partial(announce, "score", task=request.task)
-        run.scores.append(_score(candidate, request, lm, constraint, suite_at))
+    with packed_weights(loaded.model, spec.runtime.memory_share):
+        for request in spec.scores:
+            if request.key in spec.known_scores:
+                continue
+            lm.on_progress = partial(announce, "score", task=request.task)
+            run.scores.append(_score(candidate, request, lm, constraint, suite_at))
 
 
 def _score(

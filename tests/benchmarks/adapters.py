@@ -26,6 +26,7 @@ from scoring import TASK, answers_of, compare, constant, example
 from harness.evaluation.candidate_lm import CandidateLM
 from harness.models.adapters import each_adapter, make_trainable, save_trained
 from harness.models.load import load_base
+from harness.models.packed_weights import packed_weights
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
 from harness.prompting import PromptRenderer
@@ -105,10 +106,12 @@ def loading_once(
     resolved: ResolvedModel, runtime: Runtime, folders: list[Path], prompts: list[str]
 ) -> list[tuple[list[Any], list[Any]]]:
     """As the product does it."""
-    return [
-        both(CandidateLM(one.model, one.tokenizer, runtime.score_batch_size), prompts)
-        for one in each_adapter(load_base(resolved, runtime), folders)
-    ]
+    found = []
+    for one in each_adapter(load_base(resolved, runtime), folders):
+        with packed_weights(one.model):
+            lm = CandidateLM(one.model, one.tokenizer, runtime.score_batch_size)
+            found.append(both(lm, prompts))
+    return found
 
 
 def both(lm: Any, prompts: list[str]) -> tuple[list[Any], list[Any]]:

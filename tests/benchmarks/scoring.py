@@ -24,6 +24,7 @@ from pairs import HEADER, alternate, machine, row
 
 from harness.evaluation.candidate_lm import CandidateLM
 from harness.models.load import load_base
+from harness.models.packed_weights import packed_weights
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
 from harness.prompting import PromptRenderer
@@ -132,7 +133,7 @@ def main() -> None:
             used = prompts if kind == "generate" else prompts[: options.items // 4]
             found = alternate(
                 partial(answers_of, peer, method, used, kind),
-                partial(answers_of, mine, method, used, kind),
+                partial(packed_answers, mine, method, used, kind),
                 options.pairs,
             )
             agreement = compare(kind, found.peer_results[-1], found.own_results[-1], runtime.dtype)
@@ -174,6 +175,12 @@ def answers_of(lm: Any, method: str, prompts: list[str], kind: str) -> list[Any]
     with contextlib.redirect_stdout(io.StringIO()):
         answers: list[Any] = getattr(lm, method)(requests(prompts, kind), disable_tqdm=True)
     return answers
+
+
+def packed_answers(lm: CandidateLM, *asked: Any) -> list[Any]:
+    """What the product's model answers, its weights packed for it and unpacked after."""
+    with packed_weights(lm.model):
+        return answers_of(lm, *asked)
 
 
 def answer(index: int) -> str:
