@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from harness.evaluation.suites import Suite
@@ -12,7 +13,7 @@ from harness.records import Runtime, ScoreRequest, content_hash
 from harness.spec import TaskSpec
 
 # Raised when scoring changes in a way that changes numbers.
-SCORING_VERSION = 2
+SCORING_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,10 @@ def in_waves(request: ScoreRequest, size: int) -> ScoreRequest:
 
 def library_versions() -> dict[str, str]:
     """Versions of all libraries that can change a score."""
+    return {"scoring": str(SCORING_VERSION), **_installed()}
+
+
+@cache
+def _installed() -> dict[str, str]:
     names = ("torch", "transformers", "lm_eval", "peft", "bitsandbytes", "bm25s", "llguidance")
-    versions = {name: importlib.metadata.version(name) for name in names}
-    return {"scoring": str(SCORING_VERSION), **versions}
+    return {name: importlib.metadata.version(name) for name in names}
