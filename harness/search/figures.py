@@ -29,7 +29,7 @@ from harness.search.rebuilt import StoredSearch, StoredTrial, rebuild
 EVALUATOR = "fANOVA"
 SEED = 0
 # A forest takes time in proportion to its trees and to its trials: long searches get fewer trees.
-TREES, FEWEST_TREES, TRIALS_OF_ALL_TREES = 64, 32, 60
+TREES, FEWEST_TREES, TRIALS_OF_ALL_TREES = 64, 16, 60
 # More axes than this cannot be read beside one another.
 DRAWN_SETTINGS = 6
 HEIGHT = 3.2
