@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness.data import Prepared, audit_record, prepare, with_general
-from harness.engine import Engine, EngineName, open_engine
+from harness.engine import Engine, EngineName, open_engine, start_server
 from harness.errors import InputError
 from harness.evaluation.suite_texts import suite_texts
 from harness.evaluation.suites import load_suite
@@ -127,6 +127,8 @@ def run_study(
     observer = observer or Observer()
     if missing := missing_keys(experiment, os.environ):
         raise InputError(missing)
+    if engine == "child" and open_with is None:
+        start_server()
     plan = plan_study(experiment, results, observer, fetch_progress)
     plan.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(plan.folder / "running.lock")

@@ -28,6 +28,7 @@ from harness.data.examples_file import write_examples
 from harness.evaluation.candidate_lm import CandidateLM
 from harness.evaluation.domain_task import build_domain_task
 from harness.evaluation.score import score_task
+from harness.models import packed_weights
 from harness.models.load import LoadedModel, load_base
 from harness.prompting import PromptRenderer
 from harness.records import Progress, ScoreRecord, ScoreRequest, TrialRecord, TrialSpec
@@ -268,6 +269,29 @@ def _read_back(base: LoadedModel, kind: str, folder: Path) -> LoadedModel:
     else:
         model = PeftModel.from_pretrained(base.model, folder)
     return LoadedModel(model.eval(), base.tokenizer, base.form, base.total_parameters)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_packed_weights_score_as_the_weights_do(
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    plain = run_trial(make_spec(kind), tmp_path / "plain")
+    packed_layers = []
+
+    def packing(layer: Any, *rest: Any) -> Any:
+        packed_layers.append(layer)
+        return forwards(layer, *rest)
+
+    forwards = packed_weights._forwards
+    monkeypatch.setattr(packed_weights, "SMALLEST_SIDE", 8)
+    monkeypatch.setattr(packed_weights, "_forwards", packing)
+    found = run_trial(make_spec(kind), tmp_path / "packed")
+    assert packed_layers
+    for one, other in zip(found.scores, plain.scores, strict=True):
+        assert [output.output for output in one.outputs] == [o.output for o in other.outputs]
+        assert [item.value for item in one.item_scores] == pytest.approx(
+            [item.value for item in other.item_scores], rel=1e-4
+        )
 
 
 # --------------------------------------------------------------------------- beside the task

@@ -69,13 +69,17 @@ def align(*groups: Sequence[ScoreVector]) -> Aligned:
             f"metric {vectors[0].metric!r} of task {vectors[0].task!r} is stored with both "
             "directions; score the arms again with one definition of the metric"
         )
-    rows = {id(vector): _rows(vector) for vector in vectors}
-    everywhere: set[str] = set()
-    anywhere: set[str] = set()
-    for number, vector in enumerate(vectors):
-        keys = set(rows[id(vector)])
-        everywhere = keys if number == 0 else everywhere & keys
-        anywhere |= keys
+    rows: dict[int, dict[str, int]] = {}
+    # Most vectors hold the items of the others, in the same order.
+    different: list[tuple[Sequence[str], dict[str, int]]] = []
+    for vector in vectors:
+        known = next((own for hashes, own in different if hashes == vector.doc_hashes), None)
+        rows[id(vector)] = _rows(vector, known)
+        if known is None:
+            different.append((vector.doc_hashes, rows[id(vector)]))
+    keys = [own.keys() for _, own in different]
+    everywhere = set(keys[0]).intersection(*keys[1:]) if keys else set()
+    anywhere = set().union(*keys)
     common = sorted(everywhere)
     matrices = [_matrix(group, rows, common) for group in groups]
     scored = np.ones(len(common), dtype=bool)
@@ -94,8 +98,9 @@ def align(*groups: Sequence[ScoreVector]) -> Aligned:
     )
 
 
-def _rows(vector: ScoreVector) -> dict[str, int]:
-    rows = {doc_hash: row for row, doc_hash in enumerate(vector.doc_hashes)}
+def _rows(vector: ScoreVector, known: dict[str, int] | None) -> dict[str, int]:
+    """Where each item stands in a vector. known: the same of another one with equal items."""
+    rows = known or {doc_hash: row for row, doc_hash in enumerate(vector.doc_hashes)}
     if len(vector.clusters) != len(vector.doc_hashes) or vector.values.shape != (
         len(vector.doc_hashes),
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from statsmodels.stats.proportion import proportion_confint
+from scipy.stats import binomtest
 
 from harness.analysis.bootstrap import ItemSample, sampling_of, seed_effect
 from harness.analysis.pairing import Aligned, align
@@ -68,8 +68,8 @@ def mean_interval(
 
 def wilson(right: int, items: int, level: float) -> Interval:
     """Wilson's interval of a proportion."""
-    low, high = proportion_confint(right, items, alpha=1 - level, method="wilson")
-    return Interval(float(low), float(high), level)
+    found = binomtest(right, items).proportion_ci(level, method="wilson")
+    return Interval(float(found.low), float(found.high), level)
 
 
 __all__ = ["item_sample", "mean_interval", "mean_sampling", "wilson"]

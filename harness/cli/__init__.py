@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -27,6 +29,8 @@ COMMANDS = {
 }
 SHOWN_PROBLEMS = 25
 INTERRUPTED = 130
+TERMINATED = 143
+STOPPED = "Stopped. What was finished is kept: the same command goes on from there."
 
 
 class LazyGroup(click.Group):
@@ -61,16 +65,30 @@ def group() -> None:
     """
 
 
+class Terminated(BaseException):
+    """The process was asked to end, by a scheduler or by ``kill``."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    # Once: a second request ends the process at once.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise Terminated
+
+
 def main() -> None:
     """Entry point: errors meant for the user are printed without a traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = group.main(standalone_mode=False)
     except click.exceptions.Abort:
         say("Stopped.", err=True)
         sys.exit(INTERRUPTED)
     except KeyboardInterrupt:
-        say("Stopped. What was finished is kept: the same command goes on from there.", err=True)
+        say(STOPPED, err=True)
         sys.exit(INTERRUPTED)
+    except Terminated:
+        say(STOPPED, err=True)
+        sys.exit(TERMINATED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

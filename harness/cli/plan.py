@@ -36,12 +36,13 @@ def command(experiment: Path, results: Path, quick: bool, layout: str) -> None:
 
     from harness.cli.plan_tables import PlanObserver, print_forecast
     from harness.cli.terminal import Terminal
-    from harness.engine import open_engine
+    from harness.engine import open_engine, start_server
     from harness.forecast import execute_small, forecast_study
     from harness.pipeline import plan_study
     from harness.spec import ExecutionSpec, load_experiment
 
     spec = load_experiment(experiment)
+    start_server()
     observer = PlanObserver(Terminal(stderr=True))
     # Item sets are files; those of a plan are not to lie among results.
     with tempfile.TemporaryDirectory(prefix="harness-plan-") as folder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from harness.engine.child import ChildEngine
+from harness.engine.child import ChildEngine, start_server
 from harness.engine.in_process import InProcessEngine
 from harness.engine.on_node import Restate
 from harness.engine.outcome import WORTH_A_RETRY, Ended, Engine, Execute, Outcome
@@ -52,4 +52,5 @@ __all__ = [
     "RayEngine",
     "Restate",
     "open_engine",
+    "start_server",
 ]

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -87,12 +88,7 @@ class ChildEngine:
         self._limits = limits or ExecutionSpec()
         self._waiting: deque[tuple[TrialSpec, Path]] = deque()
         self._running: list[_Child] = []
-        can_fork = "forkserver" in multiprocessing.get_all_start_methods()
-        if can_fork and not _has_nvidia_gpu():
-            self._context: _Context = multiprocessing.get_context("forkserver")
-            self._context.set_forkserver_preload(PRELOADED if preload is None else preload)
-        else:
-            self._context = multiprocessing.get_context("spawn")
+        self._context = _context(PRELOADED if preload is None else preload)
         # Python waits for children at its exit; these would not end before their trials do.
         atexit.register(self.close)
 
@@ -211,6 +207,23 @@ class ChildEngine:
         _close(child)
         outcome = outcome or child.last_word or _outcome(process.exitcode)
         return Ended(child.spec, child.folder, outcome)
+
+
+def start_server() -> None:
+    """Begin to import what trials need, while the caller reads its data; it takes seconds.
+
+    Nothing happens where children are not forked.
+    """
+    if isinstance(_context(PRELOADED), multiprocessing.context.ForkServerContext):
+        forkserver.ensure_running()
+
+
+def _context(preload: list[str]) -> _Context:
+    if "forkserver" not in multiprocessing.get_all_start_methods() or _has_nvidia_gpu():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(preload)
+    return context
 
 
 def _close(child: _Child) -> None:

@@ -89,6 +89,32 @@ def test_a_damaged_store_is_code_1(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends processes without a signal")
+def test_a_request_to_end_is_obeyed_in_order() -> None:
+    code = (
+        "import tempfile, time\n"
+        "from harness import cli\n"
+        "def work(**rest):\n"
+        "    with tempfile.TemporaryDirectory() as folder:\n"
+        "        print(folder, flush=True)\n"
+        "        time.sleep(60)\n"
+        "cli.group.main = work\n"
+        "cli.main()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    folder = Path(process.stdout.readline().strip())
+    assert folder.is_dir()
+    process.terminate()
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert told.startswith("Stopped. What was finished is kept")
+    assert "Traceback" not in told
+    assert not folder.exists()
+
+
 def test_a_reader_that_goes_away_is_no_error() -> None:
     done = subprocess.run(
         ["bash", "-c", f"{HARNESS} doctor | head -1"],  # noqa: S607
