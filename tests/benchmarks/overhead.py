@@ -6,7 +6,8 @@ Runs the quickstart, its examples cut to ``--scale``, in this one process, from 
 its report, and takes down how long the model itself is busy: forward and backward passes,
 generation, optimiser steps. What is left is reading data, its audit, loading weights, tokenising,
 lm-eval, metrics, the store, the analysis and the report. Imports are told apart: `harness run` pays
-them once, in the server that its trials are forked from. The goal is a share under 3 %; there is no peer.
+them once, in the server that its trials are forked from. The goal is a share under 3 %; there is no
+peer.
 """
 
 from __future__ import annotations
