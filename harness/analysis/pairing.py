@@ -69,24 +69,22 @@ def align(*groups: Sequence[ScoreVector]) -> Aligned:
             f"metric {vectors[0].metric!r} of task {vectors[0].task!r} is stored with both "
             "directions; score the arms again with one definition of the metric"
         )
-    rows: dict[int, dict[str, int]] = {}
     # Most vectors hold the items of the others, in the same order.
-    different: list[tuple[Sequence[str], dict[str, int]]] = []
+    rows: dict[tuple[str, ...], dict[str, int]] = {}
     for vector in vectors:
-        known = next((own for hashes, own in different if hashes == vector.doc_hashes), None)
-        rows[id(vector)] = _rows(vector, known)
-        if known is None:
-            different.append((vector.doc_hashes, rows[id(vector)]))
-    keys = [own.keys() for _, own in different]
-    everywhere = set(keys[0]).intersection(*keys[1:]) if keys else set()
-    anywhere = set().union(*keys)
+        if vector.doc_hashes not in rows:
+            rows[vector.doc_hashes] = {item: row for row, item in enumerate(vector.doc_hashes)}
+        _check(vector, rows[vector.doc_hashes])
+    sets = [set(own) for own in rows.values()]
+    everywhere = set.intersection(*sets) if sets else set()
+    anywhere = set().union(*sets)
     common = sorted(everywhere)
     matrices = [_matrix(group, rows, common) for group in groups]
     scored = np.ones(len(common), dtype=bool)
     for matrix in matrices:
         scored &= np.isfinite(matrix).all(axis=0)
     kept = [doc_hash for doc_hash, keep in zip(common, scored, strict=True) if keep]
-    labels = _cluster_labels(vectors[0], rows[id(vectors[0])], kept) if vectors else []
+    labels = _cluster_labels(vectors[0], rows[vectors[0].doc_hashes], kept) if vectors else []
     codes = {label: code for code, label in enumerate(dict.fromkeys(labels))}
     return Aligned(
         doc_hashes=tuple(kept),
@@ -98,9 +96,8 @@ def align(*groups: Sequence[ScoreVector]) -> Aligned:
     )
 
 
-def _rows(vector: ScoreVector, known: dict[str, int] | None) -> dict[str, int]:
-    """Where each item stands in a vector. known: the same of another one with equal items."""
-    rows = known or {doc_hash: row for row, doc_hash in enumerate(vector.doc_hashes)}
+def _check(vector: ScoreVector, rows: dict[str, int]) -> None:
+    """Raises StoreError where its columns differ in length or an item stands in it twice."""
     if len(vector.clusters) != len(vector.doc_hashes) or vector.values.shape != (
         len(vector.doc_hashes),
     ):
@@ -114,15 +111,16 @@ def _rows(vector: ScoreVector, known: dict[str, int] | None) -> dict[str, int]:
             f"arm {vector.arm!r}, seed {vector.seed}, task {vector.task!r}: an item must stand "
             f"once, but {twice} stand again; remove repeated items from the data set"
         )
-    return rows
 
 
 def _matrix(
-    group: Sequence[ScoreVector], rows: dict[int, dict[str, int]], common: Sequence[str]
+    group: Sequence[ScoreVector],
+    rows: dict[tuple[str, ...], dict[str, int]],
+    common: Sequence[str],
 ) -> Floats:
     matrix = np.empty((len(group), len(common)))
     for seed, vector in enumerate(group):
-        index = rows[id(vector)]
+        index = rows[vector.doc_hashes]
         order = [index[doc_hash] for doc_hash in common]
         sign = 1.0 if vector.higher_is_better else -1.0
         matrix[seed] = sign * np.asarray(vector.values, dtype=np.float64)[order]

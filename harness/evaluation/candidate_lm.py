@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -49,12 +48,9 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         self._constraint: Constraint | None = None
         self._beginning = Beginning()
 
-    @cached_property
+    @property
     def takes_trees(self) -> bool:
-        """Whether requests are laid out as trees.
-
-        Asked of the model when there is something to score, as the question takes a pass.
-        """
+        """Whether requests are laid out as trees."""
         return takes_trees(self.model)
 
     @contextmanager

@@ -44,32 +44,36 @@ def packed_weights(model: Any, share: float = 1.0) -> Iterator[int]:
             four bits.
         share: of the free memory of the machine that this process may count on.
     """
-    import torch
-
-    layers = [layer for layer in model.modules() if _packable(layer)]
-    room = available_mib("cpu") * share * MOST_OF_MEMORY
-    fits = sum(_bytes(layer, model.dtype) for layer in layers) / _MIB <= room
-    adapted = {id(layer.base_layer): layer for layer in model.modules() if _takes_up(layer)}
+    adapted = {id(outer.base_layer): outer for outer in model.modules() if _takes_up(outer)}
     changed = []
     packed = 0
     try:
-        if fits and not model.training and torch.backends.mkldnn.is_available():
-            for layer in layers:
-                outer = adapted.get(id(layer))
-                try:
-                    forwards = _forwards(layer, outer, model.dtype)
-                except RuntimeError:
-                    # This processor, or this type of numbers, has no such layout.
-                    break
-                for module, forward in forwards:
-                    module.forward = forward
-                    changed.append(module)
-                packed += 1
+        for layer in _to_pack(model, share):
+            try:
+                forwards = _forwards(layer, adapted.get(id(layer)))
+            except RuntimeError:
+                # This processor, or this type of numbers, has no such layout.
+                break
+            for module, forward in forwards:
+                module.forward = forward
+                changed.append(module)
+            packed += 1
         yield packed
     finally:
         for module in changed:
             # The class's own method comes to light again.
             del module.forward
+
+
+def _to_pack(model: Any, share: float) -> list[Any]:
+    """The layers whose weights are worth a copy; none where copies of all do not fit."""
+    import torch
+
+    if model.training or not torch.backends.mkldnn.is_available():
+        return []
+    layers = [layer for layer in model.modules() if _packable(layer)]
+    room = available_mib("cpu") * share * MOST_OF_MEMORY
+    return layers if sum(map(_bytes, layers)) / _MIB <= room else []
 
 
 def _packable(layer: Any) -> bool:
@@ -88,9 +92,8 @@ def _packable(layer: Any) -> bool:
 
 def _takes_up(layer: Any) -> bool:
     """Whether it is a layer under one plain low-rank adapter, added to what the layer gives."""
-    from peft.tuners.lora import LoraLayer
-
-    if not isinstance(layer, LoraLayer) or "forward" in vars(layer):
+    # Told by its halves: to import peft takes seconds, and a prompt arm does without it.
+    if not hasattr(layer, "lora_A") or "forward" in vars(layer):
         return False
     names = layer.active_adapters
     return (
@@ -108,12 +111,13 @@ def _state(layer: Any) -> Any:
     return getattr(layer._parameters.get("weight"), "quant_state", None)
 
 
-def _bytes(layer: Any, dtype: torch.dtype) -> int:
-    kind = dtype if _state(layer) is not None else layer.weight.dtype
+def _bytes(layer: Any) -> int:
+    # In four bits it is the state that knows the type of what comes out.
+    kind = (_state(layer) or layer.weight).dtype
     return int(layer.in_features * layer.out_features * kind.itemsize)
 
 
-def _forwards(layer: Any, adapted: Any, dtype: torch.dtype) -> list[tuple[Any, Forward]]:
+def _forwards(layer: Any, adapted: Any) -> list[tuple[Any, Forward]]:
     """What to call in place of the layer, and of the adapted layer that it is in, if any.
 
     Raises:
@@ -121,14 +125,14 @@ def _forwards(layer: Any, adapted: Any, dtype: torch.dtype) -> list[tuple[Any, F
     """
     import torch
 
-    weight = _plain_weight(layer, dtype)
+    weight = _plain_weight(layer)
     if adapted is None:
-        return [(layer, _product(layer, weight))]
+        return [(layer, _product(weight, layer.bias, layer.forward))]
     (name,) = adapted.active_adapters
     if weight.dtype == torch.float32:
         whole = weight + adapted.get_delta_weight(name).to(weight.dtype)
-        return [(adapted, _product(layer, whole, adapted.forward))]
-    inner = _product(layer, weight)
+        return [(adapted, _product(whole, layer.bias, adapted.forward))]
+    inner = _product(weight, layer.bias, layer.forward)
     first = adapted.lora_A[name].weight.data
     second = adapted.lora_B[name].weight.data * adapted.scaling[name]
     plain, linear = adapted.forward, torch.nn.functional.linear
@@ -143,33 +147,31 @@ def _forwards(layer: Any, adapted: Any, dtype: torch.dtype) -> list[tuple[Any, F
     return [(layer, inner), (adapted, forward)]
 
 
-def _plain_weight(layer: Any, dtype: torch.dtype) -> torch.Tensor:
+def _plain_weight(layer: Any) -> torch.Tensor:
     state = _state(layer)
     weight: torch.Tensor = layer.weight.data
-    if state is None:
-        return weight
-    from bitsandbytes.functional import dequantize_4bit
+    if state is not None:
+        from bitsandbytes.functional import dequantize_4bit
 
-    weight = dequantize_4bit(weight, state).to(dtype)
+        weight = dequantize_4bit(weight, state)
     return weight
 
 
-def _product(layer: Any, weight: torch.Tensor, plain: Forward | None = None) -> Forward:
-    """The layer's function with ``weight`` packed; ``plain`` is called where gradients are wanted.
+def _product(weight: torch.Tensor, bias: torch.Tensor | None, plain: Forward) -> Forward:
+    """A layer's function with ``weight`` packed; ``plain`` is called where gradients are wanted.
 
     Raises:
         RuntimeError: it cannot be packed.
     """
     import torch
 
-    otherwise: Forward = plain or layer.forward
-    kind, bias = weight.dtype, layer.bias
+    kind = weight.dtype
     blocks = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
     product = torch.ops.mkldnn._linear_pointwise
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         if x.requires_grad or x.dtype is not kind:
-            return otherwise(x)
+            return plain(x)
         found: torch.Tensor = product(x, blocks, bias, "none", [], "")
         return found
 

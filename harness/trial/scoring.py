@@ -38,10 +38,11 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
         raise CanaryError("training and scoring tokenise the same prompt differently")
     constraint = _constraint(candidate)
     suite_at = cache(load_suite)
+    asked = [request for request in spec.scores if request.key not in spec.known_scores]
+    if not asked:
+        return
     with packed_weights(loaded.model, spec.runtime.memory_share):
-        for request in spec.scores:
-            if request.key in spec.known_scores:
-                continue
+        for request in asked:
             lm.on_progress = partial(announce, "score", task=request.task)
             run.scores.append(_score(candidate, request, lm, constraint, suite_at))
 
