@@ -204,6 +204,8 @@ class TrialSpec:
     replay_path: Parquet of general texts; empty where the setting uses none.
     checks_per_epoch: how often an epoch measures validation loss.
     pruning: what may stop the trial early; None: nothing.
+    date: which day a chat template that writes the date is told, as YYYY-MM-DD: the study's, not
+        the trial's.
     """
 
     trial_id: str
@@ -227,6 +229,7 @@ class TrialSpec:
     replay_path: str = ""
     checks_per_epoch: int = 1
     pruning: Pruning | None = None
+    date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -23,10 +24,15 @@ from harness.evaluation.beginning import Beginning, compute_beginning
 from harness.evaluation.constrained import ConstrainedBatch, Constraint
 from harness.evaluation.tree_generation import greedy_replies, tree_groups
 from harness.evaluation.tree_scoring import score_pairs
+from harness.models.context import context_length
+from harness.prompting.chat_template import ChatTemplate
+from harness.prompting.encoding import TextEncoder
 from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
 from harness.prompting.tree_pass import takes_trees
 
 Request = tuple[Any, list[int], list[int]]
+# Of models that read without end.
+UNLIMITED = 2**20
 
 
 class CandidateLM(HFLM):  # type: ignore[misc]
@@ -35,16 +41,29 @@ class CandidateLM(HFLM):  # type: ignore[misc]
     Parameters:
         batch_size: requests per generation batch; log-likelihoods are batched by their tokens.
 
+        date: which day a chat template that writes the date is told; None: today.
+
     Attributes:
         on_progress: called with (done, total) as scoring goes on.
+        cut: prompt -> tokens that it was asked by, its last ones, for prompts that the model
+            cannot read whole.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, batch_size: int) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, batch_size: int, date: str | None = None
+    ) -> None:
         logging.getLogger("lm_eval.models.huggingface").setLevel(logging.ERROR)
         super().__init__(
-            pretrained=model, tokenizer=tokenizer, batch_size=batch_size, backend="causal"
+            pretrained=model,
+            tokenizer=tokenizer,
+            batch_size=batch_size,
+            backend="causal",
+            max_length=context_length(model.config) or UNLIMITED,
         )
         self.on_progress: Callable[[int, int], None] = lambda done, total: None
+        self.cut: dict[str, int] = {}
+        self._encode = TextEncoder(tokenizer)
+        self._date = date
         self._constraint: Constraint | None = None
         self._beginning = Beginning()
 
@@ -86,7 +105,56 @@ class CandidateLM(HFLM):  # type: ignore[misc]
 
     def count_tokens(self, prompt: str, reply: str) -> tuple[int, int]:
         """Tokens of a prompt as it is asked, and of a reply."""
-        return len(self.tok_encode(prompt)), len(self.tok_encode(reply)) if reply else 0
+        asked = self.cut.get(prompt) or len(self._encode(prompt))
+        return asked, len(self._encode.bare(reply))
+
+    def tok_encode(
+        self,
+        string: str,
+        add_special_tokens: bool | None = None,
+        left_truncate_len: int | None = None,
+        **more: Any,
+    ) -> list[int]:
+        """Ids of a text, with a beginning where the tokenizer adds one, and never an end."""
+        ids = self._encode.bare(string) if add_special_tokens is False else self._encode(string)
+        return list(ids[-left_truncate_len:] if left_truncate_len else ids)
+
+    def tok_batch_encode(
+        self,
+        strings: Sequence[str],
+        padding_side: str = "left",
+        left_truncate_len: int | None = None,
+        truncation: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids of texts and their attention mask, both padded on the left.
+
+        What is too long loses its beginning, as with lm-eval, and is noted in :attr:`cut`.
+        """
+        rows = []
+        for string in strings:
+            ids = self.tok_encode(string)
+            if left_truncate_len and len(ids) > left_truncate_len:
+                self.cut[string] = left_truncate_len
+                ids = ids[-left_truncate_len:]
+            rows.append(ids)
+        width = max(map(len, rows))
+        pad = self.tokenizer.pad_token_id
+        padded = torch.tensor([[pad] * (width - len(ids)) + ids for ids in rows])
+        mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in rows])
+        return padded, mask
+
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """A conversation as text, written as the prompts of the user's task are."""
+        if not add_generation_prompt:
+            text: str = super().apply_chat_template(chat_history, add_generation_prompt=False)
+            return text
+        return self._template.prompt(chat_history)
+
+    @cached_property
+    def _template(self) -> ChatTemplate:
+        return ChatTemplate(self.tokenizer, self._date)
 
     def time_alone(self, requests: Sequence[Any]) -> float:
         """Seconds that the requests of one item take by themselves."""
@@ -100,17 +168,26 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         disable_tqdm: bool = False,
         override_bs: int | None = None,
     ) -> list[tuple[float, bool]]:
+        for strings, context, continuation in requests:
+            if not context or not continuation:
+                raise ValueError("a log-likelihood request needs a context and a continuation")
+            if len(continuation) > self.max_length:
+                raise ValueError(
+                    f"a text of {len(continuation)} tokens is to be scored, and the model reads "
+                    f"{self.max_length}; leave it out, or take a model that reads more"
+                )
+            room = self.max_length + 1 - len(continuation)
+            if len(context) > room and strings is not None:
+                self.cut[strings[0]] = room
         if not self.takes_trees:
             answers: list[tuple[float, bool]] = super()._loglikelihood_tokens(
                 requests, disable_tqdm=True, override_bs=override_bs
             )
             return answers
-        pairs = []
-        for _, context, continuation in requests:
-            if not context or not continuation:
-                raise ValueError("a log-likelihood request needs a context and a continuation")
-            room = self.max_length + 1 - len(continuation)
-            pairs.append((tuple(context[-room:]), tuple(continuation)))
+        pairs = [
+            (tuple(context[-(self.max_length + 1 - len(rest)) :]), tuple(rest))
+            for _, context, rest in requests
+        ]
         contexts = list({context for context, _ in pairs})
         self._begin_with(contexts[0][: shared_prefix_length(contexts)])
         return score_pairs(self.model, pairs, self._beginning, self.on_progress)

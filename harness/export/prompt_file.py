@@ -15,7 +15,6 @@ from harness.export.base_model import base_here, short_name
 from harness.export.destination import write_file
 from harness.export.final_run import FinalRun, find_final_run
 from harness.prompting import PromptRenderer
-from harness.prompting.render import MARK
 from harness.prompting.shots import BY_ITEM
 from harness.records import Example, file_sha256
 from harness.spec import JsonAnswer, TaskSpec
@@ -37,6 +36,8 @@ USAGE = (
 FILL_CHAT = "body['messages'][-1]['content'] = body['messages'][-1]['content'].format_map(item)"
 FILL_TEXT = "body['prompt'] = body['prompt'].format_map(item)"
 CHAT, TEXT = "chat/completions", "completions"
+# No column has it in its name, so that it shows where a column's text goes.
+MARK = "\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class _Asking:
             instruction=spec.params["instruction"],
             template=spec.params["template"],
             chat=spec.params["chat"],
+            date=spec.date,
         )
         return cls(run, task, split, tokenizer, make_renderer(spec, task, pool, teller), bare)
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from harness.prompting.chat_template import ChatTemplate
+from harness.prompting.control_tokens import ControlTokens
+from harness.prompting.encoding import TextEncoder
 from harness.records import Example
 from harness.spec import TaskSpec
 
-# No text of an item holds it, so what a template writes around it can be told apart.
-MARK = "\x01"
 PLAIN_TURN = {"user": "Input", "assistant": "Answer"}
 PLAIN_BREAK = "\n\n"
+_MARK = "\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,9 @@ class PromptRenderer:
     instruction at the head of the first user message. Without a chat template, or where the arm
     does without it, the same parts are written as plain text.
 
+    Control tokens of the model in an item or an answer are made plain text: no item can end its
+    own turn.
+
     Parameters:
         tokenizer: of transformers.
         task: the task section of the experiment.
@@ -44,12 +50,17 @@ class PromptRenderer:
         template: replaces the task's for items and shots, if given.
         chat: ask through the tokenizer's chat template, where it has one.
         shots: the shots for an item, in order.
+        date: which day a chat template that writes the date is told (YYYY-MM-DD); None: today.
 
     Attributes:
         lead: text between a prompt and its answer, the same as in shots; a space in plain text.
         end: text that ends an answer: of its turn, or in plain text of the whole text.
         stops: texts at which a reply ends: ``end``, and in plain text where a next item begins,
             since a model that was only shown examples goes on with another one.
+        notes: what the chat template does that a reader of results should know.
+
+    Raises:
+        SpecError: the chat template cannot write a question with its answer.
     """
 
     def __init__(
@@ -61,33 +72,53 @@ class PromptRenderer:
         *,
         template: str | None = None,
         chat: bool = True,
+        date: str | None = None,
     ) -> None:
+        chat = chat and tokenizer.chat_template is not None
+        self._chat = ChatTemplate(tokenizer, date) if chat else None
         self._tokenizer = tokenizer
-        self._chat = chat and tokenizer.chat_template is not None
+        self._control = ControlTokens(tokenizer)
         self._shots = shots
-        self._instruction = instruction if instruction is not None else task.instruction
+        self.instruction = instruction if instruction is not None else task.instruction
         self._template = template if template is not None else task.template
-        self._system = self._accepts_system()
-        self.lead = "" if self._chat else " "
-        self.end = self._end_of_answer()
-        next_item = f"{PLAIN_BREAK}{PLAIN_TURN['user']}:"
-        stops = (self.end,) if self._chat else (self.end, next_item)
-        self.stops = tuple(stop for stop in stops if stop)
+        self.notes: tuple[str, ...] = ()
+        if self._chat is not None:
+            self.lead, self.end, self.stops = self._chat.lead, self._chat.end, self._chat.ends
+            self.notes = self._chat.notes
+        else:
+            next_item = f"{PLAIN_BREAK}{PLAIN_TURN['user']}:"
+            self.lead = " "
+            # Without a token that ends a text, an answer ends as it does in the worked examples.
+            self.end = str(tokenizer.eos_token or "") or next_item
+            self.stops = tuple(dict.fromkeys((self.end, next_item)))
+
+    @cached_property
+    def _encode(self) -> TextEncoder:
+        return TextEncoder(self._tokenizer)
 
     def item_text(self, item: Example) -> str:
-        """The item through the template."""
-        return fill(self._template, item)
+        """The item through the template, as the prompt holds it."""
+        inputs = {name: self._control.as_text(text) for name, text in item.inputs.items()}
+        return self._template.format_map(inputs)
+
+    def answer_text(self, answer: str) -> str:
+        """An answer as it is shown and trained on, without what stands around it."""
+        return self._control.as_text(answer)
+
+    def shots(self, item: Example) -> Sequence[Example]:
+        """The worked examples in the item's prompt, in order."""
+        return self._shots(item)
 
     def messages(self, item: Example) -> list[dict[str, str]]:
         """Chat messages up to and including the item."""
         turns: list[dict[str, str]] = []
         for shot in self._shots(item):
             turns.append({"role": "user", "content": self.item_text(shot)})
-            turns.append({"role": "assistant", "content": shot.answer})
+            turns.append({"role": "assistant", "content": self.answer_text(shot.answer)})
         turns.append({"role": "user", "content": self.item_text(item)})
-        if self._system:
-            return [{"role": "system", "content": self._instruction}, *turns]
-        turns[0] = {**turns[0], "content": f"{self._instruction}\n\n{turns[0]['content']}"}
+        if self._chat is None or self._chat.takes_system:
+            return [{"role": "system", "content": self.instruction}, *turns]
+        turns[0] = {**turns[0], "content": f"{self.instruction}\n\n{turns[0]['content']}"}
         return turns
 
     def prompt(self, item: Example) -> str:
@@ -96,7 +127,7 @@ class PromptRenderer:
 
     def reply(self, answer: str) -> str:
         """An answer as it follows a prompt, up to its end."""
-        return self.lead + answer + self.end
+        return self.lead + self.answer_text(answer) + self.end
 
     def encode_prompt(self, item: Example) -> tuple[int, ...]:
         """Token ids of the prompt."""
@@ -112,54 +143,28 @@ class PromptRenderer:
 
         end: in place of the usual one.
         """
-        asked = self._prompt([{"role": "user", "content": MARK}])
-        # The end of a prompt is always the same, and decides how what follows is cut into tokens.
-        tail = asked.rpartition(MARK)[2]
-        reply = self.lead + answer + (self.end if end is None else end)
-        return self._encode_pair(tail, reply)[1]
+        reply = self.lead + self.answer_text(answer) + (self.end if end is None else end)
+        return self._encode_pair(self._tail, reply)[1]
+
+    @property
+    def gap(self) -> str:
+        """What stands between a question and its answer, asked for, shown or trained on."""
+        return self._tail + self.lead
+
+    @cached_property
+    def _tail(self) -> str:
+        """What every prompt ends with, which decides how what follows is cut into tokens."""
+        return self._prompt([{"role": "user", "content": _MARK}]).rpartition(_MARK)[2]
 
     def _prompt(self, messages: Sequence[dict[str, str]]) -> str:
-        if not self._chat:
-            return _plain_text(messages)
-        return str(
-            self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
-        )
-
-    def _encode(self, text: str) -> tuple[int, ...]:
-        # As lm-eval does: a beginning-of-text token is added unless the template wrote one.
-        begin = self._tokenizer.bos_token
-        written = bool(begin) and text.startswith(begin)
-        return tuple(self._tokenizer(text, add_special_tokens=not written)["input_ids"])
+        return _plain_text(messages) if self._chat is None else self._chat.prompt(messages)
 
     def _encode_pair(self, prompt: str, reply: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         asked, whole = self._encode(prompt), self._encode(prompt + reply)
         if whole[: len(asked)] == asked:
             return asked, whole[len(asked) :]
         # The text's tokens straddle the border, but a reply can only follow the prompt's own.
-        return asked, tuple(self._tokenizer(reply, add_special_tokens=False)["input_ids"])
-
-    def _accepts_system(self) -> bool:
-        import jinja2
-
-        if not self._chat:
-            return True
-        probe = [{"role": "system", "content": MARK}, {"role": "user", "content": "x"}]
-        try:
-            text = self._tokenizer.apply_chat_template(probe, tokenize=False)
-        except jinja2.exceptions.TemplateError:
-            return False
-        return MARK in text
-
-    def _end_of_answer(self) -> str:
-        eos = str(self._tokenizer.eos_token or "")
-        if not self._chat:
-            return eos
-        turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": MARK}]
-        text = str(self._tokenizer.apply_chat_template(turns, tokenize=False))
-        after = text.rpartition(MARK)[2].strip()
-        return after.split(eos)[0] + eos if eos and eos in after else after or eos
+        return asked, self._encode.bare(reply)
 
 
 def fill(template: str, item: Example) -> str:

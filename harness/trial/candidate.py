@@ -108,6 +108,7 @@ def make_renderer(
         params["instruction"],
         template=template,
         chat=params["chat"],
+        date=spec.date,
     )
 
 

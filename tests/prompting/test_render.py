@@ -62,7 +62,8 @@ def test_a_template_that_drops_the_system_message_counts_as_refusing_it(
         "{% for m in messages if m['role'] != 'system' %}[{{ m['content'] }}]{% endfor %}"
     )
     prompt = PromptRenderer(tokenizer, TASK).prompt(message("i", "Torn", "?"))
-    assert prompt == "[Is the message positive or negative?\n\nMessage: Torn]"
+    # The bracket before an answer is asked for, too.
+    assert prompt == "[Is the message positive or negative?\n\nMessage: Torn]["
 
 
 def test_without_a_chat_template_the_prompt_is_plain_text(tiny_models: TinyModels) -> None:
@@ -120,7 +121,9 @@ def test_a_tokenizer_without_an_end_stops_where_the_next_item_begins(
     tokenizer = load_tokenizer(resolved(tiny_models.plain))
     tokenizer.eos_token = None
     render = PromptRenderer(tokenizer, TASK)
-    assert (render.end, render.stops) == ("", ("\n\nInput:",))
+    assert (render.end, render.stops) == ("\n\nInput:", ("\n\nInput:",))
+    tokens = render.encode(message("i", "Torn", "negative")).answer
+    assert tokenizer.decode(tokens) == " negative\n\nInput:"
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -1,0 +1,21 @@
+"""How many tokens a model can read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Names under which configurations of transformers say it. State-space models have none: what they
+# have read is one state, however long it was.
+_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len")
+
+
+def context_length(config: Any) -> int | None:
+    """Tokens that a model can read, prompt and reply together; None where there is no limit.
+
+    Args:
+        config: of transformers; of a model of several modalities its text part counts. The
+            tokenizer's own limit does not: it is often a default that means nothing.
+    """
+    text = config.get_text_config()
+    found = (getattr(text, name, None) for name in _NAMES)
+    return next((int(length) for length in found if length), None)

@@ -1,0 +1,219 @@
+"""How a model's chat template writes a conversation, found out by having it write some.
+
+A template is a program, and models differ in what theirs does: some leave out the header before an
+answer that is asked for, write a channel or an empty thought before one that was given, open a
+thought that nothing closes, take the text in parts, or end the last turn otherwise than those
+before. Whatever it does, an answer is asked for, shown and trained on after the same text: that
+which the template itself writes before an answer that ends a conversation.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import SpecError
+from harness.prompting.control_tokens import ControlTokens
+
+Message = Mapping[str, str]
+# A template is handed plain values only, so a clock that stands still is written in its own language.
+_CLOCK = (
+    "{%- macro strftime_now(format) -%}{%- set shown = namespace(text=format) -%}"
+    "{%- for sign, value in still_clock.items() -%}"
+    "{%- set shown.text = shown.text | replace(sign, value) -%}"
+    "{%- endfor -%}{{ shown.text }}{%- endmacro -%}"
+)
+_SIGNS = tuple(f"%{sign}" for sign in ("-d", "-m", "-H", "-I", "-M", "-S", "-j", "-y",
+               *"aAbBcdDeFGHIjmMpSTuUVwWxXyYzZ", "%"))  # fmt: skip
+# Characters that no template trims and hardly a text holds.
+_MARKS = tuple(map(chr, [*range(1, 9), *range(14, 28)]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    """Two questions with their answers, as a template writes them.
+
+    before: what stands before the first question. first, last: between a question and its answer.
+    between: from the first answer to the second question. after: behind the last answer.
+    """
+
+    before: str
+    first: str
+    between: str
+    last: str
+    after: str
+
+
+class ChatTemplate:
+    """A tokenizer's chat template.
+
+    Parameters:
+        tokenizer: of transformers, with a chat template.
+        date: which day a template that writes the date is told, as YYYY-MM-DD; None: today.
+
+    Attributes:
+        takes_system: whether it writes a system message.
+        lead: spaces between a prompt and its answer; they go with the answer, since the tokens of
+            words begin with them.
+        end: what ends an answer.
+        ends: texts at which a reply ends: ``end``, and what ends an answer that others follow.
+        notes: what it does that a reader of results should know, a sentence each.
+
+    Raises:
+        SpecError: it cannot write a question with its answer; says what is wrong.
+    """
+
+    def __init__(self, tokenizer: Any, date: str | None = None) -> None:
+        self._tokenizer = tokenizer
+        self._more = _stopped_clock(tokenizer, date)
+        self._in_parts = self._wants_parts()
+        self.takes_system = self._writes_system()
+        probe = self._probe()
+        self._first, self._last = probe.first, probe.last
+        self.lead = probe.last[len(probe.last.rstrip(" ")) :]
+        control = ControlTokens(tokenizer)
+        eos = str(tokenizer.eos_token or "")
+        self.end = _end_in(probe.after, control) or eos or probe.between.rstrip()
+        shown = _end_in(probe.between, control) if control.found(probe.between) else ""
+        self.ends = tuple(dict.fromkeys(end for end in (self.end, shown) if end))
+        if not self.end:
+            raise _unusable(
+                "writes nothing behind an answer, and the tokenizer has no token that ends a text, "
+                "so no model could learn to stop"
+            )
+        self.notes = tuple(self._oddities())
+
+    def prompt(self, messages: Sequence[Message]) -> str:
+        """The conversation, up to where the answer to its last message begins.
+
+        Worked examples among the messages have their answers after the same text as the answer
+        that is asked for.
+
+        Raises:
+            SpecError: the template refuses the conversation, or does not write all of it.
+        """
+        mark = _unused(messages)
+        answers = [message["content"] for message in messages if message["role"] == "assistant"]
+        places = iter([f"{mark}{number}{mark}" for number in range(len(answers))])
+        marked = [
+            {**message, "content": next(places)} if message["role"] == "assistant" else message
+            for message in messages
+        ]
+        asked = f"{mark}{len(answers)}{mark}"
+        text, found, _ = self._write(
+            [*marked, {"role": "assistant", "content": asked}]
+        ).rpartition(asked)
+        if not found:
+            raise _unusable("does not write an assistant's answer")
+        text = text.removesuffix(self.lead) if self.lead else text
+        for number, answer in enumerate(answers):
+            # A template may trim what it writes: the answer is put in as it is trained on.
+            shown = f"{self._first}{mark}{number}{mark}"
+            if shown not in text:
+                raise _unusable("does not write the answer of a worked example as it writes others")
+            text = text.replace(shown, f"{self._last}{answer}", 1)
+        return text
+
+    def _write(self, messages: Sequence[Message], *, asking: bool = False) -> str:
+        import jinja2
+
+        content: list[dict[str, Any]] = [
+            {**message, "content": [{"type": "text", "text": message["content"]}]}
+            if self._in_parts
+            else dict(message)
+            for message in messages
+        ]
+        try:
+            return str(
+                self._tokenizer.apply_chat_template(
+                    content, tokenize=False, add_generation_prompt=asking, **self._more
+                )
+            )
+        except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
+            raise _unusable(f"refuses a conversation: {error}") from error
+
+    def _wants_parts(self) -> bool:
+        self._in_parts = False
+        question = [{"role": "user", "content": _MARKS[0]}]
+        refusal: SpecError | None = None
+        for self._in_parts in (False, True):
+            try:
+                if _MARKS[0] in self._write(question):
+                    return self._in_parts
+            except SpecError as error:
+                refusal = refusal or error
+        raise refusal or _unusable("does not write what a user says")
+
+    def _writes_system(self) -> bool:
+        probe = [{"role": "system", "content": _MARKS[0]}, {"role": "user", "content": "x"}]
+        try:
+            return _MARKS[0] in self._write(probe)
+        except SpecError:
+            return False
+
+    def _probe(self) -> _Conversation:
+        marks = _MARKS[:4]
+        roles = ("user", "assistant", "user", "assistant")
+        turns = [{"role": r, "content": m} for r, m in zip(roles, marks, strict=True)]
+        text, parts = self._write(turns), []
+        for mark in marks:
+            part, found, text = text.partition(mark)
+            if not found:
+                who = "an assistant's answer" if mark in marks[1::2] else "what a user says"
+                raise _unusable(f"does not write {who}")
+            parts.append(part)
+        return _Conversation(*parts, after=text)
+
+    def _oddities(self) -> list[str]:
+        found = []
+        asking = self._write([{"role": "user", "content": _MARKS[0]}], asking=True)
+        offered = asking.rpartition(_MARKS[0])[2]
+        written = self._last.removesuffix(self.lead) if self.lead else self._last
+        if offered.rstrip(" ") not in (self._last.rstrip(" "), written):
+            found.append(
+                f"asked for an answer, the chat template writes {offered!r}, and before an answer "
+                f"that was given {self._last!r}: the latter stands before every answer, asked for, "
+                "shown and trained on"
+            )
+        if self._first != self._last:
+            found.append(
+                f"before an answer that others follow the chat template writes {self._first!r}, "
+                f"before the last {self._last!r}: worked examples are shown with the latter"
+            )
+        return found
+
+
+def _stopped_clock(tokenizer: Any, date: str | None) -> dict[str, Any]:
+    """What tells a template that asks for the time that it is the beginning of that day."""
+    try:
+        template = tokenizer.get_chat_template()
+    except ValueError as error:
+        raise _unusable(f"is one of several, none of them the usual one: {error}") from error
+    if date is None or "strftime_now" not in template:
+        return {}
+    day = datetime.datetime.fromisoformat(date)
+    clock = {sign: day.strftime(sign) for sign in _SIGNS}
+    return {"chat_template": _CLOCK + template, "still_clock": clock}
+
+
+def _end_in(text: str, control: ControlTokens) -> str:
+    """What ends an answer, of all that is written behind it: up to its first control token."""
+    stripped = text.strip()
+    return stripped[: control.first_end(stripped)]
+
+
+def _unused(messages: Sequence[Message]) -> str:
+    held = set("".join(message["content"] for message in messages))
+    free = next((mark for mark in _MARKS if mark not in held), None)
+    if free is None:
+        raise _unusable("cannot be asked: the texts hold every control character there is")
+    return free
+
+
+def _unusable(what: str) -> SpecError:
+    return SpecError(
+        f"the model's chat template {what}; set `chat: false` for its arms to ask in plain text, "
+        "or mend the template (chat_template.jinja, or tokenizer_config.json)"
+    )

@@ -1,0 +1,49 @@
+"""Control tokens of a model that stand in somebody's text: read as text, never obeyed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+
+class ControlTokens:
+    """The tokens by which a model's input is ruled: ends of turns, of texts, of thoughts.
+
+    A text that holds the letters of one would end its own turn. Those are taken that the tokenizer
+    calls special, and those of its other added tokens that its chat template writes. Tokens of one
+    character and of white space are left out: texts hold them in good faith.
+
+    Parameters:
+        tokenizer: of transformers.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        written = str(tokenizer.chat_template or "")
+        added = tokenizer.added_tokens_decoder.values()
+        self.contents = tuple(
+            sorted(
+                {
+                    token.content
+                    for token in added
+                    if (token.special or token.content in written)
+                    and len(token.content) > 1
+                    and not token.content.isspace()
+                },
+                # The longer one first, where one begins with another.
+                key=lambda content: (-len(content), content),
+            )
+        )
+        self._pattern = re.compile("|".join(map(re.escape, self.contents)) or "(?!)")
+
+    def found(self, text: str) -> list[str]:
+        """Control tokens that stand in a text, in order, each as often as it does."""
+        return self._pattern.findall(text)
+
+    def as_text(self, text: str) -> str:
+        """The text with a space after the first character of each, so that none is one any more."""
+        return self._pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+
+    def first_end(self, text: str) -> int | None:
+        """Where the first control token of a text ends; None where it holds none."""
+        match = self._pattern.search(text)
+        return None if match is None else match.end()
