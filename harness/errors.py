@@ -108,8 +108,9 @@ class ParityError(HarnessError):
 class TrialError(HarnessError):
     """A trial failed for a reason worth recording; the study goes on.
 
-    kind is a stable word: ``nan_loss``, ``out_of_memory``, ``killed``, ``canary``, ``error``; of a
-    trial that asks a server also ``endpoint``, ``key``, ``ledger``, ``spending_cap``.
+    kind is a stable word: ``nan_loss``, ``out_of_memory``, ``killed``, ``canary``, ``length``,
+    ``error``; of a trial that asks a server also ``endpoint``, ``key``, ``ledger``,
+    ``spending_cap``.
     """
 
     def __init__(self, kind: str, message: str) -> None:

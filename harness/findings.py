@@ -86,7 +86,8 @@ class CostSummary:
     """What an arm costs. None where it was not measured or not priced.
 
     Money in the experiment's currency. search_seconds: all trials of the arm's study.
-    train_seconds: one final training run. prompt_tokens, completion_tokens: mean per request.
+    train_seconds: one final training run. train_examples: that the final runs were trained on, the
+    fewest of any. prompt_tokens, completion_tokens: mean per request.
     latency_p50, latency_p95: seconds per single request on the machine that ran the study.
     per_thousand_requests: serving money. monthly: at the declared request volume.
     upfront: search plus final training money. by_token: a server charges for tokens; the money
@@ -109,6 +110,7 @@ class CostSummary:
     monthly: float | None
     upfront: float | None
     by_token: bool = False
+    train_examples: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ default settings and of the untouched base, and each is noted in the store befor
 
 from __future__ import annotations
 
+import datetime
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,13 @@ from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
 from harness.observer import Observer
 from harness.packaged import Progress as FetchProgress
-from harness.planning import Plan, make_plan
+from harness.planning import BASE, Plan, make_plan
+from harness.preflight import Preflight
 from harness.records import (
+    Example,
     ExperimentRecord,
     Progress,
+    ResolvedModel,
     TrialSpec,
     TrialSummary,
     utc_now,
@@ -69,18 +73,35 @@ def plan_study(
     results: Path,
     observer: Observer | None = None,
     fetch_progress: FetchProgress | None = None,
+    *,
+    held: Path | None = None,
 ) -> Plan:
-    """Everything before the first trial: data, audit, model, machine, suite, identity.
+    """Everything before the first trial: data, audit, model, prompts, machine, suite, identity.
+
+    Parameters:
+        held: folder of the store that knows when the study began, where that is not ``results``.
 
     Raises:
-        InputError: the data, model, suite or device cannot be used; says why and what to do.
+        InputError: the data, model, prompts, suite or device cannot be used; says why and what to
+            do.
     """
     observer = observer or Observer()
     suite = load_suite(experiment.general.suite) if experiment.general else None
     if suite and (notice := suite.code_notice()):
         observer.warning(notice)
     observer.stage("Preparing data")
-    prepared = prepare(experiment)
+    models: dict[str, ResolvedModel] = {}
+    looked: list[Preflight] = []
+
+    def unfit(splits: Mapping[str, Sequence[Example]]) -> dict[str, dict[str, str]]:
+        # Once the data are known to be readable: models may have to be fetched.
+        observer.stage(f"Preparing model {experiment.model.reference}")
+        models.update(_models(experiment, fetch_progress))
+        observer.stage("Looking at prompts")
+        looked.append(Preflight(experiment, models))
+        return looked[0].unfit(splits)
+
+    prepared = prepare(experiment, unfit)
     if prepared.dropped:
         observer.warning(f"{len(prepared.dropped)} rows dropped as the experiment says")
     if suite and experiment.general:
@@ -88,17 +109,36 @@ def plan_study(
         prepared = with_general(prepared, read.texts, read.unread)
         for task, why in read.unread.items():
             observer.warning(f"{task} was not audited for leakage, its items were not read: {why}")
-    observer.stage(f"Preparing model {experiment.model.reference}")
-    model = resolve_model(experiment.model, fetch_progress)
-    models = {
-        name: resolve_model(arm.model, fetch_progress)
-        for name, arm in experiment.arms.items()
-        if isinstance(arm, PromptArm) and arm.model is not None
-    }
     runtime = choose_runtime(
         experiment.model, experiment.score_batch_size, experiment.execution.workers
     )
-    return make_plan(experiment, prepared, model, runtime, suite, results, models)
+    own = {arm: model for arm, model in models.items() if model is not models[BASE]}
+    plan = make_plan(experiment, prepared, models[BASE], runtime, suite, results, own)
+    date = _began(held or results, plan.experiment_id) or datetime.date.today().isoformat()
+    return replace(
+        plan, date=date, renderings=looked[0].renderings(date), notes=tuple(looked[0].notes)
+    )
+
+
+def _models(experiment: Experiment, progress: FetchProgress | None) -> dict[str, ResolvedModel]:
+    """Arm -> its local model, with the experiment's own for the base; a file of each is there."""
+    base = resolve_model(experiment.model, progress)
+    found = {BASE: base}
+    for name, arm in experiment.arms.items():
+        if not isinstance(arm, PromptArm) or not arm.asks_another_model:
+            found[name] = base
+        elif arm.model is not None:
+            found[name] = resolve_model(arm.model, progress)
+    return found
+
+
+def _began(results: Path, experiment_id: str) -> str | None:
+    """The day on which the study began, as its store has it; None where there is none."""
+    store = results.resolve() / STORE_FILE
+    if not store.exists():
+        return None
+    dates = {one.experiment_id: one.data.get("date") for one in StoreReader(store).experiments()}
+    return dates.get(experiment_id)
 
 
 def run_study(
@@ -176,7 +216,7 @@ class _Study:
         self._writer.declare(experiment_record(plan))
         self._note_other_studies()
         runner.recover()
-        for problem in plan.left_out():
+        for problem in (*plan.left_out(), *plan.notes):
             self._observer.warning(problem)
         searched = sum(self._experiment.trials_of(arm) for arm in self._experiment.arms)
         later = final_counts(self._experiment, plan.prepared.splits)
@@ -270,6 +310,7 @@ def experiment_record(plan: Plan) -> ExperimentRecord:
         data={
             **_data_facts(plan.experiment, plan.prepared),
             "test_fingerprint": plan.sets["test"].fingerprint,
+            "date": plan.date,
         },
         model=plan.model,
         environment={

@@ -60,6 +60,10 @@ class Plan:
     """Everything decided before the first trial.
 
     models: arm -> the model it starts from, where that is not the experiment's.
+    date: the day on which the study began, as YYYY-MM-DD: what chat templates that write the date
+        are told on every later day, too.
+    renderings: path of a model -> what its chat template makes of a small conversation then.
+    notes: what was seen of prompts and models, a sentence each.
     """
 
     experiment: Experiment
@@ -71,6 +75,9 @@ class Plan:
     folder: Path
     sets: dict[str, ItemSet]
     models: dict[str, ResolvedModel] = field(default_factory=dict)
+    date: str | None = None
+    renderings: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def general_tasks(self) -> dict[str, GeneralTask]:
         """Tasks of the general suite; none without one."""
@@ -142,7 +149,7 @@ class Plan:
 
     def baseline(self) -> TrialSpec:
         """The untouched base, asked plainly."""
-        params = PromptArm(kind="prompt").resolve({})
+        params = base_arm(self.experiment).resolve({})
         names = ["validation", "test", *self.experiment.data.out_of_domain]
         names += self._memorisation_sets()
         return self._trial(BASE, "baseline", 0, 0, params, names, general=True)
@@ -187,6 +194,8 @@ class Plan:
             identity.append(self.models[arm].fingerprint)
         if replays:
             identity.append(self.sets[REPLAY].fingerprint)
+        if params["chat"] and (rendering := self.renderings.get(self.model_of(arm).path)):
+            identity.append(rendering)
         trial_id = content_hash(identity, 20)
         asked = self._asked(arm, kind, trial_id, seed, params, train_items)
         task = self.experiment.task
@@ -223,6 +232,7 @@ class Plan:
             endpoint=self.endpoint_of(arm),
             replay_path=str(self.sets[REPLAY].path) if replays else "",
             checks_per_epoch=self.experiment.search.checks_per_epoch,
+            date=self.date,
         )
 
     def _asked(
@@ -241,7 +251,19 @@ class Plan:
         else:
             weights = self.model_of(arm).fingerprint if kind == "prompt" else trial_id
         pool = self.sets["train"].fingerprint
-        return Asked(weights, self.runtime, params, seed, pool, train_items)
+        rendering = self.renderings.get(self.model_of(arm).path, "")
+        return Asked(weights, self.runtime, params, seed, pool, train_items, rendering)
+
+
+def base_arm(experiment: Experiment) -> PromptArm:
+    """How the untouched base is asked: plainly, through its chat template if any arm is."""
+    own = [
+        arm
+        for arm in experiment.arms.values()
+        if not (isinstance(arm, PromptArm) and arm.asks_another_model)
+    ]
+    chat = not own or any(True in arm.values_of("chat") for arm in own)
+    return PromptArm(kind="prompt", chat=chat)
 
 
 def make_plan(

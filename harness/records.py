@@ -453,6 +453,9 @@ class TrialSummary:
     train_items: training examples it was limited to; None where it had them all.
     stopped: where a pruned trial ended.
     training_memory: how training went into memory, a sentence; empty where nothing was trained.
+    train_examples: examples that were trained on, those that are too long not counted; None where
+        nothing was trained.
+    cut: a sentence for each task of which the model could not read all prompts whole.
     artifacts: files that it left in its folder, ``trials/TRIAL_ID`` in the study's.
     """
 
@@ -475,6 +478,8 @@ class TrialSummary:
     train_items: int | None = None
     stopped: Stopped | None = None
     training_memory: str = ""
+    train_examples: int | None = None
+    cut: tuple[str, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
 
 

@@ -13,7 +13,7 @@ from harness.records import Runtime, ScoreRequest, content_hash
 from harness.spec import TaskSpec
 
 # Raised when scoring changes in a way that changes numbers.
-SCORING_VERSION = 3
+SCORING_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Asked:
 
     weights: fingerprint of an untouched model, identity of a trained one, or address of a server.
     params: resolved hyperparameters. train_items: as in the trial's specification. pool:
-    fingerprint of the training split.
+    fingerprint of the training split. rendering: what the model's chat template makes of a small
+    conversation, on the study's day; empty where it has none.
     """
 
     weights: str
@@ -31,6 +32,7 @@ class Asked:
     seed: int
     pool: str
     train_items: int | None = None
+    rendering: str = ""
 
     def candidate(self) -> dict[str, Any]:
         """What is asked: weights, form, machine arithmetic, libraries; all but the prompt."""
@@ -56,6 +58,7 @@ class Asked:
             "instruction": params["instruction"],
             "template": params["template"],
             "chat": params["chat"],
+            "rendering": self.rendering if params["chat"] else "",
             "answering": params["answering"],
             **(shots if params["shots"] else {}),
             "seed": self.seed if params["shots"] and drawn else None,
@@ -103,6 +106,7 @@ def general_request(asked: Asked, suite: Suite, task: str, limit: int | None) ->
         "suite": suite.fingerprint,
         "task": task,
         "limit": limit,
+        "rendering": asked.rendering if suite.task(task).chat else "",
     }
     return ScoreRequest(
         key=content_hash(content, 40),

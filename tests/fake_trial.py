@@ -231,10 +231,32 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 
 
+def _bytes() -> list[str]:
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    return sorted(ByteLevel.alphabet())
+
+
 def write_model(folder: Path) -> Path:
-    """A folder that resolves as a model: a configuration and a few bytes of weights."""
+    """A folder that resolves as a model: configuration, tokenizer, a few bytes of weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text('{"model_type": "fake"}', encoding="utf-8")
+    (folder / "config.json").write_text('{"model_type": "llama"}', encoding="utf-8")
+    vocabulary = {"<|end|>": 0, **{sign: n + 1 for n, sign in enumerate(_bytes())}}
+    bpe = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    tokenizer = {
+        "version": "1.0",
+        "added_tokens": [
+            {"id": 0, "content": "<|end|>", "single_word": False, "lstrip": False, "rstrip": False,
+             "normalized": False, "special": True}
+        ],
+        "pre_tokenizer": bpe,
+        "decoder": bpe,
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": []},
+    }  # fmt: skip
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|end|>"}', encoding="utf-8"
+    )
     (folder / "model.safetensors").write_bytes(b"fake weights")
     return folder
 

@@ -372,7 +372,7 @@ def test_an_exploding_loss_is_recorded(make_spec: MakeSpec, tmp_path: Path) -> N
 
 def test_examples_that_are_too_long_are_reported(make_spec: MakeSpec, tmp_path: Path) -> None:
     record = run_trial(make_spec("lora", max_length=10), tmp_path)
-    assert (record.status, record.failure_kind) == ("failed", "error")
+    assert (record.status, record.failure_kind) == ("failed", "length")
     assert "every training example is longer than max_length 10" in record.failure_message
     # "The parcel 10 was ..." is one token longer than with a single digit.
     lengths = [len(row) for row in _encoded(make_spec("lora"))]

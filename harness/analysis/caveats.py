@@ -34,6 +34,7 @@ def caveats(
         *_tuning(arms, sides),
         *_budgets(arms, experiment.budget),
         *_finalists(scores, experiment),
+        *_lengths(scores, experiment),
         *_limits(experiment, arms),
         *_served(experiment),
         *([_selection()] if primary else []),
@@ -267,6 +268,23 @@ def _finalists(scores: Scores, experiment: Experiment) -> list[str]:
             seeds = ", ".join(map(str, lost))
             found.append(f"The final run of {name} failed on seed {seeds} and is not counted.")
     return found
+
+
+def _lengths(scores: Scores, experiment: Experiment) -> list[str]:
+    """Sentences on training examples and prompts that are longer than a model takes."""
+    whole = scores.study.experiment.splits.get("train", 0)
+    found = []
+    for name in experiment.trained_arms():
+        trained = {trial.train_examples for trial in scores.finalists(name)} - {None}
+        fewest = min((count for count in trained if count is not None), default=whole)
+        if fewest < whole:
+            found.append(
+                f"{name} was trained on {fewest:,} of the {whole:,} training examples: the others "
+                "are longer than its max_length or than the model reads, so it learnt from fewer "
+                "than the prompts could draw on."
+            )
+    cut = {what for trial in scores.study.trials if trial.phase != "search" for what in trial.cut}
+    return [*found, *(f"{what}: the base and every arm alike." for what in sorted(cut))]
 
 
 def _limits(experiment: Experiment, arms: dict[str, ArmSummary]) -> list[str]:

@@ -87,6 +87,9 @@ def unit_cost(
         per_thousand_requests=per_thousand,
         monthly=None if per_thousand is None else per_thousand * UNIT.requests_per_month / 1000,
         upfront=None if final is None else (sum(spent) + final) * price,
+        train_examples=min(
+            (t.train_examples for t in finalists if t.train_examples is not None), default=None
+        ),
     )
     return summary if endpoint is None else _by_token(summary, search, endpoint)
 

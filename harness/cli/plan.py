@@ -46,8 +46,8 @@ def command(experiment: Path, results: Path, quick: bool, layout: str) -> None:
     observer = PlanObserver(Terminal(stderr=True))
     # Item sets are files; those of a plan are not to lie among results.
     with tempfile.TemporaryDirectory(prefix="harness-plan-") as folder:
-        plan = plan_study(spec, Path(folder), observer)
-        for problem in plan.left_out():
+        plan = plan_study(spec, Path(folder), observer, held=results)
+        for problem in (*plan.left_out(), *plan.notes):
             observer.warning(problem)
         forecast = forecast_study(
             plan,

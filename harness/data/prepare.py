@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from harness.records import Example, Splits
 from harness.spec import Experiment, JsonAnswer, LabelAnswer, SplitFiles, TaskSpec
 
 _Divided = dict[str, tuple[Example, ...]]
+# Splits -> split -> id of an example -> why no prompt can hold it.
+Unfit = Callable[[Mapping[str, Sequence[Example]]], Mapping[str, Mapping[str, str]]]
 _JUDGED = ("validation", "test")
 
 
@@ -50,11 +52,15 @@ class Prepared:
     general_not_audited: tuple[str, ...] = ()
 
 
-def prepare(experiment: Experiment) -> Prepared:
+def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepared:
     """Read, check, divide, limit and audit the data of an experiment.
 
     The same experiment and files give the same result; the order of rows is no matter where they
     have an id column.
+
+    Args:
+        unfit: asked once, when the splits are made, which of their examples the models cannot be
+            asked; those are bad rows.
 
     Raises:
         DataError: a source cannot be read, rows are bad and the policy is to stop, a split would
@@ -68,9 +74,10 @@ def prepare(experiment: Experiment) -> Prepared:
     splits = _divided(experiment, {name: source.examples for name, source in read.items()})
     audit = _audited(splits)
     splits, audit = _leaks_handled(experiment, splits, audit, source_of)
+    splits, misfits = _fitting(experiment, splits, source_of, unfit)
     labels = training_labels(experiment, splits["train"])
     splits, unseen = _labels_checked(experiment, splits, labels, source_of)
-    dropped.extend(unseen)
+    dropped.extend([*misfits, *unseen])
     return Prepared(
         splits=Splits(
             splits["train"],
@@ -86,7 +93,7 @@ def prepare(experiment: Experiment) -> Prepared:
         labels=labels,
         fingerprint=fingerprint(splits),
         # An example that lost its strongest partner may have a weaker one left.
-        remaining=_audited(splits) if audit.dropped or unseen else audit,
+        remaining=_audited(splits) if audit.dropped or unseen or misfits else audit,
     )
 
 
@@ -273,6 +280,33 @@ def _leak_problems(
     ]
 
 
+def _fitting(
+    experiment: Experiment, splits: _Divided, source_of: Mapping[str, str], unfit: Unfit
+) -> tuple[_Divided, list[Problem]]:
+    """Examples that the models cannot be asked are bad rows of their split."""
+    found = unfit(splits)
+    return _without(
+        experiment,
+        splits,
+        {
+            name: {
+                example.id: Problem(
+                    _place(source_of.get(name, source_of["train"]), example),
+                    found[name][example.id],
+                )
+                for example in examples
+                if example.id in found[name]
+            }
+            for name, examples in splits.items()
+            if name in found
+        },
+    )
+
+
+def _place(source: str, example: Example) -> str:
+    return f"{source}:{example.line}" if example.line else source
+
+
 def _labels_checked(
     experiment: Experiment,
     splits: _Divided,
@@ -282,13 +316,26 @@ def _labels_checked(
     """Examples outside training whose label training never shows are bad rows of their split."""
     if labels is None:
         return splits, []
-    kept, problems = dict(splits), list[Problem]()
-    for name, examples in splits.items():
-        if name != "train":
-            source = source_of.get(name, source_of["train"])
-            unseen = unseen_labels(examples, labels, name, source)
-            kept[name] = tuple(example for example in examples if example.id not in unseen)
-            problems.extend(unseen.values())
+    return _without(
+        experiment,
+        splits,
+        {
+            name: unseen_labels(examples, labels, name, source_of.get(name, source_of["train"]))
+            for name, examples in splits.items()
+            if name != "train"
+        },
+    )
+
+
+def _without(
+    experiment: Experiment, splits: _Divided, bad: Mapping[str, Mapping[str, Problem]]
+) -> tuple[_Divided, list[Problem]]:
+    """The splits without their bad rows (split -> id -> what is wrong), as the policy has it."""
+    kept = {
+        name: tuple(example for example in examples if example.id not in bad.get(name, {}))
+        for name, examples in splits.items()
+    }
+    problems = [problem for found in bad.values() for problem in found.values()]
     emptied = [name for name, examples in kept.items() if not examples]
     if emptied or (problems and experiment.data.bad_rows == "stop"):
         raise DataError([*([] if emptied else _what_to_do(problems)), *problems])

@@ -25,7 +25,7 @@ from harness.evaluation.constrained import ConstrainedBatch, Constraint
 from harness.evaluation.tree_generation import greedy_replies, tree_groups
 from harness.evaluation.tree_scoring import score_pairs
 from harness.models.context import context_length
-from harness.prompting.chat_template import ChatTemplate
+from harness.prompting.chat_template import ChatTemplate, without_system
 from harness.prompting.encoding import TextEncoder
 from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
 from harness.prompting.tree_pass import takes_trees
@@ -150,6 +150,8 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         if not add_generation_prompt:
             text: str = super().apply_chat_template(chat_history, add_generation_prompt=False)
             return text
+        if chat_history[0]["role"] == "system" and not self._template.takes_system:
+            chat_history = without_system(chat_history)
         return self._template.prompt(chat_history)
 
     @cached_property

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.evaluation.suites import build_general_task, item_identity, load_suite
+from harness.prompting.encoding import TextEncoder
 from harness.records import ItemOutput, ItemScore, ScoreRecord, ScoreRequest
 
 if TYPE_CHECKING:
@@ -110,8 +111,9 @@ def passages(request: ScoreRequest, tokenizer: Any) -> list[Passage]:
     found: dict[str, Passage] = {}
     docs = list(task.eval_docs)
     share = max(1, POSITIONS // max(1, len(docs)))
+    encode = TextEncoder(tokenizer)
     for doc in docs[:: math.ceil(len(docs) / POSITIONS) or 1]:
-        tokens = tuple(tokenizer(str(task.doc_to_target(doc)))["input_ids"][:LONGEST])
+        tokens = encode(str(task.doc_to_target(doc)))[:LONGEST]
         if not tokens:
             continue
         text = json.dumps(doc, indent=2, default=handle_non_serializable, ensure_ascii=False)

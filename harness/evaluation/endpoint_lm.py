@@ -23,6 +23,7 @@ from harness.evaluation.chat_client import ChatClient, Refused
 from harness.evaluation.chat_reply import Reply
 from harness.evaluation.kept_replies import KeptReplies
 from harness.evaluation.spending import Ledger
+from harness.prompting.chat_template import without_system
 from harness.records import Endpoint
 
 # Replies are greedy, so a seed only matters to servers that break ties by it.
@@ -217,12 +218,6 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
             # A chat template that knows no system message fails on the first request already.
             return "system"
         raise TrialError("endpoint", str(refusal))
-
-
-def without_system(messages: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """The chat with its system message at the head of the first user message."""
-    first, second, *rest = messages
-    return [{**second, "content": f"{first['content']}\n\n{second['content']}"}, *rest]
 
 
 def as_context(messages: Sequence[dict[str, str]]) -> str:

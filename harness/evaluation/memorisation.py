@@ -39,6 +39,12 @@ def halves(text: str) -> Halves | None:
     return Halves(text[:middle], text[middle : words[-1].end()])
 
 
+def completed_text(task: TaskSpec, item: Example) -> str:
+    """What of an item's text is given and is to be completed, together."""
+    parts = halves(render_template(task, item))
+    return "" if parts is None else parts.given + parts.rest
+
+
 def build_memorisation_task(name: str, task: TaskSpec, examples: Sequence[Example]) -> Any:
     """An lm-eval task: the log-likelihood of each text's second half after its first.
 

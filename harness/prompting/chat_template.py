@@ -18,7 +18,7 @@ from harness.errors import SpecError
 from harness.prompting.control_tokens import ControlTokens
 
 Message = Mapping[str, str]
-# A template is handed plain values only, so a clock that stands still is written in its own language.
+# A template is handed plain values only, so a clock that stands still is written in its language.
 _CLOCK = (
     "{%- macro strftime_now(format) -%}{%- set shown = namespace(text=format) -%}"
     "{%- for sign, value in still_clock.items() -%}"
@@ -102,9 +102,9 @@ class ChatTemplate:
             for message in messages
         ]
         asked = f"{mark}{len(answers)}{mark}"
-        text, found, _ = self._write(
-            [*marked, {"role": "assistant", "content": asked}]
-        ).rpartition(asked)
+        text, found, _ = self._write([*marked, {"role": "assistant", "content": asked}]).rpartition(
+            asked
+        )
         if not found:
             raise _unusable("does not write an assistant's answer")
         text = text.removesuffix(self.lead) if self.lead else text
@@ -164,7 +164,7 @@ class ChatTemplate:
                 who = "an assistant's answer" if mark in marks[1::2] else "what a user says"
                 raise _unusable(f"does not write {who}")
             parts.append(part)
-        return _Conversation(*parts, after=text)
+        return _Conversation(parts[0], parts[1], parts[2], parts[3], text)
 
     def _oddities(self) -> list[str]:
         found = []
@@ -183,6 +183,33 @@ class ChatTemplate:
                 f"before the last {self._last!r}: worked examples are shown with the latter"
             )
         return found
+
+
+def rendering_of(tokenizer: Any, date: str | None) -> str:
+    """What a chat template makes of a small conversation, in which all shows that may change it.
+
+    Empty without a template. What scores are kept under holds it: another day in a template that
+    writes the date is another prompt.
+
+    Raises:
+        SpecError: the template cannot write a question with its answer.
+    """
+    if tokenizer.chat_template is None:
+        return ""
+    template = ChatTemplate(tokenizer, date)
+    turns = [
+        *([{"role": "system", "content": "I"}] if template.takes_system else []),
+        {"role": "user", "content": "Q"},
+        {"role": "assistant", "content": "A"},
+        {"role": "user", "content": "Q"},
+    ]
+    return f"{template.prompt(turns)}{template.lead}A{template.end}"
+
+
+def without_system(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """The chat with its system message at the head of the first user message."""
+    first, second, *rest = (dict(message) for message in messages)
+    return [{**second, "content": f"{first['content']}\n\n{second['content']}"}, *rest]
 
 
 def _stopped_clock(tokenizer: Any, date: str | None) -> dict[str, Any]:

@@ -25,9 +25,7 @@ class TextEncoder:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         whole, bare = tokenizer(_WORD)["input_ids"], self.bare(_WORD)
-        place = next(
-            (n for n in range(len(whole)) if tuple(whole[n : n + len(bare)]) == bare), 0
-        )
+        place = next((n for n in range(len(whole)) if tuple(whole[n : n + len(bare)]) == bare), 0)
         self.beginning = tuple(whole[:place])
 
     def __call__(self, text: str) -> tuple[int, ...]:

@@ -45,6 +45,7 @@ def _size(rows: tuple[ArmSummary, ...]) -> Table:
         ARM,
         Field("All trials", lambda row: wording.seconds(row.cost.search_seconds)),
         Field("One final training", _training_time),
+        Field("Examples trained on", _training_examples),
         Field("Tokens trained on", _training_tokens),
         Field("Peak memory, host", lambda row: wording.mebibytes(row.cost.peak_memory_mib)),
         Field("Peak memory, device", lambda row: wording.mebibytes(row.cost.peak_device_mib)),
@@ -56,6 +57,11 @@ def _size(rows: tuple[ArmSummary, ...]) -> Table:
 def _training_time(row: ArmSummary) -> str:
     trained = row.kind != "prompt"
     return wording.seconds(row.cost.train_seconds) if trained else wording.NOT_APPLICABLE
+
+
+def _training_examples(row: ArmSummary) -> str:
+    examples = row.cost.train_examples
+    return wording.NOT_APPLICABLE if examples is None else wording.count(examples)
 
 
 def _training_tokens(row: ArmSummary) -> str:

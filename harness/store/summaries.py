@@ -26,7 +26,7 @@ SELECT trial_id, arm, kind, phase, number, seed, status, params, started_at, end
        canary_prompt_tokens_equal, load_seconds, train_seconds, score_seconds, train_tokens,
        peak_memory_mib, peak_device_mib, total_parameters, trainable_parameters, artifact_bytes,
        CAST(spec ->> '$.train_items' AS INTEGER), stopped,
-       coalesce(environment ->> '$.training_memory', '')
+       environment
 FROM trial
 WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial_id)
 ORDER BY arm, phase, number, seed, trial_id
@@ -103,7 +103,9 @@ def _summary(
 ) -> TrialSummary:
     (trial_id, arm, kind, phase, number, seed, status, params, started_at, ended_at) = row[:10]
     failure_kind, failure_message = row[10:12]
-    canaries, cost, (train_items, stopped, memory) = row[12:15], row[15:-3], row[-3:]
+    canaries, cost, (train_items, stopped, told) = row[12:15], row[15:-3], row[-3:]
+    environment: dict[str, str] = json.loads(told)
+    examples = environment.get("train_examples")
     return TrialSummary(
         trial_id=trial_id,
         arm=arm,
@@ -123,7 +125,9 @@ def _summary(
         steps=steps,
         train_items=train_items,
         stopped=None if stopped is None else from_json(Stopped, stopped),
-        training_memory=memory,
+        training_memory=environment.get("training_memory", ""),
+        train_examples=None if examples is None else int(examples),
+        cut=tuple(what for name, what in environment.items() if name.startswith("cut_")),
         artifacts=artifacts,
     )
 

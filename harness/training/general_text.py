@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.prompting import TokenisedExample
+from harness.prompting.encoding import TextEncoder
 
 
 def encode_texts(tokenizer: Any, texts: Iterable[str], longest: int) -> list[TokenisedExample]:
@@ -18,8 +19,9 @@ def encode_texts(tokenizer: Any, texts: Iterable[str], longest: int) -> list[Tok
     nothing to learn and are left out.
     """
     found = []
+    encode = TextEncoder(tokenizer)
     for number, text in enumerate(texts):
-        tokens = tuple(tokenizer(text)["input_ids"][:longest])
+        tokens = encode(text)[:longest]
         if len(tokens) > 1:
             found.append(TokenisedExample(f"text {number}", tokens[:1], tokens[1:]))
     return found

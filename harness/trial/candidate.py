@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.data import read_examples_file
+from harness.errors import CanaryError
 from harness.prompting import PromptRenderer, ShotSelector
 from harness.prompting.render import fill
 from harness.records import (
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from harness.models.load import LoadedModel
 
 Announce = Callable[..., None]
+# Training examples whose prompts are looked at in every trial.
+CANARY_PROMPTS = 32
 
 
 class Pruned(Exception):  # noqa: N818 - a way out, not a fault
@@ -116,6 +119,28 @@ def room_for(longest: int) -> int:
     """Tokens that a generated answer may have, after the longest training answer's."""
     # Half as long again, and room for a code fence or a preface.
     return longest + longest // 2 + 12
+
+
+def check_rendering(candidate: Candidate) -> None:
+    """See whether the prompts and training examples are what is meant, before anything is spent.
+
+    Raises:
+        CanaryError: they are not; says what is wrong.
+    """
+    from harness.prompting.rendering_check import rendering_faults
+
+    faults = rendering_faults(
+        candidate.renderer, candidate.loaded.tokenizer, candidate.pool[:CANARY_PROMPTS]
+    )
+    if faults:
+        raise CanaryError("; ".join(faults))
+
+
+def context_of(candidate: Candidate) -> int | None:
+    """Tokens that the candidate can read; None where there is no limit."""
+    from harness.models.context import context_length
+
+    return context_length(candidate.loaded.model.config)
 
 
 def measure_base(candidate: Candidate, folder: Path) -> None:

@@ -12,7 +12,7 @@ from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
 from harness.prompting import TokenisedExample
 from harness.records import Artifact, Canaries, file_sha256
-from harness.trial.candidate import Announce, Candidate, TrialRun
+from harness.trial.candidate import Announce, Candidate, TrialRun, context_of
 from harness.trial.early_stopping import LossWatch
 
 if TYPE_CHECKING:
@@ -75,20 +75,23 @@ def _job(candidate: Candidate, run: TrialRun) -> TrainingJob:
     from harness.training.job import TrainingJob
 
     spec, renderer = candidate.spec, candidate.renderer
-    longest = spec.params["max_length"]
+    context = context_of(candidate)
+    longest = min(spec.params["max_length"], context or spec.params["max_length"])
     encoded = [renderer.encode(item) for item in candidate.pool]
     examples = [example for example in encoded if example.length <= longest]
     if len(examples) < len(encoded):
         run.environment["left_out_of_training"] = (
             f"{len(encoded) - len(examples)} of {len(encoded)} examples are longer than "
-            f"max_length {longest} tokens"
+            f"{longest} tokens (max_length, or what the model reads)"
         )
+    run.environment["train_examples"] = str(len(examples))
     if not examples:
-        raise TrialError("error", f"every training example is longer than max_length {longest}")
+        raise TrialError("length", f"every training example is longer than {longest} tokens")
     validation: list[TokenisedExample] = []
     if spec.validation_path:
         items = read_examples_file(Path(spec.validation_path))[:VALIDATION_LOSS_EXAMPLES]
-        validation = [renderer.encode(item) for item in items]
+        encoded = [renderer.encode(item) for item in items]
+        validation = [one for one in encoded if one.length <= (context or one.length)]
     return TrainingJob(
         model=spec.model,
         runtime=spec.runtime,
@@ -128,7 +131,9 @@ def _general_texts(candidate: Candidate) -> list[TokenisedExample]:
     if not spec.replay_path:
         return []
     texts = [item.inputs["text"] for item in read_examples_file(Path(spec.replay_path))]
-    return encode_texts(candidate.loaded.tokenizer, texts, spec.params["max_length"])
+    longest = spec.params["max_length"]
+    longest = min(longest, context_of(candidate) or longest)
+    return encode_texts(candidate.loaded.tokenizer, texts, longest)
 
 
 def keep_trained(loaded: Any, folder: Path) -> list[Artifact]:

@@ -10,14 +10,21 @@ from typing import Any
 
 from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
+from harness.evaluation.memorisation import completed_text
 from harness.evaluation.suites import Suite, build_general_task, load_suite
 from harness.prompting import PromptRenderer
+from harness.prompting.encoding import TextEncoder
 from harness.records import Canaries, Example, ScoreRecord, ScoreRequest
 from harness.spec import JsonAnswer
-from harness.trial.candidate import Announce, Candidate, TrialRun, room_for
+from harness.trial.candidate import (
+    CANARY_PROMPTS,
+    Announce,
+    Candidate,
+    TrialRun,
+    context_of,
+    room_for,
+)
 from harness.trial.early_stopping import ItemWatch
-
-CANARY_PROMPTS = 32
 
 
 def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
@@ -26,7 +33,7 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
 
     spec = candidate.spec
     loaded = candidate.loaded
-    lm = CandidateLM(loaded.model, loaded.tokenizer, spec.runtime.score_batch_size)
+    lm = CandidateLM(loaded.model, loaded.tokenizer, spec.runtime.score_batch_size, spec.date)
     known = run.canaries or Canaries(None, None, prompt_tokens_equal=True)
     equal = all(
         tuple(lm.tok_encode(candidate.renderer.prompt(item)))
@@ -44,7 +51,14 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     with packed_weights(loaded.model, spec.runtime.memory_share):
         for request in asked:
             lm.on_progress = partial(announce, "score", task=request.task)
+            lm.cut.clear()
             run.scores.append(_score(candidate, request, lm, constraint, suite_at))
+            if lm.cut:
+                run.environment[f"cut_{request.task}"] = (
+                    f"{len(lm.cut)} prompts of {request.task} are longer than the "
+                    f"{lm.max_length:,} tokens that the model reads, and were asked by their last "
+                    "ones, as lm-eval does"
+                )
 
 
 def _score(
@@ -71,12 +85,14 @@ def _score(
     task, renderer = candidate.task, candidate.renderer
     items = read_examples_file(Path(request.items_path))
     if request.suite == "memorisation":
+        items = _readable(candidate, items)
         return score_task(lm, build_memorisation_task(request.task, task, items), request, form)
     answers = valid_answers(task, candidate.split)
     room = task.max_new_tokens or answer_room(renderer, candidate.split)
     if constraint is not None:
         # A reply that is kept to a closed list always has room to end.
         room = max(room, constraint.longest or 0)
+    _check_lengths(candidate, items, room)
     domain = build_domain_task(
         request.task,
         task,
@@ -101,6 +117,37 @@ def _score(
             measure_latency=test,
             watch=ItemWatch(candidate.spec.pruning, len(items)),
         )
+
+
+def _check_lengths(candidate: Candidate, items: Sequence[Example], room: int) -> None:
+    """See that every prompt leaves room for its answer: none is cut.
+
+    Raises:
+        TrialError: kind ``length``.
+    """
+    context = context_of(candidate)
+    if context is None:
+        return
+    lengths = {item.id: len(candidate.renderer.encode_prompt(item)) for item in items}
+    longer = [name for name, length in lengths.items() if length + room > context]
+    if longer:
+        raise TrialError(
+            "length",
+            f"the prompts of {len(longer)} of {len(items)} items, {longer[0]} among them, and "
+            f"{room} tokens for the answer are more than the {context:,} that the model reads (up "
+            f"to {max(lengths.values()):,}); take fewer shots or a model that reads more",
+        )
+
+
+def _readable(candidate: Candidate, items: tuple[Example, ...]) -> tuple[Example, ...]:
+    """The items whose text the model can read whole, given and completed."""
+    context = context_of(candidate)
+    if context is None:
+        return items
+    encode = TextEncoder(candidate.loaded.tokenizer)
+    return tuple(
+        item for item in items if len(encode(completed_text(candidate.task, item))) <= context
+    )
 
 
 def _constraint(candidate: Candidate) -> Any:

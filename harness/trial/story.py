@@ -14,7 +14,7 @@ from typing import Any, Literal
 from harness import __version__
 from harness.errors import CanaryError, NoRoomError, TrialError, is_no_room
 from harness.records import Progress, TrialRecord, TrialSpec, content_hash, utc_now
-from harness.trial.candidate import Pruned, TrialRun, load_candidate, measure_base
+from harness.trial.candidate import Pruned, TrialRun, check_rendering, load_candidate, measure_base
 from harness.trial.fine_tuning import fine_tune, keep_trained
 from harness.trial.scoring import score_all
 from harness.trial.served import score_served
@@ -103,6 +103,7 @@ def _execute(spec: TrialSpec, folder: Path, report: Report, run: TrialRun) -> No
     template = str(candidate.loaded.tokenizer.chat_template or "")
     run.environment["chat_template"] = content_hash(template, 16) if template else "none"
     announce("load", 1, 1)
+    check_rendering(candidate)
     with clock.timing("score"):
         measure_base(candidate, folder)
     if spec.kind != "prompt":

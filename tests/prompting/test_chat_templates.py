@@ -275,9 +275,7 @@ class _Faulty(PromptRenderer):
         ("obeyed", "is obeyed, not read"),
     ],
 )
-def test_a_fault_that_is_planted_is_found(
-    tiny_models: TinyModels, fault: str, said: str
-) -> None:
+def test_a_fault_that_is_planted_is_found(tiny_models: TinyModels, fault: str, said: str) -> None:
     tokenizer = load_tokenizer(resolved(tiny_models.chat))
     render = _Faulty(tokenizer, TASK, lambda item: SHOTS)
     item = message("t", "Torn<|im_end|>", "negative")

@@ -137,6 +137,7 @@ def cost(arm: str) -> CostSummary:
         peak_device_mib=None,
         trainable_parameters=trainable,
         total_parameters=total,
+        train_examples=96 if trained else None,
         artifact_bytes={"full": 269_060_552, "lora": 9_812_000, "qlora": 9_812_000}.get(arm, 0),
         prompt_tokens=310.4 if arm == "few-shot" else 78.2,
         completion_tokens=14.0,

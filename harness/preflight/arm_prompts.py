@@ -1,0 +1,231 @@
+"""The prompts of an arm under one setting: are they what is meant, does the model hold them?"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.evaluation.domain_task import valid_answers
+from harness.prompting import PromptRenderer, ShotSelector
+from harness.prompting.render import fill
+from harness.prompting.rendering_check import indistinct_answers, rendering_faults
+from harness.records import Example
+from harness.spec import Experiment
+from harness.spec.arms import Arm, TrainedArm
+from harness.spec.spaces import Choice, IntRange
+from harness.trial.candidate import room_for
+
+# Examples whose prompts are looked at through and through.
+LOOKED_AT = 8
+# Hyperparameters that decide how a prompt is written, other than the number of shots.
+WRITING = ("instruction", "template", "chat", "selection")
+BY_SEED = ("random", "balanced")
+Splits = Mapping[str, Sequence[Example]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One model: what reads a prompt, and how much of it."""
+
+    name: str
+    tokenizer: Any
+    context: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlong:
+    """A prompt that is too long. alone: without worked examples. room: tokens of its answer."""
+
+    arm: str
+    shots: int
+    tokens: int
+    alone: int
+    room: int
+    reader: Reader
+
+    def sentence(self) -> str:
+        """What is wrong, and what to do."""
+        shown = f" with {self.shots} worked examples ({self.alone:,} without)" if self.shots else ""
+        fits = self.alone + self.room <= (self.reader.context or 0)
+        remedy = "fewer shots, " if self.shots and fits else ""
+        return (
+            f"its prompt has {self.tokens:,} tokens in arm {self.arm}{shown} and the answer may "
+            f"have {self.room:,}, together more than the {self.reader.context:,} that "
+            f"{self.reader.name} reads; take {remedy}a model that reads more or a shorter text, or "
+            "leave such rows out (data.bad_rows: drop)"
+        )
+
+
+def settings_of(spec: Arm) -> Iterator[dict[str, Any]]:
+    """The arm's settings that write prompts in different ways, each with the most shots."""
+    default = spec.resolve(spec.defaults())
+    space = spec.shots
+    match space:
+        case IntRange():
+            most = space.high
+        case Choice():
+            most = max(space.choices)
+        case _:
+            most = space
+    for values in itertools.product(*(spec.values_of(name) for name in WRITING)):
+        yield {**default, **dict(zip(WRITING, values, strict=True)), "shots": most}
+
+
+class ArmPrompts:
+    """The prompts of one arm under one setting."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        arm: str,
+        spec: Arm,
+        setting: Mapping[str, Any],
+        splits: Splits,
+        reader: Reader,
+    ) -> None:
+        self._task, self._arm, self._setting = experiment.task, arm, setting
+        self._splits, self._reader = splits, reader
+        # Trained arms are scored on a sample of what they were trained on, too.
+        self._asked = {
+            name: examples
+            for name, examples in splits.items()
+            if name != "train" or isinstance(spec, TrainedArm)
+        }
+        self._pool = splits["train"]
+        self._template = setting["template"] or experiment.task.template
+        # What a long text in a prompt takes is told by its bytes: few tokens have none.
+        self._sizes = {
+            name: [len(self._text(item).encode()) for item in examples]
+            for name, examples in splits.items()
+        }
+
+    def _text(self, item: Example) -> str:
+        return fill(self._template, item)
+
+    def _renderer(self, seed: int | None) -> PromptRenderer:
+        """seed: what shots are drawn with; None for prompts without shots."""
+        setting = self._setting
+        shots: Any = lambda item: ()  # noqa: E731
+        if seed is not None and setting["shots"]:
+            selector = ShotSelector(
+                self._pool,
+                setting["shots"],
+                setting["selection"],
+                self._text,
+                np.random.default_rng([seed, 1]),
+            )
+            shots = selector.select
+        return PromptRenderer(
+            self._reader.tokenizer,
+            self._task,
+            shots,
+            setting["instruction"],
+            template=self._template,
+            chat=setting["chat"],
+        )
+
+    def faults(self) -> Iterator[str]:
+        """What is not rendered as it is meant, on a few examples."""
+        first = self._pool[:LOOKED_AT]
+        shown = PromptRenderer(
+            self._reader.tokenizer,
+            self._task,
+            lambda item: [other for other in first if other.id != item.id][:2],
+            self._setting["instruction"],
+            template=self._template,
+            chat=self._setting["chat"],
+        )
+        for renderer in (self._renderer(None), shown):
+            for fault in rendering_faults(renderer, self._reader.tokenizer, first):
+                yield f"{fault} ({self._reader.name}, chat: {str(self._setting['chat']).lower()})"
+        alike = indistinct_answers(shown, valid_answers(self._task, self._pool) or ())
+        if alike:
+            yield (
+                f"the tokenizer of {self._reader.name} writes the answers "
+                f"{', '.join(map(repr, alike[:5]))} in the same tokens, so no reply can tell them "
+                "apart; name them otherwise"
+            )
+
+    def notes(self) -> Iterator[str]:
+        """What the chat template does otherwise than most."""
+        for note in self._renderer(None).notes:
+            yield f"{self._reader.name}: {note}"
+
+    def too_long(self, seeds: Sequence[int]) -> Iterator[tuple[str, str, Overlong]]:
+        """(split, id, length) of the examples whose prompt and answer the model cannot hold."""
+        context = self._reader.context
+        if context is None:
+            return
+        bare = self._renderer(None)
+        shots = self._setting["shots"]
+        doubtful = self._doubtful(bare, shots, context)
+        if not any(doubtful.values()):
+            return
+        room = self._room(bare)
+        drawn = seeds if self._setting["selection"] in BY_SEED else seeds[:1]
+        renderers = [self._renderer(seed) for seed in drawn] if shots else [bare]
+        for split, items in doubtful.items():
+            for item in items:
+                tokens = max(len(renderer.encode_prompt(item)) for renderer in renderers)
+                if tokens + room > context:
+                    alone = len(bare.encode_prompt(item))
+                    length = Overlong(self._arm, shots, tokens, alone, room, self._reader)
+                    yield split, item.id, length
+
+    def _doubtful(self, bare: PromptRenderer, shots: int, context: int) -> dict[str, list[Example]]:
+        """Examples that may be too long if each byte were a token and the longest shots drawn."""
+        around = self._around(bare)
+        answers = [len(item.answer.encode()) for item in self._pool]
+        costs = [size + answer for size, answer in zip(self._sizes["train"], answers, strict=True)]
+        worst = sum(sorted(costs, reverse=True)[:shots]) + shots * self._around_a_shot(bare)
+        spare = self._task.max_new_tokens or room_for(max(answers) + around)
+        return {
+            name: [
+                item
+                for item, size in zip(examples, self._sizes[name], strict=True)
+                if around + size + worst + spare > context
+            ]
+            for name, examples in self._asked.items()
+        }
+
+    def _around(self, bare: PromptRenderer) -> int:
+        """Tokens of a prompt beside its item, answer and worked examples; an upper bound."""
+        first = self._pool[0]
+        return len(bare.encode(first).prompt) + len(bare.gap.encode()) + len(bare.end.encode())
+
+    def _around_a_shot(self, bare: PromptRenderer) -> int:
+        """Tokens that a worked example takes beside its text and answer; an upper bound."""
+        first = self._pool[0]
+        one = PromptRenderer(
+            self._reader.tokenizer,
+            self._task,
+            lambda item: (first,),
+            self._setting["instruction"],
+            template=self._template,
+            chat=self._setting["chat"],
+        )
+        return len(one.encode_prompt(first)) - len(bare.encode_prompt(first))
+
+    def _room(self, bare: PromptRenderer) -> int:
+        answers = valid_answers(self._task, self._pool) or {item.answer for item in self._pool}
+        longest = max(len(bare.encode_answer(answer)) for answer in answers)
+        if self._setting["answering"] == "choice":
+            return longest
+        return max(self._task.max_new_tokens or room_for(longest), 1)
+
+    def training_lengths(self, longest: int, seed: int) -> list[int]:
+        """Tokens of the training examples that may be longer than ``longest``."""
+        bare = self._renderer(None)
+        shots = self._setting["shots"]
+        around = self._around(bare)
+        if not shots and all(
+            around + size + len(item.answer.encode()) <= longest
+            for item, size in zip(self._pool, self._sizes["train"], strict=True)
+        ):
+            return []
+        renderer = self._renderer(seed)
+        return [renderer.encode(item).length for item in self._pool]

@@ -1,0 +1,178 @@
+"""The prompts of all arms of an experiment, each with its model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import Problem, SpecError, UnknownReferenceError
+from harness.planning import BASE, SEARCH_SEED, base_arm
+from harness.preflight.arm_prompts import ArmPrompts, Reader, Splits, settings_of
+from harness.prompting.chat_template import rendering_of
+from harness.prompting.control_tokens import ControlTokens
+from harness.records import ResolvedModel
+from harness.spec import Experiment
+from harness.spec.arms import Arm, TrainedArm
+
+
+@dataclass(slots=True)
+class Preflight:
+    """Looks at the prompts of an experiment's arms, as far as their models are at hand.
+
+    Parameters:
+        models: arm -> its model, ``base`` for the experiment's own; arms that ask a server, or
+            whose model is not on this machine, are left out.
+
+    Attributes:
+        notes: what a user should know, a sentence each, once :meth:`unfit` was called.
+        left_out: fine-tuned arm -> training examples that are longer than it trains on.
+    """
+
+    experiment: Experiment
+    models: Mapping[str, ResolvedModel]
+    notes: list[str] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+    _readers: dict[str, Reader] = field(default_factory=dict)
+    _rendered: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+
+    def unfit(self, splits: Splits) -> dict[str, dict[str, str]]:
+        """Split -> id -> why that example cannot be asked of some arm.
+
+        Raises:
+            SpecError: a chat template cannot write what is meant, or an arm has nothing to train
+                on; says which and why.
+            UnknownReferenceError: a model has no usable tokenizer.
+        """
+        found: dict[str, dict[str, str]] = {}
+        faults: dict[str, list[str]] = {}
+        for arm, spec in self._asked():
+            reader = self._reader(self.models[arm])
+            for setting in settings_of(spec):
+                look = ArmPrompts(self.experiment, arm, spec, setting, splits, reader)
+                for fault in self._faults(look, reader, setting):
+                    faults.setdefault(fault, []).append(arm)
+                for split, identity, length in look.too_long(self._seeds(arm)):
+                    found.setdefault(split, {}).setdefault(identity, length.sentence())
+                self._note(look.notes())
+            if isinstance(spec, TrainedArm):
+                self._count_training(arm, spec, splits, reader)
+        if faults:
+            raise SpecError(
+                [
+                    Problem(", ".join(f"arms.{arm}" for arm in dict.fromkeys(arms)), fault)
+                    for fault, arms in faults.items()
+                ]
+            )
+        self._note(self._control_notes(splits))
+        return found
+
+    def renderings(self, date: str) -> dict[str, str]:
+        """Path of each model -> what its chat template makes of a small conversation that day.
+
+        A model whose template no arm asks through has none.
+        """
+        chat = {
+            self.models[arm].path for arm, spec in self._asked() if True in spec.values_of("chat")
+        }
+        return {
+            path: rendering_of(reader.tokenizer, date)
+            for path, reader in self._readers.items()
+            if path in chat
+        }
+
+    def _asked(self) -> Iterator[tuple[str, Arm]]:
+        if BASE in self.models:
+            yield BASE, base_arm(self.experiment)
+        for arm, spec in self.experiment.arms.items():
+            if arm in self.models:
+                yield arm, spec
+
+    def _faults(
+        self, look: ArmPrompts, reader: Reader, setting: Mapping[str, Any]
+    ) -> Sequence[str]:
+        key = (reader.name, *(repr(setting[name]) for name in ("instruction", "template", "chat")))
+        if key not in self._rendered:
+            self._rendered[key] = list(look.faults())
+        return self._rendered[key]
+
+    def _seeds(self, arm: str) -> tuple[int, ...]:
+        own = self.experiment.seeds_of(arm) if arm in self.experiment.arms else ()
+        return (SEARCH_SEED, *own)
+
+    def _reader(self, model: ResolvedModel) -> Reader:
+        if model.path not in self._readers:
+            from transformers import AutoConfig
+
+            from harness.models.context import context_length
+            from harness.models.load import load_tokenizer, quiet_libraries
+
+            quiet_libraries()
+            tokenizer = load_tokenizer(model)
+            try:
+                config = AutoConfig.from_pretrained(
+                    model.path, trust_remote_code=model.trust_remote_code
+                )
+            except (OSError, ValueError, KeyError) as error:
+                raise UnknownReferenceError(
+                    f"{model.reference}: no usable configuration (config.json): {error}"
+                ) from error
+            self._readers[model.path] = Reader(model.reference, tokenizer, context_length(config))
+        return self._readers[model.path]
+
+    def _note(self, sentences: Iterable[str]) -> None:
+        self.notes += [one for one in sentences if one not in self.notes]
+
+    def _count_training(self, arm: str, spec: TrainedArm, splits: Splits, reader: Reader) -> None:
+        """Count the training examples that the arm's default setting leaves out as too long."""
+        params = spec.resolve(spec.defaults())
+        longest = min(params["max_length"], reader.context or params["max_length"])
+        look = ArmPrompts(self.experiment, arm, spec, params, splits, reader)
+        lengths = look.training_lengths(longest, SEARCH_SEED)
+        over = [length for length in lengths if length > longest]
+        if not over:
+            return
+        self.left_out[arm] = len(over)
+        where = f"arms.{arm}.max_length"
+        if len(over) == len(splits["train"]):
+            raise SpecError(
+                Problem(
+                    where,
+                    f"every training example is longer than {longest:,} tokens (up to "
+                    f"{max(over):,}), so there is nothing to train on; raise it",
+                )
+            )
+        raised = f"raise {where}" if max(over) <= (reader.context or max(over)) else "shorten them"
+        self._note(
+            [
+                f"{arm} trains on {len(splits['train']) - len(over)} of "
+                f"{len(splits['train'])} examples: {len(over)} are longer than {longest:,} "
+                f"tokens (up to {max(over):,}) and are left out; {raised} to train on all"
+            ]
+        )
+
+    def _control_notes(self, splits: Splits) -> Iterator[str]:
+        for reader in self._readers.values():
+            control = ControlTokens(reader.tokenizer)
+            texts, answers, seen = set[str](), set[str](), set[str]()
+            for split, examples in splits.items():
+                for example in examples:
+                    held = control.found("\0".join(example.inputs.values()))
+                    if held:
+                        texts.add(f"{split} {example.id}")
+                    answered = control.found(example.answer)
+                    if answered:
+                        answers.add(f"{split} {example.id}")
+                    seen.update(held, answered)
+            shown = ", ".join(sorted(seen)[:5])
+            if texts:
+                yield (
+                    f"{len(texts)} row(s) hold control tokens of {reader.name} in their text "
+                    f"({shown}; {sorted(texts)[0]} is one): they are read as plain text, with a "
+                    "space after their first character"
+                )
+            if answers:
+                yield (
+                    f"{len(answers)} row(s) hold control tokens of {reader.name} in their answer "
+                    f"({shown}; {sorted(answers)[0]} is one): no reply can give them as they stand"
+                )
