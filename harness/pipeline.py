@@ -25,7 +25,7 @@ from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
 from harness.observer import Observer
 from harness.packaged import Progress as FetchProgress
-from harness.planning import BASE, Plan, make_plan
+from harness.planning import BASE, Plan, make_plan, models_of
 from harness.preflight import Preflight
 from harness.records import (
     Example,
@@ -38,7 +38,7 @@ from harness.records import (
 )
 from harness.running import Listed, TrialRunner
 from harness.searching import Searches
-from harness.spec import Experiment, PromptArm
+from harness.spec import Experiment
 from harness.spec.endpoint import missing_keys
 from harness.stages import after_search, final_counts
 from harness.store import (
@@ -96,7 +96,7 @@ def plan_study(
     def unfit(splits: Mapping[str, Sequence[Example]]) -> dict[str, dict[str, str]]:
         # Once the data are known to be readable: models may have to be fetched.
         observer.stage(f"Preparing model {experiment.model.reference}")
-        models.update(_models(experiment, fetch_progress))
+        models.update(models_of(experiment, lambda spec: resolve_model(spec, fetch_progress)))
         observer.stage("Looking at prompts")
         looked.append(Preflight(experiment, models))
         return looked[0].unfit(splits)
@@ -118,18 +118,6 @@ def plan_study(
     return replace(
         plan, date=date, renderings=looked[0].renderings(date), notes=tuple(looked[0].notes)
     )
-
-
-def _models(experiment: Experiment, progress: FetchProgress | None) -> dict[str, ResolvedModel]:
-    """Arm -> its local model, with the experiment's own for the base; a file of each is there."""
-    base = resolve_model(experiment.model, progress)
-    found = {BASE: base}
-    for name, arm in experiment.arms.items():
-        if not isinstance(arm, PromptArm) or not arm.asks_another_model:
-            found[name] = base
-        elif arm.model is not None:
-            found[name] = resolve_model(arm.model, progress)
-    return found
 
 
 def _began(results: Path, experiment_id: str) -> str | None:

@@ -6,10 +6,10 @@ wrong reuse cannot happen silently: a changed instruction, item, dtype or librar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.data import Prepared, fingerprint
 from harness.evaluation.suites import Suite
@@ -43,13 +43,14 @@ from harness.score_keys import (
     library_versions,
     memorisation_request,
 )
-from harness.spec import Experiment, PromptArm
+from harness.spec import Experiment, ModelSpec, PromptArm
 
 # Raised when training changes in a way that changes numbers.
 TRAINING_VERSION = 2
 # Search trials share one seed, which is none of the finalists': finalists are fresh draws.
 SEARCH_SEED = 1_000_003
 BASE = "base"
+M = TypeVar("M")
 # Phases in which a setting is drawn anew on each seed: its place in the list of seeds is no
 # part of its identity, so that seeds can be added or reordered.
 BY_SEED = ("finalist", "default", "curve")
@@ -264,6 +265,23 @@ def base_arm(experiment: Experiment) -> PromptArm:
     ]
     chat = not own or any(True in arm.values_of("chat") for arm in own)
     return PromptArm(kind="prompt", chat=chat)
+
+
+def models_of(experiment: Experiment, find: Callable[[ModelSpec], M]) -> dict[str, M]:
+    """What ``find`` makes of the model of the base and of each arm that asks a local one."""
+    own = {
+        arm: spec.model
+        for arm, spec in experiment.arms.items()
+        if isinstance(spec, PromptArm) and spec.model is not None
+    }
+    served = {
+        arm
+        for arm, spec in experiment.arms.items()
+        if isinstance(spec, PromptArm) and spec.endpoint is not None
+    }
+    base = find(experiment.model)
+    shared = [BASE, *(arm for arm in experiment.arms if arm not in own and arm not in served)]
+    return dict.fromkeys(shared, base) | {arm: find(spec) for arm, spec in own.items()}
 
 
 def make_plan(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.data import Prepared
     from harness.evaluation.suite_texts import SuiteTexts
     from harness.evaluation.suites import Suite
+    from harness.preflight import Preflight
     from harness.spec import Experiment
 
 SHOWN_ROWS = 10
@@ -51,7 +52,8 @@ def command(experiment: Path) -> None:
     # Before its items are read, which runs it.
     if suite and (notice := suite.code_notice()):
         console.print(f"[yellow]warning:[/] {escape(notice)}")
-    prepared = prepare(spec)
+    prompts = _prompts(spec)
+    prepared = prepare(spec, prompts.unfit)
     read = suite_texts(suite, spec.general.limit) if suite and spec.general else None
     if read:
         prepared = with_general(prepared, read.texts, read.unread)
@@ -87,10 +89,28 @@ def command(experiment: Path) -> None:
     console.print(f"{', '.join(parts)}.")
     missing = [texts.sentence()] if texts and texts.left_out else []
     missing += [str(problem) for problem in missing_keys(spec, os.environ)]
+    missing += prompts.notes
     for sentence in [*left_out_curves(spec, prepared.splits), *missing]:
         console.print(f"[yellow]warning:[/] {escape(sentence)}")
     file = escape(str(experiment))
     console.print(f"Next: harness plan {file}   measures the time; harness run {file}   starts.")
+
+
+def _prompts(spec: Experiment) -> Preflight:
+    """What looks at the prompts of the arms whose models are on this machine."""
+    from harness.models.resolve import model_here
+    from harness.planning import models_of
+    from harness.preflight import Preflight
+
+    found = models_of(spec, lambda model: (model.reference, model_here(model)))
+    away = dict.fromkeys(name for name, model in found.values() if model is None)
+    here = {arm: model for arm, (_, model) in found.items() if model is not None}
+    notes = [
+        f"{name} is not on this machine yet, so its prompts were not looked at: whether they fit "
+        "is seen by harness plan and harness run, which fetch it"
+        for name in away
+    ]
+    return Preflight(spec, here, notes)
 
 
 def _data_table(prepared: Prepared) -> Table:

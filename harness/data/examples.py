@@ -41,7 +41,7 @@ def read_examples(source: str, experiment: Experiment, *, id_prefix: str = "") -
     reader = _RowReader(table.source, experiment, id_prefix)
     examples = [example for row in table.rows if (example := reader.read(row)) is not None]
     problems = sorted(
-        (*table.problems, *reader.problems), key=lambda problem: _line_of(problem.where)
+        (*table.problems, *reader.problems), key=lambda problem: line_of(problem.where)
     )
     if not examples:
         raise DataError([*problems, Problem(source, "no usable row is left")])
@@ -152,7 +152,8 @@ def _encodes(*texts: str) -> bool:
     return True
 
 
-def _line_of(where: str) -> int:
+def line_of(where: str) -> int:
+    """The line that a problem's place names; 0 where it names none."""
     line = where.rpartition(":")[2]
     return int(line) if line.isdigit() else 0
 

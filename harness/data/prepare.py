@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.data.audit import LeakageAudit, audit_general, audit_leakage
-from harness.data.examples import ExamplesRead, read_examples, training_labels, unseen_labels
+from harness.data.examples import ExamplesRead, line_of, read_examples, training_labels, unseen_labels
 from harness.data.examples_file import fingerprint
 from harness.data.split import deal, limited, merge_duplicates, shuffled
 from harness.errors import DataError, Problem
@@ -335,7 +335,10 @@ def _without(
         name: tuple(example for example in examples if example.id not in bad.get(name, {}))
         for name, examples in splits.items()
     }
-    problems = [problem for found in bad.values() for problem in found.values()]
+    problems = sorted(
+        (problem for found in bad.values() for problem in found.values()),
+        key=lambda problem: line_of(problem.where),
+    )
     emptied = [name for name, examples in kept.items() if not examples]
     if emptied or (problems and experiment.data.bad_rows == "stop"):
         raise DataError([*([] if emptied else _what_to_do(problems)), *problems])

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.errors import UnknownReferenceError
 from harness.models.convert import convert_gguf
 from harness.models.safe_folder import check_folder
-from harness.packaged import Progress, cache_folder, fetch
+from harness.packaged import Progress, cache_folder, fetch, is_cached
 from harness.packaged_catalogue import ASSETS
 from harness.records import ResolvedModel, content_hash, file_sha256
 from harness.spec import ModelSpec
@@ -38,7 +38,7 @@ def resolve_model(spec: ModelSpec, progress: Progress | None = None) -> Resolved
         folder = _from_gguf(path, file_sha256(path))
     elif Path(reference).is_dir():
         folder = Path(reference).resolve()
-    elif reference.startswith((".", "/", "~")) or reference.count("/") > 1:
+    elif _is_path(reference):
         raise UnknownReferenceError(f"model {reference!r}: no such folder or file")
     else:
         return _from_hub(spec)
@@ -49,6 +49,38 @@ def resolve_model(spec: ModelSpec, progress: Progress | None = None) -> Resolved
         fingerprint=folder_fingerprint(folder, code=spec.trust_remote_code),
         trust_remote_code=spec.trust_remote_code,
     )
+
+
+def model_here(spec: ModelSpec) -> ResolvedModel | None:
+    """The model, without its fingerprint, where nothing has to be fetched or converted for it.
+
+    Raises:
+        UnknownReferenceError: as :func:`resolve_model`, for what is on this machine.
+    """
+    reference = spec.reference
+    if reference in packaged_models():
+        if not is_cached(reference):
+            return None
+        folder = _converted(fetch(reference), ASSETS[reference].sha256)
+    elif Path(reference).is_file() and reference.endswith(".gguf"):
+        folder = _converted(Path(reference).resolve(), file_sha256(Path(reference)))
+    elif Path(reference).is_dir():
+        folder = Path(reference).resolve()
+    elif _is_path(reference):
+        raise UnknownReferenceError(f"model {reference!r}: no such folder or file")
+    else:
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(reference, "config.json", revision=spec.revision or None)
+        folder = Path(found).parent if isinstance(found, str) else Path()
+    if not (folder / "config.json").is_file():
+        return None
+    check_folder(reference, folder, trusted=spec.trust_remote_code)
+    return ResolvedModel(reference, str(folder), "", trust_remote_code=spec.trust_remote_code)
+
+
+def _is_path(reference: str) -> bool:
+    return reference.startswith((".", "/", "~")) or reference.count("/") > 1
 
 
 def folder_fingerprint(folder: Path, *, code: bool = False) -> str:
@@ -76,7 +108,12 @@ def folder_fingerprint(folder: Path, *, code: bool = False) -> str:
 
 
 def _from_gguf(path: Path, sha256: str) -> Path:
-    return convert_gguf(path, cache_folder() / "models" / f"{path.stem[:100]}-{sha256[:16]}")
+    return convert_gguf(path, _converted(path, sha256))
+
+
+def _converted(path: Path, sha256: str) -> Path:
+    """Where a GGUF file lies once it is converted."""
+    return cache_folder() / "models" / f"{path.stem[:100]}-{sha256[:16]}"
 
 
 def _from_hub(spec: ModelSpec) -> ResolvedModel:

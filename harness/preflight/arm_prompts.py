@@ -51,12 +51,11 @@ class Overlong:
         """What is wrong, and what to do."""
         shown = f" with {self.shots} worked examples ({self.alone:,} without)" if self.shots else ""
         fits = self.alone + self.room <= (self.reader.context or 0)
-        remedy = "fewer shots, " if self.shots and fits else ""
+        remedy = "take fewer shots" if self.shots and fits else "shorten it"
         return (
-            f"its prompt has {self.tokens:,} tokens in arm {self.arm}{shown} and the answer may "
-            f"have {self.room:,}, together more than the {self.reader.context:,} that "
-            f"{self.reader.name} reads; take {remedy}a model that reads more or a shorter text, or "
-            "leave such rows out (data.bad_rows: drop)"
+            f"its prompt has {self.tokens:,} tokens in arm {self.arm}{shown} and its answer may "
+            f"have {self.room:,}; {self.reader.name} reads {self.reader.context:,} in all: "
+            f"{remedy}, or take a model that reads more"
         )
 
 

@@ -55,8 +55,6 @@ class Preflight:
                 for split, identity, length in look.too_long(self._seeds(arm)):
                     found.setdefault(split, {}).setdefault(identity, length.sentence())
                 self._note(look.notes())
-            if isinstance(spec, TrainedArm):
-                self._count_training(arm, spec, splits, reader)
         if faults:
             raise SpecError(
                 [
@@ -64,7 +62,14 @@ class Preflight:
                     for fault, arms in faults.items()
                 ]
             )
-        self._note(self._control_notes(splits))
+        kept = {
+            split: [example for example in examples if example.id not in found.get(split, {})]
+            for split, examples in splits.items()
+        }
+        for arm, spec in self._asked() if kept["train"] else ():
+            if isinstance(spec, TrainedArm):
+                self._count_training(arm, spec, kept, self._reader(self.models[arm]))
+        self._note(self._control_notes(kept))
         return found
 
     def renderings(self, date: str) -> dict[str, str]:
@@ -82,11 +87,11 @@ class Preflight:
         }
 
     def _asked(self) -> Iterator[tuple[str, Arm]]:
-        if BASE in self.models:
-            yield BASE, base_arm(self.experiment)
         for arm, spec in self.experiment.arms.items():
             if arm in self.models:
                 yield arm, spec
+        if BASE in self.models:
+            yield BASE, base_arm(self.experiment)
 
     def _faults(
         self, look: ArmPrompts, reader: Reader, setting: Mapping[str, Any]
