@@ -455,7 +455,8 @@ class TrialSummary:
     training_memory: how training went into memory, a sentence; empty where nothing was trained.
     train_examples: examples that were trained on, those that are too long not counted; None where
         nothing was trained.
-    cut: a sentence for each task of which the model could not read all prompts whole.
+    cut: a sentence for each task whose prompts the model could not read whole, or whose replies
+        ended before their answer.
     artifacts: files that it left in its folder, ``trials/TRIAL_ID`` in the study's.
     """
 

@@ -252,7 +252,7 @@ def test_what_is_kept_scores_as_the_trials_model_did(
         render.prompt,
         end=render.end,
         max_new_tokens=4,
-        choices=("positive", "negative"),
+        choices={one: render.reply(one) for one in ("positive", "negative")},
     )
     lm = CandidateLM(read_back.model, read_back.tokenizer, 4)
     again = score_task(lm, task, spec.scores[1], FORMS[kind], answer_end=render.end)

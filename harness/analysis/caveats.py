@@ -284,7 +284,7 @@ def _lengths(scores: Scores, experiment: Experiment) -> list[str]:
                 "than the prompts could draw on."
             )
     cut = {what for trial in scores.study.trials if trial.phase != "search" for what in trial.cut}
-    return [*found, *(f"{what}: the base and every arm alike." for what in sorted(cut))]
+    return [*found, *(f"{what}." for what in sorted(cut))]
 
 
 def _limits(experiment: Experiment, arms: dict[str, ArmSummary]) -> list[str]:

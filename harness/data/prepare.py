@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.data.audit import LeakageAudit, audit_general, audit_leakage
-from harness.data.examples import ExamplesRead, line_of, read_examples, training_labels, unseen_labels
+from harness.data.examples import (
+    ExamplesRead,
+    line_of,
+    read_examples,
+    training_labels,
+    unseen_labels,
+)
 from harness.data.examples_file import fingerprint
 from harness.data.split import deal, limited, merge_duplicates, shuffled
 from harness.errors import DataError, Problem

@@ -22,6 +22,7 @@ from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteria
 
 from harness.evaluation.beginning import Beginning, compute_beginning
 from harness.evaluation.constrained import ConstrainedBatch, Constraint
+from harness.evaluation.thoughts import MARKS
 from harness.evaluation.tree_generation import greedy_replies, tree_groups
 from harness.evaluation.tree_scoring import score_pairs
 from harness.models.context import context_length
@@ -64,6 +65,12 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         self.cut: dict[str, int] = {}
         self._encode = TextEncoder(tokenizer)
         self._date = date
+        marks = {mark for pair in MARKS for mark in pair}
+        self._unsaid = {
+            number
+            for number, token in tokenizer.added_tokens_decoder.items()
+            if token.special and token.content not in marks
+        }
         self._constraint: Constraint | None = None
         self._beginning = Beginning()
 
@@ -142,6 +149,14 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         padded = torch.tensor([[pad] * (width - len(ids)) + ids for ids in rows])
         mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in rows])
         return padded, mask
+
+    def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
+        """Ids as text, without special tokens; those that mark a thought stay."""
+        ids = [tokens] if isinstance(tokens, int) else list(tokens)
+        if skip_special_tokens:
+            ids = [token for token in ids if token not in self._unsaid]
+        text: str = self.tokenizer.decode(ids)
+        return text
 
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True

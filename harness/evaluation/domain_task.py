@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.evaluation.metrics import macro_f1, mean, reader
@@ -30,10 +30,9 @@ def build_domain_task(
     *,
     end: str,
     max_new_tokens: int,
-    lead: str = "",
     stops: Sequence[str] = (),
     labels: Sequence[str] = (),
-    choices: Sequence[str] | None = None,
+    choices: Mapping[str, str] | None = None,
 ) -> Any:
     """An lm-eval task over ``examples``.
 
@@ -43,9 +42,9 @@ def build_domain_task(
     Parameters:
         prompt: the rendered prompt of an example.
         end: text that ends an answer, such as the end-of-turn token.
-        lead: text between a prompt and a chosen answer.
         stops: texts that end a generated reply; ``end`` alone if not given.
-        choices: answers to choose among by likelihood, ``end`` after each; None generates.
+        choices: answers to choose among by likelihood -> each as it stands after a prompt, with
+            what ends it; None generates.
     """
     import datasets
     from lm_eval.api.task import ConfigurableTask
@@ -68,7 +67,7 @@ def build_domain_task(
             reply = str(results[0])
         else:
             likelihoods = [float(result[0]) for result in results]
-            reply = choices[likelihoods.index(max(likelihoods))]
+            reply = list(choices)[likelihoods.index(max(likelihoods))]
         reading = read(doc["answer"], reply)
         values: dict[str, Any] = {metric: reading.metrics[metric] for metric in item_metrics}
         if "macro_f1" in task.metrics:
@@ -102,6 +101,6 @@ def build_domain_task(
         }
     else:
         config["output_type"] = "multiple_choice"
-        config["doc_to_choice"] = lambda doc: [lead + choice + end for choice in choices]
+        config["doc_to_choice"] = lambda doc: list(choices.values())
         config["doc_to_target"] = lambda doc: 0
     return ConfigurableTask(config=config)

@@ -12,6 +12,7 @@ from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
 from harness.evaluation.memorisation import completed_text
 from harness.evaluation.suites import Suite, build_general_task, load_suite
+from harness.evaluation.thoughts import without_thought
 from harness.prompting import PromptRenderer
 from harness.prompting.encoding import TextEncoder
 from harness.records import Canaries, Example, ScoreRecord, ScoreRequest
@@ -52,13 +53,15 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
         for request in asked:
             lm.on_progress = partial(announce, "score", task=request.task)
             lm.cut.clear()
-            run.scores.append(_score(candidate, request, lm, constraint, suite_at))
+            record = _score(candidate, request, lm, constraint, suite_at)
+            run.scores.append(record)
             if lm.cut:
                 run.environment[f"cut_{request.task}"] = (
                     f"{len(lm.cut)} prompts of {request.task} are longer than the "
-                    f"{lm.max_length:,} tokens that the model reads, and were asked by their last "
-                    "ones, as lm-eval does"
+                    f"{lm.max_length:,} tokens that the model reads; the base and every arm were "
+                    "asked by their last ones, as lm-eval does"
                 )
+            run.environment |= unfinished_thoughts(spec.arm, record)
 
 
 def _score(
@@ -100,10 +103,13 @@ def _score(
         renderer.prompt,
         end=renderer.end,
         max_new_tokens=room,
-        lead=renderer.lead,
         stops=renderer.stops,
         labels=answers or (),
-        choices=answers if candidate.spec.params["answering"] == "choice" else None,
+        choices=(
+            {answer: renderer.reply(answer) for answer in answers or ()}
+            if candidate.spec.params["answering"] == "choice"
+            else None
+        ),
     )
     test = request.suite == "domain" and request.split == "test"
     with lm.kept_to(constraint):
@@ -117,6 +123,20 @@ def _score(
             measure_latency=test,
             watch=ItemWatch(candidate.spec.pruning, len(items)),
         )
+
+
+def unfinished_thoughts(arm: str, record: ScoreRecord) -> dict[str, str]:
+    """A note for the reader where replies to the user's task ended before their answer."""
+    replies = [output.output for output in record.outputs]
+    cut = sum(without_thought(reply).unfinished for reply in replies)
+    if not cut or record.suite not in ("domain", "out_of_domain"):
+        return {}
+    return {
+        f"cut_thoughts_{record.task}_{record.split}": (
+            f"{cut} of {len(replies)} replies of {arm} to {record.task} ({record.split}) ended "
+            "within a thought, and count as no answer; raise task.max_new_tokens"
+        )
+    }
 
 
 def _check_lengths(candidate: Candidate, items: Sequence[Example], room: int) -> None:

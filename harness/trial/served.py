@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
 from harness.spec import TaskSpec
 from harness.trial.candidate import Announce, Pruned, TrialRun, make_renderer
 from harness.trial.early_stopping import ItemWatch
+from harness.trial.scoring import unfinished_thoughts
 
 FORM = "endpoint"
 # Beyond the longest training answer: room for a code fence or a preface.
@@ -28,6 +29,8 @@ class ServersTokenizer:
     chat_template: None = None
     eos_token: None = None
     bos_token: None = None
+    # Which its control tokens are is the server's matter, as is keeping texts from being obeyed.
+    added_tokens_decoder: Mapping[int, Any] = field(default_factory=dict)
 
 
 def score_served(spec: TrialSpec, run: TrialRun, announce: Announce) -> None:
@@ -52,7 +55,9 @@ def score_served(spec: TrialSpec, run: TrialRun, announce: Announce) -> None:
             if request.key in spec.known_scores:
                 continue
             lm.on_progress = partial(announce, "score", task=request.task)
-            run.scores.append(_score(spec, task, split, renderer, request, lm))
+            record = _score(spec, task, split, renderer, request, lm)
+            run.scores.append(record)
+            run.environment |= unfinished_thoughts(spec.arm, record)
         lm.ended()
     except Pruned:
         lm.ended()

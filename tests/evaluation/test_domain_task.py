@@ -50,11 +50,10 @@ class Scorer:
             items,
             render.prompt,
             end=render.end,
-            lead=render.lead,
             stops=render.stops,
             max_new_tokens=6,
             labels=valid_answers(task, items) or (),
-            choices=choices,
+            choices=None if choices is None else {one: render.reply(one) for one in choices},
         )
         return score_task(
             self.lm, built, request, "base", answer_end=render.end, answer_lead=render.lead, **more

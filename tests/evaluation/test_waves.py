@@ -38,7 +38,7 @@ def scored(tiny_models: TinyModels) -> Any:
             end=renderer.end,
             max_new_tokens=5,
             labels=ANSWERS,
-            choices=ANSWERS if choose else None,
+            choices={one: renderer.reply(one) for one in ANSWERS} if choose else None,
         )
         request = ScoreRequest("key", "domain", "domain", "validation", wave=wave)
         return score_task(lm, task, request, loaded.form, answer_end=renderer.end, watch=watch)
