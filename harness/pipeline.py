@@ -7,7 +7,6 @@ default settings and of the untouched base, and each is noted in the store befor
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -114,7 +113,7 @@ def plan_study(
     )
     own = {arm: model for arm, model in models.items() if model is not models[BASE]}
     plan = make_plan(experiment, prepared, models[BASE], runtime, suite, results, own)
-    date = _began(held or results, plan.experiment_id) or datetime.date.today().isoformat()
+    date = _began(held or results, plan.experiment_id) or utc_now()[:10]
     return replace(
         plan, date=date, renderings=looked[0].renderings(date), notes=tuple(looked[0].notes)
     )

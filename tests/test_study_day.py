@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from pathlib import Path
 
 import pytest
 from fake_trial import Watching, experiment
 
-from harness import pipeline
 from harness.pipeline import plan_study, run_study
 from harness.store import StoreReader
 
@@ -23,13 +21,7 @@ UNDATED = DATED.replace(" {{ strftime_now('%d %b %Y') }}", "")
 
 def on(patch: pytest.MonkeyPatch, day: str) -> None:
     """Let the program believe that it is that day."""
-
-    class Day(datetime.date):
-        @classmethod
-        def today(cls) -> Day:
-            return cls.fromisoformat(day)
-
-    patch.setattr(pipeline.datetime, "date", Day)
+    patch.setattr("harness.pipeline.utc_now", lambda: f"{day}T10:20:30+00:00")
 
 
 def template(folder: Path, text: str) -> None:

@@ -56,12 +56,7 @@ class Preflight:
                     found.setdefault(split, {}).setdefault(identity, length.sentence())
                 self._note(look.notes())
         if faults:
-            raise SpecError(
-                [
-                    Problem(", ".join(f"arms.{arm}" for arm in dict.fromkeys(arms)), fault)
-                    for fault, arms in faults.items()
-                ]
-            )
+            raise SpecError([Problem(_places(arms), fault) for fault, arms in faults.items()])
         kept = {
             split: [example for example in examples if example.id not in found.get(split, {})]
             for split, examples in splits.items()
@@ -181,3 +176,9 @@ class Preflight:
                     f"{len(answers)} row(s) hold control tokens of {reader.name} in their answer "
                     f"({shown}; {sorted(answers)[0]} is one): no reply can give them as they stand"
                 )
+
+
+def _places(arms: Iterable[str]) -> str:
+    """Where a fault of prompts stands: the arms, or the base where it is none of theirs."""
+    named = [f"arms.{arm}" for arm in dict.fromkeys(arms) if arm != BASE]
+    return ", ".join(named) or "model (as the untouched base is asked)"

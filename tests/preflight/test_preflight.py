@@ -70,11 +70,8 @@ def test_a_prompt_beyond_the_context_stops_or_is_dropped(
 ) -> None:
     long = "word after word " * 60
     rows = [*short(15), long, *short(30)[15:]]
-    spec = experiment(tmp_path, tiny_models.chat, rows)
     arms = {"zero": {"kind": "prompt"}, "lora": {"kind": "lora"}}
-    spec = spec.model_copy(
-        update={"arms": experiment(tmp_path, tiny_models.chat, rows, arms=arms).arms}
-    )
+    spec = experiment(tmp_path, tiny_models.chat, rows, arms=arms)
     with pytest.raises(DataError) as stopped:
         look(spec)
     head, row = stopped.value.problems
@@ -116,7 +113,9 @@ def test_fewer_shots_are_named_as_what_would_help(
     tiny_models: TinyModels, tmp_path: Path, selection: str
 ) -> None:
     rows = [f"number {n} " + "is fine and very well " * 4 for n in range(30)]
-    arms = {"few": {"kind": "prompt", "shots": {"low": 0, "high": 6}, "selection": selection}}
+    arms: dict[str, Any] = {
+        "few": {"kind": "prompt", "shots": {"low": 0, "high": 6}, "selection": selection}
+    }
     with pytest.raises(DataError) as stopped:
         look(experiment(tmp_path, tiny_models.chat, rows, arms=arms))
     assert "with 6 worked examples (" in stopped.value.problems[1].what
@@ -129,7 +128,7 @@ def test_examples_that_are_not_trained_on_are_counted(
     tiny_models: TinyModels, tmp_path: Path
 ) -> None:
     rows = [*short(20), *(f"number {n} " + "is fine " * 20 for n in range(10))]
-    arms = {"lora": {"kind": "lora", "max_length": 60}}
+    arms: dict[str, Any] = {"lora": {"kind": "lora", "max_length": 60}}
     spec = experiment(tmp_path, tiny_models.chat, rows, arms=arms)
     found, prepared = look(spec)
     long = sum("is fine is fine" in item.inputs["text"] for item in prepared.splits.train)
@@ -168,10 +167,9 @@ def test_a_template_that_cannot_ask_names_its_arms_and_the_way_out(
     arms: dict[str, Any] = {"zero": {"kind": "prompt"}, "lora": {"kind": "lora"}}
     with pytest.raises(SpecError) as refused:
         look(experiment(tmp_path, model, short(30), arms=arms))
-    faults = {problem.what for problem in refused.value.problems}
-    assert {problem.where for problem in refused.value.problems} == {
-        "arms.zero, arms.lora, arms.base"
-    }
+    problems = refused.value.problems
+    faults = {problem.what for problem in problems}
+    assert {problem.where for problem in problems} == {"arms.zero, arms.lora"}
     assert any("does not hold the instruction" in fault for fault in faults)
     for arm in arms.values():
         arm["chat"] = False
