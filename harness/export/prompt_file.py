@@ -299,6 +299,10 @@ class _Asking:
                 else "The study kept replies to `answers` while they were written. A chat request "
                 "has no standard field for that; give the list to your server in its own way."
             )
+        notes += [
+            f"In the study, {note}. A server that applies the template as it is asks otherwise."
+            for note in self.renderer.notes
+        ]
         if "system" in self.conceded:
             notes.append("The server took no system message: it stands in the first user message.")
         if spec.params["shots"]:

@@ -99,7 +99,7 @@ class ScoringCounter:
         self._choices: list[Tokens] = []
         if spec.params["answering"] == "choice":
             answers = valid_answers(TaskSpec.model_validate(spec.task), split) or ()
-            self._choices = [self._plain(answer + renderer.end) for answer in answers]
+            self._choices = [renderer.encode_answer(answer) for answer in answers]
 
     def works(self) -> Iterator[tuple[ScoreRequest, ScoreWork]]:
         """The scores that are not known yet, each with its work; some with several parts."""

@@ -204,7 +204,8 @@ def _canaries(material: Material) -> list[Block]:
         f"Correctness checks (canaries): {passed:,} of "
         f"{wording.plural(len(checked), 'checked trial')} passed. Before training, a candidate "
         "must score exactly as the base; after training it must not; training and scoring must "
-        "see the same prompt."
+        "see the same prompt, with the instruction and the item in it; what is trained must be "
+        "the answer with what ends it, and nothing else."
     )
     rows = tuple(
         (

@@ -102,6 +102,8 @@ def _execute(spec: TrialSpec, folder: Path, report: Report, run: TrialRun) -> No
     run.cost = replace(run.cost, total_parameters=candidate.loaded.total_parameters)
     template = str(candidate.loaded.tokenizer.chat_template or "")
     run.environment["chat_template"] = content_hash(template, 16) if template else "none"
+    if candidate.renderer.notes:
+        run.environment["chat_template_notes"] = "; ".join(candidate.renderer.notes)
     announce("load", 1, 1)
     check_rendering(candidate)
     with clock.timing("score"):
