@@ -29,7 +29,8 @@ def first_object(text: str) -> JsonObject | None:
     """The first JSON object in a text, whatever stands around it; None if there is none.
 
     What begins like an object and is none, because it breaks off, names a field twice, holds a
-    number that JSON has not, is nested too deep or is written as in Python, is passed over with all that is in it.
+    number that JSON has not, is nested too deep or is written as in Python, is passed over with
+    all that is in it.
     """
     ends: dict[int, int] | None = None
     start = text.find("{")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,9 @@ from harness.answers.labels import LabelReader
 
 # On a schema of lists: their order says nothing.
 UNORDERED = "x-unordered"
+# Keywords under which names stand, and those under which values stand, not schemas.
+_NAMED = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+_VALUES = {"enum", "const", "default", "examples", "required", "dependentRequired"}
 _Kind = Literal["object", "list", "text", "unlisted", "number", "truth", "null"]
 
 
@@ -27,9 +31,9 @@ class Value:
     """A JSON value in the one notation of its kind; equal exactly where the values are the same.
 
     kind: a truth value is no number, and a text no number either; unlisted is a text that is none
-    of those that the schema lists. scalar: of a text, number or truth value. parts: field -> value of an object, sorted by field; elements of a list under
-    empty names, sorted where their order says nothing. leaves: scalars and empty lists and
-    objects in it, itself included.
+    of those that the schema lists. scalar: of a text, number or truth value. parts: field ->
+    value of an object, sorted by field; elements of a list under empty names, sorted where their
+    order says nothing. leaves: scalars and empty lists and objects in it, itself included.
     """
 
     kind: _Kind
@@ -86,9 +90,7 @@ class ValueReader:
                 return Value("null")
 
     def _text(self, text: str, rules: Sequence[JsonObject]) -> Value:
-        options = (
-            one for rule in rules for one in (*rule.get("enum", ()), rule.get("const"))
-        )
+        options = (one for rule in rules for one in (*rule.get("enum", ()), rule.get("const")))
         listed = tuple(dict.fromkeys(one for one in options if isinstance(one, str)))
         if not listed:
             return Value("text", folded(text))
@@ -135,6 +137,10 @@ def _of_element(rules: Sequence[JsonObject], place: int) -> Iterator[object]:
         yield first[place] if place < len(first) else rule.get("items")
 
 
+def _as_list(kinds: object) -> list[object]:
+    return kinds if isinstance(kinds, list) else [kinds]
+
+
 def _leaves(parts: Sequence[tuple[str, Value]]) -> int:
     return sum(value.leaves for _, value in parts) or 1
 
@@ -174,3 +180,31 @@ def _paired(ones: Sequence[Value], others: Sequence[Value]) -> int:
 def field_f1(target: Value, reply: Value) -> float:
     """F1 of the reply's leaves: twice the shared ones, over those of both."""
     return 2 * shared_leaves(target, reply) / (target.leaves + reply.leaves)
+
+
+def check_order_marks(schema: object) -> None:
+    """Refuse an ``x-unordered`` that is misspelt, or that would mean nothing.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if isinstance(schema, list):
+        for inner in schema:
+            check_order_marks(inner)
+    if not isinstance(schema, dict):
+        return
+    for keyword, inner in schema.items():
+        if keyword == UNORDERED:
+            kinds = schema.get("type", "array")
+            if not isinstance(inner, bool) or "array" not in _as_list(kinds):
+                raise ValueError(f"`{UNORDERED}` is true or false, on a schema of `type: array`")
+        elif keyword in _NAMED:
+            for named in inner.values():
+                check_order_marks(named)
+        elif "order" in keyword.lower() or difflib.get_close_matches(keyword, [UNORDERED]):
+            raise ValueError(
+                f"`{keyword}` is no keyword of JSON Schema; that the order of a list does not "
+                f"count is said by `{UNORDERED}: true`"
+            )
+        elif keyword not in _VALUES:
+            check_order_marks(inner)

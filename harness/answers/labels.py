@@ -13,9 +13,7 @@ from harness.answers.characters import folded, plain, trimmed
 # Between two letters, digits or symbols one of these is as good as another.
 _JOINTS = regex.compile(r"(?<=[\w\p{S}--_])[ _\p{Pd}]+(?=[\w\p{S}--_])", regex.V1)
 # Signs that mean something where they touch what follows (.5, -1) or precedes (A-, C#, 5%).
-_LEADING = regex.compile(
-    r"\A(?:[\s\p{P}`\u00b4--\p{Pd}.,]|[\p{Pd}.,]+(?![\p{Pd}.,\d]))+", regex.V1
-)
+_LEADING = regex.compile(r"\A(?:[\s\p{P}`\u00b4--\p{Pd}.,]|[\p{Pd}.,]+(?![\p{Pd}.,\d]))+", regex.V1)
 _TRAILING = regex.compile(
     r"(?:[\s\p{P}`\u00b4--\-\u2010\u2011#%\u2030]|(?<=\s)[\-\u2010\u2011#%\u2030])+\Z", regex.V1
 )

@@ -11,9 +11,7 @@ _UNSPACED = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
     r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 )
-_WORD = regex.compile(
-    rf"[[\w]&&[{_UNSPACED}]--\p{{M}}]\p{{M}}*|[\w--[{_UNSPACED}]]+", regex.V1
-)
+_WORD = regex.compile(rf"[[\w]&&[{_UNSPACED}]--\p{{M}}]\p{{M}}*|[\w--[{_UNSPACED}]]+", regex.V1)
 
 
 def words(text: str) -> list[str]:
