@@ -87,8 +87,10 @@ class LabelReader:
         return None
 
     def _clear(self, found: str, line: str) -> bool:
-        """Whether no other label is what was read as the label and signs around it."""
-        return set(self._unspaced.get(_unspaced(line), ())) <= {found}
+        """Whether what was read as signs around the label is no label, alone or with it."""
+        signs = {part for part in line.split() if not _WORDLIKE.search(part)}
+        meant = {found, *self._unspaced.get(_unspaced(line), ()), *(signs & self.labels)}
+        return meant == {found}
 
     def _undressed(self, line: str) -> Iterator[str]:
         """The line, then without a list mark, pairs of quotes or stops, one after the other."""

@@ -16,13 +16,14 @@ def label_notes(prepared: Prepared) -> Iterator[str]:
     for label, others in sorted(prepared.spellings.items()):
         # Where the difference cannot be seen it is spelt out.
         names = [ascii(one) if trimmed(one) == label else repr(one) for one in sorted(others)]
-        yield f"{_named(names)} in the data is read as the label {label!r}"
+        verb = "is" if len(names) == 1 else "are"
+        yield f"{_named(names)} in the data {verb} read as the label {label!r}"
     for group in LabelReader(prepared.labels or ()).alike():
         rows = {label: _rows(prepared, label) for label in group}
         names = _named([f"{label!r} ({rows[label]} rows)" for label in group])
         yield (
-            f"the labels {names} differ only in case or signs, so replies are compared with them "
-            "sign by sign: if they mean the same, make them one in the file"
+            f"the labels {names} differ only in case or signs, so a reply must write one of them "
+            "exactly; if they mean the same, make them one in the file"
         )
 
 
