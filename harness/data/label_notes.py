@@ -13,9 +13,9 @@ _SHOWN = 5
 
 def label_notes(prepared: Prepared) -> Iterator[str]:
     """A sentence for each label that is spelt in several ways, and for labels alike."""
-    for label, others in sorted(prepared.spellings.items()):
+    for label, others in prepared.spellings.items():
         # Where the difference cannot be seen it is spelt out.
-        names = [ascii(one) if trimmed(one) == label else repr(one) for one in sorted(others)]
+        names = [ascii(one) if trimmed(one) == label else repr(one) for one in others]
         verb = "is" if len(names) == 1 else "are"
         yield f"{_named(names)} in the data {verb} read as the label {label!r}"
     for group in LabelReader(prepared.labels or ()).alike():

@@ -46,7 +46,7 @@ class Prepared:
     groups: dict[str, int]
     answers: dict[str, dict[str, dict[str, int]]]
     labels: tuple[str, ...] | None
-    spellings: dict[str, set[str]]
+    spellings: dict[str, tuple[str, ...]]
     fingerprint: str
     remaining: LeakageAudit
     general: LeakageAudit | None = None
@@ -198,12 +198,12 @@ def _rewritten(source: ExamplesRead, written: Mapping[str, str]) -> ExamplesRead
     return replace(source, examples=examples, spellings=dict(spellings))
 
 
-def _spellings(read: Iterable[ExamplesRead]) -> dict[str, set[str]]:
+def _spellings(read: Iterable[ExamplesRead]) -> dict[str, tuple[str, ...]]:
     found: defaultdict[str, set[str]] = defaultdict(set)
     for source in read:
         for label, others in source.spellings.items():
             found[label] |= others
-    return dict(found)
+    return {label: tuple(sorted(others)) for label, others in sorted(found.items())}
 
 
 def _what_to_do(bad: Sequence[Problem]) -> list[Problem]:
