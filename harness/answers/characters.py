@@ -22,7 +22,7 @@ def composed(text: str) -> str:
 
 def trimmed(text: str) -> str:
     """The composed text without white space and zero-width characters at its ends."""
-    return _EDGES.sub("", composed(text))
+    return str(_EDGES.sub("", composed(text)))
 
 
 def plain(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +42,24 @@ class Value:
     leaves: int = 1
 
 
+class _Place:
+    """What the schemas of a place say of the values that stand there."""
+
+    def __init__(self, rules: Sequence[JsonObject]) -> None:
+        self.rules = rules
+        self.unordered = any(rule.get(UNORDERED) is True for rule in rules)
+        options = (one for rule in rules for one in (*rule.get("enum", ()), rule.get("const")))
+        listed = dict.fromkeys(one for one in options if isinstance(one, str))
+        self._listed = LabelReader(listed) if listed else None
+
+    def text(self, text: str) -> Value:
+        """A text as it is meant here."""
+        if self._listed is None:
+            return Value("text", folded(text))
+        found = self._listed.read(text)
+        return Value("unlisted", folded(text)) if found is None else Value("text", found)
+
+
 class ValueReader:
     """Reads JSON values as a schema means them.
 
@@ -55,32 +73,31 @@ class ValueReader:
     def __init__(self, schema: JsonObject) -> None:
         resource = DRAFT202012.create_resource(schema)
         self._resolver = Registry().with_resource("", resource).crawl().resolver()
-        self._schema = schema
-        self._listed: dict[tuple[str, ...], LabelReader] = {}
+        self._places: dict[tuple[int, ...], _Place] = {}
+        self._root = self._place([schema])
 
     def read(self, value: object) -> Value:
         """The value as the schema means it."""
-        return self._read(value, (self._schema,))
+        return self._read(value, self._root)
 
-    def _read(self, value: object, schemas: Sequence[object]) -> Value:
-        rules = list(self._applying(schemas))
+    def _read(self, value: object, place: _Place) -> Value:
         match value:
             case dict():
                 parts = sorted(
-                    (composed(name), self._read(item, [*_of_field(rules, name)]))
+                    (composed(name), self._read(item, self._place(_of_field(place.rules, name))))
                     for name, item in value.items()
                 )
                 return Value("object", parts=tuple(parts), leaves=_leaves(parts))
             case list():
                 elements = [
-                    ("", self._read(item, [*_of_element(rules, place)]))
-                    for place, item in enumerate(value)
+                    ("", self._read(item, self._place(_of_element(place.rules, position))))
+                    for position, item in enumerate(value)
                 ]
-                if any(rule.get(UNORDERED) is True for rule in rules):
+                if place.unordered:
                     elements.sort(key=repr)
                 return Value("list", parts=tuple(elements), leaves=_leaves(elements))
             case str():
-                return self._text(value, rules)
+                return place.text(value)
             case bool():
                 return Value("truth", value)
             case int() | float():
@@ -89,17 +106,15 @@ class ValueReader:
             case _:
                 return Value("null")
 
-    def _text(self, text: str, rules: Sequence[JsonObject]) -> Value:
-        options = (one for rule in rules for one in (*rule.get("enum", ()), rule.get("const")))
-        listed = tuple(dict.fromkeys(one for one in options if isinstance(one, str)))
-        if not listed:
-            return Value("text", folded(text))
-        if listed not in self._listed:
-            self._listed[listed] = LabelReader(listed)
-        found = self._listed[listed].read(text)
-        return Value("text", found) if found is not None else Value("unlisted", folded(text))
+    def _place(self, schemas: Iterable[object]) -> _Place:
+        """What the schemas say of a place; made once, as all replies are read by the same."""
+        known = [schema for schema in schemas if isinstance(schema, dict)]
+        key = tuple(map(id, known))
+        if key not in self._places:
+            self._places[key] = _Place(list(self._applying(known)))
+        return self._places[key]
 
-    def _applying(self, schemas: Sequence[object]) -> Iterator[JsonObject]:
+    def _applying(self, schemas: Iterable[object]) -> Iterator[JsonObject]:
         """The schemas, with all that they refer to and all their branches."""
         seen = set[int]()
         waiting = list(schemas)
@@ -121,13 +136,12 @@ class ValueReader:
 
 def _of_field(rules: Sequence[JsonObject], name: str) -> Iterator[object]:
     for rule in rules:
-        own = {composed(field): schema for field, schema in rule.get("properties", {}).items()}
-        found = [own[composed(name)]] if composed(name) in own else []
-        found += [
-            schema
-            for pattern, schema in rule.get("patternProperties", {}).items()
-            if re.search(pattern, name)
-        ]
+        own = rule.get("properties", {})
+        known = name in own or composed(name) in own
+        found = [own[name if name in own else composed(name)]] if known else []
+        for pattern, schema in rule.get("patternProperties", {}).items():
+            if re.search(pattern, name):
+                found.append(schema)
         yield from found or [rule.get("additionalProperties")]
 
 

@@ -156,12 +156,12 @@ def _index(labels: Iterable[str], form: Callable[[str], str]) -> dict[str, tuple
 
 
 def _joined(text: str) -> str:
-    return _JOINTS.sub(" ", folded(text))
+    return str(_JOINTS.sub(" ", folded(text)))
 
 
 def _bare(text: str) -> str:
     """Without punctuation around it; empty for what is only punctuation."""
-    return _TRAILING.sub("", _LEADING.sub("", _joined(text)))
+    return str(_TRAILING.sub("", _LEADING.sub("", _joined(text))))
 
 
 def _bare_number(text: str) -> str:

@@ -20,9 +20,9 @@ def label_notes(prepared: Prepared) -> Iterator[str]:
         yield f"{_named(names)} in the data {verb} read as the label {label!r}"
     for group in LabelReader(prepared.labels or ()).alike():
         rows = {label: _rows(prepared, label) for label in group}
-        names = _named([f"{label!r} ({rows[label]} rows)" for label in group])
+        counted = _named([f"{label!r} ({rows[label]} rows)" for label in group])
         yield (
-            f"the labels {names} differ only in case or signs, so a reply must write one of them "
+            f"the labels {counted} differ only in case or signs, so a reply must write one of them "
             "exactly; if they mean the same, make them one in the file"
         )
 
