@@ -181,7 +181,10 @@ def _paired(ones: Sequence[Value], others: Sequence[Value]) -> int:
     left, right = Counter(ones), Counter(others)
     same = left & right
     total = sum(value.leaves * count for value, count in same.items())
-    rows, columns = list((left - same).elements()), list((right - same).elements())
+    # Of the others only lists and objects share anything.
+    rows, columns = (
+        [value for value in rest.elements() if value.parts] for rest in (left - same, right - same)
+    )
     table = [[shared_leaves(row, column) for column in columns] for row in rows]
     if not any(map(any, table)):
         return total

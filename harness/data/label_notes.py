@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from harness.answers.characters import trimmed
@@ -12,23 +13,29 @@ _SHOWN = 5
 
 
 def label_notes(prepared: Prepared) -> Iterator[str]:
-    """A sentence for each label that is spelt in several ways, and for labels alike."""
+    """A sentence for each label that is spelt in several ways, and for labels alike.
+
+    The values of a JSON answer's closed fields are read as labels are.
+    """
     for label, others in prepared.spellings.items():
         # Where the difference cannot be seen it is spelt out.
         names = [ascii(one) if trimmed(one) == label else repr(one) for one in others]
         verb = "is" if len(names) == 1 else "are"
         yield f"{_named(names)} in the data {verb} read as the label {label!r}"
-    for group in LabelReader(prepared.labels or ()).alike():
-        rows = {label: _rows(prepared, label) for label in group}
-        counted = _named([f"{label!r} ({rows[label]} rows)" for label in group])
-        yield (
-            f"the labels {counted} differ only in case or signs, so a reply must write one of them "
-            "exactly; if they mean the same, make them one in the file"
-        )
-
-
-def _rows(prepared: Prepared, label: str) -> int:
-    return sum(counts.get("label", {}).get(label, 0) for counts in prepared.answers.values())
+    rows: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    if prepared.labels is not None:
+        rows["label"].update(dict.fromkeys(prepared.labels, 0))
+    for fields in prepared.answers.values():
+        for field, counts in fields.items():
+            rows[field].update(counts)
+    for field, counter in rows.items():
+        what = f"values of `{field}`" if prepared.labels is None else "labels"
+        for group in LabelReader(counter).alike():
+            counted = _named([f"{label!r} ({counter[label]} rows)" for label in group])
+            yield (
+                f"the {what} {counted} differ only in case or signs, so a reply must write one of "
+                "them exactly; if they mean the same, make them one in the file"
+            )
 
 
 def _named(names: list[str]) -> str:

@@ -91,9 +91,9 @@ def _work_cautions(wishes: Wishes, sizing: Sizing) -> Iterator[str]:
 
 
 def _label_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Iterator[str]:
+    yield from label_notes(prepared)
     if wishes.form.kind != "label":
         return
-    yield from label_notes(prepared)
     reader = LabelReader(wishes.form.labels)
     texts = wishes.columns[wishes.answers[0]].texts
     counts = Counter(label for text in texts if (label := reader.read(text)) is not None)

@@ -285,7 +285,8 @@ def enumerate_schema(schema: dict[str, Any]) -> tuple[str, ...] | None:
         return None
     validator = schema_validator(schema)
     objects = (dict(zip(names, values, strict=True)) for values in itertools.product(*axes))
-    return tuple(canonical_json(item, schema) for item in objects if validator.is_valid(item))
+    found = (canonical_json(item, schema) for item in objects if validator.is_valid(item))
+    return tuple(dict.fromkeys(found))
 
 
 def _finite_values(field: object) -> list[object] | None:

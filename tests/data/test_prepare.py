@@ -278,6 +278,21 @@ def test_labels_alike_are_told_and_no_others(
     assert len(list(label_notes(prepared))) == groups
 
 
+def test_values_alike_of_a_closed_field_are_told(tmp_path: Path) -> None:
+    moods = {"mood": {"enum": ["good", "Good", "bad"]}}
+    answer = {
+        "kind": "json",
+        "schema": {"type": "object", "properties": moods},
+        "columns": {"mood": "label"},
+    }
+    path = labelled(tmp_path / "rows.jsonl", ["good", "Good", "bad"] * 10)
+    (note,) = label_notes(prepare(experiment(path, answer=answer)))
+    assert "the values of `mood` " in note
+    assert "'good' (10 rows)" in note
+    assert "'Good' (10 rows)" in note
+    assert "differ only in case or signs" in note
+
+
 def test_out_of_domain_sets_are_limited_and_audited(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "rows.jsonl", rows(60))
     far = write_jsonl(tmp_path / "far.jsonl", rows(30, 500))
