@@ -47,6 +47,8 @@ class LabelReader:
         around = [_bare, _bare_number] if numbers else [_bare]
         self._around = [(form, _index(self.labels, form)) for form in around]
         self._unspaced = _index(self.labels, _unspaced)
+        # After a sign only a full stop is punctuation, and only where no label has one.
+        self._full_stops = set(".。．।۔").difference(*self.labels)
         # A line far longer than any label is none, and need not be undressed.
         self._longest = 100 + 4 * max(map(len, self.labels), default=0)
 
@@ -73,15 +75,14 @@ class LabelReader:
             if (found := self._same(text)) is not None:
                 return found if text == line or self._clear(found, line) else None
         for form, index in self._around:
-            bare = form(line)
-            group = index.get(bare, ()) if bare else ()
+            group = index.get(bare, ()) if (bare := form(line)) else ()
             if len(group) == 1 and self._clear(group[0], line):
                 return group[0]
         return None
 
     def _same(self, text: str) -> str | None:
         for form, index in zip(self._forms, self._exact, strict=True):
-            group = index.get(form(text), ())
+            group = index.get(written, ()) if (written := form(text)) else ()
             if len(group) == 1:
                 return group[0]
         return None
@@ -108,7 +109,7 @@ class LabelReader:
             inner, marks = quoted[2], (quoted[1], quoted[3])
             return line if any(mark in inner for mark in marks) else inner
         shorter = _STOP.sub("", line)
-        return shorter if _WORDLIKE.search(shorter) else line
+        return shorter if _WORDLIKE.search(shorter) or line[-1] in self._full_stops else line
 
 
 def one_notation(labels: Iterable[str]) -> dict[str, str]:

@@ -124,6 +124,16 @@ def test_numbers_are_whole_numbers_in_any_notation(reply: str, label: str | None
     assert LabelReader(["-3", "3", "2.5"]).read(reply) == label
 
 
+@pytest.mark.parametrize(
+    "form",
+    ["“{}”", "「{}」", "`{}`", "[{}]", "{}。", "{}.", "- {}", "\ufeff{}\u200b", "```\n{}\n```"],
+)
+def test_manners_of_a_right_sign(form: str) -> None:
+    for labels in ([";)", ";("], ["#", "##"], ["=", "≠"], ["!", "?"], ["->", "<-"]):
+        reader = LabelReader(labels)
+        assert [reader.read(form.format(label)) for label in labels] == labels
+
+
 def test_a_label_of_two_lines_is_read_whole() -> None:
     reader = LabelReader(["up\ndown", "up"])
     assert reader.read("Up\r\n down") == "up\ndown"

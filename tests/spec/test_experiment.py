@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from harness.records import content_hash
-from harness.spec import Arm, Choice, Experiment, FloatRange, IntRange, TaskSpec, load_experiment
+from harness.spec import (
+    Arm,
+    Choice,
+    Experiment,
+    FloatRange,
+    IntRange,
+    JsonAnswer,
+    TaskSpec,
+    load_experiment,
+)
 from harness.spec.task import canonical_json, enumerate_schema, template_fields
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "experiments" / "quickstart.yaml"
@@ -211,7 +220,9 @@ def test_bounds_that_are_no_whole_numbers() -> None:
 
 def test_an_order_mark_that_is_misspelt_is_refused() -> None:
     marked = flat(tags={"type": "array", "x-unordered": True})
-    assert task({"kind": "json", "schema": marked, "column": "y"}).answer.schema_ == marked
+    answer = task({"kind": "json", "schema": marked, "column": "y"}).answer
+    assert isinstance(answer, JsonAnswer)
+    assert answer.schema_ == marked
     with pytest.raises(ValidationError, match=r"`x-unorderd` is no keyword.*`x-unordered: true`"):
         wrong = flat(tags={"type": "array", "x-unorderd": True})
         task({"kind": "json", "schema": wrong, "column": "y"})
