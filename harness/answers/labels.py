@@ -47,6 +47,8 @@ class LabelReader:
         around = [_bare, _bare_number] if numbers else [_bare]
         self._around = [(form, _index(self.labels, form)) for form in around]
         self._unspaced = _index(self.labels, _unspaced)
+        # A stop that ends a label may belong to it.
+        self._endings = {label[-1] for label in self.labels if label}
         # After a sign only a full stop is punctuation, and only where no label has one.
         self._full_stops = set(".。．।۔").difference(*self.labels)
         # A line far longer than any label is none, and need not be undressed.
@@ -109,7 +111,9 @@ class LabelReader:
             inner, marks = quoted[2], (quoted[1], quoted[3])
             return line if any(mark in inner for mark in marks) else inner
         shorter = _STOP.sub("", line)
-        return shorter if _WORDLIKE.search(shorter) or line[-1] in self._full_stops else line
+        if _WORDLIKE.search(shorter):
+            return line if line[-1] in self._endings else shorter
+        return shorter if line[-1] in self._full_stops else line
 
 
 def one_notation(labels: Iterable[str]) -> dict[str, str]:

@@ -106,7 +106,8 @@ def test_what_tells_two_labels_apart_counts(labels: tuple[str, ...], reply: str)
 
 @pytest.mark.parametrize(
     ("labels", "reply"),
-    [(("A", "A-"), "A -"), (("-2", "2"), "- 2"), (("+", "-"), "+ -"), (("?", "no"), "?!"),
+    [(("A", "A-"), "A -"), (("so!", "so?"), "so!?"),
+     (("-2", "2"), "- 2"), (("+", "-"), "+ -"), (("?", "no"), "?!"),
      (("calm", "angry"), "calm or angry"), (("3", "4"), "-3"), (("3", "4"), ".3"),
      (("3", "4"), "3%"),
      (("A", "B"), "A-"), (("C", "Java"), "C#"), (("m2", "m"), "m²"),
