@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
@@ -188,6 +187,7 @@ def _paired(ones: Sequence[Value], others: Sequence[Value]) -> int:
     table = [[shared_leaves(row, column) for column in columns] for row in rows]
     if not any(map(any, table)):
         return total
+    import numpy as np
     from scipy.optimize import linear_sum_assignment
 
     matrix = np.array(table)
