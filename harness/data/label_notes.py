@@ -33,8 +33,8 @@ def label_notes(prepared: Prepared) -> Iterator[str]:
         for group in LabelReader(counter).alike():
             counted = _named([f"{label!r} ({counter[label]} rows)" for label in group])
             yield (
-                f"the {what} {counted} differ only in case or signs, so a reply must write one of "
-                "them exactly; if they mean the same, make them one in the file"
+                f"the {what} {counted} differ only in case or signs, so a reply must hold what "
+                "tells them apart; if they mean the same, make them one in the file"
             )
 
 
