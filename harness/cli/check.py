@@ -39,6 +39,7 @@ def command(experiment: Path) -> None:
 
     from harness.cli.terminal import Terminal
     from harness.data import prepare, with_general
+    from harness.data.label_notes import label_notes
     from harness.evaluation.suite_texts import suite_texts
     from harness.evaluation.suites import load_suite
     from harness.item_sets import left_out_curves, replay_texts
@@ -87,10 +88,10 @@ def command(experiment: Path) -> None:
     if later.curves:
         parts.append(f"{later.curves} trials of learning curves")
     console.print(f"{', '.join(parts)}.")
+    notes = [*label_notes(prepared), *prompts.notes]
     missing = [texts.sentence()] if texts and texts.left_out else []
     missing += [str(problem) for problem in missing_keys(spec, os.environ)]
-    missing += prompts.notes
-    for sentence in [*left_out_curves(spec, prepared.splits), *missing]:
+    for sentence in [*notes, *left_out_curves(spec, prepared.splits), *missing]:
         console.print(f"[yellow]warning:[/] {escape(sentence)}")
     file = escape(str(experiment))
     console.print(f"Next: harness plan {file}   measures the time; harness run {file}   starts.")

@@ -6,6 +6,9 @@ import json
 import math
 from typing import Any
 
+from harness.answers.characters import trimmed
+from harness.answers.json_text import composed_value
+from harness.answers.labels import as_listed
 from harness.records import JsonValue
 from harness.spec import JsonAnswer, LabelAnswer, TextAnswer
 from harness.spec.task import canonical_json, schema_validator
@@ -19,9 +22,13 @@ class AnswerReader:
     """Turns a row's values into its answer, checking it against the task.
 
     Checks against a JSON schema are remembered by answer, as most tasks have few distinct ones.
+
+    Attributes:
+        spellings: label -> how else it was written.
     """
 
     def __init__(self, answer: LabelAnswer | JsonAnswer | TextAnswer) -> None:
+        self.spellings: dict[str, set[str]] = {}
         self._answer = answer
         self._checked: dict[str, str] = {}
         self._validator = (
@@ -31,9 +38,10 @@ class AnswerReader:
     def read(self, values: dict[str, JsonValue]) -> str:
         """The canonical answer text.
 
-        A text stands as it is, a label without space around it. For JSON, column values take the
-        type that the schema asks for (``"3"`` becomes 3 in an integer field), and an empty value
-        of an optional field is left out.
+        A text stands as it is; a label in Unicode normal form C, without white space and
+        zero-width characters around it, and as task.answer.labels writes it. For JSON, texts are
+        in that form too, column values take the type that the schema asks for (``"3"`` becomes 3
+        in an integer field), and an empty value of an optional field is left out.
 
         Raises:
             AnswerError: missing, empty, not among the labels, or not conforming to the schema.
@@ -41,21 +49,28 @@ class AnswerReader:
         answer = self._answer
         match answer:
             case LabelAnswer():
-                label = scalar_text(values.get(answer.column), answer.column).strip()
-                self._check_label(answer, label)
-                return label
+                return self._label(answer, scalar_text(values.get(answer.column), answer.column))
             case TextAnswer():
                 return scalar_text(values.get(answer.column), answer.column)
             case JsonAnswer():
                 return self._conforming(answer, _json_value(answer, values))
 
-    def _check_label(self, answer: LabelAnswer, label: str) -> None:
-        if answer.labels is not None and label not in answer.labels:
-            shown = ", ".join(answer.labels[:20]) + (", …" if len(answer.labels) > 20 else "")
-            raise AnswerError(
-                f"{answer.column}: label {label!r} is not one of task.answer.labels ({shown}); "
-                "correct the row or add the label"
-            )
+    def _label(self, answer: LabelAnswer, written: str) -> str:
+        label = trimmed(written)
+        if not label:
+            raise AnswerError(f"{answer.column}: the value is empty; fill it in")
+        if answer.labels is not None:
+            known = as_listed(label, answer.labels)
+            if known is None:
+                shown = ", ".join(answer.labels[:20]) + (", …" if len(answer.labels) > 20 else "")
+                raise AnswerError(
+                    f"{answer.column}: label {label!r} is not one of task.answer.labels ({shown}); "
+                    "correct the row or add the label"
+                )
+            label = known
+        if written.strip() != label:
+            self.spellings.setdefault(label, set()).add(written.strip())
+        return label
 
     def _conforming(self, answer: JsonAnswer, value: dict[str, JsonValue]) -> str:
         text = canonical_json(value, answer.schema_)
@@ -109,7 +124,8 @@ def _json_value(answer: JsonAnswer, values: dict[str, JsonValue]) -> dict[str, J
         parts = {}
         for field, column in answer.columns.items():
             schema = properties.get(field, {})
-            value = _coerced(values.get(column), schema if isinstance(schema, dict) else {})
+            value = _composed(values.get(column), column)
+            value = _coerced(value, schema if isinstance(schema, dict) else {})
             if field in required or not (value is None or value == ""):
                 parts[field] = value
         return _without_nan(parts)
@@ -122,9 +138,18 @@ def _json_value(answer: JsonAnswer, values: dict[str, JsonValue]) -> dict[str, J
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
             raise AnswerError(f"{column}: not valid JSON: {error}") from error
+    value = _composed(value, column)
     if not isinstance(value, dict):
         raise AnswerError(f"{column}: the answer must be a JSON object, not {value!r:.60}")
     return _without_nan(value)
+
+
+def _composed(value: JsonValue, column: str) -> JsonValue:
+    try:
+        composed: JsonValue = composed_value(value)
+    except ValueError as error:
+        raise AnswerError(f"{column}: {error}") from error
+    return composed
 
 
 def _without_nan(value: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -17,11 +17,15 @@ from harness.spec.task import template_fields
 
 @dataclass(frozen=True, slots=True)
 class ExamplesRead:
-    """What a source gives for a task: usable examples in file order, and its bad rows."""
+    """What a source gives for a task: usable examples in file order, and its bad rows.
+
+    spellings: label -> how else the source writes it.
+    """
 
     source: str
     examples: tuple[Example, ...]
     problems: tuple[Problem, ...]
+    spellings: dict[str, set[str]]
 
 
 def read_examples(source: str, experiment: Experiment, *, id_prefix: str = "") -> ExamplesRead:
@@ -45,7 +49,7 @@ def read_examples(source: str, experiment: Experiment, *, id_prefix: str = "") -
     )
     if not examples:
         raise DataError([*problems, Problem(source, "no usable row is left")])
-    return ExamplesRead(source, tuple(examples), tuple(problems))
+    return ExamplesRead(source, tuple(examples), tuple(problems), reader.answers.spellings)
 
 
 def unseen_labels(
@@ -83,7 +87,7 @@ class _RowReader:
         self._data = experiment.data
         self._fields = experiment.input_columns()
         self._own_fields = template_fields(experiment.task.template)
-        self._answers = AnswerReader(experiment.task.answer)
+        self.answers = AnswerReader(experiment.task.answer)
         self._id_prefix = id_prefix
         self._line_of_id: dict[str, int] = {}
 
@@ -120,7 +124,7 @@ class _RowReader:
 
     def _answer(self, values: dict[str, JsonValue], found: list[str]) -> str:
         try:
-            return self._answers.read(values)
+            return self.answers.read(values)
         except AnswerError as error:
             found.append(str(error))
             return ""

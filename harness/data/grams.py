@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.normalise import words
+from harness.answers.words import words
 from harness.records import Example
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)

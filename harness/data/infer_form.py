@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.answers.characters import trimmed
+from harness.answers.labels import one_notation
 from harness.data.columns import REPEATS, Column
 from harness.data.guess import Guess
 from harness.data.infer_schema import infer_schema, infer_value
@@ -73,7 +75,8 @@ def _guessed(columns: Sequence[Column]) -> Guess[AnswerForm]:
         return Guess(_of_fields(columns), "lists, each as the one field of a JSON object")
     if column.is_closed and not any("\n" in text for text in column.texts):
         what = "numbers of a scale" if column.is_number else "labels that repeat"
-        return Guess(AnswerForm("label", _labels(column)), f"{len(set(column.texts))} {what}")
+        labels = _labels(column)
+        return Guess(AnswerForm("label", labels), f"{len(labels)} {what}")
     if column.is_number:
         why = (
             "numbers of which most differ: right means equal, so if near is good enough, make "
@@ -88,7 +91,9 @@ def _guessed(columns: Sequence[Column]) -> Guess[AnswerForm]:
 
 
 def _labels(column: Column) -> tuple[str, ...]:
-    counts = Counter(column.texts)
+    counts = Counter(map(trimmed, column.texts))
+    for label, number in one_notation(counts).items():
+        counts[number] += counts.pop(label)
     if column.is_number:
         return tuple(sorted(counts, key=float))
     return tuple(label for label, _ in counts.most_common())

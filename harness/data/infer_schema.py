@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from harness.answers.characters import composed
+
 MAX_ENUMERATION = 20
 # An enumeration is closed: a value that occurs once hints at others that the file does not hold.
 _SINGLES = 0.1
@@ -25,7 +27,8 @@ def infer_schema(objects: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def infer_value(found: Sequence[Any]) -> dict[str, Any]:
-    """A schema that every value found conforms to."""
+    """A schema that every value found conforms to; texts in Unicode normal form C."""
+    found = [composed(value) if isinstance(value, str) else value for value in found]
     kinds = {type(value) for value in found}
     schema: dict[str, Any] = {}
     if kinds == {bool}:

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-
+from harness.answers.words import words
 from harness.records import Example
-
-# Scripts written without spaces: each character counts as a word.
-_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
-
-
-def words(text: str) -> list[str]:
-    """Words of a text: case folded, compatibility forms unified, punctuation dropped."""
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def normalised(example: Example) -> str:

@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.answers.words import words
 from harness.data.grams import Grams, code_words, jaccard
 from harness.data.minhash import proposed_pairs
-from harness.data.normalise import normalised, words
+from harness.data.normalise import normalised
 from harness.records import Example
 
 LeakKind = Literal["exact", "near", "ngram"]

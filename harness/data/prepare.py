@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.answers.labels import one_notation
 from harness.data.audit import LeakageAudit, audit_general, audit_leakage
 from harness.data.examples import (
     ExamplesRead,
@@ -42,6 +43,7 @@ class Prepared:
     answers: split -> answer field (``label`` for a label task) -> value -> examples. Fields of
         free text are left out.
     labels: valid labels of a label task; None for other tasks.
+    spellings: label -> how else the data write it; such rows have the label.
     fingerprint: SHA-256 over all examples of all splits, order included.
     """
 
@@ -52,6 +54,7 @@ class Prepared:
     groups: dict[str, int]
     answers: dict[str, dict[str, dict[str, int]]]
     labels: tuple[str, ...] | None
+    spellings: dict[str, tuple[str, ...]]
     fingerprint: str
     remaining: LeakageAudit
     general: LeakageAudit | None = None
@@ -74,7 +77,7 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
         UnknownReferenceError: no packaged data set has this name.
         HarnessError: a packaged data set could not be fetched.
     """
-    read = _read_all(experiment)
+    read = _in_one_notation(experiment, _read_all(experiment))
     dropped = [problem for source in read.values() for problem in source.problems]
     source_of = {split: source.source for split, source in read.items()}
     splits = _divided(experiment, {name: source.examples for name, source in read.items()})
@@ -97,6 +100,7 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
         groups={name: len({e.group for e in chosen}) for name, chosen in splits.items()},
         answers={name: answer_counts(experiment.task, e) for name, e in splits.items()},
         labels=labels,
+        spellings=_spellings(read.values()),
         fingerprint=fingerprint(splits),
         # An example that lost its strongest partner may have a weaker one left.
         remaining=_audited(splits) if audit.dropped or unseen or misfits else audit,
@@ -184,6 +188,35 @@ def _read_all(experiment: Experiment) -> dict[str, ExamplesRead]:
     if unreadable or problems:
         raise DataError(problems)
     return read
+
+
+def _in_one_notation(
+    experiment: Experiment, read: Mapping[str, ExamplesRead]
+) -> dict[str, ExamplesRead]:
+    """The sources, with labels that are one number written in one way (1 and 1.0)."""
+    answer = experiment.task.answer
+    if not isinstance(answer, LabelAnswer) or answer.labels is not None:
+        return dict(read)
+    written = one_notation(e.answer for source in read.values() for e in source.examples)
+    return {name: _rewritten(source, written) for name, source in read.items()}
+
+
+def _rewritten(source: ExamplesRead, written: Mapping[str, str]) -> ExamplesRead:
+    examples = tuple(
+        replace(e, answer=written[e.answer]) if e.answer in written else e for e in source.examples
+    )
+    spellings = defaultdict(set, source.spellings)
+    for label in {e.answer for e in source.examples} & set(written):
+        spellings[written[label]] |= {label} | spellings.pop(label, set())
+    return replace(source, examples=examples, spellings=dict(spellings))
+
+
+def _spellings(read: Iterable[ExamplesRead]) -> dict[str, tuple[str, ...]]:
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for source in read:
+        for label, others in source.spellings.items():
+            found[label] |= others
+    return {label: tuple(sorted(others)) for label, others in sorted(found.items())}
 
 
 def _what_to_do(bad: Sequence[Problem]) -> list[Problem]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 
 from harness.analysis.power import Flips, mcnemar_minimum_detectable
+from harness.answers.labels import LabelReader
 from harness.data import Prepared
+from harness.data.label_notes import label_notes
 from harness.drafting.sizing import Sizing
 from harness.drafting.wishes import Wishes
 from harness.drafting.write import duration
@@ -90,16 +91,12 @@ def _work_cautions(wishes: Wishes, sizing: Sizing) -> Iterator[str]:
 
 
 def _label_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Iterator[str]:
+    yield from label_notes(prepared)
     if wishes.form.kind != "label":
         return
-    counts = Counter(wishes.columns[wishes.answers[0]].texts)
-    alike: defaultdict[str, list[str]] = defaultdict(list)
-    for label in counts:
-        alike[re.sub(r"[\W_]+", " ", label).strip().casefold() or label].append(label)
-    for variants in alike.values():
-        if len(variants) > 1:
-            names = " and ".join(f"{label!r} ({counts[label]} rows)" for label in variants)
-            yield f"the labels {names} differ only in case or signs: make them one in the file"
+    reader = LabelReader(wishes.form.labels)
+    texts = wishes.columns[wishes.answers[0]].texts
+    counts = Counter(label for text in texts if (label := reader.read(text)) is not None)
     rare = [label for label, count in counts.items() if count < _RARE]
     if rare:
         shown = ", ".join(map(repr, rare[:5])) + (" …" if rare[5:] else "")

@@ -8,18 +8,18 @@ punished for its manners in the primary metric; the strict reading has metrics o
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import jsonschema
-
+from harness.answers.json_text import JsonObject, first_object, whole_object
+from harness.answers.json_values import Value, ValueReader, field_f1
+from harness.answers.labels import LabelReader
+from harness.answers.texts import TextLikeness
+from harness.evaluation.thoughts import without_thought
 from harness.spec import JsonAnswer, LabelAnswer, TaskSpec
 from harness.spec.task import schema_validator
 
 INVALID = "<invalid>"
-JsonObject = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,52 +38,24 @@ def reader(task: TaskSpec, labels: Sequence[str] = ()) -> Callable[[str, str], R
 
     labels: the closed list of valid labels, for a label task that does not list its own.
     """
+    read = _reader_of_answers(task, labels)
+    return lambda target, reply: read(answer_part(target) or target, answer_part(reply))
+
+
+def answer_part(reply: str) -> str:
+    """The part of a reply that is read as its answer: what follows a thought."""
+    return without_thought(reply).answer.strip()
+
+
+def _reader_of_answers(task: TaskSpec, labels: Sequence[str]) -> Callable[[str, str], Reading]:
     answer = task.answer
     if isinstance(answer, LabelAnswer):
-        known = {normalise_label(label): label for label in (answer.labels or labels)}
+        known = LabelReader(answer.labels or labels)
         return lambda target, reply: _read_label(known, target, reply)
     if isinstance(answer, JsonAnswer):
-        schema = answer.schema_
-        validator = schema_validator(schema)
-        return lambda target, reply: _read_json(schema, validator, target, reply)
-    return _read_text
-
-
-def normalise_label(text: str) -> str:
-    """Case, surrounding punctuation, and the choice of space, dash or underscore do not count."""
-    first = text.strip().splitlines()[0] if text.strip() else ""
-    return re.sub(r"[\s_\-]+", " ", first.strip(" \t\"'`*.:;,!()[]{}")).casefold()
-
-
-def first_object(text: str) -> JsonObject | None:
-    """The first JSON object in a text, whatever stands around it; None if there is none."""
-    decoder = json.JSONDecoder()
-    start = text.find("{")
-    while start != -1:
-        try:
-            value, _ = decoder.raw_decode(text, start)
-        except (json.JSONDecodeError, RecursionError):
-            value = None
-        if isinstance(value, dict):
-            return value
-        start = text.find("{", start + 1)
-    return None
-
-
-def leaves(value: object, path: str = "") -> set[tuple[str, str]]:
-    """The (path, value) pairs of a JSON value, values as JSON text.
-
-    List positions do not count and texts fold case; 2 and 2.0 are one number, but not ``"2"``.
-    """
-    if isinstance(value, dict):
-        return {leaf for key, item in value.items() for leaf in leaves(item, f"{path}.{key}")}
-    if isinstance(value, list):
-        return {leaf for item in value for leaf in leaves(item, f"{path}[]")}
-    if isinstance(value, str):
-        value = value.strip().casefold()
-    elif isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return {(path, json.dumps(value, ensure_ascii=False))}
+        return _JsonReader(answer.schema_).read
+    likeness = TextLikeness()
+    return lambda target, reply: Reading(likeness.compare(target, reply), {})
 
 
 def mean(values: Sequence[float]) -> float:
@@ -104,62 +76,51 @@ def macro_f1(pairs: Sequence[dict[str, tuple[str, str]]]) -> float:
     return float(sum(scores) / len(scores)) if scores else 0.0
 
 
-def _read_label(known: dict[str, str], target: str, reply: str) -> Reading:
-    replied = known.get(normalise_label(reply), INVALID)
-    right = normalise_label(reply) == normalise_label(target)
+def _read_label(known: LabelReader, target: str, reply: str) -> Reading:
+    replied = known.read(reply)
     return Reading(
-        {"exact_match": float(right), "valid": float(replied != INVALID)},
-        {"label": (target, replied)},
+        {"exact_match": float(replied == target), "valid": float(replied is not None)},
+        {"label": (target, INVALID if replied is None else replied)},
     )
 
 
-def _read_json(
-    schema: JsonObject, validator: jsonschema.Draft202012Validator, target: str, reply: str
-) -> Reading:
-    wanted: JsonObject = json.loads(target)
-    found = first_object(reply)
-    try:
-        whole = isinstance(json.loads(reply.strip()), dict)
-    except (json.JSONDecodeError, RecursionError):
-        whole = False
-    right, given = leaves(wanted), leaves(found) if found is not None else set()
-    shared = len(right & given)
-    scores = {
-        "field_f1": 2 * shared / (len(right) + len(given)) if right or given else 1.0,
-        "exact_match": float(found is not None and right == given),
-        "valid_json": float(whole),
-        "valid": float(found is not None and validator.is_valid(found)),
-    }
-    properties = schema.get("properties", {})
-    finite = [
-        name
-        for name in properties
-        if name in wanted
-        and not isinstance(wanted[name], dict | list)
-        and ("enum" in properties[name] or properties[name].get("type") in ("integer", "boolean"))
-    ]
-    replied = found or {}
-    classes = {
-        name: (
-            json.dumps(wanted[name]),
-            json.dumps(replied[name]) if name in replied else INVALID,
-        )
-        for name in finite
-    }
-    return Reading(scores, classes)
+class _JsonReader:
+    """Reads replies to a JSON task; exact match, field F1 and classes see the same values."""
+
+    def __init__(self, schema: JsonObject) -> None:
+        self._values = ValueReader(schema)
+        self._validator = schema_validator(schema)
+        self._finite = [
+            name
+            for name, field in schema.get("properties", {}).items()
+            if isinstance(field, dict)
+            and ("enum" in field or field.get("type") in ("integer", "boolean"))
+        ]
+
+    def read(self, target: str, reply: str) -> Reading:
+        """The reading of a reply; all of it is 0 where no JSON object is found."""
+        wanted = self._values.read(json.loads(target))
+        found = first_object(reply)
+        given = None if found is None else self._values.read(found)
+        scores = {
+            "field_f1": field_f1(wanted, given) if given else 0.0,
+            "exact_match": float(wanted == given),
+            "valid_json": float(given is not None and whole_object(reply)),
+            "valid": float(found is not None and self._validator.is_valid(found)),
+        }
+        return Reading(scores, self._classes(wanted, given))
+
+    def _classes(self, wanted: Value, given: Value | None) -> dict[str, tuple[str, str]]:
+        targets, replies = dict(wanted.parts), dict(given.parts if given else ())
+        return {
+            name: (_class_of(targets[name]), _class_of(replies.get(name)))
+            for name in self._finite
+            if name in targets and targets[name].kind not in ("object", "list")
+        }
 
 
-def _read_text(target: str, reply: str) -> Reading:
-    import sacrebleu
-    from rouge_score.rouge_scorer import RougeScorer
-
-    reply, target = reply.strip(), target.strip()
-    rouge = RougeScorer(["rougeL"], use_stemmer=True).score(target, reply)["rougeL"].fmeasure
-    return Reading(
-        {
-            "exact_match": float(" ".join(reply.split()) == " ".join(target.split())),
-            "chrf": float(sacrebleu.sentence_chrf(reply, [target]).score / 100),
-            "rouge_l": float(rouge),
-        },
-        {},
-    )
+def _class_of(value: Value | None) -> str:
+    """A name for a scalar; what is missing, nested or none of the listed texts has the same."""
+    if value is None or value.kind in ("object", "list", "unlisted"):
+        return INVALID
+    return json.dumps(value.scalar)

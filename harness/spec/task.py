@@ -15,6 +15,9 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from harness.answers.characters import composed, trimmed
+from harness.answers.json_text import composed_value
+from harness.answers.json_values import check_order_marks
 from harness.spec.spaces import FrozenSpec, PositiveInt
 
 MAX_CHOICES = 256
@@ -34,7 +37,9 @@ class LabelAnswer(FrozenSpec):
     @field_validator("labels")
     @classmethod
     def _distinct(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        labels = labels and tuple(label.strip() for label in labels)
+        labels = labels and tuple(map(trimmed, labels))
+        if "" in (labels or ()):
+            raise ValueError("a label is empty; an empty reply is never right")
         twice = sorted({label for label in labels or () if (labels or ()).count(label) > 1})
         if twice:
             raise ValueError(f"labels stand twice: {', '.join(twice)}; keep one of each")
@@ -55,6 +60,8 @@ class JsonAnswer(FrozenSpec):
     @classmethod
     def _valid_schema(cls, schema: dict[str, Any]) -> dict[str, Any]:
         _check_json(schema)
+        schema = composed_value(schema)
+        check_order_marks(schema)
         try:
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as error:
@@ -63,6 +70,11 @@ class JsonAnswer(FrozenSpec):
             raise ValueError("the schema must describe an object: add `type: object`")
         _check_references(schema)
         return schema
+
+    @field_validator("columns")
+    @classmethod
+    def _composed_fields(cls, columns: dict[str, str] | None) -> dict[str, str] | None:
+        return columns and {composed(field): column for field, column in columns.items()}
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -273,7 +285,8 @@ def enumerate_schema(schema: dict[str, Any]) -> tuple[str, ...] | None:
         return None
     validator = schema_validator(schema)
     objects = (dict(zip(names, values, strict=True)) for values in itertools.product(*axes))
-    return tuple(canonical_json(item, schema) for item in objects if validator.is_valid(item))
+    found = (canonical_json(item, schema) for item in objects if validator.is_valid(item))
+    return tuple(dict.fromkeys(found))
 
 
 def _finite_values(field: object) -> list[object] | None:

@@ -231,6 +231,23 @@ def test_check_shows_what_would_be_run(tmp_path: Path) -> None:
     assert "arms.lora.curve: 99 left out: the training split has 36 examples" in text
 
 
+def test_check_says_which_labels_are_one_and_which_are_alike(tmp_path: Path) -> None:
+    labels = ("on", "On", "o\u0301n", "\u00f3n\u200b")
+    lines = [
+        {"text": f"row {n} {'abcdefgh'[n % 8] * 9}", "label": labels[n % 4]} for n in range(60)
+    ]
+    data = tmp_path / "data.jsonl"
+    data.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    values = experiment_values(tmp_path)
+    values["data"] = {"source": str(data), "leaks": "report"}
+    values["task"] = {"instruction": "?", "answer": {"kind": "label", "column": "label"}}
+    path = tmp_path / "e.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    text = " ".join(good("check", path).split())
+    assert "'o\\u0301n' and '\\xf3n\\u200b' in the data are read as the label" in text
+    assert "'On' (15 rows) and 'on' (15 rows) differ only in case or signs" in text
+
+
 def test_check_says_every_problem(tmp_path: Path) -> None:
     path = tmp_path / "e.yaml"
     values = experiment_values(tmp_path, seeds=[], budget={"trials": 0})

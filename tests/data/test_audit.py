@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.answers.words import words as split_words
 from harness.data import LeakageAudit, audit_general, audit_leakage
 from harness.data.audit import strongest_first
 from harness.data.normalise import normalised
-from harness.data.normalise import words as split_words
 from harness.data.overlap import NEAR, NGRAM, SHINGLE, longest_run
 from harness.records import Example, from_json, to_json
 

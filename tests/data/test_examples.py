@@ -50,6 +50,28 @@ def test_json_answers_take_the_schema_types_and_order(tmp_path: Path) -> None:
     assert answers == ['{"mood": "good", "stars": 3}', '{"mood": "bad", "stars": 4}']
 
 
+def test_json_answers_are_composed(tmp_path: Path) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"cafe\u0301": {"enum": ["the\u0301", "eau"]}},
+        "required": ["cafe\u0301"],
+    }
+    rows = [{"text": "a", "d": "the\u0301"}, {"text": "b", "d": "th\u00e9"}]
+    path = write_jsonl(tmp_path / "rows.jsonl", rows)
+    answer = {"kind": "json", "schema": schema, "columns": {"cafe\u0301": "d"}}
+    answers = [example.answer for example in read(path, answer=answer).examples]
+    assert answers == ['{"caf\u00e9": "th\u00e9"}'] * 2
+
+
+def test_a_json_answer_nested_too_deep_is_a_bad_row(tmp_path: Path) -> None:
+    deep = '{"a": ' * 200 + "1" + "}" * 200
+    path = write_jsonl(
+        tmp_path / "rows.jsonl", [{"text": "a", "d": deep}, {"text": "b", "d": "{}"}]
+    )
+    found = read(path, answer={"kind": "json", "schema": {"type": "object"}, "column": "d"})
+    assert told(found) == [(1, "d: lists and objects are nested more than 64 deep")]
+
+
 @pytest.mark.parametrize(
     ("schema", "value", "expected"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from harness.data import (
     read_examples_file,
     write_examples,
 )
+from harness.data.label_notes import label_notes
 from harness.errors import DataError
 from harness.records import Example, from_json, to_json
 
@@ -216,6 +218,79 @@ def test_label_that_training_never_shows(tmp_path: Path) -> None:
     assert [p.where for p in prepared.dropped] == [f"{test}:6"]
     declared = {**LABEL, "labels": ["a", "b", "z"]}
     assert prepare(experiment(train, splits=splits, answer=declared)).counts["test"] == 6
+
+
+def labelled(path: Path, labels: Sequence[object], start: int = 0) -> Path:
+    return write_jsonl(
+        path,
+        [{"text": words((start + n) * 10, 10), "label": label} for n, label in enumerate(labels)],
+    )
+
+
+def test_one_number_is_one_label_in_all_files(tmp_path: Path) -> None:
+    train = labelled(tmp_path / "train.jsonl", [3, 4] * 10)
+    test = labelled(tmp_path / "test.jsonl", [3.0, "4.00", "3"] * 2, 50)
+    prepared = prepare(experiment(train, splits={"test": str(test)}))
+    assert prepared.labels == ("3", "4")
+    assert prepared.answers["test"]["label"] == {"3": 4, "4": 2}
+    assert prepared.spellings == {"3": ("3.0",), "4": ("4.00",)}
+    assert from_json(Prepared, to_json(prepared)) == prepared
+    assert [note.split(" in the data")[0] for note in label_notes(prepared)] == ["'3.0'", "'4.00'"]
+    listed = {**LABEL, "labels": ["4.0", "3.0"]}
+    declared = prepare(experiment(train, splits={"test": str(test)}, answer=listed))
+    assert declared.labels == ("4.0", "3.0")
+    assert declared.spellings == {"3.0": ("3",), "4.0": ("4", "4.00")}
+
+
+def test_versions_and_mixed_columns_keep_their_labels(tmp_path: Path) -> None:
+    for labels in (["1.0", "1.1", "1.10", "1"], ["1", "1.0", "one"]):
+        prepared = prepare(experiment(labelled(tmp_path / "rows.jsonl", labels * 10)))
+        assert prepared.labels == tuple(sorted(labels))
+        assert prepared.spellings == {}
+
+
+def test_labels_are_composed_and_told(tmp_path: Path) -> None:
+    path = labelled(
+        tmp_path / "rows.jsonl", ["m\u00e9tro", "me\u0301tro\u200b", "\u00a0bus ", "Bus"] * 8
+    )
+    prepared = prepare(experiment(path))
+    assert prepared.labels == ("Bus", "bus", "m\u00e9tro")
+    assert prepared.spellings == {"m\u00e9tro": ("me\u0301tro\u200b",)}
+    spelt, alike = label_notes(prepared)
+    assert spelt == "'me\\u0301tro\\u200b' in the data is read as the label 'm\u00e9tro'"
+    assert "'Bus' (8 rows) and 'bus' (8 rows) differ only in case or signs" in alike
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups"),
+    [
+        (["^^", "vv"], 0),
+        ([";)", ";("], 1),
+        (["B", "B+", "B-"], 0),
+        (["-1", "1"], 0),
+        (["true", "True"], 1),
+    ],
+)
+def test_labels_alike_are_told_and_no_others(
+    tmp_path: Path, labels: list[str], groups: int
+) -> None:
+    prepared = prepare(experiment(labelled(tmp_path / "rows.jsonl", labels * 15)))
+    assert len(list(label_notes(prepared))) == groups
+
+
+def test_values_alike_of_a_closed_field_are_told(tmp_path: Path) -> None:
+    moods = {"mood": {"enum": ["good", "Good", "bad"]}}
+    answer = {
+        "kind": "json",
+        "schema": {"type": "object", "properties": moods},
+        "columns": {"mood": "label"},
+    }
+    path = labelled(tmp_path / "rows.jsonl", ["good", "Good", "bad"] * 10)
+    (note,) = label_notes(prepare(experiment(path, answer=answer)))
+    assert "the values of `mood` " in note
+    assert "'good' (10 rows)" in note
+    assert "'Good' (10 rows)" in note
+    assert "differ only in case or signs" in note
 
 
 def test_out_of_domain_sets_are_limited_and_audited(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_given_files_are_the_division(tmp_path: Path) -> None:
         (table([(f"{t} {a}", a) for t, a in labelled()]), {}, "holds it word for word in 60 of 60"),
         (table(labelled(30)), {}, "12 test items: a true difference below about"),
         (table([(t, a.upper() if n % 7 == 0 else a) for n, (t, a) in enumerate(labelled())]), {},
-         "'billing' (17 rows) differ only in case"),
+         "'billing' (17 rows) and 'BILLING' (3 rows) differ only in case"),
         (table([(t, a if n else "odd") for n, (t, a) in enumerate(labelled())]), {},
          "1 of 4 labels occur in fewer than 5 rows"),
         (table([(t, "a" if n % 10 else "b") for n, (t, _) in enumerate(labelled())]), {},

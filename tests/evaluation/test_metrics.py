@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.evaluation.metrics import (
-    INVALID,
-    Reading,
-    first_object,
-    leaves,
-    macro_f1,
-    normalise_label,
-    reader,
-)
+from harness.evaluation.metrics import INVALID, Reading, macro_f1, reader
 from harness.spec import TaskSpec
 
 LABELS = ("card_arrival", "lost_or_stolen_card", "top up")
@@ -59,6 +52,16 @@ def read_json(reply: str, target: str = TARGET) -> Reading:
         ("`card_arrival`", 1, 1),
         ("**card arrival**", 1, 1),
         ("card_arrival\nbecause the card has not come", 1, 1),
+        ("“card_arrival”", 1, 1),
+        ("「card arrival」", 1, 1),
+        ("»card-arrival«.", 1, 1),
+        ("card_arrival。", 1, 1),
+        ("- card_arrival", 1, 1),
+        ("```text\ncard_arrival\n```", 1, 1),
+        ("\ufeffcard_\u200barrival\u00ad", 1, 1),
+        ("card\u00a0arrival", 1, 1),
+        ("card_arrival 🙂", 0, 0),
+        ("1. card_arrival", 0, 0),
         ("top_up", 0, 1),
         ("lost or stolen card", 0, 1),
         ("The label is card_arrival", 0, 0),
@@ -83,9 +86,16 @@ def test_labels_of_the_training_split_stand_in_for_those_not_listed() -> None:
     assert read("yes", "maybe").metrics == {"exact_match": 0.0, "valid": 0.0}
 
 
-def test_normalise_label_is_idempotent() -> None:
-    for label in (*LABELS, '"Quoted_One"', "ÄRGER", "  a - b "):
-        assert normalise_label(normalise_label(label)) == normalise_label(label)
+@pytest.mark.parametrize("labels", [(":-)", ":-("), ("=", "=="), ("!", "!!", "...")])
+@pytest.mark.parametrize("reply", ["", " ", "\n", "\u200b", "\ufeff", "#", "-", "; ;", "ok", "🙂"])
+def test_labels_of_signs_are_met_by_themselves_alone(labels: tuple[str, ...], reply: str) -> None:
+    read = reader(task("label", labels=labels))
+    for target in labels:
+        assert read(target, reply).metrics == {"exact_match": 0.0, "valid": 0.0}
+        for replied in labels:
+            right = float(replied == target)
+            assert read(target, replied).metrics == {"exact_match": right, "valid": 1.0}
+            assert read(target, replied).classes == {"label": (target, replied)}
 
 
 # --------------------------------------------------------------------------- JSON
@@ -135,25 +145,57 @@ def test_only_closed_fields_are_classes() -> None:
     assert read_json("no idea").classes["intent"] == ('"play"', INVALID)
 
 
-def test_leaves_of_nested_values() -> None:
-    assert leaves({"a": {"b": "X "}, "c": [1, 2, {"d": None}], "e": True}) == {
-        (".a.b", '"x"'),
-        (".c[]", "1"),
-        (".c[]", "2"),
-        (".c[].d", "null"),
-        (".e", "true"),
-    }
+ORDER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "parts": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"what": {"type": "string"}, "count": {"type": "integer"}},
+            },
+        },
+        "done": {"type": "boolean"},
+    },
+}
 
 
-def test_a_text_is_not_what_it_spells() -> None:
-    assert not leaves(["3", "true", "null"]) & leaves([3, True, None])
-    assert leaves(2.0) == leaves(2) != leaves(2.5)
+@pytest.mark.parametrize("target", [{}, {"parts": []}, {"parts": [{}]}, {"done": True}])
+@pytest.mark.parametrize(
+    "reply",
+    ["", "none", "[]", '{"parts": [', '{"parts": {}', "{'parts': {}}", '{"done": NaN, "parts": {}}',
+     '{"done": true, "done": true}', '{"parts": [],}', "null", '"{"'],
+)  # fmt: skip
+def test_a_reply_without_json_is_all_wrong(target: dict[str, Any], reply: str) -> None:
+    metrics = reader(task("json", schema=ORDER, column="a"))(json.dumps(target), reply).metrics
+    assert set(metrics.values()) == {0.0}
 
 
-def test_the_first_object_is_found_amid_text() -> None:
-    assert first_object('a {b} {"c": {"d": 1}} {"e": 2}') == {"c": {"d": 1}}
-    assert first_object('[{"a": 1}]') == {"a": 1}
-    assert first_object('{"a": 1') is None
+def test_what_stands_in_one_element_is_not_found_in_another() -> None:
+    read = reader(task("json", schema=ORDER, column="a"))
+    cups, pots = {"what": "cup", "count": 4}, {"what": "pot", "count": 2}
+    target = json.dumps({"parts": [cups, pots]})
+    swapped = {"parts": [cups | {"count": 2}, pots | {"count": 4}]}
+    found = read(target, json.dumps(swapped)).metrics
+    assert (found["field_f1"], found["exact_match"], found["valid"]) == (0.5, 0.0, 1.0)
+    turned = read(target, json.dumps({"parts": [pots, cups]})).metrics
+    assert (turned["field_f1"], turned["exact_match"]) == (1.0, 0.0)
+
+
+def test_all_metrics_read_a_value_in_one_way() -> None:
+    for name, right, written in (("intent", "play", " PLAY."), ("stars", 2, 2.0)):
+        target = {"intent": "book", "slots": {}} | {name: right}
+        reading = read_json(json.dumps(target | {name: written}), json.dumps(target))
+        assert reading.metrics["field_f1"] == reading.metrics["exact_match"] == 1.0
+        assert reading.classes[name][0] == reading.classes[name][1]
+        assert macro_f1([reading.classes]) == 1.0
+    target = {"parts": [], "done": True}
+    for other in (1, "true", None, [True]):
+        reading = reader(task("json", schema=ORDER, column="a"))(
+            json.dumps(target), json.dumps(target | {"done": other})
+        )
+        assert reading.metrics["exact_match"] == macro_f1([reading.classes]) == 0.0
+        assert reading.metrics["field_f1"] == 0.5
 
 
 # --------------------------------------------------------------------------- macro F1
@@ -215,5 +257,29 @@ def test_text_metrics_are_those_of_the_reference_packages() -> None:
 def test_text_extremes() -> None:
     read = reader(task("text"))
     same = read("Two  words", " Two words\n").metrics
-    assert same["exact_match"] == same["rouge_l"] == 1.0
+    assert set(same.values()) == {1.0}
     assert read("Two words", "").metrics == {"exact_match": 0.0, "chrf": 0.0, "rouge_l": 0.0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Посылка пришла.", "小包が届いた。", "पार्सल आ गया", "وصل الطرد", "חבילה הגיעה", "พัสดุมาแล้ว",
+     "소포가 왔다", "Paket geldi", "e\u0301te\u0301", "📦✅", "?!", "=", "می‌رسد"],
+)  # fmt: skip
+def test_a_text_that_is_the_reference_is_right_in_any_script(text: str) -> None:
+    read = reader(task("text"))
+    assert set(read(text, text).metrics.values()) == {1.0}
+    assert set(read(text, f"\ufeff {text}\u200b\n").metrics.values()) == {1.0}
+    assert set(read(text, unicodedata.normalize("NFD", text)).metrics.values()) == {1.0}
+    assert set(read(text, "0").metrics.values()) == {0.0}
+
+
+def test_words_of_any_script_count() -> None:
+    read = reader(task("text"))
+    # Two of three words, in their order, of three and two: 2 * 2 / 5.
+    assert read("Посылка пришла поздно.", "посылка поздно").metrics["rouge_l"] == 0.8
+    assert read("पार्सल आ गया", "पार्सल गया").metrics["rouge_l"] == 0.8
+    # Characters are the words of Chinese: 2 of 3 and 2.
+    assert read("包裹晚", "包裹").metrics["rouge_l"] == 0.8
+    # Signs and emoji are no words, and texts without any are not alike for that.
+    assert read("📦", "✅").metrics["rouge_l"] == 0.0

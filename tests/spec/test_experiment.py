@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from harness.records import content_hash
-from harness.spec import Arm, Choice, Experiment, FloatRange, IntRange, TaskSpec, load_experiment
+from harness.spec import (
+    Arm,
+    Choice,
+    Experiment,
+    FloatRange,
+    IntRange,
+    JsonAnswer,
+    TaskSpec,
+    load_experiment,
+)
 from harness.spec.task import canonical_json, enumerate_schema, template_fields
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "experiments" / "quickstart.yaml"
@@ -161,7 +170,14 @@ def test_finite_answers() -> None:
     listed = task({"kind": "label", "column": "y", "labels": ["a", "b"]})
     assert listed.finite_answers() == ("a", "b")
     assert task({"kind": "text", "column": "y"}).finite_answers() is None
-    for labels in ([], ["a", "b", "a"]):
+    for labels in (
+        [],
+        ["a", "b", "a"],
+        ["a", "b", " a\u200b"],
+        ["\u00e9", "e\u0301"],
+        ["a", ""],
+        ["a", "\ufeff"],
+    ):
         with pytest.raises(ValidationError, match="labels"):
             task({"kind": "label", "column": "y", "labels": labels})
 
@@ -200,6 +216,16 @@ def test_bounds_that_are_no_whole_numbers() -> None:
         assert (
             enumerate_schema(flat(n={"type": "integer", "minimum": low, "maximum": high})) is None
         )
+
+
+def test_an_order_mark_that_is_misspelt_is_refused() -> None:
+    marked = flat(tags={"type": "array", "x-unordered": True})
+    answer = task({"kind": "json", "schema": marked, "column": "y"}).answer
+    assert isinstance(answer, JsonAnswer)
+    assert answer.schema_ == marked
+    with pytest.raises(ValidationError, match=r"`x-unorderd` is no keyword.*`x-unordered: true`"):
+        wrong = flat(tags={"type": "array", "x-unorderd": True})
+        task({"kind": "json", "schema": wrong, "column": "y"})
 
 
 def test_objects_that_break_another_rule_are_left_out() -> None:

@@ -41,6 +41,12 @@ def valid(found: Schema) -> bool:
         {"kind": "label", "column": "label"},
         {"kind": "label", "column": "label", "labels": ["a", "b"]},
         {"kind": "json", "column": "a", "schema": schema(a={"type": "string"}, b={})},
+        # What says nothing of a single answer does not stand in the way.
+        {
+            "kind": "json",
+            "column": "a",
+            "schema": schema(a={"type": "array", "items": {}, "x-unordered": True}),
+        },
         # No grammar says `not`, but of a closed list every answer is known.
         {"kind": "json", "column": "a", "schema": schema(a={"enum": [1, 2], "not": {"const": 2}})},
     ],

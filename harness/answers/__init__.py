@@ -1,0 +1,1 @@
+"""What a right answer is: how labels, JSON values and texts are compared."""

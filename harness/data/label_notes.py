@@ -1,0 +1,43 @@
+"""What a user should know of how the labels of the data are read."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from harness.answers.characters import trimmed
+from harness.answers.labels import LabelReader
+from harness.data.prepare import Prepared
+
+_SHOWN = 5
+
+
+def label_notes(prepared: Prepared) -> Iterator[str]:
+    """A sentence for each label that is spelt in several ways, and for labels alike.
+
+    The values of a JSON answer's closed fields are read as labels are.
+    """
+    for label, others in prepared.spellings.items():
+        # Where the difference cannot be seen it is spelt out.
+        names = [ascii(one) if trimmed(one) == label else repr(one) for one in others]
+        verb = "is" if len(names) == 1 else "are"
+        yield f"{_named(names)} in the data {verb} read as the label {label!r}"
+    rows: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    if prepared.labels is not None:
+        rows["label"].update(dict.fromkeys(prepared.labels, 0))
+    for fields in prepared.answers.values():
+        for field, counts in fields.items():
+            rows[field].update(counts)
+    for field, counter in rows.items():
+        what = f"values of `{field}`" if prepared.labels is None else "labels"
+        for group in LabelReader(counter).alike():
+            counted = _named([f"{label!r} ({counter[label]} rows)" for label in group])
+            yield (
+                f"the {what} {counted} differ only in case or signs, so a reply must hold what "
+                "tells them apart; if they mean the same, make them one in the file"
+            )
+
+
+def _named(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return " and ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
