@@ -13,6 +13,7 @@ import torch
 import transformers
 from pydantic import TypeAdapter
 from tiny_model import (
+    MAX_LENGTH,
     PARAMETERS,
     TASK,
     TinyModels,
@@ -373,7 +374,7 @@ def test_an_exploding_loss_is_recorded(make_spec: MakeSpec, tmp_path: Path) -> N
 def test_examples_that_are_too_long_are_reported(make_spec: MakeSpec, tmp_path: Path) -> None:
     record = run_trial(make_spec("lora", max_length=10), tmp_path)
     assert (record.status, record.failure_kind) == ("failed", "length")
-    assert "every training example is longer than max_length 10" in record.failure_message
+    assert "every training example is longer than 10 tokens" in record.failure_message
     # "The parcel 10 was ..." is one token longer than with a single digit.
     lengths = [len(row) for row in _encoded(make_spec("lora"))]
     some = run_trial(make_spec("lora", max_length=max(lengths) - 1), tmp_path)
@@ -381,6 +382,31 @@ def test_examples_that_are_too_long_are_reported(make_spec: MakeSpec, tmp_path: 
     assert 0 < left_out < len(lengths)
     assert some.status == "complete"
     assert some.environment["left_out_of_training"].startswith(f"{left_out} of 12 examples")
+    assert some.environment["train_examples"] == str(12 - left_out)
+
+
+def test_a_prompt_that_leaves_no_room_for_its_answer_is_an_error_and_not_cut(
+    make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    long = TASK.instruction + " very carefully," * 400
+    record = run_trial(make_spec("prompt", instruction=long), tmp_path)
+    assert (record.status, record.failure_kind) == ("failed", "length")
+    assert f"more than the {MAX_LENGTH:,} that the model reads" in record.failure_message
+    assert record.scores == ()
+
+
+def test_a_prompt_that_is_not_what_is_meant_is_an_error_before_anything_is_trained(
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = PromptRenderer.prompt
+    monkeypatch.setattr(
+        PromptRenderer,
+        "prompt",
+        lambda self, item: original(self, item).replace(TASK.instruction, ""),
+    )
+    record = run_trial(make_spec("lora"), tmp_path)
+    assert (record.failure_kind, record.steps) == ("canary", ())
+    assert "does not hold the instruction" in record.failure_message
 
 
 def _encoded(spec: TrialSpec) -> list[tuple[int, ...]]:

@@ -18,7 +18,7 @@ from harness.records import Example, ResolvedModel, Runtime
 from harness.spec import TaskSpec
 
 HIDDEN, INTERMEDIATE, LAYERS, HEADS, KEY_HEADS, VOCABULARY = 32, 64, 2, 4, 2, 400
-MAX_LENGTH = 256
+MAX_LENGTH = 512
 
 # Parameters by hand: the embedding is tied to the head; keys and values have half the heads.
 EMBEDDING = VOCABULARY * HIDDEN

@@ -171,7 +171,7 @@ def test_texts_score_as_lm_eval_scores_them(
         strict=True,
     ):
         assert found == pytest.approx(expected, abs=TOLERANCE)
-    texts = ["Great camera.", "x", "The battery lasts all day. " * 40, "Great camera."]
+    texts = ["Great camera.", "x", "The battery lasts all day. " * 80, "Great camera."]
     requests = instances("loglikelihood_rolling", [(text,) for text in texts])
     found_totals = ours.loglikelihood_rolling(requests)
     # The third is longer than the model's window, so that it is scored in several.

@@ -68,7 +68,7 @@ def test_short_rows_are_all_kept_and_nothing_is_said(
 def test_a_prompt_beyond_the_context_stops_or_is_dropped(
     tiny_models: TinyModels, tmp_path: Path
 ) -> None:
-    long = "word after word " * 60
+    long = "word after word " * 120
     rows = [*short(15), long, *short(30)[15:]]
     arms = {"zero": {"kind": "prompt"}, "lora": {"kind": "lora"}}
     spec = experiment(tmp_path, tiny_models.chat, rows, arms=arms)
@@ -112,7 +112,7 @@ def test_the_border_is_prompt_and_answer_together(tiny_models: TinyModels, tmp_p
 def test_fewer_shots_are_named_as_what_would_help(
     tiny_models: TinyModels, tmp_path: Path, selection: str
 ) -> None:
-    rows = [f"number {n} " + "is fine and very well " * 4 for n in range(30)]
+    rows = [f"number {n} " + "is fine and very well " * 8 for n in range(30)]
     arms: dict[str, Any] = {
         "few": {"kind": "prompt", "shots": {"low": 0, "high": 6}, "selection": selection}
     }
