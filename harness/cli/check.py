@@ -61,6 +61,10 @@ def command(experiment: Path) -> None:
         console.print(escape(sentence))
     for sentence in _left_out(prepared):
         console.print(escape(near(sentence)))
+    for note in prepared.notes:
+        console.print(f"note: {escape(note)}")
+    if prepared.contradictions.texts:
+        console.print(f"[yellow]warning:[/] {escape(prepared.contradictions.sentence())}")
     arms = Table("arm", "kind", "trials", "searched", title="Arms", title_justify="left")
     for name, arm in spec.arms.items():
         searched = ", ".join(arm.search_space()) or "nothing: not tuned"

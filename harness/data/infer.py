@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from harness.data.chat import PROMPT, RESPONSE, SYSTEM
-from harness.data.columns import Column
+from harness.data.columns import MOST, Column
 from harness.data.guess import Guess
-from harness.data.name_words import ANSWERS, GROUPS, TEXTS, TITLES
+from harness.data.instructions import INSTRUCTION
+from harness.data.name_words import ANSWERS, GROUPS, INSTRUCTIONS, TEXTS, TITLES
+from harness.data.normalise import words
 from harness.errors import DataError
 
 
@@ -21,7 +24,11 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
     Raises:
         DataError: no column is left to be one.
     """
-    open_to = [c for name, c in columns.items() if name not in texts and c.values and name]
+    open_to = [
+        c
+        for name, c in columns.items()
+        if name not in texts and c.values and name and not is_rejected(c)
+    ]
     if not open_to or len(columns) - (not texts) < 1:
         raise DataError(
             "a text and an answer need two columns; name them with --text and --answer"
@@ -37,16 +44,45 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
 
 
 def _empty(columns: Mapping[str, Column]) -> str:
-    names = [f"`{name}`" for name, column in columns.items() if not column.values]
-    return f" (without any value: {', '.join(names)})" if names else ""
+    names = [
+        f"`{name}`" + (f", since {column.lacking[0]}" if column.lacking else "")
+        for name, column in columns.items()
+        if not column.values
+    ]
+    return f" (without any value: {'; '.join(names)})" if names else ""
+
+
+def is_rejected(column: Column) -> bool:
+    """Whether it holds the worse answers of preference pairs."""
+    return column.name.split("_")[0].lower() == "rejected"
+
+
+def instruction_of(columns: Mapping[str, Column], taken: Collection[str] = ()) -> Column | None:
+    """The column that says what is to be done, if there is one; in each row the same or not.
+
+    Args:
+        taken: columns that are something else.
+    """
+    conversation = any(column.part for column in columns.values())
+    for name, column in columns.items():
+        if name in taken or not column.mean_length or name.startswith(f"{INSTRUCTION}_"):
+            continue
+        if column.part == "system" if conversation else _is_instruction(column):
+            return column
+    return None
+
+
+def _is_instruction(column: Column) -> bool:
+    parts = column.name_parts
+    return bool(parts & INSTRUCTIONS) or ("system" in parts and column.is_prose)
 
 
 def _answer_rank(column: Column, longest: Column) -> tuple[float, str]:
     """How much a column looks like the answers, and why."""
-    if column.is_conversation or column.name.endswith((PROMPT, SYSTEM)):
-        return -9.0, ""
-    if column.name.endswith(RESPONSE):
+    if column.part == "response":
         return 8.0, "the last answer of each conversation"
+    if column.part or _is_instruction(column):
+        return -9.0, ""
     rank, reasons = 0.0, list[str]()
     if column.objects:
         rank, reasons = 5.0, ["it holds JSON objects"]
@@ -75,21 +111,41 @@ def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Gues
     Raises:
         DataError: no column of texts is left.
     """
-    open_to = [c for name, c in columns.items() if name not in answers and c.mean_length and name]
+    open_to = [
+        c
+        for name, c in columns.items()
+        if name not in answers and c.mean_length and name and not is_rejected(c)
+    ]
     if not open_to:
         raise DataError(
             "no column is left for the text; name it with --text, or other answers with --answer"
             + _empty(columns)
         )
-    asked = [c for c in open_to if c.name.endswith(PROMPT)]
+    told = instruction_of(columns, answers)
+    # The same in every row, it is the instruction of the task.
+    varied = told if told is not None and (told.distinct > 1 or told.missing) else None
+    asked = [c for c in open_to if c.part == "prompt"]
     if asked:
-        system = columns.get(asked[0].name.removesuffix(PROMPT) + SYSTEM)
-        if system is not None and system.distinct > 1 and not system.missing:
-            return Guess((system.name, asked[0].name), "the system message and what was asked")
-        return Guess((asked[0].name,), "what stands before the last answer of each conversation")
+        bases = [name.removesuffix(RESPONSE) for name in answers]
+        prompt = next((c for c in asked if c.name.removesuffix(PROMPT) in bases), asked[0])
+        system = columns.get(prompt.name.removesuffix(PROMPT) + SYSTEM)
+        if system is not None and system.values and (system.distinct > 1 or system.missing):
+            return Guess((system.name, prompt.name), "the system message and what was asked")
+        return Guess((prompt.name,), "what stands before the last answer of each conversation")
+    joined = [c for c in open_to if c.name.startswith(f"{INSTRUCTION}_")]
+    given = columns.get(joined[0].name.removeprefix(f"{INSTRUCTION}_")) if joined else None
+    if given is not None and given.missing and varied is not None:
+        why = "the instruction of each row, and below it the input where there is one"
+        return Guess((joined[0].name,), why)
+    open_to = [c for c in open_to if c is not told and c not in joined] or open_to
     named = [c for c in open_to if c.name_parts & TEXTS and c.is_prose]
     main = max(named or open_to, key=lambda column: column.mean_length)
     why = "the column with the longest texts" + (" that is named like one" if named else "")
+    if varied is not None and varied is not main:
+        if not (named or main.is_prose):
+            return Guess((varied.name,), "it says in each row what to do")
+        why = f"`{varied.name}` says in each row what to do; `{main.name}` is {why}"
+        return Guess(tuple(name for name in columns if name in (varied.name, main.name)), why)
     titles = [
         c.name
         for c in open_to
@@ -108,24 +164,50 @@ def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Gues
 
 def gives_away(columns: Mapping[str, Column], answer: Column) -> dict[str, str]:
     """Column -> how it tells the answer, for those that do: to be kept from the model."""
-    if not answer.texts or len(answer.texts) != answer.rows or answer.distinct < 2:
+    if not answer.is_mostly_filled or not answer.texts or answer.distinct < 2:
         return {}
     told: dict[str, str] = {}
     for name, column in columns.items():
-        if name == answer.name or len(column.texts) != column.rows:
+        if name == answer.name:
             continue
-        held = sum(
-            len(label) > 2 and label.casefold() in text.casefold()
-            for label, text in zip(answer.texts, column.texts, strict=True)
-        )
-        if column.texts == answer.texts:
+        pairs = [
+            (label, text)
+            for label, text in zip(answer.texts_by_row, column.texts_by_row, strict=True)
+            if label is not None and text is not None
+        ]
+        if len(pairs) < MOST * answer.rows:
+            continue
+        held = _rows_that_name(pairs, answer.is_closed)
+        if all(label == text for label, text in pairs):
             told[name] = "is a copy of it"
-        elif held >= 0.9 * answer.rows:
-            told[name] = f"holds it word for word in {held} of {answer.rows} rows"
+        elif held >= 0.9 * len(pairs):
+            others = ", and no other answer" if answer.is_closed else ""
+            told[name] = f"holds it word for word in {held} of {len(pairs)} rows{others}"
         elif column.is_closed:
             labels = defaultdict(set)
-            for value, label in zip(column.texts, answer.texts, strict=True):
-                labels[value].add(label)
+            for label, text in pairs:
+                labels[text].add(label)
             if len(labels) >= answer.distinct and all(len(one) == 1 for one in labels.values()):
                 told[name] = "has values that each go with one answer only"
     return told
+
+
+def _rows_that_name(pairs: Sequence[tuple[str, str]], is_closed: bool) -> int:
+    """Rows whose text holds its answer; of a closed list, and none of the others.
+
+    A text that lists what may be answered, or weighs two answers, tells nothing.
+    """
+    if not is_closed:
+        return sum(
+            len(answer) > 2 and answer.casefold() in text.casefold() for answer, text in pairs
+        )
+    spoken = {answer: " ".join(words(answer)) for answer, _ in pairs}
+    # The longest first: `not happy` does not name `happy`.
+    listed = sorted({one for one in spoken.values() if one}, key=len, reverse=True)
+    if not listed:
+        return 0
+    names = re.compile(f"(?<= )(?:{'|'.join(map(re.escape, listed))})(?= )")
+    return sum(
+        len(answer) > 2 and set(names.findall(f" {' '.join(words(text))} ")) == {spoken[answer]}
+        for answer, text in pairs
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ANSWERS = frozenset({
-    "answer", "answers", "category", "class", "classification", "completion", "decision",
+    "answer", "answers", "category", "chosen", "class", "classification", "completion", "decision",
     "department", "expected", "gold", "grade", "intent", "label", "labels", "output",
     "priority", "queue", "rating", "reference", "reply", "response", "score", "sentiment",
     "severity", "solution", "stars", "summary", "tag", "tags", "target", "topic",
@@ -22,3 +22,4 @@ GROUPS = frozenset({
     "group", "patient", "person", "product", "review", "session", "source", "speaker", "store",
     "thread", "url", "user",
 })  # fmt: skip
+INSTRUCTIONS = frozenset({"instruction", "instructions"})

@@ -6,9 +6,15 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from harness.data.audit import LeakageAudit, audit_general, audit_leakage
+from harness.data.contradictions import (
+    NO_CONTRADICTIONS,
+    Contradictions,
+    find_contradictions,
+)
 from harness.data.examples import ExamplesRead, read_examples, training_labels, unseen_labels
 from harness.data.examples_file import fingerprint
 from harness.data.split import deal, limited, merge_duplicates, shuffled
@@ -35,6 +41,8 @@ class Prepared:
         free text are left out.
     labels: valid labels of a label task; None for other tasks.
     fingerprint: SHA-256 over all examples of all splits, order included.
+    notes: what was read otherwise than it stands in a source, a sentence each.
+    contradictions: equal texts with different answers.
     """
 
     splits: Splits
@@ -48,6 +56,8 @@ class Prepared:
     remaining: LeakageAudit
     general: LeakageAudit | None = None
     general_not_audited: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    contradictions: Contradictions = NO_CONTRADICTIONS
 
 
 def prepare(experiment: Experiment) -> Prepared:
@@ -66,6 +76,7 @@ def prepare(experiment: Experiment) -> Prepared:
     dropped = [problem for source in read.values() for problem in source.problems]
     source_of = {split: source.source for split, source in read.items()}
     splits = _divided(experiment, {name: source.examples for name, source in read.items()})
+    contradictions = find_contradictions(experiment.task, splits, source_of)
     audit = _audited(splits)
     splits, audit = _leaks_handled(experiment, splits, audit, source_of)
     labels = training_labels(experiment, splits["train"])
@@ -87,6 +98,12 @@ def prepare(experiment: Experiment) -> Prepared:
         fingerprint=fingerprint(splits),
         # An example that lost its strongest partner may have a weaker one left.
         remaining=_audited(splits) if audit.dropped or unseen else audit,
+        notes=tuple(
+            dict.fromkeys(
+                f"{Path(one.source).name}: {note}" for one in read.values() for note in one.notes
+            )
+        ),
+        contradictions=contradictions,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from harness.analysis.power import Flips, mcnemar_minimum_detectable
 from harness.data import Prepared
+from harness.data.rows import lines_named
 from harness.drafting.sizing import Sizing
 from harness.drafting.wishes import Wishes
 from harness.drafting.write import duration
@@ -25,7 +26,9 @@ def cautions_of(
     Args:
         prepared: the data, no limit in force. told: column -> how it gives the answer away.
     """
+    yield from prepared.notes
     yield from _leak_cautions(wishes, told)
+    yield from _answer_cautions(wishes, prepared)
     yield from _label_cautions(wishes, sizing, prepared)
     yield from _number_cautions(wishes, sizing, prepared)
     yield from _work_cautions(wishes, sizing)
@@ -41,6 +44,36 @@ def _leak_cautions(wishes: Wishes, told: dict[str, str]) -> Iterator[str]:
             )
         elif "word for word" not in how:
             yield f"`{name}` {how} ({answers}): it gives the answer away and is not shown"
+
+
+def _answer_cautions(wishes: Wishes, prepared: Prepared) -> Iterator[str]:
+    """How the answers are written, where that is not as they are asked for and scored."""
+    for name in wishes.answers:
+        column = wishes.columns[name]
+        written = column.places_by_notation
+        holding = [place for places in written.values() for place in places]
+        if wishes.form.kind == "json":
+            for notation, places in written.items():
+                if notation != "JSON":
+                    yield (
+                        f"{len(places)} of {len(column.values)} answers in `{name}` are {notation} "
+                        f"({lines_named(places)}): they are read, asked for and scored as JSON"
+                    )
+        elif 0 < len(holding) < len(column.values):
+            yield (
+                f"{len(holding)} of {len(column.values)} answers in `{name}` are JSON "
+                f"({lines_named(holding)}) and the others are not, so none is read as such: write "
+                "all in one way, or leave the others out"
+            )
+    if prepared.contradictions.texts:
+        yield prepared.contradictions.sentence()
+    for name in wishes.answers:
+        pair = name.replace("chosen", "rejected", 1)
+        if name.startswith("chosen") and pair in wishes.columns:
+            yield (
+                f"the rows are preference pairs: `{name}` is taken for the right answer, and "
+                f"`{pair}` is not used"
+            )
 
 
 def _number_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from harness.data.columns import columns_of
 from harness.data.encoding import UTF8, guess_encoding
 from harness.data.guess import Guess
-from harness.data.infer import gives_away, guess_answer, guess_texts
+from harness.data.infer import gives_away, guess_answer, guess_texts, instruction_of
 from harness.data.infer_form import AnswerForm, answer_form
 from harness.data.infer_groups import guess_group, guess_id
 from harness.data.read import content_of, read_rows
@@ -241,25 +241,19 @@ class Interview:
     def _instruction(
         self, form: AnswerForm, answers: tuple[str, ...], texts: tuple[str, ...]
     ) -> str:
-        system = next(
-            (
-                column
-                for name, column in self._columns.items()
-                if name.endswith("_system")
-                and name not in texts
-                and name.removesuffix("_system") + "_prompt" in texts
-                and column.distinct == 1
-            ),
-            None,
-        )
-        drafted = (
-            Guess(system.texts[0], "the system message of the conversations")
-            if system is not None
-            else Guess(
+        told = instruction_of(self._columns, (*texts, *answers))
+        if told is not None and told.distinct == 1 and not told.missing:
+            source = (
+                "the system message of the conversations"
+                if told.part
+                else f"the column `{told.name}`, the same in every row"
+            )
+            drafted = Guess(told.texts[0], source)
+        else:
+            drafted = Guess(
                 draft_instruction(form, answers),
                 "a draft: say what you would tell a new colleague",
             )
-        )
         return self._settled(
             "instruction",
             self._given.instruction,

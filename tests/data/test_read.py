@@ -253,6 +253,6 @@ def test_conversations_become_columns(tmp_path: Path) -> None:
     assert [tuple(row.values.get(part) for part in parts) for row in read.rows] == [
         ("Hi?", "Yes.", "Be brief."),
         ("User: One\n\nAssistant: Two\n\nUser: Three", "Four", ""),
-        (None, None, None),
+        ("Nobody answers", None, ""),
         (None, None, None),
     ]
