@@ -59,12 +59,8 @@ def command(experiment: Path) -> None:
     console.print(_data_table(prepared))
     for sentence in _leak_sentences(prepared):
         console.print(escape(sentence))
-    for sentence in _left_out(prepared):
+    for sentence in _reading_sentences(prepared):
         console.print(escape(near(sentence)))
-    for note in prepared.notes:
-        console.print(f"note: {escape(note)}")
-    if prepared.contradictions.texts:
-        console.print(f"[yellow]warning:[/] {escape(prepared.contradictions.sentence())}")
     arms = Table("arm", "kind", "trials", "searched", title="Arms", title_justify="left")
     for name, arm in spec.arms.items():
         searched = ", ".join(arm.search_space()) or "nothing: not tuned"
@@ -107,6 +103,13 @@ def _data_table(prepared: Prepared) -> Table:
             name, str(count), str(prepared.groups[name]), "" if name == "train" else found
         )
     return table
+
+
+def _reading_sentences(prepared: Prepared) -> Iterator[str]:
+    yield from _left_out(prepared)
+    yield from (f"note: {note}" for note in prepared.notes)
+    if prepared.contradictions.texts:
+        yield f"warning: {prepared.contradictions.sentence()}"
 
 
 def _left_out(prepared: Prepared) -> Iterator[str]:

@@ -12,9 +12,6 @@ from harness.data.rows import Row, Rows, check_header, rows_of
 from harness.errors import DataError, Problem
 from harness.records import JsonValue
 
-# Python's types of the values whose own notation is as good as a text.
-_NOTED = (datetime.date, datetime.time, datetime.timedelta, uuid.UUID)
-
 
 class _UnreadableError(ValueError):
     """A value that is no text, number, list or object; the message says what it is."""
@@ -50,8 +47,7 @@ def _features(schema: Any) -> tuple[Mapping[str, Any], list[str]]:
 
     try:
         found: Mapping[str, Any] = datasets.Features.from_arrow_schema(schema)
-    # Metadata of any program: whatever is wrong with them, the values can be read.
-    except Exception as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         return {}, [
             "its `huggingface` metadata cannot be read, so classes stay numbers "
             f"({type(error).__name__}: {error})"
@@ -91,27 +87,29 @@ def _value(value: Any, feature: Any = None) -> JsonValue:
     Args:
         feature: of the datasets library, for the value; None where there is none.
     """
-    if _is_class(feature) and isinstance(value, int):
-        return _class_name(value, feature.names)
+    found: JsonValue = value
     match value:
+        case int() if _is_class(feature):
+            found = _class_name(value, feature.names)
         case None | str() | bool() | int() | float():
-            return value
+            pass
         case bytes():
-            return _text(value)
+            found = _text(value)
         case Decimal():
-            return _number(value)
+            found = _number(value)
         case dict():
             parts = feature if isinstance(feature, Mapping) else {}
-            return {name: _value(one, parts.get(name)) for name, one in value.items()}
+            found = {name: _value(one, parts.get(name)) for name, one in value.items()}
         case list() if value and all(isinstance(one, tuple) for one in value):
-            return _mapping(value)
+            found = _mapping(value)
         case list():
             each = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
-            return [_value(one, each) for one in value]
-        case _ if isinstance(value, _NOTED):
-            return str(value)
+            found = [_value(one, each) for one in value]
+        case datetime.date() | datetime.time() | datetime.timedelta() | uuid.UUID():
+            found = str(value)
         case _:
             raise _UnreadableError(f"a value of type {type(value).__name__} cannot be read as text")
+    return found
 
 
 def _class_name(number: int, names: list[str]) -> str | None:

@@ -35,9 +35,9 @@ class Contradictions:
         more = " …" if self.texts > len(self.shown) else ""
         return (
             f"{self.texts} text(s) stand with different answers, in {self.rows} rows "
-            f"({'; '.join(self.shown)}{more}): no model can be right in more than {self.best:.1%} of "
-            f"all rows, and {self.best_test:.1%} of the test rows; mend the answers, or show the "
-            "model what tells such rows apart"
+            f"({'; '.join(self.shown)}{more}): no model can be right in more than {self.best:.1%} "
+            f"of all rows, and {self.best_test:.1%} of the test rows; mend the answers, or show "
+            "the model what tells such rows apart"
         )
 
 

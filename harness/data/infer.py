@@ -121,31 +121,55 @@ def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Gues
             "no column is left for the text; name it with --text, or other answers with --answer"
             + _empty(columns)
         )
+    return _asked(columns, answers, open_to) or _instructed(columns, answers, open_to)
+
+
+def _asked(
+    columns: Mapping[str, Column], answers: Collection[str], open_to: Sequence[Column]
+) -> Guess[tuple[str, ...]] | None:
+    """What is asked in conversations; None where there are none."""
+    asked = [column for column in open_to if column.part == "prompt"]
+    if not asked:
+        return None
+    bases = [name.removesuffix(RESPONSE) for name in answers]
+    prompt = next((c for c in asked if c.name.removesuffix(PROMPT) in bases), asked[0])
+    system = columns.get(prompt.name.removesuffix(PROMPT) + SYSTEM)
+    if system is not None and _varies(system):
+        return Guess((system.name, prompt.name), "the system message and what was asked")
+    return Guess((prompt.name,), "what stands before the last answer of each conversation")
+
+
+def _varies(column: Column) -> bool:
+    """Whether rows differ in it; what is the same in all can be said once."""
+    return bool(column.values) and (column.distinct > 1 or column.missing > 0)
+
+
+def _instructed(
+    columns: Mapping[str, Column], answers: Collection[str], open_to: Sequence[Column]
+) -> Guess[tuple[str, ...]]:
+    """The texts, with the instruction of each row where rows have different ones."""
     told = instruction_of(columns, answers)
-    # The same in every row, it is the instruction of the task.
-    varied = told if told is not None and (told.distinct > 1 or told.missing) else None
-    asked = [c for c in open_to if c.part == "prompt"]
-    if asked:
-        bases = [name.removesuffix(RESPONSE) for name in answers]
-        prompt = next((c for c in asked if c.name.removesuffix(PROMPT) in bases), asked[0])
-        system = columns.get(prompt.name.removesuffix(PROMPT) + SYSTEM)
-        if system is not None and system.values and (system.distinct > 1 or system.missing):
-            return Guess((system.name, prompt.name), "the system message and what was asked")
-        return Guess((prompt.name,), "what stands before the last answer of each conversation")
     joined = [c for c in open_to if c.name.startswith(f"{INSTRUCTION}_")]
+    left = [c for c in open_to if c is not told and c not in joined]
+    if told is None or not _varies(told):
+        return _texts(columns, left or open_to)
     given = columns.get(joined[0].name.removeprefix(f"{INSTRUCTION}_")) if joined else None
-    if given is not None and given.missing and varied is not None:
+    if given is not None and given.missing:
         why = "the instruction of each row, and below it the input where there is one"
         return Guess((joined[0].name,), why)
-    open_to = [c for c in open_to if c is not told and c not in joined] or open_to
+    if not any(column.is_prose for column in left):
+        return Guess((told.name,), "it says in each row what to do")
+    found = _texts(columns, left)
+    return Guess(
+        tuple(name for name in columns if name in (told.name, *found.value)),
+        f"`{told.name}` says in each row what to do; the other is {found.why}",
+    )
+
+
+def _texts(columns: Mapping[str, Column], open_to: Sequence[Column]) -> Guess[tuple[str, ...]]:
     named = [c for c in open_to if c.name_parts & TEXTS and c.is_prose]
     main = max(named or open_to, key=lambda column: column.mean_length)
     why = "the column with the longest texts" + (" that is named like one" if named else "")
-    if varied is not None and varied is not main:
-        if not (named or main.is_prose):
-            return Guess((varied.name,), "it says in each row what to do")
-        why = f"`{varied.name}` says in each row what to do; `{main.name}` is {why}"
-        return Guess(tuple(name for name in columns if name in (varied.name, main.name)), why)
     titles = [
         c.name
         for c in open_to

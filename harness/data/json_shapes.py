@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,28 +49,26 @@ def _split(value: Mapping[str, Any]) -> RowsWithin | None:
 def _by_columns(value: Mapping[str, Any]) -> RowsWithin | None:
     """A list of values for each name, or an object of values by the number of the row."""
     columns = list(value.values())
-    note = "the file is one object: its names are the columns"
+    rows: list[JsonValue] = []
     if columns and all(isinstance(column, list) for column in columns):
-        lengths = {len(column) for column in columns}
-        if len(lengths) > 1 or all(_is_rows(column) for column in columns):
-            return None
-        if len(columns) == 1 and is_conversation(columns[0]):
-            return None
-        rows = [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
-        return RowsWithin(tuple(rows), note)
-    if not columns or not all(isinstance(column, dict) for column in columns):
-        return None
-    # Dates or names of rows may be missing in a column, but numbers they are.
-    numbers = dict.fromkeys(number for column in columns for number in column)
-    if not numbers or not all(number.isdecimal() for number in numbers):
-        return None
-    if all(name.isdecimal() for name in value):
-        return None
-    rows = [
-        {name: column[number] for name, column in value.items() if number in column}
-        for number in numbers
-    ]
-    return RowsWithin(tuple(rows), note)
+        same = len({len(column) for column in columns}) == 1
+        # Lists of rows, or the messages of one row, are no columns.
+        if same and not all(_is_list_of(column, dict) for column in columns):
+            rows = [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
+    elif columns and all(isinstance(column, dict) for column in columns):
+        # A row may be missing in a column, but is a number in each.
+        numbers = dict.fromkeys(number for column in columns for number in column)
+        if _are_numbers(numbers) and not _are_numbers(value):
+            rows = [
+                {name: column[number] for name, column in value.items() if number in column}
+                for number in numbers
+            ]
+    note = "the file is one object: its names are the columns"
+    return RowsWithin(tuple(rows), note) if rows else None
+
+
+def _are_numbers(names: Collection[str]) -> bool:
+    return bool(names) and all(name.isdecimal() for name in names)
 
 
 def _by_rows(value: Mapping[str, Any]) -> RowsWithin | None:
@@ -79,7 +77,7 @@ def _by_rows(value: Mapping[str, Any]) -> RowsWithin | None:
     if not rows or not all(isinstance(row, dict) for row in rows):
         return None
     columns = {name for row in rows for name in row}
-    numbered = all(name.isdecimal() for name in value)
+    numbered = _are_numbers(value)
     # A few names are those of parts of a file: train and test, data and meta.
     if not numbered and len(rows) <= max(len(columns), 4):
         return None

@@ -241,8 +241,11 @@ class Interview:
     def _instruction(
         self, form: AnswerForm, answers: tuple[str, ...], texts: tuple[str, ...]
     ) -> str:
-        told = instruction_of(self._columns, (*texts, *answers))
-        if told is not None and told.distinct == 1 and not told.missing:
+        told = instruction_of(self._columns, answers)
+        shown = told is not None and any(
+            name in (told.name, f"{told.name}_input", f"{told.name}_context") for name in texts
+        )
+        if told is not None and not shown and told.distinct == 1 and not told.missing:
             source = (
                 "the system message of the conversations"
                 if told.part
@@ -251,7 +254,7 @@ class Interview:
             drafted = Guess(told.texts[0], source)
         else:
             drafted = Guess(
-                draft_instruction(form, answers),
+                draft_instruction(form, answers, is_told=shown and told.part is None),
                 "a draft: say what you would tell a new colleague",
             )
         return self._settled(
