@@ -133,14 +133,15 @@ class Column:
         return 0 < distinct <= min(MAX_CHOICES, max(2, len(self.texts) / REPEATS))
 
     @cached_property
-    def places_by_notation(self) -> dict[Notation, list[str]]:
-        """How objects and lists are written in texts -> where they stand."""
-        found: dict[Notation, list[str]] = {}
+    def places_by_notation(self) -> dict[Notation | None, list[str]]:
+        """How objects and lists are written in texts -> where they stand; None: not readably."""
+        found: dict[Notation | None, list[str]] = {}
         for place, value in zip(self.places, self.cells, strict=True):
             if isinstance(value, str) and may_be_json(value):
                 try:
                     read = read_json_text(value)
                 except ValueError:
+                    found.setdefault(None, []).append(place)
                     continue
                 if isinstance(read.value, dict | list):
                     found.setdefault(read.notation, []).append(place)

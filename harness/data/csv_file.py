@@ -51,23 +51,26 @@ def separator_of(text: str) -> str:
 
     def fitness(separator: str) -> tuple[float, int]:
         counts = _field_counts(text, separator)
-        width = next(counts, 0)
-        if width < 2:
+        width = next(counts, (0, 0))
+        if width[0] < 2:
             return 0.0, 0
-        same = Counter(count == width for count in counts)
-        return same[True] / max(1, same.total()), width
+        # Empty fields at the end may be left out, or stand there without a name.
+        same = Counter(count[0] == width[0] or count[1] == width[1] for count in counts)
+        return same[True] / max(1, same.total()), width[1]
 
     fits = {separator: fitness(separator) for separator in SEPARATORS}
     # A comma within texts of a file with semicolons divides some rows, but not all alike.
     return max(SEPARATORS, key=lambda separator: (fits[separator][0], separator == ","))
 
 
-def _field_counts(text: str, separator: str) -> Iterator[int]:
+def _field_counts(text: str, separator: str) -> Iterator[tuple[int, int]]:
+    """Fields of each row, with and without the empty ones at its end."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         for fields in itertools.islice(reader, _SAMPLE):
-            if fields:
-                yield len(fields)
+            filled = [place for place, field in enumerate(fields, 1) if field.strip()]
+            if filled:
+                yield len(fields), filled[-1]
     except csv.Error:
         # What is wrong is said where the rows are read.
         return

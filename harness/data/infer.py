@@ -10,7 +10,7 @@ from harness.data.chat import PROMPT, RESPONSE, SYSTEM
 from harness.data.columns import MOST, Column
 from harness.data.guess import Guess
 from harness.data.instructions import INSTRUCTION
-from harness.data.name_words import ANSWERS, GROUPS, INSTRUCTIONS, TEXTS, TITLES
+from harness.data.name_words import ANSWERS, GROUPS, INSTRUCTIONS, REPLIES, TEXTS, TITLES
 from harness.data.normalise import words
 from harness.errors import DataError
 
@@ -27,7 +27,11 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
     open_to = [
         c
         for name, c in columns.items()
-        if name not in texts and c.values and name and not is_rejected(c)
+        if name not in texts
+        and c.values
+        and name
+        and c.part in (None, "response")
+        and not is_rejected(c)
     ]
     if not open_to or len(columns) - (not texts) < 1:
         raise DataError(
@@ -35,7 +39,8 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
             + _empty(columns)
         )
     longest = max(open_to, key=lambda column: column.mean_length)
-    ranked = {c.name: _answer_rank(c, longest) for c in open_to}
+    told = instruction_of(columns, texts)
+    ranked = {c.name: _answer_rank(c, longest, is_instructed=told is not None) for c in open_to}
     best = max(open_to, key=lambda c: (ranked[c.name][0], 1 - c.distinct / len(c.values)))
     rank, why = ranked[best.name]
     if rank <= 0:
@@ -44,12 +49,12 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
 
 
 def _empty(columns: Mapping[str, Column]) -> str:
-    names = [
-        f"`{name}`" + (f", since {column.lacking[0]}" if column.lacking else "")
-        for name, column in columns.items()
-        if not column.values
-    ]
-    return f" (without any value: {'; '.join(names)})" if names else ""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for name, column in columns.items():
+        if not column.values:
+            names[column.lacking[0] if column.lacking else ""].append(f"`{name}`")
+    told = [", ".join(found) + (f", since {why}" if why else "") for why, found in names.items()]
+    return f" (without any value: {'; '.join(told)})" if told else ""
 
 
 def is_rejected(column: Column) -> bool:
@@ -77,11 +82,11 @@ def _is_instruction(column: Column) -> bool:
     return bool(parts & INSTRUCTIONS) or ("system" in parts and column.is_prose)
 
 
-def _answer_rank(column: Column, longest: Column) -> tuple[float, str]:
+def _answer_rank(column: Column, longest: Column, *, is_instructed: bool) -> tuple[float, str]:
     """How much a column looks like the answers, and why."""
     if column.part == "response":
         return 8.0, "the last answer of each conversation"
-    if column.part or _is_instruction(column):
+    if _is_instruction(column):
         return -9.0, ""
     rank, reasons = 0.0, list[str]()
     if column.objects:
@@ -102,6 +107,8 @@ def _answer_rank(column: Column, longest: Column) -> tuple[float, str]:
         rank, reasons = rank + 2, [*reasons, "its name says so"]
     elif column.name_parts & GROUPS or column.name_parts & {"id", "date", "time"}:
         rank -= 1.5
+    if is_instructed and column.name.lower() in REPLIES:
+        rank += 3
     return rank, " and ".join(reasons)
 
 
@@ -116,6 +123,11 @@ def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Gues
         for name, c in columns.items()
         if name not in answers and c.mean_length and name and not is_rejected(c)
     ]
+    if not open_to and any(map(is_rejected, columns.values())):
+        raise DataError(
+            "the rows are preference pairs, and no column holds what was asked: write it into a "
+            "column of its own, and leave it out of the answers"
+        )
     if not open_to:
         raise DataError(
             "no column is left for the text; name it with --text, or other answers with --answer"
@@ -133,6 +145,9 @@ def _asked(
         return None
     bases = [name.removesuffix(RESPONSE) for name in answers]
     prompt = next((c for c in asked if c.name.removesuffix(PROMPT) in bases), asked[0])
+    response = columns.get(prompt.name.removesuffix(PROMPT) + RESPONSE)
+    if response is not None and response.name not in answers and not response.missing:
+        return Guess((prompt.name, response.name), "the whole of each conversation")
     system = columns.get(prompt.name.removesuffix(PROMPT) + SYSTEM)
     if system is not None and _varies(system):
         return Guess((system.name, prompt.name), "the system message and what was asked")

@@ -49,7 +49,9 @@ def guess_group(
     Args:
         texts: columns shown to the model. taken: these and all with another part.
     """
-    known = [c for name, c in columns.items() if name not in taken and name and c.values]
+    known = [
+        c for name, c in columns.items() if name not in taken and name and c.values and not c.part
+    ]
     repeated = [
         c
         for c in known

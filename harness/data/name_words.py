@@ -23,3 +23,5 @@ GROUPS = frozenset({
     "thread", "url", "user",
 })  # fmt: skip
 INSTRUCTIONS = frozenset({"instruction", "instructions"})
+# What follows an instruction, whatever else is said about the row.
+REPLIES = frozenset({"answer", "chosen", "completion", "output", "reply", "response"})

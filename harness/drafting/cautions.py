@@ -8,6 +8,9 @@ from collections.abc import Iterator
 
 from harness.analysis.power import Flips, mcnemar_minimum_detectable
 from harness.data import Prepared
+from harness.data.chat import PROMPT, RESPONSE
+from harness.data.columns import Column
+from harness.data.infer_form import AnswerKind
 from harness.data.rows import lines_named
 from harness.drafting.sizing import Sizing
 from harness.drafting.wishes import Wishes
@@ -49,22 +52,16 @@ def _leak_cautions(wishes: Wishes, told: dict[str, str]) -> Iterator[str]:
 def _answer_cautions(wishes: Wishes, prepared: Prepared) -> Iterator[str]:
     """How the answers are written, where that is not as they are asked for and scored."""
     for name in wishes.answers:
-        column = wishes.columns[name]
-        written = column.places_by_notation
-        holding = [place for places in written.values() for place in places]
-        if wishes.form.kind == "json":
-            for notation, places in written.items():
-                if notation != "JSON":
-                    yield (
-                        f"{len(places)} of {len(column.values)} answers in `{name}` are {notation} "
-                        f"({lines_named(places)}): they are read, asked for and scored as JSON"
-                    )
-        elif 0 < len(holding) < len(column.values):
-            yield (
-                f"{len(holding)} of {len(column.values)} answers in `{name}` are JSON "
-                f"({lines_named(holding)}) and the others are not, so none is read as such: write "
-                "all in one way, or leave the others out"
-            )
+        yield from _notation_cautions(wishes.columns[name], wishes.form.kind)
+    for name in wishes.texts:
+        last = name.removesuffix(PROMPT) + RESPONSE
+        if wishes.columns[name].part == "prompt" and last not in (*wishes.answers, *wishes.texts):
+            answered = len(wishes.columns[last].values) if last in wishes.columns else 0
+            if answered:
+                yield (
+                    f"`{name}` leaves out the answer that ends {answered} conversations: if it "
+                    f"matters, show it with --text {name} --text {last}"
+                )
     if prepared.contradictions.texts:
         yield prepared.contradictions.sentence()
     for name in wishes.answers:
@@ -74,6 +71,32 @@ def _answer_cautions(wishes: Wishes, prepared: Prepared) -> Iterator[str]:
                 f"the rows are preference pairs: `{name}` is taken for the right answer, and "
                 f"`{pair}` is not used"
             )
+
+
+def _notation_cautions(column: Column, kind: AnswerKind) -> Iterator[str]:
+    written = dict(column.places_by_notation)
+    broken = written.pop(None, [])
+    count, name = len(column.values), column.name
+    if kind == "json":
+        for notation, places in written.items():
+            if notation != "JSON":
+                yield (
+                    f"{len(places)} of {count} answers in `{name}` are {notation} "
+                    f"({lines_named(places)}): they are read, asked for and scored as JSON"
+                )
+        return
+    if broken:
+        yield (
+            f"{len(broken)} of {count} answers in `{name}` begin as JSON does but cannot be read as "
+            f"such ({lines_named(broken)}), so they are taken for {kind}: mend them, if JSON is meant"
+        )
+    holding = [place for places in written.values() for place in places]
+    if 0 < len(holding) < count:
+        yield (
+            f"{len(holding)} of {count} answers in `{name}` are JSON ({lines_named(holding)}) and "
+            "the others are not, so none is read as such: write all in one way, or leave the "
+            "others out"
+        )
 
 
 def _number_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Iterator[str]:

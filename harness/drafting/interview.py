@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.data.columns import columns_of
+from harness.data.columns import Column, columns_of
 from harness.data.encoding import UTF8, guess_encoding
 from harness.data.guess import Guess
 from harness.data.infer import gives_away, guess_answer, guess_texts, instruction_of
@@ -177,7 +177,7 @@ class Interview:
         texts = self._settled(
             "texts",
             self._given.texts or None,
-            lambda: guess_texts(shown if len(shown) > len(answers) else self._columns, answers),
+            lambda: self._guess_texts(shown, answers),
             "Which column does the model see? (several, with commas)",
             ", ".join,
             self._several,
@@ -193,6 +193,18 @@ class Interview:
                     "it in the file, without . [ ] { } ! and :, or name another with --text"
                 )
         return texts
+
+    def _guess_texts(
+        self, shown: dict[str, Column], answers: tuple[str, ...]
+    ) -> Guess[tuple[str, ...]]:
+        try:
+            found = guess_texts(shown, answers)
+        except DataError:
+            found = None
+        if found is None or all(shown[name].distinct == 1 for name in found.value):
+            # Of texts that all give the answer away one is shown, with a caution.
+            return guess_texts(self._columns, answers)
+        return found
 
     def _form(self, answers: tuple[str, ...]) -> AnswerForm:
         columns = [self._columns[name] for name in answers]
