@@ -22,6 +22,8 @@ MOST = 0.9
 # Rows of each label, on average, from which a column of texts is taken for labels.
 REPEATS = 3
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+# A field with its name: `[music]` is no list that somebody broke.
+_MEANT_AS_JSON = re.compile(r"""\s*(```\w*\s*)?[{\[].*["']\s*:""", re.DOTALL)
 _NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_]+")
 
 
@@ -141,7 +143,8 @@ class Column:
                 try:
                     read = read_json_text(value)
                 except ValueError:
-                    found.setdefault(None, []).append(place)
+                    if _MEANT_AS_JSON.match(value):
+                        found.setdefault(None, []).append(place)
                     continue
                 if isinstance(read.value, dict | list):
                     found.setdefault(read.notation, []).append(place)
@@ -187,7 +190,8 @@ def columns_of(tables: Sequence[Rows]) -> dict[str, Column]:
     places = tuple(f"{table.source}:{row.line}" for table in tables for row in table.rows)
     parts: dict[str, Part] = {}
     for name in dict.fromkeys(name for table in tables for name in table.conversations):
-        parts |= {name: "messages"} | {name + part: what for part, what in _PARTS.items()}
+        parts[name] = "messages"
+        parts |= {name + part: what for part, what in _PARTS.items()}
     return {
         name: Column(
             name,

@@ -108,7 +108,7 @@ def _answer_rank(column: Column, longest: Column, *, is_instructed: bool) -> tup
     elif column.name_parts & GROUPS or column.name_parts & {"id", "date", "time"}:
         rank -= 1.5
     if is_instructed and column.name.lower() in REPLIES:
-        rank += 3
+        rank += 4
     return rank, " and ".join(reasons)
 
 

@@ -26,7 +26,10 @@ class JsonText:
 
 def may_be_json(text: str) -> bool:
     """Whether a text begins as an object or a list does, in one of the notations."""
-    return text.lstrip()[:1] in ("{", "[") or re.match(r'\s*(```|~~~|"\s*[{\[])', text) is not None
+    return (
+        text.lstrip()[:1] in ("{", "[")
+        or re.match(r'\s*(```|~~~|"[\\"\s]*[{\[])', text) is not None
+    )
 
 
 def read_json_text(text: str) -> JsonText:

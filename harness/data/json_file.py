@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from harness.data.chat import is_conversation
 from harness.data.encoding import not_utf8
@@ -77,7 +77,9 @@ def json_rows(source: str, content: bytes) -> Rows:
 def _values(source: str, content: bytes) -> _Found:
     found = _lines(source, content)
     if content.lstrip()[:1] == b"[" and not (found.objects > 1 or _begins_with_a_line(content)):
-        return _elements(source, content)
+        found = _elements(source, content)
+        said = [value for _, value in found.values]
+        return _Found(((1, said),)) if is_conversation(said) else found
     if found.problems:
         # Objects over several lines, or several on one: what gives more rows is meant.
         other = _one_after_another(source, content)
@@ -155,28 +157,22 @@ def _elements(source: str, content: bytes) -> _Found:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(Problem(f"{source}:{line}", not_utf8(error))) from error
     values: list[tuple[int, JsonValue]] = []
-    at = _end(_SPACE, text, text.index("[") + 1)
-    if text[at : at + 1] == "]":
-        at = _end(_SPACE, text, at + 1)
-        if at < len(text):
-            _refuse(source, text, at, "more stands after the end of the list")
-        return _Found(())
-    while True:
+    at = end = _end(_SPACE, text, text.index("[") + 1)
+    is_closed = text[at : at + 1] == "]"
+    while not is_closed:
         try:
             value, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             raise DataError(_not_json(source, text, at, error)) from error
         values.append((at, value))
         end = _end(_SPACE, text, end)
-        if text[end : end + 1] == ",":
-            at = _end(_SPACE, text, end + 1)
-        elif text[end : end + 1] == "]":
-            break
-        else:
-            _refuse(source, text, end, "a comma or the end of the list is missing")
-    end = _end(_SPACE, text, end + 1)
-    if end < len(text):
-        _refuse(source, text, end, "more stands after the end of the list")
+        is_closed = text[end : end + 1] == "]"
+        if not is_closed and text[end : end + 1] != ",":
+            raise _broken(source, text, end, "a comma or the end of the list is missing")
+        at = _end(_SPACE, text, end + 1)
+    after = _end(_SPACE, text, end + 1)
+    if after < len(text):
+        raise _broken(source, text, after, "more stands after the end of the list")
     return _Found(_located(text, values), each="each element")
 
 
@@ -185,10 +181,9 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _refuse(source: str, text: str, at: int, what: str) -> NoReturn:
-    raise DataError(
-        Problem(f"{source}:{text.count(chr(10), 0, at) + 1}", f"not valid JSON: {what}")
-    )
+def _broken(source: str, text: str, at: int, what: str) -> DataError:
+    line = text.count("\n", 0, at) + 1
+    return DataError(Problem(f"{source}:{line}", f"not valid JSON: {what}"))
 
 
 def _not_json(source: str, text: str, at: int, error: Exception) -> Problem:

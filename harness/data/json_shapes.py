@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from harness.data.chat import is_conversation
 from harness.errors import DataError, Problem
@@ -31,7 +31,7 @@ def rows_within(source: str, value: dict[str, Any], fewest: int) -> RowsWithin |
     Raises:
         DataError: it holds several lists of rows.
     """
-    found = _split(value) or _by_columns(value) or _by_rows(value) or _listed(source, value)
+    found = _split(value) or _by_columns(value) or _by_rows(value) or _listed(source, value, fewest)
     return found if found is not None and len(found.values) >= fewest else None
 
 
@@ -89,11 +89,12 @@ def _by_rows(value: Mapping[str, Any]) -> RowsWithin | None:
     return RowsWithin(tuple(rows), note)
 
 
-def _listed(source: str, value: Mapping[str, Any]) -> RowsWithin | None:
+def _listed(source: str, value: Mapping[str, Any], fewest: int) -> RowsWithin | None:
     """The one list of objects, however deep it stands."""
     # pandas describes the columns beside the rows with orient="table".
     described = isinstance(value.get("schema"), dict) and _is_rows(value.get("data"))
-    lists = _lists({"data": value["data"]} if described else value, "", 0)
+    found = _lists({"data": value["data"]} if described else value, "", 0)
+    lists = {path: rows for path, rows in found.items() if len(rows) >= fewest}
     if len(lists) > 1:
         named = " and ".join(f"`{path}` ({len(rows)})" for path, rows in list(lists.items())[:5])
         what = (
@@ -122,5 +123,5 @@ def _is_rows(value: object) -> bool:
     return _is_list_of(value, dict) and not is_conversation(value)
 
 
-def _is_list_of(value: object, kind: type) -> bool:
+def _is_list_of(value: object, kind: type) -> TypeGuard[list[Any]]:
     return isinstance(value, list) and bool(value) and all(isinstance(one, kind) for one in value)

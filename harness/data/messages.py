@@ -20,6 +20,7 @@ _KNOWN = {"user", "assistant", "system", "tool"}
 _SPEAKERS = {"user": "User", "assistant": "Assistant", "call": "Assistant calls", "tool": "Tool"}
 _CONTENTS = ("content", "value", "parts", "text", "message")
 _CALLS = ("tool_calls", "function_call")
+_ARGUMENTS = ("arguments", "input", "args")
 _TEXT_PARTS = ("text", "input_text", "output_text")
 
 
@@ -162,10 +163,8 @@ def _call(call: Any) -> Turn:
     if not isinstance(call, dict):
         return Turn("call", _SPEAKERS["call"], _compact(call))
     name = str(call.get("name") or "")
-    arguments = next(
-        (call[n] for n in ("arguments", "input", "args") if call.get(n) is not None), {}
-    )
-    return Turn("call", f"{_SPEAKERS['call']} {name}".strip(), _compact(arguments))
+    given = next((call[n] for n in _ARGUMENTS if call.get(n) is not None), "{}")
+    return Turn("call", f"{_SPEAKERS['call']} {name}".strip(), _compact(given))
 
 
 def _compact(value: Any) -> str:

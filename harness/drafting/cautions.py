@@ -87,8 +87,8 @@ def _notation_cautions(column: Column, kind: AnswerKind) -> Iterator[str]:
         return
     if broken:
         yield (
-            f"{len(broken)} of {count} answers in `{name}` begin as JSON does but cannot be read as "
-            f"such ({lines_named(broken)}), so they are taken for {kind}: mend them, if JSON is meant"
+            f"{len(broken)} of {count} answers in `{name}` look like JSON but are none "
+            f"({lines_named(broken)}), and are taken for {kind}: mend them if JSON is meant"
         )
     holding = [place for places in written.values() for place in places]
     if 0 < len(holding) < count:
