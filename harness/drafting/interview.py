@@ -266,7 +266,9 @@ class Interview:
             drafted = Guess(told.texts[0], source)
         else:
             drafted = Guess(
-                draft_instruction(form, answers, is_told=shown and told.part is None),
+                draft_instruction(
+                    form, answers, is_told=told is not None and shown and not told.part
+                ),
                 "a draft: say what you would tell a new colleague",
             )
         return self._settled(
