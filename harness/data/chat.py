@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.data.json_cells import may_be_json, read_json_text
-from harness.data.messages import NotTextError, Turn, content_text, is_message, turns_of
+from harness.data.messages import (
+    NotTextError,
+    Turn,
+    content_text,
+    is_exchange,
+    is_message,
+    turns_of,
+)
 from harness.data.rows import Row, Rows
 from harness.records import JsonValue
 
@@ -76,6 +83,8 @@ def _messages(value: JsonValue) -> list[JsonValue]:
             return []
     if isinstance(value, dict):
         value = next((value[name] for name in _WRAPPERS if name in value), _by_message(value))
+    if isinstance(value, list) and value and all(map(is_exchange, value)):
+        value = [{"role": role, "content": said} for one in value for role, said in one.items()]
     return value if isinstance(value, list) and is_conversation(value) else []
 
 
@@ -121,7 +130,7 @@ def _add_conversation(
     except NotTextError as error:
         turns, missing = [], f"{name}: {error}"
     else:
-        missing = f"{name}: holds no list of messages with a role and a content each"
+        missing = f"{name}: {_nothing(found.get(name))}"
     if not turns:
         lacking |= dict.fromkeys((name + PROMPT, name + RESPONSE, name + SYSTEM), missing)
         return False
@@ -143,6 +152,15 @@ def _add_conversation(
     else:
         found[name + PROMPT] = "\n\n".join(f"{turn.speaker}: {turn.text}" for turn in asked)
     return any(turn.role in ("call", "tool") for turn in asked)
+
+
+def _nothing(value: JsonValue) -> str:
+    if isinstance(value, str) and may_be_json(value):
+        try:
+            read_json_text(value)
+        except ValueError as error:
+            return str(error)
+    return "holds no list of messages with a role and a content each"
 
 
 def _ending(last: Turn) -> str:

@@ -10,9 +10,12 @@ from harness.data.chat import PROMPT, RESPONSE, SYSTEM
 from harness.data.columns import MOST, Column
 from harness.data.guess import Guess
 from harness.data.instructions import INSTRUCTION
-from harness.data.name_words import ANSWERS, GROUPS, INSTRUCTIONS, REPLIES, TEXTS, TITLES
+from harness.data.name_words import ANSWERS, GROUPS, INSTRUCTIONS, REPLIES, TASKS, TEXTS, TITLES
 from harness.data.normalise import words
 from harness.errors import DataError
+
+# Words that chat templates may put after an answer.
+_END_MARKS = 3
 
 
 def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> Guess[str]:
@@ -39,8 +42,8 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
             + _empty(columns)
         )
     longest = max(open_to, key=lambda column: column.mean_length)
-    told = instruction_of(columns, texts)
-    ranked = {c.name: _answer_rank(c, longest, is_instructed=told is not None) for c in open_to}
+    told = bool(instructions_of(columns, texts))
+    ranked = {c.name: _answer_rank(c, longest, is_instructed=told) for c in open_to}
     best = max(open_to, key=lambda c: (ranked[c.name][0], 1 - c.distinct / len(c.values)))
     rank, why = ranked[best.name]
     if rank <= 0:
@@ -62,24 +65,32 @@ def is_rejected(column: Column) -> bool:
     return column.name.split("_")[0].lower() == "rejected"
 
 
-def instruction_of(columns: Mapping[str, Column], taken: Collection[str] = ()) -> Column | None:
-    """The column that says what is to be done, if there is one; in each row the same or not.
+def instructions_of(columns: Mapping[str, Column], taken: Collection[str] = ()) -> list[Column]:
+    """The columns that say what is to be done, in each row the same or not.
 
     Args:
         taken: columns that are something else.
     """
     conversation = any(column.part for column in columns.values())
-    for name, column in columns.items():
-        if name in taken or not column.mean_length or name.startswith(f"{INSTRUCTION}_"):
-            continue
-        if column.part == "system" if conversation else _is_instruction(column):
-            return column
-    return None
+    return [
+        column
+        for name, column in columns.items()
+        if name not in taken
+        and column.mean_length
+        and not name.startswith(f"{INSTRUCTION}_")
+        and (column.part == "system" if conversation else _is_instruction(column))
+    ]
+
+
+def varies(column: Column) -> bool:
+    """Whether rows differ in it; what is the same in all can be said once."""
+    return bool(column.values) and (column.distinct > 1 or column.missing > 0)
 
 
 def _is_instruction(column: Column) -> bool:
     parts = column.name_parts
-    return bool(parts & INSTRUCTIONS) or ("system" in parts and column.is_prose)
+    repeats = column.distinct <= len(column.values) / 2
+    return bool(parts & INSTRUCTIONS) or bool(parts & TASKS and column.is_prose and repeats)
 
 
 def _answer_rank(column: Column, longest: Column, *, is_instructed: bool) -> tuple[float, str]:
@@ -149,35 +160,33 @@ def _asked(
     if response is not None and response.name not in answers and not response.missing:
         return Guess((prompt.name, response.name), "the whole of each conversation")
     system = columns.get(prompt.name.removesuffix(PROMPT) + SYSTEM)
-    if system is not None and _varies(system):
+    if system is not None and varies(system):
         return Guess((system.name, prompt.name), "the system message and what was asked")
     return Guess((prompt.name,), "what stands before the last answer of each conversation")
-
-
-def _varies(column: Column) -> bool:
-    """Whether rows differ in it; what is the same in all can be said once."""
-    return bool(column.values) and (column.distinct > 1 or column.missing > 0)
 
 
 def _instructed(
     columns: Mapping[str, Column], answers: Collection[str], open_to: Sequence[Column]
 ) -> Guess[tuple[str, ...]]:
     """The texts, with the instruction of each row where rows have different ones."""
-    told = instruction_of(columns, answers)
+    told = instructions_of(columns, answers)
     joined = [c for c in open_to if c.name.startswith(f"{INSTRUCTION}_")]
-    left = [c for c in open_to if c is not told and c not in joined]
-    if told is None or not _varies(told):
+    left = [c for c in open_to if c not in told and c not in joined]
+    varied = [c.name for c in told if varies(c)]
+    if not varied:
         return _texts(columns, left or open_to)
     given = columns.get(joined[0].name.removeprefix(f"{INSTRUCTION}_")) if joined else None
-    if given is not None and given.missing:
+    if given is not None and given.missing and INSTRUCTION in varied:
+        names = [joined[0].name if name == INSTRUCTION else name for name in varied]
         why = "the instruction of each row, and below it the input where there is one"
-        return Guess((joined[0].name,), why)
+        return Guess(tuple(names), why)
     if not any(column.is_prose for column in left):
-        return Guess((told.name,), "it says in each row what to do")
+        return Guess(tuple(varied), "it says in each row what to do")
     found = _texts(columns, left)
+    shown = " and ".join(f"`{name}`" for name in varied)
     return Guess(
-        tuple(name for name in columns if name in (told.name, *found.value)),
-        f"`{told.name}` says in each row what to do; the other is {found.why}",
+        tuple(name for name in columns if name in (*varied, *found.value)),
+        f"{shown} says in each row what to do; the other is {found.why}",
     )
 
 
@@ -234,12 +243,11 @@ def gives_away(columns: Mapping[str, Column], answer: Column) -> dict[str, str]:
 def _rows_that_name(pairs: Sequence[tuple[str, str]], is_closed: bool) -> int:
     """Rows whose text holds its answer; of a closed list, and none of the others.
 
-    A text that lists what may be answered, or weighs two answers, tells nothing.
+    A text that lists what may be answered, or weighs two answers, tells nothing. Of free answers
+    only those count that a text begins or ends with: others may be found in it, as is asked.
     """
     if not is_closed:
-        return sum(
-            len(answer) > 2 and answer.casefold() in text.casefold() for answer, text in pairs
-        )
+        return sum(_ends_with(words(text), words(answer)) for answer, text in pairs)
     spoken = {answer: " ".join(words(answer)) for answer, _ in pairs}
     # The longest first: `not happy` does not name `happy`.
     listed = sorted({one for one in spoken.values() if one}, key=len, reverse=True)
@@ -250,3 +258,9 @@ def _rows_that_name(pairs: Sequence[tuple[str, str]], is_closed: bool) -> int:
         len(answer) > 2 and set(names.findall(f" {' '.join(words(text))} ")) == {spoken[answer]}
         for answer, text in pairs
     )
+
+
+def _ends_with(text: list[str], answer: list[str]) -> bool:
+    """Whether a text begins or ends with an answer, up to a mark of its end."""
+    last = [text[-len(answer) - more : len(text) - more] for more in range(_END_MARKS + 1)]
+    return bool(answer) and len(" ".join(answer)) > 2 and answer in (text[: len(answer)], *last)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from harness.records import JsonValue
 
 Notation = Literal["JSON", "fenced JSON", "JSON encoded twice", "Python literals"]
 _FENCE = re.compile(r"(`{3,}|~{3,})[^\S\n]*\w*[^\S\n]*\n(.*?)\n?[^\S\n]*\1", re.DOTALL)
+_BEGINNING = re.compile(r'\s*([{\[]|```|~~~|"[\\"\s]*[{\[])')
 # Python's parser is not made for hostile input: longer or deeper text is not handed to it.
 _LONGEST, _DEEPEST = 1_000_000, 50
 
@@ -22,6 +24,24 @@ class JsonText:
 
     value: JsonValue
     notation: Notation
+
+
+class RepeatedFieldError(ValueError):
+    """An object that holds a field twice: only one of the values could be kept."""
+
+
+def object_of(fields: Sequence[tuple[Any, JsonValue]]) -> dict[str, JsonValue]:
+    """The object with these fields.
+
+    Raises:
+        RepeatedFieldError: a name stands twice.
+    """
+    found = dict(fields)
+    if len(found) < len(fields):
+        names = [name for name, _ in fields]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RepeatedFieldError(f"the field {twice!r:.60} stands twice in an object; keep one")
+    return found
 
 
 def may_be_json(text: str) -> bool:
@@ -44,10 +64,14 @@ def read_json_text(text: str) -> JsonText:
     if fenced:
         text, notation = fenced[2].strip(), "fenced JSON"
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=object_of)
+    except RepeatedFieldError as error:
+        raise ValueError(f"not valid JSON: {error}") from error
     except (ValueError, RecursionError) as error:
         try:
             return JsonText(_literal(text), "Python literals")
+        except RepeatedFieldError:
+            raise
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             raise ValueError(f"not valid JSON: {error}") from error
     if isinstance(value, str) and may_be_json(value):
@@ -62,7 +86,11 @@ def _literal(text: str) -> JsonValue:
         deepest = max(deepest, depth)
     if not text.startswith(("{", "[")) or len(text) > _LONGEST or deepest > _DEEPEST:
         raise ValueError
-    return _as_json(ast.literal_eval(text))
+    tree = ast.parse(text, mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            object_of([(key.value, None) for key in node.keys if isinstance(key, ast.Constant)])
+    return _as_json(ast.literal_eval(tree))
 
 
 def _as_json(value: object) -> JsonValue:

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.data.chat import is_conversation
 from harness.data.encoding import not_utf8
+from harness.data.json_cells import object_of
 from harness.data.json_shapes import rows_within
 from harness.data.rows import Row, Rows, rows_of
 from harness.errors import DataError, Problem
@@ -29,7 +30,7 @@ class _Constant(str):
     """NaN or an infinity, which JSON has not."""
 
 
-_DECODER = json.JSONDecoder(parse_constant=_Constant)
+_DECODER = json.JSONDecoder(parse_constant=_Constant, object_pairs_hook=object_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ def _values(source: str, content: bytes) -> _Found:
     if found.problems:
         # Objects over several lines, or several on one: what gives more rows is meant.
         other = _one_after_another(source, content)
-        found = other if other.objects > found.objects else found
+        is_one_broken = other.problems and not found.objects
+        if other.objects > found.objects or is_one_broken:
+            found = other
     if len(found.values) != 1 or found.problems or not isinstance(found.values[0][1], dict):
         return found
     is_line = source.lower().endswith(("jsonl", "ndjson")) and found.each == "each line"
@@ -113,7 +116,7 @@ def _lines(source: str, content: bytes) -> _Found:
             continue
         where = f"{source}:{number}"
         try:
-            values.append((number, json.loads(raw.decode("utf-8"), parse_constant=_Constant)))
+            values.append((number, _DECODER.decode(raw.decode("utf-8"))))
         except UnicodeDecodeError as error:
             problems.append(Problem(where, not_utf8(error)))
         except json.JSONDecodeError as error:
@@ -209,7 +212,7 @@ def _row(value: JsonValue) -> dict[str, JsonValue] | None:
     """The object that a value is, also as a text or as the list of messages of one."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
-            value = json.loads(value, parse_constant=_Constant)
+            value = _DECODER.decode(value)
         except (ValueError, RecursionError):
             return None
     if isinstance(value, dict):

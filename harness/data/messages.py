@@ -51,6 +51,15 @@ def is_message(value: object) -> bool:
     return bool(role) and said and (named or role in _KNOWN)
 
 
+def is_exchange(value: object) -> bool:
+    """Whether a value is what was said by role, such as ``{"human": …, "assistant": …}``."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(_ROLES.get(str(role).lower(), str(role).lower()) in _KNOWN for role in value)
+    )
+
+
 def turns_of(message: Any, number: int) -> Iterator[Turn]:
     """The turns of a message: its text, its calls of tools, the results that it brings.
 

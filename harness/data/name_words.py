@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 ANSWERS = frozenset({
-    "answer", "answers", "category", "chosen", "class", "classification", "completion", "decision",
-    "department", "expected", "gold", "grade", "intent", "label", "labels", "output",
+    "answer", "answers", "assistant", "category", "chosen", "class", "classification",
+    "completion", "decision", "department", "expected", "gold", "grade", "intent", "label",
+    "labels", "output",
     "priority", "queue", "rating", "reference", "reply", "response", "score", "sentiment",
     "severity", "solution", "stars", "summary", "tag", "tags", "target", "topic",
 })  # fmt: skip
@@ -23,5 +24,7 @@ GROUPS = frozenset({
     "thread", "url", "user",
 })  # fmt: skip
 INSTRUCTIONS = frozenset({"instruction", "instructions"})
+# Likewise, if they are sentences and the same in many rows.
+TASKS = frozenset({"command", "prompt", "query", "question", "system", "task"})
 # What follows an instruction, whatever else is said about the row.
 REPLIES = frozenset({"answer", "chosen", "completion", "output", "reply", "response"})

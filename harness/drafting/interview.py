@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from harness.data.columns import Column, columns_of
 from harness.data.encoding import UTF8, guess_encoding
 from harness.data.guess import Guess
-from harness.data.infer import gives_away, guess_answer, guess_texts, instruction_of
+from harness.data.infer import gives_away, guess_answer, guess_texts, instructions_of, varies
 from harness.data.infer_form import AnswerForm, answer_form
 from harness.data.infer_groups import guess_group, guess_id
 from harness.data.read import content_of, read_rows
@@ -253,22 +253,19 @@ class Interview:
     def _instruction(
         self, form: AnswerForm, answers: tuple[str, ...], texts: tuple[str, ...]
     ) -> str:
-        told = instruction_of(self._columns, answers)
-        shown = told is not None and any(
-            name in (told.name, f"{told.name}_input", f"{told.name}_context") for name in texts
-        )
-        if told is not None and not shown and told.distinct == 1 and not told.missing:
+        told = instructions_of(self._columns, answers)
+        once = [c for c in told if c.name not in texts and not varies(c)]
+        if once:
             source = (
                 "the system message of the conversations"
-                if told.part
-                else f"the column `{told.name}`, the same in every row"
+                if once[0].part
+                else f"{' and '.join(f'`{c.name}`' for c in once)}, the same in every row"
             )
-            drafted = Guess(told.texts[0], source)
+            drafted = Guess("\n\n".join(c.texts[0] for c in once), source)
         else:
+            is_told = any(varies(column) and not column.part for column in told)
             drafted = Guess(
-                draft_instruction(
-                    form, answers, is_told=told is not None and shown and not told.part
-                ),
+                draft_instruction(form, answers, is_told=is_told),
                 "a draft: say what you would tell a new colleague",
             )
         return self._settled(

@@ -197,6 +197,12 @@ def instructed(number: int, **more: Any) -> dict[str, Any]:
         (lambda n: {"system": f"You are clerk {n % 5}.", "prompt": text(n), "label": "ab"[n % 2]},
          "label", ("system", "prompt")),
         (lambda n: {"text": text(n), "system": ("linux", "bsd")[n % 2]}, "system", ("text",)),
+        (lambda n: {"system_prompt": "You are a clerk.", **instructed(n, input=text(n)),
+                    "output": words(n, 2)}, "output", ("instruction", "input")),
+        (lambda n: {"question": ("Is it about tides?", "Is it about knots?")[n % 2],
+                    "page": text(n), "answer": "ab"[n % 3 % 2]}, "answer", ("question", "page")),
+        (lambda n: {"question": "Is it about tides?", "page": text(n), "answer": "ab"[n % 2]},
+         "answer", ("page",)),
         (lambda n: {"prompt": text(n), "chosen": words(n, 3), "rejected": text(n) * 3}, "chosen",
          ("prompt",)),
     ],
@@ -205,6 +211,14 @@ def test_what_each_row_says_to_do_is_shown(row: Any, answer: str, texts: tuple[s
     columns = table(map(row, range(1, 41)))
     assert guess_answer(columns).value == answer
     assert guess_texts(columns, [answer]).value == texts
+
+
+def test_a_free_answer_that_is_found_in_the_text_is_not_given_away() -> None:
+    rows = [{"page": f"{words(n, 9)} and {words(n + 50, 4)} or {words(n, 3)}",
+             "full": f"Say it. Response: {words(n + 50, 4)}</s>", "answer": words(n + 50, 4)}
+            for n in range(20)]  # fmt: skip
+    columns = table(rows)
+    assert set(gives_away(columns, columns["answer"])) == {"full"}
 
 
 def test_preference_pairs_without_what_was_asked() -> None:

@@ -36,6 +36,14 @@ def test_notations(text: str, notation: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ['{"a": 1, "b": {"c": 2, "c": 3}}', "{'a': 1, 'b': {'c': 2, 'c': 3}}"]
+)
+def test_a_field_that_stands_twice(text: str) -> None:
+    with pytest.raises(ValueError, match="the field 'c' stands twice in an object; keep one"):
+        read_json_text(text)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "{'a': __import__('os')}",

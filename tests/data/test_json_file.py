@@ -157,3 +157,17 @@ def test_annotations_of_label_studio_are_columns(tmp_path: Path) -> None:
     assert "no annotator answered" in table.rows[2].lacking["tide"]
     assert "annotators say 'high' and 'low'" in table.rows[3].lacking["tide"]
     assert "export of Label Studio" in table.notes[0]
+
+
+def test_a_broken_object_over_many_lines_is_one_problem(tmp_path: Path) -> None:
+    content = json.dumps({"data": ROWS}, indent=1).replace('"east"', "east", 1)
+    (problem,) = read(tmp_path, content).problems
+    assert problem.where.endswith("rows.json:9")
+
+
+def test_a_field_that_stands_twice_is_a_problem_of_its_row(tmp_path: Path) -> None:
+    table = read(tmp_path, LINES + '{"text": "x", "text": "y"}\n')
+    assert len(table.rows) == len(ROWS)
+    (problem,) = table.problems
+    assert problem.where.endswith("rows.json:6")
+    assert "the field 'text' stands twice" in problem.what
