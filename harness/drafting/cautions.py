@@ -11,6 +11,7 @@ from harness.data import Prepared
 from harness.data.chat import PROMPT, RESPONSE
 from harness.data.columns import Column
 from harness.data.infer_form import AnswerKind
+from harness.data.name_words import REPLIES
 from harness.data.rows import lines_named
 from harness.drafting.sizing import Sizing
 from harness.drafting.wishes import Wishes
@@ -62,6 +63,13 @@ def _answer_cautions(wishes: Wishes, prepared: Prepared) -> Iterator[str]:
                     f"`{name}` leaves out the answer that ends {answered} conversations: if it "
                     f"matters, show it with --text {name} --text {last}"
                 )
+    used = {*wishes.texts, *wishes.answers}
+    for name, column in wishes.columns.items():
+        if name.lower() in REPLIES and column.is_prose and not column.part and name not in used:
+            yield (
+                f"`{name}` is named like an answer and neither shown nor asked for: if it belongs "
+                "to the task, name it with --answer or --text"
+            )
     if prepared.contradictions.texts:
         yield prepared.contradictions.sentence()
     for name in wishes.answers:
