@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from harness.data.rows import Row, Rows, check_header, rows_of
+from harness.data.rows import Row, Rows, rows_of
 from harness.errors import DataError, Problem
 from harness.records import JsonValue
 
@@ -23,9 +23,8 @@ def table_rows(source: str, table: Any) -> Rows:
     Bytes are read as UTF-8. What cannot be read is no value, and its row says why.
 
     Raises:
-        DataError: two columns share a name, or a column holds a value that Python has not.
+        DataError: a column holds a value that Python has not.
     """
-    check_header(source, table.column_names)
     features, notes = _features(table.schema)
     rows = [Row(number, {}) for number in range(1, table.num_rows + 1)]
     for name in table.column_names:

@@ -15,7 +15,7 @@ from harness.data.encoding import UTF8, as_utf8
 from harness.data.instructions import with_inputs
 from harness.data.json_file import json_rows
 from harness.data.label_studio import with_annotations
-from harness.data.rows import Row, Rows, rows_of
+from harness.data.rows import Row, Rows, check_header, rows_of
 from harness.errors import DataError, Problem
 from harness.packaged_data import packaged_rows
 
@@ -85,7 +85,8 @@ def _parquet(source: str, content: bytes) -> Rows:
 
     try:
         table = pq.read_table(pa.BufferReader(content))
-    except (pa.ArrowException, OSError) as error:
+        check_header(source, table.column_names)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(Problem(source, f"not a whole Parquet file: {error}")) from error
     return table_rows(source, table)
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.data import Rows, read_examples, read_rows
+from harness.errors import DataError
 
 from .tiny import experiment
 
@@ -124,3 +125,11 @@ def test_pandas_categories(tmp_path: Path) -> None:
     )
     frame.to_parquet(tmp_path / "rows.parquet")
     assert values(read_rows(str(tmp_path / "rows.parquet"))) == ["low", "high", None]
+
+
+def test_a_column_whose_name_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"xyzxyz": [1]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"xyzxyz", b"xyz\x80yz"))
+    with pytest.raises(DataError, match="not a whole Parquet file"):
+        read_rows(str(path))
