@@ -42,8 +42,8 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
             + _empty(columns)
         )
     longest = max(open_to, key=lambda column: column.mean_length)
-    told = bool(instructions_of(columns, texts))
-    ranked = {c.name: _answer_rank(c, longest, is_instructed=told) for c in open_to}
+    replied = bool(instructions_of(columns, texts)) or any(map(is_rejected, columns.values()))
+    ranked = {c.name: _answer_rank(c, longest, is_replied=replied) for c in open_to}
     best = max(open_to, key=lambda c: (ranked[c.name][0], 1 - c.distinct / len(c.values)))
     rank, why = ranked[best.name]
     if rank <= 0:
@@ -93,7 +93,7 @@ def _is_instruction(column: Column) -> bool:
     return bool(parts & INSTRUCTIONS) or bool(parts & TASKS and column.is_prose and repeats)
 
 
-def _answer_rank(column: Column, longest: Column, *, is_instructed: bool) -> tuple[float, str]:
+def _answer_rank(column: Column, longest: Column, *, is_replied: bool) -> tuple[float, str]:
     """How much a column looks like the answers, and why."""
     if column.part == "response":
         return 8.0, "the last answer of each conversation"
@@ -118,7 +118,7 @@ def _answer_rank(column: Column, longest: Column, *, is_instructed: bool) -> tup
         rank, reasons = rank + 2, [*reasons, "its name says so"]
     elif column.name_parts & GROUPS or column.name_parts & {"id", "date", "time"}:
         rank -= 1.5
-    if is_instructed and column.name.lower() in REPLIES:
+    if is_replied and column.name.lower() in REPLIES:
         rank += 4
     return rank, " and ".join(reasons)
 

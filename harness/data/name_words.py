@@ -26,5 +26,5 @@ GROUPS = frozenset({
 INSTRUCTIONS = frozenset({"instruction", "instructions"})
 # Likewise, if they are sentences and the same in many rows.
 TASKS = frozenset({"command", "prompt", "query", "question", "system", "task"})
-# What follows an instruction, whatever else is said about the row.
+# What follows an instruction, or is the better of two replies, whatever else a row says.
 REPLIES = frozenset({"answer", "chosen", "completion", "output", "reply", "response"})

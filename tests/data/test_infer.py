@@ -203,8 +203,8 @@ def instructed(number: int, **more: Any) -> dict[str, Any]:
                     "page": text(n), "answer": "ab"[n % 3 % 2]}, "answer", ("question", "page")),
         (lambda n: {"question": "Is it about tides?", "page": text(n), "answer": "ab"[n % 2]},
          "answer", ("page",)),
-        (lambda n: {"prompt": text(n), "chosen": words(n, 3), "rejected": text(n) * 3}, "chosen",
-         ("prompt",)),
+        (lambda n: {"prompt": text(n), "chosen": words(n, 3), "rejected": text(n) * 3,
+                    "score_chosen": n % 3}, "chosen", ("prompt",)),
     ],
 )  # fmt: skip
 def test_what_each_row_says_to_do_is_shown(row: Any, answer: str, texts: tuple[str, ...]) -> None:
