@@ -173,7 +173,9 @@ class Interview:
             )
         told = gives_away(self._columns, self._columns[answers[0]]) if len(answers) == 1 else {}
         self.told = told
-        shown = {name: c for name, c in self._columns.items() if name not in told}
+        # What is to be done is known when the model is asked.
+        known = {column.name for column in instructions_of(self._columns, answers)}
+        shown = {n: c for n, c in self._columns.items() if n not in told or n in known}
         texts = self._settled(
             "texts",
             self._given.texts or None,

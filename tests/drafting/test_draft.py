@@ -202,6 +202,13 @@ def test_a_varying_instruction_is_part_of_the_item(tmp_path: Path) -> None:
     assert experiment.task.template == "instruction: {instruction}\n\ntext: {text}"
 
 
+def test_an_instruction_that_goes_with_the_answer_is_shown_with_a_caution(tmp_path: Path) -> None:
+    rows = [(f"Way {n % 3} of asking it?", t, a) for n, (t, a) in enumerate(labelled())]
+    draft = drafted(tmp_path, table(rows, ("instruction", "text", "label")))
+    assert draft.wishes.texts == ("instruction", "text")
+    assert any("the text `instruction` has values that each" in one for one in draft.cautions)
+
+
 def test_a_guessed_group_costs_few_rows_or_is_left_out(tmp_path: Path) -> None:
     header = ("text", "customer", "label")
     rows = [(t, f"c{n % 10}" if n != 5 else "", a) for n, (t, a) in enumerate(labelled())]
