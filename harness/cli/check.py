@@ -35,7 +35,6 @@ def command(experiment: Path) -> None:
       harness check experiments/quickstart.yaml
     """
     from rich.markup import escape
-    from rich.table import Table
 
     from harness.cli.terminal import Terminal
     from harness.data import prepare, with_general
@@ -45,7 +44,6 @@ def command(experiment: Path) -> None:
     from harness.item_sets import left_out_curves, replay_texts
     from harness.spec import load_experiment
     from harness.spec.endpoint import missing_keys
-    from harness.stages import final_counts
 
     spec = load_experiment(experiment)
     suite = load_suite(spec.general.suite) if spec.general else None
@@ -62,13 +60,9 @@ def command(experiment: Path) -> None:
     console.print(_data_table(prepared))
     for sentence in _leak_sentences(prepared):
         console.print(escape(sentence))
-    for sentence in _left_out(prepared):
+    for sentence in _reading_sentences(prepared):
         console.print(escape(near(sentence)))
-    arms = Table("arm", "kind", "trials", "searched", title="Arms", title_justify="left")
-    for name, arm in spec.arms.items():
-        searched = ", ".join(arm.search_space()) or "nothing: not tuned"
-        arms.add_row(name, arm.kind, str(spec.trials_of(name)), searched)
-    console.print(arms)
+    console.print(_arms_table(spec))
     if suite and read:
         console.print(_suite_table(suite, read))
     else:
@@ -76,18 +70,7 @@ def command(experiment: Path) -> None:
     texts = replay_texts(spec, prepared.splits)
     if texts:
         console.print(f"General text to replay: {len(texts.examples)} of {escape(texts.source)}")
-    searched_trials = sum(spec.trials_of(name) for name in spec.arms)
-    later = final_counts(spec, prepared.splits)
-    parts = [
-        f"{searched_trials} search trials",
-        f"{later.finalists} finalists on {_seeds(spec)}",
-        "1 untouched base",
-    ]
-    if later.defaults:
-        parts.append(f"up to {later.defaults} tests of default settings")
-    if later.curves:
-        parts.append(f"{later.curves} trials of learning curves")
-    console.print(f"{', '.join(parts)}.")
+    console.print(_trial_counts(spec, prepared))
     notes = [*label_notes(prepared), *prompts.notes]
     missing = [texts.sentence()] if texts and texts.left_out else []
     missing += [str(problem) for problem in missing_keys(spec, os.environ)]
@@ -114,6 +97,33 @@ def _prompts(spec: Experiment) -> Preflight:
     return Preflight(spec, here, notes)
 
 
+def _arms_table(spec: Experiment) -> Table:
+    from rich.table import Table
+
+    table = Table("arm", "kind", "trials", "searched", title="Arms", title_justify="left")
+    for name, arm in spec.arms.items():
+        searched = ", ".join(arm.search_space()) or "nothing: not tuned"
+        table.add_row(name, arm.kind, str(spec.trials_of(name)), searched)
+    return table
+
+
+def _trial_counts(spec: Experiment, prepared: Prepared) -> str:
+    from harness.stages import final_counts
+
+    searched = sum(spec.trials_of(name) for name in spec.arms)
+    later = final_counts(spec, prepared.splits)
+    parts = [
+        f"{searched} search trials",
+        f"{later.finalists} finalists on {_seeds(spec)}",
+        "1 untouched base",
+    ]
+    if later.defaults:
+        parts.append(f"up to {later.defaults} tests of default settings")
+    if later.curves:
+        parts.append(f"{later.curves} trials of learning curves")
+    return f"{', '.join(parts)}."
+
+
 def _data_table(prepared: Prepared) -> Table:
     from rich.table import Table
 
@@ -124,6 +134,13 @@ def _data_table(prepared: Prepared) -> Table:
             name, str(count), str(prepared.groups[name]), "" if name == "train" else found
         )
     return table
+
+
+def _reading_sentences(prepared: Prepared) -> Iterator[str]:
+    yield from _left_out(prepared)
+    yield from (f"note: {note}" for note in prepared.notes)
+    if prepared.contradictions.texts:
+        yield f"warning: {prepared.contradictions.sentence()}"
 
 
 def _left_out(prepared: Prepared) -> Iterator[str]:

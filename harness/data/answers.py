@@ -9,6 +9,7 @@ from typing import Any
 from harness.answers.characters import trimmed
 from harness.answers.json_text import composed_value
 from harness.answers.labels import as_listed
+from harness.data.json_cells import read_json_text
 from harness.records import JsonValue
 from harness.spec import JsonAnswer, LabelAnswer, TextAnswer
 from harness.spec.task import canonical_json, schema_validator
@@ -135,9 +136,9 @@ def _json_value(answer: JsonAnswer, values: dict[str, JsonValue]) -> dict[str, J
         raise AnswerError(f"{column}: the value is missing; fill it in")
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise AnswerError(f"{column}: not valid JSON: {error}") from error
+            value = read_json_text(value).value
+        except ValueError as error:
+            raise AnswerError(f"{column}: {error}") from error
     value = _composed(value, column)
     if not isinstance(value, dict):
         raise AnswerError(f"{column}: the answer must be a JSON object, not {value!r:.60}")
@@ -199,7 +200,7 @@ def _from_text(text: str, kind: str) -> JsonValue:
         if kind == "boolean":
             return {"true": True, "1": True, "false": False, "0": False}.get(text.lower())
         if kind in ("array", "object"):
-            return json.loads(text)
+            return read_json_text(text).value
     except (ValueError, OverflowError):
         return None
     return None

@@ -8,60 +8,169 @@ template shows columns of text, so each such list is given as three more: with `
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
+from harness.data.json_cells import may_be_json, read_json_text
+from harness.data.messages import (
+    NotTextError,
+    Turn,
+    content_text,
+    is_exchange,
+    is_message,
+    turns_of,
+)
 from harness.data.rows import Row, Rows
 from harness.records import JsonValue
 
 PROMPT, RESPONSE, SYSTEM = "_prompt", "_response", "_system"
-_ROLES = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant"}
-_NAMES = {"user": "User", "assistant": "Assistant"}
+# A list of messages named so goes on with the one in a column of these names.
+_ASKED, _GOES_ON = "prompt", ("completion", "chosen", "rejected", "response", "answer")
+_SYSTEMS = ("system", "system_prompt", "systemInstruction", "system_instruction")
+_WRAPPERS = ("messages", "conversations", "conversation", "contents")
+
+
+def is_conversation(value: JsonValue) -> bool:
+    """Whether a value is a list of messages."""
+    return isinstance(value, list) and bool(value) and all(map(is_message, value))
 
 
 def with_conversations(table: Rows) -> Rows:
     """The rows with the columns of their conversations; unchanged where they have none.
 
-    A list that is no conversation with an answer at its end gives no values, so that its row is
-    reported as one whose columns are missing.
+    A list of messages may also stand as JSON text. What cannot be read as text, or does not end
+    with an answer, gives no value, and its row says why.
     """
-    lists = [name for name in table.columns if any(_turns(r.values.get(name)) for r in table.rows)]
+    lists = [
+        name
+        for name in table.columns
+        if any(_messages(row.values.get(name)) for row in table.rows)
+        and not {name + part for part in (PROMPT, RESPONSE, SYSTEM)} & set(table.columns)
+    ]
     if not lists:
         return table
-    added = [name + part for name in lists for part in (PROMPT, RESPONSE, SYSTEM)]
-    if set(added) & set(table.columns):
-        return table
-    rows = tuple(Row(row.line, row.values | _columns(row.values, lists)) for row in table.rows)
-    return Rows(table.source, (*table.columns, *added), rows, table.problems)
+    going_on = [name for name in lists if name in _GOES_ON and _ASKED in lists]
+    shown = [name for name in lists if not (going_on and name == _ASKED)]
+    added = [name + part for name in shown for part in (PROMPT, RESPONSE, SYSTEM)]
+    rows, called = [], 0
+    for row in table.rows:
+        found, lacking, calls = dict(row.values), dict(row.lacking), False
+        for name in shown:
+            messages = _messages(row.values.get(name))
+            if name in going_on and messages:
+                messages = _joined(_messages(row.values.get(_ASKED)), messages)
+            calls |= _add_conversation(name, messages, _beside(row, table.columns), found, lacking)
+        called += calls
+        rows.append(Row(row.line, found, lacking))
+    notes = list(table.notes)
+    if called:
+        notes.append(f"{called} row(s) hold calls of tools: these stand in the prompt as text")
+    return replace(
+        table,
+        columns=(*table.columns, *added),
+        rows=tuple(rows),
+        notes=tuple(notes),
+        conversations=tuple(lists),
+    )
 
 
-def _columns(values: dict[str, JsonValue], lists: list[str]) -> dict[str, JsonValue]:
-    found: dict[str, JsonValue] = {}
-    for name in lists:
-        turns = _turns(values.get(name))
-        if not turns or turns[-1][0] != "assistant":
+def _messages(value: JsonValue) -> list[JsonValue]:
+    """The messages that a value holds; empty where it is no conversation."""
+    if isinstance(value, str) and may_be_json(value):
+        try:
+            value = read_json_text(value).value
+        except ValueError:
+            return []
+    if isinstance(value, dict):
+        value = next((value[name] for name in _WRAPPERS if name in value), _by_message(value))
+    if isinstance(value, list) and value and all(map(is_exchange, value)):
+        value = [{"role": role, "content": said} for one in value for role, said in one.items()]
+    return value if isinstance(value, list) and is_conversation(value) else []
+
+
+def _by_message(value: dict[str, JsonValue]) -> JsonValue:
+    """Messages whose roles and contents are lists of their own, as data sets keep them."""
+    lists = list(value.values())
+    if not lists or not all(isinstance(one, list) for one in lists):
+        return None
+    if len({len(one) for one in lists}) > 1:
+        return None
+    return [dict(zip(value, parts, strict=True)) for parts in zip(*lists, strict=True)]
+
+
+def _joined(asked: list[JsonValue], answered: list[JsonValue]) -> list[JsonValue]:
+    return answered if answered[: len(asked)] == asked else [*asked, *answered]
+
+
+def _beside(row: Row, columns: Sequence[str]) -> str:
+    """The system message that stands in a column of its own."""
+    for name in _SYSTEMS:
+        value = row.values.get(name) if name in columns else None
+        if isinstance(value, dict):
+            value = value.get("parts")
+        try:
+            text = content_text(value)
+        except NotTextError:
             continue
-        asked = [(role, text) for role, text in turns[:-1] if role != "system"]
+        if text.strip():
+            return text
+    return ""
+
+
+def _add_conversation(
+    name: str,
+    messages: list[JsonValue],
+    system: str,
+    found: dict[str, JsonValue],
+    lacking: dict[str, str],
+) -> bool:
+    """Add the columns of a conversation, or why they are not there; whether it calls tools."""
+    try:
+        turns = [turn for number, one in enumerate(messages, 1) for turn in turns_of(one, number)]
+    except NotTextError as error:
+        turns, missing = [], f"{name}: {error}"
+    else:
+        missing = f"{name}: {_nothing(found.get(name))}"
+    if not turns:
+        lacking |= dict.fromkeys((name + PROMPT, name + RESPONSE, name + SYSTEM), missing)
+        return False
+    told = [turn.text for turn in turns if turn.role == "system"]
+    found[name + SYSTEM] = "\n\n".join(told) or system
+    answered = turns[-1].role == "assistant"
+    asked = [turn for turn in turns[: -1 if answered else None] if turn.role != "system"]
+    if not answered:
+        lacking[name + RESPONSE] = f"{name}: {_ending(turns[-1])}"
+    elif not turns[-1].text.strip():
+        lacking[name + RESPONSE] = f"{name}: the answer that ends the conversation is empty"
+    else:
+        found[name + RESPONSE] = turns[-1].text
+    if not any(turn.text.strip() for turn in asked):
+        lacking[name + PROMPT] = f"{name}: nothing is asked before the answer"
+    elif len(asked) == 1 and asked[0].role == "user":
         # A single question stands as it is; in a longer exchange each turn says whose it is.
-        told = [f"{_NAMES.get(role, role)}: {text}" for role, text in asked]
-        found[name + PROMPT] = asked[0][1] if len(asked) == 1 else "\n\n".join(told)
-        found[name + RESPONSE] = turns[-1][1]
-        found[name + SYSTEM] = "\n\n".join(text for role, text in turns if role == "system")
-    return found
+        found[name + PROMPT] = asked[0].text
+    else:
+        found[name + PROMPT] = "\n\n".join(f"{turn.speaker}: {turn.text}" for turn in asked)
+    return any(turn.role in ("call", "tool") for turn in asked)
 
 
-def _turns(value: JsonValue) -> list[tuple[str, str]]:
-    """(role, text) of each message; empty where the value is no list of messages."""
-    if not isinstance(value, list):
-        return []
-    turns = [_turn(message) for message in value]
-    return [turn for turn in turns if turn is not None] if all(turns) else []
+def _nothing(value: JsonValue) -> str:
+    if isinstance(value, str) and may_be_json(value):
+        try:
+            read_json_text(value)
+        except ValueError as error:
+            return str(error)
+    return "holds no list of messages with a role and a content each"
 
 
-def _turn(message: Any) -> tuple[str, str] | None:
-    if not isinstance(message, dict):
-        return None
-    role, text = message.get("role", message.get("from")), message.get("content")
-    text = message.get("value") if text is None else text
-    if not isinstance(role, str) or not isinstance(text, str):
-        return None
-    return _ROLES.get(role, role), text
+def _ending(last: Turn) -> str:
+    if last.role == "call":
+        return (
+            "the conversation ends with a tool call, not with an answer in text; add the answer "
+            "that follows, or leave the row out"
+        )
+    whose = {"user": "the user", "tool": "a tool", "system": "the system"}.get(last.role)
+    return (
+        f"the conversation ends with a message of {whose or repr(last.role)}, so it does not end "
+        "with an answer; remove what follows the last answer, or leave the row out"
+    )

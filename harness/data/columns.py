@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from harness.data.answers import AnswerError, scalar_text
+from harness.data.chat import PROMPT, RESPONSE, SYSTEM
+from harness.data.json_cells import Notation, may_be_json, read_json_text
 from harness.data.rows import Rows
 from harness.records import JsonValue
 from harness.spec.task import MAX_CHOICES
@@ -20,16 +22,43 @@ MOST = 0.9
 # Rows of each label, on average, from which a column of texts is taken for labels.
 REPEATS = 3
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
+# A field with its name: `[music]` is no list that somebody broke.
+_MEANT_AS_JSON = re.compile(r"""\s*(```\w*\s*)?[{\[].*["']\s*:""", re.DOTALL)
 _NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_]+")
+
+
+Part = Literal["messages", "prompt", "response", "system"]
+_PARTS: dict[str, Part] = {PROMPT: "prompt", RESPONSE: "response", SYSTEM: "system"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column. values: those that are there, in file order. rows: of the whole table."""
+    """One column.
+
+    cells: of every row of the table, None where there is no value. places: file and line of each.
+    part: what it is of a conversation. lacking: why cells have no value, where that is known.
+    """
 
     name: str
-    values: tuple[JsonValue, ...]
-    rows: int
+    cells: tuple[JsonValue, ...]
+    places: tuple[str, ...]
+    part: Part | None = None
+    lacking: tuple[str, ...] = ()
+
+    @cached_property
+    def values(self) -> tuple[JsonValue, ...]:
+        """Values that are there, in file order."""
+        return tuple(value for value in self.cells if value is not None)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table."""
+        return len(self.cells)
+
+    @cached_property
+    def texts_by_row(self) -> tuple[str | None, ...]:
+        """The text of each row, trimmed; None where there is none, or a nested value."""
+        return tuple(map(self._text, self.cells))
 
     @cached_property
     def name_parts(self) -> frozenset[str]:
@@ -39,18 +68,22 @@ class Column:
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """Values as answers and templates show them, trimmed; nested ones are left out."""
-        found = []
-        for value in self.values:
-            try:
-                found.append(scalar_text(value, self.name).strip())
-            except AnswerError:
-                continue
-        return tuple(found)
+        return tuple(text for text in self.texts_by_row if text is not None)
 
     @property
     def missing(self) -> int:
         """Rows in which it is empty."""
         return self.rows - len(self.values)
+
+    @property
+    def missing_places(self) -> list[str]:
+        """File and line of the rows in which it is empty."""
+        return [place for place, v in zip(self.places, self.cells, strict=True) if v is None]
+
+    @property
+    def is_mostly_filled(self) -> bool:
+        """Whether so few rows lack it that they can be left out."""
+        return len(self.values) >= MOST * self.rows > 0
 
     @cached_property
     def distinct(self) -> int:
@@ -86,11 +119,12 @@ class Column:
 
     @cached_property
     def is_identifier(self) -> bool:
-        """Whether every row has a short value of its own, without spaces; no measure is one."""
+        """Whether its values are short, without spaces, and each its own; no measure is one."""
         return (
             (self.is_whole or not self.is_number)
-            and self.distinct == self.rows > 1
-            and len(self.texts) == self.rows
+            and self.is_mostly_filled
+            and self.distinct == len(self.values) > 1
+            and len(self.texts) == len(self.values)
             and all(len(text) <= 64 and " " not in text for text in self.texts)
         )
 
@@ -99,6 +133,22 @@ class Column:
         """Whether its texts are few enough, and each frequent enough, to be a list of labels."""
         distinct = len(set(self.texts))
         return 0 < distinct <= min(MAX_CHOICES, max(2, len(self.texts) / REPEATS))
+
+    @cached_property
+    def places_by_notation(self) -> dict[Notation | None, list[str]]:
+        """How objects and lists are written in texts -> where they stand; None: not readably."""
+        found: dict[Notation | None, list[str]] = {}
+        for place, value in zip(self.places, self.cells, strict=True):
+            if isinstance(value, str) and may_be_json(value):
+                try:
+                    read = read_json_text(value)
+                except ValueError:
+                    if _MEANT_AS_JSON.match(value):
+                        found.setdefault(None, []).append(place)
+                    continue
+                if isinstance(read.value, dict | list):
+                    found.setdefault(read.notation, []).append(place)
+        return found
 
     @cached_property
     def objects(self) -> tuple[dict[str, Any], ...]:
@@ -110,14 +160,11 @@ class Column:
         """The values as JSON lists, where most are such; else empty."""
         return self._parsed(list)
 
-    @cached_property
-    def is_conversation(self) -> bool:
-        """Whether it holds messages with roles; their texts are columns of their own."""
-        return any(
-            isinstance(one, dict) and ("role" in one or "from" in one)
-            for value in self.lists
-            for one in value
-        )
+    def _text(self, value: JsonValue) -> str | None:
+        try:
+            return scalar_text(value, self.name).strip()
+        except AnswerError:
+            return None
 
     def _most(self, found: Iterable[bool]) -> bool:
         return sum(found) >= MOST * len(self.values) > 0
@@ -126,10 +173,10 @@ class Column:
         parsed = []
         for value in self.values:
             one = value
-            if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+            if isinstance(value, str) and may_be_json(value):
                 try:
-                    one = json.loads(value)
-                except (ValueError, RecursionError):
+                    one = read_json_text(value).value
+                except ValueError:
                     continue
             if isinstance(one, kind):
                 parsed.append(one)
@@ -139,9 +186,20 @@ class Column:
 def columns_of(tables: Sequence[Rows]) -> dict[str, Column]:
     """The columns of all tables together, by name, those of the first table in its order."""
     names = dict.fromkeys(name for table in tables for name in table.columns)
-    rows = [row.values for table in tables for row in table.rows]
+    rows = [row for table in tables for row in table.rows]
+    places = tuple(f"{table.source}:{row.line}" for table in tables for row in table.rows)
+    parts: dict[str, Part] = {}
+    for name in dict.fromkeys(name for table in tables for name in table.conversations):
+        parts[name] = "messages"
+        parts |= {name + part: what for part, what in _PARTS.items()}
     return {
-        name: Column(name, tuple(v for row in rows if not _absent(v := row.get(name))), len(rows))
+        name: Column(
+            name,
+            tuple(None if _absent(v := row.values.get(name)) else v for row in rows),
+            places,
+            parts.get(name),
+            tuple(dict.fromkeys(row.lacking[name] for row in rows if name in row.lacking)),
+        )
         for name in names
     }
 

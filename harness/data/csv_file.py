@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -17,17 +18,29 @@ from harness.errors import DataError, Problem
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 # Rows that are looked at to find the separator.
 _SAMPLE = 200
+# The first line by which spreadsheets tell each other the separator.
+_SEPARATOR_LINE = re.compile(
+    r'"?sep=(?P<separator>[^\r\n"]|\\t)"?[,;\t ]*(?:\r\n|\r|\n)', re.IGNORECASE
+)
 
 
 def csv_rows(source: str, content: bytes) -> Rows:
-    """Rows of a file in UTF-8 with a header.
+    """Rows of a file in UTF-8 with a header; a line ``sep=;`` before it names the separator.
+
+    Rows without any value are passed over, and so are columns without a name and any value, as
+    spreadsheets leave them; an unnamed column with values is called by its place.
 
     Raises:
         DataError: the header is damaged or names a column twice, or there is no row.
     """
     text, undecodable = _decode_lines(content)
+    named = _SEPARATOR_LINE.match(text)
     with _long_fields():
-        return _read(source, text, undecodable, separator_of(text))
+        if named is None:
+            return _read(source, text, undecodable, separator_of(text))
+        separator = named["separator"].replace("\\t", "\t")
+        # An empty line in its place keeps the numbers of the others.
+        return _read(source, "\n" + text[named.end() :], undecodable, separator)
 
 
 def separator_of(text: str) -> str:
@@ -38,30 +51,33 @@ def separator_of(text: str) -> str:
 
     def fitness(separator: str) -> tuple[float, int]:
         counts = _field_counts(text, separator)
-        width = next(counts, 0)
-        if width < 2:
+        width = next(counts, (0, 0))
+        if width[0] < 2:
             return 0.0, 0
-        same = Counter(count == width for count in counts)
-        return same[True] / max(1, same.total()), width
+        # Empty fields at the end may be left out, or stand there without a name.
+        same = Counter(count[0] == width[0] or count[1] == width[1] for count in counts)
+        return same[True] / max(1, same.total()), width[1]
 
     fits = {separator: fitness(separator) for separator in SEPARATORS}
     # A comma within texts of a file with semicolons divides some rows, but not all alike.
     return max(SEPARATORS, key=lambda separator: (fits[separator][0], separator == ","))
 
 
-def _field_counts(text: str, separator: str) -> Iterator[int]:
+def _field_counts(text: str, separator: str) -> Iterator[tuple[int, int]]:
+    """Fields of each row, with and without the empty ones at its end."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         for fields in itertools.islice(reader, _SAMPLE):
-            if fields:
-                yield len(fields)
+            filled = [place for place, field in enumerate(fields, 1) if field.strip()]
+            if filled:
+                yield len(fields), filled[-1]
     except csv.Error:
         # What is wrong is said where the rows are read.
         return
 
 
 def _read(source: str, text: str, undecodable: dict[int, str], separator: str) -> Rows:
-    rows: list[Row] = []
+    lines: list[tuple[int, list[str]]] = []
     problems: list[Problem] = []
     header: list[str] | None = None
     # newline="" keeps line breaks within quotes as they are; strict finds unclosed quotes.
@@ -75,26 +91,56 @@ def _read(source: str, text: str, undecodable: dict[int, str], separator: str) -
         except csv.Error as error:
             problems.append(Problem(f"{source}:{first}", _csv_problem(error)))
             continue
-        lines = range(first, reader.line_num + 1)
-        bad = [(line, undecodable[line]) for line in lines if line in undecodable]
+        spanned = range(first, reader.line_num + 1)
+        bad = [(line, undecodable[line]) for line in spanned if line in undecodable]
         if bad:
             problems.extend(Problem(f"{source}:{line}", what) for line, what in bad)
-        elif not fields:
+        elif not any(map(str.strip, fields)):
             continue
         elif header is None:
             header = fields
-            check_header(f"{source}:{first}", header)
-        elif len(fields) != len(header):
+            check_header(f"{source}:{first}", [name for name in header if name.strip()])
+        elif (fitted := _fitted(fields, header)) is None:
+            marks = SEPARATORS.get(separator, f"the sign {separator!r}")
             what = (
                 f"{len(fields)} fields where the header has {len(header)}; "
-                f"put quotes around fields that hold {SEPARATORS[separator]}"
+                f"put quotes around fields that hold {marks}"
             )
             problems.append(Problem(f"{source}:{first}", what))
         else:
-            rows.append(Row(first, dict(zip(header, fields, strict=True))))
+            lines.append((first, fitted))
         if header is None:
             raise DataError(problems)
-    return rows_of(source, rows, problems, tuple(header or ()))
+    kept, notes = _names(header or [], [fields for _, fields in lines])
+    rows = [
+        Row(line, {name: fields[place] for place, name in kept.items()}) for line, fields in lines
+    ]
+    return rows_of(source, rows, problems, tuple(kept.values()), notes)
+
+
+def _fitted(fields: list[str], header: list[str]) -> list[str] | None:
+    """As many fields as the header has; None where more is amiss than empty ones at the end."""
+    width = len(header)
+    missing, more = header[len(fields) :], fields[width:]
+    if any(name.strip() for name in missing) or any(field.strip() for field in more):
+        return None
+    return [*fields[:width], *([""] * len(missing))]
+
+
+def _names(header: list[str], rows: list[list[str]]) -> tuple[dict[int, str], list[str]]:
+    """Place -> name of the columns that are kept, and what is said about the others."""
+    unnamed = [place for place, name in enumerate(header) if not name.strip()]
+    filled = [place for place in unnamed if any(fields[place].strip() for fields in rows)]
+    kept: dict[int, str] = {}
+    for place, name in enumerate(header):
+        if name.strip():
+            kept[place] = name
+        elif place in filled:
+            kept[place] = f"column {place + 1}"
+            while kept[place] in header:
+                kept[place] += "_"
+    named = ", ".join(f"`{kept[place]}`" for place in filled)
+    return kept, [f"a column without a name is called {named}"] if filled else []
 
 
 def _decode_lines(content: bytes) -> tuple[str, dict[int, str]]:

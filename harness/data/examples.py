@@ -20,12 +20,14 @@ class ExamplesRead:
     """What a source gives for a task: usable examples in file order, and its bad rows.
 
     spellings: label -> how else the source writes it.
+    notes: what was read otherwise than it stands there, a sentence each.
     """
 
     source: str
     examples: tuple[Example, ...]
     problems: tuple[Problem, ...]
     spellings: dict[str, set[str]]
+    notes: tuple[str, ...] = ()
 
 
 def read_examples(source: str, experiment: Experiment, *, id_prefix: str = "") -> ExamplesRead:
@@ -49,7 +51,9 @@ def read_examples(source: str, experiment: Experiment, *, id_prefix: str = "") -
     )
     if not examples:
         raise DataError([*problems, Problem(source, "no usable row is left")])
-    return ExamplesRead(source, tuple(examples), tuple(problems), reader.answers.spellings)
+    return ExamplesRead(
+        source, tuple(examples), tuple(problems), reader.answers.spellings, table.notes
+    )
 
 
 def unseen_labels(
@@ -85,6 +89,7 @@ class _RowReader:
         self.problems: list[Problem] = []
         self._source = source
         self._data = experiment.data
+        self._columns = experiment.columns()
         self._fields = experiment.input_columns()
         self._own_fields = template_fields(experiment.task.template)
         self.answers = AnswerReader(experiment.task.answer)
@@ -93,7 +98,11 @@ class _RowReader:
 
     def read(self, row: Row) -> Example | None:
         """The row's example, or None with its problems noted."""
-        found: list[str] = []
+        # Where it is known why a value is not there, that it is missing need not be said, too.
+        found = list(dict.fromkeys(row.lacking[n] for n in self._columns if n in row.lacking))
+        if found:
+            self.problems.extend(Problem(f"{self._source}:{row.line}", what) for what in found)
+            return None
         inputs = self._inputs(row.values, found)
         answer = self._answer(row.values, found)
         identity = f"{self._id_prefix}{row.line}"

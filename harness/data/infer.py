@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
+from harness.answers.words import words
 from harness.data.chat import PROMPT, RESPONSE, SYSTEM
-from harness.data.columns import Column
+from harness.data.columns import MOST, Column
 from harness.data.guess import Guess
-from harness.data.name_words import ANSWERS, GROUPS, TEXTS, TITLES
+from harness.data.instructions import INSTRUCTION
+from harness.data.name_words import ANSWERS, GROUPS, INSTRUCTIONS, REPLIES, TASKS, TEXTS, TITLES
 from harness.errors import DataError
+
+# Words that chat templates may put after an answer.
+_END_MARKS = 3
 
 
 def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> Guess[str]:
@@ -21,14 +27,23 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
     Raises:
         DataError: no column is left to be one.
     """
-    open_to = [c for name, c in columns.items() if name not in texts and c.values and name]
+    open_to = [
+        c
+        for name, c in columns.items()
+        if name not in texts
+        and c.values
+        and name
+        and c.part in (None, "response")
+        and not is_rejected(c)
+    ]
     if not open_to or len(columns) - (not texts) < 1:
         raise DataError(
             "a text and an answer need two columns; name them with --text and --answer"
             + _empty(columns)
         )
     longest = max(open_to, key=lambda column: column.mean_length)
-    ranked = {c.name: _answer_rank(c, longest) for c in open_to}
+    replied = bool(instructions_of(columns, texts)) or any(map(is_rejected, columns.values()))
+    ranked = {c.name: _answer_rank(c, longest, is_replied=replied) for c in open_to}
     best = max(open_to, key=lambda c: (ranked[c.name][0], 1 - c.distinct / len(c.values)))
     rank, why = ranked[best.name]
     if rank <= 0:
@@ -37,16 +52,53 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
 
 
 def _empty(columns: Mapping[str, Column]) -> str:
-    names = [f"`{name}`" for name, column in columns.items() if not column.values]
-    return f" (without any value: {', '.join(names)})" if names else ""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for name, column in columns.items():
+        if not column.values:
+            names[column.lacking[0] if column.lacking else ""].append(f"`{name}`")
+    told = [", ".join(found) + (f", since {why}" if why else "") for why, found in names.items()]
+    return f" (without any value: {'; '.join(told)})" if told else ""
 
 
-def _answer_rank(column: Column, longest: Column) -> tuple[float, str]:
+def is_rejected(column: Column) -> bool:
+    """Whether it holds the worse answers of preference pairs."""
+    return column.name.split("_")[0].lower() == "rejected"
+
+
+def instructions_of(columns: Mapping[str, Column], taken: Collection[str] = ()) -> list[Column]:
+    """The columns that say what is to be done, in each row the same or not.
+
+    Args:
+        taken: columns that are something else.
+    """
+    conversation = any(column.part for column in columns.values())
+    return [
+        column
+        for name, column in columns.items()
+        if name not in taken
+        and column.mean_length
+        and not name.startswith(f"{INSTRUCTION}_")
+        and (column.part == "system" if conversation else _is_instruction(column))
+    ]
+
+
+def varies(column: Column) -> bool:
+    """Whether rows differ in it; what is the same in all can be said once."""
+    return bool(column.values) and (column.distinct > 1 or column.missing > 0)
+
+
+def _is_instruction(column: Column) -> bool:
+    parts = column.name_parts
+    repeats = column.distinct <= len(column.values) / 2
+    return bool(parts & INSTRUCTIONS) or bool(parts & TASKS and column.is_prose and repeats)
+
+
+def _answer_rank(column: Column, longest: Column, *, is_replied: bool) -> tuple[float, str]:
     """How much a column looks like the answers, and why."""
-    if column.is_conversation or column.name.endswith((PROMPT, SYSTEM)):
-        return -9.0, ""
-    if column.name.endswith(RESPONSE):
+    if column.part == "response":
         return 8.0, "the last answer of each conversation"
+    if _is_instruction(column):
+        return -9.0, ""
     rank, reasons = 0.0, list[str]()
     if column.objects:
         rank, reasons = 5.0, ["it holds JSON objects"]
@@ -66,6 +118,8 @@ def _answer_rank(column: Column, longest: Column) -> tuple[float, str]:
         rank, reasons = rank + 2, [*reasons, "its name says so"]
     elif column.name_parts & GROUPS or column.name_parts & {"id", "date", "time"}:
         rank -= 1.5
+    if is_replied and column.name.lower() in REPLIES:
+        rank += 4
     return rank, " and ".join(reasons)
 
 
@@ -75,18 +129,68 @@ def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Gues
     Raises:
         DataError: no column of texts is left.
     """
-    open_to = [c for name, c in columns.items() if name not in answers and c.mean_length and name]
+    open_to = [
+        c
+        for name, c in columns.items()
+        if name not in answers and c.mean_length and name and not is_rejected(c)
+    ]
+    if not open_to and any(map(is_rejected, columns.values())):
+        raise DataError(
+            "the rows are preference pairs, and no column holds what was asked: write it into a "
+            "column of its own, and leave it out of the answers"
+        )
     if not open_to:
         raise DataError(
             "no column is left for the text; name it with --text, or other answers with --answer"
             + _empty(columns)
         )
-    asked = [c for c in open_to if c.name.endswith(PROMPT)]
-    if asked:
-        system = columns.get(asked[0].name.removesuffix(PROMPT) + SYSTEM)
-        if system is not None and system.distinct > 1 and not system.missing:
-            return Guess((system.name, asked[0].name), "the system message and what was asked")
-        return Guess((asked[0].name,), "what stands before the last answer of each conversation")
+    return _asked(columns, answers, open_to) or _instructed(columns, answers, open_to)
+
+
+def _asked(
+    columns: Mapping[str, Column], answers: Collection[str], open_to: Sequence[Column]
+) -> Guess[tuple[str, ...]] | None:
+    """What is asked in conversations; None where there are none."""
+    asked = [column for column in open_to if column.part == "prompt"]
+    if not asked:
+        return None
+    bases = [name.removesuffix(RESPONSE) for name in answers]
+    prompt = next((c for c in asked if c.name.removesuffix(PROMPT) in bases), asked[0])
+    response = columns.get(prompt.name.removesuffix(PROMPT) + RESPONSE)
+    if response is not None and response.name not in answers and not response.missing:
+        return Guess((prompt.name, response.name), "the whole of each conversation")
+    system = columns.get(prompt.name.removesuffix(PROMPT) + SYSTEM)
+    if system is not None and varies(system):
+        return Guess((system.name, prompt.name), "the system message and what was asked")
+    return Guess((prompt.name,), "what stands before the last answer of each conversation")
+
+
+def _instructed(
+    columns: Mapping[str, Column], answers: Collection[str], open_to: Sequence[Column]
+) -> Guess[tuple[str, ...]]:
+    """The texts, with the instruction of each row where rows have different ones."""
+    told = instructions_of(columns, answers)
+    joined = [c for c in open_to if c.name.startswith(f"{INSTRUCTION}_")]
+    left = [c for c in open_to if c not in told and c not in joined]
+    varied = [c.name for c in told if varies(c)]
+    if not varied:
+        return _texts(columns, left or open_to)
+    given = columns.get(joined[0].name.removeprefix(f"{INSTRUCTION}_")) if joined else None
+    if given is not None and given.missing and INSTRUCTION in varied:
+        names = [joined[0].name if name == INSTRUCTION else name for name in varied]
+        why = "the instruction of each row, and below it the input where there is one"
+        return Guess(tuple(names), why)
+    if not any(column.is_prose for column in left):
+        return Guess(tuple(varied), "it says in each row what to do")
+    found = _texts(columns, left)
+    shown = " and ".join(f"`{name}`" for name in varied)
+    return Guess(
+        tuple(name for name in columns if name in (*varied, *found.value)),
+        f"{shown} says in each row what to do; the other is {found.why}",
+    )
+
+
+def _texts(columns: Mapping[str, Column], open_to: Sequence[Column]) -> Guess[tuple[str, ...]]:
     named = [c for c in open_to if c.name_parts & TEXTS and c.is_prose]
     main = max(named or open_to, key=lambda column: column.mean_length)
     why = "the column with the longest texts" + (" that is named like one" if named else "")
@@ -108,24 +212,55 @@ def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Gues
 
 def gives_away(columns: Mapping[str, Column], answer: Column) -> dict[str, str]:
     """Column -> how it tells the answer, for those that do: to be kept from the model."""
-    if not answer.texts or len(answer.texts) != answer.rows or answer.distinct < 2:
+    if not answer.is_mostly_filled or not answer.texts or answer.distinct < 2:
         return {}
     told: dict[str, str] = {}
     for name, column in columns.items():
-        if name == answer.name or len(column.texts) != column.rows:
+        if name == answer.name:
             continue
-        held = sum(
-            len(label) > 2 and label.casefold() in text.casefold()
-            for label, text in zip(answer.texts, column.texts, strict=True)
-        )
-        if column.texts == answer.texts:
+        pairs = [
+            (label, text)
+            for label, text in zip(answer.texts_by_row, column.texts_by_row, strict=True)
+            if label is not None and text is not None
+        ]
+        if len(pairs) < MOST * answer.rows:
+            continue
+        held = _rows_that_name(pairs, answer.is_closed)
+        if all(label == text for label, text in pairs):
             told[name] = "is a copy of it"
-        elif held >= 0.9 * answer.rows:
-            told[name] = f"holds it word for word in {held} of {answer.rows} rows"
+        elif held >= 0.9 * len(pairs):
+            others = ", and no other answer" if answer.is_closed else ""
+            told[name] = f"holds it word for word in {held} of {len(pairs)} rows{others}"
         elif column.is_closed:
             labels = defaultdict(set)
-            for value, label in zip(column.texts, answer.texts, strict=True):
-                labels[value].add(label)
+            for label, text in pairs:
+                labels[text].add(label)
             if len(labels) >= answer.distinct and all(len(one) == 1 for one in labels.values()):
                 told[name] = "has values that each go with one answer only"
     return told
+
+
+def _rows_that_name(pairs: Sequence[tuple[str, str]], is_closed: bool) -> int:
+    """Rows whose text holds its answer; of a closed list, and none of the others.
+
+    A text that lists what may be answered, or weighs two answers, tells nothing. Of free answers
+    only those count that a text begins or ends with: others may be found in it, as is asked.
+    """
+    if not is_closed:
+        return sum(_ends_with(words(text), words(answer)) for answer, text in pairs)
+    spoken = {answer: " ".join(words(answer)) for answer, _ in pairs}
+    # The longest first: `not happy` does not name `happy`.
+    listed = sorted({one for one in spoken.values() if one}, key=len, reverse=True)
+    if not listed:
+        return 0
+    names = re.compile(f"(?<= )(?:{'|'.join(map(re.escape, listed))})(?= )")
+    return sum(
+        len(answer) > 2 and set(names.findall(f" {' '.join(words(text))} ")) == {spoken[answer]}
+        for answer, text in pairs
+    )
+
+
+def _ends_with(text: list[str], answer: list[str]) -> bool:
+    """Whether a text begins or ends with an answer, up to a mark of its end."""
+    last = [text[-len(answer) - more : len(text) - more] for more in range(_END_MARKS + 1)]
+    return bool(answer) and len(" ".join(answer)) > 2 and answer in (text[: len(answer)], *last)

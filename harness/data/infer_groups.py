@@ -9,6 +9,7 @@ from harness.data.columns import Column
 from harness.data.guess import Guess
 from harness.data.name_words import GROUPS
 from harness.data.overlap import Texts, overlaps
+from harness.data.rows import lines_named
 from harness.records import Example
 
 # A group key with fewer values cannot fill three splits in a way that says anything.
@@ -18,15 +19,26 @@ _MOST_DISTINCT = 0.9
 # Pairs of texts that are nearly alike, from which on they say what belongs together.
 _PAIRS = 8
 _PAIRED_ROWS = 3000
+# Share of repeated values up to which a column named like an id was meant to be one.
+_FEW_REPEATED = 0.1
 
 
 def guess_id(columns: Mapping[str, Column], taken: Collection[str]) -> Guess[str | None]:
     """A column whose values are a name of their own for each row."""
+    why = "no column names each row; line numbers do"
     for name, column in columns.items():
-        named = column.name_parts & {"id", "key", "uuid", "guid"}
-        if name not in taken and name and named and column.is_identifier:
+        if name in taken or not name or not column.name_parts & {"id", "key", "uuid", "guid"}:
+            continue
+        if column.is_identifier and not column.missing:
             return Guess(name, "each row has a value of its own")
-    return Guess(None, "no column names each row; line numbers do")
+        repeated = len(column.texts) - len(set(column.texts))
+        if column.is_identifier:
+            why = f"`{name}` is empty in {_lacking(column)}; line numbers name the rows"
+        elif 0 < repeated <= _FEW_REPEATED * column.rows:
+            twice = next(text for text, n in Counter(column.texts).items() if n > 1)
+            why = f"`{name}` holds {twice!r:.40} and others twice; line numbers name the rows"
+            why = why if repeated > 1 else why.replace(" and others", "")
+    return Guess(None, why)
 
 
 def guess_group(
@@ -37,20 +49,29 @@ def guess_group(
     Args:
         texts: columns shown to the model. taken: these and all with another part.
     """
-    known = [c for name, c in columns.items() if name not in taken and name and not c.missing]
+    known = [
+        c for name, c in columns.items() if name not in taken and name and c.values and not c.part
+    ]
     repeated = [
         c
         for c in known
-        if len(c.texts) == c.rows and 1 < c.distinct < _MOST_DISTINCT * c.rows and not c.is_date
+        if len(c.texts) == len(c.values)
+        and 1 < c.distinct < _MOST_DISTINCT * len(c.values)
+        and not c.is_date
     ]
+    gappy = [c for c in repeated if not c.is_mostly_filled and c.name_parts & GROUPS]
+    repeated = [c for c in repeated if c.is_mostly_filled]
     large = [c for c in repeated if c.distinct >= FEWEST_GROUPS and _largest(c) <= 0.5]
     for column in large:
         if column.name_parts & GROUPS:
             why = f"its name says so, and its {column.distinct} values repeat"
+            if column.missing:
+                why += f"; it is empty in {_lacking(column)}, which are left out"
             return Guess(column.name, why)
     alike = _alike_rows(columns, texts) if large else []
     for column in large if len(alike) >= _PAIRS else []:
-        shared = sum(column.texts[a] == column.texts[b] for a, b in alike) / len(alike)
+        keys = column.texts_by_row
+        shared = sum(keys[a] == keys[b] is not None for a, b in alike) / len(alike)
         by_chance = sum((n / column.rows) ** 2 for n in Counter(column.texts).values())
         if shared >= 0.8 and by_chance <= 0.3:
             return Guess(column.name, f"{shared:.0%} of the texts that are nearly alike share it")
@@ -62,7 +83,28 @@ def guess_group(
             f"`{column.name}` may be what rows share, but its {column.distinct} values are too few "
             "or too uneven to divide by",
         )
-    return Guess(None, "no column looks like a customer, document or conversation that rows share")
+    named = next((c for c in known if c.name_parts & GROUPS and c not in repeated), None)
+    if named is None:
+        why = "no column looks like a customer, document or conversation that rows share"
+        return Guess(None, why)
+    if named in gappy:
+        why = (
+            f"it is empty in {_lacking(named)} of {named.rows}: fill it in there, "
+            "or name it with --group, and leave those out with --bad-rows drop"
+        )
+    elif named.distinct == 1:
+        why = "it has the same value in every row"
+    elif len(named.texts) < len(named.values):
+        why = "it holds lists or objects"
+    elif named.is_date:
+        why = "it holds dates"
+    else:
+        why = "nearly every row has a value of its own"
+    return Guess(None, f"`{named.name}` may be what rows share, but {why}")
+
+
+def _lacking(column: Column) -> str:
+    return f"{column.missing} row(s) ({lines_named(column.missing_places)})"
 
 
 def _largest(column: Column) -> float:
@@ -70,14 +112,16 @@ def _largest(column: Column) -> float:
 
 
 def _alike_rows(columns: Mapping[str, Column], texts: Sequence[str]) -> list[tuple[int, int]]:
-    """Pairs of rows with nearly equal texts; none where a row lacks its text."""
-    shown = [columns[name] for name in texts]
-    if any(len(column.texts) != column.rows for column in shown):
-        return []
-    rows = list(zip(*(column.texts for column in shown), strict=True))[:_PAIRED_ROWS]
+    """Pairs of rows with nearly equal texts; rows that lack one are left out."""
+    shown = zip(*(columns[name].texts_by_row for name in texts), strict=True)
+    whole = [(n, row) for n, row in enumerate(shown) if None not in row][:_PAIRED_ROWS]
     examples = [
-        Example(str(n), dict(zip(texts, row, strict=True)), "", str(n))
-        for n, row in enumerate(rows)
+        Example(
+            str(n), {name: str(text) for name, text in zip(texts, row, strict=True)}, "", str(n)
+        )
+        for n, row in whole
     ]
     mine = Texts(examples)
-    return [(o.a, o.b) for o in overlaps(mine, mine) if o.kind != "ngram" and o.a < o.b]
+    numbers = [n for n, _ in whole]
+    found = (o for o in overlaps(mine, mine) if o.kind != "ngram" and o.a < o.b)
+    return [(numbers[o.a], numbers[o.b]) for o in found]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 ANSWERS = frozenset({
-    "answer", "answers", "category", "class", "classification", "completion", "decision",
-    "department", "expected", "gold", "grade", "intent", "label", "labels", "output",
+    "answer", "answers", "assistant", "category", "chosen", "class", "classification",
+    "completion", "decision", "department", "expected", "gold", "grade", "intent", "label",
+    "labels", "output",
     "priority", "queue", "rating", "reference", "reply", "response", "score", "sentiment",
     "severity", "solution", "stars", "summary", "tag", "tags", "target", "topic",
 })  # fmt: skip
@@ -22,3 +23,8 @@ GROUPS = frozenset({
     "group", "patient", "person", "product", "review", "session", "source", "speaker", "store",
     "thread", "url", "user",
 })  # fmt: skip
+INSTRUCTIONS = frozenset({"instruction", "instructions"})
+# Likewise, if they are sentences and the same in many rows.
+TASKS = frozenset({"command", "prompt", "query", "question", "system", "task"})
+# What follows an instruction, or is the better of two replies, whatever else a row says.
+REPLIES = frozenset({"answer", "chosen", "completion", "output", "reply", "response"})

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from harness.answers.labels import one_notation
 from harness.data.audit import LeakageAudit, audit_general, audit_leakage
+from harness.data.bad_rows import (
+    Divided,
+    Unfit,
+    what_to_do,
+    without_unfit,
+    without_unseen_labels,
+)
+from harness.data.contradictions import (
+    NO_CONTRADICTIONS,
+    Contradictions,
+    find_contradictions,
+)
 from harness.data.examples import (
     ExamplesRead,
-    line_of,
     read_examples,
     training_labels,
-    unseen_labels,
 )
 from harness.data.examples_file import fingerprint
 from harness.data.split import deal, limited, merge_duplicates, shuffled
@@ -23,9 +34,6 @@ from harness.errors import DataError, Problem
 from harness.records import Example, Splits
 from harness.spec import Experiment, JsonAnswer, LabelAnswer, SplitFiles, TaskSpec
 
-_Divided = dict[str, tuple[Example, ...]]
-# Splits -> split -> id of an example -> why no prompt can hold it.
-Unfit = Callable[[Mapping[str, Sequence[Example]]], Mapping[str, Mapping[str, str]]]
 _JUDGED = ("validation", "test")
 
 
@@ -45,6 +53,8 @@ class Prepared:
     labels: valid labels of a label task; None for other tasks.
     spellings: label -> how else the data write it; such rows have the label.
     fingerprint: SHA-256 over all examples of all splits, order included.
+    notes: what was read otherwise than it stands in a source, a sentence each.
+    contradictions: equal texts with different answers.
     """
 
     splits: Splits
@@ -59,6 +69,8 @@ class Prepared:
     remaining: LeakageAudit
     general: LeakageAudit | None = None
     general_not_audited: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    contradictions: Contradictions = NO_CONTRADICTIONS
 
 
 def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepared:
@@ -81,11 +93,12 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
     dropped = [problem for source in read.values() for problem in source.problems]
     source_of = {split: source.source for split, source in read.items()}
     splits = _divided(experiment, {name: source.examples for name, source in read.items()})
+    contradictions = find_contradictions(experiment.task, splits, source_of)
     audit = _audited(splits)
     splits, audit = _leaks_handled(experiment, splits, audit, source_of)
-    splits, misfits = _fitting(experiment, splits, source_of, unfit)
+    splits, misfits = without_unfit(experiment, splits, source_of, unfit)
     labels = training_labels(experiment, splits["train"])
-    splits, unseen = _labels_checked(experiment, splits, labels, source_of)
+    splits, unseen = without_unseen_labels(experiment, splits, labels, source_of)
     dropped.extend([*misfits, *unseen])
     return Prepared(
         splits=Splits(
@@ -104,6 +117,12 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
         fingerprint=fingerprint(splits),
         # An example that lost its strongest partner may have a weaker one left.
         remaining=_audited(splits) if audit.dropped or unseen or misfits else audit,
+        notes=tuple(
+            dict.fromkeys(
+                f"{Path(one.source).name}: {note}" for one in read.values() for note in one.notes
+            )
+        ),
+        contradictions=contradictions,
     )
 
 
@@ -184,7 +203,7 @@ def _read_all(experiment: Experiment) -> dict[str, ExamplesRead]:
     problems.extend(_repeated_ids(read))
     if experiment.data.bad_rows == "stop":
         bad = [problem for source in read.values() for problem in source.problems]
-        problems.extend([*_what_to_do(bad), *bad])
+        problems.extend([*what_to_do(bad), *bad])
     if unreadable or problems:
         raise DataError(problems)
     return read
@@ -219,17 +238,6 @@ def _spellings(read: Iterable[ExamplesRead]) -> dict[str, tuple[str, ...]]:
     return {label: tuple(sorted(others)) for label, others in sorted(found.items())}
 
 
-def _what_to_do(bad: Sequence[Problem]) -> list[Problem]:
-    if not bad:
-        return []
-    rows = len({problem.where for problem in bad})
-    what = (
-        f"{rows} row(s) cannot be used, and bad_rows is stop: mend them, or write drop to leave "
-        "them out and have them counted"
-    )
-    return [Problem("data.bad_rows", what)]
-
-
 def _repeated_ids(read: Mapping[str, ExamplesRead]) -> list[Problem]:
     """Ids that stand in two of the split files; out-of-domain sets have ids of their own."""
     first: dict[str, str] = {}
@@ -247,7 +255,7 @@ def _repeated_ids(read: Mapping[str, ExamplesRead]) -> list[Problem]:
     return problems
 
 
-def _divided(experiment: Experiment, read: Mapping[str, Sequence[Example]]) -> _Divided:
+def _divided(experiment: Experiment, read: Mapping[str, Sequence[Example]]) -> Divided:
     data, seed = experiment.data, experiment.data.seed
     merged = {name: merge_duplicates(examples) for name, examples in read.items()}
     if not isinstance(data.splits, SplitFiles):
@@ -273,15 +281,15 @@ def _divided(experiment: Experiment, read: Mapping[str, Sequence[Example]]) -> _
     }
 
 
-def _audited(splits: _Divided) -> LeakageAudit:
+def _audited(splits: Divided) -> LeakageAudit:
     return audit_leakage(
         splits["train"], {name: chosen for name, chosen in splits.items() if name != "train"}
     )
 
 
 def _leaks_handled(
-    experiment: Experiment, splits: _Divided, audit: LeakageAudit, source_of: Mapping[str, str]
-) -> tuple[_Divided, LeakageAudit]:
+    experiment: Experiment, splits: Divided, audit: LeakageAudit, source_of: Mapping[str, str]
+) -> tuple[Divided, LeakageAudit]:
     """Apply the policy for exact and near duplicates; shared n-grams are only ever reported."""
     leaking = audit.training_ids()
     if not leaking or experiment.data.leaks == "report":
@@ -300,7 +308,7 @@ def _leaks_handled(
 
 
 def _leak_problems(
-    splits: _Divided, audit: LeakageAudit, source_of: Mapping[str, str]
+    splits: Divided, audit: LeakageAudit, source_of: Mapping[str, str]
 ) -> list[Problem]:
     lines = {
         (name, example.id): f"{source_of.get(name, source_of['train'])}:{example.line}"
@@ -317,68 +325,3 @@ def _leak_problems(
         for pair in audit.pairs
         if pair.kind in how
     ]
-
-
-def _fitting(
-    experiment: Experiment, splits: _Divided, source_of: Mapping[str, str], unfit: Unfit
-) -> tuple[_Divided, list[Problem]]:
-    """Examples that the models cannot be asked are bad rows of their split."""
-    found = unfit(splits)
-    return _without(
-        experiment,
-        splits,
-        {
-            name: {
-                example.id: Problem(
-                    _place(source_of.get(name, source_of["train"]), example),
-                    found[name][example.id],
-                )
-                for example in examples
-                if example.id in found[name]
-            }
-            for name, examples in splits.items()
-            if name in found
-        },
-    )
-
-
-def _place(source: str, example: Example) -> str:
-    return f"{source}:{example.line}" if example.line else source
-
-
-def _labels_checked(
-    experiment: Experiment,
-    splits: _Divided,
-    labels: Sequence[str] | None,
-    source_of: Mapping[str, str],
-) -> tuple[_Divided, list[Problem]]:
-    """Examples outside training whose label training never shows are bad rows of their split."""
-    if labels is None:
-        return splits, []
-    return _without(
-        experiment,
-        splits,
-        {
-            name: unseen_labels(examples, labels, name, source_of.get(name, source_of["train"]))
-            for name, examples in splits.items()
-            if name != "train"
-        },
-    )
-
-
-def _without(
-    experiment: Experiment, splits: _Divided, bad: Mapping[str, Mapping[str, Problem]]
-) -> tuple[_Divided, list[Problem]]:
-    """The splits without their bad rows (split -> id -> what is wrong), as the policy has it."""
-    kept = {
-        name: tuple(example for example in examples if example.id not in bad.get(name, {}))
-        for name, examples in splits.items()
-    }
-    problems = sorted(
-        (problem for found in bad.values() for problem in found.values()),
-        key=lambda problem: line_of(problem.where),
-    )
-    emptied = [name for name, examples in kept.items() if not examples]
-    if emptied or (problems and experiment.data.bad_rows == "stop"):
-        raise DataError([*([] if emptied else _what_to_do(problems)), *problems])
-    return kept, problems

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.errors import DataError, Problem
 from harness.records import JsonValue
 
+_SHOWN = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. line: its first line in the file (its number where there are no lines), from 1."""
+    """One row.
+
+    line: its first line in the file (its number where rows have no lines of their own), from 1.
+    lacking: column -> why it has no value, where something stands there that cannot be read.
+    """
 
     line: int
     values: dict[str, JsonValue]
+    lacking: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +29,16 @@ class Rows:
     """What a source holds.
 
     columns: every column that occurs, in order of first sight. problems: rows that cannot be
-    read, each located; such rows are not in ``rows``.
+    read, each located; such rows are not in ``rows``. notes: what was read otherwise than it
+    stands there, a sentence each. conversations: columns that hold lists of messages.
     """
 
     source: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
+    conversations: tuple[str, ...] = ()
 
 
 def rows_of(
@@ -36,6 +46,7 @@ def rows_of(
     rows: Sequence[Row],
     problems: Sequence[Problem],
     columns: tuple[str, ...] | None = None,
+    notes: Sequence[str] = (),
 ) -> Rows:
     """The rows with their columns: those given, or all that occur.
 
@@ -46,7 +57,14 @@ def rows_of(
         raise DataError(Problem(source, "holds no rows; a data set needs at least three"))
     if columns is None:
         columns = tuple(dict.fromkeys(name for row in rows for name in row.values))
-    return Rows(source, columns, tuple(rows), tuple(problems))
+    return Rows(source, columns, tuple(rows), tuple(problems), tuple(notes))
+
+
+def lines_named(places: Sequence[str]) -> str:
+    """The lines of the first few places, each a file and a line."""
+    lines = ", ".join(place.rpartition(":")[2] for place in places[:_SHOWN])
+    more = " …" if len(places) > _SHOWN else ""
+    return f"line{'s' if len(places) > 1 else ''} {lines}{more}"
 
 
 def check_header(where: str, names: Sequence[str]) -> None:

@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from harness.analysis.power import Flips, mcnemar_minimum_detectable
 from harness.answers.labels import LabelReader
 from harness.data import Prepared
+from harness.data.chat import PROMPT, RESPONSE
+from harness.data.columns import Column
+from harness.data.infer_form import AnswerKind
 from harness.data.label_notes import label_notes
+from harness.data.name_words import REPLIES
+from harness.data.rows import lines_named
 from harness.drafting.sizing import Sizing
 from harness.drafting.wishes import Wishes
 from harness.drafting.write import duration
@@ -26,7 +31,9 @@ def cautions_of(
     Args:
         prepared: the data, no limit in force. told: column -> how it gives the answer away.
     """
+    yield from prepared.notes
     yield from _leak_cautions(wishes, told)
+    yield from _answer_cautions(wishes, prepared)
     yield from _label_cautions(wishes, sizing, prepared)
     yield from _number_cautions(wishes, sizing, prepared)
     yield from _work_cautions(wishes, sizing)
@@ -42,6 +49,63 @@ def _leak_cautions(wishes: Wishes, told: dict[str, str]) -> Iterator[str]:
             )
         elif "word for word" not in how:
             yield f"`{name}` {how} ({answers}): it gives the answer away and is not shown"
+
+
+def _answer_cautions(wishes: Wishes, prepared: Prepared) -> Iterator[str]:
+    """How the answers are written, where that is not as they are asked for and scored."""
+    for name in wishes.answers:
+        yield from _notation_cautions(wishes.columns[name], wishes.form.kind)
+    for name in wishes.texts:
+        last = name.removesuffix(PROMPT) + RESPONSE
+        if wishes.columns[name].part == "prompt" and last not in (*wishes.answers, *wishes.texts):
+            answered = len(wishes.columns[last].values) if last in wishes.columns else 0
+            if answered:
+                yield (
+                    f"`{name}` leaves out the answer that ends {answered} conversations: if it "
+                    f"matters, show it with --text {name} --text {last}"
+                )
+    used = {*wishes.texts, *wishes.answers}
+    for name, column in wishes.columns.items():
+        if name.lower() in REPLIES and column.is_prose and not column.part and name not in used:
+            yield (
+                f"`{name}` is named like an answer and neither shown nor asked for: if it belongs "
+                "to the task, name it with --answer or --text"
+            )
+    if prepared.contradictions.texts:
+        yield prepared.contradictions.sentence()
+    for name in wishes.answers:
+        pair = name.replace("chosen", "rejected", 1)
+        if name.startswith("chosen") and pair in wishes.columns:
+            yield (
+                f"the rows are preference pairs: `{name}` is taken for the right answer, and "
+                f"`{pair}` is not used"
+            )
+
+
+def _notation_cautions(column: Column, kind: AnswerKind) -> Iterator[str]:
+    written = dict(column.places_by_notation)
+    broken = written.pop(None, [])
+    count, name = len(column.values), column.name
+    if kind == "json":
+        for notation, places in written.items():
+            if notation != "JSON":
+                yield (
+                    f"{len(places)} of {count} answers in `{name}` are {notation} "
+                    f"({lines_named(places)}): they are read, asked for and scored as JSON"
+                )
+        return
+    if broken:
+        yield (
+            f"{len(broken)} of {count} answers in `{name}` look like JSON but are none "
+            f"({lines_named(broken)}), and are taken for {kind}: mend them if JSON is meant"
+        )
+    holding = [place for places in written.values() for place in places]
+    if 0 < len(holding) < count:
+        yield (
+            f"{len(holding)} of {count} answers in `{name}` are JSON ({lines_named(holding)}) and "
+            "the others are not, so none is read as such: write all in one way, or leave the "
+            "others out"
+        )
 
 
 def _number_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Iterator[str]:

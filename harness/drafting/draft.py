@@ -81,14 +81,21 @@ def draft_experiment(
 def _tried(wishes: Wishes, given: Given) -> tuple[Prepared, Wishes]:
     """The data as `harness check` prepares them, unusable rows left out, no limit in force."""
     first = size_study(wishes)
+    guessed = wishes.group is not None and given.group is None
+    why = "cannot divide the rows"
     try:
-        return _prepared(wishes, first), wishes
+        prepared = _prepared(wishes, first)
+        missing = wishes.columns[wishes.group].missing if wishes.group else 0
+        bad = _bad_count(prepared.dropped)
+        if not guessed or not missing or bad <= MOST_BAD * wishes.rows:
+            return prepared, wishes
+        why = f"is empty in {missing} rows, and others cannot be used either"
     except DataError:
-        if wishes.group is None or given.group is not None:
+        if not guessed:
             raise
     # A guess must not stand in the way.
     reasons = dict(wishes.reasons)
-    reasons["group"] = f"`{wishes.group}` cannot divide the rows, so it was left out"
+    reasons["group"] = f"`{wishes.group}` {why}, so it was left out"
     wishes = replace(wishes, group=None, reasons=reasons)
     return _prepared(wishes, first), wishes
 

@@ -20,8 +20,12 @@ def lists_labels(form: AnswerForm) -> bool:
     return sum(map(len, form.labels)) <= _LISTED_CHARACTERS
 
 
-def draft_instruction(form: AnswerForm, answers: Sequence[str]) -> str:
-    """An instruction that says the form of the answer; the task itself only the user knows."""
+def draft_instruction(form: AnswerForm, answers: Sequence[str], *, is_told: bool = False) -> str:
+    """An instruction that says the form of the answer; the task itself only the user knows.
+
+    Args:
+        is_told: whether each row says what is to be done.
+    """
     if form.kind == "json":
         task = "Extract the information from the text. Reply with JSON only"
         described = _described(form.schema or {})
@@ -30,6 +34,8 @@ def draft_instruction(form: AnswerForm, answers: Sequence[str]) -> str:
         fields = ", ".join(_fields(form.schema or {}))
         # Fields beyond that are left to the examples.
         return f"{task}, with the fields {fields}." if len(fields) <= _LONGEST else f"{task}."
+    if form.kind == "text" and is_told:
+        return "Follow the instruction."
     if form.kind == "text":
         return f"Write the {answers[0]} for the text."
     if not lists_labels(form):
@@ -66,4 +72,10 @@ def _described(schema: Any) -> str:
     return _WORDS.get(kind, "…")
 
 
-_WORDS = {"string": "text", "number": "number", "integer": "number", "boolean": "true or false"}
+_WORDS = {
+    "null": "null",
+    "string": "text",
+    "number": "number",
+    "integer": "number",
+    "boolean": "true or false",
+}

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.data.columns import columns_of
+from harness.data.columns import Column, columns_of
 from harness.data.encoding import UTF8, guess_encoding
 from harness.data.guess import Guess
-from harness.data.infer import gives_away, guess_answer, guess_texts
+from harness.data.infer import gives_away, guess_answer, guess_texts, instructions_of, varies
 from harness.data.infer_form import AnswerForm, answer_form
 from harness.data.infer_groups import guess_group, guess_id
 from harness.data.read import content_of, read_rows
@@ -173,11 +173,13 @@ class Interview:
             )
         told = gives_away(self._columns, self._columns[answers[0]]) if len(answers) == 1 else {}
         self.told = told
-        shown = {name: c for name, c in self._columns.items() if name not in told}
+        # What is to be done is known when the model is asked.
+        known = {column.name for column in instructions_of(self._columns, answers)}
+        shown = {n: c for n, c in self._columns.items() if n not in told or n in known}
         texts = self._settled(
             "texts",
             self._given.texts or None,
-            lambda: guess_texts(shown if len(shown) > len(answers) else self._columns, answers),
+            lambda: self._guess_texts(shown, answers),
             "Which column does the model see? (several, with commas)",
             ", ".join,
             self._several,
@@ -193,6 +195,18 @@ class Interview:
                     "it in the file, without . [ ] { } ! and :, or name another with --text"
                 )
         return texts
+
+    def _guess_texts(
+        self, shown: dict[str, Column], answers: tuple[str, ...]
+    ) -> Guess[tuple[str, ...]]:
+        try:
+            found = guess_texts(shown, answers)
+        except DataError:
+            found = None
+        if found is None or all(shown[name].distinct == 1 for name in found.value):
+            # Of texts that all give the answer away one is shown, with a caution.
+            return guess_texts(self._columns, answers)
+        return found
 
     def _form(self, answers: tuple[str, ...]) -> AnswerForm:
         columns = [self._columns[name] for name in answers]
@@ -241,25 +255,21 @@ class Interview:
     def _instruction(
         self, form: AnswerForm, answers: tuple[str, ...], texts: tuple[str, ...]
     ) -> str:
-        system = next(
-            (
-                column
-                for name, column in self._columns.items()
-                if name.endswith("_system")
-                and name not in texts
-                and name.removesuffix("_system") + "_prompt" in texts
-                and column.distinct == 1
-            ),
-            None,
-        )
-        drafted = (
-            Guess(system.texts[0], "the system message of the conversations")
-            if system is not None
-            else Guess(
-                draft_instruction(form, answers),
+        told = instructions_of(self._columns, answers)
+        once = [c for c in told if c.name not in texts and not varies(c)]
+        if once:
+            source = (
+                "the system message of the conversations"
+                if once[0].part
+                else f"{' and '.join(f'`{c.name}`' for c in once)}, the same in every row"
+            )
+            drafted = Guess("\n\n".join(c.texts[0] for c in once), source)
+        else:
+            is_told = any(varies(column) and not column.part for column in told)
+            drafted = Guess(
+                draft_instruction(form, answers, is_told=is_told),
                 "a draft: say what you would tell a new colleague",
             )
-        )
         return self._settled(
             "instruction",
             self._given.instruction,

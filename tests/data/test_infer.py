@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -159,6 +160,97 @@ def test_columns_that_give_the_answer_away() -> None:
     told = gives_away(columns, columns["topic"])
     assert set(told) == {"code", "done", "copy"}
     assert "30 of 30" in told["done"]
+
+
+def test_a_text_that_lists_the_answers_does_not_give_one_away() -> None:
+    names = ("calm", "not calm", "rough")
+    rows = [
+        {
+            "options": f"Is it calm, not calm or rough? {text(n)}",
+            "weighed": f"{text(n)} It was {names[n % 3]}, not {names[(n + 1) % 3]}.",
+            "said": f"{text(n)} It was {names[n % 3].upper()}!",
+            "sea": names[n % 3],
+        }
+        for n in range(30)
+    ]
+    columns = table(rows)
+    assert set(gives_away(columns, columns["sea"])) == {"said"}
+    # A few gaps hide nothing.
+    rows[0]["said"] = rows[1]["sea"] = ""
+    columns = table(rows)
+    assert "in 28 of 28 rows" in gives_away(columns, columns["sea"])["said"]
+
+
+def instructed(number: int, **more: Any) -> dict[str, Any]:
+    return {"instruction": f"Do thing {number % 4} now.", **more}
+
+
+@pytest.mark.parametrize(
+    ("row", "answer", "texts"),
+    [
+        (lambda n: instructed(n, text=text(n), label="ab"[n % 2]), "label",
+         ("instruction", "text")),
+        (lambda n: instructed(0, text=text(n), label="ab"[n % 2]), "label", ("text",)),
+        (lambda n: instructed(n, output=words(n * 5, 5), id=f"i{n}"), "output", ("instruction",)),
+        (lambda n: instructed(n, context=text(n), response=text(-n), category="abc"[n % 3]),
+         "response", ("instruction", "context")),
+        (lambda n: {"system": f"You are clerk {n % 5}.", "prompt": text(n), "label": "ab"[n % 2]},
+         "label", ("system", "prompt")),
+        (lambda n: {"text": text(n), "system": ("linux", "bsd")[n % 2]}, "system", ("text",)),
+        (lambda n: {"system_prompt": "You are a clerk.", **instructed(n, input=text(n)),
+                    "output": words(n, 2)}, "output", ("instruction", "input")),
+        (lambda n: {"question": ("Is it about tides?", "Is it about knots?")[n % 2],
+                    "page": text(n), "answer": "ab"[n % 3 % 2]}, "answer", ("question", "page")),
+        (lambda n: {"question": "Is it about tides?", "page": text(n), "answer": "ab"[n % 2]},
+         "answer", ("page",)),
+        (lambda n: {"prompt": text(n), "chosen": words(n, 3), "rejected": text(n) * 3,
+                    "score_chosen": n % 3}, "chosen", ("prompt",)),
+    ],
+)  # fmt: skip
+def test_what_each_row_says_to_do_is_shown(row: Any, answer: str, texts: tuple[str, ...]) -> None:
+    columns = table(map(row, range(1, 41)))
+    assert guess_answer(columns).value == answer
+    assert guess_texts(columns, [answer]).value == texts
+
+
+def test_a_free_answer_that_is_found_in_the_text_is_not_given_away() -> None:
+    rows = [{"page": f"{words(n, 9)} and {words(n + 50, 4)} or {words(n, 3)}",
+             "full": f"Say it. Response: {words(n + 50, 4)}</s>", "answer": words(n + 50, 4)}
+            for n in range(20)]  # fmt: skip
+    columns = table(rows)
+    assert set(gives_away(columns, columns["answer"])) == {"full"}
+
+
+def test_preference_pairs_without_what_was_asked() -> None:
+    columns = table({"chosen": text(n), "rejected": text(n) * 2} for n in range(20))
+    with pytest.raises(DataError, match="no column holds what was asked"):
+        guess_texts(columns, ["chosen"])
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "why"),
+    [
+        (lambda n: f"c{n % 9}" if n != 3 else "", "customer", r"empty in 1 row\(s\) \(line 4\)"),
+        (lambda n: f"c{n % 9}" if n % 4 else " ", None, r"empty in 15 row\(s\) \(lines 1, 5, 9"),
+        (lambda n: f"c{n}", None, "nearly every row has a value of its own"),
+        (lambda n: "c", None, "it has the same value in every row"),
+        (lambda n: [f"c{n % 9}"], None, "it holds lists or objects"),
+        (lambda n: f"2031-02-{n % 9 + 1:02}", None, "it holds dates"),
+    ],
+)  # fmt: skip
+def test_why_a_column_is_a_group_or_not(value: Any, name: str | None, why: str) -> None:
+    columns = table({"text": text(n), "customer": value(n)} for n in range(60))
+    found = guess_group(columns, ["text"], ["text"])
+    assert found.value == name
+    assert re.search(why, found.why)
+
+
+def test_why_a_column_is_no_id() -> None:
+    rows = [{"text": text(n), "id": f"k{n}"} for n in range(20)]
+    rows[4]["id"] = ""
+    assert guess_id(table(rows), ["text"]).why.startswith("`id` is empty in 1 row(s) (line 5)")
+    rows[4]["id"] = "k9"
+    assert guess_id(table(rows), ["text"]).why.startswith("`id` holds 'k9' twice")
 
 
 SCALARS = (

@@ -253,6 +253,64 @@ def test_conversations_become_columns(tmp_path: Path) -> None:
     assert [tuple(row.values.get(part) for part in parts) for row in read.rows] == [
         ("Hi?", "Yes.", "Be brief."),
         ("User: One\n\nAssistant: Two\n\nUser: Three", "Four", ""),
-        (None, None, None),
+        ("Nobody answers", None, ""),
         (None, None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "mark"),
+    [
+        (["sep=;", "text;label", "x, y;a", "z;b"], ";"),
+        (['"sep=,"', "text,label", '"x, y",a', "z,b"], ","),
+        (["SEP=\t", "text\tlabel", "x, y\ta", "z\tb"], "\t"),
+        (["sep=^", "text^label", "x, y^a", "z^b"], "^"),
+        (["text;label;;", "x, y;a;;", ";;;", "z;b;;", ";;;"], ";"),
+        (["text;label;;", "x, y;a", "z;b"], ";"),
+        (["text;label", "x, y;a;;", "z;b;;;"], ";"),
+        ([";;", "", "text;label; ", "x, y;a;", "z;b; "], ";"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_spreadsheets_leave_in_a_table(
+    tmp_path: Path, lines: list[str], mark: str, encoding: str
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes("\r\n".join(lines).encode(encoding))
+    read = read_rows(str(path), encoding.removesuffix("-sig"))
+    assert (read.columns, read.problems) == (("text", "label"), ())
+    assert [row.values for row in read.rows] == [
+        {"text": "x, y", "label": "a"}, {"text": "z", "label": "b"}]  # fmt: skip
+    assert [lines[row.line - 1].rstrip(f"{mark} ")[-1] for row in read.rows] == ["a", "b"]
+
+
+def test_a_column_without_a_name_but_with_values_gets_one(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,,, \nx,a,,\ny,,,\n")
+    read = read_rows(str(path))
+    assert read.columns == ("text", "column 2")
+    assert [row.values["column 2"] for row in read.rows] == ["a", ""]
+    assert read.notes == ("a column without a name is called `column 2`",)
+
+
+def test_more_values_than_names_are_a_bad_row(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label,\nx,a,\ny,b,,c\nz\n")
+    read = read_rows(str(path))
+    assert [problem.where for problem in read.problems] == [f"{path}:3", f"{path}:4"]
+
+
+def test_an_instruction_stands_with_its_input_where_there_is_one(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": "Name it.", "input": "A knot."},
+        {"instruction": "Tie it.", "input": ""},
+        {"instruction": "Tie it.", "input": None},
+        {"instruction": "Cut it."},
+        {"instruction": " ", "input": "A knot."},
+        {"instruction": "Name it.", "input": ["A knot."]},
+    ]
+    read = read_rows(str(write_jsonl(tmp_path / "rows.jsonl", rows)))
+    assert [row.values.get("instruction_input") for row in read.rows] == [
+        "Name it.\n\nA knot.", "Tie it.", "Tie it.", "Cut it.", None, None]  # fmt: skip
+    assert [row.lacking.get("instruction_input") for row in read.rows[4:]] == [
+        "instruction: the text is missing; fill it in", "input: holds no text"]  # fmt: skip

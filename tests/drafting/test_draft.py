@@ -97,6 +97,24 @@ GOOD: dict[str, tuple[str, str | bytes, str]] = {
     "nested answers": ("rows.jsonl", lines([{"text": t, "answer": {"a": {"b": [{"c": a}]},
                                              "d": None if a == "praise" else 1}}
                                             for t, a in labelled()]), "json"),
+    "an instruction a row": ("rows.json", json.dumps([
+        {"instruction": f"Do {n}: {t}", "input": None if n % 2 else t, "output": a}
+        for n, (t, a) in enumerate(labelled())]), "label"),
+    "one object": ("rows.json", json.dumps({"rows": [{"text": t, "label": a}
+                                                     for t, a in labelled()]}), "label"),
+    "conversations as text": ("rows.csv", table([(json.dumps(conversation(n, LABELS[n % 3])),)
+                                                 for n in range(40)], ("talk",)), "label"),
+    "prompts and completions": ("rows.jsonl", lines([
+        {"prompt": conversation(n, "")["messages"][:2],
+         "completion": [{"role": "assistant", "content": LABELS[n % 3]}]} for n in range(40)]),
+        "label"),
+    "Python literals": ("rows.csv", table([(t, repr({"is": a, "why": None}))
+                                           for t, a in labelled()]), "json"),
+    "fences": ("rows.jsonl", lines([{"text": t, "out": f'```json\n{{"is": "{a}"}}\n```'}
+                                    for t, a in labelled()]), "json"),
+    "separator line": ("rows.csv", "sep=;\r\n" + table(labelled(), mark=";"), "label"),
+    "empty columns": ("rows.csv", table([(*row, "", "") for row in labelled()],
+                                        ("text", "label", "", "")), "label"),
     "lists": ("rows.jsonl", lines([{"text": t, "tags": [a, "x"]} for t, a in labelled()]), "json"),
     "odd labels": ("rows.csv", table([(t, f"{a}: #'\"é\u0085 ") for t, a in labelled()]), "label"),
     "labels like YAML": ("rows.csv", table([(t, ("yes", "no", "3", "null")[n % 4])
@@ -169,6 +187,43 @@ def test_conversations_give_the_instruction(tmp_path: Path) -> None:
     assert experiment.task.template == "{messages_prompt}"
 
 
+def test_a_constant_instruction_is_that_of_the_task(tmp_path: Path) -> None:
+    rows = [("Where does the mail go?", text, answer) for text, answer in labelled()]
+    drafted(tmp_path, table(rows, ("instruction", "text", "label")))
+    experiment, _ = checked(tmp_path)
+    assert experiment.task.instruction == "Where does the mail go?"
+    assert experiment.task.template == "{text}"
+
+
+def test_a_varying_instruction_is_part_of_the_item(tmp_path: Path) -> None:
+    rows = [(f"Way {n % 4} of asking it?", t, a) for n, (t, a) in enumerate(labelled())]
+    drafted(tmp_path, table(rows, ("instruction", "text", "label")))
+    experiment, _ = checked(tmp_path)
+    assert experiment.task.template == "instruction: {instruction}\n\ntext: {text}"
+
+
+def test_an_instruction_that_goes_with_the_answer_is_shown_with_a_caution(tmp_path: Path) -> None:
+    rows = [(f"Way {n % 3} of asking it?", t, a) for n, (t, a) in enumerate(labelled())]
+    draft = drafted(tmp_path, table(rows, ("instruction", "text", "label")))
+    assert draft.wishes.texts == ("instruction", "text")
+    assert any("the text `instruction` has values that each" in one for one in draft.cautions)
+
+
+def test_a_guessed_group_costs_few_rows_or_is_left_out(tmp_path: Path) -> None:
+    header = ("text", "customer", "label")
+    rows = [(t, f"c{n % 10}" if n != 5 else "", a) for n, (t, a) in enumerate(labelled())]
+    draft = drafted(tmp_path, table(rows, header))
+    assert draft.wishes.group == "customer"
+    assert [problem.where.rpartition(":")[2] for problem in draft.problems] == ["7"]
+    # Six rows lack their group: as many as may be left out, were there not others.
+    rows = [(t, f"c{n % 10}" if n > 5 else "", a) for n, (t, a) in enumerate(labelled())]
+    rows[50] = (*rows[50][:2], "")
+    draft = drafted(tmp_path, table(rows, header))
+    assert draft.wishes.group is None
+    assert "`customer` is empty in 6 rows" in draft.wishes.reasons["group"]
+    assert len(draft.problems) == 1
+
+
 def test_given_files_are_the_division(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_text(
         table([(words(n), (*LABELS, "new")[n % 4]) for n in range(100, 140)]), encoding="utf-8"
@@ -207,6 +262,23 @@ def test_given_files_are_the_division(tmp_path: Path) -> None:
         (table(labelled()), {"model": "some/large-70b", "minutes": 1.0}, "longer than you allow"),
         (table([(words(n), f"label {n % 70}") for n in range(700)]), {}, "no fair chance"),
         (table(labelled()), {"model": "some/unsized"}, "memory was not looked at"),
+        (table([*labelled(), (words(0), "praise")]), {},
+         "1 text(s) stand with different answers, in 2 rows (rows.csv:2 'billing' and rows.csv:62"),
+        (table([(t, repr({"a": n % 2 == 0}) if n % 3 else json.dumps({"a": True}))
+                for n, (t, _) in enumerate(labelled())]), {},
+         "40 of 60 answers in `category` are Python literals (lines 3, 4, 6, 7, 9 …)"),
+        (table([(t, json.dumps({"a": n}) if n % 2 else words(n, 4))
+                for n, (t, _) in enumerate(labelled())]), {},
+         "30 of 60 answers in `category` are JSON (lines 3, 5, 7, 9, 11 …) and the others are not"),
+        (table([(t, f'{{"a": true, "b": "{a}",}}') for t, a in labelled()]), {},
+         "60 of 60 answers in `category` look like JSON but are none"),
+        (table([(t, f"no {n}", words(n, 4)) for n, (t, _) in enumerate(labelled())],
+               ("prompt", "rejected", "chosen")), {}, "the rows are preference pairs"),
+        (table([(t, words(n, 5), n % 3 == 0) for n, (t, _) in enumerate(labelled())],
+               ("prompt", "completion", "label")), {},
+         "`completion` is named like an answer and neither shown nor asked for"),
+        (table([(t, a) for t, a in labelled()], ("text", "")), {},
+         "a column without a name is called `column 2`"),
     ],
 )  # fmt: skip
 def test_cautions(tmp_path: Path, content: str, said: dict[str, Any], caution: str) -> None:
@@ -239,6 +311,10 @@ def test_cautions(tmp_path: Path, content: str, said: dict[str, Any], caution: s
         ("rows.csv", table(labelled()), {"minutes": 0.0}, "no number from 1"),
         ("rows.csv", table(labelled()), {"validation": "x.csv"}, "--validation needs --test"),
         ("rows.xlsx", "PK", {}, "cannot be read; use .jsonl"),
+        ("rows.jsonl", lines([{"messages": [{"role": "user", "content": t}]}
+                              for t, _ in labelled()]), {}, "does not end with an answer"),
+        ("rows.json", json.dumps({"a": [{"x": 1}], "b": [{"x": 2}]}), {},
+         "lists of objects under `a` (1) and `b` (1)"),
         ("rows.json", "[{]", {}, "rows.json:1: not valid JSON"),
         ("rows.csv", table(labelled()), {"texts": ("message",), "answers": ("message",)},
          "cannot be both"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -36,6 +38,37 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
 
 def as_jsonl(rows: list[dict[Any, Any]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _turns(row: dict[Any, Any]) -> list[dict[str, Any]]:
+    return [
+        {"role": "developer", "content": [{"type": "text", "text": str(row.get("id"))}]},
+        {"role": "user", "content": row.get("text")},
+        {"role": "assistant", "content": None, "tool_calls": [row.get("group")]},
+        {"from": "gpt", "value": row.get("label")},
+    ]
+
+
+# Other forms of a JSON file, and of what its rows hold.
+SHAPES: tuple[Callable[[list[dict[Any, Any]]], str], ...] = (
+    json.dumps,
+    lambda rows: json.dumps(rows, indent=1),
+    lambda rows: json.dumps({"data": {"rows": rows}}),
+    lambda rows: json.dumps({"data": rows, "more": rows}),
+    lambda rows: json.dumps(dict(enumerate(rows))),
+    lambda rows: json.dumps({k: {n: row.get(k) for n, row in enumerate(rows)} for k in rows[0]}),
+    lambda rows: json.dumps({"columns": list(rows[0]), "data": [[*row.values()] for row in rows]}),
+    lambda rows: "".join(json.dumps(row, indent=1) for row in rows),
+    lambda rows: as_jsonl([{**row, "messages": _turns(row)} for row in rows]),
+    lambda rows: as_jsonl([{**row, "talk": json.dumps(_turns(row))} for row in rows]),
+    lambda rows: as_jsonl([{"prompt": _turns(r)[:2], "completion": _turns(r)[2:]} for r in rows]),
+    lambda rows: json.dumps([{"data": row, "annotations": [{"result": _turns(row)}]}
+                             for row in rows]),
+    lambda rows: as_jsonl([{**row, "label": f"```json\n{json.dumps(row)}\n```"} for row in rows]),
+    lambda rows: as_jsonl([{**row, "label": repr(row)} for row in rows]),
+    lambda rows: as_jsonl([{**row, "instruction": row.get("id"), "input": row.get("text")}
+                           for row in rows]),
+)  # fmt: skip
 
 
 def as_parquet(rows: list[dict[str, Any]], **options: Any) -> bytes:
@@ -79,6 +112,8 @@ def data_files(draw: st.DrawFn, kind: str) -> bytes:
             return draw(damaged_text(as_csv(rows)))
         case "jsonl":
             text = as_jsonl(rows)
+            if draw(st.integers(0, 4)) == 0:
+                text = draw(st.sampled_from(SHAPES))(rows)
             if draw(st.integers(0, 4)) == 0:
                 text = draw(st.sampled_from(STRANGE_LINES)) + text
             return draw(damaged_text(text))
@@ -125,6 +160,12 @@ def _odd_tables() -> tuple[bytes, ...]:
         pa.array([[("k", "v"), ("k", "w")]] * size, pa.map_(pa.string(), pa.string())),
         pa.array(labels).dictionary_encode(),
         pa.array([1] * size, pa.decimal128(38, 10)),
+        pa.array([b"good", b"\xff"] * (size // 2)).dictionary_encode(),
+        pa.array([[b"\xff"]] * size),
+        pa.array([[(1, "v")]] * size, pa.map_(pa.int64(), pa.string())),
+        pa.array([uuid.UUID(int=1).bytes] * size, pa.uuid()),
+        pa.array([2**64 - 1] * size, pa.uint64()),
+        pa.array([0.5] * size, pa.float16()),
     ):
         for name in ("label", "text", "id", "group"):
             columns = {"id": [row["id"] for row in ROWS], "group": labels, "text": texts,
@@ -147,6 +188,9 @@ STRANGE = (
     b"text,label\n", b"text,text\na,b\n", b",\n,\n", b"\r\r\r", b'"', b'text,label\n"a', b"[]",
     b"{}", b"[1]\n" * 50, b"null\n", b'{"text": "a", "text": "b", "label": "c"}\n' * 9,
     b"text,label\n" + b"a" * 3_000_000 + b",b\n", b"text,label\n" + b'"\n' * 5_000,
+    b"sep=;\n", b"sep=", b"sep=;\ntext;label\na;b\n", b",,,\ntext,,,\na,b,,\n", b"{}{}{}",
+    b"[{},{}",
+    b'{"a": [{"b": 1}], "c": [{"b": 1}]}', b'[[{"role": "user"}]]', b'"{}"', b"[NaN]", b"NaN",
     b"text,label\n" + b"," * 200_000, b"id,group,text,label\n" + b"1,1,same words here,good\n" * 40,
     ",".join(f"c{n}" for n in range(20_000)).encode() + b"\n1\n",
     b"id,group,text,label\n" + "".join(f"{n},g,w{n} v{n},good\n" for n in range(30)).encode(),

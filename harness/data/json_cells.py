@@ -1,0 +1,106 @@
+"""JSON as people leave it in a cell: as it is, fenced, encoded twice, or as a Python literal."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.records import JsonValue
+
+Notation = Literal["JSON", "fenced JSON", "JSON encoded twice", "Python literals"]
+_FENCE = re.compile(r"(`{3,}|~{3,})[^\S\n]*\w*[^\S\n]*\n(.*?)\n?[^\S\n]*\1", re.DOTALL)
+_BEGINNING = re.compile(r'\s*([{\[]|```|~~~|"[\\"\s]*[{\[])')
+# Python's parser is not made for hostile input: longer or deeper text is not handed to it.
+_LONGEST, _DEEPEST = 1_000_000, 50
+
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """A value and how it was written."""
+
+    value: JsonValue
+    notation: Notation
+
+
+class RepeatedFieldError(ValueError):
+    """An object that holds a field twice: only one of the values could be kept."""
+
+
+def object_of(fields: Sequence[tuple[Any, JsonValue]]) -> dict[str, JsonValue]:
+    """The object with these fields.
+
+    Raises:
+        RepeatedFieldError: a name stands twice.
+    """
+    found = dict(fields)
+    if len(found) < len(fields):
+        names = [name for name, _ in fields]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RepeatedFieldError(f"the field {twice!r:.60} stands twice in an object; keep one")
+    return found
+
+
+def may_be_json(text: str) -> bool:
+    """Whether a text begins as an object or a list does, in one of the notations."""
+    return (
+        text.lstrip()[:1] in ("{", "[")
+        or re.match(r'\s*(```|~~~|"[\\"\s]*[{\[])', text) is not None
+    )
+
+
+def read_json_text(text: str) -> JsonText:
+    """The value of a text.
+
+    Raises:
+        ValueError: it is no JSON in any of the notations; the message is a sentence's end.
+    """
+    text = text.strip()
+    notation: Notation = "JSON"
+    fenced = _FENCE.fullmatch(text)
+    if fenced:
+        text, notation = fenced[2].strip(), "fenced JSON"
+    try:
+        value = json.loads(text, object_pairs_hook=object_of)
+    except RepeatedFieldError as error:
+        raise ValueError(f"not valid JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        try:
+            return JsonText(_literal(text), "Python literals")
+        except RepeatedFieldError:
+            raise
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise ValueError(f"not valid JSON: {error}") from error
+    if isinstance(value, str) and may_be_json(value):
+        return JsonText(read_json_text(value).value, "JSON encoded twice")
+    return JsonText(value, notation)
+
+
+def _literal(text: str) -> JsonValue:
+    deepest = depth = 0
+    for sign in text:
+        depth += (sign in "{[(") - (sign in "}])")
+        deepest = max(deepest, depth)
+    if not text.startswith(("{", "[")) or len(text) > _LONGEST or deepest > _DEEPEST:
+        raise ValueError
+    tree = ast.parse(text, mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            object_of([(key.value, None) for key in node.keys if isinstance(key, ast.Constant)])
+    return _as_json(ast.literal_eval(tree))
+
+
+def _as_json(value: object) -> JsonValue:
+    """The value with lists for tuples; ValueError where it holds what JSON has not."""
+    if isinstance(value, dict):
+        if not all(isinstance(name, str) for name in value):
+            raise ValueError
+        return {name: _as_json(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(one) for one in value]
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise ValueError
+    return value

@@ -1,0 +1,127 @@
+"""A JSON file that is one object: a list of rows under a name, or a table by columns or by rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from harness.data.chat import is_conversation
+from harness.errors import DataError, Problem
+from harness.records import JsonValue
+
+# Objects within objects in which a list of rows is looked for.
+_DEEPEST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RowsWithin:
+    """values: the rows, unless some are no objects. note: where they stand, a sentence."""
+
+    values: tuple[JsonValue, ...]
+    note: str
+
+
+def rows_within(source: str, value: dict[str, Any], fewest: int) -> RowsWithin | None:
+    """The rows that an object holds; None where it is a row itself.
+
+    Args:
+        fewest: rows from which on an object is taken for more than one.
+
+    Raises:
+        DataError: it holds several lists of rows.
+    """
+    found = _split(value) or _by_columns(value) or _by_rows(value) or _listed(source, value, fewest)
+    return found if found is not None and len(found.values) >= fewest else None
+
+
+def _split(value: Mapping[str, Any]) -> RowsWithin | None:
+    """``{"columns": [names], "data": [[values]]}``, as pandas writes with orient="split"."""
+    names, data = value.get("columns"), value.get("data")
+    if not _is_list_of(names, str) or not _is_list_of(data, list):
+        return None
+    if any(len(row) != len(names) for row in data):
+        return None
+    rows = tuple(dict(zip(names, row, strict=True)) for row in data)
+    return RowsWithin(rows, "the file is one object: its rows stand under `data`")
+
+
+def _by_columns(value: Mapping[str, Any]) -> RowsWithin | None:
+    """A list of values for each name, or an object of values by the number of the row."""
+    columns = list(value.values())
+    rows: list[JsonValue] = []
+    if columns and all(isinstance(column, list) for column in columns):
+        same = len({len(column) for column in columns}) == 1
+        # Lists of rows, or the messages of one row, are no columns.
+        if same and not all(_is_list_of(column, dict) for column in columns):
+            rows = [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
+    elif columns and all(isinstance(column, dict) for column in columns):
+        # A row may be missing in a column, but is a number in each.
+        numbers = dict.fromkeys(number for column in columns for number in column)
+        if _are_numbers(numbers) and not _are_numbers(value):
+            rows = [
+                {name: column[number] for name, column in value.items() if number in column}
+                for number in numbers
+            ]
+    note = "the file is one object: its names are the columns"
+    return RowsWithin(tuple(rows), note) if rows else None
+
+
+def _are_numbers(names: Collection[str]) -> bool:
+    return bool(names) and all(name.isdecimal() for name in names)
+
+
+def _by_rows(value: Mapping[str, Any]) -> RowsWithin | None:
+    """An object for each row, by its number or name."""
+    rows = list(value.values())
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        return None
+    columns = {name for row in rows for name in row}
+    numbered = _are_numbers(value)
+    # A few names are those of parts of a file: train and test, data and meta.
+    if not numbered and len(rows) <= max(len(columns), 4):
+        return None
+    if not numbered and "key" not in columns:
+        rows = [{"key": name, **row} for name, row in value.items()]
+        note = "the file is one object: its names are the rows' `key`"
+    else:
+        note = "the file is one object: each of its values is a row"
+    return RowsWithin(tuple(rows), note)
+
+
+def _listed(source: str, value: Mapping[str, Any], fewest: int) -> RowsWithin | None:
+    """The one list of objects, however deep it stands."""
+    # pandas describes the columns beside the rows with orient="table".
+    described = isinstance(value.get("schema"), dict) and _is_rows(value.get("data"))
+    found = _lists({"data": value["data"]} if described else value, "", 0)
+    lists = {path: rows for path, rows in found.items() if len(rows) >= fewest}
+    if len(lists) > 1:
+        named = " and ".join(f"`{path}` ({len(rows)})" for path, rows in list(lists.items())[:5])
+        what = (
+            f"the file is one object with lists of objects under {named}; save the list that holds "
+            "the rows as a file of its own"
+        )
+        raise DataError(Problem(source, what))
+    for path, rows in lists.items():
+        note = f"the file is one object: its rows are the list under `{path}`"
+        return RowsWithin(tuple(rows), note)
+    return None
+
+
+def _lists(value: Mapping[str, Any], path: str, depth: int) -> dict[str, Sequence[Any]]:
+    found: dict[str, Sequence[Any]] = {}
+    for name, inner in value.items():
+        place = f"{path}.{name}" if path else name
+        if _is_rows(inner):
+            found[place] = inner
+        elif isinstance(inner, dict) and depth < _DEEPEST:
+            found |= _lists(inner, place, depth + 1)
+    return found
+
+
+def _is_rows(value: object) -> bool:
+    return _is_list_of(value, dict) and not is_conversation(value)
+
+
+def _is_list_of(value: object, kind: type) -> TypeGuard[list[Any]]:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, kind) for one in value)
