@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from harness.data import Prepared, audit_record, prepare, with_general
+from harness.data.label_notes import label_notes
 from harness.engine import Engine, EngineName, open_engine, start_server
 from harness.errors import InputError
 from harness.evaluation.suite_texts import suite_texts
@@ -113,10 +114,11 @@ def plan_study(
     )
     own = {arm: model for arm, model in models.items() if model is not models[BASE]}
     plan = make_plan(experiment, prepared, models[BASE], runtime, suite, results, own)
+    notes = [*prepared.notes, *label_notes(prepared), *looked[0].notes]
+    if prepared.contradictions.texts:
+        notes.append(prepared.contradictions.sentence())
     date = _began(held or results, plan.experiment_id) or utc_now()[:10]
-    return replace(
-        plan, date=date, renderings=looked[0].renderings(date), notes=tuple(looked[0].notes)
-    )
+    return replace(plan, date=date, renderings=looked[0].renderings(date), notes=tuple(notes))
 
 
 def _began(results: Path, experiment_id: str) -> str | None:

@@ -64,7 +64,7 @@ class Plan:
     date: the day on which the study began, as YYYY-MM-DD: what chat templates that write the date
         are told on every later day, too.
     renderings: path of a model -> what its chat template makes of a small conversation then.
-    notes: what was seen of prompts and models, a sentence each.
+    notes: what was seen of data, prompts and models, a sentence each.
     """
 
     experiment: Experiment
