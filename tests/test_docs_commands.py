@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import shlex
 import shutil
@@ -69,8 +70,11 @@ def lines_of(page: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model that stands in for the packaged one."""
-    return write_model(tmp_path_factory.mktemp("model") / "ours", CHATML)
+    """The model that stands in for the packaged one, and reads as much."""
+    folder = write_model(tmp_path_factory.mktemp("model") / "ours", CHATML)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 8192}))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +130,9 @@ def reading(folder: Path, tiny: Path) -> Iterator[None]:
             "run_study",
             lambda spec, *rest, **more: run(short(spec), *rest, **more | {"open_with": Watching}),
         )
-        patch.setattr(pipeline, "plan_study", lambda spec, *rest: plan(short(spec), *rest))
+        patch.setattr(
+            pipeline, "plan_study", lambda spec, *rest, **more: plan(short(spec), *rest, **more)
+        )
         patch.setattr(engine, "open_engine", in_process)
         patch.setattr(reporting, "analyse", few_draws)
         patch.setattr(forecast, "forecast_study", measure_once)
