@@ -35,7 +35,7 @@ def prefix_cache(model: Any, prefix: torch.Tensor, batch: int) -> Any:
     """Key-value cache of ``prefix`` (shape (1, p)), repeated for ``batch`` rows."""
     from transformers import DynamicCache
 
-    cache = DynamicCache(config=model.config)
+    cache = DynamicCache()
     model(input_ids=prefix, past_key_values=cache, use_cache=True, logits_to_keep=1)
     cache.batch_repeat_interleave(batch)
     return cache
