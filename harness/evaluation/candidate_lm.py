@@ -43,7 +43,13 @@ class CandidateLM(HFLM):  # type: ignore[misc]
     def __init__(self, model: Any, tokenizer: Any, batch_size: int) -> None:
         logging.getLogger("lm_eval.models.huggingface").setLevel(logging.ERROR)
         super().__init__(
-            pretrained=model, tokenizer=tokenizer, batch_size=batch_size, backend="causal"
+            pretrained=model,
+            tokenizer=tokenizer,
+            batch_size=batch_size,
+            backend="causal",
+            # With it, equal tokens that are cut elsewhere into context and continuation are
+            # scored by the cut of one of them.
+            logits_cache=False,
         )
         self.on_progress: Callable[[int, int], None] = lambda done, total: None
         self._constraint: Constraint | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -147,6 +148,18 @@ def _computes_alike(model: Any) -> bool:
     )
     after = float((cached[np.stack(rests.paths)] - alone[:, PROBE:]).square().mean().sqrt())
     return max(moved, after) <= min(without_positions, without_mask) * ROUNDING
+
+
+def logits_at(model: Any, kept: torch.Tensor, **inputs: Any) -> torch.Tensor:
+    """Logits after the positions ``kept`` of each row, shape (rows, kept, vocabulary).
+
+    Most models compute those only; of one that cannot, they are picked out of all.
+    """
+    if "logits_to_keep" in signature(base_of(model).forward).parameters:
+        few: torch.Tensor = model(**inputs, logits_to_keep=kept).logits
+        return few
+    every: torch.Tensor = model(**inputs).logits
+    return every[:, kept]
 
 
 def base_of(model: Any) -> Any:

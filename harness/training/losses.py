@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from harness.prompting import TokenisedExample
-from harness.prompting.tree_pass import evaluating
+from harness.prompting.tree_pass import evaluating, logits_at
 from harness.training.batches import Batch, Layout
 
 Predictions = Callable[[Batch], torch.Tensor]
@@ -22,7 +22,7 @@ def answer_logits(model: Any, batch: Batch) -> torch.Tensor:
 
     batch: on the model's device. Shape (answer tokens, vocabulary), float32, with gradient.
     """
-    logits = model(**batch.inputs, logits_to_keep=batch.kept, use_cache=False).logits
+    logits = logits_at(model, batch.kept, **batch.inputs, use_cache=False)
     # Only predicted positions are cast to fp32: the vocabulary makes the rest expensive.
     predicted: torch.Tensor = logits.flatten(0, 1)[batch.places].float()
     return predicted

@@ -210,9 +210,23 @@ def test_each_row_ends_by_itself_and_never_by_its_prompt(tiny_models: TinyModels
     replies = ["positive\n\nInput:", "late<|im_end|>", "positive\n\nIn", " Answer: negative", ""]
     rows = [tokenizer("\n\nInput: x<|im_end|>" + reply)["input_ids"] for reply in replies]
     width = len(tokenizer("\n\nInput: x<|im_end|>")["input_ids"])
-    ends = EndsIn(["<|im_end|>", "", "\n\nInput:"], tokenizer, width)
-    done = [bool(ends(torch.tensor([row]), torch.empty(0))) for row in rows]
-    assert done == [True, True, False, False, False]
+
+    def ends_in(*tokens: int) -> EndsIn:
+        return EndsIn(["<|im_end|>", "", "\n\nInput:"], tokenizer, width, frozenset(tokens))
+
+    # A row is asked about once a token was written.
+    rows = [row for row in rows if len(row) > width]
+    done = [bool(ends_in()(torch.tensor([row]), torch.empty(0))) for row in rows]
+    assert done == [True, True, False, False]
+    assert bool(ends_in(rows[3][-1])(torch.tensor([rows[3]]), torch.empty(0)))
+
+
+def test_what_fills_a_row_after_its_end_is_no_part_of_the_reply(tiny_models: TinyModels) -> None:
+    tokenizer = loaded_as(tiny_models.chat, "base").tokenizer
+    ends = EndsIn([], tokenizer, 1, frozenset([2]))
+    for written in ([[1, 5], [1, 2]], [[1, 5, 6], [1, 2, 7]], [[1, 5, 6, 2], [1, 2, 7, 7]]):
+        ends(torch.tensor(written), torch.empty(0))
+    assert ends.cut(torch.tensor(written)) == [[5, 6, 2], [2]]
 
 
 @pytest.mark.parametrize("few", [0, 10_000])
