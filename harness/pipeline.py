@@ -17,9 +17,10 @@ from filelock import FileLock, Timeout
 
 from harness.data import Prepared, audit_record, prepare, with_general
 from harness.engine import Engine, EngineName, open_engine, start_server
-from harness.errors import InputError
+from harness.errors import InputError, SpecError
 from harness.evaluation.suite_texts import suite_texts
 from harness.evaluation.suites import load_suite
+from harness.models.lora_targets import problems_of_arms
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
 from harness.observer import Observer
@@ -95,6 +96,8 @@ def plan_study(
         for name, arm in experiment.arms.items()
         if isinstance(arm, PromptArm) and arm.model is not None
     }
+    if problems := problems_of_arms(experiment, model):
+        raise SpecError(problems)
     runtime = choose_runtime(
         experiment.model, experiment.score_batch_size, experiment.execution.workers
     )

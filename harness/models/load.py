@@ -17,12 +17,16 @@ Quantisation = Literal["none", "nf4", "fp4"]
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A model in memory. form: what it is, as recorded with each score."""
+    """A model in memory. form: what it is, as recorded with each score.
+
+    not_adapted: layers that an adapter leaves as they are, in words; empty where there is none.
+    """
 
     model: Any
     tokenizer: Any
     form: str
     total_parameters: int
+    not_adapted: str = ""
 
 
 def load_tokenizer(resolved: ResolvedModel) -> Any:
@@ -106,7 +110,16 @@ def load_base(
     _project_contiguously(model)
     model.eval()
     model.requires_grad_(False)
-    if _sees_ahead(model):
+    try:
+        sees_ahead = _sees_ahead(model)
+    except RuntimeError as error:
+        if quantisation == "none" or "out of memory" in str(error).lower():
+            raise
+        raise UnknownReferenceError(
+            f"{resolved.reference}: {type(model).__name__} cannot compute with weights in four "
+            f"bits ({error}); use kind: lora in place of qlora"
+        ) from error
+    if sees_ahead:
         raise UnknownReferenceError(
             f"{resolved.reference}: {type(model).__name__} sees the whole text at once, so that it "
             "cannot write one token after the other; name a causal language model"
@@ -165,8 +178,8 @@ def _sees_ahead(model: Any) -> bool:
     with torch.inference_mode():
         logits = model(input_ids=rows, use_cache=False).logits.float()
     moved = (logits[0] - logits[1]).square().mean(dim=-1).sqrt()
-    # What follows moves its own place; those before it by rounding at most.
-    return bool(moved[:-1].max() > moved[-1] / 3)
+    # It moves its own place; those before it by rounding at most.
+    return bool(moved[:-1].max() > moved[-1] * torch.finfo(model.dtype).eps ** 0.5)
 
 
 def _project_contiguously(model: Any) -> None:

@@ -109,6 +109,8 @@ def _execute(spec: TrialSpec, folder: Path, report: Report, run: TrialRun) -> No
         with clock.timing("train"):
             trainable = fine_tune(candidate, run, announce)
             run.cost = replace(run.cost, trainable_parameters=trainable)
+            if candidate.loaded.not_adapted:
+                run.environment["not_adapted"] = candidate.loaded.not_adapted
             if spec.keep_artifact:
                 run.artifacts.extend(keep_trained(candidate.loaded, folder))
                 size = sum(artifact.bytes for artifact in run.artifacts)
