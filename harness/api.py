@@ -111,10 +111,14 @@ def run(
     """Run an experiment, or go on with one that was stopped, and analyse it.
 
     In a script the ``child`` engine needs the usual ``if __name__ == "__main__":`` guard.
+
+    Raises:
+        InputError: bad input. StudyFailedError: no trial of any arm ended well; the store has them.
     """
     spec = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
     folder = Path(results)
     done = run_study(spec, folder, engine=engine, observer=observer)
+    done.require_result()
     return StudyResult(load_study(folder, done.experiment_id), done.store)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.analysis import analyse, compare_studies, current, distinct, gather_samples, rules
-from harness.errors import HarnessError, InputError
+from harness.errors import HarnessError, InputError, writing
 from harness.findings import Findings, StudyComparison
 from harness.past_searches import search_pictures
 from harness.records import ExperimentRecord, Study
@@ -97,6 +97,9 @@ def find_record(results: Path, name: str | None) -> ExperimentRecord:
     return stored[-1]
 
 
+ELSEWHERE = "name another place with --output"
+
+
 def chosen_formats(names: Sequence[str]) -> tuple[str, ...]:
     """The formats named, each once, in the order in which they are written.
 
@@ -149,6 +152,9 @@ def _write(
     browser: str | None,
 ) -> dict[str, Path]:
     """Every format's file, called like ``stem`` with the format as suffix."""
+    # Where a browser prints too.
+    with writing(stem.parent, ELSEWHERE):
+        stem.parent.mkdir(parents=True, exist_ok=True)
     html = to_html(view) if {"html", "pdf"} & set(formats) else ""
     makers: dict[str, Callable[[], str | bytes]] = {
         "html": lambda: html,
@@ -163,7 +169,9 @@ def _write(
         except HarnessError as error:
             others = ", ".join(str(path) for path in written.values())
             raise type(error)(f"{error}{f'. Written: {others}' if others else ''}") from error
-        written[name] = write_whole(stem.with_name(f"{stem.name}.{name}"), content)
+        target = stem.with_name(f"{stem.name}.{name}")
+        with writing(target, ELSEWHERE):
+            written[name] = write_whole(target, content)
     return written
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import __version__
 from harness.errors import CanaryError, NoRoomError, TrialError, is_no_room
 from harness.records import Progress, TrialRecord, TrialSpec, content_hash, utc_now
 from harness.trial.candidate import Pruned, TrialRun, load_candidate, measure_base
 from harness.trial.fine_tuning import fine_tune, keep_trained
 from harness.trial.scoring import score_all
 from harness.trial.served import score_served
+from harness.versions import environment_versions
 
 Report = Callable[[Progress], None]
 
@@ -65,18 +63,6 @@ def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: N
         environment=run.environment,
         stopped=run.stopped,
     )
-
-
-def environment_versions() -> dict[str, str]:
-    """Versions of all that can change a number."""
-    names = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval", "optuna", "datasets",
-             "bm25s", "llguidance")  # fmt: skip
-    return {
-        "harness": __version__,
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        **{name: importlib.metadata.version(name) for name in names},
-    }
 
 
 def _execute(spec: TrialSpec, folder: Path, report: Report, run: TrialRun) -> None:
