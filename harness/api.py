@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.engine import EngineName
 from harness.findings import Findings, Verdict
 from harness.observer import Observer
-from harness.pipeline import run_study
 from harness.records import Study
 from harness.reporting import (
     DEFAULT_FORMATS,
@@ -33,6 +31,8 @@ from harness.store.reader import VIEWS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from harness.engine import EngineName
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,9 @@ def run(
     Raises:
         InputError: bad input. StudyFailedError: no trial of any arm ended well; the store has them.
     """
+    # It loads the half that trains, which is not needed to open what was run.
+    from harness.pipeline import run_study
+
     spec = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
     folder = Path(results)
     done = run_study(spec, folder, engine=engine, observer=observer)
