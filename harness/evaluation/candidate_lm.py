@@ -208,7 +208,8 @@ class CandidateLM(HFLM):  # type: ignore[misc]
             for prompt in prompts
         ]
         more = dict(generation_kwargs)
-        kept, stopping = None, ends_in
+        kept: ConstrainedBatch | None = None
+        stopping: Any = ends_in
         if self._constraint is not None:
             # The constraint alone says where a reply ends: its text may hold any stop.
             kept = ConstrainedBatch(self._constraint, len(prompts), width)

@@ -80,8 +80,9 @@ def load_base(
             bnb_4bit_compute_dtype=dtype,
         )
         extra["device_map"] = {"": runtime.device}
+    found: Any
     try:
-        model, loading = AutoModelForCausalLM.from_pretrained(
+        found = AutoModelForCausalLM.from_pretrained(
             resolved.path,
             dtype=dtype,
             use_safetensors=True,
@@ -96,6 +97,7 @@ def load_base(
             f"{resolved.reference}: not a causal language model in safetensors that can be "
             f"loaded: {error}"
         ) from error
+    model, loading = found
     if loading["missing_keys"]:
         # transformers makes up what is missing, at random.
         raise UnknownReferenceError(
@@ -106,7 +108,7 @@ def load_base(
     if quantisation != "none":
         _keep_differentiable(model)
     else:
-        model.to(torch.device(runtime.device))  # type: ignore[arg-type]
+        model.to(torch.device(runtime.device))
     _project_contiguously(model)
     model.eval()
     model.requires_grad_(False)

@@ -51,7 +51,6 @@ WHY = "(Not a directory at "
         (("run", "e.yaml", "--results", "taken/r"), "taken/r", "another folder with --results"),
         (("plan", "e.yaml", "--results", "taken/r"), "taken/r", "another folder with --results"),
         (("report", "--output", "taken/r"), "taken/r", "another place with --output"),
-        (("export", "prompt", "--arm", "zero-shot", "--out", "taken/p"), "taken/p", "with --out"),
         (("export", "optuna", "--out", "taken/o.db"), "taken/o.db", "with --out"),
     ],
 )
@@ -60,7 +59,7 @@ def test_a_place_that_cannot_be_written(
 ) -> None:
     said = refused(place, *arguments)
     assert said.startswith(f"{where} cannot be written (")
-    assert "Not a directory" in said
+    assert "Not a directory" in said or "File exists" in said
     assert said.endswith(remedy)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -100,7 +101,7 @@ def test_a_missing_padding_token_is_replaced_by_the_end(
 # --------------------------------------------------------------------------- other vocabularies
 
 
-def with_rows(models: TinyModels, folder: Path, rows: int, **added: object) -> Path:
+def with_rows(models: TinyModels, folder: Path, rows: int, **added: Any) -> Path:
     """The model with so many rows in its embedding, and tokens more in its tokenizer."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -216,7 +217,7 @@ def test_a_model_that_sees_the_whole_text_at_once_is_refused(
 ) -> None:
     from transformers import BertConfig, BertLMHeadModel
 
-    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
+    shape: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
     config = BertConfig(vocab_size=rows(tiny_models), intermediate_size=64, **shape)
     BertLMHeadModel(config).save_pretrained(tmp_path)
     load_tokenizer(resolved(tiny_models.plain)).save_pretrained(tmp_path)
