@@ -19,6 +19,7 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
+from harness.errors import TrialError
 from harness.evaluation.beginning import Beginning, compute_beginning
 from harness.evaluation.constrained import ConstrainedBatch, Constraint
 from harness.evaluation.tree_generation import greedy_replies, tree_groups
@@ -76,7 +77,17 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         return super().loglikelihood(requests, disable_tqdm=True)  # type: ignore[no-any-return]
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = True) -> list[float]:
-        """Log-likelihoods of whole texts, as lm-eval's own, without its progress bar."""
+        """Log-likelihoods of whole texts, as lm-eval's own, without its progress bar.
+
+        Raises:
+            TrialError: the tokenizer has no mark for a text to begin after.
+        """
+        if self.prefix_token_id is None:
+            raise TrialError(
+                "error",
+                "the tokenizer has no mark that begins a text and none that ends one, after which "
+                "a whole text could be scored; leave tasks of texts out of the suite",
+            )
         return super().loglikelihood_rolling(  # type: ignore[no-any-return]
             requests, disable_tqdm=True
         )
@@ -90,6 +101,24 @@ class CandidateLM(HFLM):  # type: ignore[misc]
             ends = [tuple(self.tok_encode(one)) for one in (min(prompts), max(prompts))]
             self._begin_with(ends[0][: shared_prefix_length(ends)])
         return super().generate_until(requests, disable_tqdm=True)  # type: ignore[no-any-return]
+
+    def tok_encode(
+        self, string: str, add_special_tokens: bool | None = None, **more: Any
+    ) -> list[int]:
+        """Token ids of a text, as lm-eval's own, which needs a mark to look for at its head."""
+        if self.prefix_token_id is None:
+            added = add_special_tokens is not False
+            ids: list[int] = self.tokenizer(string, add_special_tokens=added)["input_ids"]
+            return ids
+        return super().tok_encode(  # type: ignore[no-any-return]
+            string, add_special_tokens, **more
+        )
+
+    def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
+        """The text of tokens; none for the mark that ends a text, where there is none."""
+        if tokens is None:
+            return ""
+        return super().tok_decode(tokens, skip_special_tokens)  # type: ignore[no-any-return]
 
     def count_tokens(self, prompt: str, reply: str) -> tuple[int, int]:
         """Tokens of a prompt as it is asked, and of a reply."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,11 @@ def folder_problem(folder: Path) -> str | None:
 
 
 def guard_embedding(model: Any, tokenizer: Any) -> None:
-    """Say which token has no row, where one is met after all, in place of a bare index error."""
+    """Say which token, or position, has no row, where one is met: not a bare index error."""
     embedding = model.get_input_embeddings()
+    for path, layer in model.named_modules():
+        if isinstance(layer, type(embedding)) and re.search(r"wpe|pos", path):
+            layer.register_forward_pre_hook(_position_guard(path))
     rows = embedding.weight.shape[0]
     if max(tokenizer.get_vocab().values(), default=0) < rows:
         return
@@ -96,6 +100,20 @@ def guard_embedding(model: Any, tokenizer: Any) -> None:
             )
 
     embedding.register_forward_pre_hook(check)
+
+
+def _position_guard(path: str) -> Callable[[Any, tuple[Any, ...]], None]:
+    def check(layer: Any, inputs: tuple[Any, ...]) -> None:
+        highest, rows = int(inputs[0].max()) if inputs else 0, layer.weight.shape[0]
+        if highest >= rows:
+            raise TrialError(
+                "error",
+                f"a text needs position {highest} of {path}, which has {rows}, for positions 0 to "
+                f"{rows - 1}: it is longer than the model can read; take fewer shots, shorter "
+                "texts, or a model with more room",
+            )
+
+    return check
 
 
 def set_padding(tokenizer: Any, rows: int | None = None) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,12 +13,14 @@ from hypothesis import strategies as st
 from lm_eval.models.huggingface import HFLM
 from tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, message, messages
 
+from harness.errors import TrialError
 from harness.evaluation import tree_generation
 from harness.evaluation.beginning import Beginning
 from harness.evaluation.candidate_lm import CandidateLM, EndsIn
 from harness.evaluation.tree_scoring import score_pairs
 from harness.models.load import LoadedModel
 from harness.models.resolve import resolve_model
+from harness.models.vocabulary import set_padding
 from harness.packaged import is_cached
 from harness.prompting import PromptRenderer
 from harness.prompting.shared_prefix import shared_prefix_length
@@ -286,3 +291,20 @@ def test_the_embedded_model_knows_paris() -> None:
     reference = [value for value, _ in theirs.loglikelihood(requests, disable_tqdm=True)]
     assert scored == pytest.approx(reference, abs=0.05)
     assert int(np.argmax(scored)) == 0
+
+
+def test_a_tokenizer_without_any_mark_is_asked_too(tiny_models: TinyModels) -> None:
+    loaded = loaded_as(tiny_models.plain, "base")
+    loaded = replace(loaded, tokenizer=copy.deepcopy(loaded.tokenizer))
+    prompts = ["The parcel came late", "Great camera"]
+    options = {"until": ["?"], "max_gen_toks": 6, "do_sample": False}
+    asked = instances("generate_until", [(prompt, options) for prompt in prompts])
+    pairs = instances("loglikelihood", [(prompt, " and torn") for prompt in prompts])
+    marked, _ = both(loaded, 2)
+    expected = marked.generate_until(asked), marked.loglikelihood(pairs)
+    loaded.tokenizer.eos_token = loaded.tokenizer.pad_token = None
+    set_padding(loaded.tokenizer)
+    unmarked = CandidateLM(loaded.model, loaded.tokenizer, 2)
+    assert (unmarked.generate_until(asked), unmarked.loglikelihood(pairs)) == expected
+    with pytest.raises(TrialError, match="no mark that begins a text"):
+        unmarked.loglikelihood_rolling(instances("loglikelihood_rolling", [("A text",)]))

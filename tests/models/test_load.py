@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from architectures import write_architecture
 from tiny_model import PARAMETERS, TinyModels, load_tiny, resolved, runtime
 
 from harness.errors import TrialError, UnknownReferenceError
@@ -223,3 +224,15 @@ def test_a_model_that_sees_the_whole_text_at_once_is_refused(
     load_tokenizer(resolved(tiny_models.plain)).save_pretrained(tmp_path)
     with pytest.raises(UnknownReferenceError, match="BertLMHeadModel sees the whole text at once"):
         load_base(resolved(tmp_path), runtime())
+
+
+def test_a_text_beyond_the_positions_is_told_by_both_numbers(
+    tiny_models: TinyModels, tmp_path: Path
+) -> None:
+    folder = write_architecture(
+        tmp_path, "convolution-1d-weights", tiny_models.plain, n_positions=12
+    )
+    model = load_base(resolved(folder), runtime()).model
+    assert model(input_ids=torch.arange(1, 13)[None]).logits.isfinite().all()
+    with pytest.raises(TrialError, match=r"position 12 of transformer.wpe, which has 12, for"):
+        model(input_ids=torch.arange(1, 14)[None])
