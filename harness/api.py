@@ -15,10 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.engine import EngineName
 from harness.findings import Findings, Verdict
 from harness.observer import Observer
-from harness.pipeline import run_study
 from harness.records import Study
 from harness.reporting import (
     DEFAULT_FORMATS,
@@ -33,6 +31,8 @@ from harness.store.reader import VIEWS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from harness.engine import EngineName
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +111,17 @@ def run(
     """Run an experiment, or go on with one that was stopped, and analyse it.
 
     In a script the ``child`` engine needs the usual ``if __name__ == "__main__":`` guard.
+
+    Raises:
+        InputError: bad input. StudyFailedError: no trial of any arm ended well; the store has them.
     """
+    # It loads the half that trains, which is not needed to open what was run.
+    from harness.pipeline import run_study
+
     spec = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
     folder = Path(results)
     done = run_study(spec, folder, engine=engine, observer=observer)
+    done.require_result()
     return StudyResult(load_study(folder, done.experiment_id), done.store)
 
 

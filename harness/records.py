@@ -275,6 +275,7 @@ class ItemOutput:
     doc_hash: lm-eval's hash of the item, the key by which arms are paired.
     prompt_tokens: tokens a server would be sent for this item, shots and template included.
     text: the item as the task's template renders it; empty for general tasks.
+    filtered: what the task's filter took the reply for; None where that is the reply itself.
     """
 
     doc_hash: str
@@ -285,6 +286,7 @@ class ItemOutput:
     prompt_tokens: int
     completion_tokens: int
     text: str = ""
+    filtered: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.analysis import analyse, compare_studies, current, distinct, gather_samples, rules
-from harness.errors import HarnessError, InputError
+from harness.errors import HarnessError, InputError, writing
 from harness.findings import Findings, StudyComparison
-from harness.past_searches import search_pictures
 from harness.records import ExperimentRecord, Study
-from harness.report import (
-    ComparisonView,
-    ReportView,
-    build_comparison,
-    build_view,
-    comparison_json,
-    print_report,
-    report_json,
-    to_html,
-    to_markdown,
-    to_pdf,
-    write_whole,
-)
 from harness.store import STORE_FILE, StoreReader
 
+# What draws and prints is loaded by what is asked to: many only want the findings.
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from harness.report import ComparisonView, ReportView
 
 # Format, which is also the suffix of its file -> what a reader calls it.
 LABELS = {"html": "Report", "md": "Markdown", "json": "JSON", "pdf": "PDF"}
@@ -36,29 +26,52 @@ FORMATS = tuple(LABELS)
 DEFAULT_FORMATS = ("html", "md")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AnalysedStudy:
-    """A study with its findings and the report's contents."""
+    """A study with its findings."""
 
     study: Study
     findings: Findings
-    view: ReportView
     results: Path
+
+    @cached_property
+    def view(self) -> ReportView:
+        """The report's contents."""
+        from harness.past_searches import search_pictures
+        from harness.report import build_view
+
+        return build_view(
+            self.study,
+            self.findings,
+            rules=rules(),
+            pictures=search_pictures(self.study, self.findings),
+            samples=gather_samples(self.study),
+        )
 
     def print(self, console: Console) -> None:
         """The report in the terminal."""
+        from harness.report import print_report
+
         print_report(self.view, console)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ComparedStudies:
-    """Several studies compared, and the contents of the report on it."""
+    """Several studies compared."""
 
     comparison: StudyComparison
-    view: ComparisonView
+
+    @cached_property
+    def view(self) -> ComparisonView:
+        """The contents of the report on it."""
+        from harness.report import build_comparison
+
+        return build_comparison(self.comparison)
 
     def print(self, console: Console) -> None:
         """The report in the terminal."""
+        from harness.report import print_report
+
         print_report(self.view, console)
 
 
@@ -69,12 +82,7 @@ def load_study(results: Path, experiment_id: str) -> AnalysedStudy:
         InputError: no store, or no such experiment in it.
     """
     study = current(StoreReader(results / STORE_FILE).study(experiment_id))
-    findings = analyse(study)
-    pictures = search_pictures(study, findings)
-    view = build_view(
-        study, findings, rules=rules(), pictures=pictures, samples=gather_samples(study)
-    )
-    return AnalysedStudy(study, findings, view, results)
+    return AnalysedStudy(study, analyse(study), results)
 
 
 def find_study(results: Path, name: str | None) -> AnalysedStudy:
@@ -95,6 +103,9 @@ def find_record(results: Path, name: str | None) -> ExperimentRecord:
     if not stored:
         raise InputError(f"{results / STORE_FILE} holds no experiment yet; `harness run` makes one")
     return stored[-1]
+
+
+ELSEWHERE = "name another place with --output"
 
 
 def chosen_formats(names: Sequence[str]) -> tuple[str, ...]:
@@ -131,10 +142,12 @@ def write_reports(
         InputError: an unknown format; no browser for the PDF. The other files are there then.
         HarnessError: the browser failed; as well.
     """
+    from harness.report import report_json
+
     folder = folder or loaded.results / loaded.study.experiment.folder
     return _write(
         folder / "report",
-        loaded.view,
+        lambda: loaded.view,
         lambda: report_json(loaded.study, loaded.findings),
         chosen_formats(formats),
         browser,
@@ -143,16 +156,21 @@ def write_reports(
 
 def _write(
     stem: Path,
-    view: ReportView | ComparisonView,
+    view: Callable[[], ReportView | ComparisonView],
     json: Callable[[], str],
     formats: Sequence[str],
     browser: str | None,
 ) -> dict[str, Path]:
     """Every format's file, called like ``stem`` with the format as suffix."""
-    html = to_html(view) if {"html", "pdf"} & set(formats) else ""
+    from harness.report import to_html, to_markdown, to_pdf, write_whole
+
+    # Where a browser prints too.
+    with writing(stem.parent, ELSEWHERE):
+        stem.parent.mkdir(parents=True, exist_ok=True)
+    html = to_html(view()) if {"html", "pdf"} & set(formats) else ""
     makers: dict[str, Callable[[], str | bytes]] = {
         "html": lambda: html,
-        "md": lambda: to_markdown(view),
+        "md": lambda: to_markdown(view()),
         "json": json,
         "pdf": lambda: to_pdf(html, stem.parent, browser=browser),
     }
@@ -163,7 +181,9 @@ def _write(
         except HarnessError as error:
             others = ", ".join(str(path) for path in written.values())
             raise type(error)(f"{error}{f'. Written: {others}' if others else ''}") from error
-        written[name] = write_whole(stem.with_name(f"{stem.name}.{name}"), content)
+        target = stem.with_name(f"{stem.name}.{name}")
+        with writing(target, ELSEWHERE):
+            written[name] = write_whole(target, content)
     return written
 
 
@@ -177,7 +197,7 @@ def compare_named(results: Path, names: Sequence[str]) -> ComparedStudies:
     records = [find_record(results, name) for name in names]
     studies = [reader.study(record.experiment_id) for record in distinct(records)]
     found = compare_studies([(study, analyse(study, sensitivity=False)) for study in studies])
-    return ComparedStudies(found, build_comparison(found))
+    return ComparedStudies(found)
 
 
 def write_comparison(
@@ -194,10 +214,12 @@ def write_comparison(
         InputError: an unknown format; no browser for the PDF. The other files are there then.
         HarnessError: the browser failed; as well.
     """
+    from harness.report import comparison_json
+
     stem = path.with_suffix("") if path.suffix.removeprefix(".") in FORMATS else path
     return _write(
         stem,
-        compared.view,
+        lambda: compared.view,
         lambda: comparison_json(compared.comparison),
         chosen_formats(formats),
         browser,

@@ -25,7 +25,7 @@ from harness.store import (
     verify_record,
     write_record,
 )
-from harness.trial import environment_versions
+from harness.versions import environment_versions
 
 
 class Source(Protocol):

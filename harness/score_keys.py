@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
+from harness import versions
 from harness.evaluation.suites import Suite
 from harness.item_sets import DOMAIN, MEMORISATION, ItemSet
 from harness.records import Runtime, ScoreRequest, content_hash
@@ -134,11 +133,5 @@ def in_waves(request: ScoreRequest, size: int) -> ScoreRequest:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of all libraries that can change a score."""
-    return {"scoring": str(SCORING_VERSION), **_installed()}
-
-
-@cache
-def _installed() -> dict[str, str]:
-    names = ("torch", "transformers", "lm_eval", "peft", "bitsandbytes", "bm25s", "llguidance")
-    return {name: importlib.metadata.version(name) for name in names}
+    """Versions of all that can change a score."""
+    return {"scoring": str(SCORING_VERSION), **versions.library_versions()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -12,7 +13,15 @@ import click
 from harness import __version__
 from harness.cli.options import near
 from harness.cli.printing import say
-from harness.errors import HarnessError, InputError, NoRoomError, is_no_room
+from harness.errors import (
+    HarnessError,
+    InputError,
+    NoRoomError,
+    UnwritableError,
+    is_no_room,
+    is_refused,
+    refusal,
+)
 
 # Name -> (module, help line): listing the commands imports none of them.
 COMMANDS = {
@@ -75,6 +84,26 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
+def _told(error: OSError) -> HarnessError | None:
+    """What to say where the system refused, wherever it did: a report, a cache, a lock."""
+    if is_no_room(error):
+        return NoRoomError(error.filename or "a file", error.strerror or error)
+    if error.filename is None and isinstance(error, FileNotFoundError) and not _is_somewhere():
+        return UnwritableError("the working directory was removed; change to another one")
+    if error.filename is None or not is_refused(error):
+        return None
+    remedy = "give a place that can be read and written"
+    return UnwritableError(refusal(error.filename, error, remedy))
+
+
+def _is_somewhere() -> bool:
+    """Whether the working directory is still there."""
+    try:
+        return Path.cwd().is_dir()
+    except OSError:
+        return False
+
+
 def main() -> None:
     """Entry point: errors meant for the user are printed without a traceback."""
     signal.signal(signal.SIGTERM, _terminate)
@@ -109,10 +138,9 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
-        # Wherever it happened: a report, a cache, a lock.
-        if not is_no_room(error):
+        told = _told(error)
+        if told is None:
             raise
-        told = NoRoomError(error.filename or "a file", error.strerror or error)
         say(near(f"error: {told}"), err=True)
         sys.exit(told.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import shutil
 from pathlib import Path
@@ -11,10 +10,8 @@ import click
 
 from harness.cli.printing import say
 
-PACKAGES = (
-    "torch", "transformers", "peft", "bitsandbytes", "lm-eval", "evaluate", "scikit-learn",
-    "optuna", "duckdb", "click", "accelerate", "datasets",
-)  # fmt: skip
+# What the program needs besides the libraries that can change a number.
+OTHERS = ("optuna", "evaluate", "duckdb", "click")
 
 
 @click.command()
@@ -34,15 +31,13 @@ def command(fetch_files: bool) -> None:
     from harness.packaged import cache_folder, fetch, is_cached
     from harness.packaged_catalogue import ASSETS
     from harness.spec import ModelSpec
+    from harness.versions import ABSENT, library_versions, version_of
 
     say(f"python        {platform.python_version()} on {platform.platform()}")
-    missing = []
-    for name in PACKAGES:
-        try:
-            say(f"{name:<13} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            say(f"{name:<13} MISSING")
-            missing.append(name)
+    versions = library_versions() | {name: version_of(name) for name in OTHERS}
+    missing = [name for name, version in versions.items() if version == ABSENT]
+    for name, version in versions.items():
+        say(f"{name:<13} {'MISSING' if name in missing else version}")
     memory = psutil.virtual_memory()
     say(f"memory        {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free")
     runtime = choose_runtime(ModelSpec(reference="any"), 32)

@@ -78,7 +78,7 @@ def command(
     from harness.drafting.draft import draft_experiment
     from harness.drafting.given import Given, take_default
     from harness.drafting.machine import look_at_machine
-    from harness.errors import InputError, Problem
+    from harness.errors import InputError, Problem, writing
 
     if output.exists() and not force:
         raise InputError(
@@ -93,7 +93,8 @@ def command(
     draft = draft_experiment(
         data, said, asked if asking else take_default, look_at_machine(), output, Path.cwd()
     )
-    output.write_text(draft.text, encoding="utf-8")
+    with writing(output, "name another file with --output"):
+        output.write_text(draft.text, encoding="utf-8")
     _show(draft, data, output)
 
 

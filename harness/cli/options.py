@@ -32,7 +32,11 @@ def experiment_argument() -> Decorator:
 
 def near(text: str) -> str:
     """The text with paths below the current folder as the user would write them."""
-    return text.replace(f"{Path.cwd()}{os.sep}", "")
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return text
+    return text.replace(f"{here}{os.sep}", "")
 
 
 def format_option() -> Decorator:

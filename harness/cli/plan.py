@@ -38,10 +38,12 @@ def command(experiment: Path, results: Path, quick: bool, layout: str) -> None:
     from harness.cli.terminal import Terminal
     from harness.engine import open_engine, start_server
     from harness.forecast import execute_small, forecast_study
-    from harness.pipeline import plan_study
+    from harness.pipeline import plan_study, require_writable
     from harness.spec import ExecutionSpec, load_experiment
 
     spec = load_experiment(experiment)
+    # It is not written to here; but a plan of what cannot be run would be of no use.
+    require_writable(results)
     start_server()
     observer = PlanObserver(Terminal(stderr=True))
     # Item sets are files; those of a plan are not to lie among results.

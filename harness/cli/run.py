@@ -79,3 +79,6 @@ def command(
         f"{done.trials_failed} failed."
     )
     say(f"Report: {files['html']}")
+    for arm, cause in done.without_result.items():
+        observer.warning(f"arm {arm}: none of its trials ended well; the first failed by: {cause}")
+    done.require_result()

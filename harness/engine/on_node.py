@@ -6,7 +6,6 @@ trial runs, then the files of its folder, then how it ended.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import shutil
@@ -19,13 +18,13 @@ from typing import Any
 
 import psutil
 
-from harness import __version__
 from harness.engine.child import PRELOADED, ChildEngine
 from harness.engine.inputs import Input, LackingError, NodeInputs, file_parts
 from harness.engine.outcome import Execute, Outcome, OutcomeKind
 from harness.errors import is_no_room
 from harness.records import Progress, TrialSpec
 from harness.spec import ExecutionSpec
+from harness.versions import program_versions
 
 Restate = Callable[[Path, TrialSpec], None]
 """Puts the record in a folder under another specification. Must be importable by the nodes."""
@@ -77,18 +76,6 @@ class FilePart:
 Message = Progress | FilePart | Lacking | Unfit | Outcome
 
 
-def installed() -> dict[str, str]:
-    """Versions of what can change a number, which must be the same on every machine."""
-    names = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval", "datasets", "numpy")
-    found = {"harness": __version__}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
 def run_on_node(job: Job, parts: Mapping[str, Sequence[Any]]) -> Iterator[Message]:
     """Run one trial here, in a process of its own; the last value says how it ended.
 
@@ -100,11 +87,11 @@ def run_on_node(job: Job, parts: Mapping[str, Sequence[Any]]) -> Iterator[Messag
     def fetch(digest: str) -> Iterable[bytes]:
         return (ray.get(part) for part in parts[digest])
 
-    here = installed()
+    here = program_versions()
     differences = tuple(
-        f"{name} {here[name]} in place of {version}"
+        f"{name} {here.get(name)} in place of {version}"
         for name, version in job.versions.items()
-        if here[name] != version
+        if here.get(name) != version
     )
     if differences:
         yield Unfit(platform.node(), differences)

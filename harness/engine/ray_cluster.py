@@ -23,7 +23,6 @@ from harness.engine.on_node import (
     Lacking,
     Restate,
     Unfit,
-    installed,
     run_on_node,
 )
 from harness.engine.outcome import Ended, Execute, Outcome
@@ -31,6 +30,7 @@ from harness.engine.ray_connection import connect
 from harness.errors import InputError
 from harness.records import Progress, TrialSpec
 from harness.spec import ExecutionSpec
+from harness.versions import program_versions
 
 # Values that a task may be ahead of the driver: half a gigabyte of a trial's files at most.
 AHEAD = 64
@@ -160,7 +160,7 @@ class RayEngine:
             self._limits,
             task.spec,
             task.inputs,
-            installed(),
+            program_versions(),
             self._in_place,
             self._preload,
         )

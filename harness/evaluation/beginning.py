@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.prompting.tree_pass import logits_at
+
 if TYPE_CHECKING:
     import torch
 
@@ -42,6 +44,7 @@ def compute_beginning(model: Any, tokens: tuple[int, ...]) -> Beginning:
     cache = DynamicCache()
     with torch.inference_mode():
         ids = torch.tensor([tokens], device=model.device)
-        model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        last = torch.tensor([len(tokens) - 1], device=model.device)
+        logits_at(model, last, input_ids=ids, past_key_values=cache, use_cache=True)
     layers: list[Any] = cache.layers
     return Beginning(tokens, tuple((layer.keys, layer.values) for layer in layers))

@@ -20,6 +20,7 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
+from harness.errors import TrialError
 from harness.evaluation.beginning import Beginning, compute_beginning
 from harness.evaluation.constrained import ConstrainedBatch, Constraint
 from harness.evaluation.thoughts import MARKS
@@ -28,8 +29,9 @@ from harness.evaluation.tree_scoring import score_pairs
 from harness.models.context import context_length
 from harness.prompting.chat_template import ChatTemplate, without_system
 from harness.prompting.encoding import TextEncoder
+from harness.prompting.padding import pads_on_the_left
 from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
-from harness.prompting.tree_pass import takes_trees
+from harness.prompting.tree_pass import attention_windows, takes_trees
 
 Request = tuple[Any, list[int], list[int]]
 # Of models that read without end.
@@ -60,6 +62,9 @@ class CandidateLM(HFLM):  # type: ignore[misc]
             batch_size=batch_size,
             backend="causal",
             max_length=context_length(model.config) or UNLIMITED,
+            # With it, equal tokens that are cut elsewhere into context and continuation are
+            # scored by the cut of one of them.
+            logits_cache=False,
         )
         self.on_progress: Callable[[int, int], None] = lambda done, total: None
         self.cut: dict[str, int] = {}
@@ -95,7 +100,17 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         return super().loglikelihood(requests, disable_tqdm=True)  # type: ignore[no-any-return]
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = True) -> list[float]:
-        """Log-likelihoods of whole texts, as lm-eval's own, without its progress bar."""
+        """Log-likelihoods of whole texts, as lm-eval's own, without its progress bar.
+
+        Raises:
+            TrialError: the tokenizer has no mark for a text to begin after.
+        """
+        if self.prefix_token_id is None:
+            raise TrialError(
+                "error",
+                "the tokenizer has no mark that begins a text and none that ends one, after which "
+                "a whole text could be scored; leave tasks of texts out of the suite",
+            )
         return super().loglikelihood_rolling(  # type: ignore[no-any-return]
             requests, disable_tqdm=True
         )
@@ -151,7 +166,12 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         return padded, mask
 
     def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
-        """Ids as text, without special tokens; those that mark a thought stay."""
+        """Ids as text, without special tokens; those that mark a thought stay.
+
+        Empty for the token that ends a text, where there is none.
+        """
+        if tokens is None:
+            return ""
         ids = [tokens] if isinstance(tokens, int) else list(tokens)
         if skip_special_tokens:
             ids = [token for token in ids if token not in self._unsaid]
@@ -219,80 +239,114 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         max_length: int,
         stop: list[str],
         **generation_kwargs: Any,
-    ) -> torch.Tensor:
-        attention_mask = generation_kwargs.pop("attention_mask")
-        lengths = attention_mask.sum(dim=1).tolist()
-        texts = [tuple(row[-n:]) for row, n in zip(context.tolist(), lengths, strict=True)]
+    ) -> Rows:
+        mask = generation_kwargs.pop("attention_mask")
+        lengths = mask.sum(dim=1).tolist()
+        prompts = [tuple(row[-n:]) for row, n in zip(context.tolist(), lengths, strict=True)]
+        room = max_length - context.shape[1]
         if generation_kwargs.get("temperature") == 0.0:
             generation_kwargs.pop("temperature")
-            generation_kwargs.setdefault("do_sample", False)
         generation_kwargs.setdefault("do_sample", False)
-        ends_in = EndsIn(stop, self.tokenizer, context.shape[1])
         greedy = generation_kwargs == {"do_sample": False} and self._constraint is None
+        groups = None
         if greedy and self.takes_trees:
-            grown = self._grow(texts, max_length - context.shape[1], ends_in)
-            if grown is not None:
-                self._note(len(texts))
-                return torch.cat([context, grown.to(context.device)], dim=1)
-        shared = shared_prefix_length(texts)
-        kept = None
-        stopping = StoppingCriteriaList([ends_in])
+            beginning = self._beginning if self._beginning.opens(prompts) else Beginning()
+            groups = tree_groups([len(prompt) - len(beginning.tokens) for prompt in prompts])
+        replies: list[list[int]] = [[] for _ in prompts]
+        for group in self._rows_together(prompts) if groups is None else groups:
+            members = [prompts[index] for index in group]
+            ends_in = EndsIn(stop, self.tokenizer, max(map(len, members)), self._ends())
+            if groups is None:
+                written = self._write(members, room, ends_in, generation_kwargs)
+            else:
+                written = greedy_replies(
+                    self.model, members, beginning, room, ends_in.tokens, ends_in.each
+                )
+            for index, reply in zip(group, written, strict=True):
+                replies[index] = reply
+            self._generated += len(members)
+            self.on_progress(self._generated, self._to_generate)
+        rows = zip(context.tolist(), replies, strict=True)
+        return Rows([row + reply for row, reply in rows])
+
+    def _ends(self) -> frozenset[int]:
+        """Tokens that end a reply."""
+        eos = self.model.generation_config.eos_token_id
+        return frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
+
+    def _rows_together(self, prompts: Sequence[tuple[int, ...]]) -> list[list[int]]:
+        """Which prompts of a batch are padded to one length: all, or none where padding is seen."""
+        lengths = [len(prompt) for prompt in prompts]
+        if len(set(lengths)) == 1 or pads_on_the_left(self.model):
+            return [list(range(len(prompts)))]
+        return [
+            [index for index, length in enumerate(lengths) if length == one]
+            for one in sorted(set(lengths), reverse=True)
+        ]
+
+    def _shared(self, prompts: Sequence[tuple[int, ...]], longest: int) -> int:
+        """Tokens that are computed once for all of the prompts, each padded after them.
+
+        Padding in the middle moves what follows it: right only where a model goes by positions
+        and mask alone, and where no layer's window ends within a row of ``longest`` tokens.
+        """
+        if not self.takes_trees:
+            return 0
+        windows = [window for window in attention_windows(self.model).values() if window]
+        return shared_prefix_length(prompts) if longest <= min([longest, *windows]) else 0
+
+    def _write(
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        room: int,
+        ends_in: EndsIn,
+        generation_kwargs: dict[str, Any],
+    ) -> list[list[int]]:
+        """Replies to prompts that are padded to one length, as transformers generates them."""
+        width = max(map(len, prompts))
+        shared = self._shared(prompts, width + room)
+        pad, device = self.tokenizer.pad_token_id, self.model.device
+        rows = [
+            (*prompt[:shared], *[pad] * (width - len(prompt)), *prompt[shared:])
+            for prompt in prompts
+        ]
+        seen = [
+            [1] * shared + [0] * (width - len(prompt)) + [1] * (len(prompt) - shared)
+            for prompt in prompts
+        ]
+        more = dict(generation_kwargs)
+        kept: ConstrainedBatch | None = None
+        stopping: Any = ends_in
         if self._constraint is not None:
             # The constraint alone says where a reply ends: its text may hold any stop.
-            end = self.tokenizer.eos_token_id
-            kept = ConstrainedBatch(self._constraint, len(texts), context.shape[1], end)
-            generation_kwargs["logits_processor"] = LogitsProcessorList([kept])
-            generation_kwargs["eos_token_id"] = end
-            stopping = StoppingCriteriaList()
+            kept = ConstrainedBatch(self._constraint, len(prompts), width)
+            more["logits_processor"] = LogitsProcessorList([kept])
+            stopping = kept.ends
         with torch.inference_mode():
+            ids = torch.tensor(rows, device=device)
             if shared:
-                # Each row becomes prefix, padding, rest: the prefix then aligns over the batch.
-                width = context.shape[1]
-                for index, text in enumerate(texts):
-                    rest = text[shared:]
-                    padding = width - shared - len(rest)
-                    context[index, :shared] = torch.tensor(text[:shared])
-                    context[index, shared : shared + padding] = self.tokenizer.pad_token_id
-                    attention_mask[index, :shared] = 1
-                    attention_mask[index, shared : shared + padding] = 0
-                generation_kwargs["past_key_values"] = prefix_cache(
-                    self.model, context[:1, :shared], len(texts)
-                )
-            replies: torch.Tensor = self.model.generate(
-                input_ids=context,
-                attention_mask=attention_mask,
-                max_length=max_length,
-                stopping_criteria=stopping,
-                pad_token_id=self.tokenizer.pad_token_id,
+                more["past_key_values"] = prefix_cache(self.model, ids[:1, :shared], len(prompts))
+            written = self.model.generate(
+                input_ids=ids,
+                attention_mask=torch.tensor(seen, device=device),
+                max_length=width + room,
+                stopping_criteria=StoppingCriteriaList([stopping]),
+                pad_token_id=pad,
                 use_cache=True,
-                **generation_kwargs,
+                **more,
             )
-        if kept is not None:
-            replies = kept.replies(replies, self.tokenizer.pad_token_id)
-        self._note(len(texts))
-        return replies
+        return ends_in.cut(written) if kept is None else kept.replies(written)
 
-    def _note(self, replies: int) -> None:
-        self._generated += replies
-        self.on_progress(self._generated, self._to_generate)
 
-    def _grow(
-        self, prompts: Sequence[tuple[int, ...]], room: int, ends_in: EndsIn
-    ) -> torch.Tensor | None:
-        """Greedy replies, padded on the right; None where trees of the prompts do not pay."""
-        beginning = self._beginning if self._beginning.opens(prompts) else Beginning()
-        groups = tree_groups([len(prompt) - len(beginning.tokens) for prompt in prompts])
-        if groups is None:
-            return None
-        eos = self.model.generation_config.eos_token_id
-        ends = set(eos) if isinstance(eos, list) else {eos}
-        replies: list[list[int]] = []
-        for group in groups:
-            members = [prompts[index] for index in group]
-            replies += greedy_replies(self.model, members, beginning, room, ends, ends_in.each)
-        width = max(map(len, replies))
-        pad = self.tokenizer.pad_token_id
-        return torch.tensor([reply + [pad] * (width - len(reply)) for reply in replies])
+class Rows:
+    """Token ids of rows that differ in length, handed to lm-eval as it expects a tensor."""
+
+    def __init__(self, rows: list[list[int]]) -> None:
+        self._rows = rows
+
+    def tolist(self) -> list[list[int]]:
+        """The rows."""
+        return self._rows
 
 
 class EndsIn(StoppingCriteria):
@@ -300,21 +354,38 @@ class EndsIn(StoppingCriteria):
 
     lm-eval's own waits until all rows have written the same one of several, so what a reply is
     can hang on its batch.
+
+    Parameters:
+        width: tokens of a row before its reply.
+        tokens: those that end a reply by themselves, and stay in it.
     """
 
-    def __init__(self, stops: Sequence[str], tokenizer: Any, width: int) -> None:
+    def __init__(
+        self, stops: Sequence[str], tokenizer: Any, width: int, tokens: frozenset[int]
+    ) -> None:
         self._stops = [stop for stop in stops if stop]
         self._tokenizer = tokenizer
         self._width = width
+        self.tokens = tokens
         lengths = [len(tokenizer.encode(stop, add_special_tokens=False)) for stop in self._stops]
         # As lm-eval does: the text may have been written in other tokens than its own.
         self._newest = max(lengths, default=0) + 2
+        self._ended: dict[int, int] = {}
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **more: Any) -> torch.Tensor:
-        done = self.each(input_ids[:, self._width :].tolist())
+        replies = input_ids[:, self._width :].tolist()
+        for row, (reply, stopped) in enumerate(zip(replies, self.each(replies), strict=True)):
+            if stopped or reply[-1] in self.tokens:
+                self._ended.setdefault(row, len(reply))
+        done = [row in self._ended for row in range(len(replies))]
         return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
 
     def each(self, replies: Sequence[Sequence[int]]) -> list[bool]:
         """Whether each reply has just written a stop."""
         texts = self._tokenizer.batch_decode([reply[-self._newest :] for reply in replies])
         return [any(stop in text for stop in self._stops) for text in texts]
+
+    def cut(self, rows: torch.Tensor) -> list[list[int]]:
+        """The replies, without what fills a row after its own end."""
+        replies = rows[:, self._width :].tolist()
+        return [reply[: self._ended.get(row, len(reply))] for row, reply in enumerate(replies)]

@@ -183,7 +183,8 @@ def constraint_of(
         ValueError: neither is given: a free text has no form to keep to.
     """
     if answers:
-        end = (tokenizer.eos_token_id,)
+        eos = tokenizer.eos_token_id
+        end = () if eos is None else (eos,)
         paths = [
             renderer.encode_answer(answer, stop) for answer in answers for stop in renderer.stops
         ]
@@ -201,13 +202,11 @@ class ConstrainedBatch(LogitsProcessor):
 
     Parameters:
         width: tokens of the prompts, padded; what stands after them was generated.
-        end: token that ends a row.
     """
 
-    def __init__(self, constraint: Constraint, rows: int, width: int, end: int) -> None:
+    def __init__(self, constraint: Constraint, rows: int, width: int) -> None:
         self._walks = [constraint.walk() for _ in range(rows)]
         self._width = width
-        self._end = end
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Scores, shape (rows, vocabulary), with what is not allowed at minus infinity."""
@@ -217,18 +216,21 @@ class ConstrainedBatch(LogitsProcessor):
             if walk.rest is None:
                 walk.allow(mask)
             else:
-                mask[self._end] = True
+                # It has ended: whatever fills its row is dropped.
+                mask[:] = True
         refused = torch.from_numpy(~allowed).to(scores.device)
         return scores.masked_fill(refused, -torch.inf)
 
-    def replies(self, generated: torch.Tensor, pad: int) -> torch.Tensor:
-        """Prompts and whole replies, shape (rows, width + longest), from what was generated."""
+    def ends(self, input_ids: torch.Tensor, scores: torch.Tensor, **more: Any) -> torch.Tensor:
+        """Which rows have nothing left to choose, shape (rows,): a stopping criterion."""
+        self._follow(input_ids)
+        done = [walk.rest is not None for walk in self._walks]
+        return torch.tensor(done, dtype=torch.bool, device=input_ids.device)
+
+    def replies(self, generated: torch.Tensor) -> list[list[int]]:
+        """The whole replies, from what was generated."""
         self._follow(generated)
-        replies = [[*walk.taken, *(walk.rest or ())] for walk in self._walks]
-        longest = max(map(len, replies))
-        padded = [reply + [pad] * (longest - len(reply)) for reply in replies]
-        after = torch.tensor(padded, dtype=generated.dtype, device=generated.device)
-        return torch.cat([generated[:, : self._width], after], dim=1)
+        return [[*walk.taken, *(walk.rest or ())] for walk in self._walks]
 
     def _follow(self, ids: torch.Tensor) -> None:
         for walk, written in zip(self._walks, ids[:, self._width :].tolist(), strict=True):

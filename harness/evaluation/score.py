@@ -40,11 +40,13 @@ def score_task(
     answer_lead: str = "",
     measure_latency: bool = False,
     watch: Watch | None = None,
+    counted: str | None = None,
 ) -> ScoreRecord:
     """Score every item of one lm-eval task.
 
     answer_end, answer_lead: texts after a chosen answer and before any, not shown in its output.
     watch: told of every wave where the request asks for waves; may raise to stop.
+    counted: the filter whose answers count; the task's first if not given.
 
     Raises:
         ValueError: lm-eval returned two scores for one item under one filter and metric.
@@ -71,7 +73,8 @@ def score_task(
     outputs: dict[str, ItemOutput] = {}
     scores: dict[tuple[str, str, str], ItemScore] = {}
     met: Counter[tuple[str, str]] = Counter()
-    for sample in found["samples"][name]:
+    # The filter that counts comes first, which ranks it so, and says what a reply was taken for.
+    for sample in sorted(found["samples"][name], key=lambda one: one["filter"] != counted):
         key = str(sample["doc_hash"])
         if request.suite == "general":
             # Some benchmarks hold an item twice. Its order is that of the data, for all candidates.
@@ -88,7 +91,7 @@ def score_task(
             if value is not None:
                 scores[place] = ItemScore(*place, value)
     directions = found["higher_is_better"][name]
-    aggregates = _aggregates(found["results"][name])
+    aggregates = _aggregates(found["results"][name], counted)
     return ScoreRecord(
         key=request.key,
         task=request.task,
@@ -122,6 +125,7 @@ def _output(
     item_id, cluster = item_identity(doc)
     arguments, replies = sample["arguments"], sample["filtered_resps"]
     chosen = len(arguments[0]) > 1 and isinstance(arguments[0][1], str)
+    filtered = None
     if chosen:
         likelihoods = [float(reply[0]) for reply in replies]
         output = str(arguments[likelihoods.index(max(likelihoods))][1])
@@ -130,7 +134,10 @@ def _output(
             output = ""
     else:
         # The reply to a rolling log-likelihood is a number: there is no text to keep.
-        output = replies[0] if isinstance(replies[0], str) else ""
+        said = sample["resps"][0][0]
+        output = said if isinstance(said, str) else ""
+        if output and replies[0] != output:
+            filtered = str(replies[0])
     own = request.suite != "general"
     target = doc["answer"] if own else sample["target"]
     if not own and chosen and isinstance(target, int) and target < len(arguments):
@@ -145,6 +152,7 @@ def _output(
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         text=doc["text"] if own else "",
+        filtered=filtered,
     )
 
 
@@ -163,13 +171,15 @@ def _item_value(value: Any) -> float | None:
     return None
 
 
-def _aggregates(results: dict[str, Any]) -> dict[str, float]:
+def _aggregates(results: dict[str, Any], counted: str | None) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, value in results.items():
-        metric, comma, _ = name.partition(",")
-        if comma and not metric.endswith("_stderr") and isinstance(value, int | float):
-            # The first filter that lm-eval lists is the task's own.
-            found.setdefault(metric, float(value))
+        metric, comma, filter_name = name.partition(",")
+        if not comma or metric.endswith("_stderr") or not isinstance(value, int | float):
+            continue
+        # The first filter that lm-eval lists is the task's own.
+        if metric not in found or filter_name == counted:
+            found[metric] = float(value)
     return found
 
 

@@ -13,6 +13,8 @@ import yaml
 from harness.errors import Problem
 from harness.evaluation.task_source import LOCAL_BUILDERS, files_by_split
 
+# lm-eval's name for what a task without filters has.
+UNFILTERED = "none"
 _FUNCTION = re.compile(r"!function\s+(([\w.]+)\.\w+)")
 
 
@@ -20,12 +22,13 @@ _FUNCTION = re.compile(r"!function\s+(([\w.]+)\.\w+)")
 class TaskFiles:
     """files: all that can change a score. functions: those of Python that they name, as
     ``module.function``. metrics: task -> names of its metrics, as far as its file lists them.
-    problems: what is wrong with the files.
+    filters: task -> names of its filters, in its order. problems: what is wrong with the files.
     """
 
     files: set[Path] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     metrics: dict[str, list[str]] = field(default_factory=dict)
+    filters: dict[str, list[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -44,6 +47,7 @@ def read_task_files(folders: Sequence[Path]) -> TaskFiles:
         found.files |= {file for file in data if file.is_file()}
         if isinstance(config.get("task"), str):
             found.metrics[config["task"]] = list(_metrics(config))
+            found.filters[config["task"]] = list(_filters(config)) or [UNFILTERED]
     return found
 
 
@@ -89,9 +93,39 @@ def _metrics(config: dict[str, Any]) -> Iterator[str]:
             yield str(metric.get("metric"))
 
 
+def _filters(config: dict[str, Any]) -> Iterator[str]:
+    listed = config.get("filter_list")
+    for one in listed if isinstance(listed, list) else []:
+        if isinstance(one, dict):
+            yield str(one.get("name"))
+
+
 def _data_files(config: dict[str, Any]) -> Iterator[str]:
     """Local data files that a task config names."""
     options = config.get("dataset_kwargs")
     if str(config.get("dataset_path")) in LOCAL_BUILDERS and isinstance(options, dict):
         for names in files_by_split(options.get("data_files")).values():
             yield from names
+
+
+def no_filter(task: str, wanted: str | None, names: Sequence[str]) -> str | None:
+    """That a task has no filter of the name that its suite gives; None if it has."""
+    if wanted is None or wanted in names:
+        return None
+    return f"{task} has no filter {wanted!r}; it has {', '.join(names)}"
+
+
+def line_in(root: yaml.Node, location: list[str]) -> int:
+    """Line, from 1, of the innermost part of a location that exists in the file."""
+    node, line = root, root.start_mark.line + 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = {str(key.value): (key, value) for key, value in node.value}
+            if part not in pairs:
+                break
+            key, node = pairs[part]
+            line = key.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+            node = node.value[int(part)]
+            line = node.start_mark.line + 1
+    return line

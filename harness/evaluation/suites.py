@@ -22,7 +22,7 @@ from pydantic import Field, PositiveInt, PrivateAttr, ValidationError, model_val
 import harness
 from harness.errors import InputError, Problem, SpecError, UnknownReferenceError
 from harness.evaluation.mirrors import Mirror
-from harness.evaluation.suite_files import TaskFiles, read_task_files
+from harness.evaluation.suite_files import TaskFiles, line_in, no_filter, read_task_files
 from harness.evaluation.task_source import build_task, find_entry
 from harness.records import GeneralTask, content_hash, file_sha256
 from harness.spec.names import is_suite_file
@@ -38,6 +38,9 @@ class SuiteTask(FrozenSpec):
 
     task: str = Field(description="lm-eval task name.")
     metric: str = Field(description="Main metric, as lm-eval names it.")
+    filter: str | None = Field(
+        None, description="lm-eval filter whose answers count; the task's first by default."
+    )
     chance: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         None, description="Score of guessing, 0 to 1; null where there is none."
     )
@@ -195,7 +198,7 @@ def _load(name_or_path: str | Path, via: tuple[Path, ...]) -> Suite:
     missing = suite.include is not None and not (path.parent / suite.include).is_dir()
     if missing:
         what = f"include: no folder {path.parent / str(suite.include)}; correct the path"
-        raise SpecError(Problem(f"{path}:{_line(root, ['include'])}", what))
+        raise SpecError(Problem(f"{path}:{line_in(root, ['include'])}", what))
     files = read_task_files(suite.folders)
     problems = [*files.problems, *_located(suite, declared, root, files)]
     if problems:
@@ -240,12 +243,16 @@ def _located(suite: Suite, declared: Suite, root: yaml.Node, files: TaskFiles) -
             what = f"no task {entry.task!r} in {there}; it has {', '.join(sorted(files.metrics))}"
         elif known and entry.metric not in known:
             what = f"{entry.task} has no metric {entry.metric!r}; it has {', '.join(known)}"
+        elif known is not None and (
+            unknown := no_filter(entry.task, entry.filter, files.filters[entry.task])
+        ):
+            what = unknown
         else:
             continue
-        yield Problem(f"{suite.path}:{_line(root, ['tasks', str(index), 'task'])}", what)
+        yield Problem(f"{suite.path}:{line_in(root, ['tasks', str(index), 'task'])}", what)
     known_tasks = [entry.task for entry in suite.tasks]
     for name in declared.mirrors:
-        where = f"{suite.path}:{_line(root, ['mirrors', name])}"
+        where = f"{suite.path}:{line_in(root, ['mirrors', name])}"
         if name not in known_tasks:
             what = f"the suite has no task {name!r}; it has {', '.join(known_tasks)}"
             yield Problem(where, f"mirrors: {what}")
@@ -262,23 +269,7 @@ def _problem(path: Path, root: yaml.Node, detail: Mapping[str, Any]) -> Problem:
         what = f"`{field}` is required and missing"
     else:
         what = f"{field}: {detail['msg'].removeprefix('Value error, ')}".removeprefix(": ")
-    return Problem(f"{path}:{_line(root, location)}", what)
-
-
-def _line(root: yaml.Node, location: list[str]) -> int:
-    """Line, from 1, of the innermost part of a location that exists in the file."""
-    node, line = root, root.start_mark.line + 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            pairs = {str(key.value): (key, value) for key, value in node.value}
-            if part not in pairs:
-                break
-            key, node = pairs[part]
-            line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
-            node = node.value[int(part)]
-            line = node.start_mark.line + 1
-    return line
+    return Problem(f"{path}:{line_in(root, location)}", what)
 
 
 def _fingerprint(suite: Suite, files: set[Path]) -> str:
@@ -321,6 +312,10 @@ def build_general_task(suite: Suite, task_name: str, limit: int | None = None) -
         own = any(folder in Path(found.yaml_path).parents for folder in suite.folders)
         mirror = suite.mirrors.get(task_name)
         task = build_task(found, own=own, shots=entry.num_fewshot, mirror=mirror)
+        if problem := no_filter(
+            task_name, entry.filter, [ensemble.name for ensemble in task._filters]
+        ):
+            raise SpecError(problem)
     except InputError as error:
         problems = [replace(one, where=one.where or str(suite.path)) for one in error.problems]
         raise type(error)(problems) from error

@@ -14,7 +14,13 @@ import numpy as np
 
 from harness.evaluation.beginning import Beginning
 from harness.prompting.token_tree import token_tree
-from harness.prompting.tree_pass import attention_masks, nodes_and_places, to_device, tree_inputs
+from harness.prompting.tree_pass import (
+    attention_masks,
+    logits_at,
+    nodes_and_places,
+    to_device,
+    tree_inputs,
+)
 
 # Tokens of a tree that replies grow from, beside what all prompts begin with: each reply attends
 # to the row of all of them. Where so many are room for a few prompts only, rows of their own pay.
@@ -70,12 +76,13 @@ def greedy_replies(
     with torch.inference_mode():
         keep = torch.from_numpy(kept).to(model.device)
         while True:
-            logits = model(
+            logits = logits_at(
+                model,
+                keep,
                 **to_device(inputs, model.device),
                 past_key_values=cache,
                 use_cache=True,
-                logits_to_keep=keep,
-            ).logits[0]
+            )[0]
             newest = logits.float().argmax(dim=-1).cpu().numpy()[places]
             for row, token in zip(growing.tolist(), newest.tolist(), strict=True):
                 replies[row].append(token)

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.evaluation.beginning import Beginning
 from harness.prompting.token_tree import in_trees, token_tree
-from harness.prompting.tree_pass import nodes_and_places, to_device, tree_inputs
+from harness.prompting.tree_pass import logits_at, nodes_and_places, to_device, tree_inputs
 
 Pair = tuple[Sequence[int], Sequence[int]]
 Answer = tuple[float, bool]
@@ -57,12 +57,13 @@ def _score_tree(
         [path[len(pair[0]) - opened - 1 :] for path, pair in zip(tree.paths, pairs, strict=True)]
     )
     with torch.inference_mode():
-        logits = model(
+        logits = logits_at(
+            model,
+            torch.from_numpy(kept).to(model.device),
             **to_device(tree_inputs(model, tree, opened), model.device),
             past_key_values=beginning.cache() if opened else None,
             use_cache=bool(opened),
-            logits_to_keep=torch.from_numpy(kept).to(model.device),
-        ).logits[0]
+        )[0]
         logits = logits.float()
         normaliser = torch.logsumexp(logits, dim=-1).cpu()
         best = logits.argmax(dim=-1).cpu()

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.errors import InputError, needing_room
+from harness.errors import InputError, needing_room, writing
 from harness.report.files import write_whole
 
 # In every exported folder: what it is, and what came of checking it.
 RECEIPT = "harness-export.json"
+ELSEWHERE = "name another place with --out"
 
 
 @contextmanager
@@ -26,11 +27,13 @@ def whole_folder(place: Path, *, force: bool) -> Iterator[Path]:
         NoRoomError: the disk is full.
     """
     _check_folder(place, force=force)
-    with _writing(place):
+    with writing(place, ELSEWHERE):
         place.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-        try:
+    try:
+        with needing_room(place):
             yield partial
+        with writing(place, ELSEWHERE):
             # Temporary folders are for their owner's eyes only.
             partial.chmod(0o755)
             if place.exists():
@@ -40,8 +43,8 @@ def whole_folder(place: Path, *, force: bool) -> Iterator[Path]:
                 shutil.rmtree(replaced)
             else:
                 partial.rename(place)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_folder(place: Path, *, force: bool) -> None:
@@ -66,17 +69,8 @@ def write_file(place: Path, text: str, *, force: bool) -> None:
         raise InputError(f"{place} is a folder; give the name of a file to write")
     if place.exists() and not force:
         raise InputError(f"{place} exists already; --force writes over it")
-    with _writing(place):
+    with writing(place, ELSEWHERE):
         write_whole(place, text)
-
-
-@contextmanager
-def _writing(place: Path) -> Iterator[None]:
-    try:
-        with needing_room(place):
-            yield
-    except PermissionError as error:
-        raise InputError(f"{place} cannot be written: {error}") from error
 
 
 __all__ = ["RECEIPT", "whole_folder", "write_file"]

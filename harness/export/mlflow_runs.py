@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import InputError
+from harness.errors import InputError, writing
+from harness.export.destination import ELSEWHERE
 from harness.findings import Findings
 from harness.records import ExperimentRecord, TrialSummary
 from harness.reporting import find_record, load_study
@@ -75,7 +76,7 @@ def export_mlflow(
     title = record.folder
     _check_folder(folder, database)
     uri = f"sqlite:///{folder.resolve() / DATABASE}" if database else folder.resolve().as_uri()
-    try:
+    with writing(folder, ELSEWHERE):
         client = _client(uri, folder)
         # A database says of each experiment where its files lie; plain files lie beside the runs.
         place = (folder.resolve() / "artifacts" / title).as_uri() if database else None
@@ -87,8 +88,6 @@ def export_mlflow(
         for trial in trials:
             home = results.resolve() / title / "trials" / trial.trial_id
             _log(client, experiment, _Exported(trial, home, _role(trial, loaded.findings)))
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error}") from error
     return MlflowExport(title, len(trials), uri)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.errors import InputError
+from harness.errors import InputError, writing
+from harness.export.destination import ELSEWHERE
 from harness.past_searches import stored_searches
 from harness.reporting import find_record
 from harness.store import STORE_FILE, StoreReader
@@ -36,10 +37,8 @@ def export_optuna(
     searches = list(stored_searches(study))
     if not searches:
         raise InputError(f"no search trial of {study.experiment.name} has ended yet")
-    try:
+    with writing(path, ELSEWHERE):
         write_storage(searches, path, journal=journal)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error}") from error
     return [search.name for search in searches]
 
 

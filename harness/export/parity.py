@@ -17,9 +17,9 @@ from harness.export.final_run import FinalRun
 from harness.records import Example, ScoreRecord, ScoreRequest
 from harness.spec import TaskSpec
 from harness.store import STORE_FILE, StoreReader
-from harness.trial import environment_versions
 from harness.trial.candidate import Candidate, TrialRun, make_renderer
 from harness.trial.scoring import score_all
+from harness.versions import environment_versions
 
 if TYPE_CHECKING:
     from harness.models.load import LoadedModel

@@ -9,8 +9,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UnknownReferenceError
+from harness.errors import TrialError, UnknownReferenceError
 from harness.models.load import LoadedModel
+from harness.models.lora_targets import (
+    ALL_LINEAR,
+    left_out,
+    list_of,
+    missing_problem,
+    refuse,
+    tied_problem,
+    unfit_layers,
+)
 
 # Where an adapter came from, not what it computes.
 _DESCRIBING = frozenset({"base_model_name_or_path", "revision", "inference_mode", "peft_version"})
@@ -30,7 +39,8 @@ def make_trainable(
     ``alpha_over_rank`` 0.5 at rank 16 is then a scale of 2.
 
     Raises:
-        ValueError: ``kind`` is not a fine-tuning kind, or ``targets`` names no layer.
+        ValueError: ``kind`` is not a fine-tuning kind.
+        TrialError: ``targets`` names a layer that is not there, or that takes no adapter.
     """
     import torch
 
@@ -41,34 +51,44 @@ def make_trainable(
         raise ValueError(f"arms of kind {kind!r} train nothing")
     from peft import LoraConfig, get_peft_model
 
+    # To peft any other string is a pattern for whole paths, which no layer name matches.
+    targets = None if params["targets"] == ALL_LINEAR else list_of(params["targets"])
+    if targets is not None:
+        refuse(tied_problem(loaded.model, targets))
+    # Without adapters, whose own layers have names too.
+    missing = (
+        {} if targets is None else {name: missing_problem(loaded.model, [name]) for name in targets}
+    )
     config = LoraConfig(
         r=params["rank"],
         lora_alpha=params["alpha_over_rank"] * params["rank"],
         lora_dropout=params["dropout"],
-        target_modules=_target_modules(params["targets"]),
+        target_modules=ALL_LINEAR if targets is None else targets,
+        exclude_modules=unfit_layers(loaded.model) if targets is None else None,
         use_rslora=params.get("rslora", False),
         use_dora=params.get("dora", False),
         task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = get_peft_model(loaded.model, config)
+        try:
+            model = get_peft_model(loaded.model, config)
+        except (ValueError, NotImplementedError) as error:
+            refuse(next(filter(None, missing.values()), None))
+            raise TrialError("error", f"the model takes no such adapter: {error}") from error
+    # Names that peft has put others in the place of are none of the model's own.
+    refuse(next(filter(None, map(missing.get, config.target_modules or ())), None))
     if config.use_dora:
         _start_at_own_norm(model)
     form = _adapter_form(loaded, model)
-    return LoadedModel(model, loaded.tokenizer, form, loaded.total_parameters)
+    return LoadedModel(
+        model, loaded.tokenizer, form, loaded.total_parameters, not_adapted=left_out(model)
+    )
 
 
 def _adapter_form(base: LoadedModel, model: Any) -> str:
     _, _, bits = base.form.partition("base-")
     return f"adapter-on-{bits or str(model.dtype).removeprefix('torch.')}"
-
-
-def _target_modules(targets: str | Sequence[str]) -> str | list[str]:
-    # To peft any other string is a pattern for whole paths, which no layer name matches.
-    if isinstance(targets, str):
-        return targets if targets == "all-linear" else [targets]
-    return list(targets)
 
 
 def _start_at_own_norm(model: Any) -> None:

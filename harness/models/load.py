@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.errors import UnknownReferenceError
+from harness.models.vocabulary import Vocabulary, guard_embedding, set_padding
 from harness.records import ResolvedModel, Runtime
 
 Quantisation = Literal["none", "nf4", "fp4"]
@@ -16,12 +17,16 @@ Quantisation = Literal["none", "nf4", "fp4"]
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A model in memory. form: what it is, as recorded with each score."""
+    """A model in memory. form: what it is, as recorded with each score.
+
+    not_adapted: layers that an adapter leaves as they are, in words; empty where there is none.
+    """
 
     model: Any
     tokenizer: Any
     form: str
     total_parameters: int
+    not_adapted: str = ""
 
 
 def load_tokenizer(resolved: ResolvedModel) -> Any:
@@ -38,8 +43,7 @@ def load_tokenizer(resolved: ResolvedModel) -> Any:
         raise UnknownReferenceError(
             f"{resolved.reference}: no usable tokenizer: {error}"
         ) from error
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    set_padding(tokenizer)
     return tokenizer
 
 
@@ -59,7 +63,8 @@ def load_base(
     Only safetensors are read: a pickle can run code.
 
     Raises:
-        UnknownReferenceError: the folder is not a causal language model in safetensors.
+        UnknownReferenceError: the folder is not a causal language model in safetensors, lacks
+            some of its weights, or has a tokenizer of another vocabulary.
     """
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
@@ -75,23 +80,58 @@ def load_base(
             bnb_4bit_compute_dtype=dtype,
         )
         extra["device_map"] = {"": runtime.device}
+    found: Any
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            resolved.path, dtype=dtype, use_safetensors=True, **_source(resolved), **extra
+        found = AutoModelForCausalLM.from_pretrained(
+            resolved.path,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            **_source(resolved),
+            **extra,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
+        if "out of memory" in str(error).lower():
+            raise
         raise UnknownReferenceError(
             f"{resolved.reference}: not a causal language model in safetensors that can be "
             f"loaded: {error}"
         ) from error
+    model, loading = found
+    if loading["missing_keys"]:
+        # transformers makes up what is missing, at random.
+        raise UnknownReferenceError(
+            f"{resolved.reference}: its files lack weights of {type(model).__name__}, such as "
+            f"{min(loading['missing_keys'])}; it is not whole, or was saved as another kind of "
+            "model than one that writes text"
+        )
     if quantisation != "none":
         _keep_differentiable(model)
     else:
-        model.to(torch.device(runtime.device))  # type: ignore[arg-type]
+        model.to(torch.device(runtime.device))
     _project_contiguously(model)
     model.eval()
     model.requires_grad_(False)
+    try:
+        sees_ahead = _sees_ahead(model)
+    except RuntimeError as error:
+        if quantisation == "none" or "out of memory" in str(error).lower():
+            raise
+        raise UnknownReferenceError(
+            f"{resolved.reference}: {type(model).__name__} cannot compute with weights in four "
+            f"bits ({error}); use kind: lora in place of qlora"
+        ) from error
+    if sees_ahead:
+        raise UnknownReferenceError(
+            f"{resolved.reference}: {type(model).__name__} sees the whole text at once, so that it "
+            "cannot write one token after the other; name a causal language model"
+        )
     tokenizer = load_tokenizer(resolved)
+    rows = model.get_input_embeddings().weight.shape[0]
+    set_padding(tokenizer, rows)
+    if problem := Vocabulary.of(tokenizer).problem(rows):
+        raise UnknownReferenceError(f"{resolved.reference}: {problem}")
+    guard_embedding(model, tokenizer)
     # Generation settings of the model's author (sampling, penalties) must not leak into scoring.
     model.generation_config = type(model.generation_config)(
         pad_token_id=tokenizer.pad_token_id,
@@ -128,6 +168,20 @@ def _keep_differentiable(model: Any) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+
+
+def _sees_ahead(model: Any) -> bool:
+    """Whether a token changes what the model predicts before it, as in models that fill gaps."""
+    import torch
+
+    size = model.get_input_embeddings().weight.shape[0]
+    row = [(size // 4 + place) % size for place in range(8)]
+    rows = torch.tensor([[*row, 0], [*row, size // 2]], device=model.device)
+    with torch.inference_mode():
+        logits = model(input_ids=rows, use_cache=False).logits.float()
+    moved = (logits[0] - logits[1]).square().mean(dim=-1).sqrt()
+    # It moves its own place; those before it by rounding at most.
+    return bool(moved[:-1].max() > moved[-1] * torch.finfo(model.dtype).eps ** 0.5)
 
 
 def _project_contiguously(model: Any) -> None:

@@ -6,10 +6,10 @@ import json
 import os
 from pathlib import Path
 
-from harness.errors import UnknownReferenceError
+from harness.errors import UnknownReferenceError, UnwritableError, is_refused, refusal
 from harness.models.convert import convert_gguf
 from harness.models.safe_folder import check_folder
-from harness.packaged import Progress, cache_folder, fetch, is_cached
+from harness.packaged import Progress, cache_folder, fetch, is_cached, writing_cache
 from harness.packaged_catalogue import ASSETS
 from harness.records import ResolvedModel, content_hash, file_sha256
 from harness.spec import ModelSpec
@@ -100,15 +100,17 @@ def folder_fingerprint(folder: Path, *, code: bool = False) -> str:
         seal = f"{path.name}:{status.st_size}:{status.st_mtime_ns}"
         hashes[seal] = known.get(seal) or file_sha256(path)
     if hashes != known:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        partial = memory.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(hashes))
-        partial.replace(memory)
+        with writing_cache():
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            partial = memory.with_suffix(f".{os.getpid()}")
+            partial.write_text(json.dumps(hashes))
+            partial.replace(memory)
     return content_hash([[seal.split(":")[0], digest] for seal, digest in hashes.items()])
 
 
 def _from_gguf(path: Path, sha256: str) -> Path:
-    return convert_gguf(path, _converted(path, sha256))
+    with writing_cache():
+        return convert_gguf(path, _converted(path, sha256))
 
 
 def _converted(path: Path, sha256: str) -> Path:
@@ -126,6 +128,9 @@ def _from_hub(spec: ModelSpec) -> ResolvedModel:
             spec.reference, revision=spec.revision or None, allow_patterns=patterns
         )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None and is_refused(error):
+            place = "the cache of models from a hub"
+            raise UnwritableError(refusal(place, error, "set HF_HOME to another folder")) from error
         raise UnknownReferenceError(
             f"model {spec.reference!r}: not a packaged model ({', '.join(packaged_models())}), "
             f"not a local folder, and a hub does not serve it ({type(error).__name__})"

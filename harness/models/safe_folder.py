@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UnknownReferenceError
+from harness.models.vocabulary import folder_problem, read_json
 
 INDEX = "model.safetensors.index.json"
+# Heads that fill gaps or classify.
+_NO_WRITER = re.compile(
+    r"For(MaskedLM|PreTraining|QuestionAnswering|MultipleChoice|NextSentencePrediction"
+    r"|\w*Classification|RewardModel)$"
+)
 # Where a configuration may name the code that computes attention.
 _ATTENTION = ("attn_implementation", "_attn_implementation")
 
@@ -21,9 +27,14 @@ def check_folder(reference: str, folder: Path, *, trusted: bool) -> None:
 
     Raises:
         UnknownReferenceError: no configuration; weights in another form than safetensors or
-            outside the folder; an adapter without its base; compiled code from a hub.
+            outside the folder; an adapter without its base; compiled code from a hub; no causal
+            language model; a tokenizer of another vocabulary.
     """
-    wrong = _first_problem(folder, trusted=trusted)
+    wrong = (
+        _first_problem(folder, trusted=trusted)
+        or _other_kind(read_json(folder / "config.json"))
+        or folder_problem(folder)
+    )
     if wrong:
         raise UnknownReferenceError(f"model {reference!r}: {wrong}")
 
@@ -47,7 +58,7 @@ def _first_problem(folder: Path, *, trusted: bool) -> str | None:
                 f"{INDEX} names {name!r}, which is no .safetensors file of this folder; save the "
                 "model again with safe_serialization=True"
             )
-    for kernel in () if trusted else _kernels(_json(folder / "config.json")):
+    for kernel in () if trusted else _kernels(read_json(folder / "config.json")):
         return (
             f"config.json computes attention by {kernel!r}, compiled code from a hub; remove "
             "attn_implementation from it, or say trust_remote_code: true if you trust its source"
@@ -57,10 +68,23 @@ def _first_problem(folder: Path, *, trusted: bool) -> str | None:
 
 def _indexed(path: Path) -> Iterator[str]:
     """Names of the files that an index spreads the weights over; none without an index."""
-    index = _json(path)
+    index = read_json(path)
     weights = index.get("weight_map") if isinstance(index, dict) else None
     if isinstance(weights, dict):
         yield from map(str, weights.values())
+
+
+def _other_kind(config: Any) -> str | None:
+    """That a model writes no text, or only after another one; None if it may be causal."""
+    if not isinstance(config, dict):
+        return None
+    heads = [str(name) for name in config.get("architectures") or ()]
+    others = [f"a {name}" for name in heads if _NO_WRITER.search(name)]
+    if config.get("is_encoder_decoder"):
+        others = [f"an encoder-decoder model ({config.get('model_type')})"]
+    if not others:
+        return None
+    return f"its config.json describes {others[0]}, not a causal language model; name one of those"
 
 
 def _kernels(config: Any) -> Iterator[str]:
@@ -73,11 +97,3 @@ def _kernels(config: Any) -> Iterator[str]:
             yield from (str(name) for name in named if "/" in str(name))
         else:
             yield from _kernels(value)
-
-
-def _json(path: Path) -> Any:
-    """What the file holds; None where it cannot be read: loading says what is wrong with it."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None

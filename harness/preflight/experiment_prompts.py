@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import Problem, SpecError, UnknownReferenceError
+from harness.models.lora_targets import problems_of_arms
 from harness.planning import BASE, SEARCH_SEED, base_arm
 from harness.preflight.arm_prompts import ArmPrompts, Reader, Splits, settings_of
 from harness.prompting.chat_template import rendering_of
@@ -44,6 +45,10 @@ class Preflight:
                 on; says which and why.
             UnknownReferenceError: a model has no usable tokenizer.
         """
+        if BASE in self.models and (
+            problems := problems_of_arms(self.experiment, self.models[BASE])
+        ):
+            raise SpecError(problems)
         found: dict[str, dict[str, str]] = {}
         faults: dict[str, list[str]] = {}
         for arm, spec in self._asked():

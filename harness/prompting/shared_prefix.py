@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.prompting.tree_pass import logits_at
+
 if TYPE_CHECKING:
     import torch
 
@@ -33,9 +35,11 @@ def shared_prefix_length(rows: Sequence[tuple[int, ...]]) -> int:
 
 def prefix_cache(model: Any, prefix: torch.Tensor, batch: int) -> Any:
     """Key-value cache of ``prefix`` (shape (1, p)), repeated for ``batch`` rows."""
+    import torch
     from transformers import DynamicCache
 
-    cache = DynamicCache(config=model.config)
-    model(input_ids=prefix, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    cache = DynamicCache()
+    last = torch.tensor([prefix.shape[1] - 1], device=prefix.device)
+    logits_at(model, last, input_ids=prefix, past_key_values=cache, use_cache=True)
     cache.batch_repeat_interleave(batch)
     return cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -58,21 +61,30 @@ def attention_masks(
     Raises:
         ValueError: layers attend in a way that no mask describes.
     """
-    config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None)
-    only = "sliding_attention"
-    if window is None or not getattr(config, "use_sliding_window", True):
-        window, only = len(depths_seen), "full_attention"
-    kinds = set(getattr(config, "layer_types", None) or [only])
-    if not kinds <= {"full_attention", "sliding_attention"}:
-        raise ValueError(f"no mask describes layers of {', '.join(sorted(kinds))}")
     masks = {}
-    for kind in kinds:
+    for kind, window in attention_windows(model).items():
         seen = visible
-        if kind == "sliding_attention":
+        if window is not None:
             seen = visible & (depths[:, None] - depths_seen[None, :] < window)
         masks[kind] = _added(seen, model.dtype)
     return masks if len(masks) > 1 else next(iter(masks.values()))
+
+
+def attention_windows(model: Any) -> dict[str, int | None]:
+    """How many tokens back a layer sees, by kind of layer; None where it sees all.
+
+    Raises:
+        ValueError: layers attend in a way that no mask describes.
+    """
+    config = model.config.get_text_config()
+    window = getattr(config, "sliding_window", None)
+    if not getattr(config, "use_sliding_window", True):
+        window = None
+    only = "full_attention" if window is None else "sliding_attention"
+    kinds = set(getattr(config, "layer_types", None) or [only])
+    if not kinds <= {"full_attention", "sliding_attention"}:
+        raise ValueError(f"no mask describes layers of {', '.join(sorted(kinds))}")
+    return {kind: window if kind == "sliding_attention" else None for kind in kinds}
 
 
 def _added(visible: NDArray[np.bool_], dtype: torch.dtype) -> torch.Tensor:
@@ -92,27 +104,32 @@ def takes_trees(model: Any) -> bool:
 
     A model is asked once: neither training nor an adapter changes the answer.
     """
-    core = model.get_base_model() if hasattr(model, "get_base_model") else model
+    core = base_of(model)
     if core not in _ANSWERS:
-        _ANSWERS[core] = _computes_alike(model)
+        with evaluating(model):
+            _ANSWERS[core] = _computes_alike(model)
     return _ANSWERS[core]
 
 
 def _computes_alike(model: Any) -> bool:
     import torch
+    from transformers import DynamicCache
 
-    sequences = _probe(model.config.get_text_config().vocab_size)
+    sequences = probe_sequences(model)
     tree = token_tree(sequences)
-    was_training = model.training
-    model.eval()
 
-    def logits(**inputs: Any) -> torch.Tensor:
-        found: torch.Tensor = model(**to_device(inputs, model.device), use_cache=False).logits
+    def logits(cache: Any = None, **inputs: Any) -> torch.Tensor:
+        found: torch.Tensor = model(
+            **to_device(inputs, model.device), past_key_values=cache, use_cache=cache is not None
+        ).logits
         return found.float()
 
     try:
         inputs = tree_inputs(model, tree)
         row = torch.arange(len(tree.tokens))[None]
+        # What all begin with out of a cache of keys and values, as replies and scores have it.
+        rests = token_tree([one[PROBE:] for one in sequences])
+        cache = DynamicCache()
         with torch.no_grad():
             alone = logits(input_ids=torch.tensor(sequences))
             laid_out = [
@@ -120,24 +137,54 @@ def _computes_alike(model: Any) -> bool:
                 logits(**{**inputs, "position_ids": row})[0],
                 logits(input_ids=inputs["input_ids"])[0],
             ]
-    except (TypeError, ValueError, RuntimeError, IndexError, KeyError):
+            logits(cache, input_ids=inputs["input_ids"][:, :PROBE])
+            cached = logits(cache, **tree_inputs(model, rests, PROBE))[0]
+    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError):
         # Whatever a foreign architecture says to such a call, it does not take it.
         return False
-    finally:
-        model.train(was_training)
     nodes = np.stack(tree.paths)
     moved, without_positions, without_mask = (
         float((found[nodes] - alone).square().mean().sqrt()) for found in laid_out
     )
-    return moved <= min(without_positions, without_mask) * ROUNDING
+    after = float((cached[np.stack(rests.paths)] - alone[:, PROBE:]).square().mean().sqrt())
+    return max(moved, after) <= min(without_positions, without_mask) * ROUNDING
 
 
-def _probe(vocabulary: int) -> list[list[int]]:
-    """Sequences of equal length with a common beginning.
+def logits_at(model: Any, kept: torch.Tensor, **inputs: Any) -> torch.Tensor:
+    """Logits after the positions ``kept`` of each row, shape (rows, kept, vocabulary).
+
+    Most models compute those only; of one that cannot, they are picked out of all.
+    """
+    if "logits_to_keep" in signature(base_of(model).forward).parameters:
+        few: torch.Tensor = model(**inputs, logits_to_keep=kept).logits
+        return few
+    every: torch.Tensor = model(**inputs).logits
+    return every[:, kept]
+
+
+def base_of(model: Any) -> Any:
+    """The model itself, under an adapter if it has one."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Within this context the model does not train, and has no dropout."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def probe_sequences(model: Any) -> list[list[int]]:
+    """Three sequences of 16 tokens, of which the first 8 are the same.
 
     Of tokens from the middle of the vocabulary: the first ones are often never trained, and what
     is computed of them is mostly rounding.
     """
+    vocabulary = model.config.get_text_config().vocab_size
     low, high = vocabulary // 4, max(vocabulary // 4 + 2, 3 * vocabulary // 4)
     drawn = np.random.default_rng(0).integers(low, high, (4, PROBE)).tolist()
     return [drawn[0] + own for own in drawn[1:]]

@@ -273,7 +273,9 @@ class LoraArm(_TrainedArm):
     )
     dropout: Share | FloatRange | Choice[float] = Field(0.0, description="Adapter dropout.")
     targets: str | tuple[str, ...] | Choice[str | tuple[str, ...]] = Field(
-        "all-linear", description="Layers that get an adapter: all-linear, or module names."
+        "all-linear",
+        description="Layers that get an adapter: all-linear, every one that can have it, or "
+        "module names. What is left without one is recorded with each trial.",
     )
     rslora: bool | Choice[bool] = Field(
         False,

@@ -27,6 +27,7 @@ OUTPUT_SCHEMA = pa.schema(
         ("prompt_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
         ("text", pa.string()),
+        ("filtered", pa.string()),
     ]
 )
 ITEM_SCORE_SCHEMA = pa.schema(
@@ -172,6 +173,7 @@ def _output_table(scores: Sequence[ScoreRecord]) -> pa.Table:
         [item.prompt_tokens for item in rows],
         [item.completion_tokens for item in rows],
         [item.text for item in rows],
+        [item.filtered for item in rows],
     ]
     return _table(columns, OUTPUT_SCHEMA)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from harness.errors import NoRoomError, StoreError, is_no_room
+from harness.errors import NoRoomError, StoreError, UnwritableError, is_no_room, is_refused
 
 WAIT_SECONDS = 30.0
 FIRST_PAUSE = 0.01
@@ -97,6 +97,11 @@ def _open(path: Path, *, read_only: bool, wait_seconds: float) -> duckdb.DuckDBP
             reason = str(error)
             if is_no_room(error):
                 raise NoRoomError(path, error) from error
+            if is_refused(error):
+                raise UnwritableError(
+                    f"{path}: the store cannot be opened: {reason}; see to it that the file can be "
+                    "read and written, or name another folder with --results"
+                ) from error
             if not any(mark in reason.lower() for mark in _BUSY):
                 raise StoreError(
                     f"{path}: the store cannot be opened: {reason}. Restore the file, or move it "

@@ -38,6 +38,11 @@ MIGRATIONS: tuple[Migration, ...] = (
         "where pruned trials were stopped",
         (_FOLDER / "stopped.sql").read_text(encoding="utf-8"),
     ),
+    Migration(
+        3,
+        "what filters made of replies",
+        (_FOLDER / "filtered.sql").read_text(encoding="utf-8"),
+    ),
 )
 VIEWS = (_FOLDER / "views.sql").read_text(encoding="utf-8")
 

@@ -114,7 +114,7 @@ CREATE TABLE item_output (
     item_id           VARCHAR NOT NULL, -- id in the data set
     cluster           VARCHAR NOT NULL, -- items of one cluster are resampled together
     target            VARCHAR NOT NULL, -- right answer
-    output            VARCHAR NOT NULL, -- the reply
+    output            VARCHAR NOT NULL, -- the model's reply, before any filter
     prompt_tokens     INTEGER NOT NULL, -- tokens a server would be sent, shots and template included
     completion_tokens INTEGER NOT NULL, -- tokens of the reply
     text              VARCHAR NOT NULL  -- the item as the task's template renders it; empty in general suites
@@ -125,7 +125,7 @@ CREATE TABLE item_score (
     score_key   VARCHAR NOT NULL,       -- -> score
     doc_hash    VARCHAR NOT NULL,       -- -> item_output
     filter      VARCHAR NOT NULL,       -- lm-eval filter that extracted the answer
-    filter_rank INTEGER NOT NULL,       -- order of the task's filters, from 0; 0 is its own, which score_metric is of
+    filter_rank INTEGER NOT NULL,       -- order of the task's filters, from 0; 0 is the one that counts, which score_metric is of
     metric      VARCHAR NOT NULL,       -- metric name
     value       DOUBLE                  -- in the metric's unit; NULL: the item could not be scored
 );

@@ -40,7 +40,7 @@ CREATE OR REPLACE VIEW items AS
 SELECT
     e.name AS experiment, t.experiment_id, t.arm, t.kind, t.phase, t.number, t.seed, t.trial_id,
     t.status, l.suite, l.task, l.split, o.doc_hash, o.item_id, o.cluster, o.text, o.target, o.output,
-    o.prompt_tokens, o.completion_tokens, i.filter, i.filter_rank, i.metric,
+    o.filtered, o.prompt_tokens, o.completion_tokens, i.filter, i.filter_rank, i.metric,
     i.value
 FROM trial t
 JOIN experiment e USING (experiment_id)

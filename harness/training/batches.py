@@ -106,25 +106,22 @@ def as_tree(model: Any, examples: Sequence[TokenisedExample]) -> Batch:
 
 
 def padded(examples: Sequence[TokenisedExample], pad: int) -> Batch:
-    """A row for each example, padded on the left: the answers then end together."""
+    """A row for each example, padded on the right: no token of an example sees what follows it.
+
+    So no mask is needed, and a layer that carries a state along the row has met no padding.
+    """
     width = max(example.length for example in examples)
-    longest = max(len(example.answer) for example in examples)
     ids = torch.full((len(examples), width), pad, dtype=torch.long)
-    mask = torch.zeros((len(examples), width), dtype=torch.long)
-    answered = torch.zeros((len(examples), longest), dtype=torch.bool)
     for index, example in enumerate(examples):
-        ids[index, width - example.length :] = torch.tensor(example.prompt + example.answer)
-        mask[index, width - example.length :] = 1
-        answered[index, longest - len(example.answer) :] = True
-    inputs = {
-        "input_ids": ids,
-        "attention_mask": mask,
-        "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0),
-    }
+        ids[index, : example.length] = torch.tensor(example.prompt + example.answer)
+    # The token before an answer predicts its first one.
+    predicting = [np.arange(len(one.prompt) - 1, one.length - 1) for one in examples]
+    kept, places = nodes_and_places(predicting)
+    rows = np.repeat(np.arange(len(examples)), [len(one.answer) for one in examples])
     return Batch(
-        inputs,
-        torch.arange(width - 1 - longest, width - 1),
-        answered.flatten().nonzero()[:, 0],
+        {"input_ids": ids},
+        torch.from_numpy(kept),
+        torch.from_numpy(places + rows * len(kept)),
         _labels(examples),
         sum(example.length for example in examples),
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from harness.prompting import TokenisedExample
+from harness.prompting.tree_pass import evaluating, logits_at
 from harness.training.batches import Batch, Layout
 
 Predictions = Callable[[Batch], torch.Tensor]
@@ -21,7 +22,7 @@ def answer_logits(model: Any, batch: Batch) -> torch.Tensor:
 
     batch: on the model's device. Shape (answer tokens, vocabulary), float32, with gradient.
     """
-    logits = model(**batch.inputs, logits_to_keep=batch.kept, use_cache=False).logits
+    logits = logits_at(model, batch.kept, **batch.inputs, use_cache=False)
     # Only predicted positions are cast to fp32: the vocabulary makes the rest expensive.
     predicted: torch.Tensor = logits.flatten(0, 1)[batch.places].float()
     return predicted
@@ -87,16 +88,6 @@ def predictions_of(frozen: Any) -> Predictions:
 def _plainly(
     model: Any, batch: Batch, state: contextlib.AbstractContextManager[Any]
 ) -> torch.Tensor:
-    with torch.no_grad(), _evaluating(model), state:
-        return answer_logits(model, batch)
-
-
-@contextlib.contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
     # In training mode dropout would blur the base.
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
+    with torch.no_grad(), evaluating(model), state:
+        return answer_logits(model, batch)

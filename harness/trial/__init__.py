@@ -4,6 +4,6 @@ A trial is a function of its specification alone, so it gives the same record in
 a child, or on another machine.
 """
 
-from harness.trial.story import environment_versions, run_trial
+from harness.trial.story import run_trial
 
-__all__ = ["environment_versions", "run_trial"]
+__all__ = ["run_trial"]

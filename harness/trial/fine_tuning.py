@@ -150,12 +150,16 @@ def _probe(model: Any, prompts: Sequence[Sequence[int]]) -> Any:
     """Next-token logits after each prompt, shape (prompts, vocabulary), float32."""
     import torch
 
+    from harness.prompting.tree_pass import logits_at
+
     model.eval()
     with torch.inference_mode():
         rows = [
-            model(input_ids=torch.tensor([ids], device=model.device), logits_to_keep=1).logits[
-                0, -1
-            ]
+            logits_at(
+                model,
+                torch.tensor([len(ids) - 1], device=model.device),
+                input_ids=torch.tensor([ids], device=model.device),
+            )[0, 0]
             for ids in prompts
         ]
         return torch.stack(rows).float()

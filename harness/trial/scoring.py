@@ -84,7 +84,9 @@ def _score(
         suite = suite_at(Path(request.suite_path))
         entry = suite.task(request.task)
         general = build_general_task(suite, request.task, request.limit)
-        return score_task(lm, general, request, form, chat=entry.chat, chance=entry.chance)
+        return score_task(
+            lm, general, request, form, chat=entry.chat, chance=entry.chance, counted=entry.filter
+        )
     task, renderer = candidate.task, candidate.renderer
     items = read_examples_file(Path(request.items_path))
     if request.suite == "memorisation":

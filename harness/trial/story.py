@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import __version__
 from harness.errors import CanaryError, NoRoomError, TrialError, is_no_room
 from harness.records import Progress, TrialRecord, TrialSpec, content_hash, utc_now
 from harness.trial.candidate import Pruned, TrialRun, check_rendering, load_candidate, measure_base
 from harness.trial.fine_tuning import fine_tune, keep_trained
 from harness.trial.scoring import score_all
 from harness.trial.served import score_served
+from harness.versions import environment_versions
 
 Report = Callable[[Progress], None]
 
@@ -67,18 +65,6 @@ def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: N
     )
 
 
-def environment_versions() -> dict[str, str]:
-    """Versions of all that can change a number."""
-    names = ("torch", "transformers", "peft", "bitsandbytes", "lm_eval", "optuna", "datasets",
-             "bm25s", "llguidance")  # fmt: skip
-    return {
-        "harness": __version__,
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        **{name: importlib.metadata.version(name) for name in names},
-    }
-
-
 def _execute(spec: TrialSpec, folder: Path, report: Report, run: TrialRun) -> None:
     import torch
 
@@ -112,6 +98,8 @@ def _execute(spec: TrialSpec, folder: Path, report: Report, run: TrialRun) -> No
         with clock.timing("train"):
             trainable = fine_tune(candidate, run, announce)
             run.cost = replace(run.cost, trainable_parameters=trainable)
+            if candidate.loaded.not_adapted:
+                run.environment["not_adapted"] = candidate.loaded.not_adapted
             if spec.keep_artifact:
                 run.artifacts.extend(keep_trained(candidate.loaded, folder))
                 size = sum(artifact.bytes for artifact in run.artifacts)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,12 +13,14 @@ from hypothesis import strategies as st
 from lm_eval.models.huggingface import HFLM
 from tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, message, messages
 
+from harness.errors import TrialError
 from harness.evaluation import tree_generation
 from harness.evaluation.beginning import Beginning
 from harness.evaluation.candidate_lm import CandidateLM, EndsIn
 from harness.evaluation.tree_scoring import score_pairs
 from harness.models.load import LoadedModel
 from harness.models.resolve import resolve_model
+from harness.models.vocabulary import set_padding
 from harness.packaged import is_cached
 from harness.prompting import PromptRenderer
 from harness.prompting.shared_prefix import shared_prefix_length
@@ -210,9 +215,23 @@ def test_each_row_ends_by_itself_and_never_by_its_prompt(tiny_models: TinyModels
     replies = ["positive\n\nInput:", "late<|im_end|>", "positive\n\nIn", " Answer: negative", ""]
     rows = [tokenizer("\n\nInput: x<|im_end|>" + reply)["input_ids"] for reply in replies]
     width = len(tokenizer("\n\nInput: x<|im_end|>")["input_ids"])
-    ends = EndsIn(["<|im_end|>", "", "\n\nInput:"], tokenizer, width)
-    done = [bool(ends(torch.tensor([row]), torch.empty(0))) for row in rows]
-    assert done == [True, True, False, False, False]
+
+    def ends_in(*tokens: int) -> EndsIn:
+        return EndsIn(["<|im_end|>", "", "\n\nInput:"], tokenizer, width, frozenset(tokens))
+
+    # A row is asked about once a token was written.
+    rows = [row for row in rows if len(row) > width]
+    done = [bool(ends_in()(torch.tensor([row]), torch.empty(0))) for row in rows]
+    assert done == [True, True, False, False]
+    assert bool(ends_in(rows[3][-1])(torch.tensor([rows[3]]), torch.empty(0)))
+
+
+def test_what_fills_a_row_after_its_end_is_no_part_of_the_reply(tiny_models: TinyModels) -> None:
+    tokenizer = loaded_as(tiny_models.chat, "base").tokenizer
+    ends = EndsIn([], tokenizer, 1, frozenset([2]))
+    for written in ([[1, 5], [1, 2]], [[1, 5, 6], [1, 2, 7]], [[1, 5, 6, 2], [1, 2, 7, 7]]):
+        ends(torch.tensor(written), torch.empty(0))
+    assert ends.cut(torch.tensor(written)) == [[5, 6, 2], [2]]
 
 
 @pytest.mark.parametrize("few", [0, 10_000])
@@ -272,3 +291,20 @@ def test_the_embedded_model_knows_paris() -> None:
     reference = [value for value, _ in theirs.loglikelihood(requests, disable_tqdm=True)]
     assert scored == pytest.approx(reference, abs=0.05)
     assert int(np.argmax(scored)) == 0
+
+
+def test_a_tokenizer_without_any_mark_is_asked_too(tiny_models: TinyModels) -> None:
+    loaded = loaded_as(tiny_models.plain, "base")
+    loaded = replace(loaded, tokenizer=copy.deepcopy(loaded.tokenizer))
+    prompts = ["The parcel came late", "Great camera"]
+    options = {"until": ["?"], "max_gen_toks": 6, "do_sample": False}
+    asked = instances("generate_until", [(prompt, options) for prompt in prompts])
+    pairs = instances("loglikelihood", [(prompt, " and torn") for prompt in prompts])
+    marked, _ = both(loaded, 2)
+    expected = marked.generate_until(asked), marked.loglikelihood(pairs)
+    loaded.tokenizer.eos_token = loaded.tokenizer.pad_token = None
+    set_padding(loaded.tokenizer)
+    unmarked = CandidateLM(loaded.model, loaded.tokenizer, 2)
+    assert (unmarked.generate_until(asked), unmarked.loglikelihood(pairs)) == expected
+    with pytest.raises(TrialError, match="no mark that begins a text"):
+        unmarked.loglikelihood_rolling(instances("loglikelihood_rolling", [("A text",)]))

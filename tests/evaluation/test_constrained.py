@@ -155,7 +155,7 @@ def test_every_label_can_be_chosen(
     render, tokenizer = renderer(loaded), loaded.tokenizer
     constraint = constraint_of(render, tokenizer, labels, None)
     end, pad, width = tokenizer.eos_token_id, tokenizer.pad_token_id, 3
-    batch = ConstrainedBatch(constraint, len(labels), width, end)
+    batch = ConstrainedBatch(constraint, len(labels), width)
     liked = [render.encode_answer(label) for label in labels]
     ids = torch.full((len(labels), width), pad)
     for step in range(max(map(len, liked)) + 1):
@@ -163,8 +163,8 @@ def test_every_label_can_be_chosen(
         for row, path in enumerate(liked):
             scores[row, path[step] if step < len(path) else end] = 1.0
         ids = torch.cat([ids, batch(ids, scores).argmax(dim=1, keepdim=True)], dim=1)
-    written = batch.replies(ids, pad)[:, width:].tolist()
-    texts = [tokenizer.decode(row).partition(render.end)[0] for row in written]
+    assert batch.ends(ids, torch.empty(0)).all()
+    texts = [tokenizer.decode(row).partition(render.end)[0] for row in batch.replies(ids)]
     assert texts == [render.lead + label for label in labels]
 
 

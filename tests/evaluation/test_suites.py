@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import pytest
 
 from harness.errors import SpecError, UnknownReferenceError
+from harness.evaluation.score import score_task
 from harness.evaluation.suites import (
     build_general_task,
     find_suite,
@@ -23,6 +24,7 @@ from harness.evaluation.suites import (
     load_suite,
 )
 from harness.packaged import is_cached
+from harness.records import ScoreRequest
 
 SUITES = Path(__file__).resolve().parents[2] / "suites"
 MINI = SUITES / "general-mini"
@@ -319,3 +321,88 @@ def test_a_malformed_task_file_is_a_located_problem(tmp_path: Path, text: str) -
     (tmp_path / "suites" / "general-mini" / "capitals.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(SpecError, match=r"capitals\.yaml|general-mini\.yaml:\d+"):
         load_suite(tmp_path / "suites" / "general-mini.yaml")
+
+
+# --------------------------------------------------------------------------- filters
+
+TWO_FILTERS = """\
+task: sums
+dataset_path: json
+dataset_kwargs: {data_files: {test: sums.jsonl}}
+test_split: test
+output_type: generate_until
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+generation_kwargs: {until: ["?"], max_gen_toks: 6}
+filter_list:
+  - name: number
+    filter: [{function: regex, regex_pattern: "(-?[0-9]+)"}, {function: take_first}]
+  - name: whole
+    filter: [{function: take_first}]
+metric_list:
+  - {metric: exact_match, aggregation: mean, higher_is_better: true}
+"""
+
+
+def filtered_suite(folder: Path, key: str) -> Path:
+    (folder / "tasks").mkdir(exist_ok=True)
+    (folder / "tasks" / "sums.yaml").write_text(TWO_FILTERS)
+    rows = [{"id": f"q{n}", "question": f"What is {n} and {n}?", "answer": "7"} for n in range(3)]
+    (folder / "tasks" / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    path = folder / "filtered.yaml"
+    entry = f"{{task: sums, metric: exact_match, chance: 0, text: Sums.{key}}}"
+    path.write_text(f"name: filtered\ninclude: tasks\ntasks:\n  - {entry}\n")
+    return path
+
+
+class Says:
+    """A model that always gives the same reply."""
+
+    rank, world_size = 0, 1
+
+    def __init__(self, reply: str) -> None:
+        self._reply = reply
+
+    def generate_until(self, requests: list[Any], **_: Any) -> list[str]:
+        return [self._reply for _ in requests]
+
+    def count_tokens(self, prompt: str, reply: str) -> tuple[int, int]:
+        return len(prompt.split()), len(reply.split())
+
+    def time_alone(self, requests: Any) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    ("key", "reply", "value", "filtered", "other"),
+    [
+        ("", "it is 7 I think", 1.0, "7", "whole"),
+        ("", "no idea", 0.0, "[invalid]", "whole"),
+        (", filter: whole", "it is 7 I think", 0.0, None, "number"),
+        (", filter: number", "it is 7 I think", 1.0, "7", "whole"),
+    ],
+)
+def test_the_reply_is_kept_with_what_the_filter_that_counts_made_of_it(
+    tmp_path: Path, key: str, reply: str, value: float, filtered: str | None, other: str
+) -> None:
+    suite = load_suite(filtered_suite(tmp_path, key))
+    request = ScoreRequest("key", "sums", "general", "test")
+    counted = suite.task("sums").filter
+    task = build_general_task(suite, "sums")
+    record = score_task(Says(reply), task, request, "base", counted=counted)
+    assert {one.output for one in record.outputs} == {reply}
+    assert {one.filtered for one in record.outputs} == {filtered}
+    assert record.aggregates == {"exact_match": value}
+    assert [one.filter for one in record.item_scores][3:] == [other] * 3
+    assert [one.value for one in record.item_scores][:3] == [value] * 3
+    assert {one.completion_tokens for one in record.outputs} == {len(reply.split())}
+
+
+def test_a_filter_that_the_task_does_not_have_is_refused_with_those_it_has(tmp_path: Path) -> None:
+    path = filtered_suite(tmp_path, ", filter: letters")
+    with pytest.raises(SpecError, match=r"filtered.yaml:4: .*no filter 'letters'; it has number"):
+        load_suite(path)
+    plain, keyed = (
+        load_suite(filtered_suite(tmp_path, key)).fingerprint for key in ("", ", filter: whole")
+    )
+    assert plain != keyed

@@ -23,7 +23,7 @@ from tiny_model import (
     runtime,
 )
 
-from harness.errors import UnknownReferenceError
+from harness.errors import TrialError, UnknownReferenceError
 from harness.models.adapters import (
     each_adapter,
     make_trainable,
@@ -209,7 +209,7 @@ def test_a_saved_adapter_read_back_is_the_trained_one(
 def test_a_kind_that_trains_nothing_is_an_error(tiny_models: TinyModels) -> None:
     with pytest.raises(ValueError, match="train nothing"):
         make_trainable(load_tiny(tiny_models.chat), "prompt", {}, seed=0)
-    with pytest.raises(ValueError, match="nowhere"):
+    with pytest.raises(TrialError, match="nowhere"):
         lora(tiny_models, targets=["nowhere"])
 
 

@@ -19,8 +19,11 @@ from .example_records import NOW, example_store, experiment, pruned, trial
 
 HARNESS = Path(__file__).parents[2] / "harness"
 SCHEMA = (HARNESS / "store" / "schema.sql").read_text(encoding="utf-8")
-STOPPED = (HARNESS / "store" / "stopped.sql").read_text(encoding="utf-8")
-LATER = Migration(3, "note on a trial", "ALTER TABLE trial ADD COLUMN note VARCHAR")
+ADDED = "".join(
+    (HARNESS / "store" / f"{name}.sql").read_text(encoding="utf-8")
+    for name in ("stopped", "filtered")
+)
+LATER = Migration(4, "note on a trial", "ALTER TABLE trial ADD COLUMN note VARCHAR")
 
 
 def test_a_new_store_has_the_last_version(tmp_path: Path) -> None:
@@ -29,6 +32,7 @@ def test_a_new_store_has_the_last_version(tmp_path: Path) -> None:
     assert result.rows == (
         (1, "first schema", NOW),
         (2, "where pruned trials were stopped", NOW),
+        (3, "what filters made of replies", NOW),
     )
 
 
@@ -41,9 +45,10 @@ def first_version(path: Path) -> None:
         for view in VIEW_NAMES:
             connection.execute(f"DROP VIEW {view}")
         connection.execute("ALTER TABLE trial DROP COLUMN stopped")
+        connection.execute("ALTER TABLE item_output DROP COLUMN filtered")
         connection.execute("DELETE FROM schema_version WHERE version > 1")
         # The first version had nothing else to read it with.
-        connection.execute(VIEWS)
+        connection.execute(VIEWS.replace("o.filtered, ", ""))
 
 
 def test_a_store_of_the_first_version_is_read_and_written_on(tmp_path: Path) -> None:
@@ -52,7 +57,7 @@ def test_a_store_of_the_first_version_is_read_and_written_on(tmp_path: Path) -> 
     with duckdb.connect(str(path), read_only=True) as connection:
         assert version_of(connection) == 1
         before = connection.execute("SELECT * FROM trial ORDER BY trial_id").fetchall()
-    with pytest.raises(StoreError, match="has version 1, this program reads version 2"):
+    with pytest.raises(StoreError, match="has version 1, this program reads version 3"):
         StoreReader(path).trials("e1")
     writer = StoreWriter(path, now=lambda: NOW)
     reader = StoreReader(path)
@@ -74,7 +79,7 @@ def test_migration_keeps_what_is_stored_and_runs_once(tmp_path: Path) -> None:
         assert migrate(connection, NOW, later) == 1
     with transaction(path) as connection:
         assert migrate(connection, NOW, later) == 0
-        assert version_of(connection) == 3
+        assert version_of(connection) == 4
         rows = connection.execute("SELECT count(*), count(note) FROM trial").fetchone()
         assert rows == (4, 0)
         items = connection.execute("SELECT count(*) FROM items").fetchone()
@@ -84,7 +89,7 @@ def test_migration_keeps_what_is_stored_and_runs_once(tmp_path: Path) -> None:
 def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path) -> None:
     path = tmp_path / "s.duckdb"
     example_store(path)
-    broken = Migration(4, "broken", "ALTER TABLE nowhere ADD COLUMN x INTEGER")
+    broken = Migration(5, "broken", "ALTER TABLE nowhere ADD COLUMN x INTEGER")
     with pytest.raises(StoreError, match="nothing was changed"), transaction(path) as connection:
         migrate(connection, NOW, (*MIGRATIONS, LATER, broken))
     assert len(StoreReader(path).trials("e1")) == 4
@@ -125,7 +130,7 @@ def test_every_column_has_a_comment(tmp_path: Path) -> None:
     assert len(columns.rows) > 80
     for table, column in columns.rows:
         body = SCHEMA.split(f"CREATE TABLE {table} (")[1].split("\n);")[0]
-        for added in re.findall(rf"ALTER TABLE {table} ADD COLUMN (.*)", STOPPED):
+        for added in re.findall(rf"ALTER TABLE {table} ADD COLUMN (.*)", ADDED):
             body += f"\n    {added}"
         assert re.search(rf"^    {column} +[A-Z].*--  ?\S", body, re.MULTILINE), (table, column)
 

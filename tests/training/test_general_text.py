@@ -228,10 +228,14 @@ def test_the_gradient_on_logits_is_the_difference_of_the_distributions() -> None
     mine = torch.tensor([[[0.0, 1.0, -1.0, 0.5], [0.3, 0.0, 2.0, 0.1], [0.0] * 4]])
     mine.requires_grad_(True)
 
-    def model(**_: Any) -> Any:
-        return SimpleNamespace(logits=mine[:, :2])
+    def forward(logits_to_keep: Any, **_: Any) -> Any:
+        return SimpleNamespace(logits=mine[:, logits_to_keep])
 
-    model.device = "cpu"  # type: ignore[attr-defined]
+    class Model(SimpleNamespace):
+        def __call__(self, **inputs: Any) -> Any:
+            return forward(**inputs)
+
+    model = Model(device="cpu", forward=forward)
     theirs = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 3.0, 0.0]])
     value = summed_divergence(model, lambda batch: theirs, padded([text], 0))
     p, q = theirs.softmax(-1), mine[0, :2].softmax(-1)

@@ -1,0 +1,59 @@
+"""Versions of all that can change a number: listed once, for score keys, records and clusters."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from functools import cache
+
+from harness import __version__
+
+# Distributions by their names on a package index. Two machines on which one of them differs may
+# give two answers to one question.
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "peft",
+    "bitsandbytes",
+    "accelerate",
+    "lm-eval",
+    "datasets",
+    "numpy",
+    "scikit-learn",
+    "sacrebleu",
+    "rouge-score",
+    "jsonschema",
+    "bm25s",
+    "llguidance",
+)
+ABSENT = "not installed"
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Library -> its installed version, or that it is not installed."""
+    return {name: version_of(name) for name in LIBRARIES}
+
+
+def program_versions() -> dict[str, str]:
+    """Those of the program and of the libraries: the same on every machine of a cluster."""
+    return {"harness": __version__, **library_versions()}
+
+
+def environment_versions() -> dict[str, str]:
+    """The same with Python, the kind of machine, and what chooses the settings to try."""
+    return {
+        **program_versions(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "optuna": version_of("optuna"),
+    }
+
+
+def version_of(name: str) -> str:
+    """The installed version of a distribution, or that it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ABSENT
