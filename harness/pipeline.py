@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from harness.data import Prepared, audit_record, prepare, with_general
+from harness.data import prepare, with_general
 from harness.data.label_notes import label_notes
 from harness.engine import Engine, EngineName, open_engine, start_server
 from harness.errors import InputError, StudyFailedError, writing
@@ -30,7 +30,6 @@ from harness.planning import BASE, Plan, make_plan, models_of
 from harness.preflight import Preflight
 from harness.records import (
     Example,
-    ExperimentRecord,
     Progress,
     ResolvedModel,
     TrialSpec,
@@ -49,8 +48,8 @@ from harness.store import (
     write_record,
 )
 from harness.store.restate import restate_record
+from harness.study_record import experiment_record
 from harness.trial import run_trial
-from harness.versions import environment_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,38 +336,3 @@ class _Study:
         if accessed and not self._reader.trials(mine):
             detail = {"experiments": accessed}
             self._writer.record_event(mine, "test_seen_elsewhere", detail)
-
-
-def experiment_record(plan: Plan) -> ExperimentRecord:
-    """The experiment as the store keeps it."""
-    return ExperimentRecord(
-        experiment_id=plan.experiment_id,
-        name=plan.experiment.name,
-        created_at=utc_now(),
-        spec=plan.experiment.plain(),
-        splits=plan.prepared.counts,
-        data={
-            **_data_facts(plan.experiment, plan.prepared),
-            "test_fingerprint": plan.sets["test"].fingerprint,
-            "date": plan.date,
-        },
-        model=plan.model,
-        environment={
-            **environment_versions(),
-            "device": plan.runtime.device,
-            "dtype": plan.runtime.dtype,
-            "threads": str(plan.runtime.threads),
-        },
-        general_tasks=plan.general_tasks(),
-    )
-
-
-def _data_facts(experiment: Experiment, prepared: Prepared) -> dict[str, Any]:
-    return {
-        "source": experiment.data.source,
-        "fingerprint": prepared.fingerprint,
-        "groups": prepared.groups,
-        "answers": prepared.answers,
-        "dropped_rows": len(prepared.dropped),
-        "audit": audit_record(prepared),
-    }

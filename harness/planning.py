@@ -46,7 +46,7 @@ from harness.score_keys import (
 from harness.spec import Experiment, ModelSpec, PromptArm
 
 # Raised when training changes in a way that changes numbers.
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 # Search trials share one seed, which is none of the finalists': finalists are fresh draws.
 SEARCH_SEED = 1_000_003
 BASE = "base"

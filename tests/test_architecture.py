@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
 WRITING = {"data", "models", "prompting", "training", "evaluation", "search", "engine"}
 STORIES = {"trial", "item_sets", "planning", "stages", "pipeline", "reporting", "api", "cli",
            "past_searches", "export", "forecast", "drafting", "score_keys", "searching",
-           "running", "preflight", "__init__"}  # fmt: skip
+           "running", "preflight", "study_record", "__init__"}  # fmt: skip
 READING = {"store", "analysis", "report", "reporting", "past_searches", "findings"}
 # Optuna draws the searches of a report; it is imported for long ones only, and needs no torch.
 DRAWING = {"past_searches": {"search"}}

@@ -14,9 +14,10 @@ from harness.analysis import analyse
 from harness.data import Prepared, with_general
 from harness.evaluation.suite_texts import SuiteTexts
 from harness.observer import Observer
-from harness.pipeline import experiment_record, plan_study, run_study
+from harness.pipeline import plan_study, run_study
 from harness.spec import Experiment
 from harness.store import StoreReader
+from harness.study_record import experiment_record
 
 PROMPT = "The capital of Germany is"
 

@@ -21,6 +21,7 @@ from harness.planning import Plan
 from harness.records import Event, Progress, Runtime, TrialSpec, TrialSummary
 from harness.running import Listed, TrialRunner
 from harness.store import StoreReader, StoreWriter, has_record, write_record
+from harness.study_record import experiment_record
 
 Fate = Callable[[TrialSpec, Path], Outcome]
 FINISHED = Outcome(finished=True)
@@ -105,7 +106,7 @@ class Case:
             )
         self.store = folder / "results" / "harness.duckdb"
         self.writer = StoreWriter(self.store)
-        self.writer.declare(pipeline.experiment_record(self.plan))
+        self.writer.declare(experiment_record(self.plan))
         self.observer = Listening()
         self.trials = [
             self.plan.search_trial(name, 0, self.plan.default_setting(name)) for name in ARMS

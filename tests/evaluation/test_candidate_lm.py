@@ -16,7 +16,8 @@ from tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, message, messag
 from harness.errors import TrialError
 from harness.evaluation import tree_generation
 from harness.evaluation.beginning import Beginning
-from harness.evaluation.candidate_lm import CandidateLM, EndsIn
+from harness.evaluation.candidate_lm import CandidateLM
+from harness.evaluation.reply_ends import EndsIn
 from harness.evaluation.tree_scoring import score_pairs
 from harness.models.load import LoadedModel
 from harness.models.resolve import resolve_model
