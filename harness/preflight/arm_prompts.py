@@ -21,6 +21,8 @@ from harness.trial.candidate import room_for
 
 # Examples whose prompts are looked at through and through.
 LOOKED_AT = 8
+# Faults that are told where all examples were looked at.
+MOST_FAULTS = 5
 # Hyperparameters that decide how a prompt is written, other than the number of shots.
 WRITING = ("instruction", "template", "chat", "selection")
 BY_SEED = ("random", "balanced")
@@ -128,7 +130,10 @@ class ArmPrompts:
         )
 
     def faults(self) -> Iterator[str]:
-        """What is not rendered as it is meant, on a few examples."""
+        """What is not rendered as it is meant, on a few examples.
+
+        All are looked at where the chat template changes some texts.
+        """
         first = self._pool[:LOOKED_AT]
         shown = PromptRenderer(
             self._reader.tokenizer,
@@ -138,9 +143,17 @@ class ArmPrompts:
             template=self._template,
             chat=self._setting["chat"],
         )
-        for renderer in (self._renderer(None), shown):
-            for fault in rendering_faults(renderer, self._reader.tokenizer, first):
-                yield f"{fault} ({self._reader.name}, chat: {str(self._setting['chat']).lower()})"
+        bare = self._renderer(None)
+        found = [
+            fault
+            for renderer in (bare, shown)
+            for fault in rendering_faults(renderer, self._reader.tokenizer, first)
+        ]
+        if bare.alters and not found:
+            every = [item for items in self._splits.values() for item in items]
+            found = rendering_faults(bare, self._reader.tokenizer, every)[:MOST_FAULTS]
+        for fault in found:
+            yield f"{fault} ({self._reader.name}, chat: {str(self._setting['chat']).lower()})"
         alike = indistinct_answers(shown, valid_answers(self._task, self._pool) or ())
         if alike:
             yield (

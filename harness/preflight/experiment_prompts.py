@@ -50,8 +50,11 @@ class Preflight:
             reader = self._reader(self.models[arm])
             for setting in settings_of(spec):
                 look = ArmPrompts(self.experiment, arm, spec, setting, splits, reader)
-                for fault in self._faults(look, reader, setting):
+                unmeant = self._faults(look, reader, setting)
+                for fault in unmeant:
                     faults.setdefault(fault, []).append(arm)
+                if unmeant:
+                    continue
                 for split, identity, length in look.too_long(self._seeds(arm)):
                     found.setdefault(split, {}).setdefault(identity, length.sentence())
                 self._note(look.notes())
@@ -93,7 +96,10 @@ class Preflight:
     ) -> Sequence[str]:
         key = (reader.name, *(repr(setting[name]) for name in ("instruction", "template", "chat")))
         if key not in self._rendered:
-            self._rendered[key] = list(look.faults())
+            try:
+                self._rendered[key] = list(look.faults())
+            except SpecError as refusal:
+                self._rendered[key] = [f"{refusal} ({reader.name})"]
         return self._rendered[key]
 
     def _seeds(self, arm: str) -> tuple[int, ...]:

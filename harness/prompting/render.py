@@ -57,6 +57,7 @@ class PromptRenderer:
         end: text that ends an answer: of its turn, or in plain text of the whole text.
         stops: texts at which a reply ends: ``end``, and in plain text where a next item begins,
             since a model that was only shown examples goes on with another one.
+        alters: whether the chat template changes some texts, so that no prompt can hold them.
         notes: what the chat template does that a reader of results should know.
 
     Raises:
@@ -82,6 +83,7 @@ class PromptRenderer:
         self.instruction = instruction if instruction is not None else task.instruction
         self._template = template if template is not None else task.template
         self.notes: tuple[str, ...] = ()
+        self.alters = self._chat is not None and self._chat.alters
         if self._chat is not None:
             self.lead, self.end, self.stops = self._chat.lead, self._chat.end, self._chat.ends
             self.notes = self._chat.notes
