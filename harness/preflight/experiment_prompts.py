@@ -44,31 +44,55 @@ class Preflight:
                 on; says which and why.
             UnknownReferenceError: a model has no usable tokenizer.
         """
-        found: dict[str, dict[str, str]] = {}
-        faults: dict[str, list[str]] = {}
-        for arm, spec in self._asked():
-            reader = self._reader(self.models[arm])
-            for setting in settings_of(spec):
-                look = ArmPrompts(self.experiment, arm, spec, setting, splits, reader)
-                unmeant = self._faults(look, reader, setting)
-                for fault in unmeant:
-                    faults.setdefault(fault, []).append(arm)
-                if unmeant:
-                    continue
-                for split, identity, length in look.too_long(self._seeds(arm)):
-                    found.setdefault(split, {}).setdefault(identity, length.sentence())
-                self._note(look.notes())
-        if faults:
-            raise SpecError([Problem(_places(arms), fault) for fault, arms in faults.items()])
-        kept = {
-            split: [example for example in examples if example.id not in found.get(split, {})]
-            for split, examples in splits.items()
-        }
+        self._look(splits)
+        found, kept = self._without_overlong(splits)
         for arm, spec in self._asked() if kept["train"] else ():
             if isinstance(spec, TrainedArm):
                 self._count_training(arm, spec, kept, self._reader(self.models[arm]))
         self._note(self._control_notes(kept))
         return found
+
+    def _look(self, splits: Splits) -> None:
+        """See whether all arms' prompts are what is meant."""
+        faults: dict[str, list[str]] = {}
+        for arm, look, reader, setting in self._prompts(splits):
+            unmeant = self._faults(look, reader, setting)
+            for fault in unmeant:
+                faults.setdefault(fault, []).append(arm)
+            if not unmeant:
+                self._note(look.notes())
+        if faults:
+            raise SpecError([Problem(_places(arms), fault) for fault, arms in faults.items()])
+
+    def _without_overlong(self, splits: Splits) -> tuple[dict[str, dict[str, str]], Splits]:
+        """What is too long, as :meth:`unfit` says it, and the splits without.
+
+        What does not fit by itself is left out before worked examples are drawn, and they are
+        drawn anew when one of those that they are drawn from is left out.
+        """
+        found: dict[str, dict[str, str]] = {}
+        kept, shown = splits, False
+        while all(kept.values()):
+            more = False
+            for arm, look, *_ in self._prompts(kept):
+                for split, identity, length in look.too_long(self._seeds(arm), shown=shown):
+                    found.setdefault(split, {}).setdefault(identity, length.sentence())
+                    more = True
+            if shown and not more:
+                break
+            shown = True
+            kept = {
+                split: [example for example in examples if example.id not in found.get(split, {})]
+                for split, examples in splits.items()
+            }
+        return found, kept
+
+    def _prompts(self, splits: Splits) -> Iterator[tuple[str, ArmPrompts, Reader, dict[str, Any]]]:
+        for arm, spec in self._asked():
+            reader = self._reader(self.models[arm])
+            for setting in settings_of(spec):
+                look = ArmPrompts(self.experiment, arm, spec, setting, splits, reader)
+                yield arm, look, reader, setting
 
     def renderings(self, date: str) -> dict[str, str]:
         """Path of each model -> what its chat template makes of a small conversation that day.
@@ -94,7 +118,10 @@ class Preflight:
     def _faults(
         self, look: ArmPrompts, reader: Reader, setting: Mapping[str, Any]
     ) -> Sequence[str]:
-        key = (reader.name, *(repr(setting[name]) for name in ("instruction", "template", "chat")))
+        key = (
+            reader.name,
+            *(repr(setting[name]) for name in ("instruction", "template", "chat", "answering")),
+        )
         if key not in self._rendered:
             try:
                 self._rendered[key] = list(look.faults())
