@@ -12,6 +12,7 @@ from harness.prompting.control_tokens import ControlTokens
 from harness.prompting.encoding import TextEncoder
 from harness.records import Example
 from harness.spec import TaskSpec
+from harness.spec.task import template_fields
 
 PLAIN_TURN = {"user": "Input", "assistant": "Answer"}
 PLAIN_BREAK = "\n\n"
@@ -95,13 +96,23 @@ class PromptRenderer:
             self.stops = tuple(dict.fromkeys((self.end, next_item)))
 
     @cached_property
+    def _own_control(self) -> list[str]:
+        """Control tokens that the template itself writes."""
+        columns = template_fields(self._template)
+        return self._control.found(self._template.format_map(dict.fromkeys(columns, _MARK)))
+
+    @cached_property
     def _encode(self) -> TextEncoder:
         return TextEncoder(self._tokenizer)
 
     def item_text(self, item: Example) -> str:
         """The item through the template, as the prompt holds it."""
         inputs = {name: self._control.as_text(text) for name, text in item.inputs.items()}
-        return self._template.format_map(inputs)
+        text = self._template.format_map(inputs)
+        # The end of one column and the beginning of the next may make one together.
+        if self._control.found(text) != self._own_control:
+            text = self._control.as_text(text)
+        return text
 
     def answer_text(self, answer: str) -> str:
         """An answer as it is shown and trained on, without what stands around it."""

@@ -193,7 +193,7 @@ def test_a_tokenizer_that_replies_cannot_be_kept_to_is_named(tmp_path: Path) -> 
     core.train_from_iterator(["number is fine Is it good Input Answer : ? 0 1 2"], trainer)
     PreTrainedTokenizerFast(
         tokenizer_object=core,
-        unk_token="[UNK]",
+        unk_token="[UNK]",  # noqa: S106
         eos_token="[SEP]",  # noqa: S106
     ).save_pretrained(tmp_path / "model")
     (tmp_path / "model" / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
@@ -223,6 +223,12 @@ def test_examples_that_are_not_trained_on_are_counted(
     (note,) = found.notes
     assert note.startswith(f"lora trains on {count - long} of {count} examples: {long} are longer")
     assert "raise arms.lora.max_length" in note
+    arms["lora"] |= {"max_length": 140, "shots": {"low": 0, "high": 2, "default": 0}}
+    found, _ = look(experiment(tmp_path, tiny_models.chat, rows, arms=arms))
+    assert found.left_out == {}
+    (note,) = found.notes
+    assert note.startswith("with some settings that are searched, lora trains on ")
+    arms["lora"] = {"kind": "lora"}
     arms["lora"]["max_length"] = 10
     with pytest.raises(SpecError, match=r"arms\.lora\.max_length: every training example"):
         look(experiment(tmp_path, tiny_models.chat, rows, arms=arms))
@@ -236,6 +242,22 @@ def test_control_tokens_in_texts_and_answers_are_said(
     (note,) = found.notes
     assert note.startswith("1 row(s) hold control tokens of")
     assert "(<|im_end|>, <|im_start|>;" in note
+
+
+def test_control_tokens_of_the_experiment_itself_are_said(
+    tiny_models: TinyModels, tmp_path: Path
+) -> None:
+    arms: dict[str, Any] = {
+        "plain": {"kind": "prompt"},
+        "ended": {"kind": "prompt", "instruction": "Answer, then write <|im_end|>."},
+        "opened": {"kind": "prompt", "template": "<|text|>{text}"},
+    }
+    found, _ = look(experiment(tmp_path, tiny_models.chat, short(30), arms=arms))
+    assert [note.partition(" holds")[0] for note in found.notes] == [
+        "the instruction of ended",
+        "the template of opened",
+    ]
+    assert "(<|im_end|>), which are obeyed" in found.notes[0]
 
 
 def test_a_template_that_cannot_ask_names_its_arms_and_the_way_out(
