@@ -74,6 +74,7 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any, date: str | None = None) -> None:
         self._tokenizer = tokenizer
+        self._date = date
         self._more = _stopped_clock(tokenizer, date)
         self._in_parts = self._wants_parts()
         self.takes_system = self._writes_system()
@@ -139,7 +140,13 @@ class ChatTemplate:
             text = text.replace(shown, f"{self._gap}{answer}", 1)
         return text
 
-    def _write(self, messages: Sequence[Message], *, asking: bool = False) -> str:
+    def _write(
+        self,
+        messages: Sequence[Message],
+        *,
+        asking: bool = False,
+        clock: Mapping[str, Any] | None = None,
+    ) -> str:
         import jinja2
 
         content: list[dict[str, Any]] = [
@@ -151,7 +158,7 @@ class ChatTemplate:
         try:
             return str(
                 self._tokenizer.apply_chat_template(
-                    content, tokenize=False, add_generation_prompt=asking, **self._more
+                    content, tokenize=False, add_generation_prompt=asking, **(clock or self._more)
                 )
             )
         except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
@@ -211,12 +218,25 @@ class ChatTemplate:
                 f"before the last {self._last!r}: worked examples and prompts are written with "
                 f"{self._gap!r}"
             )
+        if self._writes_date():
+            found.append(
+                "the chat template writes the date: all prompts of a study have the day on which "
+                f"it began{f', {self._date}' if self._date else ''}"
+            )
         if self.alters:
             found.append(
                 "the chat template changes some texts as it writes them (breaks, spaces or signs "
                 "in them): a prompt that does not hold its texts as they are is refused"
             )
         return found
+
+    def _writes_date(self) -> bool:
+        turns = [{"role": "user", "content": "x"}]
+        if self.takes_system:
+            # Many write it only where no system message is given.
+            turns.insert(0, {"role": "system", "content": "x"})
+        days = (_stopped_clock(self._tokenizer, day) for day in ("2001-02-03", "2012-11-10"))
+        return len({self._write(turns, clock=clock) for clock in days}) > 1
 
     def _alters(self) -> bool:
         return _ODD_TEXT not in self._write([{"role": "user", "content": _ODD_TEXT}])
