@@ -71,7 +71,12 @@ def _without(
     )
     emptied = [name for name, examples in kept.items() if not examples]
     if emptied or (problems and experiment.data.bad_rows == "stop"):
-        raise DataError([*([] if emptied else what_to_do(problems)), *problems])
+        head = (
+            [Problem("data", f"no row of {', '.join(emptied)} can be used")]
+            if emptied
+            else what_to_do(problems)
+        )
+        raise DataError([*head, *problems])
     return kept, problems
 
 

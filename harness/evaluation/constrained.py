@@ -111,7 +111,10 @@ class JsonSchema:
         from llguidance import LLMatcher, LLTokenizer
 
         self.longest: int | None = None
-        followed = LLTokenizer(_described(tokenizer), eos_token=tokenizer.eos_token_id)
+        try:
+            followed = LLTokenizer(_described(tokenizer), eos_token=tokenizer.eos_token_id)
+        except ValueError as error:
+            raise _unfollowed(str(error)) from error
         self._start = LLMatcher(followed, json_grammar(schema, lead), log_level=0)
         _check(self._start)
 
@@ -124,11 +127,7 @@ def _described(tokenizer: Any) -> str:
     """The tokenizer as JSON, as it cuts a text that goes on with another."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        raise TrialError(
-            "error",
-            "answering: constrained cannot follow this model's tokenizer, which is not a fast one "
-            "(tokenizer.json); use answering: generate",
-        )
+        raise _unfollowed("it is not a fast one (tokenizer.json)")
     backend = copy(backend)
     backend.no_padding()
     backend.no_truncation()
@@ -139,6 +138,14 @@ def _described(tokenizer: Any) -> str:
         if part.get("type") == "ByteLevel":
             part["add_prefix_space"] = False
     return json.dumps(described)
+
+
+def _unfollowed(why: str) -> TrialError:
+    return TrialError(
+        "error",
+        f"answering: constrained cannot follow this model's tokenizer: {why}; use answering: "
+        "generate",
+    )
 
 
 class _GrammarWalk:

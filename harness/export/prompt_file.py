@@ -19,7 +19,7 @@ from harness.prompting.shots import BY_ITEM
 from harness.records import Example, file_sha256
 from harness.spec import JsonAnswer, TaskSpec
 from harness.spec.task import template_fields
-from harness.trial.candidate import make_renderer
+from harness.trial import candidate
 from harness.trial.served import ServersTokenizer, answer_room
 
 Message = dict[str, str]
@@ -119,7 +119,9 @@ class _Asking:
             chat=spec.params["chat"],
             date=spec.date,
         )
-        return cls(run, task, split, tokenizer, make_renderer(spec, task, pool, teller), bare)
+        return cls(
+            run, task, split, tokenizer, candidate.make_renderer(spec, task, pool, teller), bare
+        )
 
     @property
     def template(self) -> str:
@@ -215,9 +217,7 @@ class _Asking:
         """Tokens that a reply may have, and texts that end it."""
         if self.tokenizer is None:
             return self.task.max_new_tokens or answer_room(self.split), []
-        from harness.trial import scoring
-
-        room = self.task.max_new_tokens or scoring.answer_room(self.renderer, self.split)
+        room = self.task.max_new_tokens or candidate.answer_room(self.renderer, self.split)
         return room, list(self.renderer.stops)
 
     def _response_format(self) -> dict[str, Any] | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.errors import TrialError
 from harness.evaluation.domain_task import valid_answers
 from harness.prompting import PromptRenderer, ShotSelector
 from harness.prompting.render import fill
@@ -17,12 +18,18 @@ from harness.records import Example
 from harness.spec import Experiment
 from harness.spec.arms import Arm, TrainedArm
 from harness.spec.spaces import Choice, IntRange
-from harness.trial.candidate import room_for
+from harness.trial.candidate import reply_constraint, reply_room, room_for
+
+if TYPE_CHECKING:
+    from harness.evaluation.constrained import Constraint
 
 # Examples whose prompts are looked at through and through.
 LOOKED_AT = 8
-# Hyperparameters that decide how a prompt is written, other than the number of shots.
-WRITING = ("instruction", "template", "chat", "selection")
+# Faults that are told where all examples were looked at.
+MOST_FAULTS = 5
+# Hyperparameters that decide how a prompt is written and what room its answer needs, other than
+# the number of shots.
+WRITING = ("instruction", "template", "chat", "selection", "answering")
 BY_SEED = ("random", "balanced")
 Splits = Mapping[str, Sequence[Example]]
 
@@ -38,20 +45,29 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Overlong:
-    """A prompt that is too long. alone: without worked examples. room: tokens of its answer."""
+    """A prompt that is too long.
+
+    alone: without worked examples. room: tokens of its answer; needed: as many as will do.
+    """
 
     arm: str
     shots: int
     tokens: int
     alone: int
     room: int
+    needed: int
     reader: Reader
 
     def sentence(self) -> str:
         """What is wrong, and what to do."""
         shown = f" with {self.shots} worked examples ({self.alone:,} without)" if self.shots else ""
-        fits = self.alone + self.room <= (self.reader.context or 0)
-        remedy = "take fewer shots" if self.shots and fits else "shorten it"
+        context = self.reader.context or 0
+        if self.tokens + self.needed <= context:
+            remedy = f"set task.max_new_tokens to {self.needed:,} or few more"
+        elif self.shots and self.alone + self.room <= context:
+            remedy = "take fewer shots"
+        else:
+            remedy = "shorten it"
         return (
             f"its prompt has {self.tokens:,} tokens in arm {self.arm}{shown} and its answer may "
             f"have {self.room:,}; {self.reader.name} reads {self.reader.context:,} in all: "
@@ -88,12 +104,7 @@ class ArmPrompts:
     ) -> None:
         self._task, self._arm, self._setting = experiment.task, arm, setting
         self._splits, self._reader = splits, reader
-        # Trained arms are scored on a sample of what they were trained on, too.
-        self._asked = {
-            name: examples
-            for name, examples in splits.items()
-            if name != "train" or isinstance(spec, TrainedArm)
-        }
+        self._trained = isinstance(spec, TrainedArm)
         self._pool = splits["train"]
         self._template = setting["template"] or experiment.task.template
         # What a long text in a prompt takes is told by its bytes: few tokens have none.
@@ -128,7 +139,10 @@ class ArmPrompts:
         )
 
     def faults(self) -> Iterator[str]:
-        """What is not rendered as it is meant, on a few examples."""
+        """What is not rendered as it is meant, on a few examples.
+
+        All are looked at where the chat template changes some texts.
+        """
         first = self._pool[:LOOKED_AT]
         shown = PromptRenderer(
             self._reader.tokenizer,
@@ -138,9 +152,21 @@ class ArmPrompts:
             template=self._template,
             chat=self._setting["chat"],
         )
-        for renderer in (self._renderer(None), shown):
-            for fault in rendering_faults(renderer, self._reader.tokenizer, first):
-                yield f"{fault} ({self._reader.name}, chat: {str(self._setting['chat']).lower()})"
+        bare = self._renderer(None)
+        found = [
+            fault
+            for renderer in (bare, shown)
+            for fault in rendering_faults(renderer, self._reader.tokenizer, first)
+        ]
+        if bare.alters and not found:
+            every = [item for items in self._splits.values() for item in items]
+            found = rendering_faults(bare, self._reader.tokenizer, every)[:MOST_FAULTS]
+        try:
+            self._constraint(bare)
+        except TrialError as refusal:
+            found.append(str(refusal))
+        for fault in found:
+            yield f"{fault} ({self._reader.name}, chat: {str(self._setting['chat']).lower()})"
         alike = indistinct_answers(shown, valid_answers(self._task, self._pool) or ())
         if alike:
             yield (
@@ -154,17 +180,20 @@ class ArmPrompts:
         for note in self._renderer(None).notes:
             yield f"{self._reader.name}: {note}"
 
-    def too_long(self, seeds: Sequence[int]) -> Iterator[tuple[str, str, Overlong]]:
-        """(split, id, length) of the examples whose prompt and answer the model cannot hold."""
+    def too_long(self, seeds: Sequence[int], *, shown: bool) -> Iterator[tuple[str, str, Overlong]]:
+        """(split, id, length) of the examples whose prompt and answer the model cannot hold.
+
+        shown: with worked examples; what does not fit without is not one of them.
+        """
         context = self._reader.context
-        if context is None:
+        shots = self._setting["shots"] if shown else 0
+        if context is None or (shown and not shots):
             return
         bare = self._renderer(None)
-        shots = self._setting["shots"]
         doubtful = self._doubtful(bare, shots, context)
         if not any(doubtful.values()):
             return
-        room = self._room(bare)
+        room, needed = self._room(bare)
         drawn = seeds if self._setting["selection"] in BY_SEED else seeds[:1]
         renderers = [self._renderer(seed) for seed in drawn] if shots else [bare]
         for split, items in doubtful.items():
@@ -172,7 +201,7 @@ class ArmPrompts:
                 tokens = max(len(renderer.encode_prompt(item)) for renderer in renderers)
                 if tokens + room > context:
                     alone = len(bare.encode_prompt(item))
-                    length = Overlong(self._arm, shots, tokens, alone, room, self._reader)
+                    length = Overlong(self._arm, shots, tokens, alone, room, needed, self._reader)
                     yield split, item.id, length
 
     def _doubtful(self, bare: PromptRenderer, shots: int, context: int) -> dict[str, list[Example]]:
@@ -182,13 +211,17 @@ class ArmPrompts:
         costs = [size + answer for size, answer in zip(self._sizes["train"], answers, strict=True)]
         worst = sum(sorted(costs, reverse=True)[:shots]) + shots * self._around_a_shot(bare)
         spare = self._task.max_new_tokens or room_for(max(answers) + around)
+        # Trained arms are scored on a sample of what they were trained on, too; prompt arms show
+        # examples of it, which must fit by themselves.
+        asked = self._trained or (self._setting["shots"] and not shots)
         return {
             name: [
                 item
                 for item, size in zip(examples, self._sizes[name], strict=True)
                 if around + size + worst + spare > context
             ]
-            for name, examples in self._asked.items()
+            for name, examples in self._splits.items()
+            if name != "train" or asked
         }
 
     def _around(self, bare: PromptRenderer) -> int:
@@ -209,12 +242,19 @@ class ArmPrompts:
         )
         return len(one.encode_prompt(first)) - len(bare.encode_prompt(first))
 
-    def _room(self, bare: PromptRenderer) -> int:
+    def _room(self, bare: PromptRenderer) -> tuple[int, int]:
+        """Tokens that an answer may have, and as many as will do for all that are known."""
+        answering = self._setting["answering"]
+        constraint = self._constraint(bare)
         answers = valid_answers(self._task, self._pool) or {item.answer for item in self._pool}
         longest = max(len(bare.encode_answer(answer)) for answer in answers)
-        if self._setting["answering"] == "choice":
-            return longest
-        return max(self._task.max_new_tokens or room_for(longest), 1)
+        needed = max(longest, (constraint and constraint.longest) or 0)
+        return reply_room(bare, self._task, self._pool, answering, constraint), needed
+
+    def _constraint(self, bare: PromptRenderer) -> Constraint | None:
+        return reply_constraint(
+            bare, self._reader.tokenizer, self._task, self._pool, self._setting["answering"]
+        )
 
     def training_lengths(self, longest: int, seed: int) -> list[int]:
         """Tokens of the training examples that may be longer than ``longest``."""

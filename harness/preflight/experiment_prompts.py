@@ -49,28 +49,56 @@ class Preflight:
             problems := problems_of_arms(self.experiment, self.models[BASE])
         ):
             raise SpecError(problems)
-        found: dict[str, dict[str, str]] = {}
-        faults: dict[str, list[str]] = {}
-        for arm, spec in self._asked():
-            reader = self._reader(self.models[arm])
-            for setting in settings_of(spec):
-                look = ArmPrompts(self.experiment, arm, spec, setting, splits, reader)
-                for fault in self._faults(look, reader, setting):
-                    faults.setdefault(fault, []).append(arm)
-                for split, identity, length in look.too_long(self._seeds(arm)):
-                    found.setdefault(split, {}).setdefault(identity, length.sentence())
-                self._note(look.notes())
-        if faults:
-            raise SpecError([Problem(_places(arms), fault) for fault, arms in faults.items()])
-        kept = {
-            split: [example for example in examples if example.id not in found.get(split, {})]
-            for split, examples in splits.items()
-        }
+        self._look(splits)
+        found, kept = self._without_overlong(splits)
         for arm, spec in self._asked() if kept["train"] else ():
             if isinstance(spec, TrainedArm):
                 self._count_training(arm, spec, kept, self._reader(self.models[arm]))
         self._note(self._control_notes(kept))
+        self._note(self._own_control_notes())
         return found
+
+    def _look(self, splits: Splits) -> None:
+        """See whether all arms' prompts are what is meant."""
+        faults: dict[str, list[str]] = {}
+        for arm, look, reader, setting in self._prompts(splits):
+            unmeant = self._faults(look, reader, setting)
+            for fault in unmeant:
+                faults.setdefault(fault, []).append(arm)
+            if not unmeant:
+                self._note(look.notes())
+        if faults:
+            raise SpecError([Problem(_places(arms), fault) for fault, arms in faults.items()])
+
+    def _without_overlong(self, splits: Splits) -> tuple[dict[str, dict[str, str]], Splits]:
+        """What is too long, as :meth:`unfit` says it, and the splits without.
+
+        What does not fit by itself is left out before worked examples are drawn, and they are
+        drawn anew when one of those that they are drawn from is left out.
+        """
+        found: dict[str, dict[str, str]] = {}
+        kept, shown = splits, False
+        while all(kept.values()):
+            more = False
+            for arm, look, *_ in self._prompts(kept):
+                for split, identity, length in look.too_long(self._seeds(arm), shown=shown):
+                    found.setdefault(split, {}).setdefault(identity, length.sentence())
+                    more = True
+            if shown and not more:
+                break
+            shown = True
+            kept = {
+                split: [example for example in examples if example.id not in found.get(split, {})]
+                for split, examples in splits.items()
+            }
+        return found, kept
+
+    def _prompts(self, splits: Splits) -> Iterator[tuple[str, ArmPrompts, Reader, dict[str, Any]]]:
+        for arm, spec in self._asked():
+            reader = self._reader(self.models[arm])
+            for setting in settings_of(spec):
+                look = ArmPrompts(self.experiment, arm, spec, setting, splits, reader)
+                yield arm, look, reader, setting
 
     def renderings(self, date: str) -> dict[str, str]:
         """Path of each model -> what its chat template makes of a small conversation that day.
@@ -96,9 +124,15 @@ class Preflight:
     def _faults(
         self, look: ArmPrompts, reader: Reader, setting: Mapping[str, Any]
     ) -> Sequence[str]:
-        key = (reader.name, *(repr(setting[name]) for name in ("instruction", "template", "chat")))
+        key = (
+            reader.name,
+            *(repr(setting[name]) for name in ("instruction", "template", "chat", "answering")),
+        )
         if key not in self._rendered:
-            self._rendered[key] = list(look.faults())
+            try:
+                self._rendered[key] = list(look.faults())
+            except SpecError as refusal:
+                self._rendered[key] = [f"{refusal} ({reader.name})"]
         return self._rendered[key]
 
     def _seeds(self, arm: str) -> tuple[int, ...]:
@@ -129,17 +163,22 @@ class Preflight:
         self.notes += [one for one in sentences if one not in self.notes]
 
     def _count_training(self, arm: str, spec: TrainedArm, splits: Splits, reader: Reader) -> None:
-        """Count the training examples that the arm's default setting leaves out as too long."""
+        """Count the training examples that the arm leaves out as too long."""
         params = spec.resolve(spec.defaults())
         longest = min(params["max_length"], reader.context or params["max_length"])
-        look = ArmPrompts(self.experiment, arm, spec, params, splits, reader)
-        lengths = look.training_lengths(longest, SEARCH_SEED)
-        over = [length for length in lengths if length > longest]
-        if not over:
-            return
-        self.left_out[arm] = len(over)
-        where = f"arms.{arm}.max_length"
-        if len(over) == len(splits["train"]):
+
+        def too_long(setting: dict[str, Any]) -> list[int]:
+            look = ArmPrompts(self.experiment, arm, spec, setting, splits, reader)
+            lengths = look.training_lengths(longest, SEARCH_SEED)
+            return [length for length in lengths if length > longest]
+
+        count, where = len(splits["train"]), f"arms.{arm}.max_length"
+        over = too_long(params)
+        most = max((too_long(setting) for setting in settings_of(spec)), key=len)
+        raised = f"raise {where}"
+        if reader.context and max([*over, *most], default=0) > reader.context:
+            raised = "shorten them"
+        if len(over) == count:
             raise SpecError(
                 Problem(
                     where,
@@ -147,14 +186,41 @@ class Preflight:
                     f"{max(over):,}), so there is nothing to train on; raise it",
                 )
             )
-        raised = f"raise {where}" if max(over) <= (reader.context or max(over)) else "shorten them"
-        self._note(
-            [
-                f"{arm} trains on {len(splits['train']) - len(over)} of "
-                f"{len(splits['train'])} examples: {len(over)} are longer than {longest:,} "
-                f"tokens (up to {max(over):,}) and are left out; {raised} to train on all"
-            ]
-        )
+        if over:
+            self.left_out[arm] = len(over)
+            self._note(
+                [
+                    f"{arm} trains on {count - len(over)} of {count} examples: {len(over)} are "
+                    f"longer than {longest:,} tokens (up to {max(over):,}) and are left out; "
+                    f"{raised} to train on all"
+                ]
+            )
+        if len(most) > len(over):
+            self._note(
+                [
+                    f"with some settings that are searched, {arm} trains on {count - len(most)} of "
+                    f"{count} examples only: the others are longer than {longest:,} tokens (up to "
+                    f"{max(most):,}); {raised}, or search fewer shots"
+                ]
+            )
+
+    def _own_control_notes(self) -> Iterator[str]:
+        """Control tokens that the experiment itself writes: those are obeyed."""
+        task = self.experiment.task
+        holders: dict[tuple[str, str, str], list[str]] = {}
+        for arm, spec in self._asked():
+            reader = self._reader(self.models[arm])
+            control = ControlTokens(reader.tokenizer)
+            for name, usual in (("instruction", task.instruction), ("template", task.template)):
+                for text in spec.values_of(name):
+                    if held := control.found(usual if text is None else text):
+                        shown = ", ".join(dict.fromkeys(held))
+                        holders.setdefault((name, reader.name, shown), []).append(arm)
+        for (name, model, shown), arms in holders.items():
+            yield (
+                f"the {name} of {', '.join(dict.fromkeys(arms))} holds control tokens of {model} "
+                f"({shown}), which are obeyed; write them otherwise where they are meant as text"
+            )
 
     def _control_notes(self, splits: Splits) -> Iterator[str]:
         for reader in self._readers.values():

@@ -16,6 +16,7 @@ from typing import Any
 
 from harness.errors import SpecError
 from harness.prompting.control_tokens import ControlTokens
+from harness.prompting.token_tree import common_beginning
 
 Message = Mapping[str, str]
 # A template is handed plain values only, so a clock that stands still is written in its language.
@@ -23,10 +24,15 @@ _CLOCK = (
     "{%- macro strftime_now(format) -%}{%- set shown = namespace(text=format) -%}"
     "{%- for sign, value in still_clock.items() -%}"
     "{%- set shown.text = shown.text | replace(sign, value) -%}"
-    "{%- endfor -%}{{ shown.text }}{%- endmacro -%}"
+    # The line break is swallowed, so that the template begins as it would by itself.
+    "{%- endfor -%}{{ shown.text }}{%- endmacro %}\n"
 )
 _SIGNS = tuple(f"%{sign}" for sign in ("-d", "-m", "-H", "-I", "-M", "-S", "-j", "-y",
                *"aAbBcdDeFGHIjmMpSTuUVwWxXyYzZ", "%"))  # fmt: skip
+# Characters of a text that an error shows.
+SHOWN = 200
+# What templates change in texts: breaks, spaces, signs with a meaning elsewhere, capitals.
+_ODD_TEXT = "Q a\n\n\nb  c\t<d> & \"e\" 'f' {g} `h` \\n \r\n é 1."
 # Characters that no template trims and hardly a text holds.
 _MARKS = tuple(map(chr, [*range(1, 9), *range(14, 28)]))
 
@@ -54,11 +60,12 @@ class ChatTemplate:
         date: which day a template that writes the date is told, as YYYY-MM-DD; None: today.
 
     Attributes:
-        takes_system: whether it writes a system message.
+        takes_system: whether it writes a system message, before all others.
         lead: spaces between a prompt and its answer; they go with the answer, since the tokens of
             words begin with them.
         end: what ends an answer.
         ends: texts at which a reply ends: ``end``, and what ends an answer that others follow.
+        alters: whether it changes some texts, so that no prompt can hold them.
         notes: what it does that a reader of results should know, a sentence each.
 
     Raises:
@@ -67,22 +74,31 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any, date: str | None = None) -> None:
         self._tokenizer = tokenizer
+        self._date = date
         self._more = _stopped_clock(tokenizer, date)
         self._in_parts = self._wants_parts()
         self.takes_system = self._writes_system()
         probe = self._probe()
         self._first, self._last = probe.first, probe.last
-        self.lead = probe.last[len(probe.last.rstrip(" ")) :]
+        # Some leave out the header of a last answer, as one that is to be gone on with.
+        self._gap = probe.first if probe.first.startswith(probe.last) else probe.last
+        self.lead = self._gap[len(self._gap.rstrip(" ")) :]
         control = ControlTokens(tokenizer)
         eos = str(tokenizer.eos_token or "")
-        self.end = _end_in(probe.after, control) or eos or probe.between.rstrip()
-        shown = _end_in(probe.between, control) if control.found(probe.between) else ""
+        self.end = _end_of(probe, control) or eos or probe.between.rstrip()
+        # Without control tokens, a model that was only shown examples goes on with another one.
+        shown = (
+            _end_in(probe.between, control)
+            if control.found(probe.between)
+            else (probe.between.rstrip())
+        )
         self.ends = tuple(dict.fromkeys(end for end in (self.end, shown) if end))
         if not self.end:
             raise _unusable(
                 "writes nothing behind an answer, and the tokenizer has no token that ends a text, "
                 "so no model could learn to stop"
             )
+        self.alters = self._alters()
         self.notes = tuple(self._oddities())
 
     def prompt(self, messages: Sequence[Message]) -> str:
@@ -107,16 +123,30 @@ class ChatTemplate:
         )
         if not found:
             raise _unusable("does not write an assistant's answer")
-        text = text.removesuffix(self.lead) if self.lead else text
+        place = 0
+        for message in marked:
+            place = text.find(message["content"].strip(), place)
+            if place < 0:
+                shown = f"{message['content'][:SHOWN]!r}"
+                raise _unusable(f"changes, leaves out or moves what it is to write: {shown}")
+        if not text.endswith(self._last):
+            raise _unusable("does not always write the same between a question and its answer")
+        text = (text.removesuffix(self._last) + self._gap).removesuffix(self.lead)
         for number, answer in enumerate(answers):
             # A template may trim what it writes: the answer is put in as it is trained on.
             shown = f"{self._first}{mark}{number}{mark}"
             if shown not in text:
                 raise _unusable("does not write the answer of a worked example as it writes others")
-            text = text.replace(shown, f"{self._last}{answer}", 1)
+            text = text.replace(shown, f"{self._gap}{answer}", 1)
         return text
 
-    def _write(self, messages: Sequence[Message], *, asking: bool = False) -> str:
+    def _write(
+        self,
+        messages: Sequence[Message],
+        *,
+        asking: bool = False,
+        clock: Mapping[str, Any] | None = None,
+    ) -> str:
         import jinja2
 
         content: list[dict[str, Any]] = [
@@ -128,7 +158,7 @@ class ChatTemplate:
         try:
             return str(
                 self._tokenizer.apply_chat_template(
-                    content, tokenize=False, add_generation_prompt=asking, **self._more
+                    content, tokenize=False, add_generation_prompt=asking, **(clock or self._more)
                 )
             )
         except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
@@ -147,11 +177,17 @@ class ChatTemplate:
         raise refusal or _unusable("does not write what a user says")
 
     def _writes_system(self) -> bool:
-        probe = [{"role": "system", "content": _MARKS[0]}, {"role": "user", "content": "x"}]
-        try:
-            return _MARKS[0] in self._write(probe)
-        except SpecError:
-            return False
+        roles = ("system", "user", "assistant", "user", "assistant")
+        turns = [{"role": r, "content": m} for r, m in zip(roles, _MARKS, strict=False)]
+        # Some write it only in the last question, and only where no answer follows.
+        for count in (3, 5):
+            try:
+                text = self._write(turns[:count])
+            except SpecError:
+                return False
+            if not 0 <= text.find(_MARKS[0]) < text.find(_MARKS[1]):
+                return False
+        return True
 
     def _probe(self) -> _Conversation:
         marks = _MARKS[:4]
@@ -170,19 +206,40 @@ class ChatTemplate:
         found = []
         asking = self._write([{"role": "user", "content": _MARKS[0]}], asking=True)
         offered = asking.rpartition(_MARKS[0])[2]
-        written = self._last.removesuffix(self.lead) if self.lead else self._last
-        if offered.rstrip(" ") not in (self._last.rstrip(" "), written):
+        if offered.rstrip(" ") != self._gap.rstrip(" "):
             found.append(
                 f"asked for an answer, the chat template writes {offered!r}, and before an answer "
-                f"that was given {self._last!r}: the latter stands before every answer, asked for, "
+                f"that was given {self._gap!r}: the latter stands before every answer, asked for, "
                 "shown and trained on"
             )
         if self._first != self._last:
             found.append(
                 f"before an answer that others follow the chat template writes {self._first!r}, "
-                f"before the last {self._last!r}: worked examples are shown with the latter"
+                f"before the last {self._last!r}: worked examples and prompts are written with "
+                f"{self._gap!r}"
+            )
+        if self._writes_date():
+            found.append(
+                "the chat template writes the date: all prompts of a study have the day on which "
+                f"it began{f', {self._date}' if self._date else ''}"
+            )
+        if self.alters:
+            found.append(
+                "the chat template changes some texts as it writes them (breaks, spaces or signs "
+                "in them): a prompt that does not hold its texts as they are is refused"
             )
         return found
+
+    def _writes_date(self) -> bool:
+        turns = [{"role": "user", "content": "x"}]
+        if self.takes_system:
+            # Many write it only where no system message is given.
+            turns.insert(0, {"role": "system", "content": "x"})
+        days = (_stopped_clock(self._tokenizer, day) for day in ("2001-02-03", "2012-11-10"))
+        return len({self._write(turns, clock=clock) for clock in days}) > 1
+
+    def _alters(self) -> bool:
+        return _ODD_TEXT not in self._write([{"role": "user", "content": _ODD_TEXT}])
 
 
 def rendering_of(tokenizer: Any, date: str | None) -> str:
@@ -223,6 +280,13 @@ def _stopped_clock(tokenizer: Any, date: str | None) -> dict[str, Any]:
     day = datetime.datetime.fromisoformat(date)
     clock = {sign: day.strftime(sign) for sign in _SIGNS}
     return {"chat_template": _CLOCK + template, "still_clock": clock}
+
+
+def _end_of(probe: _Conversation, control: ControlTokens) -> str:
+    """What ends an answer: all control tokens that stand behind every one, else the first."""
+    shared = probe.after[: common_beginning(probe.after, probe.between)]
+    ends = control.last_end(shared)
+    return _end_in(probe.after, control) if ends is None else shared[:ends].strip()
 
 
 def _end_in(text: str, control: ControlTokens) -> str:

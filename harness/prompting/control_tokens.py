@@ -47,3 +47,7 @@ class ControlTokens:
         """Where the first control token of a text ends; None where it holds none."""
         match = self._pattern.search(text)
         return None if match is None else match.end()
+
+    def last_end(self, text: str) -> int | None:
+        """Where the last control token of a text ends; None where it holds none."""
+        return max((match.end() for match in self._pattern.finditer(text)), default=None)

@@ -12,6 +12,7 @@ from harness.prompting.control_tokens import ControlTokens
 from harness.prompting.encoding import TextEncoder
 from harness.records import Example
 from harness.spec import TaskSpec
+from harness.spec.task import template_fields
 
 PLAIN_TURN = {"user": "Input", "assistant": "Answer"}
 PLAIN_BREAK = "\n\n"
@@ -57,6 +58,7 @@ class PromptRenderer:
         end: text that ends an answer: of its turn, or in plain text of the whole text.
         stops: texts at which a reply ends: ``end``, and in plain text where a next item begins,
             since a model that was only shown examples goes on with another one.
+        alters: whether the chat template changes some texts, so that no prompt can hold them.
         notes: what the chat template does that a reader of results should know.
 
     Raises:
@@ -82,6 +84,7 @@ class PromptRenderer:
         self.instruction = instruction if instruction is not None else task.instruction
         self._template = template if template is not None else task.template
         self.notes: tuple[str, ...] = ()
+        self.alters = self._chat is not None and self._chat.alters
         if self._chat is not None:
             self.lead, self.end, self.stops = self._chat.lead, self._chat.end, self._chat.ends
             self.notes = self._chat.notes
@@ -93,13 +96,23 @@ class PromptRenderer:
             self.stops = tuple(dict.fromkeys((self.end, next_item)))
 
     @cached_property
+    def _own_control(self) -> list[str]:
+        """Control tokens that the template itself writes."""
+        columns = template_fields(self._template)
+        return self._control.found(self._template.format_map(dict.fromkeys(columns, _MARK)))
+
+    @cached_property
     def _encode(self) -> TextEncoder:
         return TextEncoder(self._tokenizer)
 
     def item_text(self, item: Example) -> str:
         """The item through the template, as the prompt holds it."""
         inputs = {name: self._control.as_text(text) for name, text in item.inputs.items()}
-        return self._template.format_map(inputs)
+        text = self._template.format_map(inputs)
+        # The end of one column and the beginning of the next may make one together.
+        if self._control.found(text) != self._own_control:
+            text = self._control.as_text(text)
+        return text
 
     def answer_text(self, answer: str) -> str:
         """An answer as it is shown and trained on, without what stands around it."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from harness.errors import SpecError
 from harness.prompting.control_tokens import ControlTokens
 from harness.prompting.encoding import TextEncoder
 from harness.prompting.render import PromptRenderer
@@ -32,7 +33,11 @@ def rendering_faults(
     control = ControlTokens(tokenizer)
     faults: dict[str, None] = {}
     for item in items:
-        prompt = renderer.prompt(item)
+        try:
+            prompt = renderer.prompt(item)
+        except SpecError as refusal:
+            faults[str(refusal)] = None
+            continue
         found = [
             *_content_faults(renderer, item, prompt),
             *_training_faults(renderer, item, prompt, encode, control),

@@ -99,8 +99,8 @@ def in_trees(sequences: Sequence[Sequence[int]], width: int = WIDTH) -> list[lis
     return [sorted(group) for group in groups]
 
 
-def common_beginning(one: Sequence[int], other: Sequence[int]) -> int:
-    """Number of tokens that both begin with."""
+def common_beginning(one: Sequence[object], other: Sequence[object]) -> int:
+    """Number of tokens, or characters, that both begin with."""
     length = 0
     for a, b in zip(one, other, strict=False):
         if a != b:

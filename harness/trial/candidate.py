@@ -23,9 +23,10 @@ from harness.records import (
     TrialCost,
     TrialSpec,
 )
-from harness.spec import TaskSpec
+from harness.spec import JsonAnswer, TaskSpec
 
 if TYPE_CHECKING:
+    from harness.evaluation.constrained import Constraint
     from harness.evaluation.divergence import BaseDistributions
     from harness.models.load import LoadedModel
 
@@ -119,6 +120,59 @@ def room_for(longest: int) -> int:
     """Tokens that a generated answer may have, after the longest training answer's."""
     # Half as long again, and room for a code fence or a preface.
     return longest + longest // 2 + 12
+
+
+def answer_room(renderer: PromptRenderer, split: Sequence[Example]) -> int:
+    """Tokens that a generated answer may have, where the task does not say."""
+    answers = {item.answer for item in split}
+    return room_for(max(len(renderer.encode_answer(answer)) for answer in answers))
+
+
+def reply_constraint(
+    renderer: PromptRenderer,
+    tokenizer: Any,
+    task: TaskSpec,
+    split: Sequence[Example],
+    answering: str,
+) -> Constraint | None:
+    """What replies to the user's task are kept to; None where they are free.
+
+    Args:
+        split: the whole training split, whose labels count where the task lists none.
+
+    Raises:
+        TrialError: the tokenizer or the schema cannot be followed.
+    """
+    from harness.evaluation.constrained import constraint_of
+    from harness.evaluation.domain_task import valid_answers
+
+    if answering != "constrained":
+        return None
+    schema = task.answer.schema_ if isinstance(task.answer, JsonAnswer) else None
+    return constraint_of(renderer, tokenizer, valid_answers(task, split), schema)
+
+
+def reply_room(
+    renderer: PromptRenderer,
+    task: TaskSpec,
+    split: Sequence[Example],
+    answering: str,
+    constraint: Constraint | None = None,
+) -> int:
+    """Tokens that must be free behind every prompt of the user's task.
+
+    Args:
+        split: the whole training split.
+        constraint: what replies are kept to, where they are constrained.
+    """
+    from harness.evaluation.domain_task import valid_answers
+
+    if answering == "choice":
+        choices = valid_answers(task, split) or ()
+        return max(len(renderer.encode_answer(choice)) for choice in choices)
+    room = task.max_new_tokens or answer_room(renderer, split)
+    # A reply that is kept to a closed list always has room to end.
+    return room if constraint is None else max(room, constraint.longest or 0)
 
 
 def check_rendering(candidate: Candidate) -> None:

@@ -13,17 +13,16 @@ from harness.errors import CanaryError, TrialError
 from harness.evaluation.memorisation import completed_text
 from harness.evaluation.suites import Suite, build_general_task, load_suite
 from harness.evaluation.thoughts import without_thought
-from harness.prompting import PromptRenderer
 from harness.prompting.encoding import TextEncoder
 from harness.records import Canaries, Example, ScoreRecord, ScoreRequest
-from harness.spec import JsonAnswer
 from harness.trial.candidate import (
     CANARY_PROMPTS,
     Announce,
     Candidate,
     TrialRun,
     context_of,
-    room_for,
+    reply_constraint,
+    reply_room,
 )
 from harness.trial.early_stopping import ItemWatch
 
@@ -44,7 +43,13 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     run.canaries = replace(known, prompt_tokens_equal=equal)
     if not equal:
         raise CanaryError("training and scoring tokenise the same prompt differently")
-    constraint = _constraint(candidate)
+    constraint = reply_constraint(
+        candidate.renderer,
+        loaded.tokenizer,
+        candidate.task,
+        candidate.split,
+        spec.params["answering"],
+    )
     suite_at = cache(load_suite)
     asked = [request for request in spec.scores if request.key not in spec.known_scores]
     if not asked:
@@ -93,10 +98,8 @@ def _score(
         items = _readable(candidate, items)
         return score_task(lm, build_memorisation_task(request.task, task, items), request, form)
     answers = valid_answers(task, candidate.split)
-    room = task.max_new_tokens or answer_room(renderer, candidate.split)
-    if constraint is not None:
-        # A reply that is kept to a closed list always has room to end.
-        room = max(room, constraint.longest or 0)
+    answering = candidate.spec.params["answering"]
+    room = reply_room(renderer, task, candidate.split, answering, constraint)
     _check_lengths(candidate, items, room)
     domain = build_domain_task(
         request.task,
@@ -109,7 +112,7 @@ def _score(
         labels=answers or (),
         choices=(
             {answer: renderer.reply(answer) for answer in answers or ()}
-            if candidate.spec.params["answering"] == "choice"
+            if answering == "choice"
             else None
         ),
     )
@@ -170,26 +173,3 @@ def _readable(candidate: Candidate, items: tuple[Example, ...]) -> tuple[Example
     return tuple(
         item for item in items if len(encode(completed_text(candidate.task, item))) <= context
     )
-
-
-def _constraint(candidate: Candidate) -> Any:
-    """What replies to the user's task are kept to; None where they are free."""
-    from harness.evaluation.constrained import constraint_of
-    from harness.evaluation.domain_task import valid_answers
-
-    if candidate.spec.params["answering"] != "constrained":
-        return None
-    task = candidate.task
-    return constraint_of(
-        candidate.renderer,
-        candidate.loaded.tokenizer,
-        valid_answers(task, candidate.split),
-        task.answer.schema_ if isinstance(task.answer, JsonAnswer) else None,
-    )
-
-
-def answer_room(renderer: PromptRenderer, split: Sequence[Example]) -> int:
-    """Tokens that a generated answer may have, where the task does not say."""
-    answers = {item.answer for item in split}
-    longest = max(len(renderer.encode_answer(answer)) for answer in answers)
-    return room_for(longest)

@@ -21,8 +21,7 @@ from harness.prompting.render import render_template
 from harness.records import Example, ScoreRequest, TrialSpec, content_hash
 from harness.spec import TaskSpec
 from harness.training.batches import epoch_batches
-from harness.trial.candidate import make_renderer
-from harness.trial.scoring import answer_room
+from harness.trial.candidate import answer_room, make_renderer
 
 # What a script without the product would score, too; the rest is the product's extra work.
 SCORED = ("domain", "out_of_domain", "general")
