@@ -42,8 +42,9 @@ class LabelReader:
 
     A reply is compared in ever more lenient forms: as it is; without zero-width characters and
     differences of width; without case; with a space for dashes and underscores, and one kind of
-    apostrophes, quotes and dashes; without quotes, list marks and punctuation around it; as a whole number, where all labels are numbers. A form
-    counts only where it belongs to one label of the list: what tells two labels apart counts.
+    apostrophes, quotes and dashes; without quotes, list marks and punctuation around it; as a
+    whole number, where all labels are numbers. A form counts only where it belongs to one label
+    of the list: what tells two labels apart counts.
 
     Args:
         labels: all different.
@@ -79,9 +80,11 @@ class LabelReader:
         return self._same(reply) or (self._decorated(line) if len(line) < self._longest else None)
 
     def alike(self) -> list[tuple[str, ...]]:
-        """Groups of labels that leniency would make one, so that less of it applies to them."""
-        _, index = self._around[-1]
-        return [group for group in index.values() if len(group) > 1]
+        """Groups of labels that leniency would make one, so that less of it applies to them.
+
+        Among them are numbers written in two ways (1 and 1.0), whatever the others are.
+        """
+        return [group for group in _index(self.labels, _bare_number).values() if len(group) > 1]
 
     def _decorated(self, line: str) -> str | None:
         for text in self._undressed(line):

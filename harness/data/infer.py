@@ -39,7 +39,7 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
     if not open_to or len(columns) - (not texts) < 1:
         raise DataError(
             "a text and an answer need two columns; name them with --text and --answer"
-            + _empty(columns)
+            + _unusable(columns)
         )
     longest = max(open_to, key=lambda column: column.mean_length)
     replied = bool(instructions_of(columns, texts)) or any(map(is_rejected, columns.values()))
@@ -51,13 +51,24 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
     return Guess(best.name, why)
 
 
-def _empty(columns: Mapping[str, Column]) -> str:
-    names: defaultdict[str, list[str]] = defaultdict(list)
+def _unusable(columns: Mapping[str, Column]) -> str:
+    """What there is: the columns without any value, with lists or objects, and the others."""
+    names: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for name, column in columns.items():
+        if column.part == "messages":
+            continue
+        what, why = "with texts", ""
         if not column.values:
-            names[column.lacking[0] if column.lacking else ""].append(f"`{name}`")
-    told = [", ".join(found) + (f", since {why}" if why else "") for why, found in names.items()]
-    return f" (without any value: {'; '.join(told)})" if told else ""
+            what, why = "without any value", f"since {column.lacking[0]}" if column.lacking else ""
+        elif not column.texts:
+            what = "with lists or objects"
+            why = "which are neither texts nor messages with a role and a content"
+        names[what, why].append(f"`{name:.40}`")
+    told = [
+        f"{what}: {', '.join(found)}" + (f", {why}" if why else "")
+        for (what, why), found in names.items()
+    ]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def is_rejected(column: Column) -> bool:
@@ -100,14 +111,14 @@ def _answer_rank(column: Column, longest: Column, *, is_replied: bool) -> tuple[
     if _is_instruction(column):
         return -9.0, ""
     rank, reasons = 0.0, list[str]()
-    if column.objects:
+    if column.distinct == 1:
+        rank = 0.0 if column.objects or column.lists else -4.0
+    elif column.objects:
         rank, reasons = 5.0, ["it holds JSON objects"]
     elif column.lists:
         rank, reasons = 1.5, ["it holds lists"]
     elif column.is_date or column.is_identifier:
         rank = -3.0
-    elif column.distinct == 1:
-        rank = -4.0
     elif column.is_closed:
         rank, reasons = 2.0, [f"it has {column.distinct} values that repeat"]
     elif column is longest:
@@ -142,7 +153,7 @@ def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Gues
     if not open_to:
         raise DataError(
             "no column is left for the text; name it with --text, or other answers with --answer"
-            + _empty(columns)
+            + _unusable(columns)
         )
     return _asked(columns, answers, open_to) or _instructed(columns, answers, open_to)
 

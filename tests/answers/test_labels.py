@@ -197,3 +197,7 @@ def test_a_label_of_the_data_is_the_listed_one() -> None:
 )
 def test_signs_around_a_label_or_of_it(labels: list[str], reply: str, meant: str | None) -> None:
     assert LabelReader(labels).read(reply) == meant
+
+
+def test_a_number_in_two_notations_is_named_whatever_stands_beside_it() -> None:
+    assert LabelReader(["3", "3.0", "4", "unknown"]).alike() == [("3", "3.0")]

@@ -69,8 +69,10 @@ def test_a_heading_is_shown_before_its_text() -> None:
 
 
 def test_too_few_columns() -> None:
-    with pytest.raises(DataError, match="need two columns"):
+    with pytest.raises(DataError, match=r"need two columns.*with texts: `a`"):
         guess_answer(table([{"a": "x"}]))
+    with pytest.raises(DataError, match=r"with lists or objects: `a`, which are neither texts"):
+        guess_texts(table([{"a": {"b": "x"}, "c": "y"}]), ["c"])
     with pytest.raises(DataError, match=r"no column is left.*without any value: `b`"):
         guess_texts(table([{"a": "x", "b": ""}]), ["a"])
 
