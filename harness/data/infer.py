@@ -123,15 +123,22 @@ def _answer_rank(column: Column, longest: Column, *, is_replied: bool) -> tuple[
         rank, reasons = 2.0, [f"it has {column.distinct} values that repeat"]
     elif column is longest:
         rank = -1.0
-    if column.name.lower() in ANSWERS:
-        rank, reasons = rank + 3, [*reasons, "its name says so"]
-    elif column.name_parts & ANSWERS:
-        rank, reasons = rank + 2, [*reasons, "its name says so"]
-    elif column.name_parts & GROUPS or column.name_parts & {"id", "date", "time"}:
-        rank -= 1.5
+    by_name = _name_rank(column)
+    reasons += ["its name says so"] if by_name > 0 else []
     if is_replied and column.name.lower() in REPLIES:
-        rank += 4
-    return rank, " and ".join(reasons)
+        by_name += 4
+    return rank + by_name, " and ".join(reasons)
+
+
+def _name_rank(column: Column) -> float:
+    """How much a column is named like the answers; below 0 where it is named like another part."""
+    if column.name.lower() in ANSWERS:
+        return 3
+    if column.name_parts & ANSWERS:
+        return 2
+    if column.is_prose and column.name_parts & TEXTS:
+        return -2.5
+    return -1.5 if column.name_parts & (GROUPS | {"id", "date", "time"}) else 0
 
 
 def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Guess[tuple[str, ...]]:
@@ -266,7 +273,7 @@ def _rows_that_name(pairs: Sequence[tuple[str, str]], is_closed: bool) -> int:
         return 0
     names = re.compile(f"(?<= )(?:{'|'.join(map(re.escape, listed))})(?= )")
     return sum(
-        len(answer) > 2 and set(names.findall(f" {' '.join(words(text))} ")) == {spoken[answer]}
+        _says_much(answer) and set(names.findall(f" {' '.join(words(text))} ")) == {spoken[answer]}
         for answer, text in pairs
     )
 
@@ -274,4 +281,9 @@ def _rows_that_name(pairs: Sequence[tuple[str, str]], is_closed: bool) -> int:
 def _ends_with(text: list[str], answer: list[str]) -> bool:
     """Whether a text begins or ends with an answer, up to a mark of its end."""
     last = [text[-len(answer) - more : len(text) - more] for more in range(_END_MARKS + 1)]
-    return bool(answer) and len(" ".join(answer)) > 2 and answer in (text[: len(answer)], *last)
+    return _says_much(" ".join(answer)) and answer in (text[: len(answer)], *last)
+
+
+def _says_much(answer: str) -> bool:
+    """Whether an answer stands in few texts by chance; one character may be a word of Chinese."""
+    return len(answer) > 2 or not answer.isascii()

@@ -73,7 +73,8 @@ def _described(schema: Any) -> str:
     if kind == "array":
         return f"[{_described(schema.get('items', {}))}, …]"
     if kind == "integer" and "minimum" in schema:
-        return f"{schema['minimum']} to {schema['maximum']}"
+        low, high = schema["minimum"], schema["maximum"]
+        return f"{low} to {high}" if low != high else str(low)
     return _WORDS.get(kind, "…")
 
 

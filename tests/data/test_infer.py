@@ -277,3 +277,20 @@ def test_a_value_that_occurs_once_hints_at_others() -> None:
     assert repeated["properties"]["mood"] == {"enum": ["x", "y"]}
     single = infer_schema([{"mood": "xyz"[n % 2 + (n == 19)]} for n in range(20)])
     assert single["properties"]["mood"] == {"type": "string"}
+
+
+def test_a_text_is_no_answer_beside_a_price() -> None:
+    rows = [{"review": text(n), "price": f"€{n},50"} for n in range(30)]
+    assert guess_answer(table(rows)).value == "price"
+
+
+def test_a_constant_list_is_no_answer_beside_one_that_differs() -> None:
+    rows = [{"note": text(n), "options": ["a", "b"], "accept": ["ab"[n % 2]]} for n in range(30)]
+    assert guess_answer(table(rows)).value == "accept"
+
+
+def test_one_character_may_give_the_answer_away() -> None:
+    labels = "赤青黄"
+    rows = [{"note": f"{text(n)}。{labels[n % 3]}です", "colour": labels[n % 3]} for n in range(30)]
+    columns = table(rows)
+    assert set(gives_away(columns, columns["colour"])) == {"note"}
