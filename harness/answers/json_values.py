@@ -218,6 +218,9 @@ def check_order_marks(schema: object) -> None:
         elif keyword in _NAMED:
             for named in inner.values():
                 check_order_marks(named)
+        elif keyword.lower().startswith("property"):
+            # The order of fields, which some servers are told so, says nothing about values.
+            continue
         elif "order" in keyword.lower() or difflib.get_close_matches(keyword, [UNORDERED]):
             raise ValueError(
                 f"`{keyword}` is no keyword of JSON Schema; that the order of a list does not "

@@ -17,8 +17,19 @@ _LEADING = regex.compile(r"\A(?:[\s\p{P}`\u00b4--\p{Pd}.,]|[\p{Pd}.,]+(?![\p{Pd}
 _TRAILING = regex.compile(
     r"(?:[\s\p{P}`\u00b4--\-\u2010\u2011#%\u2030]|(?<=\s)[\-\u2010\u2011#%\u2030])+\Z", regex.V1
 )
-_BULLET = regex.compile(r"\A([\p{Pd}*•‣◦·])\s+(?=\S)")
-_QUOTED = regex.compile(r"\A([\p{Ps}\p{Pi}\"'`*_”’])\1*(.+?)([\p{Pe}\p{Pf}\"'`*_“‘])\3*\Z", regex.S)
+# Of a list, a heading or a quotation.
+_BULLET = regex.compile(r"\A([\p{Pd}*•‣◦·>]|#{1,6}(?!#))\s+(?=\S)")
+_QUOTED = regex.compile(
+    r"\A((?P<first>[\p{Ps}\p{Pi}\"'`*_”’»›❛❝´<])\2*)(?P<inner>.+?)"
+    r"((?P<last>[\p{Pe}\p{Pf}\"'`*_“‘«‹❜❞´>])\5*)\Z",
+    regex.S,
+)
+# These stand on both sides of what they mark.
+_TWINS = set("\"'*_")
+# Signs that are written in several ways, and replies choose among them.
+_APOSTROPHES, _QUOTES, _DASHES = (
+    regex.compile(signs) for signs in ("[‘’‛ʼ′`´]", "[“”„‟″]", r"\p{Pd}")
+)
 _STOP = regex.compile(r"[\p{Terminal_Punctuation}…]\s*\Z")
 _WORDLIKE = regex.compile(r"[\w\p{So}--_]", regex.V1)
 _FENCED = regex.compile(r"\A\s*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:\n[^\S\n]*\1|\Z)", regex.S)
@@ -30,9 +41,10 @@ class LabelReader:
     """Reads replies as labels of a closed list; two labels are never read as one.
 
     A reply is compared in ever more lenient forms: as it is; without zero-width characters and
-    differences of width; without case; with a space for dashes and underscores; without quotes,
-    list marks and punctuation around it; as a whole number, where all labels are numbers. A form
-    counts only where it belongs to one label of the list: what tells two labels apart counts.
+    differences of width; without case; with a space for dashes and underscores, and one kind of
+    apostrophes, quotes and dashes; without quotes, list marks and punctuation around it; as a
+    whole number, where all labels are numbers. A form counts only where it belongs to one label
+    of the list: what tells two labels apart counts.
 
     Args:
         labels: all different.
@@ -68,17 +80,22 @@ class LabelReader:
         return self._same(reply) or (self._decorated(line) if len(line) < self._longest else None)
 
     def alike(self) -> list[tuple[str, ...]]:
-        """Groups of labels that leniency would make one, so that less of it applies to them."""
-        _, index = self._around[-1]
-        return [group for group in index.values() if len(group) > 1]
+        """Groups of labels that leniency would make one, so that less of it applies to them.
+
+        Among them are numbers written in two ways (1 and 1.0), whatever the others are.
+        """
+        return [group for group in _index(self.labels, _bare_number).values() if len(group) > 1]
 
     def _decorated(self, line: str) -> str | None:
         for text in self._undressed(line):
             if (found := self._same(text)) is not None:
-                return found if text == line or self._clear(found, line) else None
+                before, _, after = line.partition(text)
+                is_clear = self._clear(found, line, before + text, text + after)
+                return found if text == line or is_clear else None
         for form, index in self._around:
             group = index.get(bare, ()) if (bare := form(line)) else ()
-            if len(group) == 1 and self._clear(group[0], line):
+            halves = _LEADING.sub("", line), _TRAILING.sub("", line)
+            if len(group) == 1 and self._clear(group[0], line, *halves):
                 return group[0]
         return None
 
@@ -89,10 +106,16 @@ class LabelReader:
                 return group[0]
         return None
 
-    def _clear(self, found: str, line: str) -> bool:
-        """Whether what was read as signs around the label is no label, alone or with it."""
+    def _clear(self, found: str, line: str, *halves: str) -> bool:
+        """Whether what was read as signs around the label is no label, alone or with it.
+
+        Args:
+            halves: the line with the signs on one side only.
+        """
         signs = {part for part in line.split() if not _WORDLIKE.search(part)}
-        meant = {found, *self._unspaced.get(_unspaced(line), ()), *(signs & self.labels)}
+        meant = {found, *(signs & self.labels)}
+        for text in (line, *halves):
+            meant.update(self._unspaced.get(_unspaced(text), ()))
         return meant == {found}
 
     def _undressed(self, line: str) -> Iterator[str]:
@@ -108,8 +131,13 @@ class LabelReader:
             rest = line[mark.end() :]
             return rest if _WORDLIKE.search(rest) or mark[1] not in rest else line
         if quoted := _QUOTED.fullmatch(line):
-            inner, marks = quoted[2], (quoted[1], quoted[3])
-            return line if any(mark in inner for mark in marks) else inner
+            opening, closing = quoted["first"], quoted["last"]
+            alike = opening == closing or not {opening, closing} & _TWINS
+            if not alike or {opening, closing} & set(quoted["inner"]):
+                return line
+            # As many as stand on both sides; another may belong to the label.
+            pairs = min(len(quoted[1]), len(quoted[4]))
+            return line[pairs:-pairs]
         shorter = _STOP.sub("", line)
         if _WORDLIKE.search(shorter):
             return line if line[-1] in self._endings else shorter
@@ -161,7 +189,12 @@ def _index(labels: Iterable[str], form: Callable[[str], str]) -> dict[str, tuple
 
 
 def _joined(text: str) -> str:
-    return str(_JOINTS.sub(" ", folded(text)))
+    return _one_kind(_JOINTS.sub(" ", folded(text)))
+
+
+def _one_kind(text: str) -> str:
+    """With one kind of apostrophes, quotes and dashes."""
+    return str(_DASHES.sub("-", _QUOTES.sub('"', _APOSTROPHES.sub("'", text))))
 
 
 def _bare(text: str) -> str:
@@ -175,7 +208,7 @@ def _bare_number(text: str) -> str:
 
 
 def _unspaced(text: str) -> str:
-    return "".join(folded(text).split())
+    return "".join(_one_kind(folded(text)).split())
 
 
 def _first_line(reply: str) -> str:

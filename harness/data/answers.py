@@ -157,7 +157,10 @@ def _without_nan(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     try:
         json.dumps(value, allow_nan=False)
     except (ValueError, TypeError) as error:
-        raise AnswerError(f"the answer holds a value that JSON has not: {error}") from error
+        raise AnswerError(
+            "the answer holds NaN, an infinity or another value that JSON has not; write null, or "
+            "leave the field out"
+        ) from error
     return value
 
 

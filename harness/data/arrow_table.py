@@ -73,6 +73,9 @@ def _python_values(source: str, name: str, column: Any) -> list[Any]:
     import pyarrow as pa
 
     try:
+        if pa.types.is_floating(column.type) and column.type.bit_width < 64:
+            # Its shortest notation: 0.1, not the 0.10000000149 that 32 bits make of it.
+            column = column.cast(pa.string()).cast(pa.float64())
         values: list[Any] = column.to_pylist()
     except (pa.ArrowException, ValueError, OverflowError) as error:
         what = f"column {name!r} ({column.type}) holds a value that cannot be read: {error}"

@@ -8,6 +8,7 @@ template shows columns of text, so each such list is given as three more: with `
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from harness.data.messages import (
     NotTextError,
     Turn,
     content_text,
+    holds_thought,
     is_exchange,
     is_message,
     turns_of,
@@ -52,19 +54,24 @@ def with_conversations(table: Rows) -> Rows:
     going_on = [name for name in lists if name in _GOES_ON and _ASKED in lists]
     shown = [name for name in lists if not (going_on and name == _ASKED)]
     added = [name + part for name in shown for part in (PROMPT, RESPONSE, SYSTEM)]
-    rows, called = [], 0
+    rows, called, thoughts = [], 0, 0
     for row in table.rows:
-        found, lacking, calls = dict(row.values), dict(row.lacking), False
+        found, lacking = dict(row.values), dict(row.lacking)
+        calls = thinks = False
         for name in shown:
             messages = _messages(row.values.get(name))
             if name in going_on and messages:
                 messages = _joined(_messages(row.values.get(_ASKED)), messages)
+            thinks |= any(map(holds_thought, messages))
             calls |= _add_conversation(name, messages, _beside(row, table.columns), found, lacking)
         called += calls
+        thoughts += thinks
         rows.append(Row(row.line, found, lacking))
     notes = list(table.notes)
     if called:
         notes.append(f"{called} row(s) hold calls of tools: these stand in the prompt as text")
+    if thoughts:
+        notes.append(f"{thoughts} row(s) say what was thought before an answer: that is left out")
     return replace(
         table,
         columns=(*table.columns, *added),
@@ -134,10 +141,11 @@ def _add_conversation(
     if not turns:
         lacking |= dict.fromkeys((name + PROMPT, name + RESPONSE, name + SYSTEM), missing)
         return False
-    told = [turn.text for turn in turns if turn.role == "system"]
+    # What the system says later stands in the prompt, where it was said.
+    told = [turn.text for turn in itertools.takewhile(lambda turn: turn.role == "system", turns)]
     found[name + SYSTEM] = "\n\n".join(told) or system
     answered = turns[-1].role == "assistant"
-    asked = [turn for turn in turns[: -1 if answered else None] if turn.role != "system"]
+    asked = turns[len(told) : -1 if answered else None]
     if not answered:
         lacking[name + RESPONSE] = f"{name}: {_ending(turns[-1])}"
     elif not turns[-1].text.strip():

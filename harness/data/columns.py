@@ -22,8 +22,11 @@ MOST = 0.9
 # Rows of each label, on average, from which a column of texts is taken for labels.
 REPEATS = 3
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
-# A field with its name: `[music]` is no list that somebody broke.
-_MEANT_AS_JSON = re.compile(r"""\s*(```\w*\s*)?[{\[].*["']\s*:""", re.DOTALL)
+# A field with its name, texts in quotes, or a fence: `[music]` is no list that somebody broke.
+_MEANT_AS_JSON = re.compile(
+    r"""\s*(```\w*\s*)?([{\[].*["']\s*:|[{\[]\s*(["']).*\3\s*[\]}]|\{\s*\w+\s*:)|.*```json\b""",
+    re.DOTALL,
+)
 _NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_]+")
 
 
@@ -139,7 +142,7 @@ class Column:
         """How objects and lists are written in texts -> where they stand; None: not readably."""
         found: dict[Notation | None, list[str]] = {}
         for place, value in zip(self.places, self.cells, strict=True):
-            if isinstance(value, str) and may_be_json(value):
+            if isinstance(value, str) and (may_be_json(value) or "```" in value):
                 try:
                     read = read_json_text(value)
                 except ValueError:

@@ -31,7 +31,8 @@ def csv_rows(source: str, content: bytes) -> Rows:
     spreadsheets leave them; an unnamed column with values is called by its place.
 
     Raises:
-        DataError: the header is damaged or names a column twice, or there is no row.
+        DataError: the header is damaged, names a column twice or is no header of most rows, the
+            separator that is named divides nothing, or there is no row.
     """
     text, undecodable = _decode_lines(content)
     named = _SEPARATOR_LINE.match(text)
@@ -39,6 +40,9 @@ def csv_rows(source: str, content: bytes) -> Rows:
         if named is None:
             return _read(source, text, undecodable, separator_of(text))
         separator = named["separator"].replace("\\t", "\t")
+        if separator not in text[named.end() :]:
+            what = f"says that {_marks(separator)} separate the fields, and the rows hold none"
+            raise DataError(Problem(f"{source}:1", f"{what}: mend or remove this line"))
         # An empty line in its place keeps the numbers of the others.
         return _read(source, "\n" + text[named.end() :], undecodable, separator)
 
@@ -80,6 +84,7 @@ def _read(source: str, text: str, undecodable: dict[int, str], separator: str) -
     lines: list[tuple[int, list[str]]] = []
     problems: list[Problem] = []
     header: list[str] | None = None
+    misfits: list[int] = []
     # newline="" keeps line breaks within quotes as they are; strict finds unclosed quotes.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     while True:
@@ -98,19 +103,26 @@ def _read(source: str, text: str, undecodable: dict[int, str], separator: str) -
         elif not any(map(str.strip, fields)):
             continue
         elif header is None:
-            header = fields
-            check_header(f"{source}:{first}", [name for name in header if name.strip()])
+            header = [name.strip() for name in fields]
+            check_header(f"{source}:{first}", list(filter(None, header)))
         elif (fitted := _fitted(fields, header)) is None:
-            marks = SEPARATORS.get(separator, f"the sign {separator!r}")
+            misfits.append(len(fields))
             what = (
                 f"{len(fields)} fields where the header has {len(header)}; "
-                f"put quotes around fields that hold {marks}"
+                f"put quotes around fields that hold {_marks(separator)}"
             )
             problems.append(Problem(f"{source}:{first}", what))
         else:
             lines.append((first, fitted))
         if header is None:
             raise DataError(problems)
+    if header is not None and len(set(misfits)) == 1 and len(misfits) > len(lines):
+        what = (
+            f"{len(misfits)} rows have {misfits[0]} fields, and what stands first, as the header, "
+            f"has {len(header)} ({', '.join(header):.60}): begin the file with a name for each "
+            f"column, and put quotes around fields that hold {_marks(separator)}"
+        )
+        raise DataError(Problem(source, what))
     kept, notes = _names(header or [], [fields for _, fields in lines])
     rows = [
         Row(line, {name: fields[place] for place, name in kept.items()}) for line, fields in lines
@@ -122,25 +134,44 @@ def _fitted(fields: list[str], header: list[str]) -> list[str] | None:
     """As many fields as the header has; None where more is amiss than empty ones at the end."""
     width = len(header)
     missing, more = header[len(fields) :], fields[width:]
-    if any(name.strip() for name in missing) or any(field.strip() for field in more):
+    if any(missing) or any(map(str.strip, more)):
         return None
     return [*fields[:width], *([""] * len(missing))]
 
 
 def _names(header: list[str], rows: list[list[str]]) -> tuple[dict[int, str], list[str]]:
     """Place -> name of the columns that are kept, and what is said about the others."""
-    unnamed = [place for place, name in enumerate(header) if not name.strip()]
+    unnamed = [place for place, name in enumerate(header) if not name]
     filled = [place for place in unnamed if any(fields[place].strip() for fields in rows)]
     kept: dict[int, str] = {}
     for place, name in enumerate(header):
-        if name.strip():
+        if name:
             kept[place] = name
         elif place in filled:
             kept[place] = f"column {place + 1}"
             while kept[place] in header:
                 kept[place] += "_"
     named = ", ".join(f"`{kept[place]}`" for place in filled)
-    return kept, [f"a column without a name is called {named}"] if filled else []
+    notes = [f"a column without a name is called {named}"] if filled else []
+    twice = [
+        name
+        for place, name in kept.items()
+        if any(fields[place].strip() == name for fields in rows)
+    ]
+    if twice:
+        notes.append(
+            f"{_listed(twice)} is the name of a column and stands in it, too: where the first "
+            "line is a row, put a line with a name for each column before it"
+        )
+    return kept, notes
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(f"`{name:.40}`" for name in names[:3])
+
+
+def _marks(separator: str) -> str:
+    return SEPARATORS.get(separator, f"the sign {separator!r}")
 
 
 def _decode_lines(content: bytes) -> tuple[str, dict[int, str]]:

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from harness.errors import DataError, Problem
 
 UTF8 = "utf-8"
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# The marks of UTF-32 first: one of them begins as one of UTF-16 does.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+# Control characters that texts do without, and their share from which on a file is none.
+_CONTROLS, _MANY = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b")), 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +34,14 @@ def as_utf8(source: str, content: bytes, encoding: str) -> bytes:
         DataError: the content is not in this encoding.
     """
     if codecs.lookup(encoding).name == UTF8:
-        if content.startswith(_UTF16):
-            raise DataError(
-                Problem(source, "is UTF-16, not UTF-8; set data.encoding: utf-16, or save as UTF-8")
-            )
+        wide = _wide(content)
+        if wide == "":
+            what = "is no text, or in no encoding that can be told; save it as UTF-8"
+            raise DataError(Problem(source, what))
+        if wide is not None:
+            name = wide[:6].upper()
+            what = f"is {name}, not UTF-8; set data.encoding: {wide}, or save as UTF-8"
+            raise DataError(Problem(source, what))
         return content.removeprefix(codecs.BOM_UTF8)
     try:
         return content.decode(encoding).removeprefix("\ufeff").encode()
@@ -46,6 +56,21 @@ def as_utf8(source: str, content: bytes, encoding: str) -> bytes:
         ) from error
 
 
+def _wide(content: bytes) -> str | None:
+    """The encoding of two or four bytes a letter; empty for what is no text, None for others."""
+    for mark, name in _MARKS.items():
+        if content.startswith(mark):
+            return name
+    zeros, controls = content.count(0), len(content) - len(content.translate(None, _CONTROLS))
+    if controls <= _MANY * len(content):
+        return None
+    # Of most letters the one byte is 0.
+    for name, high in (("utf-16-le", content[1::2]), ("utf-16-be", content[::2])):
+        if high.count(0) > 0.9 * zeros > 0.9 * len(content) / 4:
+            return name
+    return ""
+
+
 def not_utf8(error: UnicodeDecodeError) -> str:
     """What is wrong with a line, and what to do."""
     return (
@@ -55,13 +80,16 @@ def not_utf8(error: UnicodeDecodeError) -> str:
 
 
 def guess_encoding(content: bytes) -> EncodingGuess:
-    """UTF-8 where that explains most of the lines beyond ASCII; else UTF-16 or Windows-1252.
+    """UTF-8 where that explains most of the lines beyond ASCII; else UTF-16, -32 or Windows-1252.
 
     Every file can be read as a Western one-byte encoding, so it is only a guess: look at the
     sample.
     """
-    if content.startswith(_UTF16):
-        return EncodingGuess("utf-16", content[:400].decode("utf-16", "replace").split("\n")[0])
+    wide = _wide(content)
+    if wide == "":
+        return EncodingGuess(UTF8, "")
+    if wide is not None:
+        return EncodingGuess(wide, content[:400].decode(wide, "replace").split("\n")[0])
     wrong, right = list[bytes](), 0
     for line in content.split(b"\n"):
         try:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.answers.characters import trimmed
 from harness.data.answers import AnswerError, AnswerReader, scalar_text
 from harness.data.read import read_rows
 from harness.data.rows import Row, Rows
@@ -110,7 +111,8 @@ class _RowReader:
             identity = self._identity(row, self._data.id, found)
         group = identity
         if self._data.group is not None:
-            group = _text(row.values, self._data.group, found)
+            # What cannot be seen divides no group.
+            group = trimmed(_text(row.values, self._data.group, found))
         if not found and not _encodes(*inputs.values(), answer, identity, group):
             found.append(
                 "holds half of a surrogate pair (\\ud800 to \\udfff), which is not text; remove it"

@@ -39,7 +39,7 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
     if not open_to or len(columns) - (not texts) < 1:
         raise DataError(
             "a text and an answer need two columns; name them with --text and --answer"
-            + _empty(columns)
+            + _unusable(columns)
         )
     longest = max(open_to, key=lambda column: column.mean_length)
     replied = bool(instructions_of(columns, texts)) or any(map(is_rejected, columns.values()))
@@ -51,13 +51,24 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
     return Guess(best.name, why)
 
 
-def _empty(columns: Mapping[str, Column]) -> str:
-    names: defaultdict[str, list[str]] = defaultdict(list)
+def _unusable(columns: Mapping[str, Column]) -> str:
+    """What there is: the columns without any value, with lists or objects, and the others."""
+    names: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for name, column in columns.items():
+        if column.part == "messages":
+            continue
+        what, why = "with texts", ""
         if not column.values:
-            names[column.lacking[0] if column.lacking else ""].append(f"`{name}`")
-    told = [", ".join(found) + (f", since {why}" if why else "") for why, found in names.items()]
-    return f" (without any value: {'; '.join(told)})" if told else ""
+            what, why = "without any value", f"since {column.lacking[0]}" if column.lacking else ""
+        elif not column.texts:
+            what = "with lists or objects"
+            why = "which are neither texts nor messages with a role and a content"
+        names[what, why].append(f"`{name:.40}`")
+    told = [
+        f"{what}: {', '.join(found)}" + (f", {why}" if why else "")
+        for (what, why), found in names.items()
+    ]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def is_rejected(column: Column) -> bool:
@@ -100,27 +111,34 @@ def _answer_rank(column: Column, longest: Column, *, is_replied: bool) -> tuple[
     if _is_instruction(column):
         return -9.0, ""
     rank, reasons = 0.0, list[str]()
-    if column.objects:
+    if column.distinct == 1:
+        rank = 0.0 if column.objects or column.lists else -4.0
+    elif column.objects:
         rank, reasons = 5.0, ["it holds JSON objects"]
     elif column.lists:
         rank, reasons = 1.5, ["it holds lists"]
     elif column.is_date or column.is_identifier:
         rank = -3.0
-    elif column.distinct == 1:
-        rank = -4.0
     elif column.is_closed:
         rank, reasons = 2.0, [f"it has {column.distinct} values that repeat"]
     elif column is longest:
         rank = -1.0
-    if column.name.lower() in ANSWERS:
-        rank, reasons = rank + 3, [*reasons, "its name says so"]
-    elif column.name_parts & ANSWERS:
-        rank, reasons = rank + 2, [*reasons, "its name says so"]
-    elif column.name_parts & GROUPS or column.name_parts & {"id", "date", "time"}:
-        rank -= 1.5
+    by_name = _name_rank(column)
+    reasons += ["its name says so"] if by_name > 0 else []
     if is_replied and column.name.lower() in REPLIES:
-        rank += 4
-    return rank, " and ".join(reasons)
+        by_name += 4
+    return rank + by_name, " and ".join(reasons)
+
+
+def _name_rank(column: Column) -> float:
+    """How much a column is named like the answers; below 0 where it is named like another part."""
+    if column.name.lower() in ANSWERS:
+        return 3
+    if column.name_parts & ANSWERS:
+        return 2
+    if column.is_prose and column.name_parts & TEXTS:
+        return -2.5
+    return -1.5 if column.name_parts & (GROUPS | {"id", "date", "time"}) else 0
 
 
 def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Guess[tuple[str, ...]]:
@@ -142,7 +160,7 @@ def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Gues
     if not open_to:
         raise DataError(
             "no column is left for the text; name it with --text, or other answers with --answer"
-            + _empty(columns)
+            + _unusable(columns)
         )
     return _asked(columns, answers, open_to) or _instructed(columns, answers, open_to)
 
@@ -255,7 +273,7 @@ def _rows_that_name(pairs: Sequence[tuple[str, str]], is_closed: bool) -> int:
         return 0
     names = re.compile(f"(?<= )(?:{'|'.join(map(re.escape, listed))})(?= )")
     return sum(
-        len(answer) > 2 and set(names.findall(f" {' '.join(words(text))} ")) == {spoken[answer]}
+        _says_much(answer) and set(names.findall(f" {' '.join(words(text))} ")) == {spoken[answer]}
         for answer, text in pairs
     )
 
@@ -263,4 +281,9 @@ def _rows_that_name(pairs: Sequence[tuple[str, str]], is_closed: bool) -> int:
 def _ends_with(text: list[str], answer: list[str]) -> bool:
     """Whether a text begins or ends with an answer, up to a mark of its end."""
     last = [text[-len(answer) - more : len(text) - more] for more in range(_END_MARKS + 1)]
-    return bool(answer) and len(" ".join(answer)) > 2 and answer in (text[: len(answer)], *last)
+    return _says_much(" ".join(answer)) and answer in (text[: len(answer)], *last)
+
+
+def _says_much(answer: str) -> bool:
+    """Whether an answer stands in few texts by chance; one character may be a word of Chinese."""
+    return len(answer) > 2 or not answer.isascii()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import io
+import itertools
 import json
 import re
+import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +19,7 @@ _FENCE = re.compile(r"(`{3,}|~{3,})[^\S\n]*\w*[^\S\n]*\n(.*?)\n?[^\S\n]*\1", re.
 _BEGINNING = re.compile(r'\s*([{\[]|```|~~~|"[\\"\s]*[{\[])')
 # Python's parser is not made for hostile input: longer or deeper text is not handed to it.
 _LONGEST, _DEEPEST = 1_000_000, 50
+_SPACES = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,7 @@ def object_of(fields: Sequence[tuple[Any, JsonValue]]) -> dict[str, JsonValue]:
 
 def may_be_json(text: str) -> bool:
     """Whether a text begins as an object or a list does, in one of the notations."""
-    return (
-        text.lstrip()[:1] in ("{", "[")
-        or re.match(r'\s*(```|~~~|"[\\"\s]*[{\[])', text) is not None
-    )
+    return _BEGINNING.match(text) is not None
 
 
 def read_json_text(text: str) -> JsonText:
@@ -72,7 +73,7 @@ def read_json_text(text: str) -> JsonText:
             return JsonText(_literal(text), "Python literals")
         except RepeatedFieldError:
             raise
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, SyntaxError, tokenize.TokenError, MemoryError, RecursionError):
             raise ValueError(f"not valid JSON: {error}") from error
     if isinstance(value, str) and may_be_json(value):
         return JsonText(read_json_text(value).value, "JSON encoded twice")
@@ -85,6 +86,11 @@ def _literal(text: str) -> JsonValue:
         depth += (sign in "{[(") - (sign in "}])")
         deepest = max(deepest, depth)
     if not text.startswith(("{", "[")) or len(text) > _LONGEST or deepest > _DEEPEST:
+        raise ValueError
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    texts = [t.type == tokenize.STRING for t in tokens if t.type not in _SPACES]
+    if any(one and other for one, other in itertools.pairwise(texts)):
+        # Python joins such texts; but arrays of numpy are written so: ['a' 'b'].
         raise ValueError
     tree = ast.parse(text, mode="eval")
     for node in ast.walk(tree):

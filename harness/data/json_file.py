@@ -14,7 +14,7 @@ from typing import Any
 from harness.data.chat import is_conversation
 from harness.data.encoding import not_utf8
 from harness.data.json_cells import object_of
-from harness.data.json_shapes import rows_within
+from harness.data.json_shapes import envelope, rows_within
 from harness.data.rows import Row, Rows, rows_of
 from harness.errors import DataError, Problem
 from harness.records import JsonValue
@@ -74,7 +74,11 @@ def json_rows(source: str, content: bytes) -> Rows:
         else:
             rows.append(Row(line, row))
     problems.sort(key=lambda problem: int(problem.where.rpartition(":")[2]))
-    return rows_of(source, rows, problems, notes=found.notes)
+    notes = list(found.notes)
+    if (held := envelope([row.values for row in rows])) is not None:
+        rows = [Row(row.line, _opened(row.values, held)) for row in rows]
+        notes.append(f"the fields of each row stand under `{held}`")
+    return rows_of(source, rows, problems, notes=notes)
 
 
 def _values(source: str, content: bytes) -> _Found:
@@ -220,6 +224,11 @@ def _row(value: JsonValue) -> dict[str, JsonValue] | None:
     if isinstance(value, dict):
         return value
     return {"messages": value} if is_conversation(value) else None
+
+
+def _opened(row: dict[str, Any], held: str) -> dict[str, JsonValue]:
+    beside = {name: value for name, value in row.items() if name != held}
+    return {**beside, **row[held]}
 
 
 def _constants(value: Any) -> Iterator[str]:

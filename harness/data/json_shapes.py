@@ -1,4 +1,7 @@
-"""A JSON file that is one object: a list of rows under a name, or a table by columns or by rows."""
+"""A JSON file that is one object: a list of rows under a name, or a table by columns or by rows.
+
+Also rows whose fields stand in an object of their own, as search engines and servers send them.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,15 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from harness.data.chat import is_conversation
+from harness.data.name_words import TEXTS
 from harness.errors import DataError, Problem
 from harness.records import JsonValue
 
 # Objects within objects in which a list of rows is looked for.
 _DEEPEST = 4
+# What holds the fields of a row, beside its number and the like; and how long these may be.
+_ENVELOPES = ("_source", "attributes", "data", "doc", "document", "fields", "item", "record", "row")
+_LONGEST_MARK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +36,43 @@ def rows_within(source: str, value: dict[str, Any], fewest: int) -> RowsWithin |
         fewest: rows from which on an object is taken for more than one.
 
     Raises:
-        DataError: it holds several lists of rows.
+        DataError: it holds several lists of rows, or columns of different lengths.
     """
-    found = _split(value) or _by_columns(value) or _by_rows(value) or _listed(source, value, fewest)
+    found = (
+        _split(value)
+        or _by_columns(source, value)
+        or _by_rows(value)
+        or _listed(source, value, fewest)
+    )
     return found if found is not None and len(found.values) >= fewest else None
+
+
+def envelope(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """The name of the object that holds the fields of each row; None where there is none.
+
+    Beside it stand numbers, marks and the like, and none of its names.
+    """
+    for name in _ENVELOPES:
+        if rows and all(_is_envelope(row, name) for row in rows):
+            return name
+    return None
+
+
+def _is_envelope(row: Mapping[str, Any], name: str) -> bool:
+    held = row.get(name)
+    beside = {other: value for other, value in row.items() if other != name}
+    return (
+        isinstance(held, dict)
+        and not set(beside) & set(held)
+        and not any(other.lower() in TEXTS or _may_be_shown(v) for other, v in beside.items())
+    )
+
+
+def _may_be_shown(value: object) -> bool:
+    """Whether a value is more than a number, a mark or nothing."""
+    if isinstance(value, str):
+        return len(value) > _LONGEST_MARK or not value.isascii() or " " in value.strip()
+    return isinstance(value, dict | list) and bool(value)
 
 
 def _split(value: Mapping[str, Any]) -> RowsWithin | None:
@@ -46,12 +86,20 @@ def _split(value: Mapping[str, Any]) -> RowsWithin | None:
     return RowsWithin(rows, "the file is one object: its rows stand under `data`")
 
 
-def _by_columns(value: Mapping[str, Any]) -> RowsWithin | None:
+def _by_columns(source: str, value: Mapping[str, Any]) -> RowsWithin | None:
     """A list of values for each name, or an object of values by the number of the row."""
     columns = list(value.values())
     rows: list[JsonValue] = []
     if columns and all(isinstance(column, list) for column in columns):
-        same = len({len(column) for column in columns}) == 1
+        lengths = {name: len(column) for name, column in value.items()}
+        same = len(set(lengths.values())) == 1
+        if not same and len(lengths) > 1 and not any(_is_list_of(c, dict) for c in columns):
+            listed = ", ".join(f"`{name:.40}` {n}" for name, n in list(lengths.items())[:5])
+            what = (
+                f"the file is one object of lists of different lengths ({listed}), so they are no "
+                "columns: write an object for each row"
+            )
+            raise DataError(Problem(source, what))
         # Lists of rows, or the messages of one row, are no columns.
         if same and not all(_is_list_of(column, dict) for column in columns):
             rows = [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]

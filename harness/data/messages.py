@@ -17,11 +17,20 @@ _ROLES = {
     "tool_call": "call",
 }  # fmt: skip
 _KNOWN = {"user", "assistant", "system", "tool"}
-_SPEAKERS = {"user": "User", "assistant": "Assistant", "call": "Assistant calls", "tool": "Tool"}
+_SPEAKERS = {
+    "system": "System",
+    "user": "User",
+    "assistant": "Assistant",
+    "call": "Assistant calls",
+    "tool": "Tool",
+}
 _CONTENTS = ("content", "value", "parts", "text", "message")
 _CALLS = ("tool_calls", "function_call")
 _ARGUMENTS = ("arguments", "input", "args")
 _TEXT_PARTS = ("text", "input_text", "output_text")
+# What a model thought before it answered is no part of its answer.
+_THOUGHT_PARTS = ("thinking", "redacted_thinking", "reasoning")
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
 class NotTextError(ValueError):
@@ -80,6 +89,8 @@ def turns_of(message: Any, number: int) -> Iterator[Turn]:
     texts: list[str] = []
     try:
         for part in content if isinstance(content, list) else [content]:
+            if _is_thought(part):
+                continue
             turn = _of_tool(part)
             if turn is None:
                 texts.append(_part_text(part))
@@ -94,6 +105,17 @@ def turns_of(message: Any, number: int) -> Iterator[Turn]:
     if any(texts) or not (calls or _has_tool(content)):
         yield Turn(role, speaker, "\n".join(texts))
     yield from calls
+
+
+def holds_thought(message: Any) -> bool:
+    """Whether a message says what was thought before it, in a part or a field of its own."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    return any(map(_is_thought, parts)) or any(message.get(name) for name in _THOUGHTS)
+
+
+def _is_thought(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in _THOUGHT_PARTS
 
 
 def content_text(content: JsonValue) -> str:

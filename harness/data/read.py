@@ -84,8 +84,8 @@ def _parquet(source: str, content: bytes) -> Rows:
     import pyarrow.parquet as pq
 
     try:
+        check_header(source, pq.read_schema(pa.BufferReader(content)).names)
         table = pq.read_table(pa.BufferReader(content))
-        check_header(source, table.column_names)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(Problem(source, f"not a whole Parquet file: {error}")) from error
     return table_rows(source, table)

@@ -10,13 +10,16 @@ from harness.answers.labels import LabelReader
 from harness.data import Prepared
 from harness.data.chat import PROMPT, RESPONSE
 from harness.data.columns import Column
+from harness.data.infer import is_rejected
 from harness.data.infer_form import AnswerKind
+from harness.data.instructions import INSTRUCTION
 from harness.data.label_notes import label_notes
-from harness.data.name_words import REPLIES
+from harness.data.name_words import ANSWERS
 from harness.data.rows import lines_named
 from harness.drafting.sizing import Sizing
 from harness.drafting.wishes import Wishes
 from harness.drafting.write import duration
+from harness.evaluation.thoughts import Answered, without_thought
 
 _FEW_GROUPS, _RARE, _ONE_SIDED = 20, 5, 0.8
 # Share of items on which two arms typically disagree.
@@ -33,6 +36,7 @@ def cautions_of(
     """
     yield from prepared.notes
     yield from _leak_cautions(wishes, told)
+    yield from _unused_cautions(wishes, told)
     yield from _answer_cautions(wishes, prepared)
     yield from _label_cautions(wishes, sizing, prepared)
     yield from _number_cautions(wishes, sizing, prepared)
@@ -51,10 +55,49 @@ def _leak_cautions(wishes: Wishes, told: dict[str, str]) -> Iterator[str]:
             yield f"`{name}` {how} ({answers}): it gives the answer away and is not shown"
 
 
+def _unused_cautions(wishes: Wishes, told: dict[str, str]) -> Iterator[str]:
+    """Columns that may belong to the task, though nothing says so."""
+    used = {*wishes.texts, *wishes.answers, wishes.group, wishes.id, *told}
+    for name in wishes.texts:
+        # It holds both.
+        if name.startswith(f"{INSTRUCTION}_"):
+            used |= {INSTRUCTION, name.removeprefix(f"{INSTRUCTION}_")}
+    left = [
+        column
+        for name, column in wishes.columns.items()
+        if name not in ("", *used)
+        and not name.startswith(f"{INSTRUCTION}_")
+        and not (column.part or column.distinct < 2 or is_rejected(column))
+    ]
+    asked = [c for c in left if c.name.lower() in ANSWERS and not c.is_identifier]
+    shown = [c for c in left if c not in asked and (c.is_prose or c.lists or c.objects)]
+    if asked:
+        yield (
+            f"{_quoted(asked)} is named like an answer and neither shown nor asked for: if it "
+            "belongs to the task, name it with --answer or --text"
+        )
+    if shown:
+        yield (
+            f"{_quoted(shown)} is not shown to the model: if the answer depends on it, name it "
+            "with --text (lists and objects as columns of their own)"
+        )
+
+
+def _quoted(columns: list[Column]) -> str:
+    return " and ".join(f"`{column.name}`" for column in columns)
+
+
 def _answer_cautions(wishes: Wishes, prepared: Prepared) -> Iterator[str]:
     """How the answers are written, where that is not as they are asked for and scored."""
     for name in wishes.answers:
-        yield from _notation_cautions(wishes.columns[name], wishes.form.kind)
+        column = wishes.columns[name]
+        yield from _notation_cautions(column, wishes.form.kind)
+        thought = sum(without_thought(text) != Answered(text) for text in column.texts)
+        if thought:
+            yield (
+                f"{thought} of {len(column.values)} answers in `{name}` begin with a thought: it "
+                "is trained, and only what follows it is scored; for labels or JSON leave it out"
+            )
     for name in wishes.texts:
         last = name.removesuffix(PROMPT) + RESPONSE
         if wishes.columns[name].part == "prompt" and last not in (*wishes.answers, *wishes.texts):
@@ -64,13 +107,6 @@ def _answer_cautions(wishes: Wishes, prepared: Prepared) -> Iterator[str]:
                     f"`{name}` leaves out the answer that ends {answered} conversations: if it "
                     f"matters, show it with --text {name} --text {last}"
                 )
-    used = {*wishes.texts, *wishes.answers}
-    for name, column in wishes.columns.items():
-        if name.lower() in REPLIES and column.is_prose and not column.part and name not in used:
-            yield (
-                f"`{name}` is named like an answer and neither shown nor asked for: if it belongs "
-                "to the task, name it with --answer or --text"
-            )
     if prepared.contradictions.texts:
         yield prepared.contradictions.sentence()
     for name in wishes.answers:

@@ -6,7 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from harness.data.chat import RESPONSE
 from harness.data.infer_form import AnswerForm
+from harness.data.name_words import REPLIES
 
 # A longer description of the answer is left to the examples.
 _LONGEST = 700
@@ -36,11 +38,14 @@ def draft_instruction(form: AnswerForm, answers: Sequence[str], *, is_told: bool
         return f"{task}, with the fields {fields}." if len(fields) <= _LONGEST else f"{task}."
     if form.kind == "text" and is_told:
         return "Follow the instruction."
+    is_reply = answers[0].endswith(RESPONSE) or answers[0].lower() in REPLIES
     if form.kind == "text":
-        return f"Write the {answers[0]} for the text."
+        return "Reply to the text." if is_reply else f"Write the {answers[0]} for the text."
     if not lists_labels(form):
-        return f"Classify the text. Reply with the name of its {answers[0]} and nothing else."
-    return f"Classify the text. Reply with exactly one of: {', '.join(form.labels)}"
+        what = "class" if is_reply else answers[0]
+        return f"Classify the text. Reply with the name of its {what} and nothing else."
+    mark = "; " if any("," in label for label in form.labels) else ", "
+    return f"Classify the text. Reply with exactly one of: {mark.join(form.labels)}"
 
 
 def _fields(schema: Any) -> list[str]:
@@ -68,7 +73,8 @@ def _described(schema: Any) -> str:
     if kind == "array":
         return f"[{_described(schema.get('items', {}))}, …]"
     if kind == "integer" and "minimum" in schema:
-        return f"{schema['minimum']} to {schema['maximum']}"
+        low, high = schema["minimum"], schema["maximum"]
+        return f"{low} to {high}" if low != high else str(low)
     return _WORDS.get(kind, "…")
 
 

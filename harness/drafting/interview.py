@@ -23,6 +23,7 @@ from harness.spec.data import has_no_path
 from harness.spec.task import template_fields
 
 V = TypeVar("V")
+_FEWEST_ROWS = 3
 _TEXT_FILES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 
 
@@ -50,6 +51,13 @@ class Interview:
         unreadable = [problem for table in self.tables for problem in table.problems]
         if not all(table.rows for table in self.tables):
             raise DataError(unreadable)
+        rows = sum(len(table.rows) + len(table.problems) for table in self.tables)
+        if rows < _FEWEST_ROWS:
+            names = ", ".join(f"`{name:.40}`" for name in self.tables[0].columns[:10])
+            raise DataError(
+                f"{data} holds {rows} row(s), with the columns {names or 'none'}; a data set needs "
+                f"at least {_FEWEST_ROWS}, each with a text and its answer"
+            )
         self._read_as = encoding
         self._columns = columns_of(self.tables)
         named = (*given.texts, *given.answers, given.group, given.id)
@@ -109,7 +117,7 @@ class Interview:
         guessed = guess()
         default = show(guessed.value)
         typed = self._ask(question, default, guessed.why, parse).strip()
-        kept = typed == default
+        kept = typed == default.strip()
         self.reasons[name] = guessed.why if kept else "as you said"
         return guessed.value if kept else parse(typed)
 

@@ -62,6 +62,8 @@ def _problems(path: Path, root: yaml.Node, error: ValidationError) -> list[Probl
             what = f"unknown key `{name}`{_suggestion(name, place.fields[:-1])}"
         elif detail["type"] == "missing":
             what = "this key is required and missing"
+        elif detail["type"] == "string_type" and not isinstance(detail["input"], dict | list):
+            what = f"must be text, and YAML reads it as {detail['input']!s}: put quotes around it"
         else:
             message = detail["msg"].removeprefix("Value error, ")
             given = detail.get("input")

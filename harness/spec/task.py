@@ -61,11 +61,11 @@ class JsonAnswer(FrozenSpec):
     def _valid_schema(cls, schema: dict[str, Any]) -> dict[str, Any]:
         _check_json(schema)
         schema = composed_value(schema)
-        check_order_marks(schema)
         try:
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as error:
             raise ValueError(f"not a valid JSON Schema: {error.message}") from error
+        check_order_marks(schema)
         if schema.get("type") != "object":
             raise ValueError("the schema must describe an object: add `type: object`")
         _check_references(schema)

@@ -164,6 +164,7 @@ def test_names_and_values_are_no_marks() -> None:
                 "x-unordered": {"type": ["array", "null"], "x-unordered": True},
             },
             "required": ["order"],
+            "propertyOrdering": ["order"],
             "enum": [{"order": 1}],
             "default": {"unordered": True},
             "$defs": {"ordered": True},

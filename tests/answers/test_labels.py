@@ -170,3 +170,34 @@ def test_a_label_of_the_data_is_the_listed_one() -> None:
     assert as_listed("4.0", ["4", "5", "good"]) is None
     assert as_listed("4.1", ["4", "4.10"]) is None
     assert as_listed("4", ["4.0", "4.00"]) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "reply", "meant"),
+    [
+        (["can't say", "certain"], "Can’t say.", "can't say"),
+        (["l’eau", "le feu"], "l'eau", "l’eau"),
+        (["-2", "0", "2"], "–2", "-2"),
+        (["-2", "0", "2"], "– 2", None),
+        (["B-", "B"], "B–", "B-"),
+        (["B*", "B"], "**B***", "B*"),
+        (["B*", "B"], "**B**", "B"),
+        (["B*", "B"], "*B*", None),
+        (["x'", "x"], "\"x'", None),
+        (["x'", "x"], "'x''", "x'"),
+        (["<3", "3", ">3"], "<3>", None),
+        (["<3", "3", ">3"], "> 3", None),
+        (["x y", "xy"], "x y\nfor a reason", "x y"),
+        (["open", "shut"], "<open>", "open"),
+        (["open", "shut"], "> open", "open"),
+        (["🍏", "🍋"], "## 🍏", "🍏"),
+        (["🍏", "🍋"], "»🍋«", "🍋"),
+        (["Ja", "Nein"], "❝Nein❞", "Nein"),
+    ],
+)
+def test_signs_around_a_label_or_of_it(labels: list[str], reply: str, meant: str | None) -> None:
+    assert LabelReader(labels).read(reply) == meant
+
+
+def test_a_number_in_two_notations_is_named_whatever_stands_beside_it() -> None:
+    assert LabelReader(["3", "3.0", "4", "unknown"]).alike() == [("3", "3.0")]

@@ -162,7 +162,7 @@ def test_init_refuses_what_it_cannot_use(tmp_path: Path) -> None:
     data, output = labelled(tmp_path), tmp_path / "e.yaml"
     assert "no column 'x'; it has message, category" in refused("init", data, "--text", "x")
     assert "no such file" in refused("init", tmp_path / "none.csv", "--output", output)
-    one = write_csv(tmp_path / "one.csv", ("a",), [("x",), ("y",)])
+    one = write_csv(tmp_path / "one.csv", ("a",), [("x",), ("y",), ("z",)])
     assert "need two columns" in refused("init", one, "--output", output)
     assert not output.exists()
     nowhere = tmp_path / "none" / "e.yaml"

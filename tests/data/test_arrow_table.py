@@ -36,6 +36,7 @@ DAY = datetime.date(2031, 5, 6)
     ("column", "expected"),
     [
         (pa.array([b"gr\xc3\xbcn", None]), ["grün", None]),
+        (pa.array([0.1, 2, None, 1e-7], pa.float32()), [0.1, 2.0, None, 1e-7]),
         (pa.array([b"a", b"b"], pa.large_binary()), ["a", "b"]),
         (pa.array([b"ab", b"cd"], pa.binary(2)), ["ab", "cd"]),
         (pa.array([b"a", b"b"], pa.binary_view()), ["a", "b"]),
@@ -132,4 +133,11 @@ def test_a_column_whose_name_is_no_text(tmp_path: Path) -> None:
     pq.write_table(pa.table({"xyzxyz": [1]}), path, store_schema=False)
     path.write_bytes(path.read_bytes().replace(b"xyzxyz", b"xyz\x80yz"))
     with pytest.raises(DataError, match="not a whole Parquet file"):
+        read_rows(str(path))
+
+
+def test_two_columns_of_one_name_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table([pa.array([1]), pa.array([2])], names=["x", "x"]), path)
+    with pytest.raises(DataError, match="the header names 'x' twice"):
         read_rows(str(path))

@@ -150,3 +150,26 @@ def test_lists_of_other_objects_are_no_conversations(tmp_path: Path) -> None:
 def test_columns_of_such_names_are_left_alone(tmp_path: Path) -> None:
     row = {"messages": PLAIN, "messages_prompt": "mine"}
     assert read(tmp_path, row).columns == ("messages", "messages_prompt")
+
+
+def test_what_the_system_says_later_stands_where_it_was_said(tmp_path: Path) -> None:
+    later = [*PLAIN, say("system", "Be brief."), *PLAIN[1:]]
+    system, prompt, response = parts(read(tmp_path, {"messages": later}))
+    assert (system, response) == (SAID[0], SAID[2])
+    assert prompt == (
+        f"User: {SAID[1]}\n\nAssistant: {SAID[2]}\n\nSystem: Be brief.\n\nUser: {SAID[1]}"
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        say("assistant", [{"type": "thinking", "thinking": "Loops?"}, text(SAID[2])]),
+        say("assistant", [{"type": "redacted_thinking", "data": "x"}, text(SAID[2])]),
+        say("assistant", SAID[2], reasoning_content="Loops?"),
+    ],
+)
+def test_thoughts_are_no_part_of_an_answer(tmp_path: Path, answer: dict[str, Any]) -> None:
+    found = read(tmp_path, {"messages": [*PLAIN[:2], answer]}, {"messages": PLAIN})
+    assert parts(found) == parts(found, row=1) == SAID
+    assert found.notes == ("1 row(s) say what was thought before an answer: that is left out",)

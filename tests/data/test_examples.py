@@ -184,6 +184,12 @@ def test_one_field_of_several_may_be_empty(tmp_path: Path) -> None:
     assert example.answer == "1"
 
 
+def test_space_around_it_makes_no_other_group(tmp_path: Path) -> None:
+    rows = [{"text": "x", "label": "a", "who": who} for who in ("Ann", " Ann", "Ann\u200b\u00a0")]
+    read_ = read(write_jsonl(tmp_path / "rows.jsonl", rows), group="who")
+    assert {example.group for example in read_.examples} == {"Ann"}
+
+
 def test_columns_of_an_arms_template_are_read_too(tmp_path: Path) -> None:
     rows = [
         {"text": "body", "title": "T", "stars": 3, "label": "a"},

@@ -69,8 +69,10 @@ def test_a_heading_is_shown_before_its_text() -> None:
 
 
 def test_too_few_columns() -> None:
-    with pytest.raises(DataError, match="need two columns"):
+    with pytest.raises(DataError, match=r"need two columns.*with texts: `a`"):
         guess_answer(table([{"a": "x"}]))
+    with pytest.raises(DataError, match=r"with lists or objects: `a`, which are neither texts"):
+        guess_texts(table([{"a": {"b": "x"}, "c": "y"}]), ["c"])
     with pytest.raises(DataError, match=r"no column is left.*without any value: `b`"):
         guess_texts(table([{"a": "x", "b": ""}]), ["a"])
 
@@ -275,3 +277,20 @@ def test_a_value_that_occurs_once_hints_at_others() -> None:
     assert repeated["properties"]["mood"] == {"enum": ["x", "y"]}
     single = infer_schema([{"mood": "xyz"[n % 2 + (n == 19)]} for n in range(20)])
     assert single["properties"]["mood"] == {"type": "string"}
+
+
+def test_a_text_is_no_answer_beside_a_price() -> None:
+    rows = [{"review": text(n), "price": f"€{n},50"} for n in range(30)]
+    assert guess_answer(table(rows)).value == "price"
+
+
+def test_a_constant_list_is_no_answer_beside_one_that_differs() -> None:
+    rows = [{"note": text(n), "options": ["a", "b"], "accept": ["ab"[n % 2]]} for n in range(30)]
+    assert guess_answer(table(rows)).value == "accept"
+
+
+def test_one_character_may_give_the_answer_away() -> None:
+    labels = "赤青黄"
+    rows = [{"note": f"{text(n)}。{labels[n % 3]}です", "colour": labels[n % 3]} for n in range(30)]
+    columns = table(rows)
+    assert set(gives_away(columns, columns["colour"])) == {"note"}

@@ -80,3 +80,12 @@ TREES = st.recursive(
 def test_any_object_is_read_back(tree: dict[str, Any]) -> None:
     for text in (json.dumps(tree), repr(tree), f"```json\n{json.dumps(tree)}\n```"):
         assert read_json_text(text).value == tree
+
+
+@pytest.mark.parametrize(
+    "text", ["['oak' 'elm']", "[['oak' 'elm']\n ['ash' 'fir']]", "{'a': 'b' 'c'}"]
+)
+def test_texts_side_by_side_are_not_joined(text: str) -> None:
+    """An array of numpy is written so; Python would make one text of two."""
+    with pytest.raises(ValueError, match="not valid JSON"):
+        read_json_text(text)

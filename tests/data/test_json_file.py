@@ -171,3 +171,38 @@ def test_a_field_that_stands_twice_is_a_problem_of_its_row(tmp_path: Path) -> No
     (problem,) = table.problems
     assert problem.where.endswith("rows.json:6")
     assert "the field 'text' stands twice" in problem.what
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        json.dumps(
+            {"hits": {"hits": [{"_id": f"x{n}", "_source": r} for n, r in enumerate(ROWS)]}}
+        ),
+        json.dumps({"rows": [{"at": n, "row": r, "cut": []} for n, r in enumerate(ROWS)]}),
+        "\n".join(json.dumps({"data": row}) for row in ROWS),
+    ],
+)
+def test_fields_that_stand_in_an_object_of_their_own(tmp_path: Path, wrapped: str) -> None:
+    found = read(tmp_path, wrapped)
+    assert [{k: row.values[k] for k in ROWS[0]} for row in found.rows] == ROWS
+    assert "the fields of each row stand under" in found.notes[-1]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"note": "Two crates at noon", "data": {"crates": 2}},
+        {"note": "木箱二つ", "data": {"crates": 2}},
+        {"text": "crates", "data": {"crates": 2}},
+        {"id": 3, "data": {"id": 4}},
+        {"data": {"crates": 2}, "options": ["a", "b"]},
+    ],
+)
+def test_an_object_beside_a_text_is_a_value(tmp_path: Path, row: dict[str, Any]) -> None:
+    assert values(read(tmp_path, f"{json.dumps(row)}\n" * 3)) == [row] * 3
+
+
+def test_lists_of_different_lengths_are_no_columns(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"of different lengths .`text` 3, `berth` 2.*each row"):
+        read(tmp_path, json.dumps({"text": ["a", "b", "c"], "berth": ["east", "west"]}))

@@ -214,6 +214,9 @@ def test_encodings_that_do_not_fit(tmp_path: Path) -> None:
         ("Grüße\nÉté".encode("cp1252"), "windows-1252"),
         (b"\x81\xe9", "latin-1"),
         ("x".encode("utf-16"), "utf-16"),
+        ("Grüße\n".encode("utf-32"), "utf-32"),
+        ("Grüße\n".encode("utf-16-be"), "utf-16-be"),
+        ("Grüße\n".encode("utf-16-le"), "utf-16-le"),
     ],
 )
 def test_the_encoding_is_guessed(content: bytes, encoding: str) -> None:

@@ -272,11 +272,27 @@ def test_given_files_are_the_division(tmp_path: Path) -> None:
          "30 of 60 answers in `category` are JSON (lines 3, 5, 7, 9, 11 …) and the others are not"),
         (table([(t, f'{{"a": true, "b": "{a}",}}') for t, a in labelled()]), {},
          "60 of 60 answers in `category` look like JSON but are none"),
+        (table([(t, f"['{a}' 'x']") for t, a in labelled()]), {}, "look like JSON but are none"),
+        (table([(t, f"{{kind: '{a}'}}") for t, a in labelled()]), {},
+         "look like JSON but are none"),
+        (table([(t, f'See:\n```json\n{{"a": "{a}"}}\n```') for t, a in labelled()]), {},
+         "look like JSON but are none"),
         (table([(t, f"no {n}", words(n, 4)) for n, (t, _) in enumerate(labelled())],
                ("prompt", "rejected", "chosen")), {}, "the rows are preference pairs"),
         (table([(t, words(n, 5), n % 3 == 0) for n, (t, _) in enumerate(labelled())],
                ("prompt", "completion", "label")), {},
          "`completion` is named like an answer and neither shown nor asked for"),
+        (table([(t, words(-n, 5), a) for n, (t, a) in enumerate(labelled(), 1)],
+               ("premise", "claim", "label")), {}, "`claim` is not shown to the model"),
+        (lines([{"question": t, "options": [n, "no"], "answer": a}
+                for n, (t, a) in enumerate(labelled())]), {"name": "rows.jsonl"},
+         "`options` is not shown to the model"),
+        (lines([{"messages": [{"role": "user", "content": t},
+                              {"role": "assistant", "content": words(-n, 4)}], "label": a}
+                for n, (t, a) in enumerate(labelled(), 1)]), {"name": "rows.jsonl"},
+         "`label` is named like an answer and neither shown nor asked for"),
+        (table([(t, f"<think>{words(n, 4)}</think>{a}") for n, (t, a) in enumerate(labelled())]),
+         {}, "60 of 60 answers in `category` begin with a thought"),
         (table([(t, a) for t, a in labelled()], ("text", "")), {},
          "a column without a name is called `column 2`"),
     ],
@@ -303,7 +319,7 @@ def test_cautions(tmp_path: Path, content: str, said: dict[str, Any], caution: s
         ("rows.csv", table([(t, a) for t, a in labelled()], ("mail.body", "label")), {},
          "'mail.body' cannot stand in a template"),
         ("rows.csv", table([("same text here", a) for _, a in labelled()]), {}, "never divided"),
-        ("rows.csv", table(labelled(2)), {}, "give more data"),
+        ("rows.csv", table(labelled(2)), {}, "2 row(s), with the columns `message`"),
         ("rows.csv", table(labelled()), {"group": "category"}, ""),
         ("rows.csv", table(labelled()), {"model": "./nothing"}, "no such file or folder"),
         ("rows.csv", table(labelled()), {"texts": ("a",)}, "no column 'a'; it has message"),
@@ -422,3 +438,23 @@ def test_any_table_gives_a_study_that_checks_or_what_to_do(
         return
     _, prepared = checked(tmp_path)
     assert prepared.dropped == draft.problems
+
+
+def test_an_instruction_with_its_input_is_wholly_shown(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": words(n, 4), "input": words(-n) if n % 2 else "", "output": label}
+        for n, (_, label) in enumerate(labelled())
+    ]
+    draft = drafted(tmp_path, lines(rows), "rows.jsonl")
+    assert not any("not shown" in caution for caution in draft.cautions)
+
+
+def test_labels_with_commas_are_listed_apart(tmp_path: Path) -> None:
+    content = table([(t, f"{n % 3},5") for n, (t, _) in enumerate(labelled())])
+    assert "exactly one of: 0,5; 1,5; 2,5" in drafted(tmp_path, content).wishes.instruction
+
+
+def test_names_of_columns_may_have_space_around_them(tmp_path: Path) -> None:
+    content = lines([{" note": t, "label ": a} for t, a in labelled()])
+    drafted(tmp_path, content, "rows.jsonl")
+    assert checked(tmp_path)[1].counts["train"]

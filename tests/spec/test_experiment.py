@@ -218,6 +218,14 @@ def test_bounds_that_are_no_whole_numbers() -> None:
         )
 
 
+@pytest.mark.parametrize("keyword", ["properties", "$defs", "patternProperties"])
+def test_a_keyword_that_holds_no_schemas_is_refused(keyword: str) -> None:
+    with pytest.raises(ValidationError, match="not a valid JSON Schema"):
+        JsonAnswer.model_validate(
+            {"kind": "json", "column": "a", "schema": {"type": "object", keyword: "sentiment"}}
+        )
+
+
 def test_an_order_mark_that_is_misspelt_is_refused() -> None:
     marked = flat(tags={"type": "array", "x-unordered": True})
     answer = task({"kind": "json", "schema": marked, "column": "y"}).answer
