@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LOOKED_AT = 8
 # Faults that are told where all examples were looked at.
 MOST_FAULTS = 5
+# Tokens that a text may have more within a prompt than by itself.
+BORDERS = 8
 # Hyperparameters that decide how a prompt is written and what room its answer needs, other than
 # the number of shots.
 WRITING = ("instruction", "template", "chat", "selection", "answering")
@@ -41,6 +43,13 @@ class Reader:
     name: str
     tokenizer: Any
     context: int | None
+    _lengths: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def tokens(self, text: str) -> int:
+        """Tokens of a text by itself; each text is cut into them once."""
+        if text not in self._lengths:
+            self._lengths[text] = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self._lengths[text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +205,17 @@ class ArmPrompts:
         room, needed = self._room(bare)
         drawn = seeds if self._setting["selection"] in BY_SEED else seeds[:1]
         renderers = [self._renderer(seed) for seed in drawn] if shots else [bare]
+        estimate = self._estimate(bare)
         for split, items in doubtful.items():
             for item in items:
-                tokens = max(len(renderer.encode_prompt(item)) for renderer in renderers)
+                tokens = max(
+                    (
+                        len(renderer.encode_prompt(item))
+                        for renderer in renderers
+                        if estimate(renderer, item) + room > context
+                    ),
+                    default=0,
+                )
                 if tokens + room > context:
                     alone = len(bare.encode_prompt(item))
                     length = Overlong(self._arm, shots, tokens, alone, room, needed, self._reader)
@@ -223,6 +240,28 @@ class ArmPrompts:
             for name, examples in self._splits.items()
             if name != "train" or asked
         }
+
+    def _estimate(self, bare: PromptRenderer) -> Callable[[PromptRenderer, Example], int]:
+        """Tokens of a renderer's prompt for an item, summed up from its texts; rather too many."""
+        first = self._pool[0]
+
+        def asked(item: Example) -> int:
+            return self._reader.tokens(bare.item_text(item))
+
+        def answered(item: Example) -> int:
+            return self._reader.tokens(bare.answer_text(item.answer))
+
+        frame = len(bare.encode_prompt(first)) - asked(first)
+        around_a_shot = self._around_a_shot(bare) - asked(first) - answered(first)
+
+        def estimate(renderer: PromptRenderer, item: Example) -> int:
+            shown = sum(
+                asked(shot) + answered(shot) + around_a_shot + BORDERS
+                for shot in renderer.shots(item)
+            )
+            return frame + asked(item) + shown + BORDERS
+
+        return estimate
 
     def _around(self, bare: PromptRenderer) -> int:
         """Tokens of a prompt beside its item, answer and worked examples; an upper bound."""
@@ -266,5 +305,10 @@ class ArmPrompts:
             for item, size in zip(self._pool, self._sizes["train"], strict=True)
         ):
             return []
-        renderer = self._renderer(seed)
-        return [renderer.encode(item).length for item in self._pool]
+        renderer, estimate = self._renderer(seed), self._estimate(bare)
+        end = self._reader.tokens(bare.lead + bare.end) + BORDERS
+        return [
+            renderer.encode(item).length
+            for item in self._pool
+            if estimate(renderer, item) + self._reader.tokens(item.answer) + end > longest
+        ]
