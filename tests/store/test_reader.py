@@ -83,7 +83,12 @@ def test_vectors_of_every_phase_and_suite(path: Path) -> None:
     writer.ingest(trial("t4", [held, hint], phase="search", seed=9))
     writer.ingest(trial("t5", [score("k-default")], phase="default"))
     point = trial("t6", [score("k-curve", split="train")], phase="curve")
-    how = {**point.environment, "training_memory": "micro-batches of 4"}
+    how = {
+        **point.environment,
+        "training_memory": "micro-batches of 4",
+        "train_examples": "3",
+        "cut_prose": "2 prompts of prose are longer",
+    }
     writer.ingest(replace(point, spec=replace(point.spec, train_items=4), environment=how))
     kl = score("k-kl", "prose", "divergence", metric="kl_to_base", values=(0.1, 0.2))
     known = [
@@ -111,6 +116,10 @@ def test_vectors_of_every_phase_and_suite(path: Path) -> None:
     assert {t.trial_id: t.train_items for t in study.trials if t.train_items} == {"t6": 4}
     assert {t.trial_id: t.training_memory for t in study.trials if t.training_memory} == {
         "t6": "micro-batches of 4"
+    }
+    assert {t.trial_id: t.train_examples for t in study.trials if t.train_examples} == {"t6": 3}
+    assert {t.trial_id: t.cut for t in study.trials if t.cut} == {
+        "t6": ("2 prompts of prose are longer",)
     }
     left = next(t.artifacts for t in study.trials if t.trial_id == "t1")
     assert [(a.path, a.bytes) for a in left] == [("adapter/adapter_model.safetensors", 1_840_000)]
