@@ -195,6 +195,10 @@ def run_study(
         raise InputError(missing)
     if engine == "child" and open_with is None:
         start_server()
+    store = results.resolve() / STORE_FILE
+    if store.exists():
+        # The plan reads it, which takes one of today's version: not an older or unfinished one.
+        StoreWriter(store)
     plan = plan_study(experiment, results, observer, fetch_progress)
     plan.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(plan.folder / "running.lock")
@@ -204,7 +208,6 @@ def run_study(
         raise InputError(
             f"another process runs this experiment in {plan.folder}; wait for it, or stop it first"
         ) from None
-    store = results.resolve() / STORE_FILE
     limits = experiment.execution
     runner = (
         open_with()

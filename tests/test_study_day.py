@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 from fake_trial import Watching, experiment
 
@@ -57,6 +58,15 @@ def test_on_another_day_nothing_is_repeated(folder: Path, monkeypatch: pytest.Mo
     assert {trial.date for trial in third.seen} == {"2026-03-01"}
     (record,) = StoreReader(results / "harness.duckdb").experiments()
     assert record.data["date"] == "2026-03-01"
+
+
+def test_a_store_that_a_full_disk_left_unfinished_is_begun_anew(folder: Path) -> None:
+    results = folder / "results"
+    results.mkdir()
+    duckdb.connect(str(results / "harness.duckdb")).close()
+    spec = experiment(folder, budget={"trials": 1})
+    done = run_study(spec, results, open_with=Watching)
+    assert (done.trials_failed, len(StoreReader(done.store).experiments())) == (0, 1)
 
 
 @pytest.mark.parametrize(("text", "same"), [(DATED, False), (UNDATED, True)])
