@@ -85,11 +85,11 @@ def missing_problem(model: Any, targets: Sequence[str]) -> str | None:
 
 def targets_problem(resolved: ResolvedModel, targets: str | Sequence[str]) -> str | None:
     """The same of a model's files, before any weight is loaded; None where they do not tell."""
+    if targets == ALL_LINEAR:
+        return None
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    if targets == ALL_LINEAR:
-        return None
     try:
         trust = {"trust_remote_code": resolved.trust_remote_code}
         config = AutoConfig.from_pretrained(resolved.path, **trust)
