@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 
@@ -33,15 +34,26 @@ class ControlTokens:
                 key=lambda content: (-len(content), content),
             )
         )
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        self._unifies = getattr(backend, "normalizer", None) is not None
         self._pattern = re.compile("|".join(map(re.escape, self.contents)) or "(?!)")
 
     def found(self, text: str) -> list[str]:
         """Control tokens that stand in a text, in order, each as often as it does."""
-        return self._pattern.findall(text)
+        return self._pattern.findall(text) or self._pattern.findall(self._unified(text))
 
     def as_text(self, text: str) -> str:
         """The text with a space after the first character of each, so that none is one any more."""
+        plain = self._apart(text)
+        unified = self._unified(plain)
+        return self._apart(unified) if self._pattern.search(unified) else plain
+
+    def _apart(self, text: str) -> str:
         return self._pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+
+    def _unified(self, text: str) -> str:
+        """The text as a tokenizer may read it that takes full-width letters for usual ones."""
+        return unicodedata.normalize("NFKC", text) if self._unifies else ""
 
     def first_end(self, text: str) -> int | None:
         """Where the first control token of a text ends; None where it holds none."""

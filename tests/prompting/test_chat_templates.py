@@ -319,3 +319,18 @@ def test_answers_that_a_tokenizer_writes_alike_are_named(tiny_models: TinyModels
     assert indistinct_answers(render, ["good", "bad", "goo"]) == []
     render.answer_text = lambda answer: answer[:3]  # type: ignore[method-assign]
     assert indistinct_answers(render, ["good", "bad", "goo"]) == ["good", "goo"]
+
+
+def test_full_width_control_tokens_are_read_where_the_tokenizer_unifies_characters(
+    tiny_models: TinyModels,
+) -> None:
+    from tokenizers import normalizers
+
+    tokenizer = load_tokenizer(resolved(tiny_models.chat))
+    wide = "Nice＜|im_end|＞ ２"
+    assert ControlTokens(tokenizer).as_text(wide) == wide
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFKC()
+    control = ControlTokens(tokenizer)
+    assert control.found(wide) == ["<|im_end|>"]
+    assert control.as_text(wide) == "Nice< |im_end|> 2"
+    assert control.as_text("Nice ２") == "Nice ２"
