@@ -110,15 +110,14 @@ def plan_study(
         observer.warning(notice)
     observer.stage("Preparing data")
     models: dict[str, ResolvedModel] = {}
-    looked: list[Preflight] = []
+    prompts = Preflight(experiment, models)
 
     def unfit(splits: Mapping[str, Sequence[Example]]) -> dict[str, dict[str, str]]:
         # Once the data are known to be readable: models may have to be fetched.
         observer.stage(f"Preparing model {experiment.model.reference}")
         models.update(models_of(experiment, lambda spec: resolve_model(spec, fetch_progress)))
         observer.stage("Looking at prompts")
-        looked.append(Preflight(experiment, models))
-        return looked[0].unfit(splits)
+        return prompts.unfit(splits)
 
     prepared = prepare(experiment, unfit)
     if prepared.dropped:
@@ -133,11 +132,11 @@ def plan_study(
     )
     own = {arm: model for arm, model in models.items() if model is not models[BASE]}
     plan = make_plan(experiment, prepared, models[BASE], runtime, suite, results, own)
-    notes = [*prepared.notes, *label_notes(prepared), *looked[0].notes]
+    notes = [*prepared.notes, *label_notes(prepared), *prompts.notes]
     if prepared.contradictions.texts:
         notes.append(prepared.contradictions.sentence())
     date = _began(held or results, plan.experiment_id) or utc_now()[:10]
-    return replace(plan, date=date, renderings=looked[0].renderings(date), notes=tuple(notes))
+    return replace(plan, date=date, renderings=prompts.renderings(date), notes=tuple(notes))
 
 
 def _began(results: Path, experiment_id: str) -> str | None:

@@ -269,19 +269,14 @@ def base_arm(experiment: Experiment) -> PromptArm:
 
 def models_of(experiment: Experiment, find: Callable[[ModelSpec], M]) -> dict[str, M]:
     """What ``find`` makes of the model of the base and of each arm that asks a local one."""
-    own = {
-        arm: spec.model
-        for arm, spec in experiment.arms.items()
-        if isinstance(spec, PromptArm) and spec.model is not None
-    }
-    served = {
-        arm
-        for arm, spec in experiment.arms.items()
-        if isinstance(spec, PromptArm) and spec.endpoint is not None
-    }
     base = find(experiment.model)
-    shared = [BASE, *(arm for arm in experiment.arms if arm not in own and arm not in served)]
-    return dict.fromkeys(shared, base) | {arm: find(spec) for arm, spec in own.items()}
+    found = {BASE: base}
+    for arm, spec in experiment.arms.items():
+        if not isinstance(spec, PromptArm) or not spec.asks_another_model:
+            found[arm] = base
+        elif spec.model is not None:
+            found[arm] = find(spec.model)
+    return found
 
 
 def make_plan(

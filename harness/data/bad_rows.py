@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from harness.data.examples import line_of, unseen_labels
+from harness.data.examples import line_of, place_of, unseen_labels
 from harness.errors import DataError, Problem
 from harness.records import Example
 from harness.spec import Experiment
@@ -25,7 +25,7 @@ def without_unfit(
         {
             name: {
                 example.id: Problem(
-                    _place(source_of.get(name, source_of["train"]), example),
+                    place_of(source_of.get(name, source_of["train"]), example),
                     found[name][example.id],
                 )
                 for example in examples
@@ -90,7 +90,3 @@ def what_to_do(bad: Sequence[Problem]) -> list[Problem]:
         "them out and have them counted"
     )
     return [Problem("data.bad_rows", what)]
-
-
-def _place(source: str, example: Example) -> str:
-    return f"{source}:{example.line}" if example.line else source

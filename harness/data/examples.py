@@ -64,7 +64,7 @@ def unseen_labels(
     labels = set(known)
     return {
         example.id: Problem(
-            f"{source}:{example.line}" if example.line else source,
+            place_of(source, example),
             f"label {example.answer!r} in {split} never occurs in training, so nothing can learn "
             "it; add training examples, raise data.limits.train, or list it in task.answer.labels",
         )
@@ -165,6 +165,11 @@ def _encodes(*texts: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def place_of(source: str, example: Example) -> str:
+    """Where an example stands: its source, and its line where it has one."""
+    return f"{source}:{example.line}" if example.line else source
 
 
 def line_of(where: str) -> int:

@@ -28,7 +28,7 @@ from harness.evaluation.thoughts import MARKS
 from harness.evaluation.tree_generation import greedy_replies, tree_groups
 from harness.evaluation.tree_scoring import score_pairs
 from harness.models.context import context_length
-from harness.prompting.chat_template import ChatTemplate, without_system
+from harness.prompting.chat_template import ChatTemplate
 from harness.prompting.encoding import TextEncoder
 from harness.prompting.padding import pads_on_the_left
 from harness.prompting.shared_prefix import prefix_cache, shared_prefix_length
@@ -44,7 +44,6 @@ class CandidateLM(HFLM):  # type: ignore[misc]
 
     Parameters:
         batch_size: requests per generation batch; log-likelihoods are batched by their tokens.
-
         date: which day a chat template that writes the date is told; None: today.
 
     Attributes:
@@ -186,9 +185,7 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         if not add_generation_prompt:
             text: str = super().apply_chat_template(chat_history, add_generation_prompt=False)
             return text
-        if chat_history[0]["role"] == "system" and not self._template.takes_system:
-            chat_history = without_system(chat_history)
-        return self._template.prompt(chat_history)
+        return self._template.prompt(self._template.accepted(chat_history))
 
     @cached_property
     def _template(self) -> ChatTemplate:
@@ -206,6 +203,7 @@ class CandidateLM(HFLM):  # type: ignore[misc]
         disable_tqdm: bool = False,
         override_bs: int | None = None,
     ) -> list[tuple[float, bool]]:
+        pairs = []
         for strings, context, continuation in requests:
             if not context or not continuation:
                 raise ValueError("a log-likelihood request needs a context and a continuation")
@@ -217,15 +215,12 @@ class CandidateLM(HFLM):  # type: ignore[misc]
             room = self.max_length + 1 - len(continuation)
             if len(context) > room and strings is not None:
                 self.cut[strings[0]] = room
+            pairs.append((tuple(context[-room:]), tuple(continuation)))
         if not self.takes_trees:
             answers: list[tuple[float, bool]] = super()._loglikelihood_tokens(
                 requests, disable_tqdm=True, override_bs=override_bs
             )
             return answers
-        pairs = [
-            (tuple(context[-(self.max_length + 1 - len(rest)) :]), tuple(rest))
-            for _, context, rest in requests
-        ]
         contexts = list({context for context, _ in pairs})
         self._begin_with(contexts[0][: shared_prefix_length(contexts)])
         return score_pairs(self.model, pairs, self._beginning, self.on_progress)

@@ -9,6 +9,11 @@ from typing import Any
 _NAMES = ("max_position_embeddings", "n_positions", "max_seq_len")
 
 
+def within(context: int | None, length: int) -> int:
+    """A length, or what a model reads where that is less; ``context`` as below."""
+    return length if context is None else min(length, context)
+
+
 def context_length(config: Any) -> int | None:
     """Tokens that a model can read, prompt and reply together; None where there is no limit.
 

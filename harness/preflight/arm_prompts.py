@@ -5,20 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from harness.errors import TrialError
 from harness.evaluation.domain_task import valid_answers
-from harness.prompting import PromptRenderer, ShotSelector
+from harness.prompting import PromptRenderer
 from harness.prompting.render import fill
 from harness.prompting.rendering_check import indistinct_answers, rendering_faults
 from harness.records import Example
 from harness.spec import Experiment
 from harness.spec.arms import Arm, TrainedArm
 from harness.spec.spaces import Choice, IntRange
-from harness.trial.candidate import reply_constraint, reply_room, room_for
+from harness.trial.candidate import renderer_of, reply_constraint, reply_room, room_for
 
 if TYPE_CHECKING:
     from harness.evaluation.constrained import Constraint
@@ -116,35 +115,35 @@ class ArmPrompts:
         self._trained = isinstance(spec, TrainedArm)
         self._pool = splits["train"]
         self._template = setting["template"] or experiment.task.template
-        # What a long text in a prompt takes is told by its bytes: few tokens have none.
-        self._sizes = {
+
+    @cached_property
+    def _sizes(self) -> dict[str, list[int]]:
+        """Bytes of each text: what a long one takes in a prompt, as few tokens have none."""
+        return {
             name: [len(self._text(item).encode()) for item in examples]
-            for name, examples in splits.items()
+            for name, examples in self._splits.items()
         }
 
     def _text(self, item: Example) -> str:
         return fill(self._template, item)
 
-    def _renderer(self, seed: int | None) -> PromptRenderer:
-        """seed: what shots are drawn with; None for prompts without shots."""
-        setting = self._setting
-        shots: Any = lambda item: ()  # noqa: E731
-        if seed is not None and setting["shots"]:
-            selector = ShotSelector(
-                self._pool,
-                setting["shots"],
-                setting["selection"],
-                self._text,
-                np.random.default_rng([seed, 1]),
-            )
-            shots = selector.select
+    @cached_property
+    def _bare(self) -> PromptRenderer:
+        """Writes prompts without shots."""
+        return self._showing(lambda item: ())
+
+    def _drawing(self, seed: int) -> PromptRenderer:
+        """As a trial of that seed writes prompts."""
+        return renderer_of(self._setting, seed, self._task, self._pool, self._reader.tokenizer)
+
+    def _showing(self, shots: Callable[[Example], Sequence[Example]]) -> PromptRenderer:
         return PromptRenderer(
             self._reader.tokenizer,
             self._task,
             shots,
-            setting["instruction"],
+            self._setting["instruction"],
             template=self._template,
-            chat=setting["chat"],
+            chat=self._setting["chat"],
         )
 
     def faults(self) -> Iterator[str]:
@@ -153,15 +152,8 @@ class ArmPrompts:
         All are looked at where the chat template changes some texts.
         """
         first = self._pool[:LOOKED_AT]
-        shown = PromptRenderer(
-            self._reader.tokenizer,
-            self._task,
-            lambda item: [other for other in first if other.id != item.id][:2],
-            self._setting["instruction"],
-            template=self._template,
-            chat=self._setting["chat"],
-        )
-        bare = self._renderer(None)
+        bare = self._bare
+        shown = self._showing(lambda item: [other for other in first if other.id != item.id][:2])
         found = [
             fault
             for renderer in (bare, shown)
@@ -171,7 +163,7 @@ class ArmPrompts:
             every = [item for items in self._splits.values() for item in items]
             found = rendering_faults(bare, self._reader.tokenizer, every)[:MOST_FAULTS]
         try:
-            self._constraint(bare)
+            self._constraint()
         except TrialError as refusal:
             found.append(str(refusal))
         for fault in found:
@@ -186,7 +178,7 @@ class ArmPrompts:
 
     def notes(self) -> Iterator[str]:
         """What the chat template does otherwise than most."""
-        for note in self._renderer(None).notes:
+        for note in self._bare.notes:
             yield f"{self._reader.name}: {note}"
 
     def too_long(self, seeds: Sequence[int], *, shown: bool) -> Iterator[tuple[str, str, Overlong]]:
@@ -198,14 +190,13 @@ class ArmPrompts:
         shots = self._setting["shots"] if shown else 0
         if context is None or (shown and not shots):
             return
-        bare = self._renderer(None)
-        doubtful = self._doubtful(bare, shots, context)
+        doubtful = self._doubtful(shots, context)
         if not any(doubtful.values()):
             return
-        room, needed = self._room(bare)
+        room, needed = self._room()
         drawn = seeds if self._setting["selection"] in BY_SEED else seeds[:1]
-        renderers = [self._renderer(seed) for seed in drawn] if shots else [bare]
-        estimate = self._estimate(bare)
+        renderers = [self._drawing(seed) for seed in drawn] if shots else [self._bare]
+        estimate = self._estimate()
         for split, items in doubtful.items():
             for item in items:
                 tokens = max(
@@ -217,16 +208,18 @@ class ArmPrompts:
                     default=0,
                 )
                 if tokens + room > context:
-                    alone = len(bare.encode_prompt(item))
+                    alone = len(self._bare.encode_prompt(item))
                     length = Overlong(self._arm, shots, tokens, alone, room, needed, self._reader)
                     yield split, item.id, length
 
-    def _doubtful(self, bare: PromptRenderer, shots: int, context: int) -> dict[str, list[Example]]:
+    def _doubtful(self, shots: int, context: int) -> dict[str, list[Example]]:
         """Examples that may be too long if each byte were a token and the longest shots drawn."""
-        around = self._around(bare)
+        around = self._around
         answers = [len(item.answer.encode()) for item in self._pool]
         costs = [size + answer for size, answer in zip(self._sizes["train"], answers, strict=True)]
-        worst = sum(sorted(costs, reverse=True)[:shots]) + shots * self._around_a_shot(bare)
+        worst = sum(sorted(costs, reverse=True)[:shots])
+        if shots:
+            worst += shots * self._around_a_shot
         spare = self._task.max_new_tokens or room_for(max(answers) + around)
         # Trained arms are scored on a sample of what they were trained on, too; prompt arms show
         # examples of it, which must fit by themselves.
@@ -241,9 +234,9 @@ class ArmPrompts:
             if name != "train" or asked
         }
 
-    def _estimate(self, bare: PromptRenderer) -> Callable[[PromptRenderer, Example], int]:
+    def _estimate(self) -> Callable[[PromptRenderer, Example], int]:
         """Tokens of a renderer's prompt for an item, summed up from its texts; rather too many."""
-        first = self._pool[0]
+        first, bare = self._pool[0], self._bare
 
         def asked(item: Example) -> int:
             return self._reader.tokens(bare.item_text(item))
@@ -252,7 +245,7 @@ class ArmPrompts:
             return self._reader.tokens(bare.answer_text(item.answer))
 
         frame = len(bare.encode_prompt(first)) - asked(first)
-        around_a_shot = self._around_a_shot(bare) - asked(first) - answered(first)
+        around_a_shot = self._around_a_shot - asked(first) - answered(first)
 
         def estimate(renderer: PromptRenderer, item: Example) -> int:
             shown = sum(
@@ -263,49 +256,42 @@ class ArmPrompts:
 
         return estimate
 
-    def _around(self, bare: PromptRenderer) -> int:
+    @cached_property
+    def _around(self) -> int:
         """Tokens of a prompt beside its item, answer and worked examples; an upper bound."""
-        first = self._pool[0]
+        first, bare = self._pool[0], self._bare
         return len(bare.encode(first).prompt) + len(bare.gap.encode()) + len(bare.end.encode())
 
-    def _around_a_shot(self, bare: PromptRenderer) -> int:
+    @cached_property
+    def _around_a_shot(self) -> int:
         """Tokens that a worked example takes beside its text and answer; an upper bound."""
         first = self._pool[0]
-        one = PromptRenderer(
-            self._reader.tokenizer,
-            self._task,
-            lambda item: (first,),
-            self._setting["instruction"],
-            template=self._template,
-            chat=self._setting["chat"],
-        )
-        return len(one.encode_prompt(first)) - len(bare.encode_prompt(first))
+        one = self._showing(lambda item: (first,))
+        return len(one.encode_prompt(first)) - len(self._bare.encode_prompt(first))
 
-    def _room(self, bare: PromptRenderer) -> tuple[int, int]:
+    def _room(self) -> tuple[int, int]:
         """Tokens that an answer may have, and as many as will do for all that are known."""
-        answering = self._setting["answering"]
-        constraint = self._constraint(bare)
+        answering, bare = self._setting["answering"], self._bare
+        constraint = self._constraint()
         answers = valid_answers(self._task, self._pool) or {item.answer for item in self._pool}
         longest = max(len(bare.encode_answer(answer)) for answer in answers)
         needed = max(longest, (constraint and constraint.longest) or 0)
         return reply_room(bare, self._task, self._pool, answering, constraint), needed
 
-    def _constraint(self, bare: PromptRenderer) -> Constraint | None:
+    def _constraint(self) -> Constraint | None:
         return reply_constraint(
-            bare, self._reader.tokenizer, self._task, self._pool, self._setting["answering"]
+            self._bare, self._reader.tokenizer, self._task, self._pool, self._setting["answering"]
         )
 
     def training_lengths(self, longest: int, seed: int) -> list[int]:
         """Tokens of the training examples that may be longer than ``longest``."""
-        bare = self._renderer(None)
-        shots = self._setting["shots"]
-        around = self._around(bare)
-        if not shots and all(
-            around + size + len(item.answer.encode()) <= longest
+        bare = self._bare
+        if not self._setting["shots"] and all(
+            self._around + size + len(item.answer.encode()) <= longest
             for item, size in zip(self._pool, self._sizes["train"], strict=True)
         ):
             return []
-        renderer, estimate = self._renderer(seed), self._estimate(bare)
+        renderer, estimate = self._drawing(seed), self._estimate()
         end = self._reader.tokens(bare.lead + bare.end) + BORDERS
         return [
             renderer.encode(item).length

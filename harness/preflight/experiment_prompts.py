@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import Problem, SpecError, UnknownReferenceError
+from harness.models.context import context_length, within
 from harness.models.lora_targets import problems_of_arms
 from harness.planning import BASE, SEARCH_SEED, base_arm
 from harness.preflight.arm_prompts import ArmPrompts, Reader, Splits, settings_of
@@ -143,7 +144,6 @@ class Preflight:
         if model.path not in self._readers:
             from transformers import AutoConfig
 
-            from harness.models.context import context_length
             from harness.models.load import load_tokenizer, quiet_libraries
 
             quiet_libraries()
@@ -165,7 +165,7 @@ class Preflight:
     def _count_training(self, arm: str, spec: TrainedArm, splits: Splits, reader: Reader) -> None:
         """Count the training examples that the arm leaves out as too long."""
         params = spec.resolve(spec.defaults())
-        longest = min(params["max_length"], reader.context or params["max_length"])
+        longest = within(reader.context, params["max_length"])
 
         def too_long(setting: dict[str, Any]) -> list[int]:
             look = ArmPrompts(self.experiment, arm, spec, setting, splits, reader)

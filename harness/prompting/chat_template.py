@@ -101,6 +101,12 @@ class ChatTemplate:
         self.alters = self._alters()
         self.notes = tuple(self._oddities())
 
+    def accepted(self, messages: Sequence[Message]) -> list[dict[str, str]]:
+        """The messages as the template takes them: without a system message where it takes none."""
+        if messages[0]["role"] == "system" and not self.takes_system:
+            return without_system(messages)
+        return [dict(message) for message in messages]
+
     def prompt(self, messages: Sequence[Message]) -> str:
         """The conversation, up to where the answer to its last message begins.
 

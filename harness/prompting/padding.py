@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from harness.prompting.tree_pass import PROBE, ROUNDING, base_of, evaluating, probe_sequences
+from harness.prompting.tree_pass import PROBE, ROUNDING, asked_once, probe_sequences
 
 if TYPE_CHECKING:
     import torch
@@ -24,11 +24,7 @@ def pads_on_the_left(model: Any) -> bool:
 
     A model is asked once: neither training nor an adapter changes the answer.
     """
-    core = base_of(model)
-    if core not in _ANSWERS:
-        with evaluating(model):
-            _ANSWERS[core] = _writes_alike(model)
-    return _ANSWERS[core]
+    return asked_once(model, _writes_alike, _ANSWERS)
 
 
 def _writes_alike(model: Any) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.prompting.chat_template import ChatTemplate, without_system
+from harness.prompting.chat_template import ChatTemplate
 from harness.prompting.control_tokens import ControlTokens
 from harness.prompting.encoding import TextEncoder
 from harness.records import Example
@@ -130,9 +130,7 @@ class PromptRenderer:
             turns.append({"role": "assistant", "content": self.answer_text(shot.answer)})
         turns.append({"role": "user", "content": self.item_text(item)})
         whole = [{"role": "system", "content": self.instruction}, *turns]
-        if self._chat is None or self._chat.takes_system:
-            return whole
-        return without_system(whole)
+        return whole if self._chat is None else self._chat.accepted(whole)
 
     def prompt(self, item: Example) -> str:
         """The prompt as text, ready for the answer to follow."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -104,11 +104,18 @@ def takes_trees(model: Any) -> bool:
 
     A model is asked once: neither training nor an adapter changes the answer.
     """
+    return asked_once(model, _computes_alike, _ANSWERS)
+
+
+def asked_once(
+    model: Any, question: Callable[[Any], bool], answers: WeakKeyDictionary[Any, bool]
+) -> bool:
+    """The answer of a model to a question, out of ``answers`` where it was asked before."""
     core = base_of(model)
-    if core not in _ANSWERS:
+    if core not in answers:
         with evaluating(model):
-            _ANSWERS[core] = _computes_alike(model)
-    return _ANSWERS[core]
+            answers[core] = question(model)
+    return answers[core]
 
 
 def _computes_alike(model: Any) -> bool:

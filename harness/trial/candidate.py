@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,14 +95,25 @@ def make_renderer(
     spec: TrialSpec, task: TaskSpec, pool: Sequence[Example], tokenizer: Any
 ) -> PromptRenderer:
     """What writes the trial's prompts, with shots out of ``pool``."""
-    params = spec.params
+    return renderer_of(spec.params, spec.seed, task, pool, tokenizer, spec.date)
+
+
+def renderer_of(
+    params: Mapping[str, Any],
+    seed: int,
+    task: TaskSpec,
+    pool: Sequence[Example],
+    tokenizer: Any,
+    date: str | None = None,
+) -> PromptRenderer:
+    """What writes prompts under a setting (every hyperparameter), with shots drawn by ``seed``."""
     template = params["template"] or task.template
     selector = ShotSelector(
         pool,
         params["shots"],
         params["selection"],
         lambda item: fill(template, item),
-        np.random.default_rng([spec.seed, 1]),
+        np.random.default_rng([seed, 1]),
         params["order"],
     )
     return PromptRenderer(
@@ -112,7 +123,7 @@ def make_renderer(
         params["instruction"],
         template=template,
         chat=params["chat"],
-        date=spec.date,
+        date=date,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
+from harness.models.context import within
 from harness.prompting import TokenisedExample
 from harness.records import Artifact, Canaries, file_sha256
 from harness.trial.candidate import Announce, Candidate, TrialRun, context_of
@@ -76,7 +77,7 @@ def _job(candidate: Candidate, run: TrialRun) -> TrainingJob:
 
     spec, renderer = candidate.spec, candidate.renderer
     context = context_of(candidate)
-    longest = min(spec.params["max_length"], context or spec.params["max_length"])
+    longest = within(context, spec.params["max_length"])
     encoded = [renderer.encode(item) for item in candidate.pool]
     examples = [example for example in encoded if example.length <= longest]
     if len(examples) < len(encoded):
@@ -91,7 +92,7 @@ def _job(candidate: Candidate, run: TrialRun) -> TrainingJob:
     if spec.validation_path:
         items = read_examples_file(Path(spec.validation_path))[:VALIDATION_LOSS_EXAMPLES]
         encoded = [renderer.encode(item) for item in items]
-        validation = [one for one in encoded if one.length <= (context or one.length)]
+        validation = [one for one in encoded if one.length == within(context, one.length)]
     return TrainingJob(
         model=spec.model,
         runtime=spec.runtime,
@@ -131,8 +132,7 @@ def _general_texts(candidate: Candidate) -> list[TokenisedExample]:
     if not spec.replay_path:
         return []
     texts = [item.inputs["text"] for item in read_examples_file(Path(spec.replay_path))]
-    longest = spec.params["max_length"]
-    longest = min(longest, context_of(candidate) or longest)
+    longest = within(context_of(candidate), spec.params["max_length"])
     return encode_texts(candidate.loaded.tokenizer, texts, longest)
 
 

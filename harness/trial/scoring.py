@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -100,12 +100,13 @@ def _score(
     answers = valid_answers(task, candidate.split)
     answering = candidate.spec.params["answering"]
     room = reply_room(renderer, task, candidate.split, answering, constraint)
-    _check_lengths(candidate, items, room)
+    prompts = {item.id: renderer.prompt(item) for item in items}
+    _check_lengths(candidate, prompts, room)
     domain = build_domain_task(
         request.task,
         task,
         items,
-        renderer.prompt,
+        lambda item: prompts[item.id],
         end=renderer.end,
         max_new_tokens=room,
         stops=renderer.stops,
@@ -144,8 +145,10 @@ def unfinished_thoughts(arm: str, record: ScoreRecord) -> dict[str, str]:
     }
 
 
-def _check_lengths(candidate: Candidate, items: Sequence[Example], room: int) -> None:
+def _check_lengths(candidate: Candidate, prompts: Mapping[str, str], room: int) -> None:
     """See that every prompt leaves room for its answer: none is cut.
+
+    prompts: id of an item -> its prompt.
 
     Raises:
         TrialError: kind ``length``.
@@ -153,12 +156,13 @@ def _check_lengths(candidate: Candidate, items: Sequence[Example], room: int) ->
     context = context_of(candidate)
     if context is None:
         return
-    lengths = {item.id: len(candidate.renderer.encode_prompt(item)) for item in items}
+    encode = TextEncoder(candidate.loaded.tokenizer)
+    lengths = {name: len(encode(prompt)) for name, prompt in prompts.items()}
     longer = [name for name, length in lengths.items() if length + room > context]
     if longer:
         raise TrialError(
             "length",
-            f"the prompts of {len(longer)} of {len(items)} items, {longer[0]} among them, and "
+            f"the prompts of {len(longer)} of {len(lengths)} items, {longer[0]} among them, and "
             f"{room} tokens for the answer are more than the {context:,} that the model reads (up "
             f"to {max(lengths.values()):,}); take fewer shots or a model that reads more",
         )
