@@ -1,4 +1,4 @@
-.PHONY: demo test check docs simulate chaos fuzz install clean
+.PHONY: demo readme test test-fast check pages docs simulate replicate chaos fuzz install install-dev clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,10 +10,23 @@ demo: $(VENV)/.installed
 	$(BIN)/harness doctor --fetch
 	$(BIN)/harness run experiments/quickstart.yaml
 
-# Lint, types, tests.
+# README's block on the demo, and the picture of its report, from the study that `make demo` left.
+readme: $(VENV)/.installed-dev
+	$(BIN)/python -m tools.readme_block results quickstart
+
+# A process of tests for each core, each with one thread. Compiled files are kept: tests start many
+# programs that would compile them again.
+TESTS = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses logical \
+    --maxprocesses 8 --dist worksteal
+
+# Lint, types, all tests.
 test: $(VENV)/.installed-dev check
 	$(BIN)/harness doctor --fetch
-	$(BIN)/pytest
+	$(TESTS)
+
+# The tests that need no model weights, no Ray and no browser.
+test-fast: $(VENV)/.installed-dev
+	$(TESTS) -m "not weights and not ray and not browser"
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -27,17 +40,28 @@ docs: $(VENV)/.installed-dev
 
 # Simulated studies with a known truth, thousands of each kind; writes the table of docs/simulation.md.
 simulate: $(VENV)/.installed-dev
-	cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m simulation
+	OMP_NUM_THREADS=1 $(BIN)/python -m lab.simulation
+
+# Two arms of 60 seeds each, against themselves; writes the second table of docs/simulation.md. An hour.
+replicate: $(VENV)/.installed-dev
+	$(BIN)/python -m lab.simulation.replication
 
 # Coordinators killed at 200 random moments, trials killed, records torn; prints what that cost.
 chaos: $(VENV)/.installed-dev
-	cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m chaos
+	OMP_NUM_THREADS=1 $(BIN)/python -m lab.chaos
 
 # 10,000 malformed experiments and data files, counted by outcome: all must be refused cleanly.
 fuzz: $(VENV)/.installed-dev
-	cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m fuzz
+	OMP_NUM_THREADS=1 $(BIN)/python -m lab.fuzz
+
+# The reference pages, and the reports that tests compare with, written anew from the code.
+pages: $(VENV)/.installed-dev
+	HARNESS_WRITE_GOLDEN=1 $(BIN)/pytest tests/test_docs.py tests/test_docs_commands.py \
+	    tests/report/test_formats.py tests/report/test_json.py
 
 install: $(VENV)/.installed
+
+install-dev: $(VENV)/.installed-dev
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -18,11 +18,12 @@ root_doc = "docs/index"
 include_patterns = [
     "README.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "docs/**.md",
     "results/README.md",
     "suites/general-mini/README.md",
 ]
-exclude_patterns = ["docs/_build", ".venv", ".git", ".*_cache", "tests", "harness"]
+exclude_patterns = ["docs/_build", ".venv", ".git", ".*_cache", "tests", "lab", "harness"]
 
 extensions = ["myst_parser"]
 myst_heading_anchors = 4

@@ -6,11 +6,11 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+from harness.versions import __version__
+
 if TYPE_CHECKING:
     from harness.api import StudyResult, load, open_result, run
     from harness.spec import Experiment
-
-__version__ = "0.1.0"
 
 # Read by libraries when they are first imported, here and in child processes: no usage reports,
 # no progress bars of their own, no warning about tokenizer threads after a fork. Threads that wait

@@ -16,18 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.findings import Findings, Verdict
-from harness.observer import Observer
 from harness.records import Study
-from harness.reporting import (
+from harness.review.studies import (
     DEFAULT_FORMATS,
     AnalysedStudy,
     find_study,
     load_study,
+    note_verdict,
     write_reports,
 )
 from harness.spec import Experiment, load_experiment
 from harness.store import STORE_FILE, StoreReader
 from harness.store.reader import VIEWS
+from harness.study.observer import Observer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,9 @@ class StudyResult:
     """A study that ended: its verdict, its findings, and its data as frames."""
 
     analysed: AnalysedStudy
+    """The study with its findings."""
     store: Path
+    """The store's file."""
 
     @property
     def study(self) -> Study:
@@ -51,6 +54,11 @@ class StudyResult:
     def findings(self) -> Findings:
         """Everything the analysis says."""
         return self.analysed.findings
+
+    @property
+    def notice(self) -> str:
+        """A sentence on a newer study that the name could mean too; empty where there is none."""
+        return self.analysed.notice
 
     @property
     def verdict(self) -> Verdict:
@@ -81,8 +89,8 @@ class StudyResult:
         """Write report.html, report.md and so on; the path of the first of them.
 
         Args:
-            folder: where to; the run's own folder if not given.
-            formats: of html, md, json and pdf; they are written in this order.
+            folder: folder for the files; the run's own if not given.
+            formats: formats out of html, md, json and pdf; they are written in this order.
             browser: program that prints the PDF; HARNESS_BROWSER or the first found without it.
 
         Raises:
@@ -113,19 +121,29 @@ def run(
     In a script the ``child`` engine needs the usual ``if __name__ == "__main__":`` guard.
 
     Raises:
-        InputError: bad input. StudyFailedError: no trial of any arm ended well; the store has them.
+        InputError: bad input.
+        StudyFailedError: no trial of any arm ended well; the store has them.
     """
     # It loads the half that trains, which is not needed to open what was run.
-    from harness.pipeline import run_study
+    from harness.study.run import run_study
 
     spec = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
     folder = Path(results)
     done = run_study(spec, folder, engine=engine, observer=observer)
     done.require_result()
-    return StudyResult(load_study(folder, done.experiment_id), done.store)
+    analysed = load_study(folder, done.experiment_id)
+    note_verdict(analysed)
+    return StudyResult(analysed, done.store)
 
 
 def open_result(name: str | None = None, *, results: str | Path = "results") -> StudyResult:
-    """A study that is in the store already, by name or start of id; the latest without either."""
+    """A study that is in the store already: the newest finished one of that name.
+
+    Where a newer one is not finished, ``notice`` of the result names it. The start of an id means
+    that very study; without either all studies are meant as if they had one name.
+
+    Raises:
+        InputError: there is no store, or no such study in it.
+    """
     folder = Path(results)
     return StudyResult(find_study(folder, name), folder / STORE_FILE)

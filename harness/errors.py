@@ -48,14 +48,12 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and where.
-
-    where: file and line, or the dotted path of a field; empty when it is the whole input.
-    what: the rule, the value that broke it, and what to do.
-    """
+    """One thing that is wrong, and where."""
 
     where: str
+    """File and line, or the dotted path of a field; empty when it is the whole input."""
     what: str
+    """The rule, the value that broke it, and what to do."""
 
     def __str__(self) -> str:
         what = self.what
@@ -108,7 +106,9 @@ class StoreError(HarnessError):
 class NoRoomError(StoreError):
     """The disk is full, or a quota or a limit on file sizes is met. Nothing whole is lost.
 
-    place: what could not be written. reason: what the system said.
+    Args:
+        place: what could not be written.
+        reason: what the system said.
     """
 
     def __init__(self, place: Path | str, reason: object) -> None:
@@ -145,7 +145,14 @@ class TrialError(HarnessError):
 
 @contextmanager
 def needing_room(place: Path | str) -> Iterator[None]:
-    """Turn the system's refusal of more data into NoRoomError. place: what is being written."""
+    """Turn the system's refusal of more data into an error for the user.
+
+    Args:
+        place: what is being written.
+
+    Raises:
+        NoRoomError: the disk is full.
+    """
     try:
         yield
     except NoRoomError:
@@ -167,10 +174,13 @@ def is_no_room(error: BaseException) -> bool:
 def writing(place: Path | str, remedy: str) -> Iterator[None]:
     """Turn the system's refusal to write into an error for the user.
 
-    place: what is being written. remedy: what to do where it is refused.
+    Args:
+        place: what is being written.
+        remedy: what to do where it is refused.
 
     Raises:
-        UnwritableError: it is refused. NoRoomError: the disk is full.
+        UnwritableError: it is refused.
+        NoRoomError: the disk is full.
     """
     with needing_room(place):
         try:

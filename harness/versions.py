@@ -6,7 +6,7 @@ import importlib.metadata
 import platform
 from functools import cache
 
-from harness import __version__
+__version__ = "0.1.0"
 
 # Distributions by their names on a package index. Two machines on which one of them differs may
 # give two answers to one question.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tiny_model import MAX_LENGTH
+from tests.tiny_model import MAX_LENGTH
 
 SIZE: dict[str, Any] = {
     "hidden_size": 32,

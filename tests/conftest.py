@@ -1,7 +1,15 @@
-"""Fixtures that tests of several rooms share."""
+"""Fixtures that tests of several rooms share, and marks that follow from fixtures."""
 
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
-from real_data import shared_data
+
+from tests.real_data import shared_data
+
+SUITES = Path(__file__).resolve().parents[1] / "suites"
 
 # How fast a machine draws examples says nothing about the code.
 settings.register_profile(
@@ -10,3 +18,38 @@ settings.register_profile(
 settings.load_profile("any-machine")
 
 __all__ = ["shared_data"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _packaged_suites_are_read_once() -> Iterator[None]:
+    """Studies and checks ask for the texts of the same few hundred items again and again."""
+    # What no collected test has imported is not worth the wait.
+    places = ("harness.evaluation.suites.texts", "harness.study.item_sets", "harness.study.run")
+    modules = [sys.modules[name] for name in places if name in sys.modules]
+    if not modules:
+        yield
+        return
+    from harness.evaluation.suites.find import Suite
+    from harness.evaluation.suites.texts import SuiteTexts, suite_texts
+
+    known: dict[tuple[str, int | None], SuiteTexts] = {}
+
+    def once(suite: Suite, limit: int | None = None) -> SuiteTexts:
+        if not suite.path.resolve().is_relative_to(SUITES):
+            return suite_texts(suite, limit)
+        key = (suite.fingerprint, limit)
+        if key not in known:
+            known[key] = suite_texts(suite, limit)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in modules:
+            patch.setattr(module, "suite_texts", once)
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests of tiny models, which load weights too."""
+    for item in items:
+        if "tiny_models" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.weights)

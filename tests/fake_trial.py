@@ -25,7 +25,7 @@ from typing import Any
 
 from harness.data import read_examples_file
 from harness.engine.in_process import InProcessEngine
-from harness.evaluation.suites import load_suite
+from harness.evaluation.suites.find import load_suite
 from harness.records import (
     Canaries,
     ItemOutput,
@@ -41,20 +41,26 @@ from harness.records import (
 )
 from harness.spec import Experiment
 from harness.store import write_record
+from harness.trial.candidate import TrialRun
+from harness.trial.scoring import keep_best_way
 
 NOW = "2026-01-02T03:04:05+00:00"
 LABELS = ("billing", "delivery", "praise")
 RIGHT = {"prompt": 0.4, "full": 0.6, "lora": 0.75, "qlora": 0.7}
 LOG = "executions.log"
+# For the fork server, of which a process of tests has one: what pretended trials import.
+PRELOADED = ["pandas", "pyarrow.parquet", "harness.store", "tests.fake_trial"]
 
 
 def execute(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]) -> None:
     """Leave the record of a pretended trial in ``folder``.
 
     Beside the folder of all trials, ``executions.log`` gets a line ``begin ID`` (``again ID``
-    where a record is there already) and, once the record is whole, ``done ID``.
+    where a record is there already, ``adds ID`` where only scores are missing) and, once the
+    record is whole, ``done ID``.
     """
-    note(folder, f"{'again' if (folder / 'record').exists() else 'begin'} {spec.trial_id}")
+    again = "again" if (folder / "record").exists() else "begin"
+    note(folder, f"{'adds' if spec.adds else again} {spec.trial_id}")
     marks = dict(re.findall(r"\[(\w+)(?:=(-?[\d.]+))?\]", str(spec.params.get("instruction"))))
     on_progress(Progress(spec.trial_id, spec.arm, "load", 1, 1))
     _misbehave(marks, folder)
@@ -111,17 +117,20 @@ def pretend(
     trained = spec.kind != "prompt"
     wanted = () if failed or pruned else spec.scores
     fresh = [one for one in wanted if one.key not in spec.known_scores]
-    scores = tuple(_score(spec, one, gain, lost if trained else 0.0) for one in fresh)
+    run = TrialRun(scores=[_score(spec, one, gain, lost if trained else 0.0) for one in fresh])
+    run.environment["torch"] = "fake"
+    if spec.ways and wanted:
+        keep_best_way(spec, run)
     return TrialRecord(
-        spec=spec,
+        spec=spec.settled(run.answering) if run.answering else spec,
         status="failed" if failed else "pruned" if pruned else "complete",
         stopped=Stopped("items", 8, 20, 0.25, 0.5, ((0, 0.0), (3, 1.0)), 300) if pruned else None,
         started_at=NOW,
         ended_at=NOW,
         failure_kind="nan_loss" if failed else "",
         failure_message="the loss is not a number at step 3" if failed else "",
-        steps=_steps() if trained else (),
-        scores=scores,
+        steps=_steps() if trained and not spec.adds else (),
+        scores=tuple(run.scores),
         canaries=None if failed else _canaries(trained),
         cost=TrialCost(
             load_seconds=0.1,
@@ -134,7 +143,7 @@ def pretend(
             trainable_parameters=100 if trained else 0,
             artifact_bytes=400 if trained else 0,
         ),
-        environment={"torch": "fake"},
+        environment=run.environment,
     )
 
 
@@ -149,12 +158,34 @@ def _steps() -> tuple[StepReport, ...]:
     )
 
 
-def _score(spec: TrialSpec, request: ScoreRequest, gain: float, lost: float) -> ScoreRecord:
-    metrics, chance, items = _asked(spec, request, gain, lost)
-    hashes = [hashlib.sha256(f"{request.task}/{one[0]}".encode()).hexdigest() for one in items]
-    values = [float(_uniform(request.key, identity) < share) for identity, _, _, share in items]
+def _timed(request: ScoreRequest) -> ScoreRecord:
+    found = {"seconds": 0.015, "other_cores": 0.1, "cores": 2.0}
     return ScoreRecord(
         key=request.key,
+        task=request.task,
+        suite=request.suite,
+        split=request.split,
+        form="base",
+        seconds=0.2,
+        outputs=(),
+        item_scores=(),
+        aggregates=found,
+        higher_is_better=dict.fromkeys(found, False),
+        latencies=(0.01, 0.02),
+    )
+
+
+def _score(spec: TrialSpec, request: ScoreRequest, gain: float, lost: float) -> ScoreRecord:
+    if request.suite == "latency":
+        return _timed(request)
+    metrics, chance, items = _asked(spec, request, gain, lost)
+    hashes = [hashlib.sha256(f"{request.task}/{one[0]}".encode()).hexdigest() for one in items]
+    # A reply is the same, whatever else is asked beside it.
+    asked = request.asked or request.key
+    values = [float(_uniform(asked, identity) < share) for identity, _, _, share in items]
+    return ScoreRecord(
+        key=request.key,
+        asked=request.asked,
         task=request.task,
         suite=request.suite,
         split=request.split,
@@ -172,7 +203,6 @@ def _score(spec: TrialSpec, request: ScoreRequest, gain: float, lost: float) -> 
         aggregates={metric: sum(values) / len(values) for metric in metrics},
         higher_is_better=metrics,
         chance=chance,
-        latencies=(0.01, 0.02) if request.split == "test" else (),
     )
 
 
@@ -180,9 +210,11 @@ def _asked(
     spec: TrialSpec, request: ScoreRequest, gain: float, lost: float
 ) -> tuple[dict[str, bool], float | None, list[tuple[str, str, str, float]]]:
     """Metric -> higher is better, the chance, and the items: id, group, answer, share right."""
-    if request.suite in ("general", "divergence"):
+    if request.suite_path:
         entry = load_suite(Path(request.suite_path)).task(request.task)
-        names = [f"{request.task}-{n}" for n in range(min(20, request.limit or 20))]
+        first, last = min(request.skip, 10), 10 if request.half else 20
+        numbers = range(first, min(first + (request.limit or 20), last))
+        names = [f"{request.task}-{n}" for n in numbers]
         metrics = {entry.metric: entry.higher_is_better}
         if request.suite == "divergence":
             metrics = {"kl_to_base": False}
@@ -194,12 +226,14 @@ def _asked(
     ]
     if request.suite == "memorisation":
         return {"verbatim": True, "bits_per_byte": False}, None, items
+    if request.suite == "divergence":
+        return {"kl_to_base": False}, None, items[: request.limit]
     return {str(spec.task["metrics"][0]): True}, None, items
 
 
-def _uniform(key: str, item: str) -> float:
-    """A number in [0, 1) that depends on the score's key and the item."""
-    return int(hashlib.sha256(f"{key}/{item}".encode()).hexdigest()[:8], 16) / 2**32
+def _uniform(asked: str, item: str) -> float:
+    """A number in [0, 1) that depends on who is asked, and how, and the item."""
+    return int(hashlib.sha256(f"{asked}/{item}".encode()).hexdigest()[:8], 16) / 2**32
 
 
 class Watching(InProcessEngine):
@@ -215,9 +249,9 @@ class Watching(InProcessEngine):
         super().submit(spec, folder)
 
 
-def executions(run_folder: Path) -> list[tuple[str, str]]:
-    """The log as (``begin``, ``again`` or ``done``; trial id), in order."""
-    lines = (run_folder / LOG).read_text(encoding="utf-8").splitlines()
+def executions(results: Path) -> list[tuple[str, str]]:
+    """The log as (``begin``, ``again``, ``adds`` or ``done``; trial id), in order."""
+    lines = (results / LOG).read_text(encoding="utf-8").splitlines()
     return [(line.split()[0], line.split()[1]) for line in lines]
 
 

@@ -15,15 +15,15 @@ from typing import Any
 import click
 import pytest
 import yaml
-from doc_pages import PAGES, ROOT, Block, blocks, blocks_of, name_of, text_of
 from jsonschema import Draft202012Validator
 
 import harness
 from harness.cli import COMMANDS, group
-from harness.cli.reference import command_reference
 from harness.spec import Experiment, load_experiment
-from harness.spec.reference import experiment_reference, experiment_schema
-from harness.store.reference import store_reference
+from tests.doc_pages import PAGES, ROOT, Block, blocks, blocks_of, name_of, text_of
+from tools.command_reference import command_reference
+from tools.experiment_reference import experiment_reference, experiment_schema
+from tools.store_reference import store_reference
 
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
 START, END = "<!-- reference:start -->\n", "<!-- reference:end -->"

@@ -22,17 +22,19 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from doc_pages import PAGES, ROOT, blocks_of, name_of, text_of
-from fake_trial import Watching, experiment, experiment_values
-from tiny_model import CHATML, write_model
 
-from harness import engine, forecast, pipeline, reporting
+from harness import engine, forecast
 from harness.analysis import analyse
 from harness.cli import group
 from harness.engine.in_process import InProcessEngine
 from harness.models.resolve import resolve_model
 from harness.records import ResolvedModel
+from harness.review import studies as reporting
 from harness.spec import Experiment, ModelSpec
+from harness.study import run as pipeline
+from tests.doc_pages import PAGES, ROOT, blocks_of, name_of, text_of
+from tests.fake_trial import Watching, experiment, experiment_values
+from tests.tiny_model import CHATML, write_model
 
 # The start of a line -> why no test runs it. `harness` lines among them are parsed by test_docs.py.
 NOT_RUN = {
@@ -87,7 +89,7 @@ def start(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
         write_tickets(folder / name, of=name)
     with reading(folder, tiny):
         carry_out("harness init tickets.csv --output tickets.yaml")
-        for name in ("january", "february", "night", "support-labels", "quickstart"):
+        for name in ("january", "february", "night", "product-feedback", "quickstart"):
             pipeline.run_study(experiment(folder, name=name), Path("results"))
         Path("plain.yaml").write_text(yaml.safe_dump(experiment_values(folder)), encoding="utf-8")
         carry_out("harness plan plain.yaml")
@@ -162,6 +164,8 @@ def carry_out(line: str) -> str:
     return shell.stdout
 
 
+# `harness plan` trains and asks the tiny model.
+@pytest.mark.weights
 @pytest.mark.parametrize("page", [page for page in SHOWN if name_of(page) not in GENERATED],
                          ids=name_of)  # fmt: skip
 def test_the_commands_of_a_page_run_in_its_order(

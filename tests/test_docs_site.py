@@ -12,7 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from doc_pages import PAGES, ROOT
+
+from tests.doc_pages import PAGES, ROOT
 
 pytestmark = pytest.mark.skipif(
     find_spec("sphinx") is None, reason="NOT TESTED: the extra `docs` (Sphinx) is not installed"

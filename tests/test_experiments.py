@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.evaluation.suites import load_suite
+from harness.evaluation.suites.find import load_suite
 from harness.spec import load_experiment
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_trial import Watching, experiment, write_data
 
 from harness.analysis import analyse
 from harness.data import Prepared, with_general
-from harness.evaluation.suite_texts import SuiteTexts
-from harness.observer import Observer
-from harness.pipeline import plan_study, run_study
+from harness.evaluation.suites.texts import SuiteTexts
 from harness.spec import Experiment
 from harness.store import StoreReader
-from harness.study_record import experiment_record
+from harness.study.observer import Observer
+from harness.study.record import experiment_record
+from harness.study.run import plan_study, run_study
+from tests.data_records import by_kind
+from tests.fake_trial import Watching, experiment, write_data
 
 PROMPT = "The capital of Germany is"
 
@@ -43,10 +44,10 @@ def test_the_audit_is_stored_and_its_items_are_left_out(tmp_path: Path) -> None:
     made = spec(tmp_path, data=split_files(tmp_path))
     done = run_study(made, tmp_path / "results", open_with=Watching)
     study = StoreReader(done.store).study(done.experiment_id)
-    audit = study.experiment.data["audit"]
-    assert audit["flagged_items"]["test"] == {"exact": [], "near": [], "ngram": ["test:1"]}
-    assert audit["general"]["mini_capitals"] == {"exact": ["capitals-001"], "near": [], "ngram": []}
-    assert {pair["kind"]: pair["longest_run"] for pair in audit["strongest"]} == {
+    audit = study.experiment.data.audit
+    assert audit.flagged["test"] == by_kind(ngram=["test:1"])
+    assert audit.general["mini_capitals"] == by_kind(exact=["capitals-001"])
+    assert {pair.kind: pair.longest_run for pair in audit.strongest} == {
         "exact": 5,
         "ngram": 8,
     }
@@ -68,12 +69,12 @@ def test_the_audit_is_no_part_of_the_identity(
     made = spec(tmp_path)
     whole = plan_study(made, tmp_path / "results")
     monkeypatch.setattr(
-        "harness.pipeline.suite_texts", lambda *_: SuiteTexts({}, {"mini_sums": "OSError: away"})
+        "harness.study.run.suite_texts", lambda *_: SuiteTexts({}, {"mini_sums": "OSError: away"})
     )
     blind = plan_study(made, tmp_path / "results", Listening())
     assert blind.experiment_id == whole.experiment_id
-    assert experiment_record(blind).data["audit"]["general_not_audited"] == ["mini_sums"]
-    assert experiment_record(whole).data["audit"]["general_not_audited"] == []
+    assert experiment_record(blind).data.audit.general_not_audited == ("mini_sums",)
+    assert experiment_record(whole).data.audit.general_not_audited == ()
     assert [text for text in said if "mini_sums was not audited for leakage" in text]
 
 

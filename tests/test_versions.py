@@ -7,23 +7,24 @@ from typing import Any
 
 import pytest
 
-from harness import score_keys, versions
-from harness.engine.on_node import Job, Unfit, run_on_node
+from harness import versions
+from harness.engine.ray.on_node import Job, Unfit, run_on_node
+from harness.study import score_keys
 from harness.versions import ABSENT, LIBRARIES, environment_versions, library_versions
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
 
-@pytest.fixture
-def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A library of which this machine seems to have another version."""
+@pytest.fixture(params=["bm25s", "llguidance"])
+def planted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A library of which, alone of all, this machine seems to have another version."""
     library_versions.cache_clear()
     monkeypatch.setattr(
         versions,
         "version_of",
-        lambda name, real=versions.version_of: "0.0.1" if name == "bm25s" else real(name),
+        lambda name, real=versions.version_of: "0.0.1" if name == request.param else real(name),
     )
-    yield "bm25s"
+    yield request.param
     library_versions.cache_clear()
 
 
@@ -47,4 +48,4 @@ def test_a_planted_difference_stops_a_machine_and_changes_keys_and_records(plant
     job: Any = Job(print, print, None, None, (), there, False, None)  # type: ignore[arg-type]
     (said,) = run_on_node(job, {})
     assert isinstance(said, Unfit)
-    assert said.differences == ("bm25s 0.0.1 in place of 9.9",)
+    assert said.differences == (f"{planted} 0.0.1 in place of 9.9",)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
-from harness.analysis.divergence import KL, with_divergence
-from harness.analysis.learning_curve import SizeScores, assess_curve
-from harness.analysis.memorisation import BITS, VERBATIM, Completions, assess_memorisation
-from harness.analysis.overfitting import assess_overfitting
-from harness.analysis.scores import BASE, DOMAIN, Scores
-from harness.analysis.setting_effects import setting_effects
-from harness.analysis.trade_off import trade_off_points, with_fronts
-from harness.analysis.tuning_gain import assess_tuning
+from harness.analysis.forgetting.divergence import task_divergence, with_divergence
+from harness.analysis.forgetting.setting_effects import setting_effects
+from harness.analysis.forgetting.trade_off import trade_off_points, with_fronts
+from harness.analysis.generalisation.learning_curve import SizeScores, assess_curve
+from harness.analysis.generalisation.memorisation import Completions, assess_memorisation
+from harness.analysis.generalisation.overfitting import assess_overfitting
+from harness.analysis.searches.tuning_gain import assess_tuning
+from harness.analysis.statistics.repeats import assess_retuning, by_search
+from harness.analysis.statistics.scores import BASE, DOMAIN, Scores
+from harness.answers.metrics import BITS_PER_BYTE, KL_TO_BASE, VERBATIM
 from harness.errors import StoreError
 from harness.findings import (
     ArmSummary,
@@ -23,7 +26,9 @@ from harness.findings import (
     LearningCurve,
     Memorisation,
     Overfitting,
+    Retuning,
     SettingEffect,
+    TaskDivergence,
     TradeOffPoint,
     TuningGain,
 )
@@ -35,17 +40,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Diagnostics:
-    """Each method: one finding per arm that has the scores for it.
-
-    generator: names of a part -> its random numbers. problems: what could not be measured is
-    told here, a sentence each.
-    """
+    """What a study shows beside its verdict: each method gives a finding for every arm it can."""
 
     scores: Scores
+    """The scores of the study."""
     experiment: Experiment
+    """The experiment as declared."""
     resamples: int
+    """Draws of every bootstrap."""
     generator: Callable[..., np.random.Generator]
+    """Names of a part -> its random numbers."""
     problems: list[str]
+    """Sentences on what could not be measured; the methods add to them."""
 
     def overfitting(self, arms: Mapping[str, ArmSummary]) -> tuple[Overfitting, ...]:
         """Gaps of the arms that have a test result."""
@@ -66,21 +72,31 @@ class Diagnostics:
         return self._each("Overfitting", tested, of)
 
     def tuning(self) -> tuple[TuningGain, ...]:
-        """Of arms with a search space and finalists."""
+        """What tuning gained, of arms with a search space and finalists."""
 
         def of(arm: str) -> TuningGain | None:
             finalists = self.scores.finalists(arm)
             first = [trial for trial in self.scores.trials(arm, "search") if trial.number == 0]
             if not finalists or not first:
                 return None
+            default = first[0].params
             # A study may have been extended: what was the default then need not be it now.
             same = {t.trial_id for t in self.scores.complete(arm, "default")
-                    if t.params == first[0].params}  # fmt: skip
+                    if t.params == default}  # fmt: skip
+            # A search that kept the default has tested it with its own final runs.
+            kept = {t.trial_id for t in finalists if t.params == default}
+            changed = next((t.params for t in finalists if t.params != default), default)
             return assess_tuning(
                 arm,
-                default_params=first[0].params,
-                selected_params=finalists[0].params,
-                default=self._domain(arm, "test", phase="default", trial_ids=same),
+                default_params=default,
+                selected_params=changed,
+                default=sorted(
+                    [
+                        *self._domain(arm, "test", phase="default", trial_ids=same),
+                        *(self._domain(arm, "test", trial_ids=kept) if changed != default else ()),
+                    ],
+                    key=lambda vector: vector.seed,
+                ),
                 selected=self._domain(arm, "test"),
                 margin=self.experiment.contrast.margin,
                 level=self._level,
@@ -91,8 +107,23 @@ class Diagnostics:
         tuned = [name for name, arm in self.experiment.arms.items() if arm.search_space()]
         return self._each("The gain of tuning", tuned, of)
 
+    def retuning(self) -> tuple[Retuning, ...]:
+        """Spread between searches, of arms that were searched more than once."""
+
+        def of(arm: str) -> Retuning | None:
+            runs = self.scores.runs(
+                arm, self.experiment.task.primary_metric, task=DOMAIN, split="test"
+            )
+            groups = by_search(self.experiment, arm, [run.seed for run in runs])
+            return assess_retuning(
+                arm, [[run for run in runs if run.seed in seeds] for seeds in groups]
+            )
+
+        repeated = [arm for arm in self.experiment.arms if self.experiment.repeats_of(arm) > 1]
+        return self._each("The spread of tuning", repeated, of)
+
     def curves(self) -> tuple[LearningCurve, ...]:
-        """Of arms that were trained on fewer examples too, with the setting now selected."""
+        """Learning curves, of arms trained on fewer examples too, with the setting now selected."""
 
         def of(arm: str) -> LearningCurve | None:
             return assess_curve(
@@ -106,13 +137,13 @@ class Diagnostics:
         return self._each("The learning curve", self.experiment.arms, of)
 
     def memorisation(self) -> tuple[Memorisation, ...]:
-        """Of fine-tuned arms."""
+        """Memorisation of training texts, of fine-tuned arms."""
 
         def of(arm: str) -> Memorisation | None:
             return assess_memorisation(
                 arm,
-                self._completions(arm, VERBATIM),
-                self._completions(arm, BITS),
+                self._completions(arm, VERBATIM.name),
+                self._completions(arm, BITS_PER_BYTE.name),
                 level=self._level,
                 resamples=self.resamples,
                 generator=self.generator("memorisation", arm),
@@ -121,22 +152,37 @@ class Diagnostics:
         return self._each("Memorisation", self.experiment.trained_arms(), of)
 
     def diverged(self, forgetting: Mapping[str, Forgetting]) -> dict[str, Forgetting]:
-        """The same, with the divergence of each arm that has one."""
+        """What arms forgot, with the divergence of each arm that has one."""
 
         def of(arm: str) -> Forgetting:
             return with_divergence(
                 forgetting[arm],
-                self.scores.vectors(arm, KL, suite="divergence", split="test"),
+                self.scores.vectors(arm, KL_TO_BASE.name, suite="divergence", split="test"),
                 level=self._level,
                 resamples=self.resamples,
                 generator=self.generator("divergence", arm),
             )
 
-        found = self._each("Divergence from the base", forgetting, of)
-        return {**forgetting, **{one.arm: one for one in found}}
+        measured = self._each("Divergence from the base", forgetting, of)
+        return {**forgetting, **{change.arm: change for change in measured}}
+
+    def task_divergence(self) -> tuple[TaskDivergence, ...]:
+        """Divergence on the task's own inputs, of fine-tuned arms."""
+
+        def of(arm: str) -> TaskDivergence | None:
+            return task_divergence(
+                arm,
+                self.scores.vectors(arm, KL_TO_BASE.name, suite="divergence", split="validation"),
+                level=self._level,
+                resamples=self.resamples,
+                generator=self.generator("task divergence", arm),
+            )
+
+        trained = self.experiment.trained_arms()
+        return self._each("Divergence from the base on the task's inputs", trained, of)
 
     def trade_off(self, forgetting: Mapping[str, Forgetting]) -> tuple[TradeOffPoint, ...]:
-        """Every candidate in the plane; none without a general suite that was measured."""
+        """Candidates in the plane of learning and forgetting; none where that was not measured."""
 
         def of(arm: str) -> list[TradeOffPoint] | None:
             trained = arm in self.experiment.trained_arms()
@@ -153,11 +199,11 @@ class Diagnostics:
             return trade_off_points(self.scores, arm, metric, counted, changes_model=trained)
 
         arms = self.experiment.arms if forgetting else ()
-        found = self._each("The place in the plane of learning and forgetting", arms, of)
-        return with_fronts([point for points in found for point in points])
+        candidates = self._each("The place in the plane of learning and forgetting", arms, of)
+        return with_fronts([point for points in candidates for point in points])
 
     def effects(self, points: Iterable[TradeOffPoint]) -> tuple[SettingEffect, ...]:
-        """Of fine-tuned arms, over the search trials among ``points``."""
+        """Effects of settings, of fine-tuned arms, over the search trials among ``points``."""
         known = list(points)
         return tuple(
             effect
@@ -191,11 +237,13 @@ class Diagnostics:
 
     def _sizes(self, arm: str) -> list[SizeScores]:
         """The sizes of an arm's curve and the whole split; none where it has no curve."""
-        selected = [trial.params for trial in self.scores.finalists(arm)][:1]
+        repeat_of = partial(self.experiment.repeat_of, arm)
+        selected = {repeat_of(trial.seed): trial.params for trial in self.scores.finalists(arm)}
         everything = self.scores.study.experiment.splits.get("train")
         trials: dict[int, set[str]] = {}
         for trial in self.scores.complete(arm, "curve"):
-            if trial.train_items is not None and trial.params in selected:
+            setting = selected.get(repeat_of(trial.seed))
+            if trial.train_items is not None and trial.params == setting:
                 trials.setdefault(trial.train_items, set()).add(trial.trial_id)
         sizes = [
             SizeScores(
@@ -225,16 +273,16 @@ class Diagnostics:
     def _each(
         self, what: str, arms: Iterable[str], measure: Callable[[str], T | None]
     ) -> tuple[T, ...]:
-        found = []
+        measured = []
         for arm in arms:
             try:
-                one = measure(arm)
+                value = measure(arm)
             except (StoreError, ValueError) as error:
                 self.problems.append(f"{what} of {arm} could not be measured: {error}.")
                 continue
-            if one is not None:
-                found.append(one)
-        return tuple(found)
+            if value is not None:
+                measured.append(value)
+        return tuple(measured)
 
 
 __all__ = ["Diagnostics"]

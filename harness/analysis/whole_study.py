@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
 from harness.analysis import caveats as course
-from harness.analysis.arms import Sides, short_of_budget, summarise_arm, validation_worths
-from harness.analysis.bootstrap import named_generator
-from harness.analysis.claim_facts import ClaimFacts, form_metric
-from harness.analysis.claims import check_claims
-from harness.analysis.cost import break_even, unit_cost
-from harness.analysis.decision import Measured, judge
+from harness.analysis.ability_caveats import ability_caveats
+from harness.analysis.arms.cost import break_even, unit_cost
+from harness.analysis.arms.decoding import with_decoding
+from harness.analysis.arms.latency import timed_trials
+from harness.analysis.arms.memory_estimate import estimate_memory
+from harness.analysis.arms.table import Sides, short_of_budget, summarise_arm, validation_worths
+from harness.analysis.claims.facts import ClaimFacts
+from harness.analysis.claims.guides import check_claims
 from harness.analysis.diagnostics import Diagnostics
-from harness.analysis.forgetting import GeneralScores, assess_forgetting
-from harness.analysis.leakage import (
+from harness.analysis.forgetting.abilities import MeasuredAbilities, measure_abilities
+from harness.analysis.forgetting.unseen import general_scores, searched_items
+from harness.analysis.generalisation.leakage import (
+    abilities_beside_flagged,
     beside_flagged,
-    forgetting_beside_flagged,
-    read_leaks,
     without_items,
 )
-from harness.analysis.memory_estimate import estimate_memory
-from harness.analysis.paired import Comparison, compare, conclude_primary
-from harness.analysis.scores import BASE, DOMAIN, Scores
-from harness.analysis.search_course import summarise_search
-from harness.analysis.selection import current
-from harness.analysis.sensitivity import assess_sensitivity
+from harness.analysis.not_covered import not_covered
+from harness.analysis.search_caveats import search_caveats
+from harness.analysis.searches.selection import current
+from harness.analysis.searches.summary import summarise_searches
+from harness.analysis.statistics.bootstrap import named_generator
+from harness.analysis.statistics.paired import Comparison, compare, conclude_primary
+from harness.analysis.statistics.repeats import without_seed
+from harness.analysis.statistics.scores import BASE, DOMAIN, Scores
+from harness.analysis.tuning_caveats import effort_caveats
+from harness.analysis.verdict.decision import Measured, judge
+from harness.analysis.verdict.declaration import plan_lock
+from harness.analysis.verdict.effort import assess_effort
+from harness.analysis.verdict.evidence import Evidence
+from harness.analysis.verdict.sensitivity import assess_sensitivity
 from harness.errors import StoreError
 from harness.findings import (
     ArmSummary,
@@ -36,11 +46,11 @@ from harness.findings import (
     Contrast,
     CostSummary,
     Findings,
-    Forgetting,
 )
-from harness.records import ScoreVector, Study
+from harness.records import ScoreVector, Study, items_of
 from harness.spec import Experiment
-from harness.spec.endpoint import endpoints
+from harness.spec.kinds import kind_info
+from harness.spec.served_arms import endpoints
 
 # Resamples for the verdict without one seed, which is read off and not reported with an interval.
 COARSE = 2_000
@@ -57,44 +67,53 @@ def analyse(
     random numbers.
 
     Args:
-        study: as read from the store.
+        study: the study as read from the store.
         resamples: draws of every bootstrap; p-values cannot fall below 2 / (resamples + 1).
-        seed: of the bootstrap.
-        sensitivity: also find what the verdict hangs on, which decides hundreds of times again.
+        seed: seed of the bootstrap.
+        sensitivity: whether to find what the verdict hangs on, too, which decides hundreds of times
+            again.
     """
     work = _Work(current(study), resamples, seed)
     arms = work.arms()
     unscored = work.general_unscored()
     shown = work.diagnostics()
-    forgetting = shown.diverged(work.forgetting(work.experiment.trained_arms()))
+    curves = shown.curves()
+    effort = cache(
+        partial(assess_effort, work.scores, work.experiment, {curve.arm: curve for curve in curves})
+    )
     measured = Measured(
         experiment=work.experiment,
         arms=arms,
         unit_costs=work.unit_costs(),
         worths=validation_worths(work.scores, work.experiment),
         compare=work.comparison,
-        forgetting=forgetting,
+        abilities=work.abilities(work.experiment.trained_arms()),
+        effort=effort,
     )
     judgement = judge(measured, work.experiment)
     sides, verdict = judgement.sides, judgement.verdict
-    (primary,) = work.beside_flagged([judgement.evidence.primary]) or (None,)
-    secondary = work.beside_flagged(judgement.evidence.secondary)
+    forgetting = shown.diverged(judgement.evidence.forgetting)
+    primary, secondary = work.evidence_described(judgement.evidence, arms)
+    judgement = replace(judgement, evidence=replace(judgement.evidence, secondary=secondary))
+    efforts = tuple(effort(arm, sides.prompt) for arm in work.experiment.trained_arms())
     hangs_on = (
         assess_sensitivity(measured, judgement, primary, partial(work.without_seed, sides))
         if sensitivity
         else None
     )
     overfitting = shown.overfitting(arms)
-    tuning, curves, memorisation = shown.tuning(), shown.curves(), shown.memorisation()
+    tuning, memorisation = shown.tuning(), shown.memorisation()
     trade_off = shown.trade_off(forgetting)
-    searches = tuple(summarise_search(work.scores, a, work.experiment) for a in arms)
+    searches = summarise_searches(work.scores, work.experiment)
     known = [
         *work.problems,
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
-        *course.missing_items(_left_out([*([primary] if primary else []), *secondary])),
-        *course.leakage_caveats(work.leaks, primary, list(forgetting.values()), hangs_on),
-        *course.general_caveats(list(forgetting.values()), unscored, work.accuracy_tasks()),
-        *course.search_caveats(searches),
+        *([primary.decoding] if primary and primary.decoding else []),
+        *course.missing_items([*([primary] if primary else []), *secondary]),
+        *course.leakage_caveats(study.experiment.data.audit, primary, hangs_on),
+        *ability_caveats(list(forgetting.values()), unscored),
+        *effort_caveats(efforts, verdict, hangs_on),
+        *search_caveats(searches, arms, sides, work.experiment, verdict.winner),
         *verdict.caveats,
     ]
     findings = Findings(
@@ -107,6 +126,7 @@ def analyse(
         break_even=_break_even(arms, sides, work.experiment),
         trade_off=trade_off,
         general_unscored=unscored,
+        task_divergence=shown.task_divergence(),
         tuning=tuning,
         curves=curves,
         memorisation=memorisation,
@@ -118,7 +138,13 @@ def analyse(
             study.experiment.environment.get("dtype", "float32"),
         ),
         searches=searches,
+        effort=efforts,
+        retuning=shown.retuning(),
+        plan=plan_lock(study),
+        not_covered=not_covered(work.experiment, study.experiment, arms, curves),
     )
+    if not work.experiment.trained_arms():
+        return findings  # the claims are about fine-tuning
     return replace(findings, claims=check_claims(work.claim_facts(findings, sides)))
 
 
@@ -127,14 +153,21 @@ class _Work:
     """The inputs of every part, and the problems met on the way."""
 
     study: Study
+    """The study, without finalists of settings no longer selected."""
     resamples: int
+    """Draws of every bootstrap."""
     seed: int
+    """Seed of the bootstrap."""
     problems: list[str] = field(default_factory=list)
+    """Sentences on what could not be measured."""
 
     def __post_init__(self) -> None:
-        self.experiment = Experiment.model_validate(self.study.experiment.spec)
         self.scores = Scores(self.study)
-        self.leaks = read_leaks(self.study)
+        self.experiment = self.scores.experiment
+        audit = self.study.experiment.data.audit
+        self.flagged = items_of(audit.flagged["test"])
+        self.flagged_general = {task: items_of(kinds) for task, kinds in audit.general.items()}
+        self.searched = searched_items(self.study, self.experiment)
         self.metric = self.experiment.task.primary_metric
         self.level = self.experiment.contrast.level
 
@@ -164,6 +197,7 @@ class _Work:
             name: unit_cost(
                 self.scores.trials(name, "search"),
                 self.scores.finalists(name),
+                timed_trials(self.scores, name),
                 self.metric,
                 asked.get(name),
             )
@@ -173,10 +207,10 @@ class _Work:
     def test_vectors(
         self, arm: str, without: int | None = None, *, clean: bool = False
     ) -> list[ScoreVector]:
-        on_test = _without(
+        on_test = without_seed(
             self.scores.vectors(arm, self.metric, task=DOMAIN, split="test"), without
         )
-        return without_items(on_test, self.leaks.test) if clean else on_test
+        return without_items(on_test, self.flagged) if clean else on_test
 
     def comparison(
         self,
@@ -200,14 +234,30 @@ class _Work:
             self.problems.append(f"{a} and {b} could not be compared: {error}.")
             return None
 
-    def beside_flagged(self, contrasts: Iterable[Contrast | None]) -> tuple[Contrast, ...]:
-        """The contrasts there are, with what they are without items that share text."""
-        return beside_flagged(
+    def described(
+        self, contrasts: Iterable[Contrast | None], arms: dict[str, ArmSummary]
+    ) -> tuple[Contrast, ...]:
+        """The contrasts there are, with what else is to be said of each.
+
+        It is what they are without items that share text, and whether the decoding differs.
+        """
+        beside = beside_flagged(
             [contrast for contrast in contrasts if contrast is not None],
-            self.leaks.test,
+            self.flagged,
             self.test_vectors,
             partial(self.comparison, clean=True),
         )
+        return tuple(with_decoding(contrast, arms) for contrast in beside)
+
+    def evidence_described(
+        self, evidence: Evidence, arms: dict[str, ArmSummary]
+    ) -> tuple[Contrast | None, tuple[Contrast, ...]]:
+        """Primary and secondary contrasts described; of a ranking as the one family."""
+        if evidence.prompts_only and evidence.primary is not None:
+            first, *others = self.described([evidence.primary, *evidence.secondary], arms)
+            return first, tuple(others)
+        (primary,) = self.described([evidence.primary], arms) or (None,)
+        return primary, self.described(evidence.secondary, arms)
 
     def claim_facts(self, findings: Findings, sides: Sides) -> ClaimFacts:
         return ClaimFacts(
@@ -225,7 +275,7 @@ class _Work:
 
     def form(self, sides: Sides) -> Contrast | None:
         """The best arm of each kind compared in keeping the form of an answer."""
-        metric = form_metric(self.experiment)
+        metric = self.experiment.task.answer.form_metric.name
         try:
             comparison = compare(
                 self.scores.vectors(sides.fine_tuned, metric, task=DOMAIN, split="test"),
@@ -239,10 +289,6 @@ class _Work:
             return None
         return conclude_primary(comparison) if comparison else None
 
-    def accuracy_tasks(self) -> list[str]:
-        tasks = self.study.experiment.general_tasks
-        return [name for name, reading in tasks.items() if reading.accuracy]
-
     def general_unscored(self) -> tuple[str, ...]:
         return tuple(
             name
@@ -254,65 +300,38 @@ class _Work:
 
     def without_seed(
         self, sides: Sides, seed: int
-    ) -> tuple[Contrast | None, dict[str, Forgetting]]:
-        """The primary contrast and forgetting of its arms again, coarsely, without one seed."""
-        few, told = min(self.resamples, COARSE), len(self.problems)
+    ) -> tuple[Contrast | None, dict[str, MeasuredAbilities]]:
+        """The primary contrast and abilities of its arms again, coarsely, without one seed."""
+        few, problems_before = min(self.resamples, COARSE), len(self.problems)
         comparison = self.comparison(sides.fine_tuned, sides.against, without=seed, resamples=few)
         trained = [
             arm
             for arm in (sides.fine_tuned, sides.against)
             if arm in self.experiment.trained_arms()
         ]
-        forgetting = self.forgetting(trained, without=seed, resamples=few)
-        del self.problems[told:]  # those of a study that did not take place
-        return conclude_primary(comparison) if comparison else None, forgetting
+        abilities = self.abilities(trained, without=seed, resamples=few)
+        del self.problems[problems_before:]  # those of a study that did not take place
+        return conclude_primary(comparison) if comparison else None, abilities
 
-    def general(self, arm: str, without: int | None = None) -> Iterator[GeneralScores]:
-        for name, reading in self.study.experiment.general_tasks.items():
-            mine, base = (
-                self.scores.vectors(who, reading.metric, suite="general", task=name, split="test")
-                for who in (arm, BASE)
-            )
-            if mine and base:
-                yield GeneralScores(name, reading, tuple(_without(mine, without)), tuple(base[:1]))
-
-    def forgetting(
+    def abilities(
         self, arms: Iterable[str], *, without: int | None = None, resamples: int = 0
-    ) -> dict[str, Forgetting]:
+    ) -> dict[str, MeasuredAbilities]:
         if self.experiment.general is None:
             return {}
-        found: dict[str, Forgetting] = {}
+        measured: dict[str, MeasuredAbilities] = {}
         for arm in arms:
-            scores = list(self.general(arm, without))
             try:
-                one = assess_forgetting(
+                abilities_of_arm = measure_abilities(
                     arm,
-                    scores,
-                    margin=self.experiment.general.margin,
-                    level=self.level,
-                    resamples=resamples or self.resamples,
-                    generator=self.generator("forgetting", arm),
+                    general_scores(self.scores, self.experiment, arm, without, self.searched),
+                    resamples or self.resamples,
+                    partial(self.generator, "forgetting", arm),
                 )
-                if one is not None:
-                    found[arm] = forgetting_beside_flagged(
-                        one,
-                        scores,
-                        self.leaks.general,
-                        resamples=resamples or self.resamples,
-                        generator=self.generator("forgetting", arm, "without flagged items"),
-                    )
+                if abilities_of_arm is not None:
+                    measured[arm] = abilities_beside_flagged(abilities_of_arm, self.flagged_general)
             except (StoreError, ValueError) as error:
                 self.problems.append(f"What {arm} forgot could not be measured: {error}.")
-        return found
-
-
-def _without(vectors: list[ScoreVector], seed: int | None) -> list[ScoreVector]:
-    # An arm with one seed stays as it is: without it there would be nothing to compare.
-    return [v for v in vectors if v.seed != seed] if len(vectors) > 1 else vectors
-
-
-def _left_out(contrasts: list[Contrast]) -> list[tuple[str, str, int, int]]:
-    return [(c.a, c.b, c.left_out, c.unscored) for c in contrasts]
+        return measured
 
 
 def _break_even(
@@ -324,7 +343,7 @@ def _break_even(
     return tuple(
         break_even(name, arm.cost, sides.prompt, prompt.cost, experiment.cost.currency)
         for name, arm in arms.items()
-        if arm.kind != "prompt" and arm.test is not None
+        if kind_info(arm.kind).trains and arm.test is not None
     )
 
 

@@ -1,1 +1,20 @@
-"""What a right answer is: how labels, JSON values and texts are compared."""
+"""What a right answer is: a file for each kind, and what kinds share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, get_args
+
+from pydantic import Field
+
+from harness.answers.answer import Answer
+from harness.answers.json_object import JsonAnswer
+from harness.answers.label import LabelAnswer
+from harness.answers.text import TextAnswer
+
+# In the order in which `init` asks them whether they know a column.
+AnyAnswer = Annotated[LabelAnswer | JsonAnswer | TextAnswer, Field(discriminator="kind")]
+
+KINDS: Mapping[str, type[Answer]] = {kind.name(): kind for kind in get_args(get_args(AnyAnswer)[0])}
+
+__all__ = ["KINDS", "Answer", "AnyAnswer", "JsonAnswer", "LabelAnswer", "TextAnswer"]

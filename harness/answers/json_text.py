@@ -75,13 +75,13 @@ def composed_value(value: Any, depth: int = 0) -> Any:
 
 def _ends(text: str, start: int) -> dict[int, int]:
     """Place of an opening brace -> place after the one that closes it."""
-    found, opened = dict[int, int](), list[int]()
+    ends, opened = dict[int, int](), list[int]()
     for token in _TOKENS.finditer(text, start):
         if token[0] == "{":
             opened.append(token.start())
         elif token[0] == "}" and opened:
-            found[opened.pop()] = token.end()
-    return found
+            ends[opened.pop()] = token.end()
+    return ends
 
 
 def _distinct_fields(pairs: list[tuple[str, Any]]) -> JsonObject:

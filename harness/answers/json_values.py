@@ -15,7 +15,7 @@ from referencing.jsonschema import DRAFT202012
 
 from harness.answers.characters import composed, folded
 from harness.answers.json_text import JsonObject
-from harness.answers.labels import LabelReader
+from harness.answers.label_reader import LabelReader
 
 # On a schema of lists: their order says nothing.
 UNORDERED = "x-unordered"
@@ -27,18 +27,18 @@ _Kind = Literal["object", "list", "text", "unlisted", "number", "truth", "null"]
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A JSON value in the one notation of its kind; equal exactly where the values are the same.
-
-    kind: a truth value is no number, and a text no number either; unlisted is a text that is none
-    of those that the schema lists. scalar: of a text, number or truth value. parts: field ->
-    value of an object, sorted by field; elements of a list under empty names, sorted where their
-    order says nothing. leaves: scalars and empty lists and objects in it, itself included.
-    """
+    """A JSON value in the one notation of its kind; equal exactly where the values are the same."""
 
     kind: _Kind
+    """A truth value is no number, and a text no number either; unlisted is a text that is none of
+    those that the schema lists."""
     scalar: str | int | float | bool | None = None
+    """Of a text, number or truth value."""
     parts: tuple[tuple[str, Value], ...] = ()
+    """Field -> value of an object, sorted by field; elements of a list under empty names, sorted
+    where their order says nothing."""
     leaves: int = 1
+    """Scalars and empty lists and objects in it, itself included."""
 
 
 class _Place:
@@ -47,16 +47,18 @@ class _Place:
     def __init__(self, rules: Sequence[JsonObject]) -> None:
         self.rules = rules
         self.unordered = any(rule.get(UNORDERED) is True for rule in rules)
-        options = (one for rule in rules for one in (*rule.get("enum", ()), rule.get("const")))
-        listed = dict.fromkeys(one for one in options if isinstance(one, str))
+        options = (
+            option for rule in rules for option in (*rule.get("enum", ()), rule.get("const"))
+        )
+        listed = dict.fromkeys(option for option in options if isinstance(option, str))
         self._listed = LabelReader(listed) if listed else None
 
     def text(self, text: str) -> Value:
         """A text as it is meant here."""
         if self._listed is None:
             return Value("text", folded(text))
-        found = self._listed.read(text)
-        return Value("unlisted", folded(text)) if found is None else Value("text", found)
+        label = self._listed.read(text)
+        return Value("unlisted", folded(text)) if label is None else Value("text", label)
 
 
 class ValueReader:
@@ -137,11 +139,11 @@ def _of_field(rules: Sequence[JsonObject], name: str) -> Iterator[object]:
     for rule in rules:
         own = rule.get("properties", {})
         known = name in own or composed(name) in own
-        found = [own[name if name in own else composed(name)]] if known else []
+        schemas = [own[name if name in own else composed(name)]] if known else []
         for pattern, schema in rule.get("patternProperties", {}).items():
             if re.search(pattern, name):
-                found.append(schema)
-        yield from found or [rule.get("additionalProperties")]
+                schemas.append(schema)
+        yield from schemas or [rule.get("additionalProperties")]
 
 
 def _of_element(rules: Sequence[JsonObject], place: int) -> Iterator[object]:

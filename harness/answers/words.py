@@ -21,5 +21,5 @@ def words(text: str) -> list[str]:
     that put no space between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) each character
     is one.
     """
-    found: list[str] = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
-    return found
+    matches: list[str] = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return matches

@@ -10,7 +10,6 @@ from types import FrameType
 
 import click
 
-from harness import __version__
 from harness.cli.options import near
 from harness.cli.printing import say
 from harness.errors import (
@@ -22,6 +21,7 @@ from harness.errors import (
     is_refused,
     refusal,
 )
+from harness.versions import __version__
 
 # Name -> (module, help line): listing the commands imports none of them.
 COMMANDS = {
@@ -29,11 +29,13 @@ COMMANDS = {
     "check": "Validate an experiment and audit its data; trains nothing.",
     "plan": "Say what an experiment will take: time, tokens, money, disk.",
     "run": "Run an experiment, or go on with one that was stopped.",
-    "status": "Show how far the experiments in a store are.",
+    "status": "Show the studies in a store: how far each is, and its verdict.",
     "report": "Write the report of an experiment: HTML, Markdown, terminal.",
     "compare": "Compare several experiments in one report.",
     "query": "Run an SQL query on the store.",
     "export": "Write the winner for use, or a study for other programs.",
+    "rm": "Remove studies from a store, with their folders.",
+    "gc": "Free the disk of trained weights that no study names.",
     "doctor": "Check this machine: versions, devices, caches, packaged files.",
 }
 SHOWN_PROBLEMS = 25
@@ -46,7 +48,7 @@ class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names, in the order in which a user meets them."""
+        """Names of the commands, in the order in which a user meets them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -138,9 +140,9 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
-        told = _told(error)
-        if told is None:
+        failure = _told(error)
+        if failure is None:
             raise
-        say(near(f"error: {told}"), err=True)
-        sys.exit(told.exit_code)
+        say(near(f"error: {failure}"), err=True)
+        sys.exit(failure.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

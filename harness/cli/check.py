@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from harness.data import Prepared
-    from harness.evaluation.suite_texts import SuiteTexts
-    from harness.evaluation.suites import Suite
-    from harness.preflight import Preflight
+    from harness.evaluation.suites.find import Suite
+    from harness.evaluation.suites.texts import SuiteTexts
+    from harness.records import LeakKind
     from harness.spec import Experiment
+    from harness.study.preflight import Preflight
 
 SHOWN_ROWS = 10
 
@@ -39,11 +40,11 @@ def command(experiment: Path) -> None:
     from harness.cli.terminal import Terminal
     from harness.data import prepare, with_general
     from harness.data.label_notes import label_notes
-    from harness.evaluation.suite_texts import suite_texts
-    from harness.evaluation.suites import load_suite
-    from harness.item_sets import left_out_curves, replay_texts
+    from harness.evaluation.suites.find import load_suite
+    from harness.evaluation.suites.texts import suite_texts
     from harness.spec import load_experiment
-    from harness.spec.endpoint import missing_keys
+    from harness.spec.served_arms import missing_keys
+    from harness.study.item_sets import left_out_curves, replay_texts
 
     spec = load_experiment(experiment)
     suite = load_suite(spec.general.suite) if spec.general else None
@@ -53,7 +54,7 @@ def command(experiment: Path) -> None:
         console.print(f"[yellow]warning:[/] {escape(notice)}")
     prompts = _prompts(spec)
     prepared = prepare(spec, prompts.unfit)
-    read = suite_texts(suite, spec.general.limit) if suite and spec.general else None
+    read = suite_texts(suite, spec.general.asked) if suite and spec.general else None
     if read:
         prepared = with_general(prepared, read.texts, read.unread)
     console.print(f"[bold]{escape(spec.name)}[/] is a valid experiment.")
@@ -65,7 +66,7 @@ def command(experiment: Path) -> None:
     console.print(_arms_table(spec))
     if suite and read:
         console.print(_suite_table(suite, read))
-    else:
+    elif spec.trained_arms():
         console.print("General suite: none: forgetting not measured")
     texts = replay_texts(spec, prepared.splits)
     if texts:
@@ -83,12 +84,12 @@ def command(experiment: Path) -> None:
 def _prompts(spec: Experiment) -> Preflight:
     """What looks at the prompts of the arms whose models are on this machine."""
     from harness.models.resolve import model_here
-    from harness.planning import models_of
-    from harness.preflight import Preflight
+    from harness.study.asked_models import models_of
+    from harness.study.preflight import Preflight
 
-    found = models_of(spec, lambda model: (model.reference, model_here(model)))
-    away = dict.fromkeys(name for name, model in found.values() if model is None)
-    here = {arm: model for arm, (_, model) in found.items() if model is not None}
+    models = models_of(spec, lambda model: (model.reference, model_here(model)))
+    away = dict.fromkeys(name for name, model in models.values() if model is None)
+    here = {arm: model for arm, (_, model) in models.items() if model is not None}
     notes = [
         f"{name} is not on this machine yet, so its prompts were not looked at: whether they fit "
         "is seen by harness plan and harness run, which fetch it"
@@ -100,17 +101,23 @@ def _prompts(spec: Experiment) -> Preflight:
 def _arms_table(spec: Experiment) -> Table:
     from rich.table import Table
 
+    from harness.spec import TrainedArm
+
     table = Table("arm", "kind", "trials", "searched", title="Arms", title_justify="left")
     for name, arm in spec.arms.items():
         searched = ", ".join(arm.search_space()) or "nothing: not tuned"
-        table.add_row(name, arm.kind, str(spec.trials_of(name)), searched)
+        if isinstance(arm, TrainedArm) and len(arm.ways()) > 1:
+            searched += "; answering: each trial tries every way"
+        repeats = spec.repeats_of(name)
+        times = f"{repeats} x " if repeats > 1 else ""
+        table.add_row(name, arm.kind, f"{times}{spec.trials_of(name)}", searched)
     return table
 
 
 def _trial_counts(spec: Experiment, prepared: Prepared) -> str:
-    from harness.stages import final_counts
+    from harness.study.stages import final_counts
 
-    searched = sum(spec.trials_of(name) for name in spec.arms)
+    searched = spec.search_trials()
     later = final_counts(spec, prepared.splits)
     parts = [
         f"{searched} search trials",
@@ -121,6 +128,7 @@ def _trial_counts(spec: Experiment, prepared: Prepared) -> str:
         parts.append(f"up to {later.defaults} tests of default settings")
     if later.curves:
         parts.append(f"{later.curves} trials of learning curves")
+    parts.append(f"{later.latencies} trials that time requests")
     return f"{', '.join(parts)}."
 
 
@@ -129,9 +137,9 @@ def _data_table(prepared: Prepared) -> Table:
 
     table = Table("split", "examples", "groups", "leaks found", title="Data", title_justify="left")
     for name, count in prepared.counts.items():
-        found = _leaks(prepared.audit.flagged.get(name, {}))
+        leaks = _leaks(prepared.audit.flagged.get(name, {}))
         table.add_row(
-            name, str(count), str(prepared.groups[name]), "" if name == "train" else found
+            name, str(count), str(prepared.groups[name]), "" if name == "train" else leaks
         )
     return table
 
@@ -183,7 +191,7 @@ def _leak_sentences(prepared: Prepared) -> Iterator[str]:
         f"Test items that still share text with training: {len(remaining.flagged_ids('test'))}; "
         f"with validation: {_leaks(remaining.selection_flagged)}."
     )
-    shared_groups = audit_record(prepared)["shared_groups"]
+    shared_groups = audit_record(prepared).shared_groups
     if any(shared_groups.values()):
         shared = ", ".join(f"{n} of {name}" for name, n in shared_groups.items() if n)
         yield f"Groups (data.group) that training has too: {shared}."
@@ -196,5 +204,5 @@ def _leak_sentences(prepared: Prepared) -> Iterator[str]:
         yield f"Not audited, since their items could not be read: {names}."
 
 
-def _leaks(counts: Mapping[str, int]) -> str:
+def _leaks(counts: Mapping[LeakKind, int]) -> str:
     return ", ".join(f"{n} {kind}" for kind, n in counts.items() if n) or "none"

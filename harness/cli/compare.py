@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import browser_option, format_option, results_option
+from harness.cli.options import browser_option, format_option, meant, results_option
 from harness.cli.printing import say
 
 
@@ -34,7 +34,7 @@ def command(
 
     The first one named is the reference that the others are compared with, item by item where
     they were tested on the same items. What cannot be compared is named, with the reason and what
-    to do.
+    to do. A name means its newest finished study.
 
     \b
     Example:
@@ -43,9 +43,9 @@ def command(
     """
 
     from harness.cli.terminal import Terminal
-    from harness.reporting import LABELS, compare_named, write_comparison
+    from harness.review.studies import LABELS, compare_named, write_comparison
 
-    compared = compare_named(results, names)
+    compared = compare_named(results, [meant(results, name) for name in names])
     files = write_comparison(compared, output or results / "compare", formats, browser)
     if not quiet:
         compared.print(Terminal())

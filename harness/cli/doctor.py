@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from harness.cli.printing import say
+from harness.wording import file_size
 
 # What the program needs besides the libraries that can change a number.
 OTHERS = ("optuna", "evaluate", "duckdb", "click")
@@ -28,8 +29,8 @@ def command(fetch_files: bool) -> None:
     import psutil
 
     from harness.models.runtime import choose_runtime
-    from harness.packaged import cache_folder, fetch, is_cached
-    from harness.packaged_catalogue import ASSETS
+    from harness.packaged.catalogue import ASSETS
+    from harness.packaged.fetch import cache_folder, fetch, is_cached
     from harness.spec import ModelSpec
     from harness.versions import ABSENT, library_versions, version_of
 
@@ -39,13 +40,13 @@ def command(fetch_files: bool) -> None:
     for name, version in versions.items():
         say(f"{name:<13} {'MISSING' if name in missing else version}")
     memory = psutil.virtual_memory()
-    say(f"memory        {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free")
+    say(f"memory        {file_size(memory.available)} of {file_size(memory.total)} free")
     runtime = choose_runtime(ModelSpec(reference="any"), 32)
     say(f"compute       {runtime.device}, {runtime.dtype}, {runtime.threads} threads")
     folder = cache_folder()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    free = shutil.disk_usage(existing).free / 2**30
-    say(f"cache         {folder} ({free:.1f} GiB free)")
+    free = shutil.disk_usage(existing).free
+    say(f"cache         {folder} ({file_size(free)} free)")
     for name in ASSETS:
         if fetch_files and not is_cached(name):
             say(f"fetching      {name}", err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import Decorator, results_option
+from harness.cli.options import Decorator, meant, results_option
 from harness.cli.printing import say
 
 if TYPE_CHECKING:
@@ -17,27 +17,27 @@ SHOWN_DIFFERENCES = 5
 
 
 def study_argument() -> Decorator:
-    """The study that is exported."""
+    """The argument for the study that is exported."""
     return click.argument("name", metavar="[STUDY]", required=False)
 
 
 def out_option(help_text: str) -> Decorator:
-    """Where the export goes, as ``out``."""
+    """The option for where the export goes, as ``out``."""
     return click.option("--out", required=True, type=click.Path(path_type=Path), help=help_text)
 
 
 def force_option(help_text: str) -> Decorator:
-    """Whether what was exported there before is replaced."""
+    """The option for replacing what was exported there before."""
     return click.option("--force", is_flag=True, help=help_text)
 
 
 def arm_option() -> Decorator:
-    """Which arm is exported."""
+    """The option for the arm that is exported."""
     return click.option("--arm", help="Arm to export; the verdict's winner if not given.")
 
 
 def seed_option() -> Decorator:
-    """Which of the arm's final runs is exported."""
+    """The option for which of the arm's final runs is exported."""
     return click.option(
         "--seed",
         type=int,
@@ -48,6 +48,8 @@ def seed_option() -> Decorator:
 @click.group()
 def command() -> None:
     """Write a study's winner for use, or the study for another program.
+
+    A name means the newest study of that name that is finished; the start of an id that very one.
 
     \b
     Example:
@@ -64,7 +66,7 @@ def command() -> None:
 @click.option("--journal", is_flag=True, help="Write a journal file in place of a database.")
 @force_option("Write over a file that is there.")
 def optuna(name: str | None, results: Path, out: Path, journal: bool, force: bool) -> None:
-    """Write every arm's search as an Optuna study (STUDY: name or start of id; else the latest).
+    """Write every arm's search as an Optuna study (STUDY: name or start of id; else the newest).
 
     \b
     Example:
@@ -72,7 +74,7 @@ def optuna(name: str | None, results: Path, out: Path, journal: bool, force: boo
     """
     from harness.export import export_optuna
 
-    names = export_optuna(results, name, out, journal=journal, force=force)
+    names = export_optuna(results, meant(results, name), out, journal=journal, force=force)
     say(f"{out}: {', '.join(names)}")
     say(f"Show them: optuna-dashboard {out if journal else f'sqlite:///{out}'}")
 
@@ -86,7 +88,7 @@ def optuna(name: str | None, results: Path, out: Path, journal: bool, force: boo
 )
 @force_option("Replace the runs of an earlier export of the study.")
 def mlflow(name: str | None, results: Path, out: Path, database: bool, force: bool) -> None:
-    """Write every trial as an MLflow run (STUDY: name or start of id; else the latest).
+    """Write every trial as an MLflow run (STUDY: name or start of id; else the newest).
 
     \b
     Example:
@@ -94,7 +96,7 @@ def mlflow(name: str | None, results: Path, out: Path, database: bool, force: bo
     """
     from harness.export import export_mlflow
 
-    done = export_mlflow(results, name, out, database=database, force=force)
+    done = export_mlflow(results, meant(results, name), out, database=database, force=force)
     allowed = "" if database else "MLFLOW_ALLOW_FILE_STORE=true "
     say(f"{out}: {done.runs} runs of the experiment {done.experiment}")
     say(f"Show them: {allowed}mlflow ui --backend-store-uri {done.uri}")
@@ -147,7 +149,7 @@ def model(
     converter: Path | None,
     force: bool,
 ) -> None:
-    """Write the winner's weights, checked against its test scores (STUDY: else the latest).
+    """Write the winner's weights, checked against its test scores (STUDY: else the newest).
 
     \b
     Example:
@@ -157,7 +159,7 @@ def model(
 
     done = export_model(
         results,
-        name,
+        meant(results, name),
         out,
         arm=arm,
         seed=seed,
@@ -186,22 +188,23 @@ def _print_parity(parity: Parity) -> None:
 
     from harness.cli.terminal import Terminal
     from harness.export.model_card import parity_table
-    from harness.report.wording import cell
+    from harness.wording import cell
 
-    found = parity_table(parity)
-    table = Table(title=found.caption, title_justify="left")
-    for column in found.columns:
+    compared = parity_table(parity)
+    table = Table(title=compared.caption, title_justify="left")
+    for column in compared.columns:
         table.add_column(column.heading, justify="right" if column.numeric else "left")
-    for row in found.rows:
+    for row in compared.rows:
         table.add_row(*map(escape, row))
     console = Terminal()
     console.print(table)
     for text in parity.circumstances:
         console.print(text, markup=False)
-    for one in parity.differences[:SHOWN_DIFFERENCES]:
+    for difference in parity.differences[:SHOWN_DIFFERENCES]:
         console.print(
-            f"item {cell(one.item_id, 60)}: {cell(one.trial_output, 80)!r} in the trial, "
-            f"{cell(one.exported_output, 80)!r} exported",
+            f"item {cell(difference.item_id, 60)}: "
+            f"{cell(difference.trial_output, 80)!r} in the trial, "
+            f"{cell(difference.exported_output, 80)!r} exported",
             markup=False,
         )
     if len(parity.differences) > SHOWN_DIFFERENCES:
@@ -218,7 +221,7 @@ def _print_parity(parity: Parity) -> None:
 def prompt(
     name: str | None, results: Path, out: Path, arm: str | None, seed: int | None, force: bool
 ) -> None:
-    """Write the winner's prompt for an OpenAI-compatible server (STUDY: else the latest).
+    """Write the winner's prompt for an OpenAI-compatible server (STUDY: else the newest).
 
     \b
     Example:
@@ -226,7 +229,7 @@ def prompt(
     """
     from harness.export import export_prompt
 
-    done = export_prompt(results, name, out, arm=arm, seed=seed, force=force)
+    done = export_prompt(results, meant(results, name), out, arm=arm, seed=seed, force=force)
     say(f"{out}: {done.run.why}")
     for note in done.notes:
         say(f"- {note}")

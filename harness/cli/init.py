@@ -63,7 +63,7 @@ def command(
     output: Path,
     yes: bool,
     force: bool,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Write a commented experiment for DATA, a file of texts and right answers.
 
@@ -75,8 +75,8 @@ def command(
     Example:
       harness init tickets.csv --text message --answer category
     """
+    from harness.drafting.answers import Answers, take_default
     from harness.drafting.draft import draft_experiment
-    from harness.drafting.given import Given, take_default
     from harness.drafting.machine import look_at_machine
     from harness.errors import InputError, Problem, writing
 
@@ -89,17 +89,18 @@ def command(
     asking = not yes and is_terminal()
     if asking:
         say("Enter accepts what stands in brackets.")
-    said = Given(texts=texts, answers=answers, id=identity, **given)
+    preset = Answers(texts=texts, answers=answers, id=identity, **options)
     draft = draft_experiment(
-        data, said, asked if asking else take_default, look_at_machine(), output, Path.cwd()
+        data, preset, asked if asking else take_default, look_at_machine(), output, Path.cwd()
     )
     with writing(output, "name another file with --output"):
+        # Not by way of another file: a link, or a device, is written through.
         output.write_text(draft.text, encoding="utf-8")
     _show(draft, data, output)
 
 
 def is_terminal() -> bool:
-    """Whether somebody can answer."""
+    """Whether somebody at a terminal can answer."""
     return sys.stdin.isatty()
 
 
@@ -123,22 +124,22 @@ def asked(question: str, default: str, why: str, check: Callable[[str], Any]) ->
 
 
 def _show(draft: Draft, data: str, output: Path) -> None:
-    from harness.drafting.write import duration
+    from harness.wording import plural, rough_duration
 
-    wishes, sizing, reasons = draft.wishes, draft.sizing, draft.wishes.reasons
+    request, sizing, reasons = draft.request, draft.sizing, draft.request.reasons
     say(f"{output}: {draft.rows} rows of {data}")
     lines = [
-        ("text", ", ".join(wishes.texts), reasons["texts"]),
-        ("answer", ", ".join(wishes.answers), reasons["answer"]),
-        ("kind", wishes.form.kind, reasons["kind"]),
-        ("group", wishes.group or "none", reasons["group"]),
-        ("id", wishes.id or "none", reasons["id"]),
-        ("model", wishes.model.reference, reasons["model"]),
+        ("text", ", ".join(request.texts), reasons["texts"]),
+        ("answer", ", ".join(request.answers), reasons["answer"]),
+        ("kind", request.form.kind, reasons["kind"]),
+        ("group", request.group or "none", reasons["group"]),
+        ("id", request.id or "none", reasons["id"]),
+        ("model", request.model.reference, reasons["model"]),
     ]
-    if wishes.test:
-        lines.insert(0, ("test rows", near(wishes.test), reasons["files"]))
-    if wishes.encoding != "utf-8":
-        lines.append(("encoding", wishes.encoding, reasons["encoding"]))
+    if request.test:
+        lines.insert(0, ("test rows", near(request.test), reasons["files"]))
+    if request.encoding != "utf-8":
+        lines.append(("encoding", request.encoding, reasons["encoding"]))
     counts = ", ".join(
         f"{getattr(sizing.size, name)} {name}" for name in ("train", "validation", "test")
     )
@@ -146,10 +147,11 @@ def _show(draft: Draft, data: str, output: Path) -> None:
     names = ", ".join(arm.name for arm in sizing.arms.arms)
     lines.append(("arms", names, "what this model and machine allow"))
     lines += [("", f"without {name}", why) for name, why in sizing.arms.left_out.items()]
-    seeds = "1 seed" if sizing.size.seeds == 1 else f"{sizing.size.seeds} seeds"
-    trials = "1 trial" if sizing.size.trials == 1 else f"{sizing.size.trials} trials"
-    lines.append(("budget", f"{trials} per arm, {seeds}", reasons["budget"]))
-    lines.append(("time", f"about {duration(sizing.seconds)}", "a rough sum; see harness plan"))
+    budget = f"{plural(sizing.size.trials, 'trial')} per arm, {plural(sizing.size.seeds, 'seed')}"
+    lines.append(("budget", budget, reasons["budget"]))
+    lines.append(
+        ("time", f"about {rough_duration(sizing.seconds)}", "a rough sum; see harness plan")
+    )
     for name, value, why in lines:
         say(f"  {name:<10} {value}" + (f": {why}" if why else ""))
     for problem in draft.problems[:SHOWN_ROWS]:

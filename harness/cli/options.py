@@ -9,11 +9,13 @@ from typing import Any
 
 import click
 
+from harness.cli.printing import say
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def results_option() -> Decorator:
-    """Folder of the store and the runs."""
+    """The option for the folder of the store and the runs."""
     return click.option(
         "--results",
         type=click.Path(file_okay=False, path_type=Path),
@@ -24,10 +26,20 @@ def results_option() -> Decorator:
 
 
 def experiment_argument() -> Decorator:
-    """An experiment file."""
+    """The argument for an experiment file."""
     return click.argument(
         "experiment", type=click.Path(dir_okay=False, path_type=Path), metavar="EXPERIMENT.YAML"
     )
+
+
+def meant(results: Path, name: str | None) -> str:
+    """Id of the study that a name means; a newer one that is not finished is told of."""
+    from harness.review.names import find_named, notice_of
+
+    found = find_named(results, name)
+    if notice := notice_of(found):
+        say(f"note: {notice}", err=True)
+    return found.study.experiment.experiment_id
 
 
 def near(text: str) -> str:
@@ -40,7 +52,7 @@ def near(text: str) -> str:
 
 
 def format_option() -> Decorator:
-    """Formats of a report, as ``formats``: a tuple in the order in which they are written."""
+    """The option for formats, as ``formats``: a tuple in the order in which they are written."""
     return click.option(
         "--format",
         "formats",
@@ -54,13 +66,13 @@ def format_option() -> Decorator:
 
 
 def _formats(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
-    from harness.reporting import chosen_formats
+    from harness.review.studies import chosen_formats
 
     return chosen_formats(names)
 
 
 def browser_option() -> Decorator:
-    """The program that prints a PDF."""
+    """The option for the program that prints a PDF."""
     return click.option(
         "--browser",
         metavar="PROGRAM",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from harness.forecast import ArmForecast, Estimate, Forecast
 from harness.forecast.estimate import summed
-from harness.observer import Observer
+from harness.study.observer import ArmExplanation, Observer
+from harness.wording import listed, mebibytes, money, plural, seconds
 
 # In the order of the study: the base is scored once, and is no part of the sums below.
-PHASES = ("search", "finalist", "default", "curve")
+PHASES = ("search", "finalist", "default", "curve", "latency")
 
 
 class PlanObserver(Observer):
@@ -21,18 +24,18 @@ class PlanObserver(Observer):
         self._console = console
 
     def stage(self, text: str) -> None:
-        """Print it."""
+        """Print the stage."""
         self._console.print(f"[bold]{escape(text)}[/]")
 
     def warning(self, text: str) -> None:
-        """Print it."""
+        """Print the warning."""
         self._console.print(f"[yellow]warning:[/] {escape(text)}")
 
 
 def print_forecast(forecast: Forecast, console: Console) -> None:
     """Tables of arms and servers, totals, warnings, and what the numbers rest on."""
     if not any(number.high for arm in forecast.arms for number in arm.trials.values()):
-        console.print(f"Nothing is left to run: all {forecast.ended} trials have ended.")
+        console.print(f"Nothing is left to run: all {_known(forecast)} trials are known.")
         return
     console.print(_arms(forecast))
     if any(arm.server for arm in forecast.arms):
@@ -49,7 +52,7 @@ def print_forecast(forecast: Forecast, console: Console) -> None:
 def _arms(forecast: Forecast) -> Table:
     table = Table(
         title=f"{escape(forecast.name)} on {forecast.device}, {forecast.dtype}",
-        caption="trials: search + finalists + default settings + learning curves",
+        caption="trials: search + finalists + default settings + learning curves + timing",
         title_justify="left",
         caption_justify="left",
     )
@@ -65,7 +68,7 @@ def _arms(forecast: Forecast) -> Table:
             _thousands(arm.train_tokens),
             _thousands(arm.scored_tokens),
             *_minutes(arm.seconds),
-            "?" if arm.money is None else _money(arm.money),
+            "?" if arm.money is None else money(arm.money.expected),
             "" if arm.peak_mib is None else f"{arm.peak_mib.high:,.0f}",
         )
     table.add_section()
@@ -75,7 +78,7 @@ def _arms(forecast: Forecast) -> Table:
         _thousands(summed(arm.train_tokens for arm in forecast.arms)),
         _thousands(summed(arm.scored_tokens for arm in forecast.arms)),
         *_minutes(forecast.seconds),
-        _money(forecast.money),
+        money(forecast.money.expected),
         "",
     )
     return table
@@ -93,28 +96,46 @@ def _servers(forecast: Forecast) -> Table:
                 f"{arm.server.requests.expected:,.0f}",
                 _thousands(arm.server.prompt_tokens),
                 _thousands(arm.server.completion_tokens),
-                _range(arm.server.money, "{:,.2f}"),
-                "none" if arm.server.cap is None else f"{arm.server.cap:g}",
+                _range(arm.server.money, money),
+                "none" if arm.server.cap is None else money(arm.server.cap),
             )
     return table
 
 
 def _totals(forecast: Forecast) -> list[str]:
-    found = [
+    sentences = [
         f"About [bold]{forecast.seconds.expected / 60:.0f} minutes[/] "
         f"({forecast.seconds.low / 60:.0f} to {forecast.seconds.high / 60:.0f}) and "
-        f"[bold]{forecast.money.expected:,.2f} {escape(forecast.currency)}[/]; results take "
-        f"{_range(forecast.disk_mib, '{:,.0f}')} MiB of {forecast.free_mib:,.0f} free."
+        f"[bold]{money(forecast.money.expected, escape(forecast.currency))}[/]; results take "
+        f"{_range(forecast.disk_mib, mebibytes)} of {mebibytes(forecast.free_mib)} free."
     ]
     if any(arm.seconds is None for arm in forecast.arms):
-        found.append("[yellow]Arms whose time is not known are not in the totals.[/]")
-    if forecast.ended:
-        found.append(f"{forecast.ended} trials have ended already and are not counted.")
-    found.append(
-        f"Measured in {forecast.measuring_seconds:.0f} seconds; "
-        f"{forecast.available_mib:,.0f} MiB of memory are available."
+        sentences.append("[yellow]Arms whose time is not known are not in the totals.[/]")
+    if forecast.known:
+        sentences.append(
+            f"{plural(_known(forecast), 'trial')} known already and not counted: "
+            f"{listed(f'{number} of {escape(arm)}' for arm, number in forecast.known.items())}."
+        )
+    sentences.append(
+        f"Measured in {seconds(forecast.measuring_seconds)}; "
+        f"{mebibytes(forecast.available_mib)} of memory are available."
     )
-    return found
+    return sentences
+
+
+def print_explanation(rows: Sequence[ArmExplanation], console: Console) -> None:
+    """What is known of each arm, and what its first trial that is not lacks."""
+    table = Table(title="What is known, and why the rest is run", title_justify="left")
+    table.add_column("arm")
+    table.add_column("known", justify="right")
+    table.add_column("first trial to run: what differs from the nearest known one")
+    for row in rows:
+        table.add_row(escape(row.arm), str(row.known), escape(row.why))
+    console.print(table)
+
+
+def _known(forecast: Forecast) -> int:
+    return sum(forecast.known.values())
 
 
 def _trials(arm: ArmForecast) -> str:
@@ -130,24 +151,20 @@ def _count(number: Estimate) -> str:
 
 
 def _minutes(seconds: Estimate | None) -> tuple[str, str, str]:
-    """Expected, least, most."""
+    """Minutes: expected, least, most."""
     if seconds is None:
         return "?", "", ""
-    return tuple(f"{one / 60:.1f}" for one in (seconds.expected, seconds.low, seconds.high))  # type: ignore[return-value]
-
-
-def _money(money: Estimate) -> str:
-    return f"{money.expected:.3f}" if money.expected < 1 else f"{money.expected:,.2f}"
+    return tuple(f"{amount / 60:.1f}" for amount in (seconds.expected, seconds.low, seconds.high))  # type: ignore[return-value]
 
 
 def _thousands(number: Estimate) -> str:
-    """Thousands, so that a table of many columns fits."""
+    """A count in thousands, so that a table of many columns fits."""
     return (
         f"{number.expected / 1000:,.0f}k" if number.expected >= 1000 else f"{number.expected:.0f}"
     )
 
 
-def _range(number: Estimate, layout: str) -> str:
+def _range(number: Estimate, shown: Callable[[float], str]) -> str:
     """The expected value and, where there is one, its range."""
-    shown, low, high = (layout.format(x) for x in (number.expected, number.low, number.high))
-    return shown if low == high else f"{shown} ({low} to {high})"
+    expected, low, high = map(shown, (number.expected, number.low, number.high))
+    return expected if low == high else f"{expected} ({low} to {high})"

@@ -21,14 +21,14 @@ def visible(text: str) -> str:
 
 
 def in_one_line(text: str) -> str:
-    """The same, with tabs and line ends written out as well."""
+    """The visible text, with tabs and line ends written out as well."""
     return visible(text).replace("\t", "\\t").replace("\n", "\\n")
 
 
 def json_text(value: object, indent: int | None = None) -> str:
     """The value as JSON, made visible by JSON's own escapes; what has none there is a string."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -36,5 +36,5 @@ def say(text: str, *, err: bool = False) -> None:
     click.echo(visible(text), err=err)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()

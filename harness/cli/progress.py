@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,12 +18,13 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from harness.observer import Observer
 from harness.records import Progress, TrialRecord, TrialSpec
+from harness.study.observer import ArmExplanation, Observer
+from harness.wording import plural
 
 
 class QuietObserver(Observer):
-    """Warnings only."""
+    """Shows warnings only."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -39,15 +41,15 @@ class QuietObserver(Observer):
         return None
 
     def fetched(self, done: int, total: int) -> None:
-        """Bytes of a packaged file."""
+        """Say nothing of the bytes of a packaged file."""
 
     def warning(self, text: str) -> None:
-        """Print it."""
+        """Print the warning."""
         self._console.print(f"[yellow]warning:[/] {escape(text)}")
 
 
 class RichObserver(QuietObserver):
-    """A line for every ended trial, and bars for the study and the trial that runs."""
+    """Shows a line for every ended trial, and bars for the study and the trial that runs."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -81,7 +83,7 @@ class RichObserver(QuietObserver):
         self._bars.stop()
 
     def fetched(self, done: int, total: int) -> None:
-        """Bytes of a packaged file."""
+        """Show how much of a packaged file has come in."""
         if self._fetch is None:
             self._fetch = self._bars.add_task("fetching", total=total, note="bytes")
         self._bars.update(self._fetch, completed=done, total=total)
@@ -90,11 +92,19 @@ class RichObserver(QuietObserver):
             self._fetch = None
 
     def stage(self, text: str) -> None:
-        """A heading."""
+        """Print the stage as a heading."""
         self._console.print(f"[bold]{escape(text)}[/]")
 
+    def known(self, arms: Sequence[ArmExplanation]) -> None:
+        """Print a line for each arm."""
+        self._console.print("[bold]Known from other studies[/]")
+        for row in arms:
+            why = f"; to run: {row.why}" if row.why else ""
+            trials = plural(row.known, "trial")
+            self._console.print(f"  {escape(row.arm)}: {trials}{escape(why)}", highlight=False)
+
     def planned(self, trials: int) -> None:
-        """Length of the study's bar."""
+        """Set the length of the study's bar."""
         self._total = trials
         if self._study is not None:
             self._bars.update(self._study, total=trials)
@@ -102,18 +112,18 @@ class RichObserver(QuietObserver):
         self._study = self._bars.add_task("study", total=trials, note="")
 
     def trial_skipped(self, spec_id: str, arm: str) -> None:
-        """Count it as ended."""
+        """Count the trial as ended."""
         self._advance()
 
     def trial_started(self, spec: TrialSpec) -> None:
-        """A bar for the trial."""
+        """Show a bar for the trial."""
         if not self._run and not self._running:
             self._began = time.monotonic()
         bar = self._bars.add_task(escape(_name(spec)), total=None, note="starting")
         self._running[spec.trial_id] = bar, time.monotonic()
 
     def progress(self, progress: Progress) -> None:
-        """Step and loss, or items scored."""
+        """Show step and loss, or items scored."""
         if progress.trial_id not in self._running:
             return
         note = progress.stage if not progress.task else f"score {progress.task}"
@@ -123,7 +133,7 @@ class RichObserver(QuietObserver):
         self._bars.update(bar, completed=progress.done, total=progress.total, note=escape(note))
 
     def trial_ended(self, record: TrialRecord) -> None:
-        """One line, which stays."""
+        """Print one line, which stays."""
         spec = record.spec
         bar, began = self._running.pop(spec.trial_id)
         self._bars.remove_task(bar)

@@ -42,9 +42,8 @@ def command(sql: str, results: Path, layout: str) -> None:
         # A file or a program gets every value as it is stored.
         writer.writerows(map(_shown, answer.rows) if sys.stdout.isatty() else answer.rows)
     elif layout == "json":
-        for row in answer.rows:
-            named = dict(zip(answer.columns, row, strict=True))
-            say(json_text(named))
+        for row in answer.named:
+            say(json_text(row))
     else:
         _print_table(answer.columns, answer.rows)
         say(f"{len(answer.rows)} rows")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import browser_option, format_option, results_option
+from harness.cli.options import browser_option, format_option, meant, results_option
 from harness.cli.printing import say
 
 
@@ -29,7 +29,10 @@ def command(
     browser: str | None,
     quiet: bool,
 ) -> None:
-    """Write the report of an experiment (NAME or the start of its id; the latest if not given).
+    """Write the report of a study: NAME, or the start of its id.
+
+    A name means the newest study of that name that is finished; without one it is the newest of
+    all that is. Where a newer one is not finished, its id is told.
 
     \b
     Example:
@@ -38,9 +41,9 @@ def command(
     """
 
     from harness.cli.terminal import Terminal
-    from harness.reporting import LABELS, find_study, write_reports
+    from harness.review.studies import LABELS, load_study, write_reports
 
-    loaded = find_study(results, name)
+    loaded = load_study(results, meant(results, name))
     files = write_reports(loaded, output, formats, browser)
     if not quiet:
         loaded.print(Terminal())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     type=click.Choice(["child", "in-process", "ray"]),
     default="child",
     show_default=True,
-    help="Run each trial in a process of its own, all in this one, or on a Ray cluster.",
+    help="Run trials in worker processes, in this process, or on a Ray cluster.",
 )
 @click.option(
     "--ray-address",
@@ -54,9 +54,9 @@ def command(
 
     from harness.cli.progress import QuietObserver, RichObserver
     from harness.cli.terminal import Terminal
-    from harness.pipeline import run_study
-    from harness.reporting import load_study, write_reports
+    from harness.review.studies import load_study, note_verdict, write_reports
     from harness.spec import load_experiment
+    from harness.study.run import run_study
 
     spec = load_experiment(experiment)
     console = Terminal(stderr=True)
@@ -79,6 +79,7 @@ def command(
         f"{done.trials_failed} failed."
     )
     say(f"Report: {files['html']}")
+    note_verdict(loaded)
     for arm, cause in done.without_result.items():
         observer.warning(f"arm {arm}: none of its trials ended well; the first failed by: {cause}")
     done.require_result()

@@ -1,20 +1,24 @@
 """The user's data: read, checked row by row, divided by group, audited for leakage."""
 
-from harness.data.audit import LeakageAudit, LeakedPair, audit_general, audit_leakage
+from harness.data.audit import LeakageAudit, audit_general, audit_leakage
 from harness.data.audit_record import audit_record
 from harness.data.examples import ExamplesRead, read_examples
-from harness.data.examples_file import fingerprint, read_examples_file, write_examples
+from harness.data.examples_file import (
+    fingerprint,
+    read_examples_file,
+    row_hashes,
+    write_examples,
+)
 from harness.data.general_text import GeneralTexts, read_general_texts
 from harness.data.prepare import Prepared, answer_counts, prepare, with_general
 from harness.data.read import read_rows
 from harness.data.rows import Row, Rows
-from harness.data.split import deal, limited, merge_duplicates, shuffled
+from harness.data.split import limited, merge_duplicates, shuffled, split_groups
 
 __all__ = [
     "ExamplesRead",
     "GeneralTexts",
     "LeakageAudit",
-    "LeakedPair",
     "Prepared",
     "Row",
     "Rows",
@@ -22,7 +26,6 @@ __all__ = [
     "audit_general",
     "audit_leakage",
     "audit_record",
-    "deal",
     "fingerprint",
     "limited",
     "merge_duplicates",
@@ -31,7 +34,9 @@ __all__ = [
     "read_examples_file",
     "read_general_texts",
     "read_rows",
+    "row_hashes",
     "shuffled",
+    "split_groups",
     "with_general",
     "write_examples",
 ]

@@ -45,15 +45,15 @@ def _features(schema: Any) -> tuple[Mapping[str, Any], list[str]]:
     import datasets
 
     try:
-        found: Mapping[str, Any] = datasets.Features.from_arrow_schema(schema)
+        features: Mapping[str, Any] = datasets.Features.from_arrow_schema(schema)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         return {}, [
             "its `huggingface` metadata cannot be read, so classes stay numbers "
             f"({type(error).__name__}: {error})"
         ]
-    named = [name for name, feature in found.items() if _has_classes(feature)]
+    named = [name for name, feature in features.items() if _has_classes(feature)]
     listed = ", ".join(f"`{name}`" for name in named)
-    return found, [f"classes of {listed} are read by their names"] if named else []
+    return features, [f"classes of {listed} are read by their names"] if named else []
 
 
 def _has_classes(feature: Any) -> bool:
@@ -87,31 +87,31 @@ def _value(value: Any, feature: Any = None) -> JsonValue:
     """A value as JSON has it; dates and the like in their own notation.
 
     Args:
-        feature: of the datasets library, for the value; None where there is none.
+        feature: what the datasets library says of the value; None where it says nothing.
     """
-    found: JsonValue = value
+    plain: JsonValue = value
     match value:
         case int() if _is_class(feature):
-            found = _class_name(value, feature.names)
+            plain = _class_name(value, feature.names)
         case None | str() | bool() | int() | float():
             pass
         case bytes():
-            found = _text(value)
+            plain = _text(value)
         case Decimal():
-            found = _number(value)
+            plain = _number(value)
         case dict():
             parts = feature if isinstance(feature, Mapping) else {}
-            found = {name: _value(one, parts.get(name)) for name, one in value.items()}
-        case list() if value and all(isinstance(one, tuple) for one in value):
-            found = _mapping(value)
+            plain = {name: _value(part, parts.get(name)) for name, part in value.items()}
+        case list() if value and all(isinstance(element, tuple) for element in value):
+            plain = _mapping(value)
         case list():
             each = feature[0] if isinstance(feature, list) else getattr(feature, "feature", None)
-            found = [_value(one, each) for one in value]
+            plain = [_value(element, each) for element in value]
         case datetime.date() | datetime.time() | datetime.timedelta() | uuid.UUID():
-            found = str(value)
+            plain = str(value)
         case _:
             raise _UnreadableError(f"a value of type {type(value).__name__} cannot be read as text")
-    return found
+    return plain
 
 
 def _class_name(number: int, names: list[str]) -> str | None:

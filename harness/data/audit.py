@@ -18,62 +18,49 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.data.normalise import normalised
-from harness.data.overlap import KINDS, LeakKind, Overlap, Texts, longest_run, overlaps
-from harness.records import Example
-
-
-@dataclass(frozen=True, slots=True)
-class LeakedPair:
-    """An example that the study learns from and an example to judge by that share text.
-
-    seen_in: ``train``, or ``validation``, on which settings are selected.
-    split: where the other stands: a split, an out-of-domain set or a general task.
-    similarity: 1 for exact; Jaccard similarity of 3-shingles for near; for ngram, the share of the
-        other example's 8-grams that the seen one holds.
-    longest_run: words of the longest run that both hold.
-    """
-
-    kind: LeakKind
-    seen_in: str
-    seen_id: str
-    split: str
-    other_id: str
-    similarity: float
-    longest_run: int
+from harness.data.overlap import Overlap, Texts, longest_run, overlaps
+from harness.records import (
+    LEAK_KINDS,
+    Example,
+    ItemsByKind,
+    LeakedPair,
+    LeakKind,
+    count_by_kind,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class LeakageAudit:
-    """What the audit found.
-
-    pairs: with training, for each flagged example, of either side, its strongest pair by split
-        and kind; not every pair, whose number may be quadratic.
-    flagged: split -> kind -> number of its examples that share text with training, each counted
-        under its strongest kind. Every audited split and kind is there, if only with 0.
-    selection_pairs, selection_flagged: the same for test (``other_id``) against validation
-        (``seen_id``); empty where there is no such comparison.
-    dropped: ids of training examples that were removed because of ``pairs``.
-    """
+    """What the audit found."""
 
     pairs: tuple[LeakedPair, ...]
-    flagged: dict[str, dict[str, int]]
+    """Pairs with training: for each flagged example, of either side, its strongest pair by split
+    and kind; not every pair, whose number may be quadratic."""
+    flagged: dict[str, dict[LeakKind, int]]
+    """Split -> kind -> number of its examples that share text with training, each counted under its
+    strongest kind. Every audited split and kind is there, if only with 0."""
     selection_pairs: tuple[LeakedPair, ...] = ()
-    selection_flagged: dict[str, int] = field(default_factory=dict)
+    """The same pairs of test (``other_id``) against validation (``seen_id``); empty where there is
+    no such comparison."""
+    selection_flagged: dict[LeakKind, int] = field(default_factory=dict)
+    """Kind -> number of test examples that share text with validation; empty where there is no such
+    comparison."""
     dropped: tuple[str, ...] = ()
+    """Ids of training examples that were removed because of ``pairs``."""
 
-    def flagged_ids(self, split: str, kinds: Iterable[LeakKind] = KINDS) -> frozenset[str]:
+    def flagged_ids(self, split: str, kinds: Iterable[LeakKind] = LEAK_KINDS) -> frozenset[str]:
         """Ids of the examples of a split that share text with training, by any of the kinds."""
-        wanted = set(kinds)
+        counted = set(kinds)
         return frozenset(
-            pair.other_id for pair in self.pairs if pair.split == split and pair.kind in wanted
+            pair.other_id for pair in self.pairs if pair.split == split and pair.kind in counted
         )
 
     def training_ids(self, kinds: Iterable[LeakKind] = ("exact", "near")) -> frozenset[str]:
         """Ids of the training examples in pairs of the kinds."""
-        wanted = set(kinds)
-        return frozenset(pair.seen_id for pair in self.pairs if pair.kind in wanted)
+        counted = set(kinds)
+        return frozenset(pair.seen_id for pair in self.pairs if pair.kind in counted)
 
-    def flagged_items(self) -> dict[str, dict[str, list[str]]]:
+    def flagged_items(self) -> dict[str, ItemsByKind]:
         """Split -> kind -> sorted ids of what ``flagged`` counts."""
         return {
             split: items_by_kind(pair for pair in self.pairs if pair.split == split)
@@ -92,7 +79,7 @@ def audit_leakage(
         others: split name, or name of an out-of-domain set -> examples.
     """
     texts = {split: Texts(examples) for split, examples in others.items()}
-    found = _against("train", train, others, texts)
+    pairs = _against("train", train, others, texts)
     selection: tuple[LeakedPair, ...] | None = None
     if "validation" in others and "test" in others:
         shared = overlaps(texts["validation"], texts["test"])
@@ -100,8 +87,8 @@ def audit_leakage(
             _strongest("validation", others["validation"], "test", others["test"], shared)
         )
     return LeakageAudit(
-        pairs=found,
-        flagged={split: _counts(p for p in found if p.split == split) for split in others},
+        pairs=pairs,
+        flagged={split: _counts(p for p in pairs if p.split == split) for split in others},
         selection_pairs=selection or (),
         selection_flagged={} if selection is None else _counts(selection),
     )
@@ -126,27 +113,31 @@ def audit_general(
         for task, texts in tasks.items()
     }
     texts = {task: Texts(examples) for task, examples in items.items()}
-    found = _against("train", [*train, *answers.values()], items, texts)
+    pairs = _against("train", [*train, *answers.values()], items, texts)
     return LeakageAudit(
-        pairs=found,
-        flagged={task: _counts(p for p in found if p.split == task) for task in items},
+        pairs=pairs,
+        flagged={task: _counts(p for p in pairs if p.split == task) for task in items},
     )
 
 
-def items_by_kind(pairs: Iterable[LeakedPair]) -> dict[str, list[str]]:
+def items_by_kind(pairs: Iterable[LeakedPair]) -> ItemsByKind:
     """Kind -> sorted ids of the judged examples of one split, each under its strongest kind."""
     best: dict[str, LeakKind] = {}
     for pair in pairs:
-        best[pair.other_id] = min(best.get(pair.other_id, pair.kind), pair.kind, key=KINDS.index)
-    return {kind: sorted(i for i, known in best.items() if known == kind) for kind in KINDS}
+        best[pair.other_id] = min(
+            best.get(pair.other_id, pair.kind), pair.kind, key=LEAK_KINDS.index
+        )
+    return {
+        kind: tuple(sorted(i for i, known in best.items() if known == kind)) for kind in LEAK_KINDS
+    }
 
 
 def strongest_first(pairs: Iterable[LeakedPair]) -> list[LeakedPair]:
-    """By kind, then similarity, then longest run; the same for any order given."""
+    """The pairs by kind, then similarity, then longest run; the same for any order given."""
     return sorted(
         pairs,
         key=lambda pair: (
-            KINDS.index(pair.kind),
+            LEAK_KINDS.index(pair.kind),
             -pair.similarity,
             -pair.longest_run,
             pair.split,
@@ -156,8 +147,8 @@ def strongest_first(pairs: Iterable[LeakedPair]) -> list[LeakedPair]:
     )
 
 
-def _counts(pairs: Iterable[LeakedPair]) -> dict[str, int]:
-    return {kind: len(ids) for kind, ids in items_by_kind(pairs).items()}
+def _counts(pairs: Iterable[LeakedPair]) -> dict[LeakKind, int]:
+    return count_by_kind(items_by_kind(pairs))
 
 
 def _against(
@@ -179,29 +170,29 @@ def _strongest(
     seen: Sequence[Example],
     split: str,
     others: Sequence[Example],
-    found: Iterable[Overlap],
+    shared: Iterable[Overlap],
 ) -> list[LeakedPair]:
     """The pairs that are the strongest of their seen or of their other example."""
     ranked = sorted(
-        found, key=lambda pair: (KINDS.index(pair.kind), -pair.similarity, pair.a, pair.b)
+        shared, key=lambda pair: (LEAK_KINDS.index(pair.kind), -pair.similarity, pair.a, pair.b)
     )
     kept: list[LeakedPair] = []
     known_seen: set[str] = set()
     known_other: set[str] = set()
     for pair in ranked:
-        one, other = seen[pair.a], others[pair.b]
-        if one.id not in known_seen or other.id not in known_other:
+        seen_example, other_example = seen[pair.a], others[pair.b]
+        if seen_example.id not in known_seen or other_example.id not in known_other:
             kept.append(
                 LeakedPair(
                     kind=pair.kind,
                     seen_in=seen_in,
-                    seen_id=one.id,
+                    seen_id=seen_example.id,
                     split=split,
-                    other_id=other.id,
+                    other_id=other_example.id,
                     similarity=round(pair.similarity, 4),
-                    longest_run=longest_run(one, other),
+                    longest_run=longest_run(seen_example, other_example),
                 )
             )
-        known_seen.add(one.id)
-        known_other.add(other.id)
+        known_seen.add(seen_example.id)
+        known_other.add(other_example.id)
     return kept

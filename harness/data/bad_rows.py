@@ -18,7 +18,7 @@ def without_unfit(
     experiment: Experiment, splits: Divided, source_of: Mapping[str, str], unfit: Unfit
 ) -> tuple[Divided, list[Problem]]:
     """Examples that the models cannot be asked are bad rows of their split."""
-    found = unfit(splits)
+    reasons = unfit(splits)
     return _without(
         experiment,
         splits,
@@ -26,13 +26,13 @@ def without_unfit(
             name: {
                 example.id: Problem(
                     place_of(source_of.get(name, source_of["train"]), example),
-                    found[name][example.id],
+                    reasons[name][example.id],
                 )
                 for example in examples
-                if example.id in found[name]
+                if example.id in reasons[name]
             }
             for name, examples in splits.items()
-            if name in found
+            if name in reasons
         },
     )
 
@@ -66,7 +66,7 @@ def _without(
         for name, examples in splits.items()
     }
     problems = sorted(
-        (problem for found in bad.values() for problem in found.values()),
+        (problem for problem_of_id in bad.values() for problem in problem_of_id.values()),
         key=lambda problem: line_of(problem.where),
     )
     emptied = [name for name, examples in kept.items() if not examples]

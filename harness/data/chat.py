@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.data.json_cells import may_be_json, read_json_text
+from harness.answers.json_cells import may_be_json, read_json_text
 from harness.data.messages import (
     NotTextError,
     Turn,
@@ -56,17 +56,17 @@ def with_conversations(table: Rows) -> Rows:
     added = [name + part for name in shown for part in (PROMPT, RESPONSE, SYSTEM)]
     rows, called, thoughts = [], 0, 0
     for row in table.rows:
-        found, lacking = dict(row.values), dict(row.lacking)
+        values, lacking = dict(row.values), dict(row.lacking)
         calls = thinks = False
         for name in shown:
             messages = _messages(row.values.get(name))
             if name in going_on and messages:
                 messages = _joined(_messages(row.values.get(_ASKED)), messages)
             thinks |= any(map(holds_thought, messages))
-            calls |= _add_conversation(name, messages, _beside(row, table.columns), found, lacking)
+            calls |= _add_conversation(name, messages, _beside(row, table.columns), values, lacking)
         called += calls
         thoughts += thinks
-        rows.append(Row(row.line, found, lacking))
+        rows.append(Row(row.line, values, lacking))
     notes = list(table.notes)
     if called:
         notes.append(f"{called} row(s) hold calls of tools: these stand in the prompt as text")
@@ -91,16 +91,20 @@ def _messages(value: JsonValue) -> list[JsonValue]:
     if isinstance(value, dict):
         value = next((value[name] for name in _WRAPPERS if name in value), _by_message(value))
     if isinstance(value, list) and value and all(map(is_exchange, value)):
-        value = [{"role": role, "content": said} for one in value for role, said in one.items()]
+        value = [
+            {"role": role, "content": content}
+            for exchange in value
+            for role, content in exchange.items()
+        ]
     return value if isinstance(value, list) and is_conversation(value) else []
 
 
 def _by_message(value: dict[str, JsonValue]) -> JsonValue:
     """Messages whose roles and contents are lists of their own, as data sets keep them."""
     lists = list(value.values())
-    if not lists or not all(isinstance(one, list) for one in lists):
+    if not lists or not all(isinstance(column, list) for column in lists):
         return None
-    if len({len(one) for one in lists}) > 1:
+    if len({len(column) for column in lists}) > 1:
         return None
     return [dict(zip(value, parts, strict=True)) for parts in zip(*lists, strict=True)]
 
@@ -128,37 +132,41 @@ def _add_conversation(
     name: str,
     messages: list[JsonValue],
     system: str,
-    found: dict[str, JsonValue],
+    values: dict[str, JsonValue],
     lacking: dict[str, str],
 ) -> bool:
     """Add the columns of a conversation, or why they are not there; whether it calls tools."""
     try:
-        turns = [turn for number, one in enumerate(messages, 1) for turn in turns_of(one, number)]
+        turns = [
+            turn for number, message in enumerate(messages, 1) for turn in turns_of(message, number)
+        ]
     except NotTextError as error:
         turns, missing = [], f"{name}: {error}"
     else:
-        missing = f"{name}: {_nothing(found.get(name))}"
+        missing = f"{name}: {_nothing(values.get(name))}"
     if not turns:
         lacking |= dict.fromkeys((name + PROMPT, name + RESPONSE, name + SYSTEM), missing)
         return False
     # What the system says later stands in the prompt, where it was said.
-    told = [turn.text for turn in itertools.takewhile(lambda turn: turn.role == "system", turns)]
-    found[name + SYSTEM] = "\n\n".join(told) or system
+    system_texts = [
+        turn.text for turn in itertools.takewhile(lambda turn: turn.role == "system", turns)
+    ]
+    values[name + SYSTEM] = "\n\n".join(system_texts) or system
     answered = turns[-1].role == "assistant"
-    asked = turns[len(told) : -1 if answered else None]
+    asked = turns[len(system_texts) : -1 if answered else None]
     if not answered:
         lacking[name + RESPONSE] = f"{name}: {_ending(turns[-1])}"
     elif not turns[-1].text.strip():
         lacking[name + RESPONSE] = f"{name}: the answer that ends the conversation is empty"
     else:
-        found[name + RESPONSE] = turns[-1].text
+        values[name + RESPONSE] = turns[-1].text
     if not any(turn.text.strip() for turn in asked):
         lacking[name + PROMPT] = f"{name}: nothing is asked before the answer"
     elif len(asked) == 1 and asked[0].role == "user":
         # A single question stands as it is; in a longer exchange each turn says whose it is.
-        found[name + PROMPT] = asked[0].text
+        values[name + PROMPT] = asked[0].text
     else:
-        found[name + PROMPT] = "\n\n".join(f"{turn.speaker}: {turn.text}" for turn in asked)
+        values[name + PROMPT] = "\n\n".join(f"{turn.speaker}: {turn.text}" for turn in asked)
     return any(turn.role in ("call", "tool") for turn in asked)
 
 

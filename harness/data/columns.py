@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from harness.data.answers import AnswerError, scalar_text
+from harness.answers.answer import MAX_CHOICES, REPEATS
+from harness.answers.cells import AnswerError, scalar_text
+from harness.answers.json_cells import Notation, may_be_json, read_json_text
 from harness.data.chat import PROMPT, RESPONSE, SYSTEM
-from harness.data.json_cells import Notation, may_be_json, read_json_text
 from harness.data.rows import Rows
 from harness.records import JsonValue
-from harness.spec.task import MAX_CHOICES
 
 # A few cells that cannot be read do not change what a column is; they are reported as bad rows.
 MOST = 0.9
-# Rows of each label, on average, from which a column of texts is taken for labels.
-REPEATS = 3
 _DATE = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{2,4}")
 # A field with its name, texts in quotes, or a fence: `[music]` is no list that somebody broke.
 _MEANT_AS_JSON = re.compile(
@@ -36,17 +34,18 @@ _PARTS: dict[str, Part] = {PROMPT: "prompt", RESPONSE: "response", SYSTEM: "syst
 
 @dataclass(frozen=True)
 class Column:
-    """One column.
-
-    cells: of every row of the table, None where there is no value. places: file and line of each.
-    part: what it is of a conversation. lacking: why cells have no value, where that is known.
-    """
+    """One column."""
 
     name: str
+    """Name of the column."""
     cells: tuple[JsonValue, ...]
+    """Its cell in every row of the table; None where there is no value."""
     places: tuple[str, ...]
+    """File and line of each cell."""
     part: Part | None = None
+    """What it is of a conversation; None where it is no part of one."""
     lacking: tuple[str, ...] = ()
+    """Why cells have no value, a phrase each, where that is known."""
 
     @cached_property
     def values(self) -> tuple[JsonValue, ...]:
@@ -75,7 +74,7 @@ class Column:
 
     @property
     def missing(self) -> int:
-        """Rows in which it is empty."""
+        """Number of rows in which it is empty."""
         return self.rows - len(self.values)
 
     @property
@@ -85,7 +84,7 @@ class Column:
 
     @property
     def is_mostly_filled(self) -> bool:
-        """Whether so few rows lack it that they can be left out."""
+        """Whether so few rows lack a value that they can be left out."""
         return len(self.values) >= MOST * self.rows > 0
 
     @cached_property
@@ -95,7 +94,7 @@ class Column:
 
     @cached_property
     def mean_length(self) -> float:
-        """Characters of a value; 0 where most are no text."""
+        """Mean number of characters of a value; 0 where most are no text."""
         if len(self.texts) < MOST * len(self.values) or not self.texts:
             return 0.0
         return sum(map(len, self.texts)) / len(self.texts)
@@ -140,18 +139,18 @@ class Column:
     @cached_property
     def places_by_notation(self) -> dict[Notation | None, list[str]]:
         """How objects and lists are written in texts -> where they stand; None: not readably."""
-        found: dict[Notation | None, list[str]] = {}
+        places: dict[Notation | None, list[str]] = {}
         for place, value in zip(self.places, self.cells, strict=True):
             if isinstance(value, str) and (may_be_json(value) or "```" in value):
                 try:
                     read = read_json_text(value)
                 except ValueError:
                     if _MEANT_AS_JSON.match(value):
-                        found.setdefault(None, []).append(place)
+                        places.setdefault(None, []).append(place)
                     continue
                 if isinstance(read.value, dict | list):
-                    found.setdefault(read.notation, []).append(place)
-        return found
+                    places.setdefault(read.notation, []).append(place)
+        return places
 
     @cached_property
     def objects(self) -> tuple[dict[str, Any], ...]:
@@ -169,20 +168,20 @@ class Column:
         except AnswerError:
             return None
 
-    def _most(self, found: Iterable[bool]) -> bool:
-        return sum(found) >= MOST * len(self.values) > 0
+    def _most(self, flags: Iterable[bool]) -> bool:
+        return sum(flags) >= MOST * len(self.values) > 0
 
     def _parsed(self, kind: type) -> tuple[Any, ...]:
         parsed = []
         for value in self.values:
-            one = value
+            content = value
             if isinstance(value, str) and may_be_json(value):
                 try:
-                    one = read_json_text(value).value
+                    content = read_json_text(value).value
                 except ValueError:
                     continue
-            if isinstance(one, kind):
-                parsed.append(one)
+            if isinstance(content, kind):
+                parsed.append(content)
         return tuple(parsed) if len(parsed) >= MOST * len(self.values) > 0 else ()
 
 

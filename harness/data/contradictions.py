@@ -8,25 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.records import Example
-from harness.spec import TaskSpec, TextAnswer
+from harness.spec import TaskSpec
 from harness.spec.task import template_fields
+from harness.wording import listed, per_cent
 
 _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Contradictions:
-    """texts: that stand with several answers. rows: with these texts.
-
-    best: the largest share of all rows that can be answered right. best_test: of the test rows.
-    shown: some of the texts, each as its rows and their answers.
-    """
+    """Texts that stand with several answers."""
 
     texts: int
+    """Number of such texts."""
     rows: int
+    """Number of rows with these texts."""
     best: float
+    """The largest share of all rows that can be answered right."""
     best_test: float
+    """The same of the test rows."""
     shown: tuple[str, ...]
+    """Some of the texts, each as its rows and their answers."""
 
     def sentence(self) -> str:
         """What was found; empty where nothing was."""
@@ -35,9 +37,9 @@ class Contradictions:
         more = " …" if self.texts > len(self.shown) else ""
         return (
             f"{self.texts} text(s) stand with different answers, in {self.rows} rows "
-            f"({'; '.join(self.shown)}{more}): no model can be right in more than {self.best:.1%} "
-            f"of all rows, and {self.best_test:.1%} of the test rows; mend the answers, or show "
-            "the model what tells such rows apart"
+            f"({'; '.join(self.shown)}{more}): no model can be right in more than "
+            f"{per_cent(self.best, 1)} of all rows, and {per_cent(self.best_test, 1)} of the test "
+            "rows; mend the answers, or show the model what tells such rows apart"
         )
 
 
@@ -52,10 +54,11 @@ def find_contradictions(
     Free text is left out: it may be right in many ways.
 
     Args:
-        splits: split or out-of-domain set -> its examples. source_of: where they stand, if not
-            in the training source.
+        splits: split or out-of-domain set -> its examples.
+        source_of: split or out-of-domain set -> where its examples stand, if not in the training
+            source.
     """
-    if isinstance(task.answer, TextAnswer):
+    if task.answer.is_free_text:
         return NO_CONTRADICTIONS
     fields = template_fields(task.template)
     of_text: defaultdict[tuple[str, ...], list[tuple[str, str]]] = defaultdict(list)
@@ -67,25 +70,25 @@ def find_contradictions(
             of_text[text].append((f"{source}:{example.line}", example.answer))
             if split == "test":
                 of_test[text].append(example.answer)
-    found = [rows for rows in of_text.values() if len({answer for _, answer in rows}) > 1]
-    if not found:
+    contradicting = [rows for rows in of_text.values() if len({answer for _, answer in rows}) > 1]
+    if not contradicting:
         return NO_CONTRADICTIONS
     return Contradictions(
-        texts=len(found),
-        rows=sum(map(len, found)),
+        texts=len(contradicting),
+        rows=sum(map(len, contradicting)),
         best=_best([[answer for _, answer in rows] for rows in of_text.values()]),
         best_test=_best(list(of_test.values())),
-        shown=tuple(map(_as_said, found[:_SHOWN])),
+        shown=tuple(map(_as_said, contradicting[:_SHOWN])),
     )
 
 
 def _best(answers: Sequence[Sequence[str]]) -> float:
     """Share of rows that are right if each text is given its most frequent answer."""
-    right = sum(max(Counter(one).values()) for one in answers)
+    right = sum(max(Counter(answer).values()) for answer in answers)
     return right / max(1, sum(map(len, answers)))
 
 
 def _as_said(rows: Sequence[tuple[str, str]]) -> str:
     """One row of each of two answers."""
     first = {answer: place for place, answer in reversed(rows)}
-    return " and ".join(f"{place} {answer!r:.40}" for answer, place in list(first.items())[-2:])
+    return listed(f"{place} {answer!r:.40}" for answer, place in list(first.items())[-2:])

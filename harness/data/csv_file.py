@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from harness.data.encoding import not_utf8
 from harness.data.rows import Row, Rows, check_header, rows_of
 from harness.errors import DataError, Problem
+from harness.wording import listed
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 # Rows that are looked at to find the separator.
@@ -48,7 +49,7 @@ def csv_rows(source: str, content: bytes) -> Rows:
 
 
 def separator_of(text: str) -> str:
-    """Comma, semicolon, tab or vertical bar: by which most rows have as many fields as the header.
+    """The separator (comma, semicolon, tab or bar) that fits most rows to the header.
 
     The comma where none divides the header, and on a tie.
     """
@@ -68,7 +69,7 @@ def separator_of(text: str) -> str:
 
 
 def _field_counts(text: str, separator: str) -> Iterator[tuple[int, int]]:
-    """Fields of each row, with and without the empty ones at its end."""
+    """Numbers of fields of each row, with and without the empty ones at its end."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         for fields in itertools.islice(reader, _SAMPLE):
@@ -131,7 +132,7 @@ def _read(source: str, text: str, undecodable: dict[int, str], separator: str) -
 
 
 def _fitted(fields: list[str], header: list[str]) -> list[str] | None:
-    """As many fields as the header has; None where more is amiss than empty ones at the end."""
+    """A row with as many fields as the header; None where more is amiss than empty last ones."""
     width = len(header)
     missing, more = header[len(fields) :], fields[width:]
     if any(missing) or any(map(str.strip, more)):
@@ -159,15 +160,12 @@ def _names(header: list[str], rows: list[list[str]]) -> tuple[dict[int, str], li
         if any(fields[place].strip() == name for fields in rows)
     ]
     if twice:
+        named = listed(f"`{name:.40}`" for name in twice[:3])
         notes.append(
-            f"{_listed(twice)} is the name of a column and stands in it, too: where the first "
-            "line is a row, put a line with a name for each column before it"
+            f"{named} is the name of a column and stands in it, too: where the first line is a "
+            "row, put a line with a name for each column before it"
         )
     return kept, notes
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(f"`{name:.40}`" for name in names[:3])
 
 
 def _marks(separator: str) -> str:
@@ -191,7 +189,7 @@ def _decode_lines(content: bytes) -> tuple[str, dict[int, str]]:
 
 @contextmanager
 def _long_fields() -> Iterator[None]:
-    """The csv module refuses fields above 128 KiB; documents may be longer."""
+    """Let the csv module take fields above its 128 KiB; documents may be longer."""
     before = csv.field_size_limit(sys.maxsize)
     try:
         yield

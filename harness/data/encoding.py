@@ -19,10 +19,12 @@ _CONTROLS, _MANY = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b")), 0.02
 
 @dataclass(frozen=True, slots=True)
 class EncodingGuess:
-    """encoding: a name that ``data.encoding`` takes. sample: a line that shows it, decoded."""
+    """An encoding that a file seems to have."""
 
     encoding: str
+    """A name that ``data.encoding`` takes."""
     sample: str
+    """A line that shows it, decoded."""
 
 
 def as_utf8(source: str, content: bytes, encoding: str) -> bytes:

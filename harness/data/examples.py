@@ -6,29 +6,30 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.answers.cells import AnswerError, scalar_text
 from harness.answers.characters import trimmed
-from harness.data.answers import AnswerError, AnswerReader, scalar_text
 from harness.data.read import read_rows
 from harness.data.rows import Row, Rows
 from harness.errors import DataError, Problem
 from harness.records import Example, JsonValue
-from harness.spec import Experiment, LabelAnswer
+from harness.spec import Experiment
 from harness.spec.task import template_fields
 
 
 @dataclass(frozen=True, slots=True)
 class ExamplesRead:
-    """What a source gives for a task: usable examples in file order, and its bad rows.
-
-    spellings: label -> how else the source writes it.
-    notes: what was read otherwise than it stands there, a sentence each.
-    """
+    """What a source gives for a task: usable examples in file order, and its bad rows."""
 
     source: str
+    """The source as the experiment names it."""
     examples: tuple[Example, ...]
+    """Usable examples in file order."""
     problems: tuple[Problem, ...]
+    """Bad rows, each located, in file order."""
     spellings: dict[str, set[str]]
+    """Label -> how else the source writes it."""
     notes: tuple[str, ...] = ()
+    """What was read otherwise than it stands there, a sentence each."""
 
 
 def read_examples(source: str, experiment: Experiment, *, id_prefix: str = "") -> ExamplesRead:
@@ -73,16 +74,6 @@ def unseen_labels(
     }
 
 
-def training_labels(experiment: Experiment, train: Iterable[Example]) -> tuple[str, ...] | None:
-    """Valid labels of a label task: as declared, else those of training; None for other tasks."""
-    answer = experiment.task.answer
-    if not isinstance(answer, LabelAnswer):
-        return None
-    if answer.labels is not None:
-        return answer.labels
-    return tuple(sorted({example.answer for example in train}))
-
-
 class _RowReader:
     """Reads the rows of one source; holds what must be unique over them."""
 
@@ -93,69 +84,69 @@ class _RowReader:
         self._columns = experiment.columns()
         self._fields = experiment.input_columns()
         self._own_fields = template_fields(experiment.task.template)
-        self.answers = AnswerReader(experiment.task.answer)
+        self.answers = experiment.task.answer.row_reader()
         self._id_prefix = id_prefix
         self._line_of_id: dict[str, int] = {}
 
     def read(self, row: Row) -> Example | None:
         """The row's example, or None with its problems noted."""
         # Where it is known why a value is not there, that it is missing need not be said, too.
-        found = list(dict.fromkeys(row.lacking[n] for n in self._columns if n in row.lacking))
-        if found:
-            self.problems.extend(Problem(f"{self._source}:{row.line}", what) for what in found)
+        problems = list(dict.fromkeys(row.lacking[n] for n in self._columns if n in row.lacking))
+        if problems:
+            self.problems.extend(Problem(f"{self._source}:{row.line}", what) for what in problems)
             return None
-        inputs = self._inputs(row.values, found)
-        answer = self._answer(row.values, found)
+        inputs = self._inputs(row.values, problems)
+        answer = self._answer(row.values, problems)
         identity = f"{self._id_prefix}{row.line}"
         if self._data.id is not None:
-            identity = self._identity(row, self._data.id, found)
+            identity = self._identity(row, self._data.id, problems)
         group = identity
         if self._data.group is not None:
             # What cannot be seen divides no group.
-            group = trimmed(_text(row.values, self._data.group, found))
-        if not found and not _encodes(*inputs.values(), answer, identity, group):
-            found.append(
+            group = trimmed(_text(row.values, self._data.group, problems))
+        if not problems and not _encodes(*inputs.values(), answer, identity, group):
+            problems.append(
                 "holds half of a surrogate pair (\\ud800 to \\udfff), which is not text; remove it"
             )
-        if found:
-            self.problems.extend(Problem(f"{self._source}:{row.line}", what) for what in found)
+        if problems:
+            self.problems.extend(Problem(f"{self._source}:{row.line}", what) for what in problems)
             return None
         return Example(identity, inputs, answer, group, row.line)
 
-    def _inputs(self, values: dict[str, JsonValue], found: list[str]) -> dict[str, str]:
+    def _inputs(self, values: dict[str, JsonValue], problems: list[str]) -> dict[str, str]:
         inputs = {}
-        before = len(found)
+        before = len(problems)
         for field in self._fields:
             value = values.get(field)
             # One field of several may be empty text, but none may be missing.
-            inputs[field] = value if isinstance(value, str) else _text(values, field, found)
-        if len(found) == before and not any(inputs[name].strip() for name in self._own_fields):
-            found.append(f"{', '.join(self._own_fields)}: the text is empty; fill it in")
+            inputs[field] = value if isinstance(value, str) else _text(values, field, problems)
+        if len(problems) == before and not any(inputs[name].strip() for name in self._own_fields):
+            problems.append(f"{', '.join(self._own_fields)}: the text is empty; fill it in")
         return inputs
 
-    def _answer(self, values: dict[str, JsonValue], found: list[str]) -> str:
+    def _answer(self, values: dict[str, JsonValue], problems: list[str]) -> str:
         try:
             return self.answers.read(values)
         except AnswerError as error:
-            found.append(str(error))
+            problems.append(str(error))
             return ""
 
-    def _identity(self, row: Row, column: str, found: list[str]) -> str:
-        identity = _text(row.values, column, found)
+    def _identity(self, row: Row, column: str, problems: list[str]) -> str:
+        identity = _text(row.values, column, problems)
         first = self._line_of_id.setdefault(identity, row.line) if identity else row.line
         if first != row.line:
-            found.append(
+            problems.append(
                 f"{column}: id {identity!r} stands already on line {first}; make ids unique, or "
                 "leave data.id out to use line numbers"
             )
         return identity
 
 
-def _text(values: dict[str, JsonValue], column: str, found: list[str]) -> str:
+def _text(values: dict[str, JsonValue], column: str, problems: list[str]) -> str:
     try:
         return scalar_text(values.get(column), column)
     except AnswerError as error:
-        found.append(str(error))
+        problems.append(str(error))
         return ""
 
 

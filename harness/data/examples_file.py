@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import DataError, Problem, needing_room
-from harness.records import Example
+from harness.records import Example, whole_file
 
 
 def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
@@ -23,7 +21,6 @@ def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
     import pyarrow.parquet as pq
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.table(
         {
             "id": pa.array([example.id for example in examples], pa.string()),
@@ -36,15 +33,8 @@ def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
             "line": pa.array([example.line for example in examples], pa.int64()),
         }
     )
-    handle, partial = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with needing_room(path), os.fdopen(handle, "wb") as file:
-            pq.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).replace(path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+    with needing_room(path), whole_file(path) as file:
+        pq.write_table(table, file)
 
 
 def read_examples_file(path: str | Path) -> tuple[Example, ...]:
@@ -66,6 +56,16 @@ def read_examples_file(path: str | Path) -> tuple[Example, ...]:
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         what = f"not a file of examples ({type(error).__name__}: {error}); prepare the data again"
         raise DataError(Problem(str(path), what)) from error
+
+
+def row_hashes(examples: Sequence[Example]) -> list[str]:
+    """A hash of each example's inputs and answer, whatever its id, as hex."""
+    return [
+        hashlib.sha256(
+            json.dumps([item.inputs, item.answer], ensure_ascii=False, sort_keys=True).encode()
+        ).hexdigest()[:32]
+        for item in examples
+    ]
 
 
 def fingerprint(splits: Mapping[str, Sequence[Example]]) -> str:

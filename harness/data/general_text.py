@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.data.answers import AnswerError, scalar_text
+from harness.answers.cells import AnswerError, scalar_text
 from harness.data.overlap import Texts, overlaps
 from harness.data.read import read_rows
 from harness.data.rows import Rows
@@ -18,17 +18,17 @@ FIELD = "text"
 
 @dataclass(frozen=True, slots=True)
 class GeneralTexts:
-    """Texts as examples with the one input ``text``.
-
-    source: as the experiment names it. read: texts read, those left out included.
-    left_out: split, out-of-domain set or general task -> texts that also stand there (equal,
-        nearly equal, or with 8 words in a row in common), each counted once.
-    """
+    """General texts as examples with the one input ``text``."""
 
     source: str
+    """The source as the experiment names it."""
     examples: tuple[Example, ...]
+    """The texts that are kept, as examples."""
     read: int
+    """Number of texts read, those left out included."""
     left_out: dict[str, int]
+    """Split, out-of-domain set or general task -> number of texts that also stand there (equal,
+    nearly equal, or with 8 words in a row in common), each counted once."""
 
     def sentence(self) -> str:
         """What was left out and why; empty where nothing was."""
@@ -89,14 +89,14 @@ def _texts(table: Rows, column: str, limit: int) -> list[Example]:
                 f"{', '.join(table.columns)}",
             )
         )
-    found: list[Example] = []
+    examples: list[Example] = []
     for row in table.rows:
-        if len(found) == limit:
+        if len(examples) == limit:
             break
         try:
             text = scalar_text(row.values.get(column), column)
         except AnswerError:
             continue
         name = f"text {row.line}"
-        found.append(Example(name, {FIELD: text}, "", name, row.line))
-    return found
+        examples.append(Example(name, {FIELD: text}, "", name, row.line))
+    return examples

@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from harness.answers.words import words
 from harness.data.chat import PROMPT, RESPONSE, SYSTEM
 from harness.data.columns import MOST, Column
-from harness.data.guess import Guess
 from harness.data.instructions import INSTRUCTION
 from harness.data.name_words import ANSWERS, GROUPS, INSTRUCTIONS, REPLIES, TASKS, TEXTS, TITLES
 from harness.errors import DataError
+from harness.records.guess import Guess
+from harness.wording import listed
 
 # Words that chat templates may put after an answer.
 _END_MARKS = 3
@@ -52,7 +53,7 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
 
 
 def _unusable(columns: Mapping[str, Column]) -> str:
-    """What there is: the columns without any value, with lists or objects, and the others."""
+    """What columns there are: those without any value, with lists or objects, and the others."""
     names: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for name, column in columns.items():
         if column.part == "messages":
@@ -64,15 +65,15 @@ def _unusable(columns: Mapping[str, Column]) -> str:
             what = "with lists or objects"
             why = "which are neither texts nor messages with a role and a content"
         names[what, why].append(f"`{name:.40}`")
-    told = [
-        f"{what}: {', '.join(found)}" + (f", {why}" if why else "")
-        for (what, why), found in names.items()
+    parts = [
+        f"{what}: {', '.join(quoted)}" + (f", {why}" if why else "")
+        for (what, why), quoted in names.items()
     ]
-    return f" ({'; '.join(told)})" if told else ""
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def is_rejected(column: Column) -> bool:
-    """Whether it holds the worse answers of preference pairs."""
+    """Whether a column holds the worse answers of preference pairs."""
     return column.name.split("_")[0].lower() == "rejected"
 
 
@@ -94,7 +95,7 @@ def instructions_of(columns: Mapping[str, Column], taken: Collection[str] = ()) 
 
 
 def varies(column: Column) -> bool:
-    """Whether rows differ in it; what is the same in all can be said once."""
+    """Whether rows differ in a column; what is the same in all can be said once."""
     return bool(column.values) and (column.distinct > 1 or column.missing > 0)
 
 
@@ -127,7 +128,7 @@ def _answer_rank(column: Column, longest: Column, *, is_replied: bool) -> tuple[
     reasons += ["its name says so"] if by_name > 0 else []
     if is_replied and column.name.lower() in REPLIES:
         by_name += 4
-    return rank + by_name, " and ".join(reasons)
+    return rank + by_name, listed(reasons)
 
 
 def _name_rank(column: Column) -> float:
@@ -187,24 +188,24 @@ def _instructed(
     columns: Mapping[str, Column], answers: Collection[str], open_to: Sequence[Column]
 ) -> Guess[tuple[str, ...]]:
     """The texts, with the instruction of each row where rows have different ones."""
-    told = instructions_of(columns, answers)
+    instructions = instructions_of(columns, answers)
     joined = [c for c in open_to if c.name.startswith(f"{INSTRUCTION}_")]
-    left = [c for c in open_to if c not in told and c not in joined]
-    varied = [c.name for c in told if varies(c)]
+    left = [c for c in open_to if c not in instructions and c not in joined]
+    varied = [c.name for c in instructions if varies(c)]
     if not varied:
         return _texts(columns, left or open_to)
-    given = columns.get(joined[0].name.removeprefix(f"{INSTRUCTION}_")) if joined else None
-    if given is not None and given.missing and INSTRUCTION in varied:
+    input_column = columns.get(joined[0].name.removeprefix(f"{INSTRUCTION}_")) if joined else None
+    if input_column is not None and input_column.missing and INSTRUCTION in varied:
         names = [joined[0].name if name == INSTRUCTION else name for name in varied]
         why = "the instruction of each row, and below it the input where there is one"
         return Guess(tuple(names), why)
     if not any(column.is_prose for column in left):
         return Guess(tuple(varied), "it says in each row what to do")
-    found = _texts(columns, left)
-    shown = " and ".join(f"`{name}`" for name in varied)
+    guess = _texts(columns, left)
+    shown = listed(f"`{name}`" for name in varied)
     return Guess(
-        tuple(name for name in columns if name in (*varied, *found.value)),
-        f"{shown} says in each row what to do; the other is {found.why}",
+        tuple(name for name in columns if name in (*varied, *guess.value)),
+        f"{shown} says in each row what to do; the other is {guess.why}",
     )
 
 
@@ -224,7 +225,7 @@ def _texts(columns: Mapping[str, Column], open_to: Sequence[Column]) -> Guess[tu
     if not titles:
         return Guess((main.name,), why)
     chosen = tuple(name for name in columns if name in (main.name, *titles))
-    shown = " and ".join(f"`{name}`" for name in titles)
+    shown = listed(f"`{name}`" for name in titles)
     return Guess(chosen, f"`{main.name}` is {why}; {shown} is named like a heading or question")
 
 
@@ -232,7 +233,7 @@ def gives_away(columns: Mapping[str, Column], answer: Column) -> dict[str, str]:
     """Column -> how it tells the answer, for those that do: to be kept from the model."""
     if not answer.is_mostly_filled or not answer.texts or answer.distinct < 2:
         return {}
-    told: dict[str, str] = {}
+    ways: dict[str, str] = {}
     for name, column in columns.items():
         if name == answer.name:
             continue
@@ -245,21 +246,21 @@ def gives_away(columns: Mapping[str, Column], answer: Column) -> dict[str, str]:
             continue
         held = _rows_that_name(pairs, answer.is_closed)
         if all(label == text for label, text in pairs):
-            told[name] = "is a copy of it"
+            ways[name] = "is a copy of it"
         elif held >= 0.9 * len(pairs):
             others = ", and no other answer" if answer.is_closed else ""
-            told[name] = f"holds it word for word in {held} of {len(pairs)} rows{others}"
+            ways[name] = f"holds it word for word in {held} of {len(pairs)} rows{others}"
         elif column.is_closed:
             labels = defaultdict(set)
             for label, text in pairs:
                 labels[text].add(label)
-            if len(labels) >= answer.distinct and all(len(one) == 1 for one in labels.values()):
-                told[name] = "has values that each go with one answer only"
-    return told
+            if len(labels) >= answer.distinct and all(len(label) == 1 for label in labels.values()):
+                ways[name] = "has values that each go with one answer only"
+    return ways
 
 
 def _rows_that_name(pairs: Sequence[tuple[str, str]], is_closed: bool) -> int:
-    """Rows whose text holds its answer; of a closed list, and none of the others.
+    """Number of rows whose text holds its answer; of a closed list, and none of the others.
 
     A text that lists what may be answered, or weighs two answers, tells nothing. Of free answers
     only those count that a text begins or ends with: others may be found in it, as is asked.
@@ -268,7 +269,7 @@ def _rows_that_name(pairs: Sequence[tuple[str, str]], is_closed: bool) -> int:
         return sum(_ends_with(words(text), words(answer)) for answer, text in pairs)
     spoken = {answer: " ".join(words(answer)) for answer, _ in pairs}
     # The longest first: `not happy` does not name `happy`.
-    listed = sorted({one for one in spoken.values() if one}, key=len, reverse=True)
+    listed = sorted({phrase for phrase in spoken.values() if phrase}, key=len, reverse=True)
     if not listed:
         return 0
     names = re.compile(f"(?<= )(?:{'|'.join(map(re.escape, listed))})(?= )")

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from harness.data.columns import Column
-from harness.data.guess import Guess
 from harness.data.name_words import GROUPS
 from harness.data.overlap import Texts, overlaps
 from harness.data.rows import lines_named
 from harness.records import Example
+from harness.records.guess import Guess
+from harness.wording import per_cent
 
 # A group key with fewer values cannot fill three splits in a way that says anything.
 FEWEST_GROUPS = 6
@@ -47,7 +48,8 @@ def guess_group(
     """The column whose equal values belong together: by its name, or since alike texts share it.
 
     Args:
-        texts: columns shown to the model. taken: these and all with another part.
+        texts: names of the columns shown to the model.
+        taken: names of these and of all columns with another part.
     """
     known = [
         c for name, c in columns.items() if name not in taken and name and c.values and not c.part
@@ -74,7 +76,9 @@ def guess_group(
         shared = sum(keys[a] == keys[b] is not None for a, b in alike) / len(alike)
         by_chance = sum((n / column.rows) ** 2 for n in Counter(column.texts).values())
         if shared >= 0.8 and by_chance <= 0.3:
-            return Guess(column.name, f"{shared:.0%} of the texts that are nearly alike share it")
+            return Guess(
+                column.name, f"{per_cent(shared)} of the texts that are nearly alike share it"
+            )
     few = [c.name for c in repeated if c.name_parts & GROUPS and c not in large]
     if few:
         column = columns[few[0]]
@@ -123,5 +127,5 @@ def _alike_rows(columns: Mapping[str, Column], texts: Sequence[str]) -> list[tup
     ]
     mine = Texts(examples)
     numbers = [n for n, _ in whole]
-    found = (o for o in overlaps(mine, mine) if o.kind != "ngram" and o.a < o.b)
-    return [(numbers[o.a], numbers[o.b]) for o in found]
+    pairs = (o for o in overlaps(mine, mine) if o.kind != "ngram" and o.a < o.b)
+    return [(numbers[o.a], numbers[o.b]) for o in pairs]

@@ -17,21 +17,21 @@ def with_inputs(table: Rows) -> Rows:
     ``context`` in place of ``input`` it is ``instruction_context``. A template that shows both
     columns would need both in every row, and would show the name of an input that is not there.
     """
-    given = next((name for name in _INPUTS if name in table.columns), None)
-    added = f"{INSTRUCTION}_{given}"
-    if given is None or INSTRUCTION not in table.columns or added in table.columns:
+    input_name = next((name for name in _INPUTS if name in table.columns), None)
+    added = f"{INSTRUCTION}_{input_name}"
+    if input_name is None or INSTRUCTION not in table.columns or added in table.columns:
         return table
-    rows = tuple(_with_input(row, given, added) for row in table.rows)
+    rows = tuple(_with_input(row, input_name, added) for row in table.rows)
     return replace(table, columns=(*table.columns, added), rows=rows)
 
 
-def _with_input(row: Row, given: str, added: str) -> Row:
-    instruction, input_ = row.values.get(INSTRUCTION), row.values.get(given)
-    unread = row.lacking.get(INSTRUCTION) or row.lacking.get(given)
+def _with_input(row: Row, input_name: str, added: str) -> Row:
+    instruction, input_ = row.values.get(INSTRUCTION), row.values.get(input_name)
+    unread = row.lacking.get(INSTRUCTION) or row.lacking.get(input_name)
     if unread is None and (_is_blank(instruction) or not isinstance(instruction, str)):
         unread = f"{INSTRUCTION}: the text is missing; fill it in"
     if unread is None and not (_is_blank(input_) or isinstance(input_, str)):
-        unread = f"{given}: holds no text"
+        unread = f"{input_name}: holds no text"
     if unread is not None:
         return Row(row.line, row.values, row.lacking | {added: unread})
     shown = str(instruction) if _is_blank(input_) else f"{instruction}\n\n{input_}"

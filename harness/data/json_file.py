@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness.answers.json_cells import object_of
 from harness.data.chat import is_conversation
 from harness.data.encoding import not_utf8
-from harness.data.json_cells import object_of
 from harness.data.json_shapes import envelope, rows_within
 from harness.data.rows import Row, Rows, rows_of
 from harness.errors import DataError, Problem
@@ -35,12 +35,16 @@ _DECODER = json.JSONDecoder(parse_constant=_Constant, object_pairs_hook=object_o
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """values: each with its line. problems: what is no JSON, located. each: what a value is."""
+    """What one way of reading a file gives."""
 
     values: tuple[tuple[int, JsonValue], ...]
+    """The values, each with its line."""
     problems: tuple[Problem, ...] = ()
+    """What is no JSON, each located."""
     each: str = "each line"
+    """What a value is of the file, for messages."""
     notes: tuple[str, ...] = ()
+    """What was read otherwise than it stands there, a sentence each."""
 
     @property
     def objects(self) -> int:
@@ -56,17 +60,17 @@ def json_rows(source: str, content: bytes) -> Rows:
         DataError: the list that is the whole file is no JSON, there is no row, or an object that
             is the whole file may be read in two ways.
     """
-    found = _values(source, content)
+    parsed = _values(source, content)
     rows: list[Row] = []
-    problems = list(found.problems)
+    problems = list(parsed.problems)
     # Most files are spared the search.
     may_hold = b"NaN" in content or b"Infinity" in content
-    for line, value in found.values:
+    for line, value in parsed.values:
         row = _row(value)
         constant = next(_constants(row), None) if may_hold else None
         if row is None:
-            example = ' such as {"text": …}' if found.each == "each line" else ""
-            what = f"{found.each} must be an object{example}, not {_kind_of(value)}"
+            example = ' such as {"text": …}' if parsed.each == "each line" else ""
+            what = f"{parsed.each} must be an object{example}, not {_kind_of(value)}"
             problems.append(Problem(f"{source}:{line}", what))
         elif constant is not None:
             what = f"not valid JSON: {constant} is not JSON; leave the field out or write null"
@@ -74,7 +78,7 @@ def json_rows(source: str, content: bytes) -> Rows:
         else:
             rows.append(Row(line, row))
     problems.sort(key=lambda problem: int(problem.where.rpartition(":")[2]))
-    notes = list(found.notes)
+    notes = list(parsed.notes)
     if (held := envelope([row.values for row in rows])) is not None:
         rows = [Row(row.line, _opened(row.values, held)) for row in rows]
         notes.append(f"the fields of each row stand under `{held}`")
@@ -82,23 +86,23 @@ def json_rows(source: str, content: bytes) -> Rows:
 
 
 def _values(source: str, content: bytes) -> _Found:
-    found = _lines(source, content)
-    if content.lstrip()[:1] == b"[" and not (found.objects > 1 or _begins_with_a_line(content)):
-        found = _elements(source, content)
-        said = [value for _, value in found.values]
-        return _Found(((1, said),)) if is_conversation(said) else found
-    if found.problems:
+    parsed = _lines(source, content)
+    if content.lstrip()[:1] == b"[" and not (parsed.objects > 1 or _begins_with_a_line(content)):
+        parsed = _elements(source, content)
+        messages = [value for _, value in parsed.values]
+        return _Found(((1, messages),)) if is_conversation(messages) else parsed
+    if parsed.problems:
         # Objects over several lines, or several on one: what gives more rows is meant.
         other = _one_after_another(source, content)
-        is_one_broken = other.problems and not found.objects
-        if other.objects > found.objects or is_one_broken:
-            found = other
-    if len(found.values) != 1 or found.problems or not isinstance(found.values[0][1], dict):
-        return found
-    is_line = source.lower().endswith(("jsonl", "ndjson")) and found.each == "each line"
-    within = rows_within(source, found.values[0][1], _FEWEST if is_line else 1)
+        is_one_broken = other.problems and not parsed.objects
+        if other.objects > parsed.objects or is_one_broken:
+            parsed = other
+    if len(parsed.values) != 1 or parsed.problems or not isinstance(parsed.values[0][1], dict):
+        return parsed
+    is_line = source.lower().endswith(("jsonl", "ndjson")) and parsed.each == "each line"
+    within = rows_within(source, parsed.values[0][1], _FEWEST if is_line else 1)
     if within is None:
-        return found
+        return parsed
     values = tuple(enumerate(within.values, start=1))
     return _Found(values, each="each element", notes=(within.note,))
 
@@ -186,8 +190,8 @@ def _elements(source: str, content: bytes) -> _Found:
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    found = pattern.match(text, at)
-    return found.end() if found else at
+    match = pattern.match(text, at)
+    return match.end() if match else at
 
 
 def _broken(source: str, text: str, at: int, what: str) -> DataError:
@@ -235,8 +239,8 @@ def _constants(value: Any) -> Iterator[str]:
     if isinstance(value, _Constant):
         yield value
     elif isinstance(value, dict | list):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _constants(one)
+        for element in value.values() if isinstance(value, dict) else value:
+            yield from _constants(element)
 
 
 def _kind_of(value: object) -> str:

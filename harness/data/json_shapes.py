@@ -13,6 +13,7 @@ from harness.data.chat import is_conversation
 from harness.data.name_words import TEXTS
 from harness.errors import DataError, Problem
 from harness.records import JsonValue
+from harness.wording import listed
 
 # Objects within objects in which a list of rows is looked for.
 _DEEPEST = 4
@@ -23,10 +24,12 @@ _LONGEST_MARK = 64
 
 @dataclass(frozen=True, slots=True)
 class RowsWithin:
-    """values: the rows, unless some are no objects. note: where they stand, a sentence."""
+    """Rows that stand within an object."""
 
     values: tuple[JsonValue, ...]
+    """The rows; some may be no objects."""
     note: str
+    """Where they stand, a sentence."""
 
 
 def rows_within(source: str, value: dict[str, Any], fewest: int) -> RowsWithin | None:
@@ -38,13 +41,13 @@ def rows_within(source: str, value: dict[str, Any], fewest: int) -> RowsWithin |
     Raises:
         DataError: it holds several lists of rows, or columns of different lengths.
     """
-    found = (
+    within = (
         _split(value)
         or _by_columns(source, value)
         or _by_rows(value)
         or _listed(source, value, fewest)
     )
-    return found if found is not None and len(found.values) >= fewest else None
+    return within if within is not None and len(within.values) >= fewest else None
 
 
 def envelope(rows: Sequence[Mapping[str, Any]]) -> str | None:
@@ -141,10 +144,10 @@ def _listed(source: str, value: Mapping[str, Any], fewest: int) -> RowsWithin | 
     """The one list of objects, however deep it stands."""
     # pandas describes the columns beside the rows with orient="table".
     described = isinstance(value.get("schema"), dict) and _is_rows(value.get("data"))
-    found = _lists({"data": value["data"]} if described else value, "", 0)
-    lists = {path: rows for path, rows in found.items() if len(rows) >= fewest}
+    row_lists = _lists({"data": value["data"]} if described else value, "", 0)
+    lists = {path: rows for path, rows in row_lists.items() if len(rows) >= fewest}
     if len(lists) > 1:
-        named = " and ".join(f"`{path}` ({len(rows)})" for path, rows in list(lists.items())[:5])
+        named = listed(f"`{path}` ({len(rows)})" for path, rows in list(lists.items())[:5])
         what = (
             f"the file is one object with lists of objects under {named}; save the list that holds "
             "the rows as a file of its own"
@@ -157,14 +160,14 @@ def _listed(source: str, value: Mapping[str, Any], fewest: int) -> RowsWithin | 
 
 
 def _lists(value: Mapping[str, Any], path: str, depth: int) -> dict[str, Sequence[Any]]:
-    found: dict[str, Sequence[Any]] = {}
+    lists_by_path: dict[str, Sequence[Any]] = {}
     for name, inner in value.items():
         place = f"{path}.{name}" if path else name
         if _is_rows(inner):
-            found[place] = inner
+            lists_by_path[place] = inner
         elif isinstance(inner, dict) and depth < _DEEPEST:
-            found |= _lists(inner, place, depth + 1)
-    return found
+            lists_by_path |= _lists(inner, place, depth + 1)
+    return lists_by_path
 
 
 def _is_rows(value: object) -> bool:
@@ -172,4 +175,8 @@ def _is_rows(value: object) -> bool:
 
 
 def _is_list_of(value: object, kind: type) -> TypeGuard[list[Any]]:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, kind) for one in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(element, kind) for element in value)
+    )

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from harness.answers.characters import trimmed
-from harness.answers.labels import LabelReader
+from harness.answers.label_reader import LabelReader
 from harness.data.prepare import Prepared
+from harness.wording import agreeing, listed
 
 _SHOWN = 5
 
@@ -19,8 +20,8 @@ def label_notes(prepared: Prepared) -> Iterator[str]:
     """
     for label, others in prepared.spellings.items():
         # Where the difference cannot be seen it is spelt out.
-        names = [ascii(one) if trimmed(one) == label else repr(one) for one in others]
-        verb = "is" if len(names) == 1 else "are"
+        names = [ascii(other) if trimmed(other) == label else repr(other) for other in others]
+        verb = agreeing(len(names), "is", "are")
         yield f"{_named(names)} in the data {verb} read as the label {label!r}"
     rows: defaultdict[str, Counter[str]] = defaultdict(Counter)
     if prepared.labels is not None:
@@ -40,4 +41,4 @@ def label_notes(prepared: Prepared) -> Iterator[str]:
 
 def _named(names: list[str]) -> str:
     more = len(names) - _SHOWN
-    return " and ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return listed([*names[:_SHOWN], *([f"{more} more"] if more > 0 else [])])

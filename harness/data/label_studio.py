@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.data.rows import Row, Rows
 from harness.records import JsonValue
+from harness.wording import listed
 
 _ANNOTATIONS = ("annotations", "completions")
 # Kind of result -> where its value stands.
@@ -21,20 +22,20 @@ def with_annotations(table: Rows) -> Rows:
     Unchanged where the rows are no such tasks. A question that was not answered, or answered in
     two ways, gives no value, and its row says why.
     """
-    said = next((name for name in _ANNOTATIONS if name in table.columns), None)
-    if said is None or not all(_is_task(row.values, said) for row in table.rows):
+    column = next((name for name in _ANNOTATIONS if name in table.columns), None)
+    if column is None or not all(_is_task(row.values, column) for row in table.rows):
         return table
     fields = dict.fromkeys(name for row in table.rows for name in row.values["data"])
     questions = dict.fromkeys(
         str(result["from_name"])
         for row in table.rows
-        for results in _annotations(row.values[said])
+        for results in _annotations(row.values[column])
         for result in results
         if result.get("from_name")
     )
     if not questions:
         return table
-    rows = tuple(_flat(row, said, tuple(questions)) for row in table.rows)
+    rows = tuple(_flat(row, column, tuple(questions)) for row in table.rows)
     note = (
         "the file is an export of Label Studio: its columns are the fields of `data` and the "
         f"questions {', '.join(f'`{name}`' for name in questions)}"
@@ -44,46 +45,48 @@ def with_annotations(table: Rows) -> Rows:
     )
 
 
-def _is_task(values: dict[str, JsonValue], said: str) -> bool:
-    results = values.get(said)
+def _is_task(values: dict[str, JsonValue], column: str) -> bool:
+    results = values.get(column)
     return (
         isinstance(values.get("data"), dict)
         and isinstance(results, list)
-        and all(isinstance(one, dict) for one in results)
+        and all(isinstance(result, dict) for result in results)
     )
 
 
 def _annotations(annotations: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    for one in annotations:
-        results = one.get("result")
-        if isinstance(results, list) and not one.get("was_cancelled"):
+    for annotation in annotations:
+        results = annotation.get("result")
+        if isinstance(results, list) and not annotation.get("was_cancelled"):
             yield [result for result in results if isinstance(result, dict)]
 
 
-def _flat(row: Row, said: str, questions: tuple[str, ...]) -> Row:
+def _flat(row: Row, column: str, questions: tuple[str, ...]) -> Row:
     values = dict(row.values["data"])
     lacking: dict[str, str] = {}
-    given = [
+    annotated = [
         {str(result.get("from_name")): result for result in results}
-        for results in _annotations(row.values[said])
+        for results in _annotations(row.values[column])
     ]
     for name in questions:
         answers = []
-        for one in given:
-            if name in one:
-                kind = str(one[name].get("type"))
-                value = one[name].get("value")
+        for annotation in annotated:
+            if name in annotation:
+                kind = str(annotation[name].get("type"))
+                value = annotation[name].get("value")
                 answers.append(_answer(kind, value if isinstance(value, dict) else {}))
         if None in answers:
-            kinds = {str(one[name].get("type")) for one in given if name in one}
+            kinds = {
+                str(annotation[name].get("type")) for annotation in annotated if name in annotation
+            }
             lacking[name] = (
-                f"{name}: a result of type {' and '.join(sorted(kinds))} cannot be read; choices, "
+                f"{name}: a result of type {listed(sorted(kinds))} cannot be read; choices, "
                 "ratings, numbers and texts can"
             )
         elif not answers:
             lacking[name] = f"{name}: no annotator answered; annotate it, or leave the row out"
         elif any(answer != answers[0] for answer in answers):
-            shown = " and ".join(sorted({f"{answer!r:.40}" for answer in answers}))
+            shown = listed(sorted({f"{answer!r:.40}" for answer in answers}))
             lacking[name] = f"{name}: annotators say {shown}; keep one annotation of the task"
         else:
             values[name] = answers[0]
@@ -91,6 +94,6 @@ def _flat(row: Row, said: str, questions: tuple[str, ...]) -> Row:
 
 
 def _answer(kind: str, value: dict[str, Any]) -> JsonValue:
-    """What was answered: the one choice or text itself, several as a list."""
-    found = value.get(_VALUES.get(kind, ""))
-    return found[0] if isinstance(found, list) and len(found) == 1 else found
+    """What an annotator answered: the one choice or text itself, several as a list."""
+    answer = value.get(_VALUES.get(kind, ""))
+    return answer[0] if isinstance(answer, list) and len(answer) == 1 else answer

@@ -39,14 +39,15 @@ class NotTextError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """role: user, assistant, system, call (of a tool), tool (its result), or as it stands.
-
-    speaker: as a prompt of several turns names it.
-    """
+    """What was said in one turn of a conversation."""
 
     role: str
+    """Who speaks: ``user``, ``assistant``, ``system``, ``call`` (of a tool), ``tool`` (its result),
+    or the role as it stands."""
     speaker: str
+    """The speaker as a prompt of several turns names it."""
     text: str
+    """What was said."""
 
 
 def is_message(value: object) -> bool:
@@ -56,8 +57,8 @@ def is_message(value: object) -> bool:
     role = _role(value)
     pairs = ("role", "content"), ("from", "value"), ("role", "parts")
     named = any(a in value and b in value for a, b in pairs)
-    said = any(name in value for name in (*_CONTENTS, *_CALLS))
-    return bool(role) and said and (named or role in _KNOWN)
+    has_content = any(name in value for name in (*_CONTENTS, *_CALLS))
+    return bool(role) and has_content and (named or role in _KNOWN)
 
 
 def is_exchange(value: object) -> bool:
@@ -73,7 +74,7 @@ def turns_of(message: Any, number: int) -> Iterator[Turn]:
     """The turns of a message: its text, its calls of tools, the results that it brings.
 
     Args:
-        number: of the message in its conversation, from 1; for the error.
+        number: number of the message in its conversation, from 1, for the error.
 
     Raises:
         NotTextError: it holds what is no text, such as an image.
@@ -99,7 +100,7 @@ def turns_of(message: Any, number: int) -> Iterator[Turn]:
                 yield Turn(role, speaker, "\n".join(texts))
                 texts = []
             yield turn
-        calls = [_call(one) for one in _calls(message)]
+        calls = [_call(called) for called in _calls(message)]
     except NotTextError as error:
         raise NotTextError(f"message {number} ({role}) {error}") from None
     if any(texts) or not (calls or _has_tool(content)):
@@ -129,14 +130,14 @@ def content_text(content: JsonValue) -> str:
 
 
 def _role(message: dict[str, Any]) -> str:
-    found = message.get("role") or message.get("from") or message.get("author")
-    if isinstance(found, dict):
-        found = found.get("role")
-    if not isinstance(found, str):
+    sender = message.get("role") or message.get("from") or message.get("author")
+    if isinstance(sender, dict):
+        sender = sender.get("role")
+    if not isinstance(sender, str):
         return ""
-    lowered = found.strip().lower()
+    lowered = sender.strip().lower()
     role = _ROLES.get(lowered, lowered)
-    return role if role in _KNOWN or role == "call" else found
+    return role if role in _KNOWN or role == "call" else sender
 
 
 def _part_text(part: Any) -> str:
@@ -175,9 +176,11 @@ def _of_tool(part: Any) -> Turn | None:
     if isinstance(part.get("functionCall"), dict):
         return _call(part["functionCall"])
     if isinstance(part.get("functionResponse"), dict):
-        found = part["functionResponse"]
-        name = str(found.get("name") or "")
-        return Turn("tool", f"{_SPEAKERS['tool']} {name}".strip(), _compact(found.get("response")))
+        response = part["functionResponse"]
+        name = str(response.get("name") or "")
+        return Turn(
+            "tool", f"{_SPEAKERS['tool']} {name}".strip(), _compact(response.get("response"))
+        )
     return None
 
 
@@ -194,8 +197,8 @@ def _call(call: Any) -> Turn:
     if not isinstance(call, dict):
         return Turn("call", _SPEAKERS["call"], _compact(call))
     name = str(call.get("name") or "")
-    given = next((call[n] for n in _ARGUMENTS if call.get(n) is not None), "{}")
-    return Turn("call", f"{_SPEAKERS['call']} {name}".strip(), _compact(given))
+    arguments = next((call[n] for n in _ARGUMENTS if call.get(n) is not None), "{}")
+    return Turn("call", f"{_SPEAKERS['call']} {name}".strip(), _compact(arguments))
 
 
 def _compact(value: Any) -> str:

@@ -45,7 +45,7 @@ def proposed_pairs(
 
 
 def _bands(grams: Grams, texts: Sequence[int]) -> list[NDArray[np.uint64]]:
-    """Signatures, each of shape (bands, rows)."""
+    """Signatures of the texts, each of shape (bands, rows)."""
     from datasketch import MinHash
 
     # The grams are hashes already, so MinHash takes them as they are.

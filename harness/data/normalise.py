@@ -7,7 +7,7 @@ from harness.records import Example
 
 
 def normalised(example: Example) -> str:
-    """Equal for two examples exactly when their inputs hold the same words, field by field.
+    """The words of an example, equal for two exactly when their inputs hold the same, by field.
 
     The template's own words are left out: all examples share them. Inputs without any word
     (only signs, say) stand for themselves.

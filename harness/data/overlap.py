@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,7 @@ from harness.answers.words import words
 from harness.data.grams import Grams, code_words, jaccard
 from harness.data.minhash import proposed_pairs
 from harness.data.normalise import normalised
-from harness.records import Example
-
-LeakKind = Literal["exact", "near", "ngram"]
-KINDS: tuple[LeakKind, ...] = ("exact", "near", "ngram")
+from harness.records import Example, LeakKind
 
 NGRAM = 8
 SHINGLE = 3
@@ -28,16 +24,17 @@ _BOILERPLATE = 10
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Text ``a`` of one set and text ``b`` of another share words; the numbers are indices.
-
-    similarity: 1 for exact; Jaccard similarity of 3-shingles for near; for ngram, the share of the
-    8-grams of ``b`` that ``a`` holds.
-    """
+    """A text of one set and a text of another that share words."""
 
     kind: LeakKind
+    """How the two are alike."""
     a: int
+    """Index of the text in the first set."""
     b: int
+    """Index of the text in the second set."""
     similarity: float
+    """How alike they are, 0 to 1: 1 for exact; Jaccard similarity of 3-shingles for near; for
+    ngram, the share of the 8-grams of ``b`` that ``a`` holds."""
 
 
 class Texts:
@@ -51,13 +48,13 @@ class Texts:
 
 
 def overlaps(one: Texts, other: Texts) -> list[Overlap]:
-    """Every pair that shares text, each under the first of :data:`KINDS` that applies."""
-    found = _exact(one, other)
+    """Every pair that shares text, each under the first kind that applies."""
+    pairs = _exact(one, other)
     near = _near(one, other)
     known = {(pair.a, pair.b) for pair in near}
-    found.extend(near)
-    found.extend(pair for pair in _shared_ngrams(one, other) if (pair.a, pair.b) not in known)
-    return found
+    pairs.extend(near)
+    pairs.extend(pair for pair in _shared_ngrams(one, other) if (pair.a, pair.b) not in known)
+    return pairs
 
 
 def longest_run(one: Example, other: Example) -> int:
@@ -91,13 +88,13 @@ def _near(one: Texts, other: Texts) -> list[Overlap]:
     mine, theirs = one.shingles, other.shingles
     left = np.flatnonzero(mine.share_in(theirs) >= NEAR).tolist()
     right = np.flatnonzero(theirs.share_in(mine) >= NEAR).tolist()
-    found: list[Overlap] = []
+    pairs: list[Overlap] = []
     for a, b in sorted(proposed_pairs(mine, left, theirs, right)):
         if one.whole[a] != other.whole[b]:
             similarity = jaccard(mine.of(a), theirs.of(b))
             if similarity >= NEAR:
-                found.append(Overlap("near", a, b, similarity))
-    return found
+                pairs.append(Overlap("near", a, b, similarity))
+    return pairs
 
 
 def _shared_ngrams(one: Texts, other: Texts) -> list[Overlap]:

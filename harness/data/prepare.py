@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from harness.answers.labels import one_notation
+from harness.answers import Answer
 from harness.data.audit import LeakageAudit, audit_general, audit_leakage
 from harness.data.bad_rows import (
     Divided,
@@ -26,51 +24,51 @@ from harness.data.contradictions import (
 from harness.data.examples import (
     ExamplesRead,
     read_examples,
-    training_labels,
 )
 from harness.data.examples_file import fingerprint
-from harness.data.split import deal, limited, merge_duplicates, shuffled
+from harness.data.split import limited, merge_duplicates, shuffled, split_groups
 from harness.errors import DataError, Problem
 from harness.records import Example, Splits
-from harness.spec import Experiment, JsonAnswer, LabelAnswer, SplitFiles, TaskSpec
+from harness.spec import Experiment, SplitFiles
 
 _JUDGED = ("validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Data ready for a study.
-
-    splits: after limits, audit and the policy for bad rows.
-    audit: leakage between the splits, as found; with what was dropped for it.
-    remaining: the same of ``splits``: what is still in force.
-    general: leakage between training and the general suite; None where none was audited.
-    general_not_audited: tasks of the suite whose items could not be read.
-    dropped: bad rows that were left out, located; empty where the policy is to stop.
-    counts: split -> examples. groups: split -> groups. Out-of-domain sets under their own names.
-    answers: split -> answer field (``label`` for a label task) -> value -> examples. Fields of
-        free text are left out.
-    labels: valid labels of a label task; None for other tasks.
-    spellings: label -> how else the data write it; such rows have the label.
-    fingerprint: SHA-256 over all examples of all splits, order included.
-    notes: what was read otherwise than it stands in a source, a sentence each.
-    contradictions: equal texts with different answers.
-    """
+    """Data ready for a study."""
 
     splits: Splits
+    """The splits after limits, audit and the policy for bad rows."""
     audit: LeakageAudit
+    """Leakage between the splits as it was found, with what was dropped for it."""
     dropped: tuple[Problem, ...]
+    """Bad rows that were left out, located; empty where the policy is to stop."""
     counts: dict[str, int]
+    """Split -> number of its examples."""
+    available: dict[str, int]
+    """Split -> number of examples that there were before the limits."""
     groups: dict[str, int]
+    """Split -> number of its groups; out-of-domain sets stand under their own names."""
     answers: dict[str, dict[str, dict[str, int]]]
+    """Split -> answer field (``label`` for a label task) -> value -> number of examples; fields of
+    free text are left out."""
     labels: tuple[str, ...] | None
+    """Valid labels of a label task; None for other tasks."""
     spellings: dict[str, tuple[str, ...]]
+    """Label -> how else the data write it; such rows have the label."""
     fingerprint: str
+    """SHA-256 over all examples of all splits, order included."""
     remaining: LeakageAudit
+    """Leakage between the splits that is still in force."""
     general: LeakageAudit | None = None
+    """Leakage between training and the general suite; None where none was audited."""
     general_not_audited: tuple[str, ...] = ()
+    """Tasks of the suite whose items could not be read."""
     notes: tuple[str, ...] = ()
+    """What was read otherwise than it stands in a source, a sentence each."""
     contradictions: Contradictions = NO_CONTRADICTIONS
+    """Equal texts with different answers."""
 
 
 def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepared:
@@ -92,12 +90,14 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
     read = _in_one_notation(experiment, _read_all(experiment))
     dropped = [problem for source in read.values() for problem in source.problems]
     source_of = {split: source.source for split, source in read.items()}
-    splits = _divided(experiment, {name: source.examples for name, source in read.items()})
+    whole = _divided(experiment, {name: source.examples for name, source in read.items()})
+    splits = _limited(experiment, whole)
     contradictions = find_contradictions(experiment.task, splits, source_of)
     audit = _audited(splits)
     splits, audit = _leaks_handled(experiment, splits, audit, source_of)
     splits, misfits = without_unfit(experiment, splits, source_of, unfit)
-    labels = training_labels(experiment, splits["train"])
+    answer = experiment.task.answer
+    labels = answer.labels_of(splits["train"])
     splits, unseen = without_unseen_labels(experiment, splits, labels, source_of)
     dropped.extend([*misfits, *unseen])
     return Prepared(
@@ -110,8 +110,9 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
         audit=audit,
         dropped=tuple(dropped),
         counts={name: len(chosen) for name, chosen in splits.items()},
+        available={name: len(chosen) for name, chosen in whole.items()},
         groups={name: len({e.group for e in chosen}) for name, chosen in splits.items()},
-        answers={name: answer_counts(experiment.task, e) for name, e in splits.items()},
+        answers={name: answer_counts(answer, e) for name, e in splits.items()},
         labels=labels,
         spellings=_spellings(read.values()),
         fingerprint=fingerprint(splits),
@@ -119,7 +120,9 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
         remaining=_audited(splits) if audit.dropped or unseen or misfits else audit,
         notes=tuple(
             dict.fromkeys(
-                f"{Path(one.source).name}: {note}" for one in read.values() for note in one.notes
+                f"{Path(source.source).name}: {note}"
+                for source in read.values()
+                for note in source.notes
             )
         ),
         contradictions=contradictions,
@@ -140,39 +143,14 @@ def with_general(
     return replace(prepared, general=general, general_not_audited=tuple(unread))
 
 
-def answer_counts(task: TaskSpec, examples: Sequence[Example]) -> dict[str, dict[str, int]]:
-    """Answer field -> value -> number of examples, most frequent first.
-
-    A label task has the one field ``label``; a JSON task its fields with an enumeration, truth
-    value or bounded whole number; a text task none.
-    """
-    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    match task.answer:
-        case LabelAnswer():
-            counts["label"].update(example.answer for example in examples)
-        case JsonAnswer():
-            properties = task.answer.schema_.get("properties", {})
-            closed = [name for name, schema in properties.items() if _is_closed(schema)]
-            for example in examples:
-                answer = json.loads(example.answer)
-                for name in closed:
-                    if name in answer:
-                        value = answer[name]
-                        counts[name][value if isinstance(value, str) else json.dumps(value)] += 1
-        case _:
-            pass
+def answer_counts(answer: Answer, examples: Sequence[Example]) -> dict[str, dict[str, int]]:
+    """Answer field with few possible values -> value -> number of examples, most frequent first."""
+    counts = answer.count_classes(example.answer for example in examples)
     return {name: dict(counter.most_common()) for name, counter in counts.items()}
 
 
-def _is_closed(schema: Any) -> bool:
-    if not isinstance(schema, dict):
-        return False
-    bounded = schema.get("type") == "integer" and {"minimum", "maximum"} <= set(schema)
-    return "enum" in schema or schema.get("type") == "boolean" or bounded
-
-
 def _sources(experiment: Experiment) -> dict[str, str]:
-    """Name of a split, or of an out-of-domain set -> source. ``train`` may hold all three."""
+    """Name of a split, or of an out-of-domain set -> its source; ``train`` may hold all three."""
     data = experiment.data
     sources = {"train": data.source}
     if isinstance(data.splits, SplitFiles):
@@ -212,11 +190,9 @@ def _read_all(experiment: Experiment) -> dict[str, ExamplesRead]:
 def _in_one_notation(
     experiment: Experiment, read: Mapping[str, ExamplesRead]
 ) -> dict[str, ExamplesRead]:
-    """The sources, with labels that are one number written in one way (1 and 1.0)."""
-    answer = experiment.task.answer
-    if not isinstance(answer, LabelAnswer) or answer.labels is not None:
-        return dict(read)
-    written = one_notation(e.answer for source in read.values() for e in source.examples)
+    """The sources, with answers that are the same written in one way (1 and 1.0)."""
+    answers = (e.answer for source in read.values() for e in source.examples)
+    written = experiment.task.answer.respelt(answers)
     return {name: _rewritten(source, written) for name, source in read.items()}
 
 
@@ -231,11 +207,11 @@ def _rewritten(source: ExamplesRead, written: Mapping[str, str]) -> ExamplesRead
 
 
 def _spellings(read: Iterable[ExamplesRead]) -> dict[str, tuple[str, ...]]:
-    found: defaultdict[str, set[str]] = defaultdict(set)
+    spellings: defaultdict[str, set[str]] = defaultdict(set)
     for source in read:
         for label, others in source.spellings.items():
-            found[label] |= others
-    return {label: tuple(sorted(others)) for label, others in sorted(found.items())}
+            spellings[label] |= others
+    return {label: tuple(sorted(others)) for label, others in sorted(spellings.items())}
 
 
 def _repeated_ids(read: Mapping[str, ExamplesRead]) -> list[Problem]:
@@ -260,22 +236,26 @@ def _divided(experiment: Experiment, read: Mapping[str, Sequence[Example]]) -> D
     merged = {name: merge_duplicates(examples) for name, examples in read.items()}
     if not isinstance(data.splits, SplitFiles):
         shares = data.splits.model_dump()
-        splits = deal(merged["train"], shares, seed)
+        splits = split_groups(merged["train"], shares, seed)
     elif data.splits.validation is None:
         share = data.splits.validation_share
-        splits = deal(merged["train"], {"train": 1 - share, "validation": share}, seed)
+        splits = split_groups(merged["train"], {"train": 1 - share, "validation": share}, seed)
     else:
         splits = {name: shuffled(merged[name], seed) for name in ("train", "validation")}
     if isinstance(data.splits, SplitFiles):
         splits["test"] = shuffled(merged["test"], seed)
     for name in data.out_of_domain:
         splits[name] = shuffled(merged[name], seed)
-    limits = data.limits
+    return splits
+
+
+def _limited(experiment: Experiment, splits: Divided) -> Divided:
+    data = experiment.data
     return {
         name: limited(
             examples,
-            limits.out_of_domain if name in data.out_of_domain else getattr(limits, name),
-            seed,
+            data.limits.out_of_domain if name in data.out_of_domain else getattr(data.limits, name),
+            data.seed,
         )
         for name, examples in splits.items()
     }

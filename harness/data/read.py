@@ -17,7 +17,7 @@ from harness.data.json_file import json_rows
 from harness.data.label_studio import with_annotations
 from harness.data.rows import Row, Rows, check_header, rows_of
 from harness.errors import DataError, Problem
-from harness.packaged_data import packaged_rows
+from harness.packaged.data_sets import packaged_rows
 
 READABLE = ".jsonl, .json, .csv, .tsv or .parquet, `packaged:NAME`, or `hub:DATASET[:SPLIT]`"
 
@@ -29,7 +29,7 @@ def read_rows(source: str, encoding: str = UTF8) -> Rows:
     :mod:`harness.data.instructions` and :mod:`harness.data.label_studio`.
 
     Args:
-        encoding: of text files.
+        encoding: encoding of text files.
 
     Raises:
         DataError: the source is missing, of an unknown kind, empty, or damaged as a whole.

@@ -7,38 +7,40 @@ from dataclasses import dataclass, field
 
 from harness.errors import DataError, Problem
 from harness.records import JsonValue
+from harness.wording import agreeing
 
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row.
-
-    line: its first line in the file (its number where rows have no lines of their own), from 1.
-    lacking: column -> why it has no value, where something stands there that cannot be read.
-    """
+    """One row."""
 
     line: int
+    """First line of the row in the file (its number where rows have no lines of their own), from 1.
+    """
     values: dict[str, JsonValue]
+    """Column -> the row's value."""
     lacking: dict[str, str] = field(default_factory=dict)
+    """Column -> why it has no value, where something stands there that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What a source holds.
-
-    columns: every column that occurs, in order of first sight. problems: rows that cannot be
-    read, each located; such rows are not in ``rows``. notes: what was read otherwise than it
-    stands there, a sentence each. conversations: columns that hold lists of messages.
-    """
+    """What a source holds."""
 
     source: str
+    """The source as its reader was given it."""
     columns: tuple[str, ...]
+    """Names of every column that occurs, in order of first sight."""
     rows: tuple[Row, ...]
+    """Rows that could be read, in file order."""
     problems: tuple[Problem, ...]
+    """Rows that cannot be read, each located; such rows are not in ``rows``."""
     notes: tuple[str, ...] = ()
+    """What was read otherwise than it stands there, a sentence each."""
     conversations: tuple[str, ...] = ()
+    """Names of columns that hold lists of messages."""
 
 
 def rows_of(
@@ -64,11 +66,15 @@ def lines_named(places: Sequence[str]) -> str:
     """The lines of the first few places, each a file and a line."""
     lines = ", ".join(place.rpartition(":")[2] for place in places[:_SHOWN])
     more = " …" if len(places) > _SHOWN else ""
-    return f"line{'s' if len(places) > 1 else ''} {lines}{more}"
+    return f"{agreeing(len(places), 'line', 'lines')} {lines}{more}"
 
 
 def check_header(where: str, names: Sequence[str]) -> None:
-    """Raises DataError where a header names a column twice."""
+    """Check that a header names each column once.
+
+    Raises:
+        DataError: it names one twice.
+    """
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         listed = ", ".join(map(repr, repeated))

@@ -14,6 +14,7 @@ from dataclasses import replace
 from harness.data.normalise import normalised
 from harness.errors import DataError
 from harness.records import Example
+from harness.wording import listed, per_cent
 
 
 def merge_duplicates(examples: Sequence[Example]) -> tuple[Example, ...]:
@@ -46,7 +47,7 @@ def shuffled(examples: Iterable[Example], seed: int) -> tuple[Example, ...]:
     return tuple(sorted(examples, key=lambda example: (_digest(example, seed), example.id)))
 
 
-def deal(
+def split_groups(
     examples: Sequence[Example], shares: Mapping[str, float], seed: int
 ) -> dict[str, tuple[Example, ...]]:
     """Divide examples by whole groups so that each split comes close to its share.
@@ -117,11 +118,11 @@ def _groups(examples: Sequence[Example], seed: int) -> list[list[Example]]:
 def _too_few(groups: Sequence[Sequence[Example]], shares: Mapping[str, float]) -> str:
     total = sum(map(len, groups))
     largest = max(groups, key=len, default=[])
-    empty = " and ".join(list(shares)[len(groups) :])
+    empty = listed(list(shares)[len(groups) :])
     what = f"{empty} would be empty: {total} example(s) fall into {len(groups)} group(s)"
     if largest:
         share = len(largest) / total
-        what += f", the largest, {largest[0].group!r}, with {share:.0%} of the examples"
+        what += f", the largest, {largest[0].group!r}, with {per_cent(share)} of the examples"
     return (
         f"{what}. A group (and any two examples of the same text) is never divided: give more "
         "data, or name a finer column in data.group"

@@ -1,1 +1,1 @@
-"""A first experiment for a file: what it is for, what this machine can do, each with its reason."""
+"""Writes a first experiment file for a data file, with a reason for each choice."""

@@ -1,4 +1,4 @@
-"""Which ways of doing the task are worth comparing, with this model on this machine."""
+"""Chooses the arms that are worth comparing, with this model on this machine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.analysis.memory_estimate import bytes_per_parameter
-from harness.data.infer_form import AnswerForm
+from harness.analysis.arms.memory_estimate import bytes_per_parameter
+from harness.answers import Answer
 from harness.drafting.machine import Machine, ModelSize
+from harness.spec.kinds import PROMPT, TRAINED_KINDS
+from harness.wording import mebibytes
 
 MIB = 2**20
 # Below this many weights the best rates are higher than the defaults, which suit larger models.
 SMALL = 500_000_000
+_RATES = {"low": 2e-5, "high": 4e-4, "log": True, "default": 1e-4}
+_ADAPTER_RATES = {"low": 2e-4, "high": 4e-3, "log": True, "default": 1e-3}
 # Activations, the optimiser's scratch space and other programs need the rest.
 _USABLE = 0.7
 # Weights that take less of the memory than this are no burden, and packing them saves nothing.
@@ -23,27 +27,37 @@ _SHOTS = (2, 4, 8)
 
 @dataclass(frozen=True, slots=True)
 class ChosenArm:
-    """An arm to write. values: its keys. why: a sentence's end. shots: in its first setting."""
+    """An arm to write."""
 
     name: str
+    """Name of the arm in the experiment file."""
     kind: str
+    """Name of the arm's kind."""
     values: Mapping[str, Any]
+    """Keys of the arm in the experiment file, ``kind`` included, each with its value or what a
+    search may choose."""
     why: str
+    """Why it is compared, or what it does, as the end of a sentence."""
     searched: bool = True
+    """Whether a search chooses its settings."""
     shots: int = 0
-    answering: str = "generate"
+    """Number of worked examples in its first setting."""
+    answering: tuple[str, ...] = ("generate",)
+    """Ways of answering in which each of its search trials is scored."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmChoice:
-    """arms: to compare. left_out: name -> why it is not among them."""
+    """Arms that are compared, and arms that are not."""
 
     arms: tuple[ChosenArm, ...]
+    """The arms to compare."""
     left_out: Mapping[str, str]
+    """Name of an arm -> why it is not compared, as the end of a sentence."""
 
 
 def choose_arms(
-    form: AnswerForm,
+    form: Answer,
     finite: int | None,
     constrained: bool,
     shot_tokens: float,
@@ -54,88 +68,93 @@ def choose_arms(
     """The arms for answers of this form.
 
     Args:
-        finite: number of valid answers, where they are a short closed list. constrained: whether
-            a reply can be kept to the answer's schema. shot_tokens: of one worked example.
+        form: how the answers are read.
+        finite: number of valid answers; None where they are no short closed list.
+        constrained: whether a reply can be kept to the answer's schema.
+        shot_tokens: tokens of one worked example.
         training: keys that every fine-tuning arm gets.
+        model: the base model.
+        machine: where the study will run.
     """
     prompts, left_out = _prompt_arms(form, finite, constrained, shot_tokens, model)
-    trained, unfit = _trained_arms(training, model, machine)
+    trained, unfit = _trained_arms(training, _ways(finite, constrained), model, machine)
     return ArmChoice((*prompts, *trained), {**left_out, **unfit})
 
 
 def _prompt_arms(
-    form: AnswerForm, finite: int | None, constrained: bool, shot_tokens: float, model: ModelSize
+    form: Answer, finite: int | None, constrained: bool, shot_tokens: float, model: ModelSize
 ) -> tuple[list[ChosenArm], dict[str, str]]:
-    arms = [ChosenArm("zero-shot", "prompt", {"kind": "prompt"}, "the instruction alone", False)]
+    arms = [ChosenArm("zero-shot", PROMPT.name, {"kind": PROMPT.name}, PROMPT.why, False)]
     left_out = {}
     # Half of what the model can read is for the item itself and for its answer.
     room = (model.context or 2048) / 2
     shots = [n for n in _SHOTS if n * shot_tokens <= room] or ([1] if shot_tokens <= room else [])
     default = shots[min(1, len(shots) - 1)] if shots else 0
     selection = {"choices": ["random", "balanced", "nearest"], "default": "balanced"}
-    if form.kind == "text":
+    if form.is_free_text:
         selection = {"choices": ["random", "nearest"], "default": "random"}
     searched: dict[str, Any] = {
         "shots": {"choices": shots, "default": default},
         "selection": selection,
     }
     if shots:
-        values = {"kind": "prompt"} | searched
+        values = {"kind": PROMPT.name} | searched
         arms.append(
             ChosenArm(
-                "few-shot", "prompt", values, "worked examples before each item", True, default
+                "few-shot", PROMPT.name, values, "worked examples before each item", True, default
             )
         )
     else:
         left_out["few-shot"] = "one worked example would fill half of what the model can read"
     if finite and shots:
         choices = {**searched, "shots": {"choices": [0, *shots], "default": default}}
-        values = {"kind": "prompt", "answering": "choice"} | choices
+        values = {"kind": PROMPT.name, "answering": "choice"} | choices
         why = f"scores each of the {finite} valid answers and takes the likeliest"
-        arms.append(ChosenArm("choice", "prompt", values, why, True, default, "choice"))
+        arms.append(ChosenArm("choice", PROMPT.name, values, why, True, default, ("choice",)))
     elif constrained and shots:
-        values = {"kind": "prompt", "answering": "constrained"} | searched
+        values = {"kind": PROMPT.name, "answering": "constrained"} | searched
         why = "can only write what the answer's schema allows"
-        arms.append(ChosenArm("constrained", "prompt", values, why, True, default))
+        arms.append(ChosenArm("constrained", PROMPT.name, values, why, True, default))
     return arms, left_out
 
 
+def _ways(finite: int | None, constrained: bool) -> tuple[str, ...]:
+    """Ways of answering for fine-tuned arms, which try them all on the same trained weights."""
+    if finite:
+        return ("generate", "choice")
+    return ("generate", "constrained") if constrained else ("generate",)
+
+
 def _trained_arms(
-    training: Mapping[str, Any], model: ModelSize, machine: Machine
+    training: Mapping[str, Any], ways: tuple[str, ...], model: ModelSize, machine: Machine
 ) -> tuple[list[ChosenArm], dict[str, str]]:
     arms, left_out = list[ChosenArm](), dict[str, str]()
     usable = machine.available_mib * _USABLE
     small = model.parameters is not None and model.parameters < SMALL
     needs = {
-        kind: (model.parameters or 0) * bytes_per_parameter(kind, machine.dtype, _ADAPTERS) / MIB
-        for kind in ("lora", "full", "qlora")
+        kind: (model.parameters or 0)
+        * bytes_per_parameter(kind.name, machine.dtype, _ADAPTERS)
+        / MIB
+        for kind in TRAINED_KINDS
     }
-    weights = needs["lora"]
-    why = {
-        "lora": "a small adapter on the frozen model",
-        "full": "every weight is trained",
-        "qlora": "the adapter on a model shrunk to 4 bits, for its memory",
-    }
-    rates = {
-        "full": {"low": 2e-5, "high": 4e-4, "log": True, "default": 1e-4},
-        "lora": {"low": 2e-4, "high": 4e-3, "log": True, "default": 1e-3},
-    }
-    rates["qlora"] = rates["lora"]
-    for kind in ("lora", "qlora", "full"):
-        if needs[kind] > usable:
-            left_out[kind] = (
-                f"weights and optimiser alone take about {needs[kind] / 1024:.1f} GiB and "
-                f"{machine.available_mib / 1024:.1f} are free"
+    unpacked = max(need for kind, need in needs.items() if kind.adapts)
+    for kind, need in sorted(needs.items(), key=lambda pair: not pair[0].adapts):
+        if need > usable:
+            left_out[kind.name] = (
+                f"weights and optimiser alone take about {mebibytes(need)} and "
+                f"{mebibytes(machine.available_mib)} are free"
             )
-        elif kind == "qlora" and model.parameters and weights < _BURDEN * machine.available_mib:
+        elif kind.quantises and model.parameters and unpacked < _BURDEN * machine.available_mib:
             slower = "" if machine.is_gpu else "; without a GPU it is slower, too"
-            left_out[kind] = (
-                f"it saves the memory of weights, and these take {weights / 1024:.1f} of "
-                f"{machine.available_mib / 1024:.1f} GiB{slower}"
+            left_out[kind.name] = (
+                f"it saves the memory of weights, and these take {mebibytes(unpacked)} of "
+                f"{mebibytes(machine.available_mib)}{slower}"
             )
         else:
-            values = {"kind": kind, **training}
+            values = {"kind": kind.name, **training}
+            if len(ways) > 1:
+                values["answering"] = {"choices": list(ways), "default": ways[0]}
             if small:
-                values["learning_rate"] = rates[kind]
-            arms.append(ChosenArm(kind, kind, values, why[kind]))
+                values["learning_rate"] = _ADAPTER_RATES if kind.adapts else _RATES
+            arms.append(ChosenArm(kind.name, kind.name, values, kind.why, answering=ways))
     return arms, left_out

@@ -1,25 +1,26 @@
-"""What a user should know before a study is believed: leaks, labels, numbers, work."""
+"""Cautions for the user of a draft: leaks, labels, numbers of rows, and time."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 
-from harness.analysis.power import Flips, mcnemar_minimum_detectable
-from harness.answers.labels import LabelReader
+from harness.analysis.statistics.paired_proportions import PairedProportions
+from harness.analysis.statistics.power import proportions_minimum_detectable
+from harness.answers import Answer
+from harness.answers.label_reader import LabelReader
+from harness.answers.thoughts import Answered, without_thought
 from harness.data import Prepared
 from harness.data.chat import PROMPT, RESPONSE
 from harness.data.columns import Column
 from harness.data.infer import is_rejected
-from harness.data.infer_form import AnswerKind
 from harness.data.instructions import INSTRUCTION
 from harness.data.label_notes import label_notes
 from harness.data.name_words import ANSWERS
 from harness.data.rows import lines_named
+from harness.drafting.request import DraftRequest
 from harness.drafting.sizing import Sizing
-from harness.drafting.wishes import Wishes
-from harness.drafting.write import duration
-from harness.evaluation.thoughts import Answered, without_thought
+from harness.wording import listed, per_cent, rough_duration
 
 _FEW_GROUPS, _RARE, _ONE_SIDED = 20, 5, 0.8
 # Share of items on which two arms typically disagree.
@@ -27,26 +28,27 @@ _DISCORDANCE = 0.3
 
 
 def cautions_of(
-    wishes: Wishes, sizing: Sizing, prepared: Prepared, told: dict[str, str]
+    request: DraftRequest, sizing: Sizing, prepared: Prepared, leaks: dict[str, str]
 ) -> Iterator[str]:
-    """A sentence for each.
+    """What the user should know before the study is believed, a sentence each.
 
     Args:
-        prepared: the data, no limit in force. told: column -> how it gives the answer away.
+        prepared: the data, no limit in force.
+        leaks: column -> how it gives the answer away.
     """
     yield from prepared.notes
-    yield from _leak_cautions(wishes, told)
-    yield from _unused_cautions(wishes, told)
-    yield from _answer_cautions(wishes, prepared)
-    yield from _label_cautions(wishes, sizing, prepared)
-    yield from _number_cautions(wishes, sizing, prepared)
-    yield from _work_cautions(wishes, sizing)
+    yield from _leak_cautions(request, leaks)
+    yield from _unused_cautions(request, leaks)
+    yield from _answer_cautions(request, prepared)
+    yield from _label_cautions(request, sizing, prepared)
+    yield from _number_cautions(request, sizing, prepared)
+    yield from _work_cautions(request, sizing)
 
 
-def _leak_cautions(wishes: Wishes, told: dict[str, str]) -> Iterator[str]:
-    answers = ", ".join(f"`{name}`" for name in wishes.answers)
-    for name, how in told.items():
-        if name in wishes.texts:
+def _leak_cautions(request: DraftRequest, leaks: dict[str, str]) -> Iterator[str]:
+    answers = ", ".join(f"`{name}`" for name in request.answers)
+    for name, how in leaks.items():
+        if name in request.texts:
             yield (
                 f"the text `{name}` {how} ({answers}): if it is not known yet when the model is "
                 "asked, the study is worthless"
@@ -55,16 +57,16 @@ def _leak_cautions(wishes: Wishes, told: dict[str, str]) -> Iterator[str]:
             yield f"`{name}` {how} ({answers}): it gives the answer away and is not shown"
 
 
-def _unused_cautions(wishes: Wishes, told: dict[str, str]) -> Iterator[str]:
+def _unused_cautions(request: DraftRequest, leaks: dict[str, str]) -> Iterator[str]:
     """Columns that may belong to the task, though nothing says so."""
-    used = {*wishes.texts, *wishes.answers, wishes.group, wishes.id, *told}
-    for name in wishes.texts:
+    used = {*request.texts, *request.answers, request.group, request.id, *leaks}
+    for name in request.texts:
         # It holds both.
         if name.startswith(f"{INSTRUCTION}_"):
             used |= {INSTRUCTION, name.removeprefix(f"{INSTRUCTION}_")}
     left = [
         column
-        for name, column in wishes.columns.items()
+        for name, column in request.columns.items()
         if name not in ("", *used)
         and not name.startswith(f"{INSTRUCTION}_")
         and not (column.part or column.distinct < 2 or is_rejected(column))
@@ -84,24 +86,27 @@ def _unused_cautions(wishes: Wishes, told: dict[str, str]) -> Iterator[str]:
 
 
 def _quoted(columns: list[Column]) -> str:
-    return " and ".join(f"`{column.name}`" for column in columns)
+    return listed(f"`{column.name}`" for column in columns)
 
 
-def _answer_cautions(wishes: Wishes, prepared: Prepared) -> Iterator[str]:
+def _answer_cautions(request: DraftRequest, prepared: Prepared) -> Iterator[str]:
     """How the answers are written, where that is not as they are asked for and scored."""
-    for name in wishes.answers:
-        column = wishes.columns[name]
-        yield from _notation_cautions(column, wishes.form.kind)
+    for name in request.answers:
+        column = request.columns[name]
+        yield from _notation_cautions(column, request.form)
         thought = sum(without_thought(text) != Answered(text) for text in column.texts)
         if thought:
             yield (
                 f"{thought} of {len(column.values)} answers in `{name}` begin with a thought: it "
                 "is trained, and only what follows it is scored; for labels or JSON leave it out"
             )
-    for name in wishes.texts:
+    for name in request.texts:
         last = name.removesuffix(PROMPT) + RESPONSE
-        if wishes.columns[name].part == "prompt" and last not in (*wishes.answers, *wishes.texts):
-            answered = len(wishes.columns[last].values) if last in wishes.columns else 0
+        if request.columns[name].part == "prompt" and last not in (
+            *request.answers,
+            *request.texts,
+        ):
+            answered = len(request.columns[last].values) if last in request.columns else 0
             if answered:
                 yield (
                     f"`{name}` leaves out the answer that ends {answered} conversations: if it "
@@ -109,20 +114,20 @@ def _answer_cautions(wishes: Wishes, prepared: Prepared) -> Iterator[str]:
                 )
     if prepared.contradictions.texts:
         yield prepared.contradictions.sentence()
-    for name in wishes.answers:
+    for name in request.answers:
         pair = name.replace("chosen", "rejected", 1)
-        if name.startswith("chosen") and pair in wishes.columns:
+        if name.startswith("chosen") and pair in request.columns:
             yield (
                 f"the rows are preference pairs: `{name}` is taken for the right answer, and "
                 f"`{pair}` is not used"
             )
 
 
-def _notation_cautions(column: Column, kind: AnswerKind) -> Iterator[str]:
+def _notation_cautions(column: Column, form: Answer) -> Iterator[str]:
     written = dict(column.places_by_notation)
     broken = written.pop(None, [])
     count, name = len(column.values), column.name
-    if kind == "json":
+    if form.holds_json:
         for notation, places in written.items():
             if notation != "JSON":
                 yield (
@@ -133,7 +138,7 @@ def _notation_cautions(column: Column, kind: AnswerKind) -> Iterator[str]:
     if broken:
         yield (
             f"{len(broken)} of {count} answers in `{name}` look like JSON but are none "
-            f"({lines_named(broken)}), and are taken for {kind}: mend them if JSON is meant"
+            f"({lines_named(broken)}), and are taken for {form.kind}: mend them if JSON is meant"
         )
     holding = [place for places in written.values() for place in places]
     if 0 < len(holding) < count:
@@ -144,18 +149,20 @@ def _notation_cautions(column: Column, kind: AnswerKind) -> Iterator[str]:
         )
 
 
-def _number_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Iterator[str]:
+def _number_cautions(request: DraftRequest, sizing: Sizing, prepared: Prepared) -> Iterator[str]:
     test = sizing.size.test
     if test < 300:
         half = round(_DISCORDANCE * test / 2)
-        points = 100 * mcnemar_minimum_detectable(Flips(half, half, test), 0.95)
+        counts = PairedProportions(half, half, test)
+        points = 100 * proportions_minimum_detectable(counts, 0.95)
         yield (
-            f"{test} test items: a true difference below about {points:.0f} percentage points will "
-            f"probably stay undecided (if two arms disagree on {_DISCORDANCE:.0%} of the items)"
+            f"{test} test items: a true difference below about {points:.0f} percentage points "
+            f"will probably stay undecided (if two arms disagree on "
+            f"{per_cent(_DISCORDANCE)} of the items)"
         )
-    if wishes.group and prepared.groups["test"] < _FEW_GROUPS:
+    if request.group and prepared.groups["test"] < _FEW_GROUPS:
         yield (
-            f"the test part has {prepared.groups['test']} group(s) of `{wishes.group}`; groups, "
+            f"the test part has {prepared.groups['test']} group(s) of `{request.group}`; groups, "
             "not rows, are what the statistics count, so claims will be weak"
         )
     dropped = len(prepared.audit.dropped)
@@ -165,37 +172,38 @@ def _number_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Iter
             "and are left out of training (data.leaks)"
         )
     shared = len(prepared.audit.flagged_ids("test", ("exact", "near")))
-    if shared and wishes.test:
+    if shared and request.test:
         yield f"{shared} rows of the test file stand in the training file too, or nearly"
 
 
-def _work_cautions(wishes: Wishes, sizing: Sizing) -> Iterator[str]:
+def _work_cautions(request: DraftRequest, sizing: Sizing) -> Iterator[str]:
     if sizing.max_length:
         yield (
             f"the longest row has about {sizing.longest:,} tokens, so fine-tuning reads up to "
             f"{sizing.max_length:,} (max_length): that takes memory and time"
         )
-    context = wishes.model.context
+    context = request.model.context
     if context and sizing.longest > context:
         yield (
             f"the longest row has about {sizing.longest:,} tokens and the model reads {context:,}: "
             "shorten such texts, or take a model that reads more"
         )
-    if wishes.model.parameters is None:
+    if request.model.parameters is None:
         yield (
-            f"how large {wishes.model.reference} is could not be told, so time was summed up for a "
+            f"how large {request.model.reference} is could not be told: time was summed up for a "
             "model of 1 billion weights, and memory was not looked at"
         )
     if sizing.too_long:
-        yield f"the run will take about {duration(sizing.seconds)}, longer than you allow"
+        yield f"the run will take about {rough_duration(sizing.seconds)}, longer than you allow"
 
 
-def _label_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Iterator[str]:
+def _label_cautions(request: DraftRequest, sizing: Sizing, prepared: Prepared) -> Iterator[str]:
     yield from label_notes(prepared)
-    if wishes.form.kind != "label":
+    labels = request.form.labels_of(prepared.splits.train)
+    if labels is None:
         return
-    reader = LabelReader(wishes.form.labels)
-    texts = wishes.columns[wishes.answers[0]].texts
+    reader = LabelReader(labels)
+    texts = request.columns[request.answers[0]].texts
     counts = Counter(label for text in texts if (label := reader.read(text)) is not None)
     rare = [label for label, count in counts.items() if count < _RARE]
     if rare:
@@ -207,8 +215,8 @@ def _label_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Itera
     label, most = counts.most_common(1)[0]
     if most >= _ONE_SIDED * counts.total():
         yield (
-            f"{most / counts.total():.0%} of the answers are {label!r}: a model that always says "
-            "so is right that often; look at macro_f1, too"
+            f"{per_cent(most / counts.total())} of the answers are {label!r}: a model that always "
+            "says so is right that often; look at macro_f1, too"
         )
     taught = prepared.answers["train"].get("label", {})
     asked = prepared.answers["test"].get("label", {})
@@ -219,9 +227,9 @@ def _label_cautions(wishes: Wishes, sizing: Sizing, prepared: Prepared) -> Itera
             f"{len(new)} label(s) of the test part never occur in training ({shown}, in "
             f"{sum(new.values())} test rows): nothing can learn them"
         )
-    labels = len(wishes.form.labels)
-    if "train" in sizing.limits and sizing.size.train < _RARE * labels:
+    if "train" in sizing.limits and sizing.size.train < _RARE * len(labels):
         yield (
-            f"{sizing.size.train} training rows for {labels} labels: the time allows no more, and "
-            "fine-tuning has no fair chance so; allow more --minutes, or raise data.limits.train"
+            f"{sizing.size.train} training rows for {len(labels)} labels: the time allows no more, "
+            "and fine-tuning has no fair chance so; allow more --minutes, or raise "
+            "data.limits.train"
         )

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.data import Prepared, prepare
+from harness.drafting.answers import Answers, Ask
 from harness.drafting.cautions import cautions_of
-from harness.drafting.given import Ask, Given
 from harness.drafting.interview import Interview
 from harness.drafting.machine import Machine
+from harness.drafting.request import BadRows, DraftRequest
 from harness.drafting.sizing import FEW_ROWS, Sizing, size_study
-from harness.drafting.wishes import BadRows, Wishes
-from harness.drafting.write import duration, render
+from harness.drafting.write import render
 from harness.errors import DataError, Problem
 from harness.spec import load_experiment
+from harness.wording import rough_duration
 
 # Above this share of unusable rows, the file or the reading of it is wrong.
 MOST_BAD = 0.1
@@ -24,17 +25,20 @@ MOST_BAD = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """text: of the experiment file. problems: rows that cannot be used, which it leaves out.
-
-    cautions: sentences. rows: of all files, unusable ones included.
-    """
+    """A drafted experiment, tried on its data."""
 
     text: str
-    wishes: Wishes
+    """Text of the experiment file."""
+    request: DraftRequest
+    """What the user said, and what was guessed."""
     sizing: Sizing
+    """Arms and size of the study."""
     prepared: Prepared
+    """The data as the study would prepare them, unusable rows left out and no limit in force."""
     rows: int
+    """Number of rows in all files, unusable ones included."""
     cautions: tuple[str, ...]
+    """What the user should be careful about, a sentence each."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -43,23 +47,28 @@ class Draft:
 
 
 def draft_experiment(
-    data: str, given: Given, ask: Ask, machine: Machine, output: Path, folder: Path
+    data: str, given: Answers, ask: Ask, machine: Machine, output: Path, folder: Path
 ) -> Draft:
     """Ask or guess, choose, write and try: `harness check` will pass what comes out.
 
     Args:
-        output: where the file will lie; its paths are relative to it. folder: of the user.
+        data: file, packaged or hub name, as the user wrote it.
+        given: what the user said beforehand.
+        ask: asks the user, or takes the default.
+        machine: the machine that the study is sized for.
+        output: where the file will lie; its paths are relative to it.
+        folder: where the relative path of a model starts.
 
     Raises:
         InputError: what is in the way of a study, and what to do.
     """
     interview = Interview(data, given, ask)
-    wishes = interview.wishes(machine, folder)
+    request = interview.request(machine, folder)
     rows = sum(len(table.rows) + len(table.problems) for table in interview.tables)
-    prepared, wishes = _tried(wishes, given)
+    prepared, request = _tried(request, given)
     problems = prepared.dropped
     if problems:
-        wishes = replace(wishes, bad_rows=_bad_rows(problems, rows, given, ask))
+        request = replace(request, bad_rows=_bad_rows(problems, rows, given, ask))
         interview.reasons["bad_rows"] = (
             f"{_bad_count(problems)} of {rows} rows cannot be used now and are left out and "
             "counted; mend them, then write stop."
@@ -69,48 +78,48 @@ def draft_experiment(
             "Every row can be used now. stop: a later row that cannot is an error; drop: it is "
             "left out and counted."
         )
-        wishes = replace(wishes, bad_rows="stop")
+        request = replace(request, bad_rows="stop")
     counts = {name: prepared.counts[name] for name in ("train", "validation", "test")}
-    sizing = size_study(wishes, counts)
-    wishes = replace(wishes, reasons=_reasons(wishes, sizing, interview.reasons))
-    cautions = tuple(cautions_of(wishes, sizing, prepared, interview.told))
-    text = render(wishes, sizing, output, cautions)
-    return Draft(text, wishes, sizing, prepared, rows, cautions)
+    sizing = size_study(request, counts)
+    request = replace(request, reasons=_reasons(request, sizing, interview.reasons))
+    cautions = tuple(cautions_of(request, sizing, prepared, interview.leaks))
+    text = render(request, sizing, output, cautions)
+    return Draft(text, request, sizing, prepared, rows, cautions)
 
 
-def _tried(wishes: Wishes, given: Given) -> tuple[Prepared, Wishes]:
+def _tried(request: DraftRequest, given: Answers) -> tuple[Prepared, DraftRequest]:
     """The data as `harness check` prepares them, unusable rows left out, no limit in force."""
-    first = size_study(wishes)
-    guessed = wishes.group is not None and given.group is None
+    first = size_study(request)
+    guessed = request.group is not None and given.group is None
     why = "cannot divide the rows"
     try:
-        prepared = _prepared(wishes, first)
-        missing = wishes.columns[wishes.group].missing if wishes.group else 0
+        prepared = _prepared(request, first)
+        missing = request.columns[request.group].missing if request.group else 0
         bad = _bad_count(prepared.dropped)
-        if not guessed or not missing or bad <= MOST_BAD * wishes.rows:
-            return prepared, wishes
+        if not guessed or not missing or bad <= MOST_BAD * request.rows:
+            return prepared, request
         why = f"is empty in {missing} rows, and others cannot be used either"
     except DataError:
         if not guessed:
             raise
     # A guess must not stand in the way.
-    reasons = dict(wishes.reasons)
-    reasons["group"] = f"`{wishes.group}` {why}, so it was left out"
-    wishes = replace(wishes, group=None, reasons=reasons)
-    return _prepared(wishes, first), wishes
+    reasons = dict(request.reasons)
+    reasons["group"] = f"`{request.group}` {why}, so it was left out"
+    request = replace(request, group=None, reasons=reasons)
+    return _prepared(request, first), request
 
 
-def _prepared(wishes: Wishes, sizing: Sizing) -> Prepared:
+def _prepared(request: DraftRequest, sizing: Sizing) -> Prepared:
     with tempfile.TemporaryDirectory(prefix="harness-init-") as scratch:
         path = Path(scratch) / "experiment.yaml"
         whole = replace(sizing, limits={})
         reasons: defaultdict[str, str] = defaultdict(str)
-        written = replace(wishes, bad_rows="drop", reasons=reasons)
+        written = replace(request, bad_rows="drop", reasons=reasons)
         path.write_text(render(written, whole, path), encoding="utf-8")
         return prepare(load_experiment(path))
 
 
-def _bad_rows(problems: tuple[Problem, ...], rows: int, given: Given, ask: Ask) -> BadRows:
+def _bad_rows(problems: tuple[Problem, ...], rows: int, given: Answers, ask: Ask) -> BadRows:
     bad = _bad_count(problems)
     if given.bad_rows is None and bad <= MOST_BAD * rows:
         why = f"{bad} of {rows} rows cannot be used: {problems[0]}"
@@ -142,33 +151,29 @@ def _bad_count(problems: tuple[Problem, ...]) -> int:
     return len({problem.where for problem in problems})
 
 
-def _reasons(wishes: Wishes, sizing: Sizing, known: dict[str, str]) -> defaultdict[str, str]:
-    reasons = defaultdict(str, {**known, **wishes.reasons})
+def _reasons(request: DraftRequest, sizing: Sizing, known: dict[str, str]) -> defaultdict[str, str]:
+    reasons = defaultdict(str, {**known, **request.reasons})
     reasons["splits"] = (
         "With so few rows the test part, which decides, gets as many as training."
-        if wishes.rows < FEW_ROWS
+        if request.rows < FEW_ROWS
         else "The usual shares: most for training, enough for a test that decides."
     )
-    reasons["metrics"] = {
-        "label": "exact_match, the share of right labels, decides; the others are reported.",
-        "json": "field_f1, how many fields are right, decides; the others are reported.",
-        "text": "chrf, likeness to the reference by characters, decides. It is not quality.",
-    }[wishes.form.kind]
+    reasons["metrics"] = request.form.metrics_reason
     if sizing.too_long:
         budget = (
-            f"Even the smallest useful study takes longer than {wishes.minutes:g} minutes here: "
-            f"about {duration(sizing.seconds)}. A smaller model, a GPU, shorter texts or fewer "
-            "arms make it shorter."
+            f"Even the smallest useful study takes longer than {request.minutes:g} minutes here: "
+            f"about {rough_duration(sizing.seconds)}. A smaller model, a GPU, shorter texts or "
+            "fewer arms make it shorter."
         )
     elif sizing.is_thorough:
-        budget = f"A thorough study fits into the {wishes.minutes:g} minutes that you allow."
+        budget = f"A thorough study fits into the {request.minutes:g} minutes that you allow."
     else:
-        budget = f"Chosen so that the run ends within {wishes.minutes:g} minutes."
+        budget = f"Chosen so that the run ends within {request.minutes:g} minutes."
     reasons["budget"] = f"{budget} Trials are settings tried by each arm; finalists run per seed."
     if sizing.size.seeds == 1:
         reasons["budget"] += " One seed speaks of one trained model, not of the method."
     reasons["thorough"] = (
         "For a result to act on, without limits, about "
-        f"{duration(sizing.thorough_seconds)} on this machine:"
+        f"{rough_duration(sizing.thorough_seconds)} on this machine:"
     )
     return reasons

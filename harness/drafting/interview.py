@@ -1,4 +1,4 @@
-"""From a file to the wishes of its user: what was not said is guessed, and may be asked."""
+"""Makes a request from a data file: what the user did not say is guessed, and may be asked."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness.answers import KINDS, Answer
+from harness.answers.recognise import recognise_answer
 from harness.data.columns import Column, columns_of
 from harness.data.encoding import UTF8, guess_encoding
-from harness.data.guess import Guess
 from harness.data.infer import gives_away, guess_answer, guess_texts, instructions_of, varies
-from harness.data.infer_form import AnswerForm, answer_form
 from harness.data.infer_groups import guess_group, guess_id
 from harness.data.read import content_of, read_rows
-from harness.drafting.given import NONE, Ask, Given
+from harness.drafting.answers import NONE, Answers, Ask
 from harness.drafting.instruction import draft_instruction
 from harness.drafting.machine import Machine, ModelSize, look_at_model
-from harness.drafting.typed import answer_kind, existing_file, filled, known_encoding
-from harness.drafting.wishes import Wishes
+from harness.drafting.parsers import answer_kind, existing_file, filled, known_encoding
+from harness.drafting.request import DraftRequest
 from harness.errors import DataError
+from harness.records.guess import Guess
 from harness.spec.data import has_no_path
 from harness.spec.task import template_fields
+from harness.wording import listed
 
 V = TypeVar("V")
 _FEWEST_ROWS = 3
@@ -28,9 +30,9 @@ _TEXT_FILES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 
 
 class Interview:
-    """One walk through the questions; :meth:`wishes` is what comes out.
+    """Asks, or guesses, what a draft needs; :meth:`request` gives it.
 
-    Parameters:
+    Args:
         data: file, packaged or hub name, as the user wrote it.
         ask: asks the user, or takes the default.
 
@@ -38,7 +40,7 @@ class Interview:
         InputError: a file cannot be read, or what was said does not fit it.
     """
 
-    def __init__(self, data: str, given: Given, ask: Ask) -> None:
+    def __init__(self, data: str, given: Answers, ask: Ask) -> None:
         self._given = given
         self._ask = ask
         self._data = data
@@ -63,7 +65,7 @@ class Interview:
         named = (*given.texts, *given.answers, given.group, given.id)
         self._check_columns([name for name in named if name not in (None, NONE)])
 
-    def wishes(self, machine: Machine, folder: Path) -> Wishes:
+    def request(self, machine: Machine, folder: Path) -> DraftRequest:
         """Ask, or guess, what is left.
 
         Args:
@@ -75,7 +77,7 @@ class Interview:
         taken = (*texts, *answers)
         identity = self._identity(taken)
         group = self._group(texts, (*taken, *filter(None, (identity,))))
-        return Wishes(
+        return DraftRequest(
             source=self._source,
             test=self._test,
             validation=self._validation,
@@ -125,14 +127,16 @@ class Interview:
         if self._given.encoding or not self._source.lower().endswith(_TEXT_FILES):
             self.reasons["encoding"] = "as you said"
             return known_encoding(self._given.encoding or UTF8)
-        found = guess_encoding(content_of(self._source))
-        if found.encoding == UTF8:
+        guessed = guess_encoding(content_of(self._source))
+        if guessed.encoding == UTF8:
             return UTF8
-        shown = f"the file is not UTF-8; as {found.encoding} a line of it reads: {found.sample:.80}"
+        shown = (
+            f"the file is not UTF-8; as {guessed.encoding} a line of it reads: {guessed.sample:.80}"
+        )
         return self._settled(
             "encoding",
             None,
-            lambda: Guess(found.encoding, shown),
+            lambda: Guess(guessed.encoding, shown),
             "In which encoding is the file?",
             str,
             known_encoding,
@@ -161,8 +165,8 @@ class Interview:
 
     def _answers(self) -> tuple[str, ...]:
         def guess() -> Guess[tuple[str, ...]]:
-            found = guess_answer(self._columns, self._given.texts)
-            return Guess((found.value,), found.why)
+            column = guess_answer(self._columns, self._given.texts)
+            return Guess((column.value,), column.why)
 
         return self._settled(
             "answer",
@@ -179,11 +183,11 @@ class Interview:
             raise DataError(
                 f"column {twice[0]!r} cannot be both the text and the answer; name two columns"
             )
-        told = gives_away(self._columns, self._columns[answers[0]]) if len(answers) == 1 else {}
-        self.told = told
+        leaks = gives_away(self._columns, self._columns[answers[0]]) if len(answers) == 1 else {}
+        self.leaks = leaks
         # What is to be done is known when the model is asked.
         known = {column.name for column in instructions_of(self._columns, answers)}
-        shown = {n: c for n, c in self._columns.items() if n not in told or n in known}
+        shown = {n: c for n, c in self._columns.items() if n not in leaks or n in known}
         texts = self._settled(
             "texts",
             self._given.texts or None,
@@ -208,32 +212,32 @@ class Interview:
         self, shown: dict[str, Column], answers: tuple[str, ...]
     ) -> Guess[tuple[str, ...]]:
         try:
-            found = guess_texts(shown, answers)
+            guessed = guess_texts(shown, answers)
         except DataError:
-            found = None
-        if found is None or all(shown[name].distinct == 1 for name in found.value):
+            guessed = None
+        if guessed is None or all(shown[name].distinct == 1 for name in guessed.value):
             # Of texts that all give the answer away one is shown, with a caution.
             return guess_texts(self._columns, answers)
-        return found
+        return guessed
 
-    def _form(self, answers: tuple[str, ...]) -> AnswerForm:
+    def _form(self, answers: tuple[str, ...]) -> Answer:
         columns = [self._columns[name] for name in answers]
         kind = self._given.kind
-        found = answer_form(columns, kind)
+        recognised = recognise_answer(columns, kind)
         if kind is None:
+            *names, last = KINDS
             typed = self._ask(
-                "What kind of answer is it: label, json or text?",
-                found.value.kind,
-                found.why,
-                lambda typed: answer_form(columns, answer_kind(typed)),
+                f"What kind of answer is it: {', '.join(names)} or {last}?",
+                recognised.value.kind,
+                recognised.why,
+                lambda typed: recognise_answer(columns, answer_kind(typed)),
             )
-            if typed != found.value.kind:
-                found = answer_form(columns, answer_kind(typed))
-        self.reasons["kind"] = found.why
-        form = found.value
-        if all(column.distinct == 1 for column in columns) or (
-            form.kind == "label" and len(form.labels) == 1
-        ):
+            if typed != recognised.value.kind:
+                recognised = recognise_answer(columns, answer_kind(typed))
+        self.reasons["kind"] = recognised.why
+        form = recognised.value
+        finite = form.finite_answers()
+        if all(column.distinct == 1 for column in columns) or (finite and len(finite) == 1):
             raise DataError(
                 f"every answer in column {answers[0]!r} is {columns[0].values[0]!r:.60}, so there "
                 "is nothing to tell apart; name another column with --answer, or bring rows with "
@@ -245,9 +249,9 @@ class Interview:
         if self._given.id is not None:
             self.reasons["id"] = "as you said"
             return None if self._given.id == NONE else self._given.id
-        found = guess_id(self._columns, taken)
-        self.reasons["id"] = found.why
-        return found.value
+        guessed = guess_id(self._columns, taken)
+        self.reasons["id"] = guessed.why
+        return guessed.value
 
     def _group(self, texts: tuple[str, ...], taken: tuple[str, ...]) -> str | None:
         name = self._settled(
@@ -260,20 +264,18 @@ class Interview:
         )
         return None if name == NONE else name
 
-    def _instruction(
-        self, form: AnswerForm, answers: tuple[str, ...], texts: tuple[str, ...]
-    ) -> str:
-        told = instructions_of(self._columns, answers)
-        once = [c for c in told if c.name not in texts and not varies(c)]
+    def _instruction(self, form: Answer, answers: tuple[str, ...], texts: tuple[str, ...]) -> str:
+        columns = instructions_of(self._columns, answers)
+        once = [c for c in columns if c.name not in texts and not varies(c)]
         if once:
             source = (
                 "the system message of the conversations"
                 if once[0].part
-                else f"{' and '.join(f'`{c.name}`' for c in once)}, the same in every row"
+                else f"{listed(f'`{c.name}`' for c in once)}, the same in every row"
             )
             drafted = Guess("\n\n".join(c.texts[0] for c in once), source)
         else:
-            is_told = any(varies(column) and not column.part for column in told)
+            is_told = any(varies(column) and not column.part for column in columns)
             drafted = Guess(
                 draft_instruction(form, answers, is_told=is_told),
                 "a draft: say what you would tell a new colleague",
@@ -296,10 +298,10 @@ class Interview:
             str,
             lambda typed: look_at_model(typed, folder).reference,
         )
-        found = look_at_model(name, folder)
-        size = f"{found.parameters / 1e6:,.0f} million weights, " if found.parameters else "Size: "
-        self.reasons["model"] = f"{size}{found.how}."
-        return found
+        model = look_at_model(name, folder)
+        size = f"{model.parameters / 1e6:,.0f} million weights, " if model.parameters else "Size: "
+        self.reasons["model"] = f"{size}{model.how}."
+        return model
 
     def _margin(self) -> float:
         points = self._number(

@@ -1,4 +1,4 @@
-"""What a first study may ask of this machine and of the model: device, memory, speed, size."""
+"""Device, memory and speed of this machine, and the size of a model."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 import re
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from harness.errors import UnknownReferenceError
-from harness.forecast.room import parameters_of
+from harness.forecast.memory import parameters_of
 from harness.models.memory import available_mib
 from harness.models.resolve import packaged_models
 from harness.models.runtime import choose_runtime
 from harness.spec import ModelSpec
+from harness.wording import mebibytes
 
 _SIZE_IN_NAME = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", re.IGNORECASE)
 # A GGUF file spends between 4 and 16 bits on a weight; most spend about 5.
@@ -26,16 +28,18 @@ _PROBES = 4
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """device: ``cpu`` or ``cuda``. available_mib: memory that is free on it now.
-
-    flops: floating-point operations a second of a matrix product, measured now.
-    """
+    """The machine that a study will run on."""
 
     device: str
+    """Torch device string, ``cpu`` or ``cuda``."""
     dtype: str
+    """Compute type of the weights, e.g. ``bfloat16``."""
     threads: int
+    """Number of CPU threads."""
     available_mib: float
+    """Memory (MiB) that is free now: of the GPU where one is used, else of the machine."""
     flops: float
+    """Floating-point operations a second of a matrix product, measured now."""
 
     @property
     def is_gpu(self) -> bool:
@@ -45,20 +49,21 @@ class Machine:
     def sentence(self) -> str:
         """What it is, in words."""
         where = "one GPU" if self.is_gpu else f"{self.threads} processor core(s), no GPU"
-        return f"{where}, {self.available_mib / 1024:.1f} GiB of memory free, {self.dtype}"
+        return f"{where}, {mebibytes(self.available_mib)} of memory free, {self.dtype}"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """parameters: number of weights; None where it cannot be known before the model is fetched.
-
-    context: tokens that it can read; None where unknown.
-    """
+    """How large a model is."""
 
     reference: str
+    """The model as the user named it."""
     parameters: int | None
+    """Number of weights; None where it cannot be known before the model is fetched."""
     context: int | None
+    """Tokens that the model can read; None where that is not known."""
     how: str
+    """How ``parameters`` are known, or why they are not, as the end of a sentence."""
 
 
 def look_at_machine() -> Machine:
@@ -104,13 +109,14 @@ def look_at_model(reference: str, folder: Path) -> ModelSize:
 
 
 def _by_name(reference: str, context: int | None) -> ModelSize:
-    found = _SIZE_IN_NAME.search(reference)
-    if found is None:
+    size = _SIZE_IN_NAME.search(reference)
+    if size is None:
         return ModelSize(reference, None, context, "its name does not say it")
-    scale = 1e9 if found[2].lower() == "b" else 1e6
-    return ModelSize(reference, round(float(found[1]) * scale), context, "by its name")
+    scale = 1e9 if size[2].lower() == "b" else 1e6
+    return ModelSize(reference, round(float(size[1]) * scale), context, "by its name")
 
 
+@cache
 def _measured_flops(device: str, dtype: str, threads: int) -> float:
     import torch
 

@@ -1,4 +1,4 @@
-"""How large the first study is to be, and with which arms, so that it ends in time."""
+"""Chooses arms and size of the first study, so that it ends in time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.drafting.arms import ArmChoice, choose_arms
-from harness.drafting.wishes import Wishes
+from harness.drafting.request import DraftRequest
 from harness.drafting.workload import (
     CHARACTERS,
     SIZES,
@@ -18,7 +18,6 @@ from harness.drafting.workload import (
     prompts_of,
     seconds_of,
 )
-from harness.spec.task import enumerate_schema
 
 # Rows below which the test part, which decides, gets as much as training.
 FEW_ROWS = 500
@@ -31,21 +30,26 @@ _USUAL = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """shares: split -> share, where one file is divided. size: with the limits that cut.
-
-    limits: split -> limit, for the splits that it cuts. seconds, thorough_seconds: rough sums
-    for this size and for the largest one. too_long: not even the smallest size ends in time.
-    """
+    """Arms and size of a study, with its rough duration."""
 
     arms: ArmChoice
+    """The arms to compare, and those left out."""
     shares: Mapping[str, float]
+    """Split -> its share of the rows, 0 to 1; empty where the test rows are a file of their own."""
     size: Size
+    """Trials, seeds and items, no more than there are."""
     limits: Mapping[str, int]
+    """Split -> number of its examples that are used; only splits that are cut."""
     seconds: float
+    """Rough seconds of the study at this size."""
     thorough_seconds: float
+    """Rough seconds of the study at the largest size."""
     too_long: bool
+    """Whether not even the smallest size ends in time."""
     longest: int
+    """Tokens of the longest row, roughly, with its prompt and its answer."""
     max_length: int | None
+    """Most tokens of an example in training; None where the arms' default is enough."""
 
     @property
     def is_thorough(self) -> bool:
@@ -53,42 +57,48 @@ class Sizing:
         return (self.size.trials, self.size.seeds) == (THOROUGH.trials, THOROUGH.seeds)
 
 
-def size_study(wishes: Wishes, counts: Mapping[str, int] | None = None) -> Sizing:
+def size_study(request: DraftRequest, counts: Mapping[str, int] | None = None) -> Sizing:
     """Choose arms, division and size.
 
     Args:
         counts: split -> examples, where the data have been divided already.
     """
-    form = wishes.form
-    texts = [wishes.columns[name] for name in wishes.texts]
-    answers = [wishes.columns[name] for name in wishes.answers]
+    form = request.form
+    texts = [request.columns[name] for name in request.texts]
+    answers = [request.columns[name] for name in request.answers]
     text = sum(column.mean_length for column in texts)
     answer = max(1.0, sum(_mean_characters(column.values) for column in answers))
-    finite = _finite(wishes)
-    prompts = prompts_of(text, len(wishes.instruction), answer, finite or 0)
-    longest = round(_longest_tokens(wishes) * _MARGIN)
+    finite = len(form.finite_answers() or ()) or None
+    prompts = prompts_of(text, len(request.instruction), answer, finite or 0)
+    longest = round(_longest_tokens(request) * _MARGIN)
     max_length = next((n for n in _LENGTHS if n >= longest), _LENGTHS[-1])
-    if wishes.model.context:
-        max_length = min(max_length, wishes.model.context)
-    shares = _shares(wishes)
-    counts = counts or {name: round(share * wishes.rows) for name, share in shares.items()}
+    if request.model.context:
+        max_length = min(max_length, request.model.context)
+    shares = _shares(request)
+    counts = counts or {name: round(share * request.rows) for name, share in shares.items()}
 
     def arms_for(size: Size) -> ArmChoice:
         training: dict[str, Any] = {} if size.epochs == 2 else {"epochs": size.epochs}
         if max_length > _LENGTHS[0]:
             training["max_length"] = max_length
         return choose_arms(
-            form, finite, _constrains(wishes), prompts.shot, training, wishes.model, wishes.machine
+            form,
+            finite,
+            not form.why_not_constrained(),
+            prompts.shot,
+            training,
+            request.model,
+            request.machine,
         )
 
-    found = [
-        (size, _seconds(size, arms_for(size), prompts, wishes))
-        for size in (one.within(**_capped(counts)) for one in SIZES)
+    seconds_by_size = [
+        (size, _seconds(size, arms_for(size), prompts, request))
+        for size in (option.within(**_capped(counts)) for option in SIZES)
     ]
-    size, seconds = fitting(found, wishes.minutes)
+    size, seconds = fitting(seconds_by_size, request.minutes)
     return Sizing(
         arms=arms_for(size),
-        shares={} if wishes.test else shares,
+        shares={} if request.test else shares,
         size=size,
         limits={
             name: getattr(size, name)
@@ -96,8 +106,8 @@ def size_study(wishes: Wishes, counts: Mapping[str, int] | None = None) -> Sizin
             if getattr(size, name) < counts[name]
         },
         seconds=seconds,
-        thorough_seconds=found[0][1],
-        too_long=seconds > 60 * wishes.minutes,
+        thorough_seconds=seconds_by_size[0][1],
+        too_long=seconds > 60 * request.minutes,
         longest=longest,
         max_length=max_length if max_length > _LENGTHS[0] else None,
     )
@@ -107,45 +117,23 @@ def _capped(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: max(1, counts[name]) for name in ("train", "validation", "test")}
 
 
-def _seconds(size: Size, arms: ArmChoice, prompts: Prompts, wishes: Wishes) -> float:
-    parameters = wishes.model.parameters or _USUAL
-    return seconds_of(size, arms.arms, prompts, parameters, wishes.machine)
+def _seconds(size: Size, arms: ArmChoice, prompts: Prompts, request: DraftRequest) -> float:
+    parameters = request.model.parameters or _USUAL
+    return seconds_of(size, arms.arms, prompts, parameters, request.machine)
 
 
-def _shares(wishes: Wishes) -> dict[str, float]:
-    if wishes.rows < FEW_ROWS:
+def _shares(request: DraftRequest) -> dict[str, float]:
+    if request.rows < FEW_ROWS:
         return {"train": 0.4, "validation": 0.2, "test": 0.4}
     return {"train": 0.6, "validation": 0.15, "test": 0.25}
 
 
-def _finite(wishes: Wishes) -> int | None:
-    """Number of valid answers, where they are a short closed list."""
-    if wishes.form.kind == "label":
-        return len(wishes.form.labels)
-    if wishes.form.schema is None:
-        return None
-    found = enumerate_schema(wishes.form.schema)
-    return len(found) if found else None
-
-
-def _constrains(wishes: Wishes) -> bool:
-    """Whether decoding can be kept to the schema."""
-    if wishes.form.schema is None:
-        return False
-    from llguidance import LLMatcher
-
-    from harness.spec.grammar import json_grammar
-
-    failed, messages = LLMatcher.validate_grammar_with_warnings(json_grammar(wishes.form.schema))
-    return not failed and not messages
-
-
-def _longest_tokens(wishes: Wishes) -> float:
-    texts = [wishes.columns[name].texts for name in wishes.texts]
-    answers = [wishes.columns[name].values for name in wishes.answers]
+def _longest_tokens(request: DraftRequest) -> float:
+    texts = [request.columns[name].texts for name in request.texts]
+    answers = [request.columns[name].values for name in request.answers]
     longest = sum(max(map(len, column), default=0) for column in texts)
     longest += sum(max((len(str(value)) for value in column), default=0) for column in answers)
-    return (longest + len(wishes.instruction)) / CHARACTERS
+    return (longest + len(request.instruction)) / CHARACTERS
 
 
 def _mean_characters(values: tuple[Any, ...]) -> float:

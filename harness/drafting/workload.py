@@ -1,79 +1,79 @@
 """About how much a study computes, and sizes of study from thorough to short.
 
-A rough sum for choosing a size before anything is measured: tokens that pass through the model,
-times the operations each takes. `harness plan` counts and measures instead.
+For choosing a size before anything is measured: tokens that pass through the model, at nominal
+prices. `harness plan` counts and measures instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.drafting.arms import ChosenArm
 from harness.drafting.machine import Machine
+from harness.forecast import nominal_prices
+from harness.records import ModelWork
+from harness.spec.kinds import kind_info
 
 # Characters of a token: in English about four, in other languages fewer.
 CHARACTERS = 3.5
 # Tokens of a chat template, and of the words around a worked example.
 _AROUND = 30
 _AROUND_SHOT = 12
-# Operations for a weight and a token: forward 2; backward through frozen weights 2 more, and 2
-# for their own gradients. Unpacking 4-bit weights about doubles them.
-_TRAINING = {"full": 6.0, "lora": 4.5, "qlora": 9.0}
-_FORWARD = 2.0
-# A token written alone in a batch costs more than one read with its neighbours.
-_WRITTEN = 3.0
 # Of a prompt, what is not a beginning that all items share and that is read once.
 _OWN, _OWN_SHOTS = 0.7, 0.35
-# Embeddings are looked up, and the output layer is computed only where an answer stands.
-_COMPUTING = 0.8
 # How many finalists a searched arm has for each seed: the default setting is tested, too, where
 # another was selected.
 _FINALS = 1.6
 _GENERAL_TASKS, _GENERAL_TOKENS = 9, 45
+# Items of a general task: of all there are about so many, of which a search trial is asked few.
+_GENERAL_ITEMS, _GENERAL_SEARCHED = 200, 16
+# Items of a scored batch; examples of a step, and passes that it comes to with the way back.
+_BATCH, _STEP, _STEP_PASSES = 32, 8, 6
 # Seconds to start a process, import and load, for each trial.
 _START = {True: 15.0, False: 10.0}
-# A model's layers reach this share of what one large matrix product does.
-_REACHED = {True: 0.2, False: 0.45}
-# A step is never faster than its kernels can be started.
-_STEP_SECONDS = {True: 0.06, False: 0.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """Tokens of one item: asked without examples, of a worked example, of an answer.
-
-    candidates: valid answers, where they are few.
-    """
+    """Lengths in tokens of what an average item holds."""
 
     asked: float
+    """Tokens of its prompt without worked examples."""
     shot: float
+    """Tokens of a worked example."""
     answer: float
+    """Tokens of its answer."""
     candidates: int
+    """Number of valid answers, where they are a short closed list; else 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much a study does. general: items of each general task; None for all (about 200)."""
+    """How many trials, seeds and items a study has."""
 
     trials: int
+    """Trials of each arm's search."""
     seeds: int
+    """Number of seeds of the final runs."""
     train: int
+    """Number of training examples, at most."""
     validation: int
+    """Number of validation examples, at most."""
     test: int
+    """Number of test examples, at most."""
     epochs: int
+    """Epochs of a training run."""
     general: int | None
+    """Items of each general task; None for all."""
 
     def within(self, train: int, validation: int, test: int) -> Size:
         """The same with no more examples than there are."""
-        return Size(
-            self.trials,
-            self.seeds,
-            min(self.train, train),
-            min(self.validation, validation),
-            min(self.test, test),
-            self.epochs,
-            self.general,
+        return replace(
+            self,
+            train=min(self.train, train),
+            validation=min(self.validation, validation),
+            test=min(self.test, test),
         )
 
 
@@ -102,42 +102,43 @@ def seconds_of(
     size: Size, arms: Sequence[ChosenArm], prompts: Prompts, parameters: int, machine: Machine
 ) -> float:
     """About how many seconds a study of this size takes."""
-    gpu = machine.is_gpu
-    operations, trials, steps = 0.0, 1.0, 0.0
-    general = _GENERAL_TASKS * _GENERAL_TOKENS * (size.general or 200) * _FORWARD
-    operations += general
+    prices = nominal_prices(parameters, machine.flops, on_gpu=machine.is_gpu)
+    general = ModelWork(read=_GENERAL_TASKS * _GENERAL_TOKENS)
+    whole_suite = general * (size.general or _GENERAL_ITEMS)
+    shown = prompts.asked + prompts.answer
+    # The base is scored once.
+    seconds = prices.seconds(whole_suite) + _START[machine.is_gpu]
     for arm in arms:
         searched = size.trials if arm.searched else 1
         finals = size.seeds * (_FINALS if arm.searched and size.trials > 1 else 1)
-        asked = _per_item(arm, prompts)
-        operations += asked * (searched * size.validation + finals * size.test)
-        trials += searched + finals
-        steps += (searched * size.validation + finals * size.test) / 32 * prompts.answer
-        if arm.kind == "prompt":
-            continue
-        shown = size.train * (prompts.asked + prompts.answer) * size.epochs
-        operations += (searched + finals) * shown * _TRAINING[arm.kind]
-        steps += (searched + finals) * size.train * size.epochs / 8 * 6
-        checked = size.validation * (prompts.asked + prompts.answer) * _FORWARD * size.epochs
-        operations += searched * checked
-        operations += searched * _GENERAL_TASKS * 16 * _GENERAL_TOKENS * _FORWARD
-        # Training items are scored as the test items are, to measure overfitting.
-        operations += finals * (asked * min(size.train, size.test) + general)
-    reached = machine.flops * _REACHED[gpu]
-    return (
-        operations * parameters * _COMPUTING / reached
-        + steps * _STEP_SECONDS[gpu]
-        + trials * _START[gpu]
-    )
+        ways = [_answered(arm, way, prompts) for way in arm.answering]
+        asked = max(ways, key=prices.seconds)
+        batches = (searched * size.validation + finals * size.test) / _BATCH
+        scored = sum(ways, ModelWork()) * (searched * size.validation)
+        scored += asked * (finals * size.test) + ModelWork(passes=batches * prompts.answer)
+        seconds += (searched + finals) * _START[machine.is_gpu]
+        kind = kind_info(arm.kind)
+        if kind.trains:
+            trained = nominal_prices(
+                parameters, machine.flops, on_gpu=machine.is_gpu, operations=kind.operations
+            )
+            epochs = ModelWork(size.train / _STEP * _STEP_PASSES, size.train * shown) * size.epochs
+            seconds += trained.seconds(epochs * (searched + finals))
+            checks = ModelWork(read=size.validation * shown * size.epochs)
+            scored += (checks + general * _GENERAL_SEARCHED) * searched
+            # Training items are scored as the test items are, to measure overfitting.
+            scored += (asked * min(size.train, size.test) + whole_suite) * finals
+        seconds += prices.seconds(scored)
+    return seconds
 
 
-def _per_item(arm: ChosenArm, prompts: Prompts) -> float:
-    """Operations for a weight to answer one item."""
+def _answered(arm: ChosenArm, way: str, prompts: Prompts) -> ModelWork:
+    """What answering one item in one way takes."""
     read = _OWN * prompts.asked + _OWN_SHOTS * arm.shots * prompts.shot
-    if arm.answering == "choice":
+    if way == "choice":
         # Valid answers often begin alike, and a beginning is read once.
-        return _FORWARD * (read + prompts.candidates * prompts.answer / 2)
-    return _FORWARD * (read + _WRITTEN * prompts.answer)
+        return ModelWork(read=read + prompts.candidates * prompts.answer / 2)
+    return ModelWork(read=read, written=prompts.answer)
 
 
 def prompts_of(text: float, instruction: float, answer: float, candidates: int) -> Prompts:

@@ -1,4 +1,4 @@
-"""The experiment file: every part with its reason beside it."""
+"""Writes the experiment file, with a reason beside every part."""
 
 from __future__ import annotations
 
@@ -6,23 +6,53 @@ import os
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, Template
 
-from harness.drafting.instruction import lists_labels
+from harness.drafting.request import DraftRequest
 from harness.drafting.sizing import Sizing
-from harness.drafting.wishes import Wishes
 from harness.spec.data import has_no_path
-from harness.spec.task import DEFAULT_METRICS
+from harness.wording import rough_duration
 
 _WIDTH = 96
 
 
-def render(wishes: Wishes, sizing: Sizing, output: Path, cautions: tuple[str, ...] = ()) -> str:
+def render(
+    request: DraftRequest, sizing: Sizing, output: Path, cautions: tuple[str, ...] = ()
+) -> str:
     """The file's text. Paths in it are relative to the folder of ``output``."""
+    folder = output.resolve().parent
+    places = {
+        name: _relative(getattr(request, name), folder)
+        for name in ("source", "test", "validation")
+        if getattr(request, name) is not None
+    }
+    file = Path(places["source"].rpartition(":")[2])
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._") or "study"
+    subject = ", ".join(f"`{answer}`" for answer in request.answers)
+    return _template().render(
+        w=request,
+        sizing=sizing,
+        cautions=cautions,
+        places=places,
+        name=name[:64],
+        question=f"Should we fine-tune a model to fill {subject} of {file.name}?",
+        output=output.name,
+        template=template_of(request.texts),
+        metrics=[metric.name for metric in request.form.metrics],
+        seeds=list(range(1, sizing.size.seeds + 1)),
+        zero_shot_instruction=request.form.without_examples(request.instruction),
+        model=_model_place(request.model.reference, folder),
+        reasons=request.reasons,
+    )
+
+
+@cache
+def _template() -> Template:
     # The output is YAML, not HTML: every value goes through YAML's own writer.
     templates = Environment(  # noqa: S701
         loader=PackageLoader("harness.drafting", ""),
@@ -32,54 +62,13 @@ def render(wishes: Wishes, sizing: Sizing, output: Path, cautions: tuple[str, ..
     )
     templates.filters |= {
         "why": _why,
-        "duration": duration,
+        "duration": rough_duration,
         "yaml": _flow,
         "block": _block,
         "comment": _comment,
         "wrap": _wrapped,
     }
-    folder = output.resolve().parent
-    places = {
-        name: _relative(getattr(wishes, name), folder)
-        for name in ("source", "test", "validation")
-        if getattr(wishes, name) is not None
-    }
-    file = Path(places["source"].rpartition(":")[2])
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._") or "study"
-    subject = ", ".join(f"`{answer}`" for answer in wishes.answers)
-    return templates.get_template("experiment.yaml.j2").render(
-        w=wishes,
-        sizing=sizing,
-        cautions=cautions,
-        places=places,
-        name=name[:64],
-        question=f"Should we fine-tune a model to fill {subject} of {file.name}?",
-        output=output.name,
-        template=template_of(wishes.texts),
-        metrics=DEFAULT_METRICS[wishes.form.kind],
-        seeds=list(range(1, sizing.size.seeds + 1)),
-        zero_shot_instruction=_zero_shot_instruction(wishes),
-        model=_model_place(wishes.model.reference, folder),
-        reasons=wishes.reasons,
-    )
-
-
-def _zero_shot_instruction(wishes: Wishes) -> str | None:
-    """With the labels that the task's instruction is too short to hold."""
-    if wishes.form.kind != "label" or lists_labels(wishes.form):
-        return None
-    return f"{wishes.instruction} The names are: {', '.join(wishes.form.labels)}"
-
-
-def duration(seconds: float) -> str:
-    """Rounded as a rough sum deserves."""
-    minutes = seconds / 60
-    if minutes < 1.5:
-        return "a minute"
-    if minutes < 90:
-        return f"{minutes:.0f} minutes" if minutes < 10 else f"{5 * round(minutes / 5)} minutes"
-    hours = minutes / 60
-    return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:,.0f} days"
+    return templates.get_template("experiment.yaml.j2")
 
 
 def template_of(texts: Sequence[str]) -> str:
@@ -146,8 +135,8 @@ def _block(value: Any, indent: int) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple | list) else value
 
 
 def _comment(text: object) -> str:
@@ -159,8 +148,8 @@ def _why(text: object, subject: str = "", indent: int = 2) -> str:
     """A reason as a comment line, with its line break; nothing where there is none."""
     if not text:
         return ""
-    told = f"{subject}: {text}" if subject else str(text)
-    return _wrapped(told, indent) + "\n"
+    reason = f"{subject}: {text}" if subject else str(text)
+    return _wrapped(reason, indent) + "\n"
 
 
 def _wrapped(text: object, indent: int = 0) -> str:

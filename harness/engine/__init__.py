@@ -6,9 +6,9 @@ from typing import Literal
 
 from harness.engine.child import ChildEngine, start_server
 from harness.engine.in_process import InProcessEngine
-from harness.engine.on_node import Restate
 from harness.engine.outcome import WORTH_A_RETRY, Ended, Engine, Execute, Outcome
-from harness.engine.ray_cluster import RayEngine
+from harness.engine.ray.cluster import RayEngine
+from harness.engine.ray.on_node import Relocate
 from harness.spec import ExecutionSpec
 
 EngineName = Literal["child", "in-process", "ray"]
@@ -20,12 +20,13 @@ def open_engine(
     execute: Execute,
     limits: ExecutionSpec,
     *,
-    restate: Restate | None = None,
+    relocate: Relocate | None = None,
     ray_address: str | None = None,
 ) -> Engine:
     """The engine called ``name``, under the experiment's limits.
 
-    restate, ray_address: as in :class:`RayEngine`, which alone needs them.
+    Args:
+        relocate, ray_address: arguments of :class:`RayEngine`, which alone needs them.
 
     Raises:
         InputError: Ray is asked for, and not installed or not to be reached.
@@ -36,9 +37,9 @@ def open_engine(
         case "in-process":
             return InProcessEngine(execute)
         case "ray":
-            if restate is None:
-                raise ValueError("engine ray needs restate")
-            return RayEngine(execute, restate, limits, ray_address)
+            if relocate is None:
+                raise ValueError("engine ray needs relocate")
+            return RayEngine(execute, relocate, limits, ray_address)
 
 
 __all__ = [
@@ -50,7 +51,7 @@ __all__ = [
     "Execute",
     "Outcome",
     "RayEngine",
-    "Restate",
+    "Relocate",
     "open_engine",
     "start_server",
 ]

@@ -1,8 +1,11 @@
-"""Run each trial in a fresh child process, so that a crash or an out-of-memory kill takes only it.
+"""Run trials in child processes, so that a crash or an out-of-memory kill takes only one of them.
 
-Where the system can fork and no GPU is in use, children come from a server that has the heavy
-libraries imported already (they start in milliseconds); elsewhere each child imports them anew.
-A child ends itself, with all that it started, when the coordinator is gone.
+A child is a worker: it runs trials one after the other, and keeps what it loaded for them. One
+whose trial failed, was ended, or left something running is replaced.
+
+Where the system can fork and no GPU is in use, workers come from a server that has the heavy
+libraries imported already (they start in milliseconds); elsewhere each imports them anew.
+A worker ends itself, with all that it started, when the coordinator is gone.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from harness.engine.outcome import Ended, Execute, Outcome
-from harness.engine.trial_process import end_family, end_group, run_here
+from harness.engine.trial_process import LastWord, end_family, end_group, work_here
 from harness.records import Progress, TrialSpec
 from harness.spec import ExecutionSpec
 
@@ -49,32 +52,54 @@ SERVER_GONE = 255
 
 
 @dataclass(slots=True)
-class _Child:
-    """A running trial. heard: when it last reported, on the clock of ``time.monotonic``.
-
-    last_word: what the trial itself said of its end. receiver: None once it is closed.
-    """
+class _Running:
+    """A trial that a worker runs."""
 
     spec: TrialSpec
+    """The trial."""
     folder: Path
-    process: BaseProcess
-    receiver: Connection | None
+    """Where its record is to lie."""
     began: float
+    """When it began, on the clock of ``time.monotonic``."""
     heard: float
-    last_word: Outcome | None = None
+    """When it last reported, on the same clock."""
+    last_word: LastWord | None = None
+    """What the worker said of its end; None until it does."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A process that runs one trial after the other."""
+
+    process: BaseProcess
+    """The process."""
+    pipe: Connection
+    """The pipe that trials go in by, and reports come out."""
+    running: _Running | None = None
+    """The trial that it runs; None while it is idle."""
+    last: TrialSpec | None = None
+    """The trial that it ran last; None before the first."""
 
     def handles(self) -> list[Connection | int]:
         """What becomes ready when there is something to hear or the process ends."""
-        pipes = [] if self.receiver is None else [self.receiver]
+        pipes = [] if self.pipe.closed else [self.pipe]
         return [*pipes, self.process.sentinel]
+
+    def suits(self, spec: TrialSpec) -> tuple[bool, bool]:
+        """How much of what the trial needs it has loaded; to be compared with another's."""
+        if self.last is None:
+            return (False, False)
+        same = self.last.model == spec.model
+        return (same, same and self.last.kind == spec.kind)
 
 
 class ChildEngine:
-    """One child per trial.
+    """A few workers, each of which runs one trial after the other.
 
-    Parameters:
-        execute: importable by name, since the child looks it up itself.
-        limits: number of children at once, and how long each may run or be silent.
+    Args:
+        execute: runs a trial; importable by name, since the worker looks it up itself. What it
+            keeps from one trial to the next is the worker's own.
+        limits: number of workers, and how long a trial may run or be silent.
         preload: modules that the fork server imports once.
     """
 
@@ -87,7 +112,7 @@ class ChildEngine:
         self._execute = execute
         self._limits = limits or ExecutionSpec()
         self._waiting: deque[tuple[TrialSpec, Path]] = deque()
-        self._running: list[_Child] = []
+        self._workers: list[_Worker] = []
         self._context = _context(PRELOADED if preload is None else preload)
         # Python waits for children at its exit; these would not end before their trials do.
         atexit.register(self.close)
@@ -98,32 +123,32 @@ class ChildEngine:
         return self._limits.workers
 
     def submit(self, spec: TrialSpec, folder: Path) -> None:
-        """Start a child on the trial, or as soon as there is room for one."""
+        """Hand the trial to a worker, now or as soon as one is free."""
         self._waiting.append((spec, folder))
         self._fill()
 
     def wait(self, on_progress: Callable[[Progress], None]) -> Ended:
-        """Pass progress on until a child ends, or has to be ended."""
+        """Pass progress on until a trial ends, or has to be ended."""
         while True:
             if ended := self.poll(on_progress, math.inf):
                 return ended
 
     def poll(self, on_progress: Callable[[Progress], None], seconds: float) -> Ended | None:
-        """As :meth:`wait`, but None if no child ends within ``seconds``."""
-        if not self._running:
+        """Do as :meth:`wait`, but give None if no trial ends within ``seconds``."""
+        if not self._busy():
             raise ValueError("no trial was submitted")
         until = time.monotonic() + seconds
         try:
             while True:
                 now = time.monotonic()
+                busy = self._busy()
                 left = min(now + LOOK_SECONDS, self._deadline(), until) - now
-                wait([one for child in self._running for one in child.handles()], max(0.0, left))
-                for child in self._running:
+                wait([handle for worker, _ in busy for handle in worker.handles()], max(0.0, left))
+                for worker, running in busy:
                     # Asked first: what it sent before it ended is then there to be heard.
-                    gone = child.process.exitcode is not None
-                    self._listen(child, on_progress)
-                    if gone or (outcome := self._overdue(child)):
-                        ended = self._take_away(child, None if gone else outcome)
+                    gone = worker.process.exitcode is not None
+                    _listen(worker, running, on_progress)
+                    if ended := self._ended(worker, running, gone):
                         self._fill()
                         return ended
                 if time.monotonic() >= until:
@@ -133,80 +158,126 @@ class ChildEngine:
             raise
 
     def close(self) -> None:
-        """End every child; the fork server ends with this process."""
+        """End every worker; the fork server ends with this process."""
         self._waiting.clear()
-        while self._running:
-            self._take_away(self._running[0], Outcome(False, "killed", "the engine was closed"))
+        while self._workers:
+            self._take_away(self._workers[0])
+
+    # ------------------------------------------------------------------ workers
+
+    def _busy(self) -> list[tuple[_Worker, _Running]]:
+        return [(worker, worker.running) for worker in self._workers if worker.running]
 
     def _fill(self) -> None:
-        while self._waiting and len(self._running) < self.slots:
-            spec, folder = self._waiting.popleft()
+        """Give waiting trials to idle workers, starting those that there is room for."""
+        for worker in [
+            w for w in self._workers if not w.running and w.process.exitcode is not None
+        ]:
+            # It was ended from outside.
+            self._take_away(worker)
+        while self._waiting:
+            spec, folder = self._waiting[0]
+            idle = [worker for worker in self._workers if not worker.running]
+            if idle:
+                worker = max(idle, key=lambda worker: worker.suits(spec))
+            elif len(self._workers) < self.slots:
+                worker = self._start()
+            else:
+                return
             try:
-                self._running.append(self._start(spec, folder))
-            except (ConnectionError, EOFError):
-                # The fork server was ended meanwhile; the next request brings up another.
-                self._running.append(self._start(spec, folder))
+                worker.pipe.send((spec, folder))
+            except OSError:
+                # It was ended this very moment; another one takes the trial.
+                self._take_away(worker)
+                continue
+            self._waiting.popleft()
+            now = time.monotonic()
+            worker.running, worker.last = _Running(spec, folder, began=now, heard=now), spec
 
-    def _start(self, spec: TrialSpec, folder: Path) -> _Child:
-        receiver, sender = self._context.Pipe(duplex=False)
+    def _start(self) -> _Worker:
+        try:
+            worker = self._process()
+        except (ConnectionError, EOFError):
+            # The fork server was ended meanwhile; the next request brings up another.
+            worker = self._process()
+        self._workers.append(worker)
+        return worker
+
+    def _process(self) -> _Worker:
+        here, there = self._context.Pipe()
         # Not a daemon: a trial may train with several processes of its own.
-        process = self._context.Process(
-            target=run_here, args=(self._execute, spec, folder, sender), daemon=False
-        )
+        process = self._context.Process(target=work_here, args=(self._execute, there), daemon=False)
         try:
             process.start()
         finally:
             # Else the pipe would never end.
-            sender.close()
-        now = time.monotonic()
-        return _Child(spec, folder, process, receiver, began=now, heard=now)
+            there.close()
+        return _Worker(process, here)
 
-    def _listen(self, child: _Child, on_progress: Callable[[Progress], None]) -> None:
-        """Hear what the child has said so far."""
-        try:
-            while child.receiver is not None and child.receiver.poll():
-                message = child.receiver.recv()
-                child.heard = time.monotonic()
-                if isinstance(message, Outcome):
-                    child.last_word = message
-                else:
-                    on_progress(message)
-        except (EOFError, ConnectionError):
-            _close(child)
-
-    def _deadline(self) -> float:
-        """When the next child may have run or been silent for too long."""
-        return min(at for child in self._running for at, _ in self._limits_of(child))
-
-    def _overdue(self, child: _Child) -> Outcome | None:
-        now = time.monotonic()
-        return next((end for at, end in self._limits_of(child) if now >= at), None)
-
-    def _limits_of(self, child: _Child) -> list[tuple[float, Outcome]]:
-        """When the child is to be ended if nothing happens, and what that is called."""
-        if child.last_word is not None:
-            return [(child.heard + LEAVE_SECONDS, child.last_word)]
-        silence, deadline = self._limits.silence_minutes, self._limits.deadline_minutes
-        told = f"the trial reported nothing for execution.silence_minutes, {silence:g}"
-        found = [(child.heard + 60 * silence, Outcome(False, "hung", told))]
-        if deadline is not None:
-            told = f"the trial took longer than execution.deadline_minutes, {deadline:g}"
-            found.insert(0, (child.began + 60 * deadline, Outcome(False, "deadline", told)))
-        return found
-
-    def _take_away(self, child: _Child, outcome: Outcome | None) -> Ended:
-        """Leave no process behind; ``outcome`` None: the child ended by itself."""
-        self._running.remove(child)
-        process = child.process
+    def _take_away(self, worker: _Worker) -> None:
+        """Take a worker off the list, leaving no process behind."""
+        self._workers.remove(worker)
+        process = worker.process
         if process.pid is not None:
             if process.exitcode in (None, SERVER_GONE):
                 end_family(process.pid, LEAVE_SECONDS)
             else:
                 end_group(process.pid)
         process.join(LEAVE_SECONDS)
-        _close(child)
-        outcome = outcome or child.last_word or _outcome(process.exitcode)
-        return Ended(child.spec, child.folder, outcome)
+        worker.pipe.close()
+
+    # ------------------------------------------------------------------ trials
+
+    def _ended(self, worker: _Worker, running: _Running, gone: bool) -> Ended | None:
+        """The end of a worker's trial, if it came or has to be made.
+
+        Args:
+            gone: the worker's process has ended.
+        """
+        word = running.last_word
+        if word is not None and word.stays and not gone:
+            worker.running = None
+            return Ended(running.spec, running.folder, word.outcome)
+        overdue = None if gone else self._overdue(running)
+        if not gone and overdue is None:
+            return None
+        self._take_away(worker)
+        outcome = word.outcome if word else overdue or _outcome(worker.process.exitcode)
+        return Ended(running.spec, running.folder, outcome)
+
+    def _deadline(self) -> float:
+        """When the next trial may have run or been silent for too long."""
+        return min(at for _, running in self._busy() for at, _ in self._limits_of(running))
+
+    def _overdue(self, running: _Running) -> Outcome | None:
+        now = time.monotonic()
+        return next((end for at, end in self._limits_of(running) if now >= at), None)
+
+    def _limits_of(self, running: _Running) -> list[tuple[float, Outcome]]:
+        """When the trial is to be ended if nothing happens, and what that is called."""
+        if running.last_word is not None:
+            return [(running.heard + LEAVE_SECONDS, running.last_word.outcome)]
+        silence, deadline = self._limits.silence_minutes, self._limits.deadline_minutes
+        message = f"the trial reported nothing for execution.silence_minutes, {silence:g}"
+        limits = [(running.heard + 60 * silence, Outcome(False, "hung", message))]
+        if deadline is not None:
+            message = f"the trial took longer than execution.deadline_minutes, {deadline:g}"
+            limits.insert(0, (running.began + 60 * deadline, Outcome(False, "deadline", message)))
+        return limits
+
+
+def _listen(worker: _Worker, running: _Running, on_progress: Callable[[Progress], None]) -> None:
+    """Hear what the worker has said so far."""
+    try:
+        while not worker.pipe.closed and worker.pipe.poll():
+            message = worker.pipe.recv()
+            running.heard = time.monotonic()
+            if isinstance(message, LastWord):
+                running.last_word = message
+            else:
+                on_progress(message)
+    except (EOFError, ConnectionError):
+        worker.pipe.close()
 
 
 def start_server() -> None:
@@ -226,12 +297,6 @@ def _context(preload: list[str]) -> _Context:
     return context
 
 
-def _close(child: _Child) -> None:
-    if child.receiver is not None:
-        child.receiver.close()
-        child.receiver = None
-
-
 def _outcome(exit_code: int | None) -> Outcome:
     """How a child ended that had no last word."""
     if exit_code is not None and exit_code < 0:
@@ -244,8 +309,8 @@ def _outcome(exit_code: int | None) -> Outcome:
         )
         return Outcome(False, "killed", f"the trial's process was ended by {name}{hint}")
     if exit_code == SERVER_GONE:
-        told = "the server that the trial's process came from was ended, and the trial with it"
-        return Outcome(False, "killed", told)
+        message = "the server that the trial's process came from was ended, and the trial with it"
+        return Outcome(False, "killed", message)
     return Outcome(False, "error", f"the trial's process ended with exit code {exit_code}")
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from harness.records import Progress, TrialSpec
+from harness.records import Progress, Status, TrialSpec
 
-Execute = Callable[[TrialSpec, Path, Callable[[Progress], None]], None]
-"""Runs a trial and leaves its record in the folder. Must be importable by a child process."""
+Execute = Callable[[TrialSpec, Path, Callable[[Progress], None]], Status | None]
+"""Runs a trial, leaves its record in the folder and says how it ended, or None. Must be importable
+by a child process, which calls it for one trial after the other."""
 
 OutcomeKind = Literal["", "killed", "hung", "deadline", "lost", "no_room", "error"]
 # What may be no fault of the trial: the same trial may well succeed elsewhere or later.
@@ -19,15 +20,15 @@ WORTH_A_RETRY: frozenset[OutcomeKind] = frozenset({"killed", "hung", "lost"})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """finished: the record lies in the trial's folder. Otherwise kind and message say why not.
-
-    kind: ``killed`` by a signal, ``hung`` (silent too long), ``deadline`` passed, ``lost`` with
-    its machine, ``no_room`` on the disk, or ``error``.
-    """
+    """How a trial's process ended."""
 
     finished: bool
+    """The record lies in the trial's folder."""
     kind: OutcomeKind = ""
+    """Why it does not: ``killed`` by a signal, ``hung`` (silent too long), ``deadline`` passed,
+    ``lost`` with its machine, ``no_room`` on the disk, or ``error``; empty where it finished."""
     message: str = ""
+    """The same in words; empty where it finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,11 @@ class Ended:
     """A trial that is no longer running."""
 
     spec: TrialSpec
+    """The trial."""
     folder: Path
+    """Where its record lies, if it finished."""
     outcome: Outcome
+    """How it ended."""
 
 
 class Engine(Protocol):

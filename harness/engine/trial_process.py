@@ -1,14 +1,17 @@
-"""A trial in a process of its own: what it does there, and how to end it with all it started."""
+"""A process that runs trials: what it does there, and how to end it with all that they started."""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,44 +24,97 @@ if TYPE_CHECKING:
     import psutil
 
 
-def run_here(execute: Execute, spec: TrialSpec, folder: Path, sender: Connection) -> None:
-    """Run the trial, sending each Progress, and an Outcome as the last word.
+@dataclass(frozen=True, slots=True)
+class LastWord:
+    """What a worker says of a trial that it is done with."""
 
-    A process that ends without an Outcome was ended by something else.
+    outcome: Outcome
+    """How the trial ended."""
+    stays: bool
+    """The worker takes another trial; else it ends itself now."""
+
+
+def work_here(execute: Execute, pipe: Connection) -> None:
+    """Run trials as they come through the pipe, sending each Progress and a LastWord.
+
+    It goes on until the pipe closes, or until a trial may have left something of itself in this
+    process. A process that ends without a LastWord was ended by something else.
     """
     if sys.platform != "win32":
-        # A session of its own: whatever the trial starts can be ended with it, and an interrupt
+        # A session of its own: whatever a trial starts can be ended with it, and an interrupt
         # at the terminal does not reach it.
         os.setsid()
     # The coordinator alone decides what an interrupt means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_coordinator, daemon=True).start()
+    # What was imported stays: to look through all of it again after each trial takes longer than
+    # to find what that left.
+    gc.freeze()
 
-    def send(message: Progress | Outcome) -> None:
+    def send(message: Progress | LastWord) -> None:
         try:
-            sender.send(message)
+            pipe.send(message)
         except (BrokenPipeError, ConnectionResetError):
             # Nobody is listening any more: there is nobody to finish for.
             end_family(os.getpid())
             os._exit(1)
 
+    stays = True
+    while stays:
+        try:
+            spec, folder = pipe.recv()
+        except (EOFError, ConnectionError):
+            break
+        stays = _run(execute, spec, folder, send)
+    pipe.close()
+
+
+def _run(
+    execute: Execute, spec: TrialSpec, folder: Path, send: Callable[[Progress | LastWord], None]
+) -> bool:
+    """Run one trial; whether this process is as good for the next one as a fresh one."""
     try:
         with needing_room(folder):
-            execute(spec, folder, send)
+            status = execute(spec, folder, send)
     except NoRoomError as error:
-        send(Outcome(False, "no_room", str(error)))
+        send(LastWord(Outcome(False, "no_room", str(error)), stays=False))
+        return False
     except BaseException as error:
-        send(Outcome(False, "error", f"the trial's process raised {type(error).__name__}: {error}"))
+        text = f"the trial's process raised {type(error).__name__}: {error}"
+        send(LastWord(Outcome(False, "error", text), stays=False))
         raise
-    else:
-        send(Outcome(finished=True))
-    sender.close()
+    # After a failure, of memory for one, nobody knows what is left.
+    stays = status != "failed" and not _something_runs()
+    send(LastWord(Outcome(finished=True), stays))
+    return stays
+
+
+def _something_runs() -> bool:
+    """Whether the trial left a thread or a process behind."""
+    import psutil
+
+    others = [thread for thread in threading.enumerate() if not thread.daemon]
+    return len(others) > 1 or bool(psutil.Process().children()) or _group_size() > 1
+
+
+def _group_size() -> int:
+    """Number of processes in this one's group."""
+    import psutil
+
+    if sys.platform == "win32":
+        return 1
+    size, own = 0, os.getpgrp()
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError, PermissionError):
+            size += os.getpgid(pid) == own
+    return size
 
 
 def end_family(leader: int, seconds: float = 0.0) -> None:
     """SIGKILL a trial's process and all that it started, and wait ``seconds`` for them to be gone.
 
-    leader: the process id of one that may still run.
+    Args:
+        leader: the process id of one that may still run.
     """
     import psutil
 
@@ -66,11 +122,11 @@ def end_family(leader: int, seconds: float = 0.0) -> None:
     with suppress(psutil.Error):
         first = psutil.Process(leader)
         family = [first, *first.children(recursive=True)]
-    for one in family:
+    for member in family:
         # Oneself comes last, with the group.
-        if one.pid != os.getpid():
+        if member.pid != os.getpid():
             with suppress(psutil.Error):
-                one.kill()
+                member.kill()
     end_group(leader)
     until = time.monotonic() + seconds
     while any(map(_lives, family)) and time.monotonic() < until:
@@ -78,7 +134,7 @@ def end_family(leader: int, seconds: float = 0.0) -> None:
 
 
 def _lives(process: psutil.Process) -> bool:
-    """Whether it runs: one that only waits to be reaped does not."""
+    """Whether a process runs: one that only waits to be reaped does not."""
     import psutil
 
     try:

@@ -1,7 +1,9 @@
-"""How far training moved the model's language: divergence from its base on general text.
+"""How far training moved the model's language: divergence from its base, on general text and on
+the task's own inputs.
 
 The measure is KL(base || candidate) of the next-token distributions, in nats per token: 0 where
-training changed nothing. It sees drift that right and wrong answers are too coarse for.
+training changed nothing. It sees drift that right and wrong answers are too coarse for. On the
+task's inputs it foretells forgetting ("RL's Razor", arXiv 2509.04259).
 """
 
 from __future__ import annotations
@@ -10,47 +12,64 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.evaluation.suites import build_general_task, item_identity, load_suite
+from harness.answers.metrics import KL_TO_BASE
+from harness.evaluation.suites.find import build_general_task, item_identity, load_suite
 from harness.prompting.encoding import TextEncoder
-from harness.records import ItemOutput, ItemScore, ScoreRecord, ScoreRequest
+from harness.prompting.render import PromptRenderer
+from harness.records import (
+    Example,
+    ItemOutput,
+    ItemScore,
+    ModelWork,
+    ScoreRecord,
+    ScoreRequest,
+    content_hash,
+)
 
 if TYPE_CHECKING:
     import torch
 
-METRIC = "kl_to_base"
+METRIC = KL_TO_BASE.name
 POSITIONS = 1024
 LONGEST = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """The head of one text. positions: where the next token is predicted, rising, from 0."""
+    """The head of one text."""
 
     doc_hash: str
+    """The hash of the text, the key by which arms are paired."""
     item_id: str
+    """Id of the text in its suite or data set."""
     cluster: str
+    """Cluster of the text; texts of one cluster are resampled together."""
     tokens: tuple[int, ...]
+    """Token ids of the head."""
     positions: tuple[int, ...]
+    """Places, from 0 and rising, at which the next token is predicted."""
 
 
 class BaseDistributions:
-    """Next-token distributions of the base on the texts of a request, to compare with later.
+    """Next-token distributions of the base on the passages of a request, to compare with later.
 
     They are taken when this is made, of ``model`` as it then is, and kept as float32
     log-probabilities in a file without a name in ``folder``: in memory they would count as
     memory of the training that comes between.
     """
 
-    def __init__(self, request: ScoreRequest, model: Any, tokenizer: Any, folder: Path) -> None:
+    def __init__(
+        self, request: ScoreRequest, base_passages: Sequence[Passage], model: Any, folder: Path
+    ) -> None:
         self._request = request
-        self._passages = passages(request, tokenizer)
+        self._passages = base_passages
         folder.mkdir(parents=True, exist_ok=True)
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - open until compared
         for passage in self._passages:
@@ -82,6 +101,11 @@ class BaseDistributions:
             ),
             aggregates={METRIC: sum(finite) / len(finite)} if finite else {},
             higher_is_better={METRIC: False},
+            work=ModelWork(
+                passes=len(self._passages),
+                read=sum(len(passage.tokens) for passage in self._passages),
+                predicted=sum(len(passage.positions) for passage in self._passages),
+            ),
         )
 
     def _of_base(self) -> Iterator[torch.Tensor]:
@@ -108,7 +132,7 @@ def passages(request: ScoreRequest, tokenizer: Any) -> list[Passage]:
     from lm_eval.utils import handle_non_serializable, hash_string
 
     task = build_general_task(load_suite(Path(request.suite_path)), request.task, request.limit)
-    found: dict[str, Passage] = {}
+    by_key: dict[str, Passage] = {}
     docs = list(task.eval_docs)
     share = max(1, POSITIONS // max(1, len(docs)))
     encode = TextEncoder(tokenizer)
@@ -119,27 +143,54 @@ def passages(request: ScoreRequest, tokenizer: Any) -> list[Passage]:
         text = json.dumps(doc, indent=2, default=handle_non_serializable, ensure_ascii=False)
         key = str(hash_string(text))
         places = np.linspace(0, len(tokens) - 1, min(share, len(tokens))).round().astype(int)
-        found[key] = Passage(key, *item_identity(doc), tokens, tuple(places.tolist()))
-    if not found:
+        by_key[key] = Passage(key, *item_identity(doc), tokens, tuple(places.tolist()))
+    if not by_key:
         raise ValueError(f"task {request.task} of {request.suite_path} has no text")
-    return list(found.values())
+    return list(by_key.values())
+
+
+def task_passages(
+    items: Sequence[Example], renderer: PromptRenderer, context: int | None
+) -> list[Passage]:
+    """Items of the task, each as its prompt and its reference answer, cut to ``context`` tokens.
+
+    Predictions are compared from the item's first own token to the last but one of its answer,
+    at no more than 1,024 positions in all, spread evenly. What stands before (instruction, worked
+    examples) is not the item's, and would count again with each. The answer is the reference one,
+    since each model would reply with another, and what they replied would not be compared on one
+    text; what follows the end of an answer is never written.
+    """
+    share = max(1, POSITIONS // max(1, len(items)))
+    item_passages = []
+    for item in items:
+        encoded = renderer.encode(item)
+        tokens = (encoded.prompt + encoded.answer)[:context]
+        last = len(tokens) - 2
+        first = min(renderer.opening(item), last)
+        places = np.linspace(first, last, min(share, last - first + 1)).round().astype(int)
+        key = content_hash([item.id], 16)
+        item_passages.append(Passage(key, item.id, item.group, tokens, tuple(places.tolist())))
+    return item_passages
 
 
 def log_probabilities(model: Any, passage: Passage) -> torch.Tensor:
     """Log-probabilities of the next token, shape (positions, vocabulary), float32, nats."""
     import torch
 
+    from harness.models.tree_pass import logits_at
+
     model.eval()
     with torch.inference_mode():
         ids = torch.tensor([passage.tokens], device=model.device)
-        logits = model(input_ids=ids).logits[0, list(passage.positions)]
-        return torch.log_softmax(logits.float(), dim=-1)
+        logits = logits_at(model, torch.tensor(passage.positions, device=ids.device), input_ids=ids)
+        return torch.log_softmax(logits[0].float(), dim=-1)
 
 
 def divergence(base: torch.Tensor, candidate: torch.Tensor) -> float | None:
     """Mean KL(base || candidate) over positions, nats; None where it is not a number.
 
-    base, candidate: log-probabilities, shape (positions, vocabulary).
+    Args:
+        base, candidate: log-probabilities, shape (positions, vocabulary).
     """
     base = base.to(candidate.device)
     each = (base.exp() * (base - candidate)).sum(dim=-1)

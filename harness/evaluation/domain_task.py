@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.evaluation.metrics import macro_f1, mean, reader
+from harness.answers.metrics import METRICS, macro_f1, mean
 from harness.prompting.render import render_template
 from harness.records import Example
-from harness.spec import LabelAnswer, TaskSpec
-from harness.spec.task import ITEM_METRICS
+from harness.spec import TaskSpec
 
 Doc = dict[str, Any]
-
-
-def valid_answers(task: TaskSpec, train: Sequence[Example]) -> tuple[str, ...] | None:
-    """The closed list of valid answers: the task's own, or the labels seen in training."""
-    finite = task.finite_answers()
-    if finite is None and isinstance(task.answer, LabelAnswer):
-        return tuple(sorted({example.answer for example in train}))
-    return finite
 
 
 def build_domain_task(
@@ -39,7 +30,7 @@ def build_domain_task(
     The document holds nothing that differs between arms (id, text, answer), so lm-eval's
     doc_hash pairs them; the prompt is rendered outside it.
 
-    Parameters:
+    Args:
         prompt: the rendered prompt of an example.
         end: text that ends an answer, such as the end-of-turn token.
         stops: texts that end a generated reply; ``end`` alone if not given.
@@ -59,8 +50,8 @@ def build_domain_task(
         }
         for e in examples
     ]
-    read = reader(task, labels)
-    item_metrics = [m for m in task.metrics if m in ITEM_METRICS[task.answer.kind]]
+    read = task.answer.reader(labels)
+    metrics = [METRICS[name] for name in task.metrics]
 
     def process_results(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
         if choices is None:
@@ -69,10 +60,10 @@ def build_domain_task(
             likelihoods = [float(result[0]) for result in results]
             reply = list(choices)[likelihoods.index(max(likelihoods))]
         reading = read(doc["answer"], reply)
-        values: dict[str, Any] = {metric: reading.metrics[metric] for metric in item_metrics}
-        if "macro_f1" in task.metrics:
-            values["macro_f1"] = reading.classes
-        return values
+        return {
+            metric.name: reading.metrics[metric.name] if metric.per_item else reading.classes
+            for metric in metrics
+        }
 
     config: dict[str, Any] = {
         "task": name,
@@ -84,11 +75,11 @@ def build_domain_task(
         "process_results": process_results,
         "metric_list": [
             {
-                "metric": metric,
-                "aggregation": macro_f1 if metric == "macro_f1" else mean,
-                "higher_is_better": True,
+                "metric": metric.name,
+                "aggregation": mean if metric.per_item else macro_f1,
+                "higher_is_better": metric.higher_is_better,
             }
-            for metric in task.metrics
+            for metric in metrics
         ],
         "metadata": {"version": 1},
     }

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.evaluation.metrics import mean
+from harness.answers.metrics import BITS_PER_BYTE, VERBATIM, mean
 from harness.prompting.render import render_template
 from harness.records import Example
 from harness.spec import TaskSpec
@@ -24,10 +24,12 @@ MOST_WORDS = 200
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """A text cut at its middle word: ``rest`` begins with the space before its first word."""
+    """A text cut at its middle word."""
 
     given: str
+    """The first half."""
     rest: str
+    """The second half, with the space before its first word."""
 
 
 def halves(text: str) -> Halves | None:
@@ -78,8 +80,8 @@ def build_memorisation_task(name: str, task: TaskSpec, examples: Sequence[Exampl
         likelihood, greedy = results[0]
         size = len(doc["answer"].encode())
         return {
-            "verbatim": float(greedy),
-            "bits_per_byte": -float(likelihood) / (math.log(2) * size),
+            VERBATIM.name: float(greedy),
+            BITS_PER_BYTE.name: -float(likelihood) / (math.log(2) * size),
         }
 
     return ConfigurableTask(
@@ -93,8 +95,12 @@ def build_memorisation_task(name: str, task: TaskSpec, examples: Sequence[Exampl
             "target_delimiter": "",
             "process_results": process_results,
             "metric_list": [
-                {"metric": "verbatim", "aggregation": mean, "higher_is_better": True},
-                {"metric": "bits_per_byte", "aggregation": mean, "higher_is_better": False},
+                {
+                    "metric": metric.name,
+                    "aggregation": mean,
+                    "higher_is_better": metric.higher_is_better,
+                }
+                for metric in (VERBATIM, BITS_PER_BYTE)
             ],
             "metadata": {"version": 1},
         }

@@ -6,14 +6,11 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any, Protocol
 
-from harness.evaluation.suites import item_identity
-from harness.evaluation.waves import InWaves, Watch
+from harness.evaluation.score_batches import ScoreBatches, Watch
+from harness.evaluation.suites.find import item_identity
 from harness.records import ItemOutput, ItemScore, ScoreRecord, ScoreRequest
-
-LATENCY_REQUESTS = 8
 
 
 class Scored(Protocol):
@@ -21,10 +18,6 @@ class Scored(Protocol):
 
     def count_tokens(self, prompt: str, reply: str) -> tuple[int, int]:
         """Tokens of a prompt and of its reply."""
-        ...
-
-    def time_alone(self, requests: Sequence[Any]) -> float:
-        """Seconds that the requests of one item take by themselves."""
         ...
 
 
@@ -38,15 +31,16 @@ def score_task(
     chance: float | None = None,
     answer_end: str = "",
     answer_lead: str = "",
-    measure_latency: bool = False,
     watch: Watch | None = None,
     counted: str | None = None,
 ) -> ScoreRecord:
     """Score every item of one lm-eval task.
 
-    answer_end, answer_lead: texts after a chosen answer and before any, not shown in its output.
-    watch: told of every wave where the request asks for waves; may raise to stop.
-    counted: the filter whose answers count; the task's first if not given.
+    Args:
+        answer_end, answer_lead: texts after a chosen answer and before any, not shown in its
+            output.
+        watch: is told of every batch where the request asks for batches; may raise to stop.
+        counted: the filter whose answers count; the task's first if not given.
 
     Raises:
         ValueError: lm-eval returned two scores for one item under one filter and metric.
@@ -59,8 +53,8 @@ def score_task(
     asked: Any = lm
     if request.wave is not None:
         unwatched: Watch = lambda wave: None  # noqa: E731
-        asked = InWaves(lm, task, primary_metric(task), request.wave, watch or unwatched)
-    found = evaluate(
+        asked = ScoreBatches(lm, task, primary_metric(task), request.wave, watch or unwatched)
+    results = evaluate(
         asked,
         {"tasks": {name: task}, "groups": {}, "group_map": {}},
         log_samples=True,
@@ -74,7 +68,7 @@ def score_task(
     scores: dict[tuple[str, str, str], ItemScore] = {}
     met: Counter[tuple[str, str]] = Counter()
     # The filter that counts comes first, which ranks it so, and says what a reply was taken for.
-    for sample in sorted(found["samples"][name], key=lambda one: one["filter"] != counted):
+    for sample in sorted(results["samples"][name], key=lambda sample: sample["filter"] != counted):
         key = str(sample["doc_hash"])
         if request.suite == "general":
             # Some benchmarks hold an item twice. Its order is that of the data, for all candidates.
@@ -90,10 +84,11 @@ def score_task(
                 raise ValueError(f"task {name}: two items have the same hash {key}")
             if value is not None:
                 scores[place] = ItemScore(*place, value)
-    directions = found["higher_is_better"][name]
-    aggregates = _aggregates(found["results"][name], counted)
+    directions = results["higher_is_better"][name]
+    aggregates = _aggregates(results["results"][name], counted)
     return ScoreRecord(
         key=request.key,
+        asked=request.asked,
         task=request.task,
         suite=request.suite,
         split=request.split,
@@ -104,7 +99,6 @@ def score_task(
         aggregates=aggregates,
         higher_is_better={metric: bool(directions.get(metric, True)) for metric in aggregates},
         chance=chance,
-        latencies=_latencies(lm, task) if measure_latency else (),
     )
 
 
@@ -134,8 +128,8 @@ def _output(
             output = ""
     else:
         # The reply to a rolling log-likelihood is a number: there is no text to keep.
-        said = sample["resps"][0][0]
-        output = said if isinstance(said, str) else ""
+        first_reply = sample["resps"][0][0]
+        output = first_reply if isinstance(first_reply, str) else ""
         if output and replies[0] != output:
             filtered = str(replies[0])
     own = request.suite != "general"
@@ -172,34 +166,12 @@ def _item_value(value: Any) -> float | None:
 
 
 def _aggregates(results: dict[str, Any], counted: str | None) -> dict[str, float]:
-    found: dict[str, float] = {}
+    by_metric: dict[str, float] = {}
     for name, value in results.items():
         metric, comma, filter_name = name.partition(",")
         if not comma or metric.endswith("_stderr") or not isinstance(value, int | float):
             continue
         # The first filter that lm-eval lists is the task's own.
-        if metric not in found or filter_name == counted:
-            found[metric] = float(value)
-    return found
-
-
-def _latencies(lm: Scored, task: Any) -> tuple[float, ...]:
-    """Seconds of single requests, sent one at a time over items spread through the task."""
-    from lm_eval.api.instance import Instance
-
-    by_doc: dict[int, list[Any]] = {}
-    for instance in task.instances:
-        by_doc.setdefault(instance.doc_id, []).append(instance)
-    docs = list(by_doc.values())
-    stride = max(1, len(docs) // LATENCY_REQUESTS)
-    chosen = docs[::stride][:LATENCY_REQUESTS]
-    # The first request pays for warming caches and is not counted.
-    return tuple(_seconds(lm, group, Instance) for group in [chosen[0], *chosen])[1:]
-
-
-def _seconds(lm: Scored, group: Sequence[Any], instance: type[Any]) -> float:
-    fresh = [
-        instance(each.request_type, each.doc, each.arguments, each.idx, metadata=each.metadata)
-        for each in group
-    ]
-    return lm.time_alone(fresh)
+        if metric not in by_metric or filter_name == counted:
+            by_metric[metric] = float(value)
+    return by_metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 
 from harness.errors import InputError, UnknownReferenceError
-from harness.packaged_catalogue import ASSETS
+from harness.packaged.catalogue import ASSETS
 from harness.records import ResolvedModel
 from harness.spec import ModelSpec
 
@@ -21,7 +21,7 @@ def base_here(base: ResolvedModel) -> ResolvedModel:
     from harness.models.resolve import folder_fingerprint, resolve_model
 
     if (Path(base.path) / "config.json").is_file():
-        fingerprint, found = folder_fingerprint(Path(base.path)), base
+        fingerprint, model = folder_fingerprint(Path(base.path)), base
     else:
         asked = ModelSpec(
             reference=base.reference,
@@ -29,19 +29,19 @@ def base_here(base: ResolvedModel) -> ResolvedModel:
             trust_remote_code=base.trust_remote_code,
         )
         try:
-            found = resolve_model(asked)
+            model = resolve_model(asked)
         except UnknownReferenceError as error:
             raise InputError(
                 f"the base {base.reference} is not at {base.path} any more, and cannot be had "
                 f"again: {error}"
             ) from error
-        fingerprint = found.fingerprint
+        fingerprint = model.fingerprint
     if fingerprint != base.fingerprint:
         raise InputError(
-            f"{found.path} is not the base {base.reference} that the study used: its files were "
+            f"{model.path} is not the base {base.reference} that the study used: its files were "
             "changed since; put back what was there"
         )
-    return found
+    return model
 
 
 def public_name(base: ResolvedModel) -> str:
@@ -64,11 +64,11 @@ def licence_of(base: ResolvedModel) -> str:
     if not card.is_file():
         return UNKNOWN
     try:
-        found = ModelCard.load(card, ignore_metadata_errors=True).data.license
+        licence = ModelCard.load(card, ignore_metadata_errors=True).data.license
     except (ValueError, OSError):
         # A card whose metadata cannot be read says nothing of a licence.
         return UNKNOWN
-    return found if isinstance(found, str) and found else UNKNOWN
+    return licence if isinstance(licence, str) and licence else UNKNOWN
 
 
 __all__ = ["UNKNOWN", "base_here", "licence_of", "public_name", "short_name"]

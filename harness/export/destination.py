@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import InputError, needing_room, writing
-from harness.report.files import write_whole
+from harness.records import write_whole
 
 # In every exported folder: what it is, and what came of checking it.
 RECEIPT = "harness-export.json"
@@ -20,7 +20,8 @@ ELSEWHERE = "name another place with --out"
 def whole_folder(place: Path, *, force: bool) -> Iterator[Path]:
     """An empty folder beside ``place`` that takes its place when the block ends well.
 
-    force: replace an earlier export; nothing but an export is ever replaced.
+    Args:
+        force: whether to replace an earlier export; nothing but an export is ever replaced.
 
     Raises:
         InputError: ``place`` is taken, or cannot be written.
@@ -59,7 +60,10 @@ def _check_folder(place: Path, *, force: bool) -> None:
 
 
 def write_file(place: Path, text: str, *, force: bool) -> None:
-    """Write ``text`` as UTF-8. force: write over a file that is there.
+    """Write ``text`` as UTF-8.
+
+    Args:
+        force: whether to write over a file that is there.
 
     Raises:
         InputError: ``place`` is taken, or cannot be written.

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.analysis.scores import validation_worth
-from harness.engine.inputs import input_paths, with_paths
+from harness.analysis.statistics.scores import validation_worth
+from harness.engine.ray.inputs import input_paths, with_paths
 from harness.errors import InputError
-from harness.records import TrialSpec, TrialSummary, file_sha256, from_json
-from harness.reporting import AnalysedStudy, find_study
+from harness.records import (
+    ARTIFACT,
+    TRIALS,
+    ScoreRequest,
+    TrialSpec,
+    TrialSummary,
+    file_sha256,
+    from_json,
+)
+from harness.review.studies import AnalysedStudy, find_study
+from harness.spec.kinds import kind_info
 from harness.store import STORE_FILE, StoreReader
-
-ARTIFACT = "artifact"
 
 
 @dataclass(frozen=True, slots=True)
 class FinalRun:
-    """A final run and its study.
-
-    spec: with the paths of this machine. folder: where the trial left its files. environment:
-    library -> version, of the process that ran it. why: how it was chosen, a sentence.
-    """
+    """A final run and its study."""
 
     analysed: AnalysedStudy
+    """The study with its findings."""
     trial: TrialSummary
+    """The final run as the store has it."""
     spec: TrialSpec
+    """Its specification, with the paths of this machine."""
     folder: Path
+    """Where the trial left its files."""
     environment: dict[str, str]
+    """Library -> version, of the process that ran it."""
     why: str
+    """How it was chosen, a sentence."""
 
     @property
     def title(self) -> str:
@@ -39,7 +48,7 @@ class FinalRun:
     @property
     def metric(self) -> str:
         """The study's primary metric."""
-        return str(self.spec.task["metrics"][0])
+        return self.analysed.experiment.task.primary_metric
 
 
 def find_final_run(
@@ -47,8 +56,10 @@ def find_final_run(
 ) -> FinalRun:
     """The final run to export.
 
-    arm: the verdict's winner if None. seed: if None, that of the arm's complete final run with the
-    best primary metric on validation: the test set is not asked which one to take.
+    Args:
+        arm: arm of the run; the verdict's winner if None.
+        seed: seed of the run; if None, that of the arm's complete final run with the best primary
+            metric on validation: the test set is not asked which one to take.
 
     Raises:
         InputError: no such study, arm or run; or no arm is named and the verdict names none.
@@ -68,8 +79,8 @@ def find_final_run(
     if not runs:
         raise InputError(_no_run(chosen, experiment.name, final))
     if seed is None:
-        metric = str(experiment.spec["task"]["metrics"][0])
-        trial = max(runs, key=lambda one: validation_worth(one, metric))
+        metric = analysed.experiment.task.primary_metric
+        trial = max(runs, key=lambda run: validation_worth(run, metric))
         how = f"seed {trial.seed}"
         if len(runs) > 1:
             how += f", the best of {len(runs)} final runs on validation"
@@ -97,15 +108,43 @@ def _no_run(arm: str, study: str, final: list[TrialSummary]) -> str:
 def _read(results: Path, analysed: AnalysedStudy, trial: TrialSummary, why: str) -> FinalRun:
     reader = StoreReader(results / STORE_FILE)
     own = reader.query("SELECT spec, environment FROM trial WHERE trial_id = ?", [trial.trial_id])
-    ((spec, environment),) = own.rows
+    (row,) = own.named
     home = results.resolve() / analysed.study.experiment.folder
+    spec = from_json(TrialSpec, row["spec"])
+    # It may have been run for another study, or first for the search.
+    asked = _tested(reader, analysed.study.experiment.experiment_id, trial, home)
     return FinalRun(
         analysed=analysed,
         trial=trial,
-        spec=_here(from_json(TrialSpec, spec), home),
-        folder=home / "trials" / trial.trial_id,
-        environment=json.loads(environment),
+        spec=_here(replace(spec, scores=asked), home),
+        folder=results.resolve() / TRIALS / trial.trial_id,
+        environment=json.loads(row["environment"]),
         why=why,
+    )
+
+
+def _tested(
+    reader: StoreReader, experiment_id: str, trial: TrialSummary, home: Path
+) -> tuple[ScoreRequest, ...]:
+    """What the study asked of its final run on its own test set."""
+    rows = reader.query(
+        "SELECT s.score_key, s.asked FROM named_score l JOIN score s USING (score_key) "
+        "JOIN named_trial t USING (entry) WHERE l.experiment_id = ? AND l.trial_id = ? "
+        "AND t.phase = 'finalist' AND l.suite = 'domain' AND l.split = 'test'",
+        [experiment_id, trial.trial_id],
+    ).named
+    items = sorted((home / "splits").glob("test-*.parquet"))
+    if not rows or not items:
+        return ()
+    return (
+        ScoreRequest(
+            key=rows[0]["score_key"],
+            task="domain",
+            suite="domain",
+            split="test",
+            items_path=str(items[0]),
+            asked=rows[0]["asked"],
+        ),
     )
 
 
@@ -125,7 +164,7 @@ def trained_files(run: FinalRun) -> list[Path]:
     Raises:
         InputError: the arm trains nothing, or a file is gone or was altered; says what to do.
     """
-    if run.spec.kind == "prompt":
+    if not kind_info(run.spec.kind).trains:
         raise InputError(
             f"{run.trial.arm} is a prompt: it trained no weights. `harness export prompt` writes "
             "its messages"
@@ -136,15 +175,15 @@ def trained_files(run: FinalRun) -> list[Path]:
     )
     if not run.trial.artifacts:
         raise InputError(f"{run.title}: no trained weights were kept; {remedy}")
-    found = []
+    paths = []
     for artifact in run.trial.artifacts:
         path = run.folder / artifact.path
         if not path.is_file():
             raise InputError(f"{run.title}: {path} is gone; {remedy}")
         if file_sha256(path) != artifact.sha256:
             raise InputError(f"{run.title}: {path} is not what the trial left; {remedy}")
-        found.append(path)
-    return found
+        paths.append(path)
+    return paths
 
 
-__all__ = ["ARTIFACT", "FinalRun", "find_final_run", "trained_files"]
+__all__ = ["FinalRun", "find_final_run", "trained_files"]

@@ -55,9 +55,9 @@ def convert_folder(command: Sequence[str], gguf: Path) -> None:
         raise InputError(f"the converter cannot be run: {error}") from error
     written = gguf.is_file() and gguf.open("rb").read(4) == b"GGUF"
     if done.returncode or not written:
-        said = "\n".join((done.stdout + done.stderr).splitlines()[-SHOWN_LINES:])
+        last_lines = "\n".join((done.stdout + done.stderr).splitlines()[-SHOWN_LINES:])
         what = f"ended with {done.returncode}" if done.returncode else "wrote no GGUF file"
-        raise InputError(f"the converter {what}: {' '.join(command)}\n{said}")
+        raise InputError(f"the converter {what}: {' '.join(command)}\n{last_lines}")
 
 
 __all__ = ["GGUF_FILE", "SCRIPT", "conversion", "convert_folder", "needs_converter"]

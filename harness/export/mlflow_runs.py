@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import InputError, writing
 from harness.export.destination import ELSEWHERE
 from harness.findings import Findings
-from harness.records import ExperimentRecord, TrialSummary
-from harness.reporting import find_record, load_study
+from harness.records import TRIALS, TrialSummary
+from harness.review.studies import AnalysedStudy, find_record, load_study
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,20 +37,26 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class MlflowExport:
-    """What was written. uri: the tracking URI under which MLflow finds it."""
+    """What was written."""
 
     experiment: str
+    """Name of the experiment in MLflow."""
     runs: int
+    """Number of runs written."""
     uri: str
+    """The tracking URI under which MLflow finds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Exported:
-    """One trial with what its run says beside. role: what its arm is in the verdict."""
+    """One trial with what its run says beside."""
 
     trial: TrialSummary
+    """The trial."""
     folder: Path
+    """Where it left its files."""
     role: str
+    """What its arm is in the verdict."""
 
 
 def export_mlflow(
@@ -63,10 +69,10 @@ def export_mlflow(
 
     Args:
         results: folder of the store.
-        name: name or start of the id of the experiment; the one declared last if None.
-        folder: where MLflow's files go; may hold the exports of other studies.
-        database: an SQLite database in ``folder`` in place of plain files.
-        force: replace the runs of an earlier export of the same study.
+        name: name or start of the id of the study; the newest that is finished if None.
+        folder: place of MLflow's files; may hold the exports of other studies.
+        database: whether to write an SQLite database in ``folder`` in place of plain files.
+        force: whether to replace the runs of an earlier export of the same study.
 
     Raises:
         InputError: no such experiment; it was exported before; ``folder`` holds something else or
@@ -82,11 +88,11 @@ def export_mlflow(
         place = (folder.resolve() / "artifacts" / title).as_uri() if database else None
         experiment = _experiment(client, title, place, force)
         loaded = load_study(results, record.experiment_id)
-        for key, value in _experiment_tags(record, loaded.findings).items():
+        for key, value in _experiment_tags(loaded).items():
             client.set_experiment_tag(experiment, key, value[:TAG_LIMIT])
         trials = loaded.study.trials
         for trial in trials:
-            home = results.resolve() / title / "trials" / trial.trial_id
+            home = results.resolve() / TRIALS / trial.trial_id
             _log(client, experiment, _Exported(trial, home, _role(trial, loaded.findings)))
     return MlflowExport(title, len(trials), uri)
 
@@ -124,7 +130,11 @@ def _client(uri: str, folder: Path) -> MlflowClient:
 
 
 def _experiment(client: MlflowClient, title: str, place: str | None, force: bool) -> str:
-    """The id of the experiment, without runs. place: where its files lie."""
+    """The id of the experiment, without runs.
+
+    Args:
+        place: where its files lie.
+    """
     known = client.get_experiment_by_name(title)
     if known is None:
         return str(client.create_experiment(title, artifact_location=place))
@@ -138,16 +148,17 @@ def _experiment(client: MlflowClient, title: str, place: str | None, force: bool
     return str(known.experiment_id)
 
 
-def _experiment_tags(record: ExperimentRecord, findings: Findings) -> dict[str, str]:
+def _experiment_tags(loaded: AnalysedStudy) -> dict[str, str]:
+    record, verdict = loaded.study.experiment, loaded.findings.verdict
     return {
         "experiment_id": record.experiment_id,
-        "question": str(record.spec.get("question") or ""),
+        "question": loaded.experiment.question,
         "model": record.model.reference,
         "declared": record.created_at,
-        "verdict": findings.verdict.outcome,
-        "verdict_sentence": findings.verdict.sentence,
+        "verdict": verdict.outcome,
+        "verdict_sentence": verdict.sentence,
         # Shown by MLflow as the experiment's description.
-        "mlflow.note.content": findings.verdict.sentence,
+        "mlflow.note.content": verdict.sentence,
     }
 
 
@@ -178,9 +189,9 @@ def _log(client: MlflowClient, experiment: str, exported: _Exported) -> None:
     for start in range(0, len(metrics), BATCH):
         client.log_batch(run.info.run_id, metrics=metrics[start : start + BATCH])
     if trial.artifacts:
-        files = [asdict(one) for one in trial.artifacts]
-        told = {"folder": str(exported.folder), "files": files}
-        client.log_dict(run.info.run_id, told, "files.json")
+        files = [asdict(artifact) for artifact in trial.artifacts]
+        content = {"folder": str(exported.folder), "files": files}
+        client.log_dict(run.info.run_id, content, "files.json")
     client.set_terminated(run.info.run_id, STATUSES[trial.status], end_time=ended)
 
 
@@ -227,8 +238,13 @@ def _over_all_items(trial: TrialSummary, ended: int) -> Iterator[Metric]:
     """Scores as ``suite/task/split/metric``, costs as ``cost/name``."""
     from mlflow.entities import Metric
 
-    for one in trial.aggregates:
-        yield Metric(f"{one.suite}/{one.task}/{one.split}/{one.metric}", one.value, ended, 0)
+    for aggregate in trial.aggregates:
+        yield Metric(
+            f"{aggregate.suite}/{aggregate.task}/{aggregate.split}/{aggregate.metric}",
+            aggregate.value,
+            ended,
+            0,
+        )
     for name, value in (asdict(trial.cost) if trial.cost else {}).items():
         if value is not None:
             yield Metric(f"cost/{name}", float(value), ended, 0)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from harness import __version__
+from harness import wording
 from harness.export.base_model import licence_of, public_name, short_name
+from harness.export.exported import Exported
 from harness.records import Aggregate
-from harness.report import wording
 from harness.report.document import Block, Bullets, Code, Column, Facts, Prose, Section, Table
-from harness.report.markdown import escape, section_to_markdown, verdict_to_markdown
+from harness.report.formats.markdown import escape, section_to_markdown, verdict_to_markdown
+from harness.report.naming import FOUR_BITS, metric_name
+from harness.spec.kinds import kind_info
+from harness.spec.settings import QuantisedSettings, settings_from
+from harness.versions import __version__
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-    from harness.export.model_folder import Exported
     from harness.export.parity import Parity
 
 # Parts of the report that speak of what the arms can do; none of them shows an item.
@@ -69,34 +71,38 @@ def _evaluation(exported: Exported) -> list[EvalResult]:
     study = run.analysed.study.experiment
     suites = {"domain": "the study's own task", "out_of_domain": "data from elsewhere",
               "general": "general ability"}  # fmt: skip
-    found = []
-    for one in run.trial.aggregates:
-        if one.suite not in suites or one.split != "test" or not math.isfinite(one.value):
+    evaluations = []
+    for aggregate in run.trial.aggregates:
+        if (
+            aggregate.suite not in suites
+            or aggregate.split != "test"
+            or not math.isfinite(aggregate.value)
+        ):
             continue
-        own = one.suite == "domain"
-        found.append(
+        own = aggregate.suite == "domain"
+        evaluations.append(
             EvalResult(
                 task_type="text-generation",
-                task_name=suites[one.suite],
-                dataset_type=_data_name(exported) if own else one.task,
-                dataset_name=_data_name(exported) if own else one.task,
+                task_name=suites[aggregate.suite],
+                dataset_type=_data_name(exported) if own else aggregate.task,
+                dataset_name=_data_name(exported) if own else aggregate.task,
                 dataset_split="test",
-                dataset_revision=str(study.data.get("fingerprint") or "") or None if own else None,
-                metric_type=one.metric,
-                metric_name=wording.metric(one.metric),
-                metric_value=one.value,
-                metric_args=_interval(exported, one) if own else {"items": one.items},
+                dataset_revision=study.data.fingerprint if own else None,
+                metric_type=aggregate.metric,
+                metric_name=metric_name(aggregate.metric),
+                metric_value=aggregate.value,
+                metric_args=_interval(exported, aggregate) if own else {"items": aggregate.items},
             )
         )
-    return found
+    return evaluations
 
 
-def _interval(exported: Exported, one: Aggregate) -> dict[str, object]:
+def _interval(exported: Exported, aggregate: Aggregate) -> dict[str, object]:
     """Items, and the arm's mean and interval over its seeds for the primary metric."""
     run = exported.run
-    facts: dict[str, object] = {"items": one.items}
+    facts: dict[str, object] = {"items": aggregate.items}
     for row in run.analysed.findings.arms:
-        if row.arm == run.trial.arm and row.test_interval and one.metric == run.metric:
+        if row.arm == run.trial.arm and row.test_interval and aggregate.metric == run.metric:
             facts |= {
                 "mean_over_seeds": row.test,
                 "seeds": list(row.seeds),
@@ -108,8 +114,8 @@ def _interval(exported: Exported, one: Aggregate) -> dict[str, object]:
 
 def _data_name(exported: Exported) -> str:
     """The data set's name; of a file its own name only, as folders are nobody's business."""
-    source = str(exported.run.analysed.study.experiment.data.get("source") or "")
-    return wording.cell(PurePath(source).name) or "data of the study"
+    source = exported.run.analysed.study.experiment.data.source
+    return wording.cell(PurePath(source).name)
 
 
 def _what(exported: Exported) -> tuple[Block, ...]:
@@ -117,8 +123,8 @@ def _what(exported: Exported) -> tuple[Block, ...]:
     study = run.analysed.study.experiment
     where = f", revision {base.revision}" if base.revision else ", from no hub"
     facts = [
-        ("Question", wording.cell(str(study.spec.get("question") or study.name), 300)),
-        ("Trained", f"{wording.kind(run.trial.kind)}, arm {run.why}"),
+        ("Question", wording.cell(run.analysed.experiment.question or study.name, 300)),
+        ("Trained", f"{kind_info(run.trial.kind).label}, arm {run.why}"),
         ("Form", FORMS[exported.form]),
         ("Number format", _number_format(exported)),
         ("Base", f"{short_name(base)}{where}"),
@@ -131,9 +137,9 @@ def _what(exported: Exported) -> tuple[Block, ...]:
 
 
 def _number_format(exported: Exported) -> str:
-    params, kind = exported.run.spec.params, exported.run.spec.kind
-    if kind == "qlora":
-        bits = wording.FOUR_BITS.get(str(params["quantisation"]), "4 bits")
+    settings = settings_from(exported.run.spec.params)
+    if isinstance(settings, QuantisedSettings):
+        bits = FOUR_BITS[settings.quantisation]
         if exported.form == "adapter":
             return f"adapter in float32, trained and scored on the base in {bits}"
         return (
@@ -146,22 +152,20 @@ def _number_format(exported: Exported) -> str:
 
 
 def _use(exported: Exported) -> tuple[Block, ...]:
-    spec = exported.run.spec
-    task, params = spec.task, spec.params
-    template = str(params["template"] or task["template"])
-    instruction = str(
-        task["instruction"] if params["instruction"] is None else params["instruction"]
-    )
+    task = exported.run.analysed.experiment.task
+    settings = settings_from(exported.run.spec.params)
+    template = settings.template or task.template
+    instruction = task.instruction if settings.instruction is None else settings.instruction
     asked = {
         "generate": "Replies were generated greedily, without sampling.",
         "constrained": "Replies were generated greedily and kept to the valid answers.",
         "choice": "The likeliest of the valid answers was taken; nothing was generated freely.",
-    }[str(params["answering"])]
-    chat = "through the chat template" if params["chat"] else "as plain text, without chat template"
+    }[settings.first_way]
+    chat = "through the chat template" if settings.chat else "as plain text, without chat template"
     shots = (
-        f" Before each item come {params['shots']} worked examples out of the training data; "
+        f" Before each item come {settings.shots} worked examples out of the training data; "
         "`harness export prompt` writes them."
-        if params["shots"]
+        if settings.shots
         else ""
     )
     return (
@@ -176,7 +180,7 @@ def _use(exported: Exported) -> tuple[Block, ...]:
 
 
 def _loading(exported: Exported) -> str:
-    params = exported.run.spec.params
+    settings = settings_from(exported.run.spec.params)
     dtype = exported.dtype
     if exported.form == "gguf":
         return "llama-server --model model.gguf --jinja"
@@ -193,12 +197,12 @@ def _loading(exported: Exported) -> str:
         "",
         f'extra = {{"dtype": torch.{dtype}}}',
     ]
-    if exported.run.spec.kind == "qlora":
+    if isinstance(settings, QuantisedSettings):
         lines += [
             'extra["quantization_config"] = BitsAndBytesConfig(',
             "    load_in_4bit=True,",
-            f'    bnb_4bit_quant_type="{params["quantisation"]}",',
-            f"    bnb_4bit_use_double_quant={bool(params.get('double_quantisation', True))},",
+            f'    bnb_4bit_quant_type="{settings.quantisation}",',
+            f"    bnb_4bit_use_double_quant={settings.double_quantisation},",
             f"    bnb_4bit_compute_dtype=torch.{dtype},",
             ")",
         ]
@@ -246,8 +250,8 @@ def parity_table(parity: Parity) -> Table:
             if parity.largest_likelihood_difference is None
             else f"{parity.largest_likelihood_difference:.3g}",
         ),
-        (f"Mean {wording.metric(parity.metric)} in the trial", f"{parity.trial_mean:.6f}"),
-        (f"Mean {wording.metric(parity.metric)} exported", f"{parity.exported_mean:.6f}"),
+        (f"Mean {metric_name(parity.metric)} in the trial", f"{parity.trial_mean:.6f}"),
+        (f"Mean {metric_name(parity.metric)} exported", f"{parity.exported_mean:.6f}"),
         ("Computed in, on", f"{parity.dtype}, {parity.device}"),
     ]
     columns = (Column("Exported form against the trial"), Column("Found", numeric=True))
@@ -258,22 +262,22 @@ def _limits(exported: Exported) -> tuple[Block, ...]:
     run = exported.run
     seeds = len({t.seed for t in run.analysed.study.trials
                  if t.arm == run.trial.arm and t.phase == "finalist"})  # fmt: skip
-    found = [
+    limits = [
         "Measured on one task and one data set; nothing here says how it does at another.",
         "What it does with requests that are not of the task was not looked at, beyond the general "
         "tasks above.",
         "Harmful content, bias and private data in its replies were not tested.",
     ]
     if seeds < 2:
-        found.append("One seed was trained: another run of the same setting may score otherwise.")
+        limits.append("One seed was trained: another run of the same setting may score otherwise.")
     if exported.form == "gguf":
-        found.append(
+        limits.append(
             "What was scored again are the merged weights that the GGUF file was converted from; "
             "the file itself was not."
         )
     if licence_of(exported.base) == "unknown":
-        found.append("The licence of the base is not known here: find it out before you share it.")
-    return (Bullets("What this card does not say", tuple(found)),)
+        limits.append("The licence of the base is not known here: find it out before you share it.")
+    return (Bullets("What this card does not say", tuple(limits)),)
 
 
 def _made(exported: Exported) -> tuple[Block, ...]:
@@ -283,19 +287,12 @@ def _made(exported: Exported) -> tuple[Block, ...]:
         (wording.cell(name, 60), wording.setting(value)) for name, value in run.spec.params.items()
     )
     splits = ", ".join(f"{wording.cell(k, 40)} {v:,}" for k, v in study.splits.items())
-    audit = study.data.get("audit")
-    counts = audit.get("counts") if isinstance(audit, Mapping) else None
     facts = [
         ("Data", _data_name(exported)),
-        ("Data fingerprint (SHA-256 over all splits)", str(study.data.get("fingerprint") or "-")),
-        ("Test items' fingerprint", str(study.data.get("test_fingerprint") or "-")),
+        ("Data fingerprint (SHA-256 over all splits)", study.data.fingerprint),
+        ("Test items' fingerprint", study.data.test_fingerprint),
         ("Examples", splits or "-"),
-        (
-            "Leakage audit",
-            ", ".join(f"{str(k).replace('_', ' ')} {v}" for k, v in counts.items())
-            if counts
-            else "nothing found" if isinstance(audit, Mapping) else "not made",
-        ),
+        ("Leakage audit", ", ".join(f"{k} {v}" for k, v in study.data.audit.counts.items())),
         ("Steps", f"{len(run.trial.steps):,}"),
         ("Tokens trained on", f"{run.trial.cost.train_tokens:,}" if run.trial.cost else "-"),
         ("Exported by", f"harness {__version__}"),

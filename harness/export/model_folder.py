@@ -6,42 +6,28 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from harness import __version__
 from harness.errors import InputError, ParityError
 from harness.export.base_model import base_here, public_name, short_name
 from harness.export.destination import RECEIPT, whole_folder
-from harness.export.final_run import ARTIFACT, FinalRun, find_final_run, trained_files
+from harness.export.exported import Exported, Form
+from harness.export.final_run import FinalRun, find_final_run, trained_files
 from harness.export.gguf import GGUF_FILE, conversion, convert_folder, needs_converter
 from harness.export.parity import Parity, check_parity
-from harness.records import ResolvedModel, Runtime, file_sha256, to_plain
+from harness.records import ARTIFACT, ResolvedModel, Runtime, file_sha256, to_plain
+from harness.spec.kinds import kind_info
+from harness.spec.settings import AdapterSettings, settings_from
+from harness.versions import __version__
 
 if TYPE_CHECKING:
     from harness.models.load import LoadedModel
 
-Asked = Literal["trained", "merged", "gguf"]
-Form = Literal["adapter", "full", "merged", "gguf"]
+RequestedForm = Literal["trained", "merged", "gguf"]
 CARD = "README.md"
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """A model in a folder.
-
-    form: what the folder holds. dtype: of the weights; of an adapter, of the base under it.
-    parity: None where it was not asked for.
-    """
-
-    run: FinalRun
-    base: ResolvedModel
-    folder: Path
-    form: Form
-    dtype: str
-    parity: Parity | None
 
 
 def export_model(
@@ -51,7 +37,7 @@ def export_model(
     *,
     arm: str | None = None,
     seed: int | None = None,
-    form: Asked = "trained",
+    form: RequestedForm = "trained",
     dtype: str | None = None,
     items: int | None = None,
     allow_differences: bool = False,
@@ -65,15 +51,15 @@ def export_model(
     on the study's test items.
 
     Args:
-        arm, seed: as :func:`harness.export.final_run.find_final_run` takes them.
+        arm, seed: the run, as :func:`harness.export.final_run.find_final_run` takes them.
         form: ``trained`` is what training left, an adapter or a whole model; ``merged`` a whole
             model in any case; ``gguf`` that one as a GGUF file.
-        dtype: of merged weights; that of the run if None.
-        items: check so many test items, 0 for none; all if None.
-        allow_differences: export also what does not answer as the trial did.
+        dtype: type of merged weights; that of the run if None.
+        items: number of test items to check, 0 for none; all if None.
+        allow_differences: whether to export also what does not answer as the trial did.
         converter: llama.cpp's script that writes GGUF files.
-        force: replace an earlier export in ``folder``.
-        on_parity: told what the check found, before anything follows from it.
+        force: whether to replace an earlier export in ``folder``.
+        on_parity: is told what the check found, before anything follows from it.
 
     Raises:
         InputError: nothing to export, its files are gone, ``folder`` is taken, or the options do
@@ -97,18 +83,18 @@ def export_model(
         model = unfinished / "merged" if held == "gguf" else unfinished
         model.mkdir(exist_ok=True)
         trained = run.folder / ARTIFACT
-        if merges and run.spec.kind != "full":
-            _write_merged(run, base, runtime, model, kept)
+        settings = settings_from(run.spec.params)
+        adapter = settings if isinstance(settings, AdapterSettings) else None
+        if merges and adapter:
+            _write_merged(trained, base, runtime, adapter, model, kept)
         else:
             _copy_trained(trained, files, base, model)
         parity = None
         if items != 0:
-            spec = run.spec
-            whole = "full" if merges else spec.kind
             own = replace(runtime, dtype=kept)
-            opened = partial(_opened, base, own, whole, spec.params, model)
-            scored = partial(_opened, base, runtime, spec.kind, spec.params, trained)
-            compared_with = scored if merges and spec.kind != "full" else None
+            opened = partial(_opened, base, own, None if merges else adapter, model)
+            scored = partial(_opened, base, runtime, adapter, trained)
+            compared_with = scored if merges and adapter else None
             parity = check_parity(run, results, opened, compared_with, items)
             on_parity(parity)
             if parity.different and not allow_differences:
@@ -123,10 +109,10 @@ def export_model(
     return exported
 
 
-def _form_held(run: FinalRun, asked: Asked) -> Form:
+def _form_held(run: FinalRun, asked: RequestedForm) -> Form:
     if asked == "gguf":
         return "gguf"
-    if run.spec.kind == "full":
+    if not kind_info(run.spec.kind).adapts:
         return "full"
     return "merged" if asked == "merged" else "adapter"
 
@@ -141,12 +127,16 @@ def _runtime_here(runtime: Runtime) -> Runtime:
 
 
 def _write_merged(
-    run: FinalRun, base: ResolvedModel, runtime: Runtime, folder: Path, dtype: str
+    trained: Path,
+    base: ResolvedModel,
+    runtime: Runtime,
+    adapter: AdapterSettings,
+    folder: Path,
+    dtype: str,
 ) -> None:
     from harness.models.trained import merged_model
 
-    spec, trained = run.spec, run.folder / ARTIFACT
-    merged = merged_model(base, runtime, spec.kind, spec.params, trained, dtype)
+    merged = merged_model(base, runtime, adapter, trained, dtype)
     merged.model.save_pretrained(folder)
     merged.tokenizer.save_pretrained(folder)
 
@@ -172,17 +162,21 @@ def _copy_trained(trained: Path, files: list[Path], base: ResolvedModel, folder:
 
 @contextmanager
 def _opened(
-    base: ResolvedModel, runtime: Runtime, kind: str, params: dict[str, Any], folder: Path
+    base: ResolvedModel, runtime: Runtime, adapter: AdapterSettings | None, folder: Path
 ) -> Iterator[LoadedModel]:
-    """The model that ``folder`` holds, an adapter on the base that it names itself."""
+    """The model that ``folder`` holds, an adapter on the base that it names itself.
+
+    Args:
+        adapter: The adapter's setting; None where the folder holds a whole model.
+    """
     from harness.models.adapters import each_adapter
     from harness.models.load import load_arms_base
     from harness.models.trained import load_whole, with_own_tokenizer
 
-    if kind == "full":
+    if adapter is None:
         yield load_whole(folder, runtime)
         return
-    under = load_arms_base(_named_base(base, folder), runtime, kind, params)
+    under = load_arms_base(_named_base(base, folder), runtime, adapter)
     for loaded in each_adapter(under, [folder]):
         exported = (folder / "tokenizer_config.json").is_file()
         yield with_own_tokenizer(loaded, folder) if exported else loaded
@@ -215,8 +209,8 @@ def _describe(exported: Exported, folder: Path) -> None:
     if parity:
         # Replies may hold the user's texts; which items differ is enough.
         parity["differences"] = [
-            {"item_id": one["item_id"], "score_difference": one["score_difference"]}
-            for one in parity["differences"]
+            {"item_id": difference["item_id"], "score_difference": difference["score_difference"]}
+            for difference in parity["differences"]
         ]
     receipt = {
         "harness": __version__,
@@ -244,4 +238,4 @@ def _describe(exported: Exported, folder: Path) -> None:
     (folder / RECEIPT).write_text(text + "\n", encoding="utf-8")
 
 
-__all__ = ["Asked", "Exported", "Form", "export_model"]
+__all__ = ["RequestedForm", "export_model"]

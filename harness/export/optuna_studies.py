@@ -6,21 +6,24 @@ from pathlib import Path
 
 from harness.errors import InputError, writing
 from harness.export.destination import ELSEWHERE
-from harness.past_searches import stored_searches
-from harness.reporting import find_record
+from harness.review.searches import stored_searches
+from harness.review.studies import find_record
 from harness.store import STORE_FILE, StoreReader
 
 
 def export_optuna(
     results: Path, name: str | None, path: Path, *, journal: bool = False, force: bool = False
 ) -> list[str]:
-    """Write the experiment's searches to an Optuna storage; returns the studies' names.
+    """Write the experiment's searches to an Optuna storage.
 
     Args:
         results: folder of the store.
-        name: name or start of the id of the experiment; the one declared last if None.
+        name: name or start of the id of the study; the newest that is finished if None.
         path: the file to write: an SQLite database, or a journal file with ``journal``.
-        force: write over a file that is there.
+        force: whether to write over a file that is there.
+
+    Returns:
+        The studies' names.
 
     Raises:
         InputError: no such experiment, nothing searched yet, or ``path`` exists or cannot be

@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.data import read_examples_file
 from harness.data.examples_file import write_examples
 from harness.errors import InputError
 from harness.export.final_run import FinalRun
 from harness.records import Example, ScoreRecord, ScoreRequest
-from harness.spec import TaskSpec
 from harness.store import STORE_FILE, StoreReader
-from harness.trial.candidate import Candidate, TrialRun, make_renderer
+from harness.trial.candidate import Candidate, TrialRun, candidate_of
 from harness.trial.scoring import score_all
 from harness.versions import environment_versions
 
@@ -32,43 +31,52 @@ class ItemDifference:
     """An item that the exported form answers, or is scored, otherwise than the trial."""
 
     item_id: str
+    """Id of the item."""
     trial_output: str
+    """What the trial replied."""
     exported_output: str
+    """What the exported form replied."""
     score_difference: float
+    """Largest difference over all metrics; infinite where only one of the two has a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The exported form, loaded afresh, against the scores that the store holds.
-
-    items: test items compared, of ``test_items`` in all. same_replies: answered letter by letter
-    as in the trial. same_scores: with the same value under every metric. equal: both.
-    largest_score_difference: over items and metrics, in the metric's unit.
-    largest_likelihood_difference: over items, of the right answer's log-likelihood (nats) under
-    the trained and the exported form; None where the weights are the trial's own files.
-    trial_mean, exported_mean: ``metric`` over the items compared.
-    dtype, device: of the check. circumstances: in what else it differs from the trial, a sentence
-    each.
-    """
+    """The exported form, loaded afresh, against the scores that the store holds."""
 
     items: int
+    """Number of test items compared."""
     test_items: int
+    """Number of test items in all."""
     same_replies: int
+    """Items answered letter by letter as in the trial."""
     same_scores: int
+    """Items with the same value under every metric."""
     equal: int
+    """Items for which both hold."""
     largest_score_difference: float
+    """Largest difference over items and metrics, in the metric's unit."""
     largest_likelihood_difference: float | None
+    """Largest difference over items of the right answer's log-likelihood (nats) under the trained
+    and the exported form; None where the weights are the trial's own files."""
     metric: str
+    """The study's primary metric."""
     trial_mean: float
+    """Mean of ``metric`` over the items compared, as the trial had it."""
     exported_mean: float
+    """The same mean of the exported form."""
     dtype: str
+    """Type of the weights in the check."""
     device: str
+    """Device of the check."""
     differences: tuple[ItemDifference, ...]
+    """Items that are not equal."""
     circumstances: tuple[str, ...]
+    """What else differs between the check and the trial, a sentence each."""
 
     @property
     def different(self) -> int:
-        """Items that are not equal."""
+        """Number of items that are not equal."""
         return self.items - self.equal
 
 
@@ -80,12 +88,13 @@ def check_parity(
 ) -> Parity:
     """Score the exported form on the run's test items and compare.
 
+    What shares a batch can move a score a little, so that all items are the fairest check.
+
     Args:
         exported: opens the exported form, loaded afresh.
         trained: opens the form that the trial scored, for log-likelihoods; None where the
             exported weights are that form's own.
-        limit: compare so many items, spread evenly over the test set; None for all. What shares a
-            batch can move a score a little, so that all are the fairest check.
+        limit: number of items to compare, spread evenly over the test set; None for all.
 
     Raises:
         InputError: the trial has no score on test, or its items are gone.
@@ -99,17 +108,17 @@ def check_parity(
         torch.set_num_threads(run.spec.runtime.threads)
     torch.manual_seed(run.spec.seed)
     with exported() as loaded:
-        candidate = _candidate(run, loaded)
-        found = _score(candidate, request, items)
+        candidate = candidate_of(run.spec, loaded)
+        rescored = _score(candidate, request, items)
         after = _likelihoods(candidate, items) if trained else []
         dtype = str(loaded.model.dtype).removeprefix("torch.")
         device = str(loaded.model.device)
     before: list[float] = []
     if trained:
         with trained() as loaded:
-            before = _likelihoods(_candidate(run, loaded), items)
+            before = _likelihoods(candidate_of(run.spec, loaded), items)
     moved = max((abs(a - b) for a, b in zip(after, before, strict=True)), default=None)
-    compared = _compare(_stored(results, request.key), found, run.metric)
+    compared = _compare(_stored(results, request.key), rescored, run.metric)
     return replace(
         compared,
         test_items=len(all_items),
@@ -133,16 +142,6 @@ def _sample(items: Sequence[Example], limit: int | None) -> Sequence[Example]:
     return [items[place * len(items) // limit] for place in range(limit)]
 
 
-def _candidate(run: FinalRun, loaded: LoadedModel) -> Candidate:
-    """The loaded model, asked as the trial asked."""
-    spec = run.spec
-    task = TaskSpec.model_validate(spec.task)
-    split = read_examples_file(Path(spec.train_path))
-    pool = split[: spec.train_items]
-    renderer = make_renderer(spec, task, pool, loaded.tokenizer)
-    return Candidate(spec, task, split, pool, loaded, renderer)
-
-
 def _score(candidate: Candidate, request: ScoreRequest, items: Sequence[Example]) -> ScoreRecord:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "items.parquet"
@@ -157,8 +156,8 @@ def _score(candidate: Candidate, request: ScoreRequest, items: Sequence[Example]
 
 def _likelihoods(candidate: Candidate, items: Sequence[Example]) -> list[float]:
     """Log-likelihood (nats) of each item's right answer after its prompt."""
-    from harness.evaluation.answer_likelihood import likelihoods
-    from harness.evaluation.candidate_lm import CandidateLM
+    from harness.evaluation.local.answer_likelihood import likelihoods
+    from harness.evaluation.local.candidate_lm import CandidateLM
     from harness.models.packed_weights import packed_weights
 
     loaded, renderer, runtime = candidate.loaded, candidate.renderer, candidate.spec.runtime
@@ -170,9 +169,14 @@ def _likelihoods(candidate: Candidate, items: Sequence[Example]) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
+    """One item of a score."""
+
     item_id: str
+    """Id of the item."""
     output: str
+    """The reply."""
     values: Values
+    """Filter and metric -> value; None where the item could not be scored."""
 
 
 def _stored(results: Path, key: str) -> dict[str, _Answered]:
@@ -184,23 +188,20 @@ def _stored(results: Path, key: str) -> dict[str, _Answered]:
     scores = reader.query(
         "SELECT doc_hash, filter, metric, value FROM item_score WHERE score_key = ?", [key]
     )
-    return _by_item(outputs.rows, scores.rows)
+    return _by_item(outputs.named, scores.named)
 
 
 def _by_item(
-    outputs: Iterable[tuple[str, str, str]], scores: Iterable[tuple[str, str, str, float | None]]
+    outputs: Iterable[Mapping[str, Any]], scores: Iterable[Mapping[str, Any]]
 ) -> dict[str, _Answered]:
-    found = {doc: _Answered(item, output, {}) for doc, item, output in outputs}
-    for doc, name, metric, value in scores:
-        found[doc].values[name, metric] = value
-    return found
+    answered = {row["doc_hash"]: _Answered(row["item_id"], row["output"], {}) for row in outputs}
+    for row in scores:
+        answered[row["doc_hash"]].values[row["filter"], row["metric"]] = row["value"]
+    return answered
 
 
-def _compare(stored: Mapping[str, _Answered], found: ScoreRecord, metric: str) -> Parity:
-    again = _by_item(
-        ((one.doc_hash, one.item_id, one.output) for one in found.outputs),
-        ((one.doc_hash, one.filter, one.metric, one.value) for one in found.item_scores),
-    )
+def _compare(stored: Mapping[str, _Answered], rescored: ScoreRecord, metric: str) -> Parity:
+    again = _by_item(map(asdict, rescored.outputs), map(asdict, rescored.item_scores))
     if unknown := again.keys() - stored.keys():
         raise InputError(
             f"{len(unknown)} of {len(again)} test items are not those that the trial answered; the "
@@ -221,7 +222,9 @@ def _compare(stored: Mapping[str, _Answered], found: ScoreRecord, metric: str) -
         same_replies=same_replies,
         same_scores=same_scores,
         equal=len(again) - len(differences),
-        largest_score_difference=max((one.score_difference for one in differences), default=0.0),
+        largest_score_difference=max(
+            (difference.score_difference for difference in differences), default=0.0
+        ),
         largest_likelihood_difference=None,
         metric=metric,
         trial_mean=_mean((stored[doc] for doc in again), metric),

@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import __version__
 from harness.data import read_examples_file
 from harness.errors import InputError
-from harness.evaluation.domain_task import valid_answers
 from harness.export.base_model import base_here, short_name
 from harness.export.destination import write_file
 from harness.export.final_run import FinalRun, find_final_run
 from harness.prompting import PromptRenderer
 from harness.prompting.shots import BY_ITEM
 from harness.records import Example, file_sha256
-from harness.spec import JsonAnswer, TaskSpec
+from harness.spec import TaskSpec
+from harness.spec.kinds import kind_info
+from harness.spec.settings import Settings, settings_from
 from harness.spec.task import template_fields
 from harness.trial import candidate
 from harness.trial.served import ServersTokenizer, answer_room
+from harness.versions import __version__
 
 Message = dict[str, str]
 USAGE = (
@@ -42,13 +43,18 @@ MARK = "\x01"
 
 @dataclass(frozen=True, slots=True)
 class SavedPrompt:
-    """What was written. notes: what the reader of the file must know, a sentence each."""
+    """What was written."""
 
     run: FinalRun
+    """The final run whose prompt it is."""
     path: Path
+    """The file."""
     by_item: bool
+    """Each item has worked examples of its own."""
     notes: tuple[str, ...]
+    """What the reader of the file must know, a sentence each."""
     usage: tuple[str, ...]
+    """Lines of Python that send it; empty where none can."""
 
 
 def export_prompt(
@@ -63,8 +69,8 @@ def export_prompt(
     """Write how a final run asked: messages with the item's columns in braces, and decoding.
 
     Args:
-        arm, seed: as :func:`harness.export.final_run.find_final_run` takes them.
-        force: write over a file that is there.
+        arm, seed: the run, as :func:`harness.export.final_run.find_final_run` takes them.
+        force: whether to write over a file that is there.
 
     Raises:
         InputError: nothing to export, the base's tokenizer is gone, or ``path`` is taken.
@@ -73,7 +79,7 @@ def export_prompt(
     asking = _Asking.of(run)
     if asking.by_item and not asking.as_chat:
         raise InputError(
-            f"{run.title}: each item has examples of its own ({run.spec.params['selection']}) in "
+            f"{run.title}: each item has examples of its own ({asking.settings.selection}) in "
             "one plain text, which no fixed request can hold; export an arm that asks through "
             "the chat template, or whose examples are drawn once"
         )
@@ -86,21 +92,26 @@ def export_prompt(
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """How the trial of a run asked its model.
-
-    tokenizer: None where a server keeps it. bare: the renderer without shots.
-    """
+    """How the trial of a run asked its model."""
 
     run: FinalRun
+    """The final run."""
+    settings: Settings
+    """Settings of the trial."""
     task: TaskSpec
+    """The user's task."""
     split: tuple[Example, ...]
+    """The whole training split."""
     tokenizer: Any
+    """The model's tokenizer; None where a server keeps it."""
     renderer: PromptRenderer
+    """What writes its prompts."""
     bare: PromptRenderer
+    """The same renderer without shots."""
 
     @classmethod
     def of(cls, run: FinalRun) -> _Asking:
-        spec = run.spec
+        spec, settings = run.spec, settings_from(run.spec.params)
         task = TaskSpec.model_validate(spec.task)
         split = read_examples_file(Path(spec.train_path))
         tokenizer = None
@@ -114,44 +125,48 @@ class _Asking:
         bare = PromptRenderer(
             teller,
             task,
-            instruction=spec.params["instruction"],
-            template=spec.params["template"],
-            chat=spec.params["chat"],
+            instruction=settings.instruction,
+            template=settings.template,
+            chat=settings.chat,
             date=spec.date,
         )
         return cls(
-            run, task, split, tokenizer, candidate.make_renderer(spec, task, pool, teller), bare
+            run,
+            settings,
+            task,
+            split,
+            tokenizer,
+            candidate.make_renderer(spec, task, pool, teller),
+            bare,
         )
 
     @property
     def template(self) -> str:
-        own = self.run.spec.params["template"]
+        own = self.settings.template
         return str(self.task.template if own is None else own)
 
     @property
     def by_item(self) -> bool:
         """Whether items have shots of their own, so that messages differ by item."""
-        params = self.run.spec.params
-        return bool(params["shots"]) and params["selection"] in BY_ITEM
+        return bool(self.settings.shots) and self.settings.selection in BY_ITEM
 
     @property
     def as_chat(self) -> bool:
         if self.tokenizer is None:
             return True
-        return self.run.spec.params["chat"] and self.tokenizer.chat_template is not None
+        return self.settings.chat and self.tokenizer.chat_template is not None
 
     @property
     def conceded(self) -> set[str]:
         """What the server would not take, so that the study asked without it."""
-        told = self.run.environment.get("endpoint_conceded", "")
-        return set(filter(None, told.split(", ")))
+        names = self.run.environment.get("endpoint_conceded", "")
+        return set(filter(None, names.split(", ")))
 
     def content(self, path: Path) -> dict[str, Any]:
         """The file, as plain data."""
         run, spec = self.run, self.run.spec
         record = run.analysed.study.experiment
-        answers = valid_answers(self.task, self.split)
-        answer = self.task.answer
+        answers = self.task.answer.valid_answers(self.split)
         content: dict[str, Any] = {
             "harness": __version__,
             "study": record.name,
@@ -167,9 +182,9 @@ class _Asking:
             "key_variable": spec.endpoint.key_variable if spec.endpoint else None,
             "fields": sorted(template_fields(self.template)),
             "request": self._request(),
-            "answering": spec.params["answering"],
+            "answering": self.settings.answering,
             "answers": list(answers) if answers else None,
-            "schema": answer.schema_ if isinstance(answer, JsonAnswer) else None,
+            "schema": self.task.answer.reply_schema(),
             "notes": self._notes(),
         }
         if self.by_item:
@@ -180,7 +195,7 @@ class _Asking:
 
     def _test(self) -> dict[str, Any]:
         run = self.run
-        (row,) = [one for one in run.analysed.findings.arms if one.arm == run.trial.arm]
+        (row,) = [arm for arm in run.analysed.findings.arms if arm.arm == run.trial.arm]
         interval = row.test_interval
         return {
             "metric": run.metric,
@@ -206,7 +221,7 @@ class _Asking:
         if stops:
             body["stop"] = stops
         if spec.endpoint and "seed" not in self.conceded:
-            from harness.evaluation.endpoint_lm import SEED
+            from harness.evaluation.endpoint.endpoint_lm import SEED
 
             body["seed"] = SEED
         if form := self._response_format():
@@ -221,11 +236,11 @@ class _Asking:
         return room, list(self.renderer.stops)
 
     def _response_format(self) -> dict[str, Any] | None:
-        answer = self.task.answer
-        if self.run.spec.params["answering"] != "constrained" or not isinstance(answer, JsonAnswer):
+        schema = self.task.answer.reply_schema()
+        if self.settings.answering != "constrained" or schema is None:
             return None
-        schema = {"name": "answer", "schema": answer.schema_, "strict": True}
-        return {"type": "json_schema", "json_schema": schema}
+        named = {"name": "answer", "schema": schema, "strict": True}
+        return {"type": "json_schema", "json_schema": named}
 
     def _marked(self) -> Example:
         """An item that shows where its columns go."""
@@ -233,7 +248,7 @@ class _Asking:
         return Example("", {name: f"{MARK}{name}{MARK}" for name in fields}, "", "")
 
     def _messages(self, renderer: PromptRenderer) -> list[Message]:
-        """As the renderer writes them, the last one a template for the item."""
+        """The messages as the renderer writes them, the last one a template for the item."""
         messages = renderer.messages(self._marked())
         if "system" in self.conceded:
             from harness.prompting.chat_template import without_system
@@ -245,13 +260,13 @@ class _Asking:
         """How the study chose shots for each item, and how messages are put together of them."""
         spec = self.run.spec
         pool = Path(spec.train_path)
-        params = spec.params
+        settings = self.settings
         item = [{"role": "user", "content": _as_template(self.bare.item_text(self._marked()))}]
         without = self._messages(self.bare)
         return {
-            "shots": params["shots"],
-            "selection": params["selection"],
-            "order": params["order"],
+            "shots": settings.shots,
+            "selection": settings.selection,
+            "order": settings.order,
             "seed": spec.seed,
             "compared": "the item as its template renders it; its own group is left out",
             "pool": str(pool),
@@ -262,20 +277,20 @@ class _Asking:
         }
 
     def _notes(self) -> list[str]:
-        run, spec = self.run, self.run.spec
+        run, spec, settings = self.run, self.run.spec, self.settings
         notes = [
             "The last message (or the prompt) is a template: {column} stands for the item's "
             "column, {{ and }} for braces. All that stands before it is literal."
         ]
         if self.by_item:
             notes.append(
-                f"Messages differ by item: each gets the {spec.params['shots']} examples of the "
-                f"pool that are most like it ({spec.params['selection']}), so the request has no "
+                f"Messages differ by item: each gets the {settings.shots} examples of the "
+                f"pool that are most like it ({settings.selection}), so the request has no "
                 "messages. shots_by_item says how they are chosen; they go between the system "
                 "message and the item. Where there is no system message, the instruction stands "
                 "at the head of the first of them."
             )
-        if spec.kind != "prompt":
+        if kind_info(spec.kind).trains:
             notes.append(
                 f"{run.trial.arm} is fine-tuned: `harness export model` writes its weights. Serve "
                 "those, and write the name under which the server has them as the model."
@@ -285,13 +300,13 @@ class _Asking:
                 "The study asked this model on its own machine. Write the name under which your "
                 "server has it as the model; another number format can answer otherwise."
             )
-        if spec.params["answering"] == "choice":
+        if settings.answering == "choice":
             notes.append(
                 "The study took the answer with the largest log-likelihood among `answers`. A "
                 "chat request cannot do that: what a server replies to it was not scored. One "
                 "that keeps replies to a list of choices comes closest."
             )
-        if spec.params["answering"] == "constrained":
+        if settings.answering == "constrained":
             notes.append(
                 "The study kept replies to the valid answers while they were written. With "
                 "response_format a server does so for JSON, perhaps with other spaces."
@@ -305,7 +320,7 @@ class _Asking:
         ]
         if "system" in self.conceded:
             notes.append("The server took no system message: it stands in the first user message.")
-        if spec.params["shots"]:
+        if settings.shots:
             notes.append("The worked examples are rows of the study's training data.")
         return notes
 
@@ -315,14 +330,14 @@ class _Asking:
         key = spec.endpoint.key_variable if spec.endpoint else None
         headers = "{'Content-Type': 'application/json'"
         headers += f", 'Authorization': 'Bearer ' + os.environ[{key!r}]}}" if key else "}"
-        told = {
+        fields = {
             "file": path.name,
             "item": dict.fromkeys(sorted(template_fields(self.template)), "..."),
             "fill": FILL_CHAT if self.as_chat else FILL_TEXT,
             "headers": headers,
             "url": f"{url}/{CHAT if self.as_chat else TEXT}",
         }
-        return [line.format_map(told) for line in USAGE]
+        return [line.format_map(fields) for line in USAGE]
 
 
 def _as_template(text: str) -> str:

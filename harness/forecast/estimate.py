@@ -1,37 +1,37 @@
-"""A number that is not known yet, with the range that it may well fall into."""
+"""Estimated numbers, each with the range that it may well fall into."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """``expected``, with ``low`` and ``high`` around it; none is below 0."""
+    """An estimated number with its range, never below 0."""
 
     expected: float
+    """The value that is expected, in the unit of what is estimated."""
     low: float
+    """As little as it may well be."""
     high: float
+    """As much as it may well be."""
 
     @classmethod
     def exactly(cls, value: float) -> Self:
-        """What is known."""
+        """A number that is known."""
         return cls(value, value, value)
 
     @classmethod
-    def among(cls, values: Iterable[float]) -> Self:
+    def among(cls, values: Iterable[float]) -> Estimate:
         """One of several equally likely values: their mean, least and greatest.
 
         Raises:
             ValueError: there is none.
         """
-        found = list(values)
-        if not found:
-            raise ValueError("an estimate among no values")
-        return cls(math.fsum(found) / len(found), min(found), max(found))
+        return either(cls.exactly(value) for value in values)
 
     def __add__(self, other: Estimate) -> Estimate:
         """The sum where both are high, or both low, for the same reason."""
@@ -57,19 +57,7 @@ NOTHING = Estimate(0.0, 0.0, 0.0)
 
 def summed(estimates: Iterable[Estimate]) -> Estimate:
     """The sum where all are high, or all low, for the same reason."""
-    total = NOTHING
-    for estimate in estimates:
-        total = total + estimate
-    return total
-
-
-def independent(estimates: Iterable[Estimate]) -> Estimate:
-    """The sum where each is high or low for reasons of its own: deviations add as squares."""
-    found = list(estimates)
-    expected = math.fsum(one.expected for one in found)
-    below = math.sqrt(math.fsum((one.expected - one.low) ** 2 for one in found))
-    above = math.sqrt(math.fsum((one.high - one.expected) ** 2 for one in found))
-    return Estimate(expected, max(0.0, expected - below), expected + above)
+    return sum(estimates, NOTHING)
 
 
 def either(estimates: Iterable[Estimate]) -> Estimate:
@@ -78,11 +66,26 @@ def either(estimates: Iterable[Estimate]) -> Estimate:
     Raises:
         ValueError: there is none.
     """
-    found = list(estimates)
-    if not found:
+    return _combined(estimates, lambda values: math.fsum(values) / len(values))
+
+
+def greatest(estimates: Iterable[Estimate]) -> Estimate:
+    """The greatest of what is expected, and the widest range.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return _combined(estimates, max)
+
+
+def _combined(
+    estimates: Iterable[Estimate], of_expected: Callable[[list[float]], float]
+) -> Estimate:
+    options = list(estimates)
+    if not options:
         raise ValueError("an estimate among no values")
     return Estimate(
-        math.fsum(one.expected for one in found) / len(found),
-        min(one.low for one in found),
-        max(one.high for one in found),
+        of_expected([option.expected for option in options]),
+        min(option.low for option in options),
+        max(option.high for option in options),
     )

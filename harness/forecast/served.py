@@ -1,13 +1,12 @@
-"""What asking a server will take: requests, tokens, money. Nothing is sent."""
+"""Estimates requests, tokens and money of trials that ask a server; nothing is sent."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from harness.evaluation.score import LATENCY_REQUESTS
 from harness.forecast.estimate import Estimate, summed
-from harness.forecast.trial_work import TrialWork
+from harness.forecast.workload import Workload
 from harness.records import Endpoint
 
 # Servers have tokenizers of their own: counts by the local one are off by about so much.
@@ -21,34 +20,35 @@ MILLION = 1e6
 class ServedTrial:
     """One trial that asks a server. Tokens are those of the local tokenizer."""
 
-    requests: float
+    requests: Estimate
+    """Number of requests."""
     prompt_tokens: Estimate
+    """Tokens of all prompts."""
     completion_tokens: Estimate
+    """Tokens of all replies."""
     seconds: Estimate
+    """Seconds until all replies are there, at the endpoint's concurrency and rate."""
     money: Estimate
+    """Cost of the tokens at the endpoint's prices, in the study's currency."""
 
 
-def served_trial(work: TrialWork, endpoint: Endpoint) -> ServedTrial:
+def served_trial(load: Workload, endpoint: Endpoint) -> ServedTrial:
     """What the trial sends, what comes back, and what it costs at the endpoint's prices."""
-    parts = [part for _, part in work.scores]
-    asked = [part for part in parts if part.pool != "single"]
-    single = [part for part in parts if part.pool == "single"]
-    items = math.fsum(part.items for part in asked)
-    requests = items + len(single) * (1 + LATENCY_REQUESTS)
-    sent = math.fsum(part.prompt_tokens for part in asked) + math.fsum(p.fed for p in single)
+    scores = [score for _, score in load.scores]
+    items = math.fsum(score.items for score in scores if score.measure != "single")
+    alone = math.fsum(score.items for score in scores if score.measure == "single")
+    requests = items + alone
+    sent = math.fsum(score.prompt_tokens for score in scores)
     prompt = Estimate.exactly(sent).widened(TOKENIZERS)
-    mean, longest = work.answer
-    room = max((part.room for part in asked), default=longest)
-    each = Estimate(mean, mean / (1 + TOKENIZERS), max(room, longest))
-    completion = each * requests
+    mean, longest = load.answer
+    limit = max((score.answer_limit for score in scores), default=longest)
+    completion = Estimate(mean, mean / (1 + TOKENIZERS), max(limit, longest)) * requests
     # Single requests go one after the other, whatever the concurrency.
-    at_once = endpoint.concurrency if items else 1
-    alone = len(single) * (1 + LATENCY_REQUESTS)
-    seconds = REPLY_SECONDS * (items / at_once + alone)
+    seconds = REPLY_SECONDS * (items / endpoint.concurrency + alone)
     if endpoint.requests_per_minute:
         least = 60 * requests / endpoint.requests_per_minute
         seconds = Estimate(
-            *(max(least, one) for one in (seconds.expected, seconds.low, seconds.high))
+            *(max(least, value) for value in (seconds.expected, seconds.low, seconds.high))
         )
     money = summed(
         (
@@ -56,4 +56,4 @@ def served_trial(work: TrialWork, endpoint: Endpoint) -> ServedTrial:
             completion * (endpoint.completion_price / MILLION),
         )
     )
-    return ServedTrial(requests, prompt, completion, seconds, money)
+    return ServedTrial(Estimate.exactly(requests), prompt, completion, seconds, money)

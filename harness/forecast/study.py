@@ -1,64 +1,69 @@
-"""What is still to be spent on a study: its trials, one by one, at the speed of this machine."""
+"""Forecast of a study: each trial that is left, at the speed of this machine."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from harness.engine import Engine
-from harness.forecast.arm_sum import ArmSum
-from harness.forecast.counted import Counted
+from harness.forecast.arm import ArmCost
 from harness.forecast.findings import Forecast
-from harness.forecast.room import busy_share, free_mib
-from harness.forecast.samples import Measured, measure
+from harness.forecast.measured import Measured, measure
+from harness.forecast.memory import MIB, busy_share, free_mib
+from harness.forecast.notes import notes_on, warnings_of
 from harness.forecast.trial_time import Stopwatch
 from harness.forecast.upcoming import upcoming_trials
-from harness.forecast.words import notes_on, warnings_of
+from harness.forecast.workloads import Workloads
 from harness.models.memory import available_mib
-from harness.observer import Observer
-from harness.planning import BASE, Plan
-from harness.records import TrialSummary
-from harness.store import STORE_FILE, StoreReader
+from harness.records import TRIALS, TrialSpec
+from harness.study.asked_models import BASE
+from harness.study.known_parts import weights_at_hand
+from harness.study.observer import Observer
+from harness.study.plan import Plan
+from harness.study.rehearsal import Rehearsal
 
 # Bytes in the store for each scored item, replies and indices included.
 STORED_BYTES = 1500
-MIB = 2**20
-# As the run asks before each trial.
-KNOWN_SCORES = (
-    "SELECT s.score_key FROM score s JOIN trial t ON t.trial_id = s.scored_by "
-    "WHERE t.status <> 'failed' AND s.score_key IN (SELECT unnest($keys))"
-)
 
 
 def forecast_study(
     plan: Plan,
     results: Path,
+    rehearsal: Rehearsal,
     open_engine: Callable[[], Engine],
     observer: Observer | None = None,
     *,
     quick: bool = False,
 ) -> Forecast:
-    """What the trials that ``plan`` still has before it will take.
+    """Forecast what the trials that are left of ``plan`` will take.
 
-    Parameters:
-        results: folder of the store, which is only read, and need not exist.
+    Args:
+        results: folder that the study is to lie in, which need not exist.
+        rehearsal: what of the plan is known.
         open_engine: makes the engine that runs small trials; they leave nothing behind.
         quick: measure the default setting of each arm only, and less of it.
 
     Raises:
-        StoreError: the store is damaged, busy or of another version.
         InputError: the model has no usable tokenizer.
     """
     observer = observer or Observer()
-    ended, stored = _past(plan, results / STORE_FILE)
+    ended, reader = rehearsal.ended, rehearsal.reader
+    complete = {stored.trial_id for stored in reader.identities()}
+
+    def added(spec: TrialSpec) -> TrialSpec:
+        if spec.trial_id not in complete:
+            return spec
+        weights = weights_at_hand(spec, reader, results.resolve() / TRIALS, whole=False)
+        return replace(spec, adds=True, trained_path=weights)
+
     observer.stage("Counting what is to be done")
-    counted = Counted(upcoming_trials(plan, ended, stored))
+    workloads = Workloads(upcoming_trials(plan, ended, reader.known_scores, added))
     began = time.perf_counter()
     available = available_mib(plan.runtime.device)
     busy = busy_share()
-    chosen = counted.to_measure(available, quick=quick)
+    chosen = workloads.to_measure(available, quick=quick)
     measured: list[Measured] = []
     if chosen:
         engine = open_engine()
@@ -68,11 +73,10 @@ def forecast_study(
             engine.close()
     stopwatch = Stopwatch(measured)
     arms = [
-        ArmSum(plan, arm, counted, stopwatch, measured, available, ended).forecast()
+        ArmCost(plan, arm, workloads, stopwatch, measured, available, ended).forecast()
         for arm in (BASE, *plan.experiment.arms)
-        if arm != BASE or counted.of(BASE)
+        if arm != BASE or workloads.of(BASE)
     ]
-    items = sum(part.items for work in counted.all() for _, part in work.scores)
     forecast = Forecast(
         name=plan.experiment.name,
         experiment_id=plan.experiment_id,
@@ -80,33 +84,14 @@ def forecast_study(
         dtype=plan.runtime.dtype,
         currency=plan.experiment.cost.currency,
         arms=tuple(arms),
-        ended=len(ended),
+        known=dict(rehearsal.known),
         start_seconds=stopwatch.imports_seconds,
         measuring_seconds=time.perf_counter() - began,
         available_mib=available,
         free_mib=free_mib(results),
-        store_mib=items * STORED_BYTES / MIB,
+        store_mib=workloads.items() * STORED_BYTES / MIB,
         busy_share=busy,
     )
-    return _worded(forecast, plan, quick=quick)
-
-
-def _worded(forecast: Forecast, plan: Plan, *, quick: bool) -> Forecast:
     return replace(
         forecast, warnings=warnings_of(forecast), notes=notes_on(forecast, plan, quick=quick)
     )
-
-
-def _past(
-    plan: Plan, store: Path
-) -> tuple[tuple[TrialSummary, ...], Callable[[Iterable[str]], frozenset[str]]]:
-    if not store.is_file():
-        return (), lambda keys: frozenset()
-    reader = StoreReader(store)
-
-    def known(keys: Iterable[str]) -> frozenset[str]:
-        return frozenset(
-            str(key) for (key,) in reader.query(KNOWN_SCORES, {"keys": list(keys)}).rows
-        )
-
-    return reader.trials(plan.experiment_id), known

@@ -6,6 +6,7 @@ Full fine-tuning, LoRA and QLoRA differ only here and in how the base is loaded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,14 @@ from harness.models.lora_targets import (
     tied_problem,
     unfit_layers,
 )
+from harness.spec.settings import FullSettings, PromptSettings, Settings
 
 # Where an adapter came from, not what it computes.
 _DESCRIBING = frozenset({"base_model_name_or_path", "revision", "inference_mode", "peft_version"})
 
 
-def make_trainable(
-    loaded: LoadedModel, kind: str, params: dict[str, Any], seed: int
-) -> LoadedModel:
-    """Mark what ``kind`` trains, adding adapters where it uses them.
+def make_trainable(loaded: LoadedModel, settings: Settings, seed: int) -> LoadedModel:
+    """Mark what the setting trains, adding adapters where it has them.
 
     The adapter starts as the identity (Hu et al. 2021: B = 0; DoRA: the magnitude is the norm
     of the base's weight too), so the candidate scores exactly as its base before the first step.
@@ -39,20 +39,20 @@ def make_trainable(
     ``alpha_over_rank`` 0.5 at rank 16 is then a scale of 2.
 
     Raises:
-        ValueError: ``kind`` is not a fine-tuning kind.
+        ValueError: it is the setting of a prompt.
         TrialError: ``targets`` names a layer that is not there, or that takes no adapter.
     """
     import torch
 
-    if kind == "full":
+    if isinstance(settings, PromptSettings):
+        raise ValueError("a prompt trains nothing")
+    if isinstance(settings, FullSettings):
         loaded.model.requires_grad_(True)
-        return LoadedModel(loaded.model, loaded.tokenizer, "full", loaded.total_parameters)
-    if kind not in ("lora", "qlora"):
-        raise ValueError(f"arms of kind {kind!r} train nothing")
+        return replace(loaded, form="full", packed=None)
     from peft import LoraConfig, get_peft_model
 
     # To peft any other string is a pattern for whole paths, which no layer name matches.
-    targets = None if params["targets"] == ALL_LINEAR else list_of(params["targets"])
+    targets = None if settings.targets == ALL_LINEAR else list_of(settings.targets)
     if targets is not None:
         refuse(tied_problem(loaded.model, targets))
     # Without adapters, whose own layers have names too.
@@ -60,13 +60,13 @@ def make_trainable(
         {} if targets is None else {name: missing_problem(loaded.model, [name]) for name in targets}
     )
     config = LoraConfig(
-        r=params["rank"],
-        lora_alpha=params["alpha_over_rank"] * params["rank"],
-        lora_dropout=params["dropout"],
+        r=settings.rank,
+        lora_alpha=settings.alpha_over_rank * settings.rank,
+        lora_dropout=settings.dropout,
         target_modules=ALL_LINEAR if targets is None else targets,
         exclude_modules=unfit_layers(loaded.model) if targets is None else None,
-        use_rslora=params.get("rslora", False),
-        use_dora=params.get("dora", False),
+        use_rslora=settings.rslora,
+        use_dora=settings.dora,
         task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]):
@@ -81,9 +81,7 @@ def make_trainable(
     if config.use_dora:
         _start_at_own_norm(model)
     form = _adapter_form(loaded, model)
-    return LoadedModel(
-        model, loaded.tokenizer, form, loaded.total_parameters, not_adapted=left_out(model)
-    )
+    return replace(loaded, model=model, form=form, not_adapted=left_out(model))
 
 
 def _adapter_form(base: LoadedModel, model: Any) -> str:
@@ -128,9 +126,11 @@ def save_trained(loaded: LoadedModel, folder: Path) -> list[Path]:
 def each_adapter(base: LoadedModel, folders: Sequence[Path]) -> Iterator[LoadedModel]:
     """The base under each of several adapters in turn: its weights are loaded once for all.
 
-    folders: as :func:`save_trained` wrote them; ranks and layers may differ. What is yielded is
-    good until the next one is asked for. At the end, or where the iteration is left, ``base`` is
-    as it was.
+    What is yielded is good until the next one is asked for. At the end, or where the iteration is
+    left, ``base`` is as it was.
+
+    Args:
+        folders: adapters as :func:`save_trained` wrote them; ranks and layers may differ.
 
     Raises:
         UnknownReferenceError: a folder holds no adapter in safetensors for this base.
@@ -148,7 +148,7 @@ def each_adapter(base: LoadedModel, folders: Sequence[Path]) -> Iterator[LoadedM
                     f"{folder}: not an adapter of {base.form}: {error}"
                 ) from error
             form = _adapter_form(base, model)
-            yield LoadedModel(model.eval(), base.tokenizer, form, base.total_parameters)
+            yield replace(base, model=model.eval(), form=form)
     finally:
         if model is not None:
             model.unload()
@@ -159,9 +159,11 @@ def _next_adapter(
 ) -> tuple[Any, dict[str, Any]]:
     """The base under the adapter, and what adapters must share to take its place.
 
-    before: the base under another one, if there is one; it is not to be used afterwards. To put
-    an adapter on the layers takes longer than to load a small base, so one of the same shape
+    To put an adapter on the layers takes longer than to load a small base, so one of the same shape
     moves into the layers that are there.
+
+    Args:
+        before: the base under another one, if there is one; it is not to be used afterwards.
     """
     from peft import PeftConfig, PeftModel
     from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict

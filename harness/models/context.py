@@ -10,17 +10,19 @@ _NAMES = ("max_position_embeddings", "n_positions", "max_seq_len")
 
 
 def within(context: int | None, length: int) -> int:
-    """A length, or what a model reads where that is less; ``context`` as below."""
+    """A length, or what a model reads where that is less."""
     return length if context is None else min(length, context)
 
 
 def context_length(config: Any) -> int | None:
     """Tokens that a model can read, prompt and reply together; None where there is no limit.
 
+    The tokenizer's own limit does not count: it is often a default that means nothing.
+
     Args:
-        config: of transformers; of a model of several modalities its text part counts. The
-            tokenizer's own limit does not: it is often a default that means nothing.
+        config: configuration of transformers; of a model of several modalities its text part
+            counts.
     """
     text = config.get_text_config()
-    found = (getattr(text, name, None) for name in _NAMES)
-    return next((int(length) for length in found if length), None)
+    lengths = (getattr(text, name, None) for name in _NAMES)
+    return next((int(length) for length in lengths if length), None)

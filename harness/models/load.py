@@ -4,29 +4,48 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.errors import UnknownReferenceError
 from harness.models.vocabulary import Vocabulary, guard_embedding, set_padding
 from harness.records import ResolvedModel, Runtime
+from harness.spec.kinds import kind_info
+from harness.spec.settings import QuantisedSettings, Settings
 
 Quantisation = Literal["none", "nf4", "fp4"]
+# Bytes that torch aligns what it allocates to.
+ALIGNMENT = 64
 
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A model in memory. form: what it is, as recorded with each score.
-
-    not_adapted: layers that an adapter leaves as they are, in words; empty where there is none.
-    """
+    """A model in memory."""
 
     model: Any
+    """The model of transformers, or its wrapper with an adapter."""
     tokenizer: Any
+    """Its tokenizer, with a padding token."""
     form: str
+    """What form it has, as recorded with each score."""
     total_parameters: int
+    """Number of parameters of the base."""
     not_adapted: str = ""
+    """Layers that an adapter leaves as they are, in words; empty where there is none."""
+    packed: dict[tuple[int, ...], Any] | None = None
+    """Packed copies of its weights that are kept for later uses; None where no copy outlives its
+    use (:func:`harness.models.packed_weights.packed_weights`)."""
+    beside_mib: float = 0.0
+    """Memory of the bases and copies that are kept for other trials meanwhile, MiB."""
+    reloaded: str = ""
+    """Why it was loaded anew although it was kept; empty where it was not."""
+
+    @property
+    def packed_mib(self) -> float:
+        """Memory of the packed copies that outlive their use, MiB."""
+        copies = (self.packed or {}).values()
+        taken: int = sum(copy.numel() * copy.element_size() for copy in copies)
+        return taken / 2**20
 
 
 def load_tokenizer(resolved: ResolvedModel) -> Any:
@@ -47,12 +66,38 @@ def load_tokenizer(resolved: ResolvedModel) -> Any:
     return tokenizer
 
 
+def load_config(resolved: ResolvedModel) -> Any:
+    """The model's configuration, without its weights.
+
+    Raises:
+        UnknownReferenceError: it has none that can be used.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(resolved.path, **_source(resolved))
+    except (OSError, ValueError, KeyError) as error:
+        raise UnknownReferenceError(
+            f"{resolved.reference}: no usable configuration (config.json): {error}"
+        ) from error
+
+
+def form_of(settings: Settings, runtime: Runtime) -> str:
+    """The form in which an arm's candidate is scored, as recorded with each score."""
+    kind = kind_info(settings.kind)
+    if not kind.trains:
+        return "base"
+    bits = settings.quantisation if isinstance(settings, QuantisedSettings) else runtime.dtype
+    return f"adapter-on-{bits}" if kind.adapts else "full"
+
+
 def load_base(
     resolved: ResolvedModel,
     runtime: Runtime,
     quantisation: Quantisation = "none",
     *,
     double_quantisation: bool = True,
+    tokenizer_of: ResolvedModel | None = None,
 ) -> LoadedModel:
     """Load the untouched base in the run's dtype, or quantised by bitsandbytes.
 
@@ -61,6 +106,9 @@ def load_base(
     ``double_quantisation`` quantises the scales of the blocks too.
 
     Only safetensors are read: a pickle can run code.
+
+    Args:
+        tokenizer_of: the model whose tokenizer it has, where its own folder holds none.
 
     Raises:
         UnknownReferenceError: the folder is not a causal language model in safetensors, lacks
@@ -80,9 +128,9 @@ def load_base(
             bnb_4bit_compute_dtype=dtype,
         )
         extra["device_map"] = {"": runtime.device}
-    found: Any
+    loaded: Any
     try:
-        found = AutoModelForCausalLM.from_pretrained(
+        loaded = AutoModelForCausalLM.from_pretrained(
             resolved.path,
             dtype=dtype,
             use_safetensors=True,
@@ -97,7 +145,7 @@ def load_base(
             f"{resolved.reference}: not a causal language model in safetensors that can be "
             f"loaded: {error}"
         ) from error
-    model, loading = found
+    model, loading = loaded
     if loading["missing_keys"]:
         # transformers makes up what is missing, at random.
         raise UnknownReferenceError(
@@ -109,6 +157,7 @@ def load_base(
         _keep_differentiable(model)
     else:
         model.to(torch.device(runtime.device))
+    _align(model)
     _project_contiguously(model)
     model.eval()
     model.requires_grad_(False)
@@ -126,7 +175,7 @@ def load_base(
             f"{resolved.reference}: {type(model).__name__} sees the whole text at once, so that it "
             "cannot write one token after the other; name a causal language model"
         )
-    tokenizer = load_tokenizer(resolved)
+    tokenizer = load_tokenizer(tokenizer_of or resolved)
     rows = model.get_input_embeddings().weight.shape[0]
     set_padding(tokenizer, rows)
     if problem := Vocabulary.of(tokenizer).problem(rows):
@@ -142,19 +191,19 @@ def load_base(
     return LoadedModel(model, tokenizer, form, _true_parameter_count(model))
 
 
-def load_arms_base(
-    resolved: ResolvedModel, runtime: Runtime, kind: str, params: Mapping[str, Any]
-) -> LoadedModel:
-    """The base as an arm of that kind uses it: quantised as ``params`` say under ``qlora``.
+def load_arms_base(resolved: ResolvedModel, runtime: Runtime, settings: Settings) -> LoadedModel:
+    """The base as an arm of that setting uses it: quantised, where it says so.
 
     Raises:
         UnknownReferenceError: as :func:`load_base`.
     """
+    if not isinstance(settings, QuantisedSettings):
+        return load_base(resolved, runtime)
     return load_base(
         resolved,
         runtime,
-        params["quantisation"] if kind == "qlora" else "none",
-        double_quantisation=params.get("double_quantisation", True),
+        settings.quantisation,
+        double_quantisation=settings.double_quantisation,
     )
 
 
@@ -168,6 +217,17 @@ def _keep_differentiable(model: Any) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+
+
+def _align(model: Any) -> None:
+    """Let every weight begin where the processor's vectors do, as a copy of it does.
+
+    Out of a file they begin anywhere, and a sum over them is then rounded in another order than
+    over a copy.
+    """
+    for parameter in model.parameters():
+        if parameter.device.type == "cpu" and parameter.data_ptr() % ALIGNMENT:
+            parameter.data = parameter.data.clone()
 
 
 def _sees_ahead(model: Any) -> bool:

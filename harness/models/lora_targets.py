@@ -10,6 +10,7 @@ from harness.records import ResolvedModel
 from harness.spec import Experiment
 from harness.spec.arms import LoraArm
 from harness.spec.spaces import Choice
+from harness.wording import per_cent
 
 ALL_LINEAR = "all-linear"
 SHOWN = 20
@@ -24,10 +25,10 @@ def unfit_layers(model: Any) -> list[str]:
     """
     import torch
 
-    given: dict[int, Any] = {}
+    outputs: dict[int, Any] = {}
 
     def note(module: Any, inputs: Any, output: Any) -> None:
-        given[id(module)] = output
+        outputs[id(module)] = output
 
     hooks = [module.register_forward_hook(note) for module in model.modules()]
     try:
@@ -36,16 +37,16 @@ def unfit_layers(model: Any) -> list[str]:
     finally:
         for hook in hooks:
             hook.remove()
-    found = []
+    unfit = []
     for path, layer in model.named_modules():
         if _is_linear(layer):
             # An expert that nothing was sent to was not asked as a whole.
-            asked = id(model.get_submodule(path.rpartition(".")[0])) in given
-            if asked and not isinstance(given.get(id(layer)), torch.Tensor):
-                found.append(path)
+            asked = id(model.get_submodule(path.rpartition(".")[0])) in outputs
+            if asked and not isinstance(outputs.get(id(layer)), torch.Tensor):
+                unfit.append(path)
         elif all(hasattr(layer, name) for name in ("conv1d", "A_log", "D", "out_proj")):
-            found.append(f"{path}.out_proj")
-    return sorted(set(found))
+            unfit.append(f"{path}.out_proj")
+    return sorted(set(unfit))
 
 
 def named_layers(model: Any, targets: Sequence[str]) -> dict[str, list[str]]:
@@ -58,7 +59,7 @@ def named_layers(model: Any, targets: Sequence[str]) -> dict[str, list[str]]:
 
 
 def tied_problem(model: Any, targets: Sequence[str]) -> str | None:
-    """That a list of targets names a weight which two layers share; None where it does not."""
+    """What is wrong where a list of targets names a weight that two layers share; else None."""
     shared = {
         path: other
         for path, layer, other in _ends(model)
@@ -75,7 +76,7 @@ def tied_problem(model: Any, targets: Sequence[str]) -> str | None:
 
 
 def missing_problem(model: Any, targets: Sequence[str]) -> str | None:
-    """That a list of targets names no layer of the model; None where each name is one's."""
+    """What is wrong where a list of targets names no layer of the model; else None."""
     unknown = [target for target, paths in named_layers(model, targets).items() if not paths]
     if not unknown:
         return None
@@ -84,7 +85,7 @@ def missing_problem(model: Any, targets: Sequence[str]) -> str | None:
 
 
 def targets_problem(resolved: ResolvedModel, targets: str | Sequence[str]) -> str | None:
-    """The same of a model's files, before any weight is loaded; None where they do not tell."""
+    """What is wrong with targets, as far as a model's files tell before weights load; else None."""
     if targets == ALL_LINEAR:
         return None
     import torch
@@ -105,19 +106,19 @@ def targets_problem(resolved: ResolvedModel, targets: str | Sequence[str]) -> st
 
 def problems_of_arms(experiment: Experiment, resolved: ResolvedModel) -> list[Problem]:
     """What the arms of an experiment ask of a model's layers that it cannot give."""
-    found = []
+    problems = []
     for name, arm in experiment.arms.items():
         if not isinstance(arm, LoraArm):
             continue
         values = arm.targets.choices if isinstance(arm.targets, Choice) else [arm.targets]
         for value in values:
             if problem := targets_problem(resolved, value):
-                found.append(Problem(f"arms.{name}", problem))
-    return found
+                problems.append(Problem(f"arms.{name}", problem))
+    return problems
 
 
 def list_of(targets: str | Sequence[str]) -> list[str]:
-    """The targets as a list: a single name is one of one."""
+    """Targets as a list: a single name is a list of one."""
     return [targets] if isinstance(targets, str) else list(targets)
 
 
@@ -147,7 +148,7 @@ def left_out(model: Any) -> str:
         names.add(".".join(part for part in path.split(".")[-3:] if not part.isdigit()))
     if not names:
         return ""
-    return f"{', '.join(sorted(names))} ({rest / total:.0%} of the weights)"
+    return f"{', '.join(sorted(names))} ({per_cent(rest / total)} of the weights)"
 
 
 def refuse(problem: str | None) -> None:

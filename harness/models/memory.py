@@ -1,7 +1,9 @@
-"""Peak memory of this process and its device."""
+"""Memory of this process and its device: its peak, what is free, and how to give some back."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import resource
 import sys
 from pathlib import Path
@@ -12,8 +14,15 @@ _MIB = 2**20
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def reset_peak_memory() -> None:
-    """Start measuring anew. Where the system cannot (not Linux), the peak is since birth."""
+def reset_peak_memory(device: str = "cpu") -> None:
+    """Start measuring the peak anew, of this process and of the device.
+
+    Where the system cannot (not Linux), the process's peak is since its birth.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
     clear = Path("/proc/self/clear_refs")
     try:
         clear.write_text("5")
@@ -40,6 +49,23 @@ def peak_device_mib(device: str) -> float | None:
     import torch
 
     return float(torch.cuda.max_memory_allocated(device)) / _MIB
+
+
+def release_memory(device: str = "cpu") -> None:
+    """Give back to the system, and to the device, what nothing refers to any more.
+
+    Models refer to themselves in circles, and allocators keep what was freed for a later use.
+    """
+    gc.collect()
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.empty_cache()
+    if sys.platform == "linux":
+        # Other C libraries than glibc keep little, and have no such function.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def available_mib(device: str) -> float:

@@ -9,7 +9,8 @@ A low-rank adapter takes longer to call than to compute. In float32, where nothi
 is added to the packed copy of its layer; else its halves are multiplied without the modules around
 them.
 
-The values are the same; a sum over them is rounded in another order.
+The values are the same; a sum over them is rounded in another order. Copies of a base's weights may
+be kept from one use to the next: to lay them out takes seconds.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import torch
 
     Forward = Callable[[torch.Tensor], torch.Tensor]
+    Copies = dict[tuple[int, ...], torch.Tensor]
+    """Where a weight lies, and its shape -> its packed copy."""
 
 # Smaller than this on a side, a weight gains nothing.
 SMALLEST_SIDE = 64
@@ -33,7 +36,7 @@ _MIB = 2**20
 
 
 @contextmanager
-def packed_weights(model: Any, share: float = 1.0) -> Iterator[int]:
+def packed_weights(model: Any, share: float = 1.0, kept: Copies | None = None) -> Iterator[int]:
     """Within this context the linear layers multiply by packed copies; yields how many.
 
     Weights must not change meanwhile. Passes with gradients use the weights themselves. None is
@@ -42,15 +45,18 @@ def packed_weights(model: Any, share: float = 1.0) -> Iterator[int]:
     Args:
         model: a model of transformers in evaluation mode, with or without adapters, plain or in
             four bits.
-        share: of the free memory of the machine that this process may count on.
+        share: share of the machine's free memory that this process may count on, 0 to 1.
+        kept: copies of earlier uses, and for later ones, where the weights of the layers stay as
+            they are; None where no copy outlives this context.
     """
+    copies: Copies = {} if kept is None else kept
     adapted = {id(outer.base_layer): outer for outer in model.modules() if _takes_up(outer)}
     changed = []
     packed = 0
     try:
-        for layer in _to_pack(model, share):
+        for layer in _to_pack(model, share, copies):
             try:
-                forwards = _forwards(layer, adapted.get(id(layer)))
+                forwards = _forwards(layer, adapted.get(id(layer)), copies)
             except RuntimeError:
                 # This processor, or this type of numbers, has no such layout.
                 break
@@ -65,7 +71,7 @@ def packed_weights(model: Any, share: float = 1.0) -> Iterator[int]:
             del module.forward
 
 
-def _to_pack(model: Any, share: float) -> list[Any]:
+def _to_pack(model: Any, share: float, copies: Copies) -> list[Any]:
     """The layers whose weights are worth a copy; none where copies of all do not fit."""
     import torch
 
@@ -73,7 +79,8 @@ def _to_pack(model: Any, share: float) -> list[Any]:
         return []
     layers = [layer for layer in model.modules() if _packable(layer)]
     room = available_mib("cpu") * share * MOST_OF_MEMORY
-    return layers if sum(map(_bytes, layers)) / _MIB <= room else []
+    new = [layer for layer in layers if _place(layer) not in copies]
+    return layers if sum(map(_bytes, new)) / _MIB <= room else []
 
 
 def _packable(layer: Any) -> bool:
@@ -111,13 +118,18 @@ def _state(layer: Any) -> Any:
     return getattr(layer._parameters.get("weight"), "quant_state", None)
 
 
+def _place(layer: Any) -> tuple[int, ...]:
+    """Where a layer's own weight lies, and its shape there."""
+    return (layer.weight.data_ptr(), *layer.weight.shape)
+
+
 def _bytes(layer: Any) -> int:
     # In four bits it is the state that knows the type of what comes out.
     kind = (_state(layer) or layer.weight).dtype
     return int(layer.in_features * layer.out_features * kind.itemsize)
 
 
-def _forwards(layer: Any, adapted: Any) -> list[tuple[Any, Forward]]:
+def _forwards(layer: Any, adapted: Any, copies: Copies) -> list[tuple[Any, Forward]]:
     """What to call in place of the layer, and of the adapted layer that it is in, if any.
 
     Raises:
@@ -125,14 +137,19 @@ def _forwards(layer: Any, adapted: Any) -> list[tuple[Any, Forward]]:
     """
     import torch
 
-    weight = _plain_weight(layer)
+    kind = (_state(layer) or layer.weight).dtype
+    if adapted is not None and kind == torch.float32:
+        (name,) = adapted.active_adapters
+        weight = _plain_weight(layer)
+        whole = _packed(weight + adapted.get_delta_weight(name).to(kind))
+        return [(adapted, _product(whole, kind, layer.bias, adapted.forward))]
+    place = _place(layer)
+    if place not in copies:
+        copies[place] = _packed(_plain_weight(layer))
+    inner = _product(copies[place], kind, layer.bias, layer.forward)
     if adapted is None:
-        return [(layer, _product(weight, layer.bias, layer.forward))]
+        return [(layer, inner)]
     (name,) = adapted.active_adapters
-    if weight.dtype == torch.float32:
-        whole = weight + adapted.get_delta_weight(name).to(weight.dtype)
-        return [(adapted, _product(whole, layer.bias, adapted.forward))]
-    inner = _product(weight, layer.bias, layer.forward)
     first = adapted.lora_A[name].weight.data
     second = adapted.lora_B[name].weight.data * adapted.scaling[name]
     plain, linear = adapted.forward, torch.nn.functional.linear
@@ -157,23 +174,31 @@ def _plain_weight(layer: Any) -> torch.Tensor:
     return weight
 
 
-def _product(weight: torch.Tensor, bias: torch.Tensor | None, plain: Forward) -> Forward:
-    """A layer's function with ``weight`` packed; ``plain`` is called where gradients are wanted.
+def _packed(weight: torch.Tensor) -> torch.Tensor:
+    """The weight in the processor's blocks.
 
     Raises:
-        RuntimeError: it cannot be packed.
+        RuntimeError: this processor, or this type of numbers, has no such layout.
     """
     import torch
 
-    kind = weight.dtype
-    blocks = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
+    blocks: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
+    return blocks
+
+
+def _product(
+    blocks: torch.Tensor, kind: torch.dtype, bias: torch.Tensor | None, plain: Forward
+) -> Forward:
+    """A layer's function with its packed weight; ``plain`` is called where gradients are wanted."""
+    import torch
+
     product = torch.ops.mkldnn._linear_pointwise
 
     def forward(x: torch.Tensor) -> torch.Tensor:
         if x.requires_grad or x.dtype is not kind:
             return plain(x)
-        found: torch.Tensor = product(x, blocks, bias, "none", [], "")
-        return found
+        output: torch.Tensor = product(x, blocks, bias, "none", [], "")
+        return output
 
     return forward
 

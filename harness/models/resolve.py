@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from harness.errors import UnknownReferenceError, UnwritableError, is_refused, refusal
 from harness.models.convert import convert_gguf
 from harness.models.safe_folder import check_folder
-from harness.packaged import Progress, cache_folder, fetch, is_cached, writing_cache
-from harness.packaged_catalogue import ASSETS
-from harness.records import ResolvedModel, content_hash, file_sha256
+from harness.packaged.catalogue import ASSETS
+from harness.packaged.fetch import Progress, cache_folder, fetch, is_cached, writing_cache
+from harness.records import ResolvedModel, content_hash, file_sha256, write_whole
 from harness.spec import ModelSpec
 
 IDENTITY_SUFFIXES = {".safetensors", ".json", ".jinja", ".model", ".txt"}
@@ -71,8 +70,8 @@ def model_here(spec: ModelSpec) -> ResolvedModel | None:
     else:
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(reference, "config.json", revision=spec.revision or None)
-        folder = Path(found).parent if isinstance(found, str) else Path()
+        config = try_to_load_from_cache(reference, "config.json", revision=spec.revision or None)
+        folder = Path(config).parent if isinstance(config, str) else Path()
     if not (folder / "config.json").is_file():
         return None
     check_folder(reference, folder, trusted=spec.trust_remote_code)
@@ -101,10 +100,7 @@ def folder_fingerprint(folder: Path, *, code: bool = False) -> str:
         hashes[seal] = known.get(seal) or file_sha256(path)
     if hashes != known:
         with writing_cache():
-            memory.parent.mkdir(parents=True, exist_ok=True)
-            partial = memory.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps(hashes))
-            partial.replace(memory)
+            write_whole(memory, json.dumps(hashes))
     return content_hash([[seal.split(":")[0], digest] for seal, digest in hashes.items()])
 
 

@@ -15,7 +15,8 @@ from harness.spec import ModelSpec
 def choose_runtime(spec: ModelSpec, score_batch_size: int, workers: int = 1) -> Runtime:
     """Device, dtype and thread count for this machine.
 
-    workers: trials that run side by side, and share its memory.
+    Args:
+        workers: trials that run side by side, and share its memory.
 
     Raises:
         SpecError: the experiment names a device that this machine does not have.
@@ -50,7 +51,8 @@ def _auto_dtype(device: str) -> str:
 def computes_in_bfloat16(capabilities: Mapping[str, object]) -> bool:
     """Whether a processor multiplies bfloat16 itself (AVX-512 BF16, AMX, Arm's BF16).
 
-    capabilities: what ``torch.cpu.get_capabilities`` says of it.
+    Args:
+        capabilities: what ``torch.cpu.get_capabilities`` says of it.
     """
     return any(bool(has) and name.endswith("bf16") for name, has in capabilities.items())
 

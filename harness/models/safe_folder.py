@@ -23,7 +23,9 @@ _ATTENTION = ("attn_implementation", "_attn_implementation")
 def check_folder(reference: str, folder: Path, *, trusted: bool) -> None:
     """Refuse a folder whose weights could run code when read, or lie elsewhere.
 
-    reference: as the user named it. trusted: the experiment says ``trust_remote_code``.
+    Args:
+        reference: the model as the user named it.
+        trusted: whether the experiment says ``trust_remote_code``.
 
     Raises:
         UnknownReferenceError: no configuration; weights in another form than safetensors or
@@ -75,7 +77,7 @@ def _indexed(path: Path) -> Iterator[str]:
 
 
 def _other_kind(config: Any) -> str | None:
-    """That a model writes no text, or only after another one; None if it may be causal."""
+    """What is wrong where a model writes no text, or only after another one; else None."""
     if not isinstance(config, dict):
         return None
     heads = [str(name) for name in config.get("architectures") or ()]

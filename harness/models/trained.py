@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from harness.models.adapters import each_adapter
+from harness.models.base_cache import BaseCache
 from harness.models.load import LoadedModel, load_arms_base, load_base, load_tokenizer
 from harness.records import ResolvedModel, Runtime
+from harness.spec.settings import AdapterSettings, FullSettings, QuantisedSettings, Settings
 
 
 def load_whole(folder: Path, runtime: Runtime) -> LoadedModel:
@@ -21,19 +23,41 @@ def load_whole(folder: Path, runtime: Runtime) -> LoadedModel:
     return load_base(_itself(folder), runtime)
 
 
+@contextmanager
+def trained_model(
+    base: ResolvedModel, runtime: Runtime, settings: Settings, folder: Path, bases: BaseCache
+) -> Iterator[LoadedModel]:
+    """What a trial trained and left in ``folder``, in the form that it was scored in.
+
+    Args:
+        bases: lends the base that an adapter is put on.
+
+    Raises:
+        UnknownReferenceError: the folder holds no such weights for this base.
+    """
+    if isinstance(settings, FullSettings):
+        whole = replace(base, reference=str(folder), path=str(folder), revision="")
+        bases.make_room(runtime)
+        # A trial keeps weights only: the tokenizer stays the base's.
+        loaded = load_base(whole, runtime, tokenizer_of=base)
+        yield replace(loaded, form="full", beside_mib=bases.mib)
+        return
+    with bases.lent(base, runtime, settings) as lent:
+        yield from each_adapter(lent, [folder])
+
+
 def merged_model(
     base: ResolvedModel,
     runtime: Runtime,
-    kind: str,
-    params: Mapping[str, Any],
+    settings: AdapterSettings,
     folder: Path,
     dtype: str,
 ) -> LoadedModel:
     """The adapter of ``folder`` merged into its base: a plain model with weights in ``dtype``.
 
-    The base is the one that was scored, in the type of ``runtime``. Under ``qlora`` that is the
-    quantised one, de-quantised: the adapter was trained on top of its rounding, which the original
-    weights do not have.
+    The base is the one that was scored, in the type of ``runtime``. A quantised one is
+    de-quantised: the adapter was trained on top of its rounding, which the original weights do
+    not have.
 
     The product of the adapter's halves is added in float32, and the sum is rounded once.
 
@@ -42,8 +66,8 @@ def merged_model(
     """
     import torch
 
-    loaded = load_arms_base(base, runtime, kind, params)
-    if kind == "qlora":
+    loaded = load_arms_base(base, runtime, settings)
+    if isinstance(settings, QuantisedSettings):
         loaded = replace(loaded, model=loaded.model.dequantize(getattr(torch, runtime.dtype)))
     target = getattr(torch, dtype)
     loaded.model.to(target)

@@ -14,16 +14,15 @@ from harness.errors import TrialError
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What a tokenizer may turn a text into.
-
-    ids: token -> id. control: tokens that only their own name in a text gives, such as one that
-        stands for an image. written: those of them that prompts and answers hold nevertheless,
-        and chat templates, in which names are looked for.
-    """
+    """What a tokenizer may turn a text into."""
 
     ids: Mapping[str, int]
+    """Token -> its id."""
     control: Collection[str]
+    """Tokens that only their own name in a text gives, such as one that stands for an image."""
     written: str
+    """Text in which names of control tokens are looked for, such as the chat template: those that
+    stand in it are met all the same."""
 
     def problem(self, rows: int) -> str | None:
         """What is wrong where the embedding has so many rows; None if nothing is."""
@@ -43,7 +42,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: Any) -> Vocabulary:
-        """That of a tokenizer in memory."""
+        """The vocabulary of a tokenizer in memory."""
         added = getattr(tokenizer, "added_tokens_decoder", {}).values()
         marks = (tokenizer.bos_token, tokenizer.eos_token, tokenizer.chat_template)
         return cls(
@@ -54,7 +53,7 @@ class Vocabulary:
 
 
 def folder_problem(folder: Path) -> str | None:
-    """The same of a model's files, without loading anything; None where they do not tell."""
+    """What is wrong by a model's files, without loading anything; None if they do not tell."""
     config = read_json(folder / "config.json")
     described = read_json(folder / "tokenizer.json")
     if not (isinstance(config, dict) and isinstance(described, dict)):
@@ -129,7 +128,9 @@ def set_padding(tokenizer: Any, rows: int | None = None) -> None:
         tokenizer.bos_token_id,
         0,
     )
-    tokenizer.pad_token_id = next(one for one in candidates if one is not None and one in known)
+    tokenizer.pad_token_id = next(
+        candidate for candidate in candidates if candidate is not None and candidate in known
+    )
 
 
 def _described(tokenizer: Mapping[str, Any]) -> tuple[dict[str, int], set[str]]:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import SpecError
+from harness.models.token_tree import common_beginning
 from harness.prompting.control_tokens import ControlTokens
-from harness.prompting.token_tree import common_beginning
 
 Message = Mapping[str, str]
 # A template is handed plain values only, so a clock that stands still is written in its language.
@@ -39,25 +39,26 @@ _MARKS = tuple(map(chr, [*range(1, 9), *range(14, 28)]))
 
 @dataclass(frozen=True, slots=True)
 class _Conversation:
-    """Two questions with their answers, as a template writes them.
-
-    before: what stands before the first question. first, last: between a question and its answer.
-    between: from the first answer to the second question. after: behind the last answer.
-    """
+    """Two questions with their answers, as a template writes them."""
 
     before: str
+    """What stands before the first question."""
     first: str
+    """What stands between the first question and its answer."""
     between: str
+    """What stands between the first answer and the second question."""
     last: str
+    """What stands between the second question and its answer."""
     after: str
+    """What stands behind the last answer."""
 
 
 class ChatTemplate:
     """A tokenizer's chat template.
 
-    Parameters:
-        tokenizer: of transformers, with a chat template.
-        date: which day a template that writes the date is told, as YYYY-MM-DD; None: today.
+    Args:
+        tokenizer: tokenizer of transformers, with a chat template.
+        date: day that a template which writes the date is told, as YYYY-MM-DD; today if None.
 
     Attributes:
         takes_system: whether it writes a system message, before all others.
@@ -124,10 +125,10 @@ class ChatTemplate:
             for message in messages
         ]
         asked = f"{mark}{len(answers)}{mark}"
-        text, found, _ = self._write([*marked, {"role": "assistant", "content": asked}]).rpartition(
-            asked
-        )
-        if not found:
+        text, separator, _ = self._write(
+            [*marked, {"role": "assistant", "content": asked}]
+        ).rpartition(asked)
+        if not separator:
             raise _unusable("does not write an assistant's answer")
         place = 0
         for message in marked:
@@ -201,40 +202,40 @@ class ChatTemplate:
         turns = [{"role": r, "content": m} for r, m in zip(roles, marks, strict=True)]
         text, parts = self._write(turns), []
         for mark in marks:
-            part, found, text = text.partition(mark)
-            if not found:
+            part, separator, text = text.partition(mark)
+            if not separator:
                 who = "an assistant's answer" if mark in marks[1::2] else "what a user says"
                 raise _unusable(f"does not write {who}")
             parts.append(part)
         return _Conversation(parts[0], parts[1], parts[2], parts[3], text)
 
     def _oddities(self) -> list[str]:
-        found = []
+        oddities = []
         asking = self._write([{"role": "user", "content": _MARKS[0]}], asking=True)
         offered = asking.rpartition(_MARKS[0])[2]
         if offered.rstrip(" ") != self._gap.rstrip(" "):
-            found.append(
+            oddities.append(
                 f"asked for an answer, the chat template writes {offered!r}, and before an answer "
                 f"that was given {self._gap!r}: the latter stands before every answer, asked for, "
                 "shown and trained on"
             )
         if self._first != self._last:
-            found.append(
+            oddities.append(
                 f"before an answer that others follow the chat template writes {self._first!r}, "
                 f"before the last {self._last!r}: worked examples and prompts are written with "
                 f"{self._gap!r}"
             )
         if self._writes_date():
-            found.append(
+            oddities.append(
                 "the chat template writes the date: all prompts of a study have the day on which "
                 f"it began{f', {self._date}' if self._date else ''}"
             )
         if self.alters:
-            found.append(
+            oddities.append(
                 "the chat template changes some texts as it writes them (breaks, spaces or signs "
                 "in them): a prompt that does not hold its texts as they are is refused"
             )
-        return found
+        return oddities
 
     def _writes_date(self) -> bool:
         turns = [{"role": "user", "content": "x"}]

@@ -14,8 +14,8 @@ class ControlTokens:
     calls special, and those of its other added tokens that its chat template writes. Tokens of one
     character and of white space are left out: texts hold them in good faith.
 
-    Parameters:
-        tokenizer: of transformers.
+    Args:
+        tokenizer: tokenizer of transformers.
     """
 
     def __init__(self, tokenizer: Any) -> None:

@@ -15,8 +15,8 @@ class TextEncoder:
     whatever follows would be scored as the beginning of another text. A text that begins with the
     beginning already, since a template wrote it, gets no second one.
 
-    Parameters:
-        tokenizer: of transformers.
+    Args:
+        tokenizer: tokenizer of transformers.
 
     Attributes:
         beginning: ids before every text; empty with most tokenizers.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from harness.prompting.chat_template import ChatTemplate
@@ -21,11 +22,14 @@ _MARK = "\x01"
 
 @dataclass(frozen=True, slots=True)
 class TokenisedExample:
-    """A training example: ``prompt`` then ``answer`` token ids; the loss is on the answer."""
+    """A training example; the loss is on its answer."""
 
     id: str
+    """Id of the example."""
     prompt: tuple[int, ...]
+    """Token ids of the prompt."""
     answer: tuple[int, ...]
+    """Token ids of the answer, its end included."""
 
     @property
     def length(self) -> int:
@@ -44,14 +48,14 @@ class PromptRenderer:
     Control tokens of the model in an item or an answer are made plain text: no item can end its
     own turn.
 
-    Parameters:
-        tokenizer: of transformers.
+    Args:
+        tokenizer: tokenizer of transformers.
         task: the task section of the experiment.
-        instruction: replaces the task's, if given.
-        template: replaces the task's for items and shots, if given.
-        chat: ask through the tokenizer's chat template, where it has one.
+        instruction: instruction in place of the task's, if given.
+        template: template in place of the task's for items and shots, if given.
+        chat: whether to ask through the tokenizer's chat template, where it has one.
         shots: the shots for an item, in order.
-        date: which day a chat template that writes the date is told (YYYY-MM-DD); None: today.
+        date: day that a chat template which writes the date is told (YYYY-MM-DD); today if None.
 
     Attributes:
         lead: text between a prompt and its answer, the same as in shots; a space in plain text.
@@ -144,6 +148,13 @@ class PromptRenderer:
         """Token ids of the prompt."""
         return self._encode(self.prompt(item))
 
+    def opening(self, item: Example) -> int:
+        """Tokens of the prompt before the item's own text: instruction, worked examples, frame."""
+        asked = self.prompt(item).removesuffix(self._tail)
+        before = self._encode(asked[: max(0, asked.rfind(self.item_text(item).strip()))])
+        pairs = zip(before, self.encode_prompt(item), strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
     def encode(self, item: Example) -> TokenisedExample:
         """The item with its answer and the end-of-answer token, for training."""
         prompt, answer = self._encode_pair(self.prompt(item), self.reply(item.answer))
@@ -152,7 +163,8 @@ class PromptRenderer:
     def encode_answer(self, answer: str, end: str | None = None) -> tuple[int, ...]:
         """Token ids of an answer and its end after any prompt, as :meth:`encode` gives them.
 
-        end: in place of the usual one.
+        Args:
+            end: text that ends the answer; the usual one if None.
         """
         reply = self.lead + self.answer_text(answer) + (self.end if end is None else end)
         return self._encode_pair(self._tail, reply)[1]

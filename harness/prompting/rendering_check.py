@@ -38,16 +38,18 @@ def rendering_faults(
         except SpecError as refusal:
             faults[str(refusal)] = None
             continue
-        found = [
+        item_faults = [
             *_content_faults(renderer, item, prompt),
             *_training_faults(renderer, item, prompt, encode, control),
         ]
         if scored is not None and tuple(scored(prompt)) != renderer.encode_prompt(item):
-            found.append("training and scoring tokenise the same prompt differently")
+            item_faults.append("training and scoring tokenise the same prompt differently")
         held = [token for text in item.inputs.values() for token in control.found(text)]
         if held and _ids(tokenizer, held) & set(encode.bare(renderer.item_text(item))):
-            found.append(f"the control token {held[0]!r} in an item's text is obeyed, not read")
-        faults |= dict.fromkeys(found)
+            item_faults.append(
+                f"the control token {held[0]!r} in an item's text is obeyed, not read"
+            )
+        faults |= dict.fromkeys(item_faults)
     return list(faults)
 
 
@@ -109,9 +111,9 @@ def _ids(tokenizer: Any, tokens: Iterable[str]) -> set[int]:
 def indistinct_answers(renderer: PromptRenderer, answers: Iterable[str]) -> list[str]:
     """Answers that the tokenizer writes as it writes another: no model can tell them apart."""
     known: dict[tuple[int, ...], str] = {}
-    found: dict[str, None] = {}
+    alike: dict[str, None] = {}
     for answer in answers:
         other = known.setdefault(renderer.encode_answer(answer), answer)
         if other != answer:
-            found |= {other: None, answer: None}
-    return list(found)
+            alike |= {other: None, answer: None}
+    return list(alike)

@@ -18,16 +18,16 @@ BY_ITEM = ("nearest", "bm25")
 class ShotSelector:
     """Choose ``shots`` examples of ``pool`` for each item.
 
-    selection: ``fixed`` takes the first ones; ``random`` draws once; ``balanced`` draws once,
-    going round the distinct answers; ``nearest`` and ``bm25`` take, for each item, the most
-    similar by TF-IDF cosine or by BM25, the most similar last (closest to the item). An item's
-    own group is never among its shots under these two, nor the item itself under any selection.
+    An item is never among its own shots, nor under ``nearest`` and ``bm25`` any of its group.
+    Without shots selection and order make no difference, nor does the order of a single one.
 
-    order: ``selected`` as above; ``reversed``; ``shuffled``, drawn once for selections that are
-    the same for all items, and for each item by its id where they differ. Without shots neither
-    makes a difference, nor does an order of a single one.
-
-    Parameters:
+    Args:
+        selection: ``fixed`` takes the first ones; ``random`` draws once; ``balanced`` draws
+            once, going round the distinct answers; ``nearest`` and ``bm25`` take, for each
+            item, the most similar by TF-IDF cosine or by BM25, the most similar last (closest
+            to the item).
+        order: ``selected`` as above; ``reversed``; ``shuffled``, drawn once for selections that
+            are the same for all items, and for each item by its id where they differ.
         text: what the similarity compares: an example's rendered input.
         rng: the only source of randomness.
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from harness.report.compare import build_comparison
 from harness.report.document import ComparisonView, ReportView
-from harness.report.files import write_whole
-from harness.report.html import to_html
-from harness.report.json import comparison_json, report_json
-from harness.report.markdown import to_markdown
-from harness.report.pdf import to_pdf
-from harness.report.terminal import print_report
+from harness.report.formats.html import to_html
+from harness.report.formats.json import comparison_json, report_json
+from harness.report.formats.markdown import to_markdown
+from harness.report.formats.pdf import to_pdf
+from harness.report.formats.terminal import print_report
 from harness.report.view import build_view
 
 __all__ = [
@@ -23,5 +22,4 @@ __all__ = [
     "to_html",
     "to_markdown",
     "to_pdf",
-    "write_whole",
 ]

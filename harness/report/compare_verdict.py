@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from harness import wording
 from harness.findings import (
+    OUTCOME_LABELS,
     ComparedStudy,
     Contrast,
     PairedAcross,
     StudyComparison,
     UnpairedAcross,
 )
-from harness.report import wording
 from harness.report.document import VerdictView
-from harness.report.outcome import LABELS
+from harness.report.naming import metric_name
 from harness.report.scales import scale_of
 
 Across = TypeVar("Across", PairedAcross, UnpairedAcross)
@@ -52,58 +53,66 @@ SCORING = {
 }
 
 
-def comparison_verdict(found: StudyComparison) -> VerdictView:
+def comparison_verdict(comparison: StudyComparison) -> VerdictView:
     """The decision in words: the best arms of each study against those of the reference."""
-    leading = [one for study in found.studies[1:] for one in _first(found.paired, study)]
-    samples = [one for study in found.studies[1:] for one in _first(found.unpaired, study)]
-    outcomes: set[str] = {one.contrast.outcome for one in leading}
+    leading = [
+        pair for study in comparison.studies[1:] for pair in _first(comparison.paired, study)
+    ]
+    samples = [
+        pair for study in comparison.studies[1:] for pair in _first(comparison.unpaired, study)
+    ]
+    outcomes: set[str] = {pair.contrast.outcome for pair in leading}
     if samples:
         outcomes.add("unpaired")
     outcome = "mixed" if len(outcomes) > 1 else next(iter(outcomes), "refused")
     label, colour = OUTCOMES[outcome]
     sentences = [*map(_paired, leading), *map(_unpaired, samples)]
-    headline = sentences.pop() if len(sentences) == len(found.studies) - 1 == 1 else ""
-    told = {id(one) for one in (*leading, *samples)}
-    more = [_paired(one) for one in found.paired if one.leading and id(one) not in told]
-    more += [_unpaired(one) for one in found.unpaired if one.leading and id(one) not in told]
+    headline = sentences.pop() if len(sentences) == len(comparison.studies) - 1 == 1 else ""
+    foremost = {id(pair) for pair in (*leading, *samples)}
+    more = [
+        _paired(pair) for pair in comparison.paired if pair.leading and id(pair) not in foremost
+    ]
+    more += [
+        _unpaired(pair) for pair in comparison.unpaired if pair.leading and id(pair) not in foremost
+    ]
     return VerdictView(
         outcome=colour,
         label=label,
-        headline=headline or _headline(found),
-        detail=_verdicts(found.studies),
-        reasons=(*sentences, *more, *_attribution(found)),
-        caveats=tuple(_caveats(found)),
+        headline=headline or _headline(comparison),
+        detail=_verdicts(comparison.studies),
+        reasons=(*sentences, *more, *_attribution(comparison)),
+        caveats=tuple(_caveats(comparison)),
         figures=(),
     )
 
 
-def _headline(found: StudyComparison) -> str:
+def _headline(comparison: StudyComparison) -> str:
     """What became of each study, in a few words."""
-    told = []
-    for study in found.studies[1:]:
+    states = []
+    for study in comparison.studies[1:]:
         state = "is not comparable"
-        if _first(found.unpaired, study):
+        if _first(comparison.unpaired, study):
             state = "was tested on other items"
-        for one in _first(found.paired, study):
-            state = STATES[one.contrast.outcome]
-        told.append(f"{wording.cell(study.label)} {state}")
-    return f"Compared with {wording.cell(found.studies[0].label)}: {'; '.join(told)}."
+        for pair in _first(comparison.paired, study):
+            state = STATES[pair.contrast.outcome]
+        states.append(f"{wording.cell(study.label)} {state}")
+    return f"Compared with {wording.cell(comparison.studies[0].label)}: {'; '.join(states)}."
 
 
 def _of(arm: str, study: str) -> str:
     return f"{wording.cell(arm)} of {wording.cell(study)}"
 
 
-def _first(found: tuple[Across, ...], study: ComparedStudy) -> list[Across]:
+def _first(differences: tuple[Across, ...], study: ComparedStudy) -> list[Across]:
     """The study's foremost leading difference: that of fine-tuned arms, else of prompt arms."""
-    return [one for one in found if one.study == study.label and one.leading][:1]
+    return [pair for pair in differences if pair.study == study.label and pair.leading][:1]
 
 
-def _paired(one: PairedAcross) -> str:
-    contrast = one.contrast
+def _paired(pair: PairedAcross) -> str:
+    contrast = pair.contrast
     scale = scale_of(contrast.metric)
-    name = wording.metric(contrast.metric)
-    against = _of(one.reference_arm, one.reference)
+    name = metric_name(contrast.metric)
+    against = _of(pair.reference_arm, pair.reference)
     within = scale.difference_interval(contrast.interval)
     size = (
         f"{scale.difference(contrast.difference)} ({wording.level(contrast.interval)} interval "
@@ -113,7 +122,7 @@ def _paired(one: PairedAcross) -> str:
         f"{scale.score(contrast.mean_a)} against {scale.score(contrast.mean_b)} in {name} on "
         f"{wording.plural(contrast.items, 'common test item')}"
     )
-    return f"{_of(one.arm, one.study)} {_reading(contrast)} {against}: {scores}, {size}."
+    return f"{_of(pair.arm, pair.study)} {_reading(contrast)} {against}: {scores}, {size}."
 
 
 def _reading(contrast: Contrast) -> str:
@@ -125,43 +134,47 @@ def _reading(contrast: Contrast) -> str:
     }[contrast.outcome]
 
 
-def _unpaired(one: UnpairedAcross) -> str:
-    scale = scale_of(one.metric)
+def _unpaired(pair: UnpairedAcross) -> str:
+    scale = scale_of(pair.metric)
     return (
-        f"{_of(one.arm, one.study)} scores {scale.score(one.mean)} in {wording.metric(one.metric)} "
-        f"on its own test items, {_of(one.reference_arm, one.reference)} "
-        f"{scale.score(one.reference_mean)} on others: {scale.difference(one.difference)} "
-        f"({wording.level(one.interval)} interval {scale.difference_interval(one.interval)}), "
-        "items and settings together."
+        f"{_of(pair.arm, pair.study)} scores {scale.score(pair.mean)} in "
+        f"{metric_name(pair.metric)} on its own test items, "
+        f"{_of(pair.reference_arm, pair.reference)} {scale.score(pair.reference_mean)} on "
+        f"others: {scale.difference(pair.difference)} ({wording.level(pair.interval)} interval "
+        f"{scale.difference_interval(pair.interval)}), items and settings together."
     )
 
 
 def _verdicts(studies: tuple[ComparedStudy, ...]) -> str:
-    said = {study.verdict.outcome for study in studies}
-    if len(said) == 1:
-        return f"All of them say: {LABELS[studies[0].verdict.outcome]}."
+    outcomes = {study.verdict.outcome for study in studies}
+    if len(outcomes) == 1:
+        return f"All of them say: {OUTCOME_LABELS[studies[0].verdict.outcome]}."
     each = "; ".join(
-        f"{wording.cell(study.label)}: {LABELS[study.verdict.outcome]}" for study in studies
+        f"{wording.cell(study.label)}: {OUTCOME_LABELS[study.verdict.outcome]}" for study in studies
     )
     return f"Their own verdicts differ. {each}."
 
 
-def _attribution(found: StudyComparison) -> list[str]:
+def _attribution(comparison: StudyComparison) -> list[str]:
     """What a difference can be put down to, study by study."""
     sentences = []
-    for place, study in enumerate(found.studies[1:], start=1):
-        compared = [one.study for one in found.paired] + [one.study for one in found.unpaired]
+    for place, study in enumerate(comparison.studies[1:], start=1):
+        compared = [row.study for row in comparison.paired] + [
+            row.study for row in comparison.unpaired
+        ]
         if study.label not in compared:
             continue
         changed = [
-            one
-            for one in found.settings
-            if one.part in SCORING
-            and one.setting not in PLACES
-            and one.values[place] != one.values[0]
+            setting
+            for setting in comparison.settings
+            if setting.part in SCORING
+            and setting.setting not in PLACES
+            and setting.values[place] != setting.values[0]
         ]
-        parts = [name for part, name in SCORING.items() if part in {one.part for one in changed}]
-        pair = f"{wording.cell(found.studies[0].label)} and {wording.cell(study.label)}"
+        parts = [
+            name for part, name in SCORING.items() if part in {setting.part for setting in changed}
+        ]
+        pair = f"{wording.cell(comparison.studies[0].label)} and {wording.cell(study.label)}"
         if not changed:
             text = f"Between {pair} nothing differs that could change a score, but chance."
         elif len(changed) == 1:
@@ -175,19 +188,19 @@ def _attribution(found: StudyComparison) -> list[str]:
     return sentences
 
 
-def _caveats(found: StudyComparison) -> list[str]:
+def _caveats(comparison: StudyComparison) -> list[str]:
     sentences = []
-    if found.paired or found.unpaired:
+    if comparison.paired or comparison.unpaired:
         sentences.append(
             "No difference between experiments was declared before they ran; p-values are raised "
             "for their number, and a finding is best confirmed on fresh test items."
         )
-    if found.paired:
+    if comparison.paired:
         sentences.append(
             "Experiments that share test items share their luck: whichever is chosen by its test "
             "score looks better here than it is."
         )
-    for study in found.studies:
+    for study in comparison.studies:
         if study.untested and len(study.untested) < len(study.arms):
             names = wording.listed([wording.cell(arm) for arm in study.untested])
             sentences.append(
@@ -200,8 +213,8 @@ def _caveats(found: StudyComparison) -> list[str]:
                 f"{wording.cell(study.label)} was tested on one seed: another run of it may differ "
                 "by more than the intervals say."
             )
-    if found.refusals:
-        number = wording.plural(len(found.refusals), "comparison")
+    if comparison.refusals:
+        number = wording.plural(len(comparison.refusals), "comparison")
         sentences.append(f"{number} refused: the reasons, and what to do, stand below.")
     return sentences
 

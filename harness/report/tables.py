@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from harness import wording
 from harness.findings import Interval
-from harness.report import wording
 from harness.report.document import Column, Table
-from harness.report.scales import Scale
+from harness.wording import Scale
 
 Row = TypeVar("Row")
 Row_contra = TypeVar("Row_contra", contravariant=True)
@@ -17,12 +17,16 @@ Row_contra = TypeVar("Row_contra", contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Field(Generic[Row_contra]):
-    """One column: ``cell`` writes what it holds of a row. brief: as in :class:`Column`."""
+    """One column and how its cells are written."""
 
     heading: str
+    """Heading of the column."""
     cell: Callable[[Row_contra], str]
+    """Writes what the column holds of a row."""
     numeric: bool = True
+    """Cells are numbers, set to the right."""
     brief: bool = True
+    """The column is shown where space is short, as in a terminal, too."""
 
     @classmethod
     def change(
@@ -44,7 +48,7 @@ class OfArm(Protocol):
 
     @property
     def arm(self) -> str:
-        """Its name."""
+        """Name of the arm."""
 
 
 ARM: Field[OfArm] = Field("Arm", lambda row: wording.cell(row.arm), numeric=False)

@@ -5,29 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from harness import wording
 from harness.findings import Findings, Samples, SearchPicture
 from harness.records import Study
-from harness.report import wording
-from harness.report.arms import arms_section
-from harness.report.claims import claims_section
-from harness.report.contrasts import forest_section
-from harness.report.curves import curves_section
-from harness.report.document import ReportView
-from harness.report.examples import examples_section
-from harness.report.forgetting import general_section, out_of_domain_section
-from harness.report.material import Material
-from harness.report.outcome import primary_section, verdict_view
-from harness.report.overfitting import loss_section, overfitting_section
-from harness.report.plain_words import plain_section
-from harness.report.protocol import rules_section, run_section, words_section
-from harness.report.search import search_section
-from harness.report.sensitivity import sensitivity_section
-from harness.report.spending import cost_section
-from harness.report.trade_off import trade_off_section
+from harness.report.document import ReportView, Section
+from harness.report.sections.arms import arms_section
+from harness.report.sections.claims import claims_section
+from harness.report.sections.contrasts import forest_section
+from harness.report.sections.curves import curves_section
+from harness.report.sections.examples import examples_section
+from harness.report.sections.forgetting import general_section, out_of_domain_section
+from harness.report.sections.material import Material
+from harness.report.sections.not_covered import not_covered_section
+from harness.report.sections.outcome import primary_section, verdict_view
+from harness.report.sections.overfitting import loss_section, overfitting_section
+from harness.report.sections.plain_words import plain_section
+from harness.report.sections.protocol import rules_section, run_section, words_section
+from harness.report.sections.search import search_section
+from harness.report.sections.sensitivity import sensitivity_section
+from harness.report.sections.spending import cost_section
+from harness.report.sections.trade_off import trade_off_section
+from harness.spec import Experiment
+
+# Sections on what training does, which a study of prompts only has not.
+OF_TRAINING = frozenset({"claims", "trade-off", "general", "curves", "loss"})
 
 
 def build_view(
     study: Study,
+    experiment: Experiment,
     findings: Findings,
     *,
     now: datetime | None = None,
@@ -39,43 +45,56 @@ def build_view(
 
     Args:
         study: read from the store; may be unfinished.
+        experiment: as ``study`` declared it.
         findings: what the analysis made of ``study``.
         now: time printed as the report's; the clock's if not given.
         rules: (outcome, condition) of the verdict's rules, to be printed.
-        pictures: of the searches long enough for them.
+        pictures: pictures of the searches that are long enough for them.
         samples: the test items with their replies; without them the report has no examples.
     """
-    material = Material(study, findings, tuple(pictures), samples)
-    experiment = study.experiment
-    question = wording.cell(str(material.declared("question") or ""), 300)
+    material = Material(study, experiment, findings, tuple(pictures), samples)
+    question = wording.cell(experiment.question, 300)
     written = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M %Z").strip()
     return ReportView(
-        title=question or f"Fine-tune or prompt? {wording.cell(experiment.name)}",
+        title=question or f"{_asked(material)} {wording.cell(experiment.name)}",
         about=(
             ("Experiment", wording.cell(experiment.name)),
-            ("Model", wording.cell(experiment.model.reference)),
+            ("Model", wording.cell(study.experiment.model.reference)),
             ("Report written", written),
         ),
         verdict=verdict_view(material),
-        sections=(
-            plain_section(material),
-            primary_section(material),
-            sensitivity_section(material),
-            arms_section(material),
-            claims_section(material),
-            forest_section(material),
-            trade_off_section(material),
-            search_section(material),
-            general_section(material),
-            out_of_domain_section(material),
-            overfitting_section(material),
-            curves_section(material),
-            loss_section(material),
-            cost_section(material),
-            examples_section(material),
-            run_section(material),
-            rules_section(material, tuple(rules)),
-            words_section(material),
+        sections=tuple(
+            section
+            for section in _sections(material, tuple(rules))
+            if not (material.prompts_only and section.key in OF_TRAINING)
         ),
         arms=material.arms,
+    )
+
+
+def _asked(material: Material) -> str:
+    return "Which prompt?" if material.prompts_only else "Fine-tune or prompt?"
+
+
+def _sections(material: Material, rules: tuple[tuple[str, str], ...]) -> tuple[Section, ...]:
+    return (
+        plain_section(material),
+        primary_section(material),
+        sensitivity_section(material),
+        arms_section(material),
+        claims_section(material),
+        forest_section(material),
+        not_covered_section(material),
+        trade_off_section(material),
+        search_section(material),
+        general_section(material),
+        out_of_domain_section(material),
+        overfitting_section(material),
+        curves_section(material),
+        loss_section(material),
+        cost_section(material),
+        examples_section(material),
+        run_section(material),
+        rules_section(material, rules),
+        words_section(material),
     )

@@ -38,20 +38,24 @@ SMALL = 7
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How the page draws: matplotlib settings, size in inches, colours that it replaces later.
-
-    score: what the score's axis says. factor: scores are multiplied by it to be drawn.
-    margin: what a loss beyond the margin is called in a legend. value: how a choice is written.
-    """
+    """How the page draws."""
 
     rc: Mapping[str, Any]
+    """Settings of matplotlib."""
     width: float
+    """Width in inches."""
     ink: str
+    """Colour of text and lines, which the page replaces later."""
     colour: str
+    """Colour of the arm, which the page replaces later."""
     score: str
+    """Label of the score's axis."""
     factor: float
+    """Number that scores are multiplied by to be drawn."""
     margin: str
+    """What a loss beyond the margin is called in a legend."""
     value: Callable[[str], str]
+    """How a choice is written."""
 
 
 def picture(search: StoredSearch, arm: str, selected: int | None, look: Look) -> SearchPicture:
@@ -61,7 +65,8 @@ def picture(search: StoredSearch, arm: str, selected: int | None, look: Look) ->
     Leyton-Brown, 2014) gives to each setting alone, from a random forest with a fixed seed; a
     setting that was searched on a logarithmic scale counts on that scale.
 
-    selected: position in ``search.trials`` of the trial that is drawn strong.
+    Args:
+        selected: position in ``search.trials`` of the trial that is drawn strong.
 
     Raises:
         ValueError: no trial is complete, or a trial's setting lies outside the search space.
@@ -106,7 +111,8 @@ def _importances(trials: list[FrozenTrial], targets: list[float]) -> dict[str, f
     study = optuna.create_study()
     for trial, target in zip(trials, targets, strict=True):
         pairs = {
-            name: _linear(trial.params[name], one) for name, one in trial.distributions.items()
+            name: _linear(trial.params[name], distribution)
+            for name, distribution in trial.distributions.items()
         }
         study.add_trial(
             create_trial(
@@ -118,11 +124,11 @@ def _importances(trials: list[FrozenTrial], targets: list[float]) -> dict[str, f
     trees = max(FEWEST_TREES, TREES * TRIALS_OF_ALL_TREES // max(TRIALS_OF_ALL_TREES, len(trials)))
     evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=trees, seed=SEED)
     try:
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+        shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
     except RuntimeError:
         # No tree of the forest found a split: the targets hardly differ.
         return {}
-    return {name: float(share) for name, share in found.items()}
+    return {name: float(share) for name, share in shares.items()}
 
 
 def _linear(value: Any, space: BaseDistribution) -> tuple[Any, BaseDistribution]:
@@ -174,8 +180,8 @@ def _parallel(study: optuna.Study, names: list[str], selected: int | None, look:
         # Optuna's colours are made for one background; strength of line says it on any.
         lines.colorbar.remove()
         whole = GridSpec(1, 1, figure=axes.figure)[0]
-        for one in axes.figure.axes:
-            one.set_subplotspec(whole)
+        for panel in axes.figure.axes:
+            panel.set_subplotspec(whole)
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         scores = [float(trial.value or 0.0) for trial in complete]
         chosen = [trial.number == selected for trial in complete]
@@ -223,21 +229,25 @@ def _side(axes: Any, space: BaseDistribution, look: Look) -> None:
 
 
 def _plain(axes: Any, look: Look) -> Any:
-    """Take Optuna's style off, whatever it set; returns the figure."""
+    """Take Optuna's style off, whatever it set.
+
+    Returns:
+        The figure itself.
+    """
     figure = axes.figure
     figure.set_size_inches(look.width, HEIGHT)
     figure.set_layout_engine("constrained")
     if axes.get_legend() is not None:
         axes.get_legend().remove()
-    for one in figure.axes:
-        one.set_title("")
-        one.set_title("", loc="left")
-        one.set_facecolor("none")
-        one.grid(False)
-        for spine in one.spines.values():
+    for panel in figure.axes:
+        panel.set_title("")
+        panel.set_title("", loc="left")
+        panel.set_facecolor("none")
+        panel.grid(False)
+        for spine in panel.spines.values():
             spine.set(color=look.ink, linewidth=0.6)
-        one.tick_params(which="both", colors=look.ink, labelcolor=look.ink)
-        for label in (one.xaxis.label, one.yaxis.label):
+        panel.tick_params(which="both", colors=look.ink, labelcolor=look.ink)
+        for label in (panel.xaxis.label, panel.yaxis.label):
             label.set(color=look.ink, fontsize=look.rc.get("font.size", 9))
     return figure
 

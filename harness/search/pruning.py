@@ -13,7 +13,7 @@ from statistics import fmean, median
 import optuna
 from optuna.trial import TrialState
 
-from harness.records import Course, Pruning
+from harness.records import Pruning, TrialCurve
 
 # Below this many finished trials a median says little (Optuna's own default).
 MEDIAN_STARTUP = 5
@@ -31,7 +31,7 @@ class Judge:
             pruner=_pruner(pruning),
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
-        for course in sorted(pruning.past, key=lambda one: one.number):
+        for course in sorted(pruning.past, key=lambda curve: curve.number):
             self._replay(course)
         self._trial = self._study.ask()
         self._values: list[tuple[int, float]] = []
@@ -41,7 +41,7 @@ class Judge:
         """What was reported so far."""
         return tuple(self._values)
 
-    def hopeless(self, values: Sequence[tuple[int, float]]) -> bool:
+    def should_prune(self, values: Sequence[tuple[int, float]]) -> bool:
         """Report (step, value) pairs and say whether the trial should stop.
 
         Raises:
@@ -63,12 +63,14 @@ class Judge:
         steps = {step for step, _ in self._values}
         last = max(steps, default=0)
         if self.pruning.pruner == "wilcoxon":
-            found = [v for one in self.pruning.past for step, v in one.values if step in steps]
-            return fmean(found) if found else float("nan")
-        found = [v for one in self.pruning.past for step, v in one.values if step == last]
-        return median(found) if found else float("nan")
+            comparable = [
+                v for curve in self.pruning.past for step, v in curve.values if step in steps
+            ]
+            return fmean(comparable) if comparable else float("nan")
+        comparable = [v for curve in self.pruning.past for step, v in curve.values if step == last]
+        return median(comparable) if comparable else float("nan")
 
-    def _replay(self, course: Course) -> None:
+    def _replay(self, course: TrialCurve) -> None:
         trial = self._study.ask()
         for step, value in course.values:
             trial.report(value, step)

@@ -17,7 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from harness.records import Status
+from harness.records import JsonValue, Status, loss_beyond_margin, whole_file
 from harness.search.space import distributions, stored
 from harness.search.study import GENERAL_LOSS
 from harness.spec import Space
@@ -25,41 +25,53 @@ from harness.spec import Space
 
 @dataclass(frozen=True, slots=True)
 class StoredTrial:
-    """A trial as the store has it.
+    """A trial as the store has it."""
 
-    params: of the searched hyperparameters at least. score: primary metric on validation; None
-    unless the trial is complete. general_change: mean change of the general tasks against the
-    base, 0 to 1; None where it was not measured. values: (step, value), higher is better, as a
-    pruner looks at them. started_at, ended_at: ISO 8601. attributes: what is shown beside.
-    """
-
+    number: int
+    """Within its arm and phase, from 0."""
     status: Status
+    """How it ended."""
     params: Mapping[str, Any]
+    """Its setting: values of the searched hyperparameters at least."""
     score: float | None
+    """Primary metric on validation; None unless the trial is complete."""
     general_change: float | None
+    """Mean change of the general tasks against the base, -1 to 1, positive is better; None where it
+    was not measured."""
     values: tuple[tuple[int, float], ...]
+    """What a pruner looks at: (step, value) in order, higher is better."""
     started_at: str
+    """When it began, ISO 8601."""
     ended_at: str
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """When it ended, ISO 8601."""
+    attributes: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What is shown beside it, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSearch:
-    """The search of one arm as the store has it.
-
-    metric: name of the score. margin: accepted loss of general abilities, 0 to 1; None where the
-    search does not look at it. two_objectives: the general change is a second objective, where
-    it else is a constraint. trials: by number.
-    """
+    """The search of one arm as the store has it."""
 
     name: str
+    """What the search is called."""
+    arm: str
+    """The arm that was searched."""
+    repeat: int
+    """Which of the arm's searches, from 0."""
     space: Mapping[str, Space]
+    """Hyperparameter -> the values that are searched."""
     metric: str
+    """Name of the score."""
     higher_is_better: bool
+    """Direction of the score."""
     margin: float | None
+    """Accepted loss of general abilities, 0 to 1; None where the search does not look at it."""
     two_objectives: bool
+    """The general change is a second objective; otherwise it is a constraint."""
     trials: tuple[StoredTrial, ...]
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """The trials, by number."""
+    attributes: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What is shown beside it, by name."""
 
 
 def rebuild(
@@ -92,24 +104,20 @@ def rebuild(
 def write_storage(searches: Iterable[StoredSearch], path: Path, *, journal: bool) -> None:
     """Write one study a search into a new Optuna storage at ``path``, whole or not at all.
 
-    journal: a journal file in place of an SQLite database. What is at ``path`` is replaced.
+    Args:
+        journal: a journal file in place of an SQLite database. What is at ``path`` is replaced.
 
     Raises:
         OSError: ``path`` cannot be written.
         ValueError: a trial's setting lies outside the search space.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="harness-optuna-") as folder:
         built = Path(folder) / "studies"
         with _storage(built, journal) as storage:
             for search in searches:
                 rebuild(search, storage)
-        partial = path.with_name(f".{path.name}.part")
-        try:
-            shutil.copyfile(built, partial)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with built.open("rb") as content, whole_file(path) as file:
+            shutil.copyfileobj(content, file)
 
 
 @contextmanager
@@ -153,13 +161,12 @@ def _values(search: StoredSearch, trial: StoredTrial) -> list[float] | None:
 
 
 def _constraints(search: StoredSearch, trial: StoredTrial) -> dict[str, float] | None:
-    if search.margin is None or trial.general_change is None or search.two_objectives:
-        return None
-    return {GENERAL_LOSS: round(-trial.general_change - search.margin, 12)}
+    excess = loss_beyond_margin(trial.general_change, search.margin)
+    return None if excess is None or search.two_objectives else {GENERAL_LOSS: excess}
 
 
 def _local(time: str) -> datetime:
-    """Optuna keeps local times without a zone."""
+    """A time as Optuna keeps it: local, and without a zone."""
     return datetime.fromisoformat(time).astimezone().replace(tzinfo=None)
 
 

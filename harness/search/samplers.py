@@ -47,6 +47,20 @@ def new_sampler(name: Sampler, seed: int) -> optuna.samplers.BaseSampler:
                 return samplers.RandomSampler(seed=seed)
 
 
+def startup_trials(name: Sampler) -> int:
+    """How many first trials the sampler would draw at random, the default among them.
+
+    Who asks for random or quasi-random settings gets them from trial 1 on.
+    """
+    match name:
+        case "tpe" | "gp":
+            return STARTUP_TRIALS
+        case "nsga2":
+            return POPULATION
+        case "qmc" | "random":
+            return 1
+
+
 def learns(name: Sampler) -> bool:
     """Whether a proposal depends on the scores of earlier trials."""
     return name not in ("random", "qmc")

@@ -21,7 +21,7 @@ ENUMERATED_SETTINGS = 2000
 
 def distributions(space: Mapping[str, Space]) -> dict[str, BaseDistribution]:
     """Optuna's distribution of each searched hyperparameter."""
-    return {name: _distribution(one) for name, one in space.items()}
+    return {name: _distribution(searched) for name, searched in space.items()}
 
 
 def stored(params: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -30,8 +30,8 @@ def stored(params: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def restored(space: Mapping[str, Space], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of :func:`stored`."""
-    return {name: _restored(one, params[name]) for name, one in space.items()}
+    """A setting as the experiment has it, from what :func:`stored` made of it."""
+    return {name: _restored(searched, params[name]) for name, searched in space.items()}
 
 
 def untried(

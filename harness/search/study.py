@@ -8,6 +8,7 @@ core and on a cluster, in one go and after any interruption.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,38 +19,60 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from harness.records import Course, Pruning, Status, content_hash
-from harness.search.samplers import learns, new_sampler, remembers
+from harness.records import (
+    Pruning,
+    Status,
+    TrialCurve,
+    content_hash,
+    keeps_abilities,
+    loss_beyond_margin,
+    selected,
+)
+from harness.search.covering import covering
+from harness.search.samplers import learns, new_sampler, remembers, startup_trials
 from harness.search.space import distributions, restored, stored, untried
 from harness.spec import Arm, SearchSpec
+from harness.spec.arms import STUDY_FIELDS
+from harness.spec.endpoint import TERMS
+from harness.spec.kinds import kind_info
 
 GENERAL_LOSS = "general_loss_beyond_margin"
 
 
 @dataclass(frozen=True, slots=True)
 class PastTrial:
-    """A trial that has ended.
-
-    params: of the searched hyperparameters. score: primary metric on validation; None unless the
-    trial is complete. general_change: mean change of the general tasks against the base, 0 to 1;
-    None where it was not measured. values: as in :class:`~harness.records.Course`.
-    """
+    """A trial that has ended."""
 
     number: int
+    """Number of the trial within its search, from 0."""
     params: dict[str, Any]
+    """Values of the searched hyperparameters."""
     status: Status
+    """How it ended."""
     score: float | None = None
+    """Primary metric on validation; None unless the trial is complete."""
     general_change: float | None = None
+    """Mean change of the general tasks against the base, -1 to 1, positive is better; None where it
+    was not measured."""
     values: tuple[tuple[int, float], ...] = ()
+    """What a pruner looks at, as in :class:`~harness.records.TrialCurve`."""
+
+    @property
+    def worth(self) -> float:
+        """The score, of a complete trial."""
+        return -math.inf if self.score is None else self.score
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What to try next: values of the searched hyperparameters, and what may stop the trial."""
+    """What to try next."""
 
     number: int
+    """Number of the trial within its search, from 0."""
     params: dict[str, Any]
+    """Values of the searched hyperparameters."""
     pruning: Pruning | None = None
+    """What may stop the trial; None where nothing may."""
 
 
 @dataclass(slots=True)
@@ -57,24 +80,33 @@ class ArmSearch:
     """Ask for settings and tell how they did; higher scores are better.
 
     Trial 0 is always the arm's default setting, so that tuning can be compared with not tuning
-    ("Overtuning", arXiv 2506.19540).
-
-    Parameters:
-        name: arm name; with ``seed`` it fixes the sampler's choices.
-        margin: loss of general abilities (0 to 1) that is accepted; None where the search does
-            not look at them.
-        past: trials that ended in an earlier run of the same study.
+    ("Overtuning", arXiv 2506.19540). Where the sampler would draw its first trials at random they
+    cover the space instead; see :func:`~harness.search.covering.covering`.
     """
 
     name: str
+    """Name of the arm."""
     arm: Arm
+    """The arm as declared; with ``seed`` and ``repeat`` it fixes the sampler's choices."""
     seed: int
+    """Seed of the data's division, from which the sampler's own is made."""
     rules: SearchSpec
+    """The rules of the search as declared."""
     margin: float | None = None
+    """Loss of general abilities (0 to 1) that is accepted; None where the search does not look at
+    them."""
     past: Iterable[PastTrial] = ()
+    """Trials that ended in an earlier run of the same study."""
+    labels: int | None = None
+    """Number of labels of the task; None for other answers."""
+    repeat: int = 0
+    """Which of the arm's searches it is, from 0."""
     _space: dict[str, BaseDistribution] = field(init=False)
+    """Hyperparameter -> what Optuna knows of it."""
     _open: dict[int, dict[str, Any]] = field(init=False, default_factory=dict)
+    """Number of a trial that was proposed and has not ended -> its setting."""
     _told: dict[int, PastTrial] = field(init=False, default_factory=dict)
+    """Number of a trial that ended -> the trial."""
 
     def __post_init__(self) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -127,21 +159,13 @@ class ArmSearch:
         self._told[trial.number] = trial
 
     def best(self) -> PastTrial | None:
-        """The setting to go on with; None if no trial is complete.
-
-        The highest score among those that keep general abilities within the margin, the earliest
-        of equals; where none keeps them, the one that loses least.
-        """
-        scored = [trial for trial in self._told.values() if trial.score is not None]
-        kept = [trial for trial in scored if self.keeps(trial)]
-        if kept:
-            return max(kept, key=lambda t: (t.score or 0.0, -t.number))
-        return max(scored, key=lambda t: (t.general_change or 0.0, -t.number), default=None)
+        """The setting to go on with; None if no trial is complete."""
+        scored = (trial for trial in self._told.values() if trial.score is not None)
+        return selected(scored, self.margin)
 
     def keeps(self, trial: PastTrial) -> bool:
         """Whether the trial lost no more of the general abilities than is accepted."""
-        excess = self._excess(trial)
-        return excess is None or excess <= 0
+        return keeps_abilities(trial.general_change, self.margin)
 
     def _next_number(self) -> int:
         taken = self._told.keys() | self._open.keys()
@@ -152,9 +176,9 @@ class ArmSearch:
 
     def _before(self, number: int) -> list[dict[str, Any]]:
         """Searched values of all earlier trials, in order."""
-        found = {n: params for n, params in self._open.items() if n < number}
-        found |= {n: stored(t.params, self._space) for n, t in self._told.items() if n < number}
-        return [found[n] for n in sorted(found)]
+        by_number = {n: params for n, params in self._open.items() if n < number}
+        by_number |= {n: stored(t.params, self._space) for n, t in self._told.items() if n < number}
+        return [by_number[n] for n in sorted(by_number)]
 
     def _visible(self, number: int) -> list[PastTrial]:
         last = number - self.rules.ahead
@@ -165,6 +189,10 @@ class ArmSearch:
             return stored(self.arm.defaults(), self._space)
         if not self._space:
             return {}
+        if number < startup_trials(self.rules.sampler):
+            before = self._before(number)
+            if params := covering(self._space, before, self._seed_of(number), self.labels):
+                return params
         study = self._replayed(number) if remembers(self.rules.sampler) else self._filled(number)
         study.sampler = self._sampler_of(number)
         return dict(study.ask(self._space).params)
@@ -186,7 +214,7 @@ class ArmSearch:
         return study
 
     def _replayed(self, number: int) -> optuna.Study:
-        """The same, with every earlier proposal drawn again, for the notes that samplers make."""
+        """The same study, with every earlier proposal drawn again, for what samplers note."""
         study = self._empty_study()
         visible = {trial.number: trial for trial in self._visible(number)}
         for earlier, params in enumerate(self._before(number)):
@@ -196,7 +224,7 @@ class ArmSearch:
             past = visible.get(earlier)
             if past is None:
                 continue
-            excess = self._excess(past)
+            excess = loss_beyond_margin(past.general_change, self.margin)
             if excess is not None and not self._two_objectives():
                 trial.set_constraint(GENERAL_LOSS, excess)
             outcome = self._outcome(past)
@@ -209,31 +237,24 @@ class ArmSearch:
         return optuna.create_study(directions=[StudyDirection.MAXIMIZE] * objectives)
 
     def _outcome(self, past: PastTrial) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         if past.status == "complete" and past.score is not None:
             change = past.general_change
             second = [0.0 if change is None else change] if self._two_objectives() else []
-            found["values"] = [past.score, *second]
+            fields["values"] = [past.score, *second]
         if not self._two_objectives():
-            found["intermediate_values"] = dict(past.values)
-            excess = self._excess(past)
+            fields["intermediate_values"] = dict(past.values)
+            excess = loss_beyond_margin(past.general_change, self.margin)
             if excess is not None:
-                found["constraints"] = {GENERAL_LOSS: excess}
-        return found
-
-    def _excess(self, trial: PastTrial) -> float | None:
-        """Loss of general abilities beyond the margin; None where it does not count."""
-        if self.margin is None or trial.general_change is None:
-            return None
-        # Rounded, so that a loss of just the margin, which is a sum of shares, is no excess.
-        return round(-trial.general_change - self.margin, 12)
+                fields["constraints"] = {GENERAL_LOSS: excess}
+        return fields
 
     def _two_objectives(self) -> bool:
         return self.margin is not None and self.rules.forgetting == "objective"
 
     def _pruner(self) -> str:
-        trained = self.arm.kind != "prompt"
-        return self.rules.trained_pruner if trained else self.rules.prompt_pruner
+        trains = kind_info(self.arm.kind).trains
+        return self.rules.trained_pruner if trains else self.rules.prompt_pruner
 
     def _pruning(self, number: int) -> Pruning | None:
         visible = [trial for trial in self._visible(number) if trial.values]
@@ -250,12 +271,18 @@ class ArmSearch:
                 return None
 
     def _seed_of(self, number: int) -> int:
-        return int(content_hash([self.name, self.seed, number], 8), 16)
+        # The first search's seeds are those of a search that is not repeated.
+        again = [self.repeat] if self.repeat else []
+        # What the arm is called is none of its choices: a renamed arm asks for the same trials.
+        plain = self.arm.model_dump(mode="json", by_alias=True, exclude=set(STUDY_FIELDS))
+        for term in TERMS & set(plain.get("endpoint") or ()):
+            plain["endpoint"].pop(term)
+        return int(content_hash([plain, self.seed, number, *again], 8), 16)
 
     def _sampler_of(self, number: int) -> optuna.samplers.BaseSampler:
         # A quasi-random sequence is one sequence: its seed is the arm's.
-        one = self.rules.sampler == "qmc"
-        return new_sampler(self.rules.sampler, self._seed_of(-1 if one else number))
+        quasi_random = self.rules.sampler == "qmc"
+        return new_sampler(self.rules.sampler, self._seed_of(-1 if quasi_random else number))
 
 
 _STATES: dict[Status, TrialState] = {
@@ -265,5 +292,5 @@ _STATES: dict[Status, TrialState] = {
 }
 
 
-def _courses(trials: Iterable[PastTrial]) -> tuple[Course, ...]:
-    return tuple(Course(t.number, t.status, t.score, t.values) for t in trials)
+def _courses(trials: Iterable[PastTrial]) -> tuple[TrialCurve, ...]:
+    return tuple(TrialCurve(t.number, t.status, t.score, t.values) for t in trials)

@@ -8,7 +8,7 @@ from harness.spec.load import load_experiment
 from harness.spec.model import ModelSpec
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec
 from harness.spec.spaces import Choice, FloatRange, IntRange, Space
-from harness.spec.task import JsonAnswer, LabelAnswer, TaskSpec, TextAnswer
+from harness.spec.task import TaskSpec
 
 __all__ = [
     "Arm",
@@ -22,8 +22,6 @@ __all__ = [
     "FullArm",
     "GeneralSpec",
     "IntRange",
-    "JsonAnswer",
-    "LabelAnswer",
     "Limits",
     "LoraArm",
     "ModelSpec",
@@ -34,7 +32,6 @@ __all__ = [
     "SplitFiles",
     "SplitShares",
     "TaskSpec",
-    "TextAnswer",
     "TrainedArm",
     "load_experiment",
 ]

@@ -11,34 +11,37 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from harness.records.frozen_spec import FrozenSpec
 from harness.spec.endpoint import EndpointSpec
 from harness.spec.model import ModelSpec, from_reference
+from harness.spec.settings import (
+    Answering,
+    Keep,
+    Order,
+    Quantisation,
+    Schedule,
+    Selection,
+    Settings,
+    settings_from,
+)
 from harness.spec.spaces import (
     Choice,
     Count,
     FloatRange,
-    FrozenSpec,
     IntRange,
     PositiveFloat,
     PositiveInt,
     Share,
+    ShareBelowOne,
     Space,
+    Weight,
+    greatest,
 )
 from harness.spec.task import template_fields
 
-Selection = Literal["fixed", "random", "balanced", "nearest", "bm25"]
-Order = Literal["selected", "reversed", "shuffled"]
-Answering = Literal["generate", "constrained", "choice"]
-Schedule = Literal["constant", "linear", "cosine"]
-Quantisation = Literal["nf4", "fp4"]
-Weight = Annotated[float, Field(ge=0)]
-# Something of the task must be left.
-ReplayShare = Annotated[float, Field(ge=0, lt=1)]
-
-
 # Fields of an arm that say how it is studied, not what it is.
 STUDY_FIELDS = frozenset({"seeds", "curve"})
-# These and the model that is asked are no hyperparameters.
+# With the model that is asked: no hyperparameters.
 NO_HYPERPARAMETERS = STUDY_FIELDS | {"model", "endpoint"}
 
 
@@ -61,7 +64,8 @@ class _Arm(FrozenSpec):
     answering: Answering | Choice[Answering] = Field(
         "generate",
         description="Greedy generation; greedy generation that can only write what the answer's "
-        "schema or labels allow; or the most likely of the finite valid answers.",
+        "schema or labels allow; or the most likely of the finite valid answers. Of choices, a "
+        "fine-tuned arm scores each trial's weights in every one and keeps the best.",
     )
     instruction: str | Choice[str] | None = Field(
         None, description="Instruction in place of the task's."
@@ -110,32 +114,43 @@ class _Arm(FrozenSpec):
     @model_validator(mode="after")
     def _every_value_allowed(self) -> Self:
         """Each end of a range and each choice must be a value the hyperparameter may have."""
-        space = self.search_space()
-        plain = {name: getattr(self, name) for name in type(self).model_fields}
-        for name, value in space.items():
-            fixed = {**plain, **{other: found.start for other, found in space.items()}}
+        for name, value in _Arm.search_space(self).items():
             ends = value.choices if isinstance(value, Choice) else (value.low, value.high)
             for end in ends:
-                try:
-                    type(self).model_validate({**fixed, name: end})
-                except ValidationError as error:
-                    why = error.errors()[0]["msg"]
-                    raise ValueError(f"{name}: {end!r} is not allowed: {why}") from None
+                if why := self._refused(name, end):
+                    raise ValueError(f"{name}: {end!r} is not allowed: {why}")
         return self
+
+    def allows(self, name: str, value: object) -> bool:
+        """Whether a hyperparameter may have the value, the others being as in trial 0."""
+        return not self._refused(name, value)
+
+    def _refused(self, name: str, value: object) -> str:
+        plain = {field: getattr(self, field) for field in type(self).model_fields}
+        # Of those too that the arm does not search.
+        starts = {field: space.start for field, space in _Arm.search_space(self).items()}
+        try:
+            type(self).model_validate({**plain, **starts, name: value})
+        except ValidationError as error:
+            return error.errors()[0]["msg"]
+        return ""
 
     def settings(self) -> int | None:
         """Number of distinct settings; 1 with nothing to search, None for an infinite space."""
-        sizes = [
-            len(space.choices) if isinstance(space, Choice) else None
-            for space in self.search_space().values()
-        ]
-        return None if None in sizes else math.prod(size for size in sizes if size is not None)
+        sizes = []
+        for space in self.search_space().values():
+            if isinstance(space, FloatRange):
+                return None
+            sizes.append(
+                space.high - space.low + 1 if isinstance(space, IntRange) else len(space.choices)
+            )
+        return math.prod(sizes)
 
     def defaults(self) -> dict[str, Any]:
         """The setting of trial 0, for the searched hyperparameters."""
         return {name: space.start for name, space in self.search_space().items()}
 
-    def resolve(self, params: dict[str, Any]) -> dict[str, Any]:
+    def resolve(self, params: dict[str, Any]) -> Settings:
         """Every hyperparameter with one value: ``params`` for those searched, the rest as given.
 
         Raises:
@@ -148,7 +163,12 @@ class _Arm(FrozenSpec):
             if name not in NO_HYPERPARAMETERS
         }
         whole = type(self).model_validate(values)
-        return whole.model_dump(mode="json", exclude=set(NO_HYPERPARAMETERS))
+        plain = whole.model_dump(mode="json", exclude=set(NO_HYPERPARAMETERS))
+        return settings_from(plain | self._not_searched())
+
+    def _not_searched(self) -> dict[str, Any]:
+        """Values of hyperparameters that are not searched, whatever space they have."""
+        return {}
 
 
 class PromptArm(_Arm):
@@ -189,10 +209,16 @@ class PromptArm(_Arm):
 
 
 class _TrainedArm(_Arm):
-    """What every fine-tuning arm has."""
+    """What every fine-tuning arm has.
+
+    Its ways of answering are not searched: each trial scores its trained weights in all of them,
+    and keeps the best. Nor are its epochs where one training passes through all of them.
+    """
 
     epochs: PositiveInt | IntRange | Choice[int] = Field(
-        2, description="Passes over the training split."
+        2,
+        description="Passes over the training split. With schedule constant, warmup 0 and keep "
+        "best a range costs one training, of the most: it is not searched.",
     )
     batch_size: PositiveInt | Choice[int] = Field(8, description="Examples per optimiser step.")
     micro_batch_size: PositiveInt = Field(
@@ -212,7 +238,7 @@ class _TrainedArm(_Arm):
     weight_decay: Weight | FloatRange | Choice[float] = Field(
         0.0, description="Decoupled weight decay (AdamW)."
     )
-    replay: ReplayShare | FloatRange | Choice[float] = Field(
+    replay: ShareBelowOne | FloatRange | Choice[float] = Field(
         0.0,
         description="Share of general text among the training examples, against forgetting; it "
         "comes from general.replay.",
@@ -229,6 +255,11 @@ class _TrainedArm(_Arm):
     max_length: PositiveInt = Field(
         1024, description="Tokens of prompt and answer; longer examples are reported, not cut."
     )
+    keep: Keep = Field(
+        "best",
+        description="Weights that a training leaves: those of the check with the lowest validation "
+        "loss, the earliest of equals, or those of the last step.",
+    )
     curve: tuple[PositiveInt, ...] = Field(
         (),
         description="Training-set sizes at which the selected setting is trained too, on nested "
@@ -242,13 +273,37 @@ class _TrainedArm(_Arm):
             raise ValueError(f"curve: sizes must grow and differ, not {list(sizes)}")
         return sizes
 
+    def search_space(self) -> dict[str, Space]:
+        """Hyperparameters that are ranges or choices, by name, but for those not searched."""
+        space = super().search_space()
+        space.pop("answering", None)
+        if self.passes_through_epochs():
+            space.pop("epochs", None)
+        return space
+
+    def passes_through_epochs(self) -> bool:
+        """Whether a training is, at the end of each epoch, the training of so many epochs.
+
+        Its rate must not depend on how many are to come. As epochs end with a check, the best of
+        them is kept.
+        """
+        return self.schedule == "constant" and self.warmup == 0 and self.keep == "best"
+
+    def ways(self) -> tuple[Answering, ...]:
+        """The ways of answering, the default first: of equals the first is kept."""
+        if not isinstance(self.answering, Choice):
+            return (self.answering,)
+        first = self.answering.start
+        return (first, *(way for way in self.answering.choices if way != first))
+
+    def _not_searched(self) -> dict[str, Any]:
+        ways = self.ways()
+        epochs = {"epochs": greatest(self.epochs)} if self.passes_through_epochs() else {}
+        return {"answering": ways if len(ways) > 1 else ways[0], **epochs}
+
     def uses_general_text(self) -> bool:
         """Whether any of its settings may replay general text or be held to the base on it."""
-        for value in (self.replay, self.kl_weight):
-            values = value.choices if isinstance(value, Choice) else (value,)
-            if any(v.high if isinstance(v, FloatRange) else v for v in values):
-                return True
-        return False
+        return bool(greatest(self.replay) or greatest(self.kl_weight))
 
 
 class FullArm(_TrainedArm):
@@ -302,3 +357,4 @@ class QloraArm(LoraArm):
 
 Arm = Annotated[PromptArm | FullArm | LoraArm | QloraArm, Field(discriminator="kind")]
 TrainedArm = FullArm | LoraArm | QloraArm
+QuantisedArm = QloraArm

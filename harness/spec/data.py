@@ -6,8 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from harness.records.frozen_spec import FrozenSpec
 from harness.spec.names import TAKEN, checked_name, distinct_files
-from harness.spec.spaces import Count, FrozenSpec, PositiveInt
+from harness.spec.spaces import Count, PositiveInt
 
 
 def known_encoding(name: str) -> str:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from harness.errors import Problem
-from harness.spec.spaces import Count, FrozenSpec, PositiveFloat, PositiveInt
-
-if TYPE_CHECKING:
-    from harness.spec.experiment import Experiment
+from harness.records.frozen_spec import FrozenSpec
+from harness.spec.spaces import Count, PositiveFloat, PositiveInt
 
 Price = Annotated[float, Field(ge=0)]
 # How a server is asked and what it charges; its answers do not hang on it.
@@ -95,25 +91,3 @@ def is_local(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def missing_keys(experiment: Experiment, environment: Mapping[str, str]) -> list[Problem]:
-    """Arms whose endpoint needs a key that the environment does not hold.
-
-    environment: ``os.environ``. No value of it is in what is returned.
-    """
-    return [
-        Problem(
-            f"arms.{name}.endpoint.key_variable",
-            f"the environment variable {endpoint.key_variable} is not set; set it to the key of "
-            f"{endpoint.url}",
-        )
-        for name, endpoint in endpoints(experiment).items()
-        if endpoint.key_variable and not environment.get(endpoint.key_variable, "").strip()
-    ]
-
-
-def endpoints(experiment: Experiment) -> dict[str, EndpointSpec]:
-    """Arm -> the server that it asks, for those arms that ask one."""
-    found = {name: getattr(arm, "endpoint", None) for name, arm in experiment.arms.items()}
-    return {name: endpoint for name, endpoint in found.items() if endpoint is not None}

@@ -6,16 +6,16 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from harness.records import content_hash
+from harness.records import JUDGING_FIELDS, SEARCH_SEED, content_hash
+from harness.records.frozen_spec import FrozenSpec
 from harness.spec.arms import STUDY_FIELDS, Arm, TrainedArm
 from harness.spec.data import DataSpec
 from harness.spec.endpoint import TERMS
-from harness.spec.grammar import check_constrained
 from harness.spec.model import ModelSpec, from_reference
 from harness.spec.names import checked_name, distinct_files
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec
-from harness.spec.spaces import Count, FrozenSpec, PositiveFloat, PositiveInt
-from harness.spec.task import JsonAnswer, LabelAnswer, TaskSpec, template_fields
+from harness.spec.spaces import Count, PositiveFloat, PositiveInt
+from harness.spec.task import TaskSpec, template_fields
 
 
 class ReplaySpec(FrozenSpec):
@@ -35,16 +35,29 @@ class GeneralSpec(FrozenSpec):
     margin: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.05, description="Loss of accuracy (0 to 1) that is still called no forgetting."
     )
-    limit: PositiveInt | None = Field(None, description="At most this many items a task.")
+    limit: PositiveInt | None = Field(
+        None, description="At most this many items a task, beside those of search_limit."
+    )
     search_limit: Count = Field(
         16,
         description="Items a task on which the search trials of fine-tuned arms are scored too, "
-        "to show learning against forgetting for every setting tried; 0 leaves this out.",
+        "to show learning against forgetting for every setting tried: at most `limit`, and at most "
+        "half of the task's. Finalists are judged on others. 0 leaves this out.",
     )
     replay: ReplaySpec = Field(
         default_factory=ReplaySpec,
         description="Text for arms with replay or kl_weight; none that the suite asks about.",
     )
+
+    @property
+    def search_items(self) -> int:
+        """Items of a task that search trials are asked at most: no more than judge afterwards."""
+        return min(self.search_limit, self.limit or self.search_limit)
+
+    @property
+    def asked(self) -> int | None:
+        """Items of a task that are asked of anyone at most: those of the search and the judging."""
+        return None if self.limit is None else self.search_items + self.limit
 
 
 class ContrastSpec(FrozenSpec):
@@ -152,19 +165,28 @@ class Experiment(FrozenSpec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        answers = self.task.finite_answers()
-        listed = isinstance(self.task.answer, LabelAnswer)
+        answer = self.task.answer
         for name, arm in self.arms.items():
-            if "choice" in arm.values_of("answering") and answers is None and not listed:
+            if "choice" in arm.values_of("answering") and not answer.is_closed:
                 raise ValueError(
                     f"arms.{name}.answering: choice needs a short closed list of valid answers; "
                     "use labels or a schema of enumerations, or answering: generate"
                 )
             if "constrained" in arm.values_of("answering"):
-                check_constrained(name, self.task)
+                where = f"arms.{name}.answering: constrained"
+                if why := answer.why_not_constrained():
+                    raise ValueError(f"{where} {why}")
             if self.general is None and isinstance(arm, TrainedArm) and arm.uses_general_text():
                 raise ValueError(
                     f"arms.{name}: replay and kl_weight need general.replay, but general is null"
+                )
+        for name in self.arms:
+            repeats, seeds = self.repeats_of(name), len(self.seeds_of(name))
+            if seeds % repeats:
+                raise ValueError(
+                    f"search.repeats: {repeats} searches of {name} share its final seeds, so these "
+                    f"must be {repeats} or a multiple, and are {seeds}; change seeds (or "
+                    f"arms.{name}.seeds), or repeats"
                 )
         for field in ("fine_tuned", "against"):
             chosen = getattr(self.contrast, field)
@@ -192,24 +214,67 @@ class Experiment(FrozenSpec):
         """The fine-tuning arms, by name."""
         return {name: arm for name, arm in self.arms.items() if isinstance(arm, TrainedArm)}
 
+    def watches_forgetting(self, arm: str) -> bool:
+        """Whether the arm's search trials are scored on some general items too."""
+        general = self.general
+        return arm in self.trained_arms() and general is not None and bool(general.search_limit)
+
+    def search_margin(self, arm: str) -> float | None:
+        """Loss of general abilities (0 to 1) that the arm's search accepts; None where forgetting
+        plays no part in it."""
+        if self.general is None or self.search.forgetting == "ignore":
+            return None
+        return self.general.margin if self.watches_forgetting(arm) else None
+
     def prompt_arms(self) -> dict[str, Arm]:
         """The prompting arms, by name."""
         return {name: arm for name, arm in self.arms.items() if not isinstance(arm, TrainedArm)}
 
     def trials_of(self, arm: str) -> int:
-        """Trials the arm's study gets: the budget, or fewer where it has fewer settings."""
+        """Trials of one search of the arm: the budget, or fewer where it has fewer settings."""
         settings = self.arms[arm].settings()
         return self.budget.trials if settings is None else min(self.budget.trials, settings)
 
+    def repeats_of(self, arm: str) -> int:
+        """How often the arm is searched; once where there is nothing that tuning could change."""
+        return 1 if self.arms[arm].settings() == 1 else self.search.repeats
+
+    def trains_once(self, arm: str) -> bool:
+        """Whether the arm's one setting is trained for its finalists alone.
+
+        The search's trial is then the first of them. Where the arm may be picked among others by
+        what it scores on validation, it is trained apart for the search: what picks is not what is
+        tested.
+        """
+        trained = self.trained_arms()
+        picked = self.contrast.fine_tuned is None and len(trained) > 1
+        spec = trained.get(arm)
+        # Of several ways of answering the search finds the best.
+        settled = (
+            spec is not None and spec.settings() == 1 and len(spec.values_of("answering")) == 1
+        )
+        return settled and not picked
+
+    def search_seed(self, arm: str, repeat: int) -> int:
+        """Seed of the trials of one of the arm's searches."""
+        return self.seeds_of(arm)[0] if self.trains_once(arm) else SEARCH_SEED + repeat
+
+    def search_trials(self) -> int:
+        """Number of trials of all searches of all arms."""
+        return sum(self.repeats_of(arm) * self.trials_of(arm) for arm in self.arms)
+
+    def repeat_of(self, arm: str, seed: int) -> int:
+        """The search whose setting a final run of the arm has: seeds are dealt in turn.
+
+        A seed that is not declared is dealt to the first.
+        """
+        seeds = self.seeds_of(arm)
+        return seeds.index(seed) % self.repeats_of(arm) if seed in seeds else 0
+
     def columns(self) -> tuple[str, ...]:
         """Data columns the task reads, in order of first use."""
-        answer = self.task.answer
-        if isinstance(answer, JsonAnswer) and answer.columns is not None:
-            answers = list(answer.columns.values())
-        else:
-            answers = [str(answer.column)]
         extra = [name for name in (self.data.id, self.data.group) if name]
-        return tuple(dict.fromkeys([*self.input_columns(), *answers, *extra]))
+        return tuple(dict.fromkeys([*self.input_columns(), *self.task.answer.columns_read, *extra]))
 
     def input_columns(self) -> tuple[str, ...]:
         """Columns that the templates show: the task's own first, then those of arms."""
@@ -225,17 +290,18 @@ class Experiment(FrozenSpec):
         """Hash of the parts that change what a trial computes.
 
         Left out: what only judges the results (contrast, cost, constraints; the general margin
-        where the search ignores it) and what only extends the study (budget, seeds, learning
-        curves, tests of defaults, the limits of processes, the terms on which a server is asked),
+        where the search ignores it) and what only extends the study (budget, repeats of searches,
+        seeds, learning curves, tests of defaults, the limits of processes, the terms on which a
+        server is asked),
         so that a study can be extended or its assumptions restated without repeating a trial.
         Each restatement is an event in the store.
         Left out too: where data, model and suite lie, since their contents are hashed beside this.
         """
         plain = self.plain()
-        judging = ("contrast", "cost", "constraints", "question")
         extending = ("budget", "execution", "seeds", "train_gap_items")
-        for key in judging + extending:
+        for key in JUDGING_FIELDS + extending:
             plain.pop(key)
+        plain["search"].pop("repeats")
         for arm in plain["arms"].values():
             for key in STUDY_FIELDS & set(arm):
                 arm.pop(key)

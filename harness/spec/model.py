@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from harness.spec.spaces import FrozenSpec
+from harness.records.frozen_spec import FrozenSpec
 
 
 class ModelSpec(FrozenSpec):

@@ -13,7 +13,11 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def checked_name(name: str) -> str:
-    """The name, if files can be called so on every system. Raises ValueError otherwise."""
+    """The name, if files can be called so on every system.
+
+    Raises:
+        ValueError: they cannot.
+    """
     if not _NAME.fullmatch(name):
         raise ValueError(
             f"name {name!r}: use letters, digits, dot, dash and underscore, at most 64"

@@ -6,7 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.spec.spaces import Count, FrozenSpec, PositiveFloat, PositiveInt
+from harness.records.frozen_spec import FrozenSpec
+from harness.spec.spaces import Count, PositiveFloat, PositiveInt
 
 Sampler = Literal["tpe", "gp", "qmc", "random", "nsga2"]
 TrainedPruner = Literal["none", "median", "halving"]
@@ -40,6 +41,12 @@ class SearchSpec(FrozenSpec):
         "tpe",
         description="Tree-structured Parzen estimator, Gaussian process, quasi-Monte Carlo, random "
         "or the genetic NSGA-II.",
+    )
+    repeats: PositiveInt = Field(
+        1,
+        description="How often each arm is searched, each time with other draws, the whole budget "
+        "and a setting of its own; the final seeds are dealt over these searches, so that the "
+        "intervals cover tuning again.",
     )
     ahead: PositiveInt = Field(
         1,

@@ -8,15 +8,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from harness.records.frozen_spec import FrozenSpec
 
 V = TypeVar("V")
-
-
-class FrozenSpec(BaseModel):
-    """Base of every part of an experiment: immutable, unknown keys forbidden."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class FloatRange(FrozenSpec):
@@ -86,6 +82,8 @@ Space = FloatRange | IntRange | Choice[Any]
 
 PositiveFloat = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0)]
 PositiveInt = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -97,3 +95,13 @@ def _check_range(low: float, high: float, default: float | None, log: bool) -> N
         raise ValueError(f"a logarithmic range needs low above 0, not {low}")
     if default is not None and not low <= default <= high:
         raise ValueError(f"default {default} lies outside {low} to {high}")
+
+
+def greatest(value: Space | float) -> Any:
+    """The greatest of the numbers that a hyperparameter may have."""
+    match value:
+        case Choice():
+            return max(value.choices)
+        case FloatRange() | IntRange():
+            return value.high
+    return value

@@ -1,27 +1,50 @@
-"""Read a YAML file safely, keeping where each value stands."""
+"""Read a YAML file safely into a model, every problem with its line."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from harness.errors import Problem, SpecError
+from harness.spec.yaml_problems import located_problems
 
 LARGEST = 100_000
+Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_mapping(path: Path, *, what: str, absent: str) -> tuple[yaml.Node, dict[str, Any]]:
-    """A YAML file that holds a mapping: its node tree, for line numbers, and its values.
+def read_as(model: type[Model], path: Path, *, what: str, absent: str) -> tuple[Model, yaml.Node]:
+    """What a YAML file holds, validated, and the file's node tree, for line numbers.
 
-    what: what the file is, such as ``an experiment``. absent: what to do where there is no file.
+    Args:
+        model: what the file's mapping is to be.
+        path: the file.
+        what: the kind of file, such as ``an experiment``.
+        absent: what to do where there is no file.
 
     Raises:
-        SpecError: no such file, not UTF-8, not YAML, a key given twice, or aliases that write out
-            to more than 100,000 values (a mistake, or an attack).
+        SpecError: no such file, not UTF-8, not YAML, a key given twice, aliases that write out to
+            more than 100,000 values (a mistake, or an attack), or values that the model refuses;
+            all problems at once, each with line and field.
     """
+    root, values = _read_mapping(path, what, absent)
+    try:
+        return model.model_validate(values), root
+    except ValidationError as error:
+        raise SpecError(located_problems(path, root, model, error)) from error
+
+
+def not_valid(path: Path, error: Exception) -> Problem:
+    """That the file is not YAML, with the line where that shows."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return Problem(f"{path}:{error.problem_mark.line + 1}", f"not valid YAML: {error.problem}")
+    return Problem(str(path), f"not valid YAML: {error}")
+
+
+def _read_mapping(path: Path, what: str, absent: str) -> tuple[yaml.Node, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -35,11 +58,8 @@ def read_mapping(path: Path, *, what: str, absent: str) -> tuple[yaml.Node, dict
             raise SpecError(Problem(str(path), rule))
         repeated = _repeated_keys(path, root) if root is not None else []
         values = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SpecError(Problem(f"{path}:{line}", f"not valid YAML: {error.problem}")) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise SpecError(Problem(str(path), f"not valid YAML: {error}")) from error
+        raise SpecError(not_valid(path, error)) from error
     if repeated:
         raise SpecError(repeated)
     if root is None or not isinstance(values, dict):
@@ -62,15 +82,15 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 
 
 def _repeated_keys(path: Path, node: yaml.Node) -> list[Problem]:
-    found: list[Problem] = []
+    problems: list[Problem] = []
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, _ in node.value:
             name = str(key.value)
             if name in seen:
                 where = f"{path}:{key.start_mark.line + 1}"
-                found.append(Problem(where, f"key `{name}` stands twice; keep one"))
+                problems.append(Problem(where, f"key `{name}` stands twice; keep one"))
             seen.add(name)
     for child in _children(node):
-        found.extend(_repeated_keys(path, child))
-    return found
+        problems.extend(_repeated_keys(path, child))
+    return problems

@@ -13,7 +13,14 @@ from typing import Any
 import pyarrow as pa
 
 from harness.errors import StoreError
-from harness.records import ItemOutput, ItemScore, ScoreRecord, TrialRecord, from_json
+from harness.records import (
+    ItemOutput,
+    ItemScore,
+    Reply,
+    ScoreRecord,
+    TrialRecord,
+    from_json,
+)
 
 OUTPUT_SCHEMA = pa.schema(
     [
@@ -40,29 +47,43 @@ ITEM_SCORE_SCHEMA = pa.schema(
         ("value", pa.float64()),
     ]
 )
+REPLY_SCHEMA = pa.schema(
+    [
+        ("asked", pa.string()),
+        ("request", pa.string()),
+        ("response", pa.string()),
+        ("remark", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A trial's record, taken apart.
-
-    head: the record with the items of its scores left out.
-    outputs: table of OUTPUT_SCHEMA, one row per item of each fresh score, in the record's order.
-    item_scores: table of ITEM_SCORE_SCHEMA; NaN stays NaN and None is null.
-    """
+    """A trial's record, taken apart."""
 
     head: TrialRecord
+    """The record without the items of its scores."""
     outputs: pa.Table
+    """Table of OUTPUT_SCHEMA, one row per item of each fresh score, in the record's order."""
     item_scores: pa.Table
+    """Table of ITEM_SCORE_SCHEMA; NaN stays NaN and None is null."""
+    replies: pa.Table
+    """Table of REPLY_SCHEMA, one row per request that was answered."""
 
 
 def take_apart(record: TrialRecord) -> Columns:
-    """Split the record into its head and two tables; :func:`put_together` is the inverse."""
+    """Split the record into its head and three tables; :func:`put_together` is the inverse."""
     head = replace(
         record,
         scores=tuple(replace(score, outputs=(), item_scores=()) for score in record.scores),
+        replies=(),
     )
-    return Columns(head, _output_table(record.scores), _item_score_table(record.scores))
+    return Columns(
+        head,
+        _output_table(record.scores),
+        _item_score_table(record.scores),
+        _reply_table(record.replies),
+    )
 
 
 def put_together(columns: Columns) -> TrialRecord:
@@ -83,7 +104,7 @@ def put_together(columns: Columns) -> TrialRecord:
     )
     if stray := outputs.keys() | item_scores.keys():
         raise StoreError(f"the items of scores {sorted(stray)} have no score in the record")
-    return replace(columns.head, scores=scores)
+    return replace(columns.head, scores=scores, replies=_replies_in(columns.replies))
 
 
 def head_to_json(head: TrialRecord) -> str:
@@ -92,7 +113,11 @@ def head_to_json(head: TrialRecord) -> str:
 
 
 def head_from_json(text: str | bytes) -> TrialRecord:
-    """Read the head back. Raises ``pydantic.ValidationError`` if it is not one."""
+    """Read the head back.
+
+    Raises:
+        pydantic.ValidationError: it is not one.
+    """
     return from_json(TrialRecord, text)
 
 
@@ -101,7 +126,7 @@ def record_hash(columns: Columns) -> str:
     # a round trip first, so that 1 and 1.0 in a float field are one value
     head = asdict(head_from_json(head_to_json(columns.head)))
     digest = hashlib.sha256(_canonical(head))
-    for table in (columns.outputs, columns.item_scores):
+    for table in (columns.outputs, columns.item_scores, columns.replies):
         for name in table.column_names:
             digest.update(_canonical([name, table.column(name).to_pylist()]))
     return digest.hexdigest()
@@ -191,8 +216,21 @@ def _item_score_table(scores: Sequence[ScoreRecord]) -> pa.Table:
     return _table(columns, ITEM_SCORE_SCHEMA)
 
 
+def _reply_table(replies: Sequence[Reply]) -> pa.Table:
+    """Replies as a table of REPLY_SCHEMA."""
+    columns = [[getattr(reply, name) for reply in replies] for name in REPLY_SCHEMA.names]
+    return _table(columns, REPLY_SCHEMA)
+
+
+def _replies_in(table: pa.Table) -> tuple[Reply, ...]:
+    """The replies of a table of REPLY_SCHEMA."""
+    return tuple(
+        starmap(Reply, zip(*(column.to_pylist() for column in table.columns), strict=True))
+    )
+
+
 def _filter_ranks(score: ScoreRecord) -> list[int]:
-    """Of each item score: how many other filters came before its own, in the score's order."""
+    """How many other filters came before each item score's own, in the score's order."""
     ranks: dict[str, int] = {}
     return [ranks.setdefault(item.filter, len(ranks)) for item in score.item_scores]
 

@@ -17,7 +17,7 @@ def spec_changes(
 def fact_changes(
     before: ExperimentRecord, after: ExperimentRecord
 ) -> dict[str, dict[str, JsonValue]]:
-    """The same for what was found when it was declared: split sizes, data, model, general tasks.
+    """What changed of facts found at declaration: split sizes, data, model, general tasks.
 
     Of the data, the leakage audit is left out: it follows from the rest, and differs only where a
     task of the general suite could not be read at one of the two times.

@@ -9,6 +9,8 @@ import duckdb
 import pyarrow as pa
 
 from harness.records import JsonValue, ScoreRecord, TrialRecord, to_json
+from harness.store.columns import Columns
+from harness.store.connection import named_rows
 
 _STEP_SCHEMA = pa.schema(
     [
@@ -36,8 +38,9 @@ _COST_FIELDS = (
     "artifact_bytes",
 )
 
-# one mark a column of the table: 15 of the trial, 3 canaries, the cost, hash and time, the stop
-_MARKS = ", ".join("?" * (15 + 3 + len(_COST_FIELDS) + 3))
+# one mark a column of the table: 13 of the trial, 3 canaries, the cost, hash and time, the stop,
+# the checkpoint
+_MARKS = ", ".join("?" * (13 + 3 + len(_COST_FIELDS) + 4))
 _INSERT_TRIAL = f"INSERT INTO trial VALUES ({_MARKS})"  # noqa: S608 nothing but question marks
 
 
@@ -47,18 +50,17 @@ def insert_trial(
     content_hash: str,
     ingested_at: str,
 ) -> None:
-    """Insert the trial's own rows: the trial, its steps, its artifacts and the scores it asked for.
+    """Insert the trial's own rows: the trial, its steps and its artifacts.
 
-    record: only its head is read.
+    Args:
+        record: the trial's record, of which only the head is read.
     """
     spec, canaries, cost = record.spec, record.canaries, record.cost
     values = [
         spec.trial_id,
-        spec.experiment_id,
-        spec.arm,
+        to_json(spec.identity),
+        spec.weights_id or None,
         spec.kind,
-        spec.phase,
-        spec.number,
         spec.seed,
         record.status,
         record.failure_kind,
@@ -75,6 +77,7 @@ def insert_trial(
         content_hash,
         ingested_at,
         record.stopped and to_json(record.stopped),
+        record.checkpoint and to_json(record.checkpoint),
     ]
     connection.execute(_INSERT_TRIAL, values)
     steps = record.steps
@@ -91,36 +94,80 @@ def insert_trial(
         "INSERT INTO training_step SELECT * FROM fresh",
         pa.table(arrays, schema=_STEP_SCHEMA),
     )
+    put_artifacts(connection, record)
+
+
+def put_artifacts(connection: duckdb.DuckDBPyConnection, record: TrialRecord) -> None:
+    """Note the files that the trial left, in place of any that it left before."""
+    trial_id = record.spec.trial_id
+    connection.execute("DELETE FROM artifact WHERE trial_id = ?", [trial_id])
     for artifact in record.artifacts:
         connection.execute(
             "INSERT INTO artifact VALUES (?, ?, ?, ?)",
-            [spec.trial_id, artifact.path, artifact.sha256, artifact.bytes],
+            [trial_id, artifact.path, artifact.sha256, artifact.bytes],
         )
-    # A pruned trial has no scores, even where another trial computed those that it gave up on.
-    asked = () if record.status == "pruned" else spec.scores
-    links = {request.key: (request.task, request.suite, request.split) for request in asked}
-    for score in record.scores:
-        links.setdefault(score.key, (score.task, score.suite, score.split))
-    for key, (task, suite, split) in links.items():
-        connection.execute(
-            "INSERT INTO trial_score VALUES (?, ?, ?, ?, ?)",
-            [spec.trial_id, key, task, suite, split],
-        )
+
+
+def insert_test_rows(
+    connection: duckdb.DuckDBPyConnection, experiment_id: str, hashes: Sequence[str]
+) -> None:
+    """Note which rows a study's test set has, unless that is known from before it was removed."""
+    table = pa.table({"id": [experiment_id] * len(hashes), "row": list(hashes)})
+    _load(
+        connection,
+        "INSERT INTO experiment_test_row SELECT id, row FROM fresh "
+        "WHERE id NOT IN (SELECT experiment_id FROM experiment_test_row)",
+        table,
+    )
+
+
+def insert_addition(
+    connection: duckdb.DuckDBPyConnection,
+    record: TrialRecord,
+    content_hash: str,
+    ingested_at: str,
+) -> None:
+    """Insert what it took to score more of a trial that had ended.
+
+    Args:
+        record: the record of the addition, of which only the head is read.
+    """
+    cost = record.cost
+    connection.execute(
+        "INSERT INTO trial_addition VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            record.spec.trial_id,
+            content_hash,
+            ingested_at,
+            cost and cost.load_seconds,
+            cost and cost.train_seconds,
+            cost and cost.score_seconds,
+            to_json(record.environment),
+        ],
+    )
+    if record.artifacts:
+        put_artifacts(connection, record)
+        if record.checkpoint is not None:
+            # It was trained again, and says which of those weights these files are.
+            connection.execute(
+                "UPDATE trial SET checkpoint = ? WHERE trial_id = ?",
+                [to_json(record.checkpoint), record.spec.trial_id],
+            )
 
 
 def insert_scores(
     connection: duckdb.DuckDBPyConnection,
     trial_id: str,
     scores: Sequence[ScoreRecord],
-    outputs: pa.Table,
-    item_scores: pa.Table,
+    columns: Columns,
 ) -> None:
-    """Insert fresh scores and, of the two tables, the items that belong to them."""
+    """Insert fresh scores and, of the tables of ``columns``, what belongs to them."""
     for score in scores:
         connection.execute(
-            "INSERT INTO score VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO score VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 score.key,
+                score.asked,
                 trial_id,
                 score.task,
                 score.suite,
@@ -141,7 +188,7 @@ def insert_scores(
     _load(
         connection,
         "INSERT INTO item_output SELECT * FROM fresh WHERE score_key IN (SELECT unnest($keys))",
-        outputs,
+        columns.outputs,
         {"keys": keys},
     )
     _load(
@@ -149,8 +196,14 @@ def insert_scores(
         "INSERT INTO item_score SELECT score_key, doc_hash, filter, filter_rank, metric, "
         "CASE WHEN isnan(value) THEN NULL ELSE value END "
         "FROM fresh WHERE score_key IN (SELECT unnest($keys))",
-        item_scores,
+        columns.item_scores,
         {"keys": keys},
+    )
+    _load(
+        connection,
+        "INSERT INTO reply SELECT asked, request, any_value(response), any_value(remark) "
+        "FROM fresh ANTI JOIN reply USING (asked, request) GROUP BY asked, request",
+        columns.replies,
     )
 
 
@@ -165,7 +218,6 @@ def delete_trial(connection: duckdb.DuckDBPyConnection, trial_id: str) -> None:
             ).fetchall()
         ],
     )
-    connection.execute("DELETE FROM trial_score WHERE trial_id = ?", [trial_id])
     connection.execute("DELETE FROM artifact WHERE trial_id = ?", [trial_id])
     connection.execute("DELETE FROM training_step WHERE trial_id = ?", [trial_id])
     connection.execute("DELETE FROM trial WHERE trial_id = ?", [trial_id])
@@ -192,17 +244,18 @@ def stored_aggregates(
     connection: duckdb.DuckDBPyConnection, keys: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Key -> metric -> value, for those of ``keys`` that the store holds."""
-    rows = connection.execute(
+    rows = named_rows(
+        connection,
         "SELECT s.score_key, m.metric, m.value FROM score s LEFT JOIN score_metric m "
         "USING (score_key) WHERE s.score_key IN (SELECT unnest($keys))",
         {"keys": list(keys)},
-    ).fetchall()
-    found: dict[str, dict[str, float]] = {}
-    for key, metric, value in rows:
-        metrics = found.setdefault(key, {})
-        if metric is not None and value is not None:
-            metrics[metric] = value
-    return found
+    )
+    stored: dict[str, dict[str, float]] = {}
+    for row in rows:
+        metrics = stored.setdefault(row["score_key"], {})
+        if row["metric"] is not None and row["value"] is not None:
+            metrics[row["metric"]] = row["value"]
+    return stored
 
 
 def differences(score: ScoreRecord, stored: dict[str, float]) -> dict[str, dict[str, JsonValue]]:

@@ -1,4 +1,4 @@
--- The store, version 1. One file holds all experiments and is the only truth.
+-- The store. One file holds all experiments and is the only truth.
 --
 -- Conventions. Seconds are wall time; memory is MiB (2^20 bytes); tokens are unpadded; times of
 -- day are ISO 8601 text with offset, as the machine wrote them. NULL means "not measured" or "not
@@ -6,6 +6,13 @@
 -- a trial; they are not declared, because an index on every item slows the bulk load.
 
 CREATE SEQUENCE event_sequence;
+CREATE SEQUENCE entry_sequence;
+
+-- One row: which program reads this store.
+CREATE TABLE schema_version (
+    version    INTEGER PRIMARY KEY,     -- of tables and views
+    created_at VARCHAR NOT NULL         -- when the store was made, ISO 8601
+);
 
 -- One row per declared experiment.
 CREATE TABLE experiment (
@@ -20,6 +27,12 @@ CREATE TABLE experiment (
     general_tasks JSON NOT NULL         -- task -> metric, accuracy, higher_is_better, chance
 );
 
+-- Rows of the test set, by content: a row that any study has read is read.
+CREATE TABLE experiment_test_row (
+    experiment_id VARCHAR NOT NULL,     -- -> experiment, which may have been removed since
+    row_hash      VARCHAR NOT NULL      -- hash of the row's inputs and answer
+);
+
 -- Sizes of the audited splits.
 CREATE TABLE experiment_split (
     experiment_id VARCHAR NOT NULL,     -- -> experiment
@@ -28,14 +41,12 @@ CREATE TABLE experiment_split (
     PRIMARY KEY (experiment_id, split)
 );
 
--- One row per trial: one evaluation of one candidate.
+-- One row per trial: what it computes, once for all studies that name it.
 CREATE TABLE trial (
-    trial_id                     VARCHAR PRIMARY KEY,  -- identity: experiment, arm, setting, seed
-    experiment_id                VARCHAR NOT NULL,     -- -> experiment
-    arm                          VARCHAR NOT NULL,     -- name of the arm in the experiment file
+    trial_id                     VARCHAR PRIMARY KEY,  -- hash of `identity`
+    identity                     JSON NOT NULL,        -- all that can change what the trial computes, by name
+    weights_id                   VARCHAR,              -- hash of the part of it that training reads; NULL: nothing is trained
     kind                         VARCHAR NOT NULL,     -- prompt, full, lora, qlora
-    phase                        VARCHAR NOT NULL,     -- search, finalist, baseline, default (the untuned setting on test), curve (on fewer training examples)
-    number                       INTEGER NOT NULL,     -- within arm and phase, from 0; 0 of a search is the default setting
     seed                         BIGINT NOT NULL,      -- seed of data order, initialisation, drawn shots
     status                       VARCHAR NOT NULL,     -- complete, failed, pruned
     failure_kind                 VARCHAR NOT NULL,     -- nan_loss, out_of_memory, killed, hung, deadline, lost, canary, endpoint, key, ledger, spending_cap, error; empty if none
@@ -58,7 +69,43 @@ CREATE TABLE trial (
     trainable_parameters         BIGINT,               -- parameters that were trained
     artifact_bytes               BIGINT,               -- size of what would be deployed
     content_hash                 VARCHAR NOT NULL,     -- SHA-256 of the trial's record: makes ingestion idempotent
-    ingested_at                  VARCHAR NOT NULL      -- when the record entered the store
+    ingested_at                  VARCHAR NOT NULL,     -- when the record entered the store
+    stopped                      JSON,                 -- where a pruned trial was stopped: unit, done, total, value, against, values; NULL: not pruned
+    checkpoint                   JSON                  -- which weights of its training were kept: step, steps, epoch, validation_loss, last_validation_loss, last_score; NULL: none trained, or no validation loss measured
+);
+
+-- Which trials a study names, and as what. A study has no trials of its own.
+CREATE TABLE study_trial (
+    entry         BIGINT PRIMARY KEY DEFAULT nextval('entry_sequence'),  -- number of the entry, of any study
+    experiment_id VARCHAR NOT NULL,     -- -> experiment
+    arm           VARCHAR NOT NULL,     -- name of the arm in the experiment file
+    phase         VARCHAR NOT NULL,     -- search, finalist, baseline, default (the untuned setting on test), curve (on fewer training examples), latency (single requests, timed)
+    number        INTEGER NOT NULL,     -- within arm and phase, from 0; 0 of a search is the default setting
+    trial_id      VARCHAR NOT NULL,     -- -> trial; no row there: it has not ended
+    failure_kind  VARCHAR,              -- why what this study asks of a trial that had ended could not be scored; NULL: it could
+    failure_message VARCHAR             -- what happened; NULL as well
+);
+
+-- The scores that a study asks of a trial that it names, computed for it, known before, or (of a
+-- failed trial) missing.
+CREATE TABLE study_score (
+    entry     BIGINT NOT NULL,          -- -> study_trial
+    score_key VARCHAR NOT NULL,         -- -> score; no row there: not scored
+    task      VARCHAR NOT NULL,         -- lm-eval task name, unique within the entry, suite, split and answering
+    suite     VARCHAR NOT NULL,         -- domain, general, out_of_domain, memorisation, divergence, latency
+    split     VARCHAR NOT NULL,         -- train, validation, test
+    answering VARCHAR NOT NULL          -- way of answering, where the trial tries several, of which its params name the best; else empty
+);
+
+-- What was scored of a trial after it had ended, as another study, or a longer one, asked for more.
+CREATE TABLE trial_addition (
+    trial_id      VARCHAR NOT NULL,     -- -> trial
+    content_hash  VARCHAR NOT NULL,     -- SHA-256 of the record: makes ingestion idempotent
+    ingested_at   VARCHAR NOT NULL,     -- when the record entered the store
+    load_seconds  DOUBLE,               -- loading the weights; NULL: not known
+    train_seconds DOUBLE,               -- training again, where the weights were gone; NULL: not known
+    score_seconds DOUBLE,               -- scoring; NULL: not known
+    environment   JSON NOT NULL         -- library -> version, machine, of the process that ran it
 );
 
 -- One row per optimiser step.
@@ -78,14 +125,15 @@ CREATE TABLE training_step (
 -- One row per scored candidate and set of items. Trials that need the same score share it.
 CREATE TABLE score (
     score_key VARCHAR PRIMARY KEY,      -- content address: hash of everything that can change the answer
+    asked     VARCHAR NOT NULL,         -- the part of it that is neither items nor metrics: -> reply
     scored_by VARCHAR NOT NULL,         -- trial that computed it
     task      VARCHAR NOT NULL,         -- lm-eval task name
-    suite     VARCHAR NOT NULL,         -- domain, general, out_of_domain, memorisation, divergence
+    suite     VARCHAR NOT NULL,         -- domain, general, out_of_domain, memorisation, divergence, latency
     split     VARCHAR NOT NULL,         -- train, validation, test
     form      VARCHAR NOT NULL,         -- what was scored: base, base-nf4, adapter-on-bfloat16, adapter-on-nf4, full, endpoint
     seconds   DOUBLE,                   -- wall time of scoring
     chance    DOUBLE,                   -- score of guessing; NULL where there is none
-    latencies DOUBLE[] NOT NULL         -- seconds per request sent one at a time; empty: not measured
+    latencies DOUBLE[] NOT NULL         -- seconds per request sent one at a time, of the suite latency; else empty
 );
 
 -- The metrics of a score, long form.
@@ -96,14 +144,12 @@ CREATE TABLE score_metric (
     higher_is_better BOOLEAN NOT NULL   -- direction
 );
 
--- The scores that a trial asked for, whether computed by it, reused, or (a failed trial) missing.
--- A pruned trial has none.
-CREATE TABLE trial_score (
-    trial_id  VARCHAR NOT NULL,         -- -> trial
-    score_key VARCHAR NOT NULL,         -- -> score; no row there: not scored
-    task      VARCHAR NOT NULL,         -- lm-eval task name, unique within the trial
-    suite     VARCHAR NOT NULL,         -- domain, general, out_of_domain, memorisation, divergence
-    split     VARCHAR NOT NULL          -- train, validation, test
+-- What was replied to single requests, so that none is made twice of one candidate.
+CREATE TABLE reply (
+    asked    VARCHAR NOT NULL,          -- hash of who is asked and how: all that can change a reply but the request
+    request  VARCHAR NOT NULL,          -- hash of the request: its kind, its text, its options
+    response VARCHAR NOT NULL,          -- JSON: the text, or [log-likelihood, whether greedy], or a log-likelihood
+    remark   VARCHAR                    -- JSON: tokens that the prompt was cut to, or a server's name and counts; NULL: nothing
 );
 
 -- One row per item of a score: what the candidate replied.
@@ -117,7 +163,8 @@ CREATE TABLE item_output (
     output            VARCHAR NOT NULL, -- the model's reply, before any filter
     prompt_tokens     INTEGER NOT NULL, -- tokens a server would be sent, shots and template included
     completion_tokens INTEGER NOT NULL, -- tokens of the reply
-    text              VARCHAR NOT NULL  -- the item as the task's template renders it; empty in general suites
+    text              VARCHAR NOT NULL, -- the item as the task's template renders it; empty in general suites
+    filtered          VARCHAR           -- what the filter that counts took the reply for; NULL: the reply itself
 );
 
 -- One row per item, filter and metric of a score.
@@ -138,12 +185,13 @@ CREATE TABLE artifact (
     bytes    BIGINT NOT NULL            -- size
 );
 
--- What happened to an experiment; rows are only ever added.
+-- What happened to an experiment; rows are only ever added. Of one that was removed test_access and
+-- removed stay.
 CREATE TABLE event (
     event_id      BIGINT PRIMARY KEY DEFAULT nextval('event_sequence'),  -- order of recording
     experiment_id VARCHAR NOT NULL,     -- -> experiment
     recorded_at   VARCHAR NOT NULL,     -- when
-    kind          VARCHAR NOT NULL,     -- declared, test_access, trial_replaced, score_differs, resumed...
+    kind          VARCHAR NOT NULL,     -- declared, locked (the plan, before the first trial), planned, test_access, finished (a run came to its end), verdict, trial_replaced, score_differs, resumed, removed...
     who           VARCHAR NOT NULL,     -- user, machine, process
     detail        JSON NOT NULL         -- depends on the kind
 );

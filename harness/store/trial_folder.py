@@ -6,7 +6,8 @@
         trial.json             the record without its items
         item_outputs.parquet   the replies
         item_scores.parquet    the values
-        SHA256SUMS             of the three; `sha256sum -c` understands it
+        replies.parquet        the replies to single requests, by what was asked
+        SHA256SUMS             of the four; `sha256sum -c` understands it
 
 The folder ``record`` is written under another name, synced, and renamed into place, so that a
 process killed at any moment leaves either no record or a whole one.
@@ -14,7 +15,6 @@ process killed at any moment leaves either no record or a whole one.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path, PureWindowsPath
 
@@ -23,10 +23,11 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from harness.errors import StoreError, needing_room
-from harness.records import TrialRecord, file_sha256
+from harness.records import CHECKPOINT, TrialRecord, file_sha256, sync, write_whole
 from harness.store.columns import (
     ITEM_SCORE_SCHEMA,
     OUTPUT_SCHEMA,
+    REPLY_SCHEMA,
     Columns,
     head_from_json,
     head_to_json,
@@ -35,10 +36,11 @@ from harness.store.columns import (
 )
 
 RECORD = "record"
-HEAD, OUTPUTS, ITEM_SCORES, SUMS = (
+HEAD, OUTPUTS, ITEM_SCORES, REPLIES, SUMS = (
     "trial.json",
     "item_outputs.parquet",
     "item_scores.parquet",
+    "replies.parquet",
     "SHA256SUMS",
 )
 QUARANTINE = "quarantine"
@@ -49,7 +51,9 @@ REMEDY = "quarantine the folder and run the trial again"
 def write_record(folder: Path, record: TrialRecord) -> None:
     """Write the record into the trial's folder, in place of an earlier one if there is one.
 
-    folder: created if missing; other files in it stay.
+    Args:
+        folder: created if missing; other files in it stay, but for the checkpoint of a training,
+            which goes on no more.
 
     Raises:
         NoRoomError: the disk is full; what was there before is still there.
@@ -69,16 +73,19 @@ def _write(folder: Path, columns: Columns) -> None:
     (unfinished / HEAD).write_text(head_to_json(columns.head), encoding="utf-8")
     pq.write_table(columns.outputs, unfinished / OUTPUTS, compression="zstd")
     pq.write_table(columns.item_scores, unfinished / ITEM_SCORES, compression="zstd")
+    pq.write_table(columns.replies, unfinished / REPLIES, compression="zstd")
     (unfinished / SUMS).write_text(_sums(unfinished), encoding="utf-8")
-    for name in (HEAD, OUTPUTS, ITEM_SCORES, SUMS):
-        _sync(unfinished / name)
-    _sync(unfinished)
+    for name in (HEAD, OUTPUTS, ITEM_SCORES, REPLIES, SUMS):
+        sync(unfinished / name)
+    sync(unfinished)
     place = folder / RECORD
     if place.exists():
         place.rename(replaced)
     unfinished.rename(place)
-    _sync(folder)
+    sync(folder)
     shutil.rmtree(replaced, ignore_errors=True)
+    # The trial has come to its end: there is nothing to go on with.
+    shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
 
 
 def read_record(folder: Path) -> TrialRecord:
@@ -94,8 +101,18 @@ def read_record(folder: Path) -> TrialRecord:
         head,
         _read_table(place / OUTPUTS, OUTPUT_SCHEMA),
         _read_table(place / ITEM_SCORES, ITEM_SCORE_SCHEMA),
+        _read_table(place / REPLIES, REPLY_SCHEMA),
     )
     return put_together(columns)
+
+
+def record_head(folder: Path) -> TrialRecord:
+    """The record without items and replies, its files checked against their checksums.
+
+    Raises:
+        StoreError: as :func:`read_record`.
+    """
+    return _verified_head(folder)
 
 
 def verify_record(folder: Path) -> None:
@@ -107,7 +124,7 @@ def verify_record(folder: Path) -> None:
     place = folder / RECORD
     if not place.is_dir():
         raise StoreError(f"{folder}: no record; the trial did not end, so it is to be run again")
-    if folder.is_symlink() or any(one.is_symlink() for one in (place, *place.iterdir())):
+    if folder.is_symlink() or any(path.is_symlink() for path in (place, *place.iterdir())):
         raise StoreError(f"{folder}: its record is a link to elsewhere; {REMEDY}")
     try:
         listed = (place / SUMS).read_text(encoding="utf-8")
@@ -130,7 +147,7 @@ def holds_link(folder: Path) -> bool:
 
     A trial leaves none; links above the folder, such as of all results, are the user's own.
     """
-    return folder.is_symlink() or any(one.is_symlink() for one in folder.rglob("*"))
+    return folder.is_symlink() or any(path.is_symlink() for path in folder.rglob("*"))
 
 
 def discard_record(folder: Path) -> None:
@@ -167,7 +184,10 @@ def whole_records(trials_folder: Path) -> tuple[list[Path], list[tuple[Path, str
 def quarantine(path: Path, reason: str) -> Path:
     """Move a trial's folder aside, into ``quarantine`` beside it, with the reason in a file.
 
-    Returns where it is now; an earlier quarantined folder of the same name stays.
+    An earlier quarantined folder of the same name stays.
+
+    Returns:
+        Where the folder is now.
 
     Raises:
         StoreError: there is no such folder.
@@ -183,7 +203,7 @@ def quarantine(path: Path, reason: str) -> Path:
 
 
 def quarantine_record(folder: Path, reason: str) -> Path:
-    """The same for the record alone: what else the trial left, such as weights, stays in place.
+    """Move the record alone aside: what else the trial left, such as weights, stays in place.
 
     For a trial that the store holds whole, whose weights may be in use.
     """
@@ -205,7 +225,7 @@ def _free_place(folder: Path) -> Path:
 
 def _say_why(target: Path, reason: str) -> None:
     with needing_room(target / REASON):
-        (target / REASON).write_text(reason + "\n", encoding="utf-8")
+        write_whole(target / REASON, reason + "\n")
 
 
 def _verified_head(folder: Path) -> TrialRecord:
@@ -238,16 +258,5 @@ def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def _sums(place: Path) -> str:
-    names = (HEAD, OUTPUTS, ITEM_SCORES)
+    names = (HEAD, OUTPUTS, ITEM_SCORES, REPLIES)
     return "".join(f"{file_sha256(place / name)}  {name}\n" for name in names)
-
-
-def _sync(path: Path) -> None:
-    """Make a file, or the names in a folder, durable. Windows cannot sync a folder."""
-    if path.is_dir() and os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,29 +9,30 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.records import ItemRow, ScoreVector
+from harness.records import ItemRow, ScoreVector, SuiteKind
+from harness.store.connection import named_rows
 
 # The search's own validation items are many, and no report pairs them.
 _TRIALS = """
 SELECT t.trial_id, t.arm, t.kind, t.phase, t.seed, l.suite, l.task, l.split, l.score_key, s.chance
-FROM trial t JOIN trial_score l USING (trial_id) JOIN score s USING (score_key)
-WHERE t.experiment_id = ? AND t.status = 'complete'
-  AND (t.phase <> 'search' OR l.suite = 'general')
-ORDER BY t.trial_id, l.suite, l.task, l.split
+FROM named_trial t JOIN named_score l USING (entry) JOIN score s USING (score_key)
+WHERE t.experiment_id = $experiment_id AND t.status = 'complete'
+  AND (t.phase <> 'search' OR l.suite = 'general') AND l.suite = coalesce($suite, l.suite)
+ORDER BY t.trial_id, t.entry, l.suite, l.task, l.split
 """
 
 _WANTED = """
 WITH wanted AS (
-    SELECT DISTINCT l.score_key FROM trial t JOIN trial_score l USING (trial_id)
-    WHERE t.experiment_id = ? AND t.status = 'complete'
-      AND (t.phase <> 'search' OR l.suite = 'general')
+    SELECT DISTINCT l.score_key FROM named_trial t JOIN named_score l USING (entry)
+    WHERE t.experiment_id = $experiment_id AND t.status = 'complete'
+      AND (t.phase <> 'search' OR l.suite = 'general') AND l.suite = coalesce($suite, l.suite)
 )
 """
 
 _SERIES = (
     _WANTED
     + """
-SELECT i.score_key, i.metric, i.filter, m.higher_is_better, count(*)
+SELECT i.score_key, i.metric, i.filter, m.higher_is_better, count(*) AS items
 FROM wanted w JOIN item_score i USING (score_key)
 JOIN score_metric m ON m.score_key = i.score_key AND m.metric = i.metric
 GROUP BY i.score_key, i.metric, i.filter_rank, i.filter, m.higher_is_better
@@ -51,8 +52,8 @@ ORDER BY i.score_key, i.metric, i.filter_rank, o.position
 
 _ITEMS = """
 SELECT t.arm, t.seed, o.doc_hash, o.item_id, o.target, o.output, i.value, o.text
-FROM trial t
-JOIN trial_score l USING (trial_id)
+FROM named_trial t
+JOIN named_score l USING (entry)
 JOIN item_output o USING (score_key)
 LEFT JOIN item_score i
     ON i.score_key = o.score_key AND i.doc_hash = o.doc_hash AND i.metric = $metric
@@ -65,48 +66,55 @@ ORDER BY t.arm, t.seed, t.trial_id, o.position
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """One metric of one score. The four sequences have shape (n,)."""
+    """One metric of one score, item by item."""
 
     metric: str
+    """Name of the metric; of a filter after the first, ``metric (filter)``."""
     higher_is_better: bool
+    """Direction of the metric."""
     doc_hashes: tuple[str, ...]
+    """The hash of each item that lm-eval gives, shape (n,)."""
     clusters: tuple[str, ...]
+    """The cluster of each item, shape (n,)."""
     item_ids: tuple[str, ...]
+    """Ids in the data set or suite, shape (n,)."""
     values: NDArray[np.float64]
+    """The metric of each item, float64, shape (n,); NaN where unscored."""
 
 
 def vectors_of(
-    connection: duckdb.DuckDBPyConnection, experiment_id: str
+    connection: duckdb.DuckDBPyConnection, experiment_id: str, suite: SuiteKind | None = None
 ) -> tuple[ScoreVector, ...]:
     """Every per-item metric of every complete trial; of search trials, the general suite's only.
+
+    With ``suite``, what was scored in that one.
 
     Ordered by trial, suite, task, split and metric; items in the order of scoring. Trials that
     share a score share its arrays. Where several filters give a metric, the first filter's vector
     has its plain name, as its aggregate has; the others are named ``metric (filter)``.
     """
-    series = _series_by_key(connection, experiment_id)
+    parameters = {"experiment_id": experiment_id, "suite": suite}
+    series = _series_by_key(connection, parameters)
     return tuple(
         ScoreVector(
-            trial_id=trial_id,
-            arm=arm,
-            kind=kind,
-            phase=phase,
-            seed=seed,
-            suite=suite,
-            task=task,
-            split=split,
-            metric=one.metric,
-            higher_is_better=one.higher_is_better,
-            chance=chance,
-            doc_hashes=one.doc_hashes,
-            clusters=one.clusters,
-            item_ids=one.item_ids,
-            values=one.values,
+            trial_id=row["trial_id"],
+            arm=row["arm"],
+            kind=row["kind"],
+            phase=row["phase"],
+            seed=row["seed"],
+            suite=row["suite"],
+            task=row["task"],
+            split=row["split"],
+            metric=scored.metric,
+            higher_is_better=scored.higher_is_better,
+            chance=row["chance"],
+            doc_hashes=scored.doc_hashes,
+            clusters=scored.clusters,
+            item_ids=scored.item_ids,
+            values=scored.values,
         )
-        for trial_id, arm, kind, phase, seed, suite, task, split, key, chance in (
-            connection.execute(_TRIALS, [experiment_id]).fetchall()
-        )
-        for one in series[key]
+        for row in named_rows(connection, _TRIALS, parameters)
+        for scored in series[row["score_key"]]
     )
 
 
@@ -114,30 +122,30 @@ def item_rows_of(
     connection: duckdb.DuckDBPyConnection, experiment_id: str, metric: str
 ) -> tuple[ItemRow, ...]:
     """Every item of the domain test of every complete finalist, with its value of ``metric``."""
-    rows = connection.execute(_ITEMS, {"experiment_id": experiment_id, "metric": metric}).fetchall()
-    return tuple(ItemRow(*row) for row in rows)
+    parameters = {"experiment_id": experiment_id, "metric": metric}
+    return tuple(ItemRow(**row) for row in named_rows(connection, _ITEMS, parameters))
 
 
 def _series_by_key(
-    connection: duckdb.DuckDBPyConnection, experiment_id: str
+    connection: duckdb.DuckDBPyConnection, parameters: dict[str, str | None]
 ) -> defaultdict[str, list[_Series]]:
-    heads = connection.execute(_SERIES, [experiment_id]).fetchall()
-    columns = connection.execute(_VALUES, [experiment_id]).fetchnumpy()
+    heads = list(named_rows(connection, _SERIES, parameters))
+    columns = connection.execute(_VALUES, parameters).fetchnumpy()
     values = np.ma.filled(np.ma.asarray(columns["value"], dtype=np.float64), np.nan)
     values.flags.writeable = False
     doc_hashes: list[str] = np.asarray(columns["doc_hash"], dtype=object).tolist()
     clusters: list[str] = np.asarray(columns["cluster"], dtype=object).tolist()
     item_ids: list[str] = np.asarray(columns["item_id"], dtype=object).tolist()
-    ends = np.cumsum([head[-1] for head in heads], dtype=np.int64).tolist()
-    found: defaultdict[str, list[_Series]] = defaultdict(list)
+    ends = np.cumsum([head["items"] for head in heads], dtype=np.int64).tolist()
+    series: defaultdict[str, list[_Series]] = defaultdict(list)
     start = 0
-    for (key, metric, filter_name, higher_is_better, _), end in zip(heads, ends, strict=True):
-        plain = all(one.metric != metric for one in found[key])
-        name = metric if plain else f"{metric} ({filter_name})"
-        found[key].append(
+    for head, end in zip(heads, ends, strict=True):
+        metric, known = head["metric"], series[head["score_key"]]
+        plain = all(earlier.metric != metric for earlier in known)
+        known.append(
             _Series(
-                metric=name,
-                higher_is_better=higher_is_better,
+                metric=metric if plain else f"{metric} ({head['filter']})",
+                higher_is_better=head["higher_is_better"],
                 doc_hashes=tuple(doc_hashes[start:end]),
                 clusters=tuple(clusters[start:end]),
                 item_ids=tuple(item_ids[start:end]),
@@ -145,4 +153,4 @@ def _series_by_key(
             )
         )
         start = end
-    return found
+    return series

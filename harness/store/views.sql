@@ -1,7 +1,35 @@
--- Views with plain names, for reading. They hold no data and are recreated by every migration.
+-- Views with plain names, for reading. They hold no data.
+
+-- One row per score that a study asks of a trial that it names. Of several ways of answering it is
+-- that of the trial's best one; a pruned trial has none, whoever computed them.
+CREATE VIEW asked_score AS
+SELECT n.entry, n.experiment_id, n.trial_id, l.score_key, l.task, l.suite, l.split
+FROM study_trial n
+JOIN trial t USING (trial_id)
+JOIN study_score l USING (entry)
+WHERE t.status <> 'pruned'
+  AND (l.answering = '' OR l.answering = t.params ->> '$.answering');
+
+-- One row per trial that a study names and that has ended for it. A complete one of which the study
+-- asks for more than is scored has not; it has failed where an attempt to score that did.
+CREATE VIEW named_trial AS
+SELECT n.entry, n.experiment_id, n.arm, n.phase, n.number, t.* REPLACE (
+    CASE WHEN l.lacking THEN 'failed' ELSE t.status END AS status,
+    CASE WHEN l.lacking THEN n.failure_kind ELSE t.failure_kind END AS failure_kind,
+    CASE WHEN l.lacking THEN n.failure_message ELSE t.failure_message END AS failure_message
+)
+FROM study_trial n JOIN trial t USING (trial_id)
+LEFT JOIN (
+    SELECT DISTINCT l.entry, TRUE AS lacking FROM asked_score l ANTI JOIN score s USING (score_key)
+) l ON l.entry = n.entry AND t.status = 'complete'
+WHERE l.lacking IS NULL OR n.failure_kind IS NOT NULL;
+
+-- The scores that a study asks of trials that have ended for it.
+CREATE VIEW named_score AS
+SELECT l.* FROM asked_score l SEMI JOIN named_trial t USING (entry);
 
 -- One row per trial: setting, outcome, cost.
-CREATE OR REPLACE VIEW trials AS
+CREATE VIEW trials AS
 SELECT
     e.name AS experiment, t.experiment_id, t.trial_id, t.arm, t.kind, t.phase, t.number, t.seed,
     t.status, t.failure_kind, t.failure_message, t.params, t.started_at, t.ended_at,
@@ -11,13 +39,13 @@ SELECT
     (SELECT max(s.step) FROM training_step s WHERE s.trial_id = t.trial_id) AS steps,
     (SELECT arg_max(s.loss, s.step) FROM training_step s WHERE s.trial_id = t.trial_id)
         AS last_loss,
-    (SELECT count(*) FROM trial_score l
-     WHERE l.trial_id = t.trial_id
+    (SELECT count(*) FROM named_score l
+     WHERE l.entry = t.entry
        AND NOT EXISTS (SELECT 1 FROM score s WHERE s.score_key = l.score_key)) AS unscored
-FROM trial t JOIN experiment e USING (experiment_id);
+FROM named_trial t JOIN experiment e USING (experiment_id);
 
 -- One row per trial, task and metric. reused: another trial computed the score.
-CREATE OR REPLACE VIEW scores AS
+CREATE VIEW scores AS
 WITH tokens AS (
     SELECT score_key, count(*) AS items, avg(prompt_tokens) AS prompt_tokens,
            avg(completion_tokens) AS completion_tokens
@@ -28,37 +56,37 @@ SELECT
     t.status, l.suite, l.task, l.split, s.form, m.metric, m.value, m.higher_is_better, s.chance,
     coalesce(k.items, 0) AS items, k.prompt_tokens, k.completion_tokens, s.seconds,
     s.scored_by <> t.trial_id AS reused, s.score_key
-FROM trial t
+FROM named_trial t
 JOIN experiment e USING (experiment_id)
-JOIN trial_score l USING (trial_id)
+JOIN named_score l USING (entry)
 JOIN score s USING (score_key)
 JOIN score_metric m USING (score_key)
 LEFT JOIN tokens k USING (score_key);
 
 -- One row per trial, item, filter and metric: what was replied and what it was worth.
-CREATE OR REPLACE VIEW items AS
+CREATE VIEW items AS
 SELECT
     e.name AS experiment, t.experiment_id, t.arm, t.kind, t.phase, t.number, t.seed, t.trial_id,
     t.status, l.suite, l.task, l.split, o.doc_hash, o.item_id, o.cluster, o.text, o.target, o.output,
     o.filtered, o.prompt_tokens, o.completion_tokens, i.filter, i.filter_rank, i.metric,
     i.value
-FROM trial t
+FROM named_trial t
 JOIN experiment e USING (experiment_id)
-JOIN trial_score l USING (trial_id)
+JOIN named_score l USING (entry)
 JOIN item_output o USING (score_key)
 LEFT JOIN item_score i ON i.score_key = l.score_key AND i.doc_hash = o.doc_hash;
 
 -- One row per finalist and seed, with the primary metric of the domain suite on each split.
-CREATE OR REPLACE VIEW finalists AS
+CREATE VIEW finalists AS
 SELECT
     e.name AS experiment, t.experiment_id, t.arm, t.kind, t.seed, t.trial_id, t.status, t.params,
     e.spec ->> '$.task.metrics[0]' AS metric,
     max(m.value) FILTER (l.split = 'train') AS train,
     max(m.value) FILTER (l.split = 'validation') AS validation,
     max(m.value) FILTER (l.split = 'test') AS test
-FROM trial t
+FROM named_trial t
 JOIN experiment e USING (experiment_id)
-LEFT JOIN trial_score l ON l.trial_id = t.trial_id AND l.suite = 'domain'
+LEFT JOIN named_score l ON l.entry = t.entry AND l.suite = 'domain'
 LEFT JOIN score_metric m
     ON m.score_key = l.score_key AND m.metric = e.spec ->> '$.task.metrics[0]'
 WHERE t.phase = 'finalist'
@@ -66,23 +94,24 @@ GROUP BY ALL;
 
 -- One row per trial: what it took, and what a request of the candidate takes.
 -- machine_money: load, training and scoring at the declared price of the machine.
--- Tokens are means per request, latencies seconds per request, over the domain suite.
-CREATE OR REPLACE VIEW costs AS
+-- Tokens are means per request over the domain suite; latencies, seconds per request, are those of
+-- the trials of phase latency.
+CREATE VIEW costs AS
 WITH tokens AS (
     SELECT score_key, count(*) AS items, sum(prompt_tokens) AS prompt_tokens,
            sum(completion_tokens) AS completion_tokens
     FROM item_output GROUP BY score_key
 ), request AS (
-    SELECT l.trial_id, sum(k.prompt_tokens) / sum(k.items) AS prompt_tokens,
+    SELECT l.entry, sum(k.prompt_tokens) / sum(k.items) AS prompt_tokens,
            sum(k.completion_tokens) / sum(k.items) AS completion_tokens
-    FROM trial_score l JOIN tokens k USING (score_key)
-    WHERE l.suite = 'domain' GROUP BY l.trial_id
+    FROM named_score l JOIN tokens k USING (score_key)
+    WHERE l.suite = 'domain' GROUP BY l.entry
 ), latency AS (
-    SELECT trial_id, quantile_cont(seconds, 0.5) AS latency_p50,
+    SELECT entry, quantile_cont(seconds, 0.5) AS latency_p50,
            quantile_cont(seconds, 0.95) AS latency_p95
-    FROM (SELECT l.trial_id, unnest(s.latencies) AS seconds
-          FROM trial_score l JOIN score s USING (score_key) WHERE l.suite = 'domain')
-    GROUP BY trial_id
+    FROM (SELECT l.entry, unnest(s.latencies) AS seconds
+          FROM named_score l JOIN score s USING (score_key) WHERE l.suite = 'latency')
+    GROUP BY entry
 )
 SELECT
     e.name AS experiment, t.experiment_id, t.arm, t.kind, t.phase, t.number, t.seed, t.trial_id,
@@ -92,17 +121,19 @@ SELECT
     (t.load_seconds + t.train_seconds + t.score_seconds) / 3600
         * CAST(e.spec ->> '$.cost.machine_per_hour' AS DOUBLE) AS machine_money,
     e.spec ->> '$.cost.currency' AS currency
-FROM trial t
+FROM named_trial t
 JOIN experiment e USING (experiment_id)
-LEFT JOIN request r USING (trial_id)
-LEFT JOIN latency y USING (trial_id);
+LEFT JOIN request r USING (entry)
+LEFT JOIN latency y USING (entry);
 
 -- One row per access to test items. look: 1 is the first look of this arm and seed at this task.
--- The test of a default setting is planned beside the finalist's and is counted by itself. A trial
--- that was interrupted and started again keeps its number: its first start left nothing to see.
-CREATE OR REPLACE VIEW test_accesses AS
+-- The test of a default setting is planned beside the finalist's and is counted by itself; a trial
+-- that only times requests sees no score and is counted by itself, too. A trial that was interrupted
+-- and started again keeps its number: its first start left nothing to see. The accesses of a study
+-- that was removed stay.
+CREATE VIEW test_accesses AS
 SELECT
-    v.recorded_at, e.name AS experiment, v.experiment_id,
+    v.recorded_at, coalesce(e.name, g.name) AS experiment, v.experiment_id,
     v.detail ->> '$.arm' AS arm,
     CAST(v.detail ->> '$.seed' AS BIGINT) AS seed,
     v.detail ->> '$.task' AS task,
@@ -111,11 +142,17 @@ SELECT
     v.who,
     dense_rank() OVER (
         PARTITION BY v.experiment_id, v.detail ->> '$.arm', v.detail ->> '$.seed',
-                     v.detail ->> '$.task', coalesce(v.detail ->> '$.phase', '') = 'default'
+                     v.detail ->> '$.task',
+                     CASE v.detail ->> '$.phase' WHEN 'default' THEN 'default'
+                          WHEN 'latency' THEN v.detail ->> '$.trial_id' ELSE '' END
         ORDER BY f.first_event
     ) AS look
 FROM event v
-JOIN experiment e USING (experiment_id)
+LEFT JOIN experiment e USING (experiment_id)
+LEFT JOIN (
+    SELECT experiment_id, any_value(detail ->> '$.name') AS name
+    FROM event WHERE kind = 'removed' GROUP BY experiment_id
+) g USING (experiment_id)
 JOIN (
     SELECT experiment_id, detail ->> '$.trial_id' AS trial_id, detail ->> '$.task' AS task,
            min(event_id) AS first_event

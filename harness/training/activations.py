@@ -13,17 +13,17 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Bytes that a forward pass keeps for the backward pass.
-
-    total: of all of it. largest_block: of the block of the model that keeps most. inputs: of what
-    goes into the blocks. outside: of what is in no block: embeddings, final norm, and the logits
-    with their softmax, in the main.
-    """
+    """Bytes that a forward pass keeps for the backward pass."""
 
     total: int
+    """Bytes in all."""
     largest_block: int
+    """Bytes that the block of the model which keeps most keeps."""
     inputs: int
+    """Bytes of what goes into the blocks."""
     outside: int
+    """Bytes of what is in no block: embeddings, final norm, and the logits with their softmax, in
+    the main."""
 
     @property
     def peak(self) -> int:
@@ -36,7 +36,7 @@ class Kept:
 
     @property
     def peak_recomputing(self) -> int:
-        """The same under gradient checkpointing: one block at a time keeps more than its input."""
+        """Bytes at that height under checkpointing, when one block keeps more than its input."""
         return self.inputs + self.outside + 2 * max(self.largest_block, self.outside)
 
 
@@ -48,7 +48,7 @@ def kept_by(model: Any, loss: Callable[[], torch.Tensor]) -> Kept:
     tensors share counts once; weights and buffers, which are there anyway, do not count. Random
     numbers that dropout draws are given back.
     """
-    seen = {_memory_of(one) for part in (model.parameters(), model.buffers()) for one in part}
+    seen = {_memory_of(tensor) for part in (model.parameters(), model.buffers()) for tensor in part}
     count = _Count()
 
     def drop(tensor: torch.Tensor) -> None:
@@ -83,13 +83,18 @@ def kept_by(model: Any, loss: Callable[[], torch.Tensor]) -> Kept:
 
 @dataclass(slots=True)
 class _Count:
-    """Bytes so far; blocks: of each that was passed. before: at the start of the present one."""
+    """Bytes kept so far."""
 
     total: int = 0
+    """Bytes of all that was kept."""
     inputs: int = 0
+    """Bytes of the inputs of the blocks that were passed."""
     blocks: list[int] = field(default_factory=list)
+    """Bytes that each block kept, of those that were passed."""
     depth: int = 0
+    """Number of blocks, one within another, that are being passed."""
     before: int = 0
+    """``total`` at the start of the present block."""
 
 
 def _memory_of(tensor: torch.Tensor) -> StorageWeakRef:
@@ -113,8 +118,8 @@ def _by_block(model: Any, count: _Count) -> Iterator[None]:
         if count.depth == 0:
             count.blocks.append(count.total - count.before)
 
-    lists = [one for one in model.modules() if isinstance(one, torch.nn.ModuleList)]
-    blocks = [block for one in lists for block in one]
+    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+    blocks = [block for module_list in lists for block in module_list]
     handles = [block.register_forward_pre_hook(enter) for block in blocks]
     handles += [block.register_forward_hook(leave, always_call=True) for block in blocks]
     try:

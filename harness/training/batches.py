@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.models.token_tree import in_trees, token_tree
+from harness.models.tree_pass import nodes_and_places, takes_trees, to_device, tree_inputs
 from harness.prompting import TokenisedExample
-from harness.prompting.token_tree import in_trees, token_tree
-from harness.prompting.tree_pass import nodes_and_places, takes_trees, to_device, tree_inputs
+from harness.records import ModelWork
 from harness.training.peers import Peers
 
 # Examples are sorted by length only within chunks of this many batches: enough to save most
@@ -21,18 +22,19 @@ CHUNK_BATCHES = 16
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Examples laid out for one pass.
-
-    inputs: what the model is called with, of one width. kept: positions of a row whose logits are
-    needed. places: for each answer token, the row of those logits that predicts it, rows of the
-    batch one after the other. labels: shape (answer tokens,). tokens: of the examples.
-    """
+    """Examples laid out for one pass."""
 
     inputs: dict[str, Any]
+    """What the model is called with, rows of one width."""
     kept: torch.Tensor
+    """Positions of a row whose logits are needed."""
     places: torch.Tensor
+    """The row of those logits that predicts each answer token, rows of the batch one after the
+    other, shape (answer tokens,)."""
     labels: torch.Tensor
+    """Token ids of the answers, shape (answer tokens,)."""
     tokens: int
+    """Number of tokens of the examples, without padding."""
 
     @property
     def label_tokens(self) -> int:
@@ -53,15 +55,19 @@ class Batch:
 class Layout:
     """How examples become batches for ``model``: as trees where it takes them, else padded.
 
-    Parameters:
+    Args:
         pad: the token that fills padded rows.
         peers: the processes that train together.
         trees: whether the model takes trees; it is asked if this is None.
+
+    Attributes:
+        work: one pass of each of the batches so far; whoever looks may begin anew.
     """
 
     def __init__(self, model: Any, pad: int, peers: Peers, trees: bool | None = None) -> None:
         self._model, self._pad, self.peers = model, pad, peers
         self._trees = takes_trees(model) if trees is None else trees
+        self.work = ModelWork()
 
     def batches(self, examples: Sequence[TokenisedExample], size: int) -> Iterator[Batch]:
         """This process's share of the examples, at most ``size`` at once.
@@ -74,7 +80,7 @@ class Layout:
         for start in starts:
             part = mine[start : start + size]
             if self._trees and not self.peers.in_step:
-                for group in in_trees([one.prompt + one.answer for one in part]):
+                for group in in_trees([example.prompt + example.answer for example in part]):
                     yield self.batch([part[index] for index in group])
             else:
                 yield self.batch(part)
@@ -84,7 +90,10 @@ class Layout:
 
     def batch(self, examples: Sequence[TokenisedExample]) -> Batch:
         """All of the examples, for one pass."""
-        return as_tree(self._model, examples) if self._trees else padded(examples, self._pad)
+        batch = as_tree(self._model, examples) if self._trees else padded(examples, self._pad)
+        rows, width = batch.inputs["input_ids"].shape
+        self.work += ModelWork(passes=1, read=rows * width, predicted=rows * len(batch.kept))
+        return batch
 
 
 def as_tree(model: Any, examples: Sequence[TokenisedExample]) -> Batch:
@@ -115,9 +124,9 @@ def padded(examples: Sequence[TokenisedExample], pad: int) -> Batch:
     for index, example in enumerate(examples):
         ids[index, : example.length] = torch.tensor(example.prompt + example.answer)
     # The token before an answer predicts its first one.
-    predicting = [np.arange(len(one.prompt) - 1, one.length - 1) for one in examples]
+    predicting = [np.arange(len(example.prompt) - 1, example.length - 1) for example in examples]
     kept, places = nodes_and_places(predicting)
-    rows = np.repeat(np.arange(len(examples)), [len(one.answer) for one in examples])
+    rows = np.repeat(np.arange(len(examples)), [len(example.answer) for example in examples])
     return Batch(
         {"input_ids": ids},
         torch.from_numpy(kept),

@@ -14,9 +14,11 @@ from harness.errors import TrialError
 from harness.prompting import TokenisedExample
 from harness.training.activations import Kept, kept_by
 from harness.training.batches import Batch, Layout
+from harness.training.best_weights import size_of
 from harness.training.checkpointing import can_checkpoint
 from harness.training.losses import summed_loss
-from harness.training.peers import Alone
+from harness.training.peers import SingleProcess
+from harness.wording import mebibytes
 
 if TYPE_CHECKING:
     from harness.training.job import TrainingJob
@@ -33,16 +35,18 @@ GRADIENT_AND_MOMENTS, MASTER = 12, 4
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How training goes into memory. needed_mib: beyond the loaded weights, as measured before.
-
-    available_mib: what there was for it. asked: the micro-batch size that was asked for.
-    """
+    """How training goes into memory."""
 
     micro_batch_size: int
+    """Examples of a micro-batch."""
     gradient_checkpointing: bool
+    """Activations are computed again in the backward pass."""
     needed_mib: float
+    """Memory that training needs beyond the loaded weights, MiB, as measured before."""
     available_mib: float
+    """Memory that there was for it, MiB."""
     asked: int
+    """The micro-batch size that was asked for."""
 
     @property
     def fits(self) -> bool:
@@ -55,13 +59,13 @@ class Fit:
         size = f"{self.micro_batch_size} example{'s' * (self.micro_batch_size > 1)}"
         fewer = f", not {self.asked}" if self.micro_batch_size < self.asked else ""
         there = (
-            f"of {self.available_mib:,.0f} MiB available"
+            f"of {mebibytes(self.available_mib)} available"
             if self.fits
-            else f"though only {self.available_mib:,.0f} MiB are available"
+            else f"though only {mebibytes(self.available_mib)} are available"
         )
         return (
             f"micro-batches of {size}{fewer}, activations {kept}; training was expected to take "
-            f"{self.needed_mib:,.0f} MiB beyond the weights, {there}"
+            f"{mebibytes(self.needed_mib)} beyond the weights, {there}"
         )
 
 
@@ -73,7 +77,7 @@ def fit(
 ) -> Fit:
     """Choose micro-batch size and checkpointing for ``job`` on ``model``, made trainable.
 
-    Of the ways that the job's parameters allow, the first that needs at most ``available_mib``
+    Of the ways that the job's setting allows, the first that needs at most ``available_mib``
     (MiB beyond what is allocated now), fastest first; where none does, the one that needs least.
     Measured on the longest examples by passes whose activations are dropped at once.
     ``trees`` says whether ``model`` takes trees; it is asked if this is None.
@@ -81,22 +85,24 @@ def fit(
     Raises:
         TrialError: the job wants checkpointing, which the model does not support.
     """
-    if job.params["gradient_checkpointing"] is True and not can_checkpoint(model):
+    if job.settings.gradient_checkpointing is True and not can_checkpoint(model):
         raise TrialError(
             "error",
             "the model's architecture does not support gradient checkpointing; set "
             "gradient_checkpointing: auto, or false",
         )
-    asked = min(job.params["micro_batch_size"], job.params["batch_size"])
-    layout = Layout(model, job.pad, Alone(), trees)
-    longest = sorted([*job.examples, *job.texts], key=lambda one: -one.length)
+    asked = min(job.settings.micro_batch_size, job.settings.batch_size)
+    layout = Layout(model, job.pad, SingleProcess(), trees)
+    longest = sorted([*job.examples, *job.texts], key=lambda example: -example.length)
     trained = [p for p in model.parameters() if p.requires_grad]
     always = sum(
         p.numel() * (GRADIENT_AND_MOMENTS + MASTER * (p.element_size() < 4)) for p in trained
     )
     # The gradient of tied embeddings is added up from two, each as large as the vocabulary.
     always += 2 * 4 * max((p.numel() for p in trained), default=0)
-    if job.params["kl_weight"] and not hasattr(model, "disable_adapter"):
+    if job.keeps_best and job.runtime.device == "cpu":
+        always += size_of(trained)
+    if job.settings.kl_weight and not hasattr(model, "disable_adapter"):
         always += sum(p.numel() * p.element_size() for p in model.parameters())
 
     @cache
@@ -108,12 +114,12 @@ def fit(
         activations = measured.peak_recomputing if again else measured.peak
         return Fit(size, again, (always + activations * MARGIN) / MIB, available_mib, asked)
 
-    found: list[Fit] = []
-    for size, again in _ways(asked, job.params["gradient_checkpointing"], can_checkpoint(model)):
-        found.append(tried(size, again))
-        if found[-1].fits:
-            return found[-1]
-    return min(found, key=lambda one: one.needed_mib)
+    fits: list[Fit] = []
+    for size, again in _ways(asked, job.settings.gradient_checkpointing, can_checkpoint(model)):
+        fits.append(tried(size, again))
+        if fits[-1].fits:
+            return fits[-1]
+    return min(fits, key=lambda way: way.needed_mib)
 
 
 def _ways(

@@ -18,13 +18,13 @@ def encode_texts(tokenizer: Any, texts: Iterable[str], longest: int) -> list[Tok
     The first has nothing before it, so it is the prompt. Texts of fewer than two tokens have
     nothing to learn and are left out.
     """
-    found = []
+    encoded = []
     encode = TextEncoder(tokenizer)
     for number, text in enumerate(texts):
         tokens = encode(text)[:longest]
         if len(tokens) > 1:
-            found.append(TokenisedExample(f"text {number}", tokens[:1], tokens[1:]))
-    return found
+            encoded.append(TokenisedExample(f"text {number}", tokens[:1], tokens[1:]))
+    return encoded
 
 
 def replayed_per_epoch(examples: int, share: float) -> int:

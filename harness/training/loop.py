@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -9,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from harness.errors import TrialError
 from harness.prompting import TokenisedExample
-from harness.records import StepReport
+from harness.records import ModelWork, StepReport
+from harness.spec.settings import TrainedSettings
 from harness.training.batches import Batch, Layout, epoch_batches
+from harness.training.best_weights import BestWeights
 from harness.training.general_text import TextStream, replayed_per_epoch, spread
 from harness.training.losses import (
     Predictions,
@@ -23,7 +27,8 @@ from harness.training.losses import (
     summed_loss,
 )
 from harness.training.master_weights import MasterWeightAdamW
-from harness.training.peers import Alone, Peers
+from harness.training.peers import Peers, SingleProcess
+from harness.training.resumption import Resumption
 from harness.training.schedule import learning_rate_at
 
 # Texts a step on which the model is held to its base: few, so that a step costs at most about
@@ -32,33 +37,21 @@ KL_TEXTS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingSettings:
-    """Hyperparameters of the loop; meanings and defaults are in :mod:`harness.spec.arms`."""
-
-    learning_rate: float
-    epochs: int
-    batch_size: int
-    micro_batch_size: int
-    schedule: str
-    warmup: float
-    weight_decay: float
-    max_grad_norm: float
-    replay: float = 0.0
-    kl_weight: float = 0.0
-
-    @classmethod
-    def from_params(cls, params: dict[str, Any]) -> TrainingSettings:
-        """Take the loop's part of an arm's resolved hyperparameters."""
-        return cls(**{name: params[name] for name in cls.__dataclass_fields__})
-
-
-@dataclass(frozen=True, slots=True)
-class _StepExamples:
-    """What one step learns from: the task, general texts to repeat, texts to hold to the base."""
+class _Step:
+    """What one step learns from."""
 
     task: Sequence[TokenisedExample]
+    """Examples of the task."""
     replayed: Sequence[TokenisedExample]
+    """General texts to repeat."""
     held: Sequence[TokenisedExample]
+    """General texts on which the model is held to its base."""
+    epoch: float
+    """Passes over the training split after it."""
+    checked: bool
+    """Validation loss is measured after it."""
+    seed: int
+    """Seed of its dropout."""
 
     @property
     def tokens(self) -> int:
@@ -68,7 +61,7 @@ class _StepExamples:
 def train(
     model: Any,
     examples: Sequence[TokenisedExample],
-    settings: TrainingSettings,
+    settings: TrainedSettings,
     pad: int,
     rng: np.random.Generator,
     validation: Sequence[TokenisedExample] = (),
@@ -78,6 +71,8 @@ def train(
     peers: Peers | None = None,
     base: Predictions | None = None,
     trees: bool | None = None,
+    best: BestWeights | None = None,
+    resumption: Resumption | None = None,
 ) -> Generator[StepReport]:
     """Train ``model`` in place, yielding one report per optimiser step.
 
@@ -92,84 +87,123 @@ def train(
     epoch, they are the share ``replay`` of all sequences, evenly spread over its steps. The
     reported loss is that of A alone: trials with and without texts can be compared.
 
-    Parameters:
+    Args:
         texts: general texts, drawn without replacement until all have been seen.
         checks_per_epoch: how often ``validation`` loss is measured, at equal distances, the last
             time at the epoch's end; after every step where an epoch has fewer.
         peers: the processes that train together; alone if not given. Each is to be given the
             same arguments otherwise.
         base: what the base predicts; by default what ``model`` does before the first step.
-        trees: whether ``model`` takes trees (:mod:`harness.prompting.tree_pass`); asked if None.
+        trees: whether ``model`` takes trees (:mod:`harness.models.tree_pass`); asked if None.
+        best: takes in the weights of the best check; at the end ``model`` has those of the last
+            step all the same.
+        resumption: writes the training down as it goes. Where an earlier run left it written down,
+            the steps that were done are reported again, and not made again.
 
     Raises:
         TrialError: ``nan_loss`` when loss or gradient is no longer finite.
     """
     if not examples:
         raise TrialError("error", "there is no training example")
-    if (settings.replay or settings.kl_weight) and not texts:
+    if settings.uses_general_text and not texts:
         raise TrialError("error", "replay and kl_weight need general texts, and there is none")
-    peers = peers or Alone()
-    lengths = [example.length for example in examples]
-    per_epoch = math.ceil(len(examples) / settings.batch_size)
-    steps = per_epoch * settings.epochs
-    checks = {round(per_epoch * (k + 1) / checks_per_epoch) for k in range(checks_per_epoch)}
+    peers = peers or SingleProcess()
     if settings.kl_weight and base is None:
         base = predictions_of_base(model)
-    # Streams of their own leave the order of the task's batches as it is without texts.
-    replay_stream, kl_stream = (TextStream(texts, own) for own in rng.spawn(2))
-    replayed = spread(replayed_per_epoch(len(examples), settings.replay), per_epoch)
     layout = Layout(model, pad, peers, trees)
     optimiser = MasterWeightAdamW(model.parameters(), settings.weight_decay)
-    began, tokens, step = time.perf_counter(), 0, 0
+    steps = math.ceil(len(examples) / settings.batch_size) * settings.epochs
+    done = list(resumption.take_up(model, optimiser, best)) if resumption else []
+    yield from done
+    tokens = done[-1].tokens if done else 0
+    began = time.perf_counter() - (done[-1].seconds if done else 0.0)
     model.train()
+    drawn = _steps(examples, settings, texts, checks_per_epoch, rng)
+    for number, step in enumerate(itertools.islice(drawn, len(done), None), len(done) + 1):
+        rate = learning_rate_at(
+            number - 1, steps, settings.learning_rate, settings.warmup, settings.schedule
+        )
+        layout.work = ModelWork()
+        # A step draws its own dropout, whatever was drawn before, and each process another one.
+        torch.manual_seed(step.seed + peers.rank)
+        loss = _accumulate(model, step, settings, layout, base, peers)
+        peers.add_gradients(model.parameters())
+        norm = optimiser.step(rate, settings.max_grad_norm)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise TrialError(
+                "nan_loss",
+                f"loss {loss:g}, gradient norm {norm:g} at step {number} of {steps} with "
+                f"learning rate {rate:.2g}; a lower rate usually cures it",
+            )
+        tokens += step.tokens
+        work, measured, before_check = layout.work, None, time.perf_counter()
+        if validation and step.checked:
+            measured = mean_loss(model, validation, settings.micro_batch_size, layout)
+            model.train()
+            peers.divide_again(model)
+            if best is not None:
+                best.look(model, number, measured, last=number == steps)
+        now = time.perf_counter()
+        report = StepReport(
+            step=number,
+            steps=steps,
+            epoch=step.epoch,
+            loss=loss,
+            learning_rate=rate,
+            grad_norm=norm,
+            tokens=tokens,
+            seconds=now - began,
+            validation_loss=measured,
+            work=work,
+            check_seconds=now - before_check if measured is not None else 0.0,
+        )
+        if resumption:
+            done.append(report)
+            resumption.after_step(model, optimiser, best, done)
+        yield report
+    model.eval()
+
+
+def _steps(
+    examples: Sequence[TokenisedExample],
+    settings: TrainedSettings,
+    texts: Sequence[TokenisedExample],
+    checks_per_epoch: int,
+    rng: np.random.Generator,
+) -> Iterator[_Step]:
+    """Every step of a training, in order: all that is drawn by chance is drawn here."""
+    lengths = [example.length for example in examples]
+    per_epoch = math.ceil(len(examples) / settings.batch_size)
+    checks = {round(per_epoch * (k + 1) / checks_per_epoch) for k in range(checks_per_epoch)}
+    # Streams of their own leave the order of the task's batches as it is without texts.
+    replay_rng, kl_rng, dropout_rng = rng.spawn(3)
+    replay_stream, kl_stream = TextStream(texts, replay_rng), TextStream(texts, kl_rng)
+    replayed = spread(replayed_per_epoch(len(examples), settings.replay), per_epoch)
     for epoch in range(settings.epochs):
         for position, indices in enumerate(epoch_batches(lengths, settings.batch_size, rng)):
-            rate = learning_rate_at(
-                step, steps, settings.learning_rate, settings.warmup, settings.schedule
-            )
-            batch = _StepExamples(
+            yield _Step(
                 [examples[i] for i in indices],
                 replay_stream.take(replayed[position]),
                 kl_stream.take(KL_TEXTS if settings.kl_weight else 0),
-            )
-            loss = _accumulate(model, batch, settings, layout, base, peers)
-            peers.add_gradients(model.parameters())
-            norm = optimiser.step(rate, settings.max_grad_norm)
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise TrialError(
-                    "nan_loss",
-                    f"loss {loss:g}, gradient norm {norm:g} at step {step + 1} of {steps} with "
-                    f"learning rate {rate:.2g}; a lower rate usually cures it",
-                )
-            tokens += batch.tokens
-            step += 1
-            measured = None
-            if validation and position + 1 in checks:
-                measured = mean_loss(model, validation, settings.micro_batch_size, layout)
-                model.train()
-            yield StepReport(
-                step=step,
-                steps=steps,
                 epoch=epoch + (position + 1) / per_epoch,
-                loss=loss,
-                learning_rate=rate,
-                grad_norm=norm,
-                tokens=tokens,
-                seconds=time.perf_counter() - began,
-                validation_loss=measured,
+                checked=position + 1 in checks,
+                seed=int(dropout_rng.integers(2**62)),
             )
-    model.eval()
 
 
 def _accumulate(
     model: Any,
-    step: _StepExamples,
-    settings: TrainingSettings,
+    step: _Step,
+    settings: TrainedSettings,
     layout: Layout,
     base: Predictions | None,
     peers: Peers,
 ) -> float:
-    """Add the step's gradient to the weights; returns the mean loss of the task's answers."""
+    """Add the step's gradient to the weights.
+
+    Returns:
+        The mean loss of the task's answers, nats.
+    """
 
     def parts(whole: Sequence[TokenisedExample]) -> Iterator[Batch]:
         return layout.batches(whole, settings.micro_batch_size)

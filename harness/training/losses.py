@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from harness.models.tree_pass import evaluating, logits_at
 from harness.prompting import TokenisedExample
-from harness.prompting.tree_pass import evaluating, logits_at
 from harness.training.batches import Batch, Layout
 
 Predictions = Callable[[Batch], torch.Tensor]
@@ -20,7 +20,11 @@ Predictions = Callable[[Batch], torch.Tensor]
 def answer_logits(model: Any, batch: Batch) -> torch.Tensor:
     """Logits that predict the batch's answer tokens, in their order.
 
-    batch: on the model's device. Shape (answer tokens, vocabulary), float32, with gradient.
+    Args:
+        batch: examples on the model's device.
+
+    Returns:
+        The logits, shape (answer tokens, vocabulary), float32, with gradient.
     """
     logits = logits_at(model, batch.kept, **batch.inputs, use_cache=False)
     # Only predicted positions are cast to fp32: the vocabulary makes the rest expensive.

@@ -8,11 +8,11 @@ after each step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 import torch
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 @dataclass(slots=True)
@@ -23,9 +23,13 @@ class MasterWeightAdamW:
     """
 
     parameters: Iterable[torch.nn.Parameter]
+    """Parameters of the model; those that need no gradient are passed over."""
     weight_decay: float
+    """Decoupled weight decay."""
     optimiser: torch.optim.AdamW = field(init=False)
+    """AdamW over the masters."""
     _pairs: list[tuple[torch.nn.Parameter, torch.nn.Parameter]] = field(init=False)
+    """Each trained parameter with its fp32 master."""
 
     def __post_init__(self) -> None:
         trainable = [p for p in self.parameters if p.requires_grad]
@@ -45,7 +49,11 @@ class MasterWeightAdamW:
         )
 
     def step(self, learning_rate: float, max_grad_norm: float) -> float:
-        """Clip, update masters, round back into the model. Returns the norm before clipping."""
+        """Clip, update masters, round back into the model.
+
+        Returns:
+            The norm of the gradient before clipping.
+        """
         for parameter, master in self._pairs:
             if master is not parameter and parameter.grad is not None:
                 master.grad = parameter.grad.float()
@@ -61,6 +69,76 @@ class MasterWeightAdamW:
                 if master is not parameter:
                     parameter.copy_(master)
         return float(norm)
+
+    @property
+    def state_bytes(self) -> int:
+        """About what :meth:`state` takes: a master and two moments a weight, float32."""
+        return sum(12 * master.numel() for _, master in self._pairs)
+
+    @property
+    def state_copied_bytes(self) -> int:
+        """About what :meth:`state` takes of main memory: what lies there whole is not copied."""
+        return sum(12 * m.numel() for _, m in self._pairs if is_elsewhere(m))
+
+    def state(self, *, held: bool = True) -> dict[str, torch.Tensor]:
+        """All that the next step follows from, by name, whole and in main memory.
+
+        Every process has to ask for it where several divide the weights.
+
+        Args:
+            held: whether this process wants it; one that does not is given nothing.
+        """
+        found = {}
+        for number, (_, master) in enumerate(self._pairs):
+            parts = {"weight": master.detach(), **self.optimiser.state[master]}
+            for name, part in parts.items():
+                gathered = whole(part)
+                if held:
+                    found[f"{number}.{name}"] = gathered.cpu().contiguous()
+        return found
+
+    def restore(self, tensor_of: Callable[[str], torch.Tensor], names: Collection[str]) -> None:
+        """Put masters, moments and the model's weights where :meth:`state` found them.
+
+        Args:
+            tensor_of: gives a tensor of that state.
+            names: those that it has.
+        """
+        with torch.no_grad():
+            for number, (parameter, master) in enumerate(self._pairs):
+                master.copy_(part_of(tensor_of(f"{number}.weight"), master))
+                if master is not parameter:
+                    parameter.copy_(master)
+                # A weight that no step has touched yet has no moments.
+                state = self.optimiser.state[master]
+                for name in ("exp_avg", "exp_avg_sq"):
+                    if f"{number}.{name}" in names:
+                        # Laid out as its master is, which a fused step goes by.
+                        moment = torch.zeros_like(master, memory_format=torch.preserve_format)
+                        state[name] = moment.copy_(part_of(tensor_of(f"{number}.{name}"), master))
+                if f"{number}.step" in names:
+                    fused = self.optimiser.defaults["fused"]
+                    count = tensor_of(f"{number}.step")
+                    state["step"] = count.to(master.device) if fused else count
+
+
+def own_part(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor itself; of one that several processes divide, what this one holds of it."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def is_elsewhere(tensor: torch.Tensor) -> bool:
+    """Whether to have it whole in main memory takes a copy."""
+    return isinstance(tensor, DTensor) or tensor.device.type != "cpu"
+
+
+def part_of(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A whole tensor on the device of ``like``, divided as that one is, if it is."""
+    tensor = tensor.to(like.device)
+    if not isinstance(like, DTensor):
+        return tensor
+    # Every process has the whole, and takes its own part of it.
+    return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -13,14 +13,16 @@ T = TypeVar("T")
 class Peers(Protocol):
     """One of ``count`` processes that hold the same weights and draw the same batches.
 
-    A batch's loss is a sum over its tokens divided by their number, so the gradients of the
-    shares add up to that of the whole batch, however the tokens fall.
-
-    in_step: every process must make the same passes through the model in the same order, since
-        they exchange weights within them.
+    A batch's loss is a sum over its tokens divided by their number, so the gradients of the shares
+    add up to that of the whole batch, however the tokens fall.
     """
 
     in_step: bool
+    """Every process must make the same passes through the model in the same order, since they
+    exchange weights within them."""
+
+    rank: int
+    """Number of this process among them, from 0."""
 
     @property
     def first(self) -> bool:
@@ -47,28 +49,36 @@ class Peers(Protocol):
         """Each value summed over all processes."""
         ...
 
+    def divide_again(self, model: Any) -> None:
+        """Leave this process its part alone of weights that a pass put together."""
+        ...
 
-class Alone:
+
+class SingleProcess:
     """A single process: everything is its own."""
 
     first = True
+    rank = 0
     in_step = False
 
     def share(self, whole: Sequence[T]) -> Sequence[T]:
-        """All of it."""
+        """All of what is to be done."""
         return whole
 
     def rounds(self, length: int, size: int) -> int:
-        """As many as it takes."""
+        """As many passes as the whole takes."""
         return -(-length // size)
 
     def backward(self, loss: torch.Tensor) -> None:
-        """The loss is whole already."""
+        """Add the loss, which is whole already, to the gradients."""
         loss.backward()
 
     def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """They are whole already."""
+        """Do nothing: gradients are whole already."""
 
     def totals(self, values: Sequence[float]) -> list[float]:
         """The values as they are."""
         return list(values)
+
+    def divide_again(self, model: Any) -> None:
+        """Do nothing: nothing is divided."""

@@ -1,11 +1,14 @@
-"""One of several processes that train together; started by :mod:`harness.training.side_by_side`.
+"""One of several processes that train together; started by :mod:`harness.training.multiprocess`.
 
     python -m harness.training.process FOLDER RANK COUNT
 
-FOLDER holds the job; the first process leaves the trained weights there. What a process has to say
-goes to its standard output, one JSON object a line: after each step its peak so far,
+FOLDER holds the job; the first process leaves the trained weights there, of the last step and of
+the best check. What a process has to say goes to its standard output, one JSON object a line: after
+each step its peak so far,
 ``{"memory": [MiB, MiB of its GPU or null]}``, and from the first process ``{"step": ...}``; at the
-end ``{"done": true}`` or ``{"failed": [kind, message]}``.
+end, from the first process, ``{"best": [step, loss]}`` where the best weights were held,
+``{"resumption": [steps done before, note]}`` where the training was written down, and
+``{"done": true}`` or ``{"failed": [kind, message]}``.
 It ends itself when its standard input closes, which happens whenever the trial's process ends.
 """
 
@@ -21,19 +24,16 @@ from typing import IO, TYPE_CHECKING, Any
 
 from harness.errors import TrialError
 from harness.records import Runtime, from_json, to_plain
-from harness.training.job import TrainingJob, run_job
+from harness.spec.settings import AdapterSettings
+from harness.training.job import TrainingJob, resumption_of, run_job
 
 if TYPE_CHECKING:
-    import torch
-
+    from harness.training.parallel import DataParallel
 
 JOB = "job.json"
+# Weights after the last step, and those of the best check where they are others.
 TRAINED = "trained.safetensors"
-
-
-def trainable_weights(model: Any) -> dict[str, torch.Tensor]:
-    """Name -> weight that training changes."""
-    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+BEST = "best.safetensors"
 
 
 def main(folder: Path, rank: int, count: int, say: IO[str]) -> None:
@@ -56,43 +56,59 @@ def main(folder: Path, rank: int, count: int, say: IO[str]) -> None:
 
 def _train(job: TrainingJob, folder: Path, rank: int, count: int, tell: Any) -> None:
     import torch
-    from safetensors.torch import save_file
 
     from harness.models.adapters import make_trainable
     from harness.models.load import load_arms_base
     from harness.models.memory import peak_device_mib, peak_memory_mib
-    from harness.prompting.tree_pass import takes_trees
-    from harness.training.joined import Copies, Parts
+    from harness.models.tree_pass import takes_trees
+    from harness.training.best_weights import BestWeights
     from harness.training.losses import Predictions, predictions_of
-    from harness.training.master_weights import whole
+    from harness.training.parallel import DataParallel, FullyShardedParallel
 
     runtime = _own_part(job.runtime, rank, count)
     torch.set_num_threads(max(1, runtime.threads))
     # An adapter is small, and its frozen base may be quantised: only full training is divided.
-    divided = job.kind == "full"
-    peers = (Parts if divided else Copies)(folder, rank, count, runtime.device)
+    divided = not isinstance(job.settings, AdapterSettings)
+    peers = (FullyShardedParallel if divided else DataParallel)(folder, rank, count, runtime.device)
     model = make_trainable(
-        load_arms_base(job.model, runtime, job.kind, job.params), job.kind, job.params, job.seed
+        load_arms_base(job.model, runtime, job.settings), job.settings, job.seed
     ).model
     # Asked while the model is whole: a pass without gradients must not be its first in parts.
     trees = takes_trees(model)
     base: Predictions | None = None
-    if isinstance(peers, Parts):
+    if isinstance(peers, FullyShardedParallel):
         peers.divide(model)
-        if job.params["kl_weight"]:
-            frozen = load_arms_base(job.model, runtime, job.kind, job.params).model
+        if job.settings.kl_weight:
+            frozen = load_arms_base(job.model, runtime, job.settings).model
             peers.divide(frozen)
             base = predictions_of(frozen)
-    # Dropout must differ between shares; everything else is drawn from the job's own seed.
-    torch.manual_seed(job.seed + rank)
-    for step in run_job(job, model, peers, base, trees):
+    best = BestWeights() if job.keeps_best else None
+    resumption = resumption_of(job, peers)
+    for step in run_job(job, model, peers, base, trees, best, resumption):
         tell(memory=[peak_memory_mib(), peak_device_mib(runtime.device)])
         if peers.first:
             tell(step=to_plain(step))
-    weights = {name: whole(w).cpu() for name, w in trainable_weights(model).items()}
-    if peers.first:
-        save_file({name: w.contiguous() for name, w in weights.items()}, folder / TRAINED)
+    _leave(model, folder / TRAINED, peers)
+    if best is not None and best.weights:
+        best.put_back(model)
+        _leave(model, folder / BEST, peers)
+    if peers.first and best is not None and best.step is not None:
+        tell(best=[best.step, best.loss])
+    if peers.first and resumption is not None:
+        tell(resumption=[resumption.done, resumption.note])
     peers.part()
+
+
+def _leave(model: Any, file: Path, peers: DataParallel) -> None:
+    """Write the trained weights, which the first process does for all."""
+    from safetensors.torch import save_file
+
+    from harness.training.best_weights import trainable_weights
+    from harness.training.master_weights import whole
+
+    weights = {name: whole(w).cpu().contiguous() for name, w in trainable_weights(model).items()}
+    if peers.first:
+        save_file(weights, file)
 
 
 def _own_part(runtime: Runtime, rank: int, count: int) -> Runtime:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,24 +11,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.data import read_examples_file
-from harness.errors import CanaryError
+from harness.errors import CanaryError, TrialError, UnknownReferenceError
 from harness.prompting import PromptRenderer, ShotSelector
 from harness.prompting.render import fill
 from harness.records import (
     Artifact,
     Canaries,
+    Checkpoint,
     Example,
+    Reply,
     ScoreRecord,
+    ScoreRequest,
     StepReport,
     Stopped,
     TrialCost,
     TrialSpec,
 )
-from harness.spec import JsonAnswer, TaskSpec
+from harness.spec import TaskSpec
+from harness.spec.settings import Settings, settings_from
 
 if TYPE_CHECKING:
-    from harness.evaluation.constrained import Constraint
-    from harness.evaluation.divergence import BaseDistributions
+    from harness.evaluation.divergence import BaseDistributions, Passage
+    from harness.evaluation.local.constrained import Constraint
+    from harness.models.base_cache import BaseCache
     from harness.models.load import LoadedModel
 
 Announce = Callable[..., None]
@@ -45,84 +51,131 @@ class Pruned(Exception):  # noqa: N818 - a way out, not a fault
 
 @dataclass(slots=True)
 class TrialRun:
-    """What the trial has so far: kept when it fails midway.
-
-    beside_mib, beside_device_mib: peak memory of processes that trained in its place, added up,
-    and of the GPU that needed most.
-    """
+    """What the trial has so far, which is kept when it fails midway."""
 
     steps: list[StepReport] = field(default_factory=list)
+    """Reports of the optimiser steps."""
     scores: list[ScoreRecord] = field(default_factory=list)
+    """What was scored."""
+    replies: list[Reply] = field(default_factory=list)
+    """What was answered, request by request."""
     artifacts: list[Artifact] = field(default_factory=list)
+    """Files that it left in its folder."""
     canaries: Canaries | None = None
+    """Its correctness checks; None until one ran."""
     stopped: Stopped | None = None
+    """Where it was stopped early; None where it was not."""
     cost: TrialCost = field(default_factory=lambda: TrialCost(0, 0, 0, 0, 0, None, 0, 0, 0))
+    """What it took so far."""
     environment: dict[str, str] = field(default_factory=dict)
+    """Library -> version, the machine, and notes."""
+    kept_mib: float = 0.0
+    """Memory of what this process keeps for other trials, MiB."""
     beside_mib: float = 0.0
+    """Peak memory of the processes that trained in its place, added up, MiB."""
     beside_device_mib: float | None = None
+    """Peak memory of the GPU that needed most among them, MiB; None on a CPU."""
+    answering: str = ""
+    """The best of the ways of answering, where several were tried; empty elsewhere."""
+    checkpoint: Checkpoint | None = None
+    """Which of the weights of the training are kept; None before it ended, and where nothing was
+    trained or no validation loss measured."""
 
 
 @dataclass(slots=True)
 class Candidate:
-    """The model under trial and what its prompts are made of.
-
-    split: the whole training split, which says what valid answers are and how long. pool: the
-    part of it that is trained on, and that shots come from. base: what a trained candidate's
-    language is compared with, where that was asked for.
-    """
+    """The model under trial and what its prompts are made of."""
 
     spec: TrialSpec
+    """The trial."""
+    settings: Settings
+    """Those of the trial."""
     task: TaskSpec
+    """The user's task."""
     split: Sequence[Example]
+    """The whole training split, which says what valid answers are and how long."""
     pool: Sequence[Example]
+    """The part of it that is trained on, and that shots come from."""
     loaded: LoadedModel
+    """The model and its tokenizer."""
     renderer: PromptRenderer
-    base: BaseDistributions | None = None
+    """What writes its prompts."""
+    base: dict[str, BaseDistributions] = field(default_factory=dict)
+    """Key of a score -> the base's language that a trained candidate's is compared with; empty
+    where that is not asked for."""
 
 
-def load_candidate(spec: TrialSpec) -> Candidate:
-    from harness.models.load import load_arms_base
+@contextmanager
+def base_candidate(spec: TrialSpec, bases: BaseCache) -> Iterator[Candidate]:
+    """The trial's base, in the form that its arm uses."""
+    with bases.lent(spec.model, spec.runtime, settings_from(spec.params)) as loaded:
+        yield candidate_of(spec, loaded)
 
+
+@contextmanager
+def trained_candidate(spec: TrialSpec, bases: BaseCache) -> Iterator[Candidate]:
+    """The weights that another trial trained, at ``trained_path``.
+
+    Raises:
+        TrialError: kind ``weights``: they are gone, or are not those of this base.
+    """
+    from harness.models.trained import trained_model
+
+    folder = Path(spec.trained_path)
+    if not folder.is_dir():
+        raise TrialError("weights", f"the trained weights are gone: there is no folder {folder}")
+    settings = settings_from(spec.params)
+    opened = trained_model(spec.model, spec.runtime, settings, folder, bases)
+    with ExitStack() as stack:
+        try:
+            loaded = stack.enter_context(opened)
+        except UnknownReferenceError as error:
+            raise TrialError("weights", str(error)) from error
+        yield candidate_of(spec, loaded)
+
+
+def candidate_of(spec: TrialSpec, loaded: LoadedModel) -> Candidate:
+    """The loaded model, asked as the trial asks."""
+    settings = settings_from(spec.params)
     task = TaskSpec.model_validate(spec.task)
     split = read_examples_file(Path(spec.train_path))
     pool = split[: spec.train_items]
-    loaded = load_arms_base(spec.model, spec.runtime, spec.kind, spec.params)
-    renderer = make_renderer(spec, task, pool, loaded.tokenizer)
-    return Candidate(spec, task, split, pool, loaded, renderer)
+    renderer = renderer_of(settings, spec.seed, task, pool, loaded.tokenizer, spec.date)
+    return Candidate(spec, settings, task, split, pool, loaded, renderer)
 
 
 def make_renderer(
     spec: TrialSpec, task: TaskSpec, pool: Sequence[Example], tokenizer: Any
 ) -> PromptRenderer:
     """What writes the trial's prompts, with shots out of ``pool``."""
-    return renderer_of(spec.params, spec.seed, task, pool, tokenizer, spec.date)
+    return renderer_of(settings_from(spec.params), spec.seed, task, pool, tokenizer, spec.date)
 
 
 def renderer_of(
-    params: Mapping[str, Any],
+    settings: Settings,
     seed: int,
     task: TaskSpec,
     pool: Sequence[Example],
     tokenizer: Any,
     date: str | None = None,
 ) -> PromptRenderer:
-    """What writes prompts under a setting (every hyperparameter), with shots drawn by ``seed``."""
-    template = params["template"] or task.template
+    """What writes prompts under a setting, with shots drawn by ``seed``."""
+    template = settings.template or task.template
     selector = ShotSelector(
         pool,
-        params["shots"],
-        params["selection"],
+        settings.shots,
+        settings.selection,
         lambda item: fill(template, item),
         np.random.default_rng([seed, 1]),
-        params["order"],
+        settings.order,
     )
     return PromptRenderer(
         tokenizer,
         task,
         selector.select,
-        params["instruction"],
+        settings.instruction,
         template=template,
-        chat=params["chat"],
+        chat=settings.chat,
         date=date,
     )
 
@@ -154,13 +207,12 @@ def reply_constraint(
     Raises:
         TrialError: the tokenizer or the schema cannot be followed.
     """
-    from harness.evaluation.constrained import constraint_of
-    from harness.evaluation.domain_task import valid_answers
+    from harness.evaluation.local.constrained import constraint_of
 
     if answering != "constrained":
         return None
-    schema = task.answer.schema_ if isinstance(task.answer, JsonAnswer) else None
-    return constraint_of(renderer, tokenizer, valid_answers(task, split), schema)
+    answers = task.answer.valid_answers(split)
+    return constraint_of(renderer, tokenizer, answers, task.answer.reply_schema())
 
 
 def reply_room(
@@ -174,12 +226,11 @@ def reply_room(
 
     Args:
         split: the whole training split.
-        constraint: what replies are kept to, where they are constrained.
+        constraint: what replies are kept to; None where they are free.
     """
-    from harness.evaluation.domain_task import valid_answers
 
     if answering == "choice":
-        choices = valid_answers(task, split) or ()
+        choices = task.answer.valid_answers(split) or ()
         return max(len(renderer.encode_answer(choice)) for choice in choices)
     room = task.max_new_tokens or answer_room(renderer, split)
     # A reply that is kept to a closed list always has room to end.
@@ -216,6 +267,22 @@ def measure_base(candidate: Candidate, folder: Path) -> None:
     loaded, spec = candidate.loaded, candidate.spec
     for request in spec.scores:
         if request.suite == "divergence" and request.key not in spec.known_scores:
+            base_passages = passages_of(
+                request, candidate.renderer, loaded.tokenizer, context_of(candidate)
+            )
             # As it will be when it is compared, so that rounding is the same.
-            with packed_weights(loaded.model, spec.runtime.memory_share):
-                candidate.base = BaseDistributions(request, loaded.model, loaded.tokenizer, folder)
+            with packed_weights(loaded.model, spec.runtime.memory_share, loaded.packed):
+                base = BaseDistributions(request, base_passages, loaded.model, folder)
+            candidate.base[request.key] = base
+
+
+def passages_of(
+    request: ScoreRequest, renderer: PromptRenderer, tokenizer: Any, context: int | None
+) -> Sequence[Passage]:
+    """The texts on which a request for divergence compares: the suite's, or the task's items."""
+    from harness.evaluation.divergence import passages, task_passages
+
+    if not request.items_path:
+        return passages(request, tokenizer)
+    items = read_examples_file(Path(request.items_path))[: request.limit]
+    return task_passages(items, renderer, context)

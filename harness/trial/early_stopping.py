@@ -11,7 +11,7 @@ from harness.search import Judge
 from harness.trial.candidate import Pruned
 
 if TYPE_CHECKING:
-    from harness.evaluation.waves import Answered
+    from harness.evaluation.score_batches import Answered
 
 
 class LossWatch:
@@ -22,7 +22,7 @@ class LossWatch:
         self._checks = 0
 
     def __call__(self, step: StepReport) -> None:
-        """Look at a step; those without a validation loss say nothing.
+        """Look at a step, which says nothing without a validation loss.
 
         Raises:
             Pruned: the trial is hopeless.
@@ -31,7 +31,7 @@ class LossWatch:
             return
         self._checks += 1
         judge = self._judge
-        if judge is None or not judge.hopeless([(self._checks, -step.validation_loss)]):
+        if judge is None or not judge.should_prune([(self._checks, -step.validation_loss)]):
             return
         raise Pruned(
             Stopped(
@@ -48,7 +48,8 @@ class LossWatch:
 class ItemWatch:
     """Follows the items of a prompt trial.
 
-    total: items of the validation set.
+    Args:
+        total: items of the validation set.
     """
 
     def __init__(self, pruning: Pruning | None, total: int) -> None:
@@ -57,7 +58,7 @@ class ItemWatch:
         self._tokens = 0
 
     def __call__(self, wave: Sequence[Answered]) -> None:
-        """Look at a wave of answered items.
+        """Look at a batch of answered items.
 
         Raises:
             Pruned: the trial is hopeless, and there is something left to save.
@@ -66,7 +67,7 @@ class ItemWatch:
         judge = self._judge
         if judge is None:
             return
-        hopeless = judge.hopeless([(item.place, item.value) for item in wave])
+        hopeless = judge.should_prune([(item.place, item.value) for item in wave])
         done = len(judge.values)
         if not hopeless or done == self._total:
             return

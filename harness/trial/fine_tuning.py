@@ -1,10 +1,11 @@
-"""Train the candidate in place, between the two canaries."""
+"""Train the candidate in place, between the two canaries, and keep its best weights."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,25 +13,55 @@ from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
 from harness.models.context import within
 from harness.prompting import TokenisedExample
-from harness.records import Artifact, Canaries, file_sha256
+from harness.records import (
+    ARTIFACT,
+    Artifact,
+    Canaries,
+    Checkpoint,
+    StepReport,
+    file_sha256,
+)
+from harness.spec.settings import TrainedSettings
 from harness.trial.candidate import Announce, Candidate, TrialRun, context_of
 from harness.trial.early_stopping import LossWatch
 
 if TYPE_CHECKING:
+    from harness.training.best_weights import BestWeights
     from harness.training.job import TrainingJob
 
 PROBES = 4
-VALIDATION_LOSS_EXAMPLES = 200
 
 
-def fine_tune(candidate: Candidate, run: TrialRun, announce: Announce) -> int:
-    """Train in place, between the two canaries; returns the number of trainable weights."""
-    from harness.models.adapters import make_trainable, trainable_parameters
+@dataclass(slots=True)
+class Training:
+    """A training that came to its end, before it is decided what of it is kept."""
 
-    spec = candidate.spec
+    probes: list[tuple[int, ...]]
+    """Prompts by which the trained model is told from its base."""
+    of_base: Any
+    """What the base made of them, as :func:`_probe` gives it."""
+    best: BestWeights | None
+    """The weights of the best check; None where those of the last step are kept."""
+
+
+def fine_tune(
+    candidate: Candidate,
+    settings: TrainedSettings,
+    run: TrialRun,
+    folder: Path,
+    announce: Announce,
+) -> Training:
+    """Train in place, after the first canary; the model has the weights of the last step then.
+
+    Args:
+        settings: Those of the candidate.
+        folder: The trial's, in which a training that is interrupted leaves where to go on.
+    """
+    from harness.models.adapters import make_trainable
+
     probes = [candidate.renderer.encode_prompt(item) for item in candidate.pool[:PROBES]]
     of_base = _probe(candidate.loaded.model, probes)
-    candidate.loaded = make_trainable(candidate.loaded, spec.kind, spec.params, spec.seed)
+    candidate.loaded = make_trainable(candidate.loaded, settings, candidate.spec.seed)
     before = _largest_difference(of_base, _probe(candidate.loaded.model, probes))
     run.canaries = Canaries(before, None, prompt_tokens_equal=True)
     if before != 0.0:
@@ -38,9 +69,25 @@ def fine_tune(candidate: Candidate, run: TrialRun, announce: Announce) -> int:
             f"before the first step the candidate's logits differ from its base's by {before:g}; "
             "they must be equal, so the adapter or the loader changes the model"
         )
-    _train(candidate, run, announce)
-    after = _largest_difference(of_base, _probe(candidate.loaded.model, probes))
-    run.canaries = Canaries(before, after, prompt_tokens_equal=True)
+    best = _train(candidate, settings, run, folder, announce)
+    run.checkpoint = _checkpoint(run.steps, best)
+    return Training(probes, of_base, best)
+
+
+def keep_weights(candidate: Candidate, training: Training, run: TrialRun) -> int:
+    """Leave the model with the weights that are kept, and see that they are not the base's.
+
+    Returns:
+        The number of trainable weights.
+    """
+    from harness.models.adapters import trainable_parameters
+
+    if training.best is not None:
+        training.best.put_back(candidate.loaded.model)
+    now = _probe(candidate.loaded.model, training.probes)
+    after = _largest_difference(training.of_base, now)
+    # The first canary, without which there is no training, found no difference.
+    run.canaries = Canaries(0.0, after, prompt_tokens_equal=True)
     if not after > 0.0:
         raise CanaryError(
             "after training the candidate's logits equal its base's: nothing was learnt, or the "
@@ -49,19 +96,54 @@ def fine_tune(candidate: Candidate, run: TrialRun, announce: Announce) -> int:
     return trainable_parameters(candidate.loaded.model)
 
 
-def _train(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
-    from harness.prompting.tree_pass import takes_trees
-    from harness.training.job import run_job
-    from harness.training.side_by_side import SideBySide
+def _checkpoint(steps: Sequence[StepReport], best: BestWeights | None) -> Checkpoint | None:
+    """Which of the weights of a whole training are kept."""
+    checks = [step for step in steps if step.validation_loss is not None]
+    if not checks:
+        return None
+    last = checks[-1]
+    kept = next((step for step in checks if best and step.step == best.step), last)
+    return Checkpoint(
+        step=kept.step,
+        steps=last.steps,
+        epoch=kept.epoch,
+        validation_loss=_number(kept.validation_loss),
+        last_validation_loss=_number(last.validation_loss),
+    )
+
+
+def _number(loss: float | None) -> float | None:
+    return loss if loss is not None and math.isfinite(loss) else None
+
+
+def _train(
+    candidate: Candidate,
+    settings: TrainedSettings,
+    run: TrialRun,
+    folder: Path,
+    announce: Announce,
+) -> BestWeights | None:
+    from harness.models.tree_pass import takes_trees
+    from harness.training.best_weights import BestWeights
+    from harness.training.job import resumption_of, run_job
+    from harness.training.multiprocess import SideBySide
+    from harness.training.peers import SingleProcess
 
     model = candidate.loaded.model
     trees = takes_trees(model)
-    job = _fitted(_job(candidate, run), model, run, trees=trees)
-    processes = job.params["processes"]
+    job = _fitted(replace(_job(candidate, settings, run), folder=str(folder)), model, run, trees)
+    processes = job.settings.processes
     beside = SideBySide(job, processes) if processes > 1 else None
+    best = BestWeights() if job.keeps_best else None
     watch = LossWatch(candidate.spec.pruning)
+    resumption = None if beside else resumption_of(job, SingleProcess())
+    training = (
+        beside.train(model, best)
+        if beside
+        else run_job(job, model, trees=trees, best=best, resumption=resumption)
+    )
     # Whichever way this is left, processes are ended before anything else is done.
-    with closing(beside.train(model) if beside else run_job(job, model, trees=trees)) as steps:
+    with closing(training) as steps:
         try:
             for step in steps:
                 run.steps.append(step)
@@ -70,14 +152,31 @@ def _train(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
         finally:
             if beside:
                 run.beside_mib, run.beside_device_mib = beside.memory_mib, beside.device_mib
+                _note_resumption(beside.steps_before, beside.note, run)
+            elif resumption:
+                _note_resumption(resumption.done, resumption.note, run)
+    return best
 
 
-def _job(candidate: Candidate, run: TrialRun) -> TrainingJob:
+def _note_resumption(done: int, note: str, run: TrialRun) -> None:
+    """Say and count what an earlier run had done of the training."""
+    if note:
+        run.environment["checkpoint"] = note
+    if 0 < done <= len(run.steps):
+        before = run.steps[done - 1]
+        seconds = run.cost.train_seconds + before.seconds
+        run.cost = replace(run.cost, train_seconds=seconds)
+        run.environment["resumed"] = (
+            f"training was interrupted, and went on after step {before.step} of {before.steps}"
+        )
+
+
+def _job(candidate: Candidate, settings: TrainedSettings, run: TrialRun) -> TrainingJob:
     from harness.training.job import TrainingJob
 
     spec, renderer = candidate.spec, candidate.renderer
     context = context_of(candidate)
-    longest = within(context, spec.params["max_length"])
+    longest = within(context, settings.max_length)
     encoded = [renderer.encode(item) for item in candidate.pool]
     examples = [example for example in encoded if example.length <= longest]
     if len(examples) < len(encoded):
@@ -90,49 +189,54 @@ def _job(candidate: Candidate, run: TrialRun) -> TrainingJob:
         raise TrialError("length", f"every training example is longer than {longest} tokens")
     validation: list[TokenisedExample] = []
     if spec.validation_path:
-        items = read_examples_file(Path(spec.validation_path))[:VALIDATION_LOSS_EXAMPLES]
+        items = read_examples_file(Path(spec.validation_path))
         encoded = [renderer.encode(item) for item in items]
-        validation = [one for one in encoded if one.length == within(context, one.length)]
+        validation = [
+            example for example in encoded if example.length == within(context, example.length)
+        ]
     return TrainingJob(
         model=spec.model,
         runtime=spec.runtime,
-        kind=spec.kind,
-        params=spec.params,
+        settings=settings,
         seed=spec.seed,
         examples=tuple(examples),
         validation=tuple(validation),
-        texts=tuple(_general_texts(candidate)),
+        texts=tuple(_general_texts(candidate, longest)),
         checks_per_epoch=spec.checks_per_epoch,
         pad=candidate.loaded.tokenizer.pad_token_id,
     )
 
 
-def _fitted(job: TrainingJob, model: Any, run: TrialRun, *, trees: bool) -> TrainingJob:
-    """The job as it goes into the memory that is free now."""
+def _fitted(job: TrainingJob, model: Any, run: TrialRun, trees: bool) -> TrainingJob:
+    """The job as it goes into the memory that is free now; as it was begun, if it still does."""
     from harness.models.memory import available_mib
     from harness.training.fitting import fit
+    from harness.training.job import begun_as
 
     available = available_mib(job.runtime.device) * job.runtime.memory_share
     if not job.runtime.device.startswith("cuda"):
         # Processes that train side by side have a GPU each, but one main memory.
-        available /= job.params["processes"]
-    found = fit(model, job, available, trees)
-    run.environment["training_memory"] = found.in_words()
-    fitted = {
-        "micro_batch_size": found.micro_batch_size,
-        "gradient_checkpointing": found.gradient_checkpointing,
-    }
-    return replace(job, params=job.params | fitted)
+        available /= job.settings.processes
+    begun = begun_as(job)
+    layout = fit(model, begun or job, available, trees)
+    if begun is not None and not layout.fits:
+        layout = fit(model, job, available, trees)
+    run.environment["training_memory"] = layout.in_words()
+    fitted = replace(
+        job.settings,
+        micro_batch_size=layout.micro_batch_size,
+        gradient_checkpointing=layout.gradient_checkpointing,
+    )
+    return replace(job, settings=fitted)
 
 
-def _general_texts(candidate: Candidate) -> list[TokenisedExample]:
+def _general_texts(candidate: Candidate, longest: int) -> list[TokenisedExample]:
     from harness.training.general_text import encode_texts
 
     spec = candidate.spec
     if not spec.replay_path:
         return []
     texts = [item.inputs["text"] for item in read_examples_file(Path(spec.replay_path))]
-    longest = within(context_of(candidate), spec.params["max_length"])
     return encode_texts(candidate.loaded.tokenizer, texts, longest)
 
 
@@ -140,7 +244,7 @@ def keep_trained(loaded: Any, folder: Path) -> list[Artifact]:
     from harness.models.adapters import save_trained
 
     kept = []
-    for path in save_trained(loaded, folder / "artifact"):
+    for path in save_trained(loaded, folder / ARTIFACT):
         name, size = str(path.relative_to(folder)), path.stat().st_size
         kept.append(Artifact(name, file_sha256(path), size))
     return kept
@@ -150,7 +254,7 @@ def _probe(model: Any, prompts: Sequence[Sequence[int]]) -> Any:
     """Next-token logits after each prompt, shape (prompts, vocabulary), float32."""
     import torch
 
-    from harness.prompting.tree_pass import logits_at
+    from harness.models.tree_pass import logits_at
 
     model.eval()
     with torch.inference_mode():

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from harness.answers.thoughts import without_thought
 from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
+from harness.evaluation.known_replies import KnownReplies, read_replies
 from harness.evaluation.memorisation import completed_text
-from harness.evaluation.suites import Suite, build_general_task, load_suite
-from harness.evaluation.thoughts import without_thought
+from harness.evaluation.suites.find import Suite, build_general_task, load_suite
 from harness.prompting.encoding import TextEncoder
-from harness.records import Canaries, Example, ScoreRecord, ScoreRequest
+from harness.records import (
+    Canaries,
+    Example,
+    Reply,
+    ScoreRecord,
+    ScoreRequest,
+    TrialSpec,
+    WayScore,
+    to_plain,
+)
+from harness.spec import TaskSpec
 from harness.trial.candidate import (
     CANARY_PROMPTS,
     Announce,
@@ -28,45 +40,116 @@ from harness.trial.early_stopping import ItemWatch
 
 
 def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
-    from harness.evaluation.candidate_lm import CandidateLM
+    from harness.evaluation.local.candidate_lm import CandidateLM
     from harness.models.packed_weights import packed_weights
 
     spec = candidate.spec
     loaded = candidate.loaded
-    lm = CandidateLM(loaded.model, loaded.tokenizer, spec.runtime.score_batch_size, spec.date)
+    own = CandidateLM(loaded.model, loaded.tokenizer, spec.runtime.score_batch_size, spec.date)
+    lm = KnownReplies(own, known_replies(spec))
     known = run.canaries or Canaries(None, None, prompt_tokens_equal=True)
     equal = all(
-        tuple(lm.tok_encode(candidate.renderer.prompt(item)))
+        tuple(own.tok_encode(candidate.renderer.prompt(item)))
         == candidate.renderer.encode_prompt(item)
         for item in candidate.pool[:CANARY_PROMPTS]
     )
     run.canaries = replace(known, prompt_tokens_equal=equal)
     if not equal:
         raise CanaryError("training and scoring tokenise the same prompt differently")
-    constraint = reply_constraint(
-        candidate.renderer,
-        loaded.tokenizer,
-        candidate.task,
-        candidate.split,
-        spec.params["answering"],
-    )
+    try:
+        with packed_weights(loaded.model, spec.runtime.memory_share, loaded.packed):
+            score_requests(candidate, run, announce, lm)
+    finally:
+        run.replies.extend(lm.fresh)
+
+
+def unknown_scores(spec: TrialSpec) -> list[ScoreRequest]:
+    """What is asked for and not in the store."""
+    return [request for request in spec.scores if request.key not in spec.known_scores]
+
+
+def known_replies(spec: TrialSpec) -> list[Reply]:
+    """Replies of earlier trials to what this one asks."""
+    return read_replies(Path(spec.replies_path)) if spec.replies_path else []
+
+
+def score_requests(
+    candidate: Candidate, run: TrialRun, announce: Announce, lm: KnownReplies
+) -> None:
+    """Score what is asked for and not known, by an lm-eval model."""
+    spec = candidate.spec
+    asked = unknown_scores(spec)
+    constraints = {
+        way: reply_constraint(
+            candidate.renderer, candidate.loaded.tokenizer, candidate.task, candidate.split, way
+        )
+        for way in {request.answering or spec.answering for request in asked}
+    }
     suite_at = cache(load_suite)
-    asked = [request for request in spec.scores if request.key not in spec.known_scores]
+    for request in asked:
+        lm.asked = request.asked
+        lm.listen(partial(announce, "score", task=request.task))
+        constraint = constraints[request.answering or spec.answering]
+        record = _score(candidate, request, lm, constraint, suite_at)
+        run.scores.append(replace(record, work=record.work + lm.work))
+        if lm.cut:
+            run.environment[f"cut_{request.task}"] = (
+                f"{len(lm.cut)} prompts of {request.task} are longer than the "
+                f"{lm.max_length:,} tokens that the model reads; the base and every arm were "
+                "asked by their last ones, as lm-eval does"
+            )
+        run.environment |= unfinished_thoughts(spec.arm, record)
+    if spec.ways:
+        keep_best_way(spec, run)
+
+
+def score_on_validation(candidate: Candidate, announce: Announce) -> float | None:
+    """The primary metric on validation with the candidate's weights as they are now.
+
+    It is not kept as a score of the trial. None where the trial asks for no such score.
+    """
+    from harness.evaluation.local.candidate_lm import CandidateLM
+    from harness.models.packed_weights import packed_weights
+
+    spec, loaded = candidate.spec, candidate.loaded
+    asked = [one for one in spec.scores if (one.suite, one.split) == ("domain", "validation")]
     if not asked:
-        return
-    with packed_weights(loaded.model, spec.runtime.memory_share):
-        for request in asked:
-            lm.on_progress = partial(announce, "score", task=request.task)
-            lm.cut.clear()
-            record = _score(candidate, request, lm, constraint, suite_at)
-            run.scores.append(record)
-            if lm.cut:
-                run.environment[f"cut_{request.task}"] = (
-                    f"{len(lm.cut)} prompts of {request.task} are longer than the "
-                    f"{lm.max_length:,} tokens that the model reads; the base and every arm were "
-                    "asked by their last ones, as lm-eval does"
-                )
-            run.environment |= unfinished_thoughts(spec.arm, record)
+        return None
+    lm = CandidateLM(loaded.model, loaded.tokenizer, spec.runtime.score_batch_size, spec.date)
+    lm.on_progress = partial(announce, "score", task=asked[0].task)
+    constraint = reply_constraint(
+        candidate.renderer, loaded.tokenizer, candidate.task, candidate.split, spec.answering
+    )
+    with packed_weights(loaded.model, spec.runtime.memory_share, loaded.packed):
+        record = _score(candidate, asked[0], lm, constraint, load_suite)
+    return record.aggregates.get(candidate.task.primary_metric)
+
+
+def keep_best_way(spec: TrialSpec, run: TrialRun) -> None:
+    """Keep, of a trial that tried several ways of answering, the scores of the best one.
+
+    It is the one with the best primary metric, the first of equals. What each scored is noted.
+    """
+    metric = TaskSpec.model_validate(spec.task).primary_metric
+    way_of = {request.key: request.answering for request in spec.scores if request.answering}
+    tried = [record for record in run.scores if record.key in way_of]
+
+    def worth(record: ScoreRecord) -> float:
+        value = record.aggregates[metric]
+        return value if record.higher_is_better[metric] else -value
+
+    best = max(tried, key=worth)
+    run.answering = way_of[best.key]
+    run.scores = [record for record in run.scores if record is best or record.key not in way_of]
+    scores = [
+        WayScore(
+            way_of[record.key],
+            record.aggregates[metric],
+            sum(output.prompt_tokens + output.completion_tokens for output in record.outputs),
+        )
+        for record in tried
+    ]
+    run.environment["ways"] = json.dumps([to_plain(score) for score in scores])
 
 
 def _score(
@@ -76,29 +159,34 @@ def _score(
     constraint: Any,
     suite_at: Callable[[Path], Suite],
 ) -> ScoreRecord:
-    from harness.evaluation.domain_task import build_domain_task, valid_answers
+    from harness.evaluation.domain_task import build_domain_task
+    from harness.evaluation.latency import time_requests, timed_items
     from harness.evaluation.memorisation import build_memorisation_task
     from harness.evaluation.score import score_task
 
     form = candidate.loaded.form
     if request.suite == "divergence":
-        if candidate.base is None:
-            raise TrialError("error", "divergence was asked for, but no base was measured")
-        return candidate.base.compare(candidate.loaded.model, form)
+        return candidate.base[request.key].compare(candidate.loaded.model, form)
     if request.suite == "general":
         suite = suite_at(Path(request.suite_path))
         entry = suite.task(request.task)
-        general = build_general_task(suite, request.task, request.limit)
+        general = build_general_task(
+            suite, request.task, request.limit, skip=request.skip, half=request.half
+        )
+        # A model without a chat template is asked in plain text, as it is for the user's task.
+        chat = entry.chat and candidate.loaded.tokenizer.chat_template is not None
         return score_task(
-            lm, general, request, form, chat=entry.chat, chance=entry.chance, counted=entry.filter
+            lm, general, request, form, chat=chat, chance=entry.chance, counted=entry.filter
         )
     task, renderer = candidate.task, candidate.renderer
     items = read_examples_file(Path(request.items_path))
     if request.suite == "memorisation":
         items = _readable(candidate, items)
         return score_task(lm, build_memorisation_task(request.task, task, items), request, form)
-    answers = valid_answers(task, candidate.split)
-    answering = candidate.spec.params["answering"]
+    if request.suite == "latency":
+        items = tuple(timed_items(items))
+    answers = task.answer.valid_answers(candidate.split)
+    answering = request.answering or candidate.spec.answering
     room = reply_room(renderer, task, candidate.split, answering, constraint)
     prompts = {item.id: renderer.prompt(item) for item in items}
     _check_lengths(candidate, prompts, room)
@@ -117,8 +205,9 @@ def _score(
             else None
         ),
     )
-    test = request.suite == "domain" and request.split == "test"
     with lm.kept_to(constraint):
+        if request.suite == "latency":
+            return time_requests(lm, domain, request, form)
         return score_task(
             lm,
             domain,
@@ -126,7 +215,6 @@ def _score(
             form,
             answer_end=renderer.end,
             answer_lead=renderer.lead,
-            measure_latency=test,
             watch=ItemWatch(candidate.spec.pruning, len(items)),
         )
 
@@ -148,7 +236,8 @@ def unfinished_thoughts(arm: str, record: ScoreRecord) -> dict[str, str]:
 def _check_lengths(candidate: Candidate, prompts: Mapping[str, str], room: int) -> None:
     """See that every prompt leaves room for its answer: none is cut.
 
-    prompts: id of an item -> its prompt.
+    Args:
+        prompts: id of an item -> its prompt.
 
     Raises:
         TrialError: kind ``length``.

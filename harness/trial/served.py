@@ -10,12 +10,13 @@ from typing import Any
 
 from harness.data import read_examples_file
 from harness.errors import TrialError
+from harness.evaluation.known_replies import KnownReplies
 from harness.prompting import PromptRenderer
 from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
 from harness.spec import TaskSpec
 from harness.trial.candidate import Announce, Pruned, TrialRun, make_renderer
 from harness.trial.early_stopping import ItemWatch
-from harness.trial.scoring import unfinished_thoughts
+from harness.trial.scoring import known_replies, unfinished_thoughts
 
 FORM = "endpoint"
 # Beyond the longest training answer: room for a code fence or a preface.
@@ -27,10 +28,14 @@ class ServersTokenizer:
     """Stands in for the tokenizer that the server keeps: a renderer then makes messages only."""
 
     chat_template: None = None
+    """None, as the template is the server's matter."""
     eos_token: None = None
+    """None, as it is not known here."""
     bos_token: None = None
+    """None, as it is not known here."""
     # Which its control tokens are is the server's matter, as is keeping texts from being obeyed.
     added_tokens_decoder: Mapping[int, Any] = field(default_factory=dict)
+    """Control tokens that are known here: none."""
 
 
 def score_served(spec: TrialSpec, run: TrialRun, announce: Announce) -> None:
@@ -42,28 +47,31 @@ def score_served(spec: TrialSpec, run: TrialRun, announce: Announce) -> None:
         TrialError: kind ``endpoint``, ``key``, ``spending_cap`` or ``ledger``.
         Pruned: the trial is hopeless.
     """
-    from harness.evaluation.endpoint_lm import EndpointLM
+    from harness.evaluation.endpoint.endpoint_lm import EndpointLM
 
     if spec.endpoint is None:
         raise TrialError("error", "the trial names no endpoint")
     task = TaskSpec.model_validate(spec.task)
     split = read_examples_file(Path(spec.train_path))
     renderer = make_renderer(spec, task, split[: spec.train_items], ServersTokenizer())
-    lm = EndpointLM(spec.endpoint, spec.trial_id)
+    server = EndpointLM(spec.endpoint, spec.trial_id)
+    lm = KnownReplies(server, known_replies(spec))
     try:
         for request in spec.scores:
             if request.key in spec.known_scores:
                 continue
-            lm.on_progress = partial(announce, "score", task=request.task)
+            lm.asked = request.asked
+            server.on_progress = partial(announce, "score", task=request.task)
             record = _score(spec, task, split, renderer, request, lm)
             run.scores.append(record)
             run.environment |= unfinished_thoughts(spec.arm, record)
-        lm.ended()
+        server.ended()
     except Pruned:
-        lm.ended()
+        server.ended()
         raise
     finally:
-        run.environment.update(lm.notes())
+        run.replies.extend(lm.fresh)
+        run.environment.update(server.notes())
 
 
 def answer_room(split: Sequence[Example]) -> int:
@@ -82,13 +90,16 @@ def _score(
     request: ScoreRequest,
     lm: Any,
 ) -> ScoreRecord:
-    from harness.evaluation.domain_task import build_domain_task, valid_answers
-    from harness.evaluation.endpoint_lm import as_context
+    from harness.evaluation.domain_task import build_domain_task
+    from harness.evaluation.endpoint.endpoint_lm import as_context
+    from harness.evaluation.latency import time_requests, timed_items
     from harness.evaluation.score import score_task
 
-    if request.suite not in ("domain", "out_of_domain"):
+    if request.suite not in ("domain", "out_of_domain", "latency"):
         raise TrialError("error", f"an endpoint cannot be scored on a {request.suite} task")
     items = read_examples_file(Path(request.items_path))
+    if request.suite == "latency":
+        items = tuple(timed_items(items))
     domain = build_domain_task(
         request.task,
         task,
@@ -96,14 +107,15 @@ def _score(
         lambda item: as_context(renderer.messages(item)),
         end="",
         max_new_tokens=task.max_new_tokens or answer_room(split),
-        labels=valid_answers(task, split) or (),
+        labels=task.answer.valid_answers(split) or (),
     )
+    if request.suite == "latency":
+        return time_requests(lm, domain, request, FORM)
     record = score_task(
         lm,
         domain,
         request,
         FORM,
-        measure_latency=request.suite == "domain" and request.split == "test",
         watch=ItemWatch(spec.pruning, len(items)),
     )
     if all(output.prompt_tokens for output in record.outputs):

@@ -1,29 +1,60 @@
-"""From specification to record."""
+"""From a trial's specification to its record."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.errors import CanaryError, NoRoomError, TrialError, is_no_room
+from harness.models.memory import (
+    peak_device_mib,
+    peak_memory_mib,
+    release_memory,
+    reset_peak_memory,
+)
 from harness.records import Progress, TrialRecord, TrialSpec, content_hash, utc_now
-from harness.trial.candidate import Pruned, TrialRun, check_rendering, load_candidate, measure_base
-from harness.trial.fine_tuning import fine_tune, keep_trained
-from harness.trial.scoring import score_all
+from harness.spec.kinds import kind_info
+from harness.spec.settings import TrainedSettings
+from harness.trial.candidate import (
+    Announce,
+    Candidate,
+    Pruned,
+    TrialRun,
+    base_candidate,
+    check_rendering,
+    measure_base,
+    trained_candidate,
+)
+from harness.trial.fine_tuning import fine_tune, keep_trained, keep_weights
+from harness.trial.from_replies import score_from_replies
+from harness.trial.scoring import score_all, score_on_validation, unknown_scores
 from harness.trial.served import score_served
 from harness.versions import environment_versions
+
+if TYPE_CHECKING:
+    from harness.evaluation.divergence import BaseDistributions
+    from harness.models.base_cache import BaseCache
 
 Report = Callable[[Progress], None]
 
 
-def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: None) -> TrialRecord:
-    """Run one trial; artifacts go to ``folder``. A failure comes back as a record, not raised.
+def run_trial(
+    spec: TrialSpec,
+    folder: Path,
+    report: Report = lambda progress: None,
+    bases: BaseCache | None = None,
+) -> TrialRecord:
+    """Run one trial; its artifacts go to ``folder``, and a failure comes back as a record.
 
     Only what stops the whole process (an interrupt, a kill) leaves without a record.
+
+    Args:
+        bases: what earlier trials of this process loaded, and keep for this one; None loads anew
+            and keeps nothing.
 
     Raises:
         NoRoomError: the disk is full.
@@ -32,7 +63,7 @@ def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: N
     run = TrialRun(environment=environment_versions())
     failure: tuple[str, str] | None = None
     try:
-        _execute(spec, folder, report, run)
+        _execute(spec, folder, report, run, bases)
     except Pruned as way_out:
         run.stopped = way_out.stopped
     except TrialError as error:
@@ -48,8 +79,10 @@ def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: N
         text = f"{type(error).__name__}: {error}"
         kind = "out_of_memory" if "out of memory" in text.lower() else "error"
         failure = (kind, text[:2000])
+    if bases is not None:
+        release_memory(spec.runtime.device)
     return TrialRecord(
-        spec=spec,
+        spec=spec.settled(run.answering) if run.answering else spec,
         status="failed" if failure else "pruned" if run.stopped else "complete",
         started_at=started,
         ended_at=utc_now(),
@@ -62,41 +95,88 @@ def run_trial(spec: TrialSpec, folder: Path, report: Report = lambda progress: N
         artifacts=tuple(run.artifacts),
         environment=run.environment,
         stopped=run.stopped,
+        replies=tuple(run.replies),
+        checkpoint=run.checkpoint,
     )
 
 
-def _execute(spec: TrialSpec, folder: Path, report: Report, run: TrialRun) -> None:
+def _execute(
+    spec: TrialSpec, folder: Path, report: Report, run: TrialRun, bases: BaseCache | None
+) -> None:
     import torch
 
-    from harness.models.memory import reset_peak_memory
+    from harness.models.base_cache import BaseCache
 
     def announce(stage: Any, done: int, total: int, **more: Any) -> None:
         report(Progress(spec.trial_id, spec.arm, stage, done, total, **more))
 
-    if spec.runtime.threads:
-        torch.set_num_threads(spec.runtime.threads)
-    torch.manual_seed(spec.seed)
-    reset_peak_memory()
+    reset_peak_memory(spec.runtime.device)
     clock = _Clock(spec, run)
     if spec.endpoint is not None:
         with clock.timing("score"):
             score_served(spec, run, announce)
         return
+    if spec.replies_path:
+        with clock.timing("score"):
+            if score_from_replies(spec, run, announce):
+                return
     announce("load", 0, 1)
-    with clock.timing("load"):
-        candidate = load_candidate(spec)
+    with ExitStack() as stack:
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        if spec.runtime.threads:
+            torch.set_num_threads(spec.runtime.threads)
+        with clock.timing("load"):
+            bases = bases or BaseCache(most=0)
+            if spec.trained_path:
+                base = _measured_base(spec, folder, bases)
+                candidate = stack.enter_context(trained_candidate(spec, bases))
+                candidate.base.update(base)
+            else:
+                candidate = stack.enter_context(base_candidate(spec, bases))
+        run.kept_mib = candidate.loaded.beside_mib
+        if candidate.loaded.reloaded:
+            run.environment["base_reloaded"] = candidate.loaded.reloaded
+        # Only now: loading may draw numbers, and is spared where the base was kept.
+        torch.manual_seed(spec.seed)
+        announce("load", 1, 1)
+        _measure(candidate, folder, run, clock, announce)
+
+
+def _measured_base(spec: TrialSpec, folder: Path, bases: BaseCache) -> dict[str, BaseDistributions]:
+    """The base's language, where trained weights that are at hand are to be compared with it."""
+    if not any(request.suite == "divergence" for request in unknown_scores(spec)):
+        return {}
+    with base_candidate(spec, bases) as base:
+        measure_base(base, folder)
+        return base.base
+
+
+def _measure(
+    candidate: Candidate, folder: Path, run: TrialRun, clock: _Clock, announce: Announce
+) -> None:
+    """Check, train where the trial does, and score."""
+    spec = candidate.spec
     run.cost = replace(run.cost, total_parameters=candidate.loaded.total_parameters)
     template = str(candidate.loaded.tokenizer.chat_template or "")
     run.environment["chat_template"] = content_hash(template, 16) if template else "none"
     if candidate.renderer.notes:
         run.environment["chat_template_notes"] = "; ".join(candidate.renderer.notes)
-    announce("load", 1, 1)
     check_rendering(candidate)
-    with clock.timing("score"):
-        measure_base(candidate, folder)
-    if spec.kind != "prompt":
+    if not spec.trained_path:
+        with clock.timing("score"):
+            before = candidate.loaded.packed_mib
+            measure_base(candidate, folder)
+            # Kept for later trials, as those are that earlier ones made.
+            run.kept_mib += candidate.loaded.packed_mib - before
+    if isinstance(candidate.settings, TrainedSettings) and not spec.trained_path:
         with clock.timing("train"):
-            trainable = fine_tune(candidate, run, announce)
+            training = fine_tune(candidate, candidate.settings, run, folder, announce)
+        if spec.keep_artifact and run.checkpoint and not run.checkpoint.is_last:
+            with clock.timing("score"):
+                last = score_on_validation(candidate, announce)
+                run.checkpoint = replace(run.checkpoint, last_score=last)
+        with clock.timing("train"):
+            trainable = keep_weights(candidate, training, run)
             run.cost = replace(run.cost, trainable_parameters=trainable)
             if candidate.loaded.not_adapted:
                 run.environment["not_adapted"] = candidate.loaded.not_adapted
@@ -113,7 +193,9 @@ class _Clock:
     """Notes what each part of the trial takes, whichever way it ends."""
 
     spec: TrialSpec
+    """The trial."""
     run: TrialRun
+    """What the trial has so far; its cost is noted there."""
 
     @contextmanager
     def timing(self, part: Literal["load", "train", "score"]) -> Iterator[None]:
@@ -125,8 +207,6 @@ class _Clock:
             self._note(part, time.perf_counter() - began)
 
     def _note(self, part: Literal["load", "train", "score"], seconds: float) -> None:
-        from harness.models.memory import peak_device_mib, peak_memory_mib
-
         name = f"{part}_seconds"
         before: float = getattr(self.run.cost, name)
         changes: dict[str, Any] = {name: before + seconds}
@@ -135,8 +215,13 @@ class _Clock:
         # A fine-tuned candidate's peak is that of its training, the dearest part.
         # A server's memory is not known, and this process's own says nothing.
         served = self.spec.endpoint is not None
-        if part == "train" or (self.spec.kind == "prompt" and not served):
+        if part == "train" or (not kind_info(self.spec.kind).trains and not served):
             own, beside = peak_device_mib(self.spec.runtime.device), self.run.beside_device_mib
-            changes["peak_memory_mib"] = peak_memory_mib() + self.run.beside_mib
-            changes["peak_device_mib"] = own if own is None else max(own, beside or 0.0)
+            host = peak_memory_mib() + self.run.beside_mib
+            # What is kept for other trials lies where models do.
+            if own is None:
+                host -= self.run.kept_mib
+            else:
+                own = max(own - self.run.kept_mib, beside or 0.0)
+            changes |= {"peak_memory_mib": host, "peak_device_mib": own}
         self.run.cost = replace(self.run.cost, **changes)

@@ -7,7 +7,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from harness.packaged_data import editorial_articles
+from harness.packaged.data_sets import editorial_articles
 
 ARTICLES = 100
 CHARACTERS = 360

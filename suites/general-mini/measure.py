@@ -17,7 +17,7 @@ from lm_eval.models.huggingface import HFLM
 from statsmodels.stats.proportion import proportion_confint
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from harness.evaluation.suites import build_general_task, load_suite
+from harness.evaluation.suites.find import build_general_task, load_suite
 
 
 def main(folder: str, suite_name: str = "general-mini", limit: int | None = None) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.records import (
     Aggregate,
+    DataRecord,
     Event,
     ExperimentRecord,
     GeneralTask,
@@ -25,8 +26,10 @@ from harness.records import (
     TrialSummary,
 )
 from harness.spec import Experiment
+from tests.data_records import data_record
 
 METRIC = "exact_match"
+NOW = "2026-01-01T00:00:00+00:00"
 Kind = Literal["prompt", "full", "lora", "qlora"]
 
 
@@ -86,7 +89,7 @@ class StudyBuilder:
     vectors: list[ScoreVector] = field(default_factory=list)
     items: list[ItemRow] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    data: dict[str, Any] = field(default_factory=dict)
+    data: DataRecord = field(default_factory=data_record)
 
     def search(
         self,
@@ -115,7 +118,7 @@ class StudyBuilder:
                     trial_cost=trial_cost or cost(),
                     aggregates=()
                     if score is None
-                    else (self._aggregate("domain", "domain", "validation", score, ()),),
+                    else (self._aggregate("domain", "domain", "validation", score),),
                 )
             )
         return self
@@ -138,7 +141,8 @@ class StudyBuilder:
 
         scores: ``test``, ``train``, ``validation`` of the domain, ``ood:NAME`` for sets from
         elsewhere, ``general:NAME`` for general tasks, ``memorisation:METRIC:SPLIT`` and
-        ``divergence:NAME`` -> one score per item.
+        ``divergence:NAME`` -> one score per item. latencies: of the turn in which this finalist is
+        timed; of an arm with several, each is timed in a turn of its own.
         """
         phase = phase or ("baseline" if arm == "base" else "finalist")
         number = train_items or 0
@@ -149,8 +153,7 @@ class StudyBuilder:
             suite, task, split = _place(where)
             if suite in ("domain", "out_of_domain"):
                 mean = float(np.nanmean(array))
-                shown = tuple(latencies) if where == "test" else ()
-                aggregates.append(self._aggregate(suite, task, split, mean, shown))
+                aggregates.append(self._aggregate(suite, task, split, mean))
         self.trials.append(
             self._trial(
                 arm,
@@ -164,6 +167,48 @@ class StudyBuilder:
                 train_items=train_items,
             )
         )
+        if phase == "finalist" and status == "complete" and "test" in scores and latencies:
+            self.timed(arm, seed, latencies, setting=setting)
+        return self
+
+    def timed(
+        self,
+        arm: str,
+        seed: int,
+        latencies: Sequence[float],
+        *,
+        turn: int | None = None,
+        setting: int = 0,
+        other_cores: float = 0.0,
+        failure: str = "",
+        began: str = NOW,
+        ended: str = "2026-01-01T00:01:00+00:00",
+    ) -> StudyBuilder:
+        """One turn in which requests of a finalist were timed; the next one of the arm."""
+        before = [t for t in self.trials if (t.arm, t.phase) == (arm, "latency")]
+        noted = {"seconds": float(np.mean(latencies)), "other_cores": other_cores, "cores": 4.0}
+        trial = self._trial(
+            arm,
+            "latency",
+            number=len(before) if turn is None else turn,
+            seed=seed,
+            status="failed" if failure else "complete",
+            params={"setting": setting},
+            trial_cost=cost(0.0),
+            aggregates=()
+            if failure
+            else tuple(
+                replace(
+                    self._aggregate("latency", "domain", "test", value),
+                    metric=metric,
+                    higher_is_better=False,
+                    latencies=tuple(latencies),
+                )
+                for metric, value in noted.items()
+            ),
+        )
+        trial = replace(trial, started_at=began, ended_at=ended, failure_message=failure)
+        self.trials.append(trial)
         return self
 
     def _vector(
@@ -219,7 +264,7 @@ class StudyBuilder:
                 created_at="2026-01-01T00:00:00+00:00",
                 spec=self.experiment.plain(),
                 splits={"train": 100, "validation": 50, "test": 100},
-                data=dict(self.data),
+                data=self.data,
                 model=ResolvedModel("smollm2-135m-instruct", "/models/small", "0" * 64),
                 environment={},
                 general_tasks=dict(self.general_tasks),
@@ -266,9 +311,7 @@ class StudyBuilder:
             train_items=train_items,
         )
 
-    def _aggregate(
-        self, suite: SuiteKind, task: str, split: str, value: float, latencies: tuple[float, ...]
-    ) -> Aggregate:
+    def _aggregate(self, suite: SuiteKind, task: str, split: str, value: float) -> Aggregate:
         return Aggregate(
             suite=suite,
             task=task,
@@ -283,7 +326,6 @@ class StudyBuilder:
             reused=False,
             higher_is_better=True,
             chance=None,
-            latencies=latencies,
         )
 
 
@@ -299,7 +341,8 @@ def _place(where: str) -> tuple[SuiteKind, str, str]:
     if where.startswith("memorisation:"):
         return "memorisation", "memorisation", where.split(":")[2]
     if where.startswith("divergence:"):
-        return "divergence", where.removeprefix("divergence:"), "test"
+        task = where.removeprefix("divergence:")
+        return "divergence", task, "validation" if task == "task_inputs" else "test"
     return "domain", "domain", where
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from harness.analysis import analyse, compare_studies
+from harness.analysis.statistics.paired_proportions import PairedProportions
 from harness.errors import InputError
 from harness.findings import PairedAcross, Refusal, StudyComparison
 from harness.records import GeneralTask, Study
@@ -30,7 +30,7 @@ TASK: dict[str, Any] = {"instruction": "Name the intent.", "answer": LABELS}
 def named(study: Study, name: str, **data: Any) -> Study:
     record = study.experiment
     changed = replace(
-        record, name=name, experiment_id=f"{name}-id", data={**record.data, **data},
+        record, name=name, experiment_id=f"{name}-id", data=replace(record.data, **data),
         spec={**record.spec, "name": name},
     )  # fmt: skip
     return replace(study, experiment=changed)
@@ -73,8 +73,8 @@ def test_a_paired_difference_is_that_of_the_flips() -> None:
     contrast = of(found, "lora").contrast
     # 40 of 200 items are right in the second study only, none in the first only.
     assert contrast.difference == pytest.approx(0.2)
-    assert contrast.test == "exact McNemar test"
-    assert contrast.p_value == pytest.approx(binomtest(40, 40, 0.5).pvalue)
+    assert contrast.test == "McNemar test (score)"
+    assert contrast.p_value == PairedProportions(40, 0, 200).p_value()
     assert contrast.p_adjusted == pytest.approx(2 * contrast.p_value)
     assert (contrast.items, contrast.left_out, contrast.outcome) == (200, 0, "better")
     assert (contrast.mean_a, contrast.mean_b) == pytest.approx((0.8, 0.6))

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binom
 
 from harness.analysis import analyse
-from harness.analysis.paired import difference_sampling
-from harness.analysis.pairing import Aligned
+from harness.analysis.statistics.paired import difference_sampling
+from harness.analysis.statistics.pairing import Aligned
 
 from .study_builder import whole_study
 
@@ -74,6 +74,8 @@ def test_without_a_true_difference_a_fine_tuning_verdict_is_rare() -> None:
             for arm in ("few-shot", "lora"):
                 draws = (generator.random(80) < difficulty).astype(float)
                 built.finalist(arm, seed, {"test": draws, "general:facts": keeps})
-        false += analyse(built.build(), resamples=300).verdict.outcome == "fine_tune"
+        false += (
+            analyse(built.build(), resamples=300, sensitivity=False).verdict.outcome == "fine_tune"
+        )
     # A one-sided error of 2.5 %: more than this in 60 studies has probability 0.001.
     assert false <= int(binom.ppf(0.999, studies, 0.025))

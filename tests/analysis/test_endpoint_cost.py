@@ -148,7 +148,7 @@ def test_a_server_on_this_machine_is_in_house() -> None:
 
 def test_the_report_says_what_the_server_is_and_charges() -> None:
     made = built()
-    text = unescape(to_markdown(build_view(made.build(), analysed(made))))
+    text = unescape(to_markdown(build_view(made.build(), made.experiment, analysed(made))))
     for words in (
         "Server that large asked with texts of the data",
         f"big at {AWAY}",
@@ -178,5 +178,5 @@ def test_only_a_prompt_of_the_base_leaves_its_general_abilities_as_they_are(own:
     found = analysed(made)
     placed = {point.arm for point in found.trade_off}
     assert placed == {"few-shot", "lora", *(["other"] if own else [])}
-    text = to_markdown(build_view(made.build(), found))
+    text = to_markdown(build_view(made.build(), made.experiment, found))
     assert ("arms that ask another model have no place here" in text) is not own

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm, ttest_rel
+from scipy.stats import norm, ttest_rel
 from statsmodels.stats.multitest import multipletests
 
-from harness.analysis.bootstrap import (
+from harness.analysis.statistics.bootstrap import (
     Variance,
     cluster_variance,
     degrees_of_freedom,
     redrawn_means,
     seed_deviations,
 )
-from harness.analysis.paired import (
+from harness.analysis.statistics.paired import (
     Comparison,
     compare,
     conclude_family,
@@ -22,10 +22,10 @@ from harness.analysis.paired import (
     contrast_outcome,
     difference_sampling,
     holm,
-    mcnemar_p,
 )
-from harness.analysis.pairing import Aligned, Codes, Floats
-from harness.analysis.power import items_needed, minimum_detectable
+from harness.analysis.statistics.pairing import Aligned, Codes, Floats
+from harness.analysis.statistics.power import items_needed, minimum_detectable
+from harness.analysis.statistics.sampling import Sampling
 from harness.findings import Interval
 from harness.records import ScoreVector
 
@@ -128,25 +128,18 @@ def test_the_p_value_agrees_with_the_interval(level: float) -> None:
         assert (sampling.p_value() < 1 - level) == (interval.low > 0 or interval.high < 0)
 
 
-@pytest.mark.parametrize(("wins_a", "wins_b"), [(0, 0), (5, 0), (9, 3), (20, 31)])
-def test_mcnemar_is_the_binomial_test_of_the_discordant_pairs(wins_a: int, wins_b: int) -> None:
-    both = wins_a + wins_b
-    expected = binomtest(wins_b, both, 0.5).pvalue if both else 1.0
-    assert mcnemar_p(wins_a, wins_b) == pytest.approx(expected)
-
-
-def test_mcnemar_is_used_for_right_or_wrong_scores_of_one_seed_only() -> None:
+def test_proportions_are_compared_for_right_or_wrong_scores_that_no_seed_changes() -> None:
     generator = np.random.default_rng(1)
     a = generator.integers(0, 2, (1, 60)).astype(np.float64)
     b = generator.integers(0, 2, (1, 60)).astype(np.float64)
-    assert compared(vectors("a", a), vectors("b", b)).test == "exact McNemar test"
+    assert compared(vectors("a", a), vectors("b", b)).test == "McNemar test (score)"
     repeated = np.repeat(a, 3, axis=0)
-    assert compared(vectors("a", repeated), vectors("b", b)).test == "exact McNemar test"
+    assert compared(vectors("a", repeated), vectors("b", b)).test == "McNemar test (score)"
     two = np.vstack([a, 1 - a])
     assert compared(vectors("a", two), vectors("b", b)).test == "bootstrap over seeds and items"
     pairs = [f"g{item // 2}" for item in range(60)]
     found = compared(vectors("a", a, pairs), vectors("b", b, pairs))
-    assert found.test == "permutation test (sign flips of clusters of items)"
+    assert found.test == "bootstrap over clusters of items"
 
 
 def test_five_items_all_won_prove_nothing() -> None:
@@ -266,12 +259,33 @@ def test_holm_steps_down() -> None:
 def test_a_secondary_contrast_must_survive_the_correction() -> None:
     scores = np.zeros((1, 40))
     better = scores.copy()
-    better[0, :6] = 1  # McNemar 0.031: significant alone, not among four
+    better[0, :6] = 1  # mid-p 0.016: significant alone, not among four
     alone = compared(vectors("a", better), vectors("b", scores))
     assert conclude_primary(alone).outcome == "better"
     family = conclude_family([alone] * 4)
     assert {contrast.outcome for contrast in family} == {"inconclusive"}
     assert family[0].p_adjusted == pytest.approx(4 * alone.p_value)
+
+
+def test_what_a_secondary_contrast_can_find_counts_the_correction() -> None:
+    generator = np.random.default_rng(6)
+    a, b = generator.normal(0.1, 1, (3, 80)), generator.normal(0, 1, (3, 80))
+    found = compared(vectors("a", a), vectors("b", b))
+    alone, among = conclude_primary(found), conclude_family([found] * 5)[0]
+    assert (alone.family, among.family) == (0, 5)
+    assert isinstance(found.sampling, Sampling)
+    assert among.minimum_detectable == pytest.approx(minimum_detectable(found.sampling, 0.99))
+    assert among.minimum_detectable > alone.minimum_detectable
+
+
+def test_differences_that_are_not_paired_are_of_the_same_family() -> None:
+    scores = np.zeros((1, 40))
+    better = scores.copy()
+    better[0, :9] = 1
+    found = compared(vectors("a", better), vectors("b", scores))
+    (among,) = conclude_family([found], [0.9, 0.8])
+    assert among.p_adjusted == pytest.approx(3 * found.p_value)
+    assert among.family == 3
 
 
 def test_the_minimum_detectable_difference_is_found_in_four_cases_of_five() -> None:

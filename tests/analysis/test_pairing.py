@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.analysis.pairing import align
+from harness.analysis.statistics.pairing import align
 from harness.errors import StoreError
 from harness.records import ScoreVector
 

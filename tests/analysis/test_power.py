@@ -4,44 +4,21 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.stats import t
+from scipy.stats import binom, binomtest, norm, t
 from statsmodels.stats.power import TTestPower
 
-from harness.analysis.bootstrap import ItemSample, SeedEffect, sampling_of, seed_effect
-from harness.analysis.paired import mcnemar_p, permutation_p
-from harness.analysis.pairing import Aligned, Floats
-from harness.analysis.power import (
-    Flips,
+from harness.analysis.statistics.bootstrap import ItemSample, SeedEffect, sampling_of, seed_effect
+from harness.analysis.statistics.paired_proportions import PairedProportions, counted_p
+from harness.analysis.statistics.power import (
+    items_needed,
     items_to_settle,
-    mcnemar_items_needed,
-    mcnemar_minimum_detectable,
-    mcnemar_power,
+    minimum_detectable,
     noncentrality,
+    proportions_items_needed,
+    proportions_minimum_detectable,
+    proportions_power,
 )
-from harness.analysis.single_arm import wilson
-
-
-def aligned(a: Floats, b: Floats, clusters: int | None = None) -> Aligned:
-    items = a.shape[1]
-    codes = np.arange(items) // (items // (clusters or items))
-    return Aligned(tuple(map(str, range(items))), (a, b), codes, int(codes.max()) + 1, 0, 0)
-
-
-def test_flipping_signs_is_exact_where_all_patterns_fit() -> None:
-    generator = np.random.default_rng(0)
-    a, b = generator.random((2, 1, 8))
-    differences = (a - b)[0]
-    sums = [abs(np.dot(signs, differences)) for signs in product((-1, 1), repeat=8)]
-    expected = np.mean([value >= abs(differences.sum()) - 1e-12 for value in sums])
-    found = permutation_p(aligned(a, b), 10_000, generator)
-    assert found == pytest.approx(expected)
-
-
-def test_signs_of_a_cluster_flip_together() -> None:
-    a, b = np.ones((1, 12)), np.zeros((1, 12))
-    # Three clusters: of eight sign patterns, two are as extreme as what was seen.
-    assert permutation_p(aligned(a, b, 3), 1000, np.random.default_rng(0)) == pytest.approx(0.25)
-    assert permutation_p(aligned(a, a), 1000, np.random.default_rng(0)) == 1
+from harness.analysis.statistics.single_arm import wilson
 
 
 @pytest.mark.parametrize("items", [10, 25, 80])
@@ -51,40 +28,72 @@ def test_the_noncentrality_is_that_of_the_paired_t_test(items: int) -> None:
     assert noncentrality(items - 1, critical) == pytest.approx(expected * np.sqrt(items), rel=1e-3)
 
 
+@pytest.mark.parametrize("degrees", [1.0, 2.0, 5.0])
+def test_the_noncentrality_at_large_critical_values_goes_on_from_that_at_smaller_ones(
+    degrees: float,
+) -> None:
+    below, above = noncentrality(degrees, 29.9), noncentrality(degrees, 30.1)
+    assert above == pytest.approx(below * 30.1 / 29.9, rel=2e-3)
+    assert np.isfinite(noncentrality(degrees, 1e6))
+
+
+def test_seeds_that_hardly_differ_beside_their_noise_leave_numbers_that_can_be() -> None:
+    # Almost all of the variance between seeds, 0.005, is noise, and is taken out of it.
+    effect = SeedEffect(np.array([0.4, 0.5]), 0.00249)
+    sample = ItemSample(np.full(8, 0.45), np.arange(8), 8, bounded=False)
+    found = sampling_of([sample], [effect], 400, np.random.default_rng(1), low=-1.0, high=1.0)
+    assert found.degrees == 1
+    assert found.interval(0.95).high < 0.6
+    assert 0 < minimum_detectable(found, 0.99) <= 1
+
+
 @pytest.mark.parametrize(("gain", "share", "items"), [(0.1, 0.3, 150), (0.05, 0.1, 300)])
-def test_the_power_of_mcnemar_is_what_simulation_counts(
+def test_the_power_of_two_proportions_is_what_simulation_counts(
     gain: float, share: float, items: int
 ) -> None:
     generator = np.random.default_rng(1)
     discordant = generator.binomial(items, share, 4000)
     wins = generator.binomial(discordant, (share + gain) / (2 * share))
     found = [
-        2 * win > both and mcnemar_p(int(win), int(both - win)) < 0.05
+        2 * win > both and PairedProportions(int(win), int(both - win), items).p_value() < 0.05
         for win, both in zip(wins, discordant, strict=True)
     ]
-    power = mcnemar_power(gain, share, items, 0.95)
+    power = proportions_power(gain, share, items, 0.95)
     assert np.mean(found) == pytest.approx(power, abs=0.025)
 
 
 def test_the_detectable_difference_has_eighty_per_cent_power_and_shrinks_with_items() -> None:
-    few, many = Flips(20, 18, 200), Flips(200, 180, 2000)
-    for flips in (few, many):
-        difference = mcnemar_minimum_detectable(flips, 0.95)
-        power = mcnemar_power(difference, flips.discordance, flips.items, 0.95)
+    few, many = PairedProportions(20, 18, 200), PairedProportions(200, 180, 2000)
+    for counts in (few, many):
+        difference = proportions_minimum_detectable(counts, 0.95)
+        power = proportions_power(difference, counts.discordance, counts.items, 0.95)
         assert power == pytest.approx(0.8, abs=0.02)
-    ratio = mcnemar_minimum_detectable(few, 0.95) / mcnemar_minimum_detectable(many, 0.95)
+    ratio = proportions_minimum_detectable(few, 0.95) / proportions_minimum_detectable(many, 0.95)
     assert ratio == pytest.approx(np.sqrt(10), rel=0.15)
-    assert mcnemar_minimum_detectable(Flips(0, 0, 4), 0.95) == 1
+    assert proportions_minimum_detectable(PairedProportions(0, 0, 4), 0.95) == 1
 
 
-def test_items_needed_by_mcnemar_have_eighty_per_cent_power() -> None:
-    generator = np.random.default_rng(2)
-    values = np.repeat([1.0, 0.0, -1.0], (30, 150, 20))
-    sampling = sampling_of([ItemSample(values, np.arange(200), 200)], [], 500, generator)
-    needed = mcnemar_items_needed(Flips(30, 20, 200), sampling, 0.01, 0.95)
+def test_items_needed_of_two_proportions_have_eighty_per_cent_power() -> None:
+    counts = PairedProportions(30, 20, 200)
+    needed = proportions_items_needed(counts, 0.01, 0.95)
     assert needed is not None
-    power = mcnemar_power(0.05, Flips(30, 20, 200).discordance, needed, 0.95)
-    assert power == pytest.approx(0.8, abs=0.01)
+    assert proportions_power(0.05, counts.discordance, needed, 0.95) == pytest.approx(0.8, abs=0.01)
+
+
+def test_items_for_equivalence_where_nothing_differs_are_those_of_two_one_sided_tests() -> None:
+    values = np.random.default_rng(3).normal(0.0, 0.3, 400)
+    sample = ItemSample(values - values.mean(), np.arange(400), 400, bounded=False)
+    sampling = sampling_of([sample], [], 4000, np.random.default_rng(0))
+    # Of four studies in five that settle it, one in twenty finds a difference that is not there.
+    expected = values.var() * ((norm.ppf(0.95) + norm.ppf(0.875)) / 0.035) ** 2
+    assert items_needed(sampling, 400, 0.035, 0.95) == pytest.approx(expected, rel=0.05)
+    # One sample may be settled either way: as a difference or as equivalence.
+    near = ItemSample(values - values.mean() + 0.03, np.arange(400), 400, bounded=False)
+    sampling = sampling_of([near], [], 4000, np.random.default_rng(0))
+    as_difference = values.var() * ((norm.ppf(0.975) + norm.ppf(0.8)) / 0.03) ** 2
+    needed = items_needed(sampling, 400, 0.035, 0.95)
+    assert needed is not None
+    assert 400 < needed < as_difference
 
 
 def test_items_that_bring_a_mean_clear_of_a_border() -> None:
@@ -124,6 +133,14 @@ def test_seeds_that_differ_by_noise_alone_widen_nothing() -> None:
     assert width == pytest.approx(float(t.ppf(0.975, 2)) * np.sqrt(1 / 3), rel=0.06)
 
 
+@pytest.mark.parametrize("items", [1, 7, 60])
+def test_wilsons_interval_is_that_of_scipy(items: int) -> None:
+    for right, level in product(range(items + 1), (0.8, 0.95, 0.999)):
+        expected = binomtest(right, items).proportion_ci(level, method="wilson")
+        found = wilson(right, items, level)
+        assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-12, abs=1e-15)
+
+
 @pytest.mark.parametrize(
     ("right", "items", "low", "high"),
     [
@@ -140,6 +157,41 @@ def test_wilsons_interval_as_newcombe_1998_prints_it(
     assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
 
 
-def test_mcnemars_exact_test_as_fagerland_2013_prints_it() -> None:
+def test_mcnemars_tests_as_fagerland_2013_prints_them() -> None:
     # Airways of 21 children before and after a transplantation: one improved, seven got worse.
-    assert mcnemar_p(1, 7) == pytest.approx(0.0703, abs=5e-5)
+    counts = PairedProportions(1, 7, 21)
+    assert counted_p(1, 8, 21) == pytest.approx(0.0391, abs=5e-5)
+    assert 2 * counts.p_below() == pytest.approx(0.0339, abs=5e-5)
+    assert counts.p_value() == pytest.approx(0.0391, abs=5e-5)
+    # Tango's interval of the same, as Fagerland 2014 prints it.
+    found = counts.interval(0.95)
+    assert (found.low, found.high) == pytest.approx((-0.517, -0.026), abs=1e-3)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9, 0.95, 0.99])
+def test_the_interval_of_two_proportions_excludes_zero_exactly_where_the_test_rejects(
+    level: float,
+) -> None:
+    for items in (5, 12, 20, 40):
+        for wins_a, wins_b in product(range(items + 1), repeat=2):
+            if wins_a + wins_b <= items:
+                counts = PairedProportions(wins_a, wins_b, items)
+                found = counts.interval(level)
+                outside = found.low > 0 or found.high < 0
+                assert outside == (counts.p_value() < 1 - level), counts
+                assert found.low <= counts.estimate <= found.high
+
+
+@pytest.mark.parametrize("items", [10, 21, 45, 100])
+def test_the_test_of_two_proportions_errs_in_one_study_of_twenty_at_most(items: int) -> None:
+    both = np.arange(items + 1)
+    errs = [
+        sum(
+            binom.pmf(wins, count, 0.5)
+            for wins in range(count + 1)
+            if PairedProportions(wins, int(count) - wins, items).p_value() < 0.05
+        )
+        for count in both
+    ]
+    for discordance in (0.02, 0.1, 0.3, 0.7):
+        assert float(binom.pmf(both, items, discordance) @ np.array(errs)) <= 0.051

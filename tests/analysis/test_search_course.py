@@ -23,8 +23,8 @@ def analysed(built: StudyBuilder) -> Findings:
 def end(arm: str, trials: int, limit: str = "trials", **changes: Any) -> dict[str, Any]:
     budget = {"trials": 8, "tokens": None, "minutes": None}
     return {
-        "arm": arm, "reason": "budget_spent", "limit": limit, "trials": trials, "tokens": 12_000,
-        "minutes": 1.5, "budget": budget, **changes,
+        "arm": arm, "repeat": 0, "reason": "budget_spent", "limit": limit, "trials": trials,
+        "tokens": 12_000, "minutes": 1.5, "budget": budget, **changes,
     }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binom, spearmanr
 
 from harness.analysis import analyse
-from harness.analysis.setting_effects import (
+from harness.analysis.forgetting.setting_effects import (
     rank_correlation_interval,
     rank_correlation_p,
     setting_effects,
@@ -105,6 +105,6 @@ def test_a_study_shows_the_effect_of_its_searched_rate() -> None:
         general=[{"general:facts": right(share, 20)} for share in shares],
     )
     built.finalist("lora", 1, {"test": right(0.7), "general:facts": right(0.7)})
-    (found,) = analyse(built.build(), resamples=9999).effects
+    (found,) = analyse(built.build(), resamples=9999, sensitivity=False).effects
     assert (found.arm, found.parameter) == ("lora", "learning_rate")
     assert found.correlation == pytest.approx(-1)

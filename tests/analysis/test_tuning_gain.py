@@ -23,7 +23,7 @@ def tuned(default: float, selected: float, seeds: tuple[int, ...] = (1, 2, 3)) -
 
 
 def gain_in(built: StudyBuilder) -> TuningGain:
-    (found,) = analyse(built.build(), resamples=500).tuning
+    (found,) = analyse(built.build(), resamples=500, sensitivity=False).tuning
     return found
 
 

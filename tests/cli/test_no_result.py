@@ -5,22 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import fake_trial
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 import harness
-from harness import pipeline
 from harness.cli import group
 from harness.errors import StudyFailedError
+from harness.study import run as pipeline
+from tests import fake_trial
 
 FAILS = "[fail] Classify."
 
 
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "execute_trial", fake_trial.execute)
+    monkeypatch.setattr(pipeline, "executing", lambda: fake_trial.execute)
 
 
 def study(folder: Path, *failing: str) -> Path:

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
-from fake_trial import experiment_values
-from tiny_model import write_model
 
 from harness import engine
 from harness.cli import group
 from harness.engine.in_process import InProcessEngine
 from harness.errors import InputError
+from tests.fake_trial import experiment_values
+from tests.tiny_model import write_model
+
+pytestmark = pytest.mark.weights
 
 
 @pytest.fixture

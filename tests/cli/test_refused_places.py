@@ -5,18 +5,14 @@ A file stands in place of a folder, which refuses the superuser too.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from fake_trial import Watching, experiment, experiment_values
 
-from harness.pipeline import require_writable, run_study
-
-HARNESS = Path(sys.executable).with_name("harness")
+from harness.study.run import require_writable, run_study
+from tests.command_line import harness
+from tests.fake_trial import Watching, experiment, experiment_values
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +20,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an experiment, its results, and a file called ``taken``."""
     folder = tmp_path_factory.mktemp("refused")
     (folder / "e.yaml").write_text(yaml.safe_dump(experiment_values(folder)), encoding="utf-8")
-    run_study(experiment(folder), folder / "results", open_with=Watching)
+    short = experiment(folder, arms={"zero-shot": {"kind": "prompt"}})
+    run_study(short, folder / "results", open_with=Watching)
     (folder / "taken").write_text("a file")
     (folder / "rows.csv").write_text("text,label\n" + "a b c,x\nd e f,y\n" * 30)
     return folder
@@ -32,23 +29,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def refused(place: Path, *arguments: str, **environment: str) -> str:
     """The only line that the command says to standard error."""
-    done = subprocess.run(
-        [str(HARNESS), *arguments], check=False, capture_output=True, text=True, timeout=120,
-        cwd=place, env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-    )  # fmt: skip
+    done = harness(*arguments, cwd=place, **environment)
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     return line.removeprefix("error: ")
 
 
-WHY = "(Not a directory at "
+# No server of trials, which the process of the tests would keep.
+RUN = ("run", "e.yaml", "--engine", "in-process")
 
 
 @pytest.mark.parametrize(
     ("arguments", "where", "remedy"),
     [
-        (("run", "e.yaml", "--results", "taken/r"), "taken/r", "another folder with --results"),
+        ((*RUN, "--results", "taken/r"), "taken/r", "another folder with --results"),
         (("plan", "e.yaml", "--results", "taken/r"), "taken/r", "another folder with --results"),
         (("report", "--output", "taken/r"), "taken/r", "another place with --output"),
         (("export", "optuna", "--out", "taken/o.db"), "taken/o.db", "with --out"),
@@ -63,7 +58,7 @@ def test_a_place_that_cannot_be_written(
     assert said.endswith(remedy)
 
 
-@pytest.mark.parametrize("command", [("run", "e.yaml"), ("plan", "e.yaml"), ("doctor", "--fetch")])
+@pytest.mark.parametrize("command", [RUN, ("plan", "e.yaml"), ("doctor", "--fetch")])
 def test_a_cache_that_cannot_be_written(place: Path, command: tuple[str, ...]) -> None:
     said = refused(place, *command, HARNESS_CACHE=str(place / "taken" / "cache"))
     assert said.startswith("the cache taken/cache cannot be written (Not a directory at ")

@@ -177,7 +177,7 @@ def test_a_general_item_is_found_in_inputs_and_in_answers() -> None:
     }
     assert audit.flagged_ids("facts") == {"f1"}
     assert kinds(audit) == [("exact", "asks", "f1"), ("near", "tells", "s1")]
-    assert audit.flagged_items()["essays"] == {"exact": [], "near": ["s1"], "ngram": []}
+    assert audit.flagged_items()["essays"] == {"exact": (), "near": ("s1",), "ngram": ()}
 
 
 def test_the_strongest_pairs_come_first_in_any_order() -> None:

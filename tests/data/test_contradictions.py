@@ -25,7 +25,7 @@ def test_the_ceiling_is_what_the_most_frequent_answers_reach(tmp_path: Path) -> 
     assert (found.texts, found.rows) == (2, 5)
     assert found.best == pytest.approx(22 / 24)
     assert "rows.jsonl:22 'b'" in found.sentence()
-    assert "no model can be right in more than 91.7% of all rows" in found.sentence()
+    assert "no model can be right in more than 91.7 % of all rows" in found.sentence()
 
 
 def test_what_the_model_can_tell_apart_is_no_contradiction(tmp_path: Path) -> None:

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real_data import (
+
+from harness.data import ExamplesRead, read_examples
+from harness.errors import DataError
+from harness.spec import Experiment
+from tests.real_data import (
     SNIPS_SCHEMA,
     frequent_intents,
     write_banking77,
     write_snips,
     write_snips_undecoded,
 )
-
-from harness.data import ExamplesRead, read_examples
-from harness.errors import DataError
-from harness.spec import Experiment
 
 from .tiny import LABEL, RATING_SCHEMA, TEXT, experiment, write_jsonl
 

@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
-import jsonschema
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from harness.data import Row, Rows
-from harness.data.columns import Column, columns_of
 from harness.data.infer import gives_away, guess_answer, guess_texts
-from harness.data.infer_form import AnswerForm, answer_form
 from harness.data.infer_groups import guess_group, guess_id
-from harness.data.infer_schema import infer_schema
 from harness.errors import DataError
-from harness.spec.task import MAX_CHOICES
 
-from .tiny import words
-
-
-def table(rows: Iterable[dict[str, Any]]) -> dict[str, Column]:
-    found = tuple(Row(line, values) for line, values in enumerate(rows, start=1))
-    names = tuple(dict.fromkeys(name for row in found for name in row.values))
-    return columns_of([Rows("rows.jsonl", names, found, ())])
+from .tiny import table, words
 
 
 def text(number: int) -> str:
     return words(number * 9, 9)
-
-
-def form(values: Iterable[Any], *, kind: Any = None) -> AnswerForm:
-    return answer_form([table({"answer": value} for value in values)["answer"]], kind).value
 
 
 @pytest.mark.parametrize(
@@ -77,51 +58,6 @@ def test_too_few_columns() -> None:
         guess_texts(table([{"a": "x", "b": ""}]), ["a"])
 
 
-def test_labels_are_most_frequent_first_and_numbers_in_order() -> None:
-    assert form("abb" * 7) == AnswerForm("label", ("b", "a"))
-    assert form([10, 9, 10, 9, 10, 9]).labels == ("9", "10")
-    assert form([True, False] * 4).labels == ("true", "false")
-    assert form(["a ", "a", " b", "b"] * 3).labels == ("a", "b")
-
-
-def test_other_answers() -> None:
-    assert form([words(n, 5) for n in range(20)]).kind == "text"
-    assert form([f"t{n % (MAX_CHOICES + 1)}" for n in range(4 * MAX_CHOICES)]).kind == "text"
-    numbers = form([n / 7 for n in range(20)])
-    assert (numbers.kind, numbers.whole) == ("json", False)
-    tags = form([["a", "b"], ["a"]] * 5).schema
-    assert tags is not None
-    assert tags["properties"]["answer"]["items"] == {"enum": ["a", "b"]}
-    assert form(["x"] * 6 + [words(n, 3) for n in range(20)], kind="label").kind == "label"
-
-
-def test_several_answers_make_an_object() -> None:
-    columns = table({"what": "ab"[n % 2], "many": str(n % 3)} for n in range(12))
-    found = answer_form(list(columns.values())).value
-    assert found.schema == {
-        "type": "object",
-        "properties": {
-            "what": {"enum": ["a", "b"]},
-            "many": {"type": "integer", "minimum": 0, "maximum": 2},
-        },
-        "required": ["what", "many"],
-        "additionalProperties": False,
-    }
-
-
-def test_objects_that_a_few_cells_are_not() -> None:
-    assert form(['{"a": 1}'] * 19 + ["{broken"]).whole
-
-
-@pytest.mark.parametrize("kind", ["label", "text"])
-def test_one_kind_of_answer_stands_in_one_column(kind: Any) -> None:
-    columns = table([{"a": "x", "b": "y"}])
-    with pytest.raises(DataError, match="--kind json"):
-        answer_form(list(columns.values()), kind)
-    with pytest.raises(DataError, match="holds no value"):
-        answer_form([table([{"a": ""}])["a"]], kind)
-
-
 def test_a_group_has_a_telling_name_and_repeats_often_enough() -> None:
     rows = [{"text": text(n), "customerId": f"c{n % 15}", "user": n} for n in range(40)]
     assert guess_group(table(rows), ["text"], ["text"]).value == "customerId"
@@ -137,7 +73,7 @@ def test_a_group_is_what_alike_texts_share() -> None:
         for n in range(60)
     ]
     found = guess_group(table(rows), ["text"], ["text"])
-    assert (found.value, "100% of the texts" in found.why) == ("blob", True)
+    assert (found.value, "100 % of the texts" in found.why) == ("blob", True)
 
 
 def test_an_id_names_each_row() -> None:
@@ -253,30 +189,6 @@ def test_why_a_column_is_no_id() -> None:
     assert guess_id(table(rows), ["text"]).why.startswith("`id` is empty in 1 row(s) (line 5)")
     rows[4]["id"] = "k9"
     assert guess_id(table(rows), ["text"]).why.startswith("`id` holds 'k9' twice")
-
-
-SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4)
-)
-OBJECTS = st.dictionaries(
-    st.sampled_from("abc"),
-    SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(st.sampled_from("xy"), SCALARS),
-)
-
-
-@given(objects=st.lists(OBJECTS, min_size=1, max_size=12))
-def test_every_object_conforms_to_the_inferred_schema(objects: list[dict[str, Any]]) -> None:
-    schema = infer_schema(objects)
-    jsonschema.Draft202012Validator.check_schema(schema)
-    for one in objects:
-        jsonschema.validate(one, schema)
-
-
-def test_a_value_that_occurs_once_hints_at_others() -> None:
-    repeated = infer_schema([{"mood": "xy"[n % 2]} for n in range(20)])
-    assert repeated["properties"]["mood"] == {"enum": ["x", "y"]}
-    single = infer_schema([{"mood": "xyz"[n % 2 + (n == 19)]} for n in range(20)])
-    assert single["properties"]["mood"] == {"type": "string"}
 
 
 def test_a_text_is_no_answer_beside_a_price() -> None:

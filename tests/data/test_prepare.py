@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from real_data import write_banking77
 
 from harness.data import (
     Prepared,
@@ -23,6 +22,7 @@ from harness.data import (
 from harness.data.label_notes import label_notes
 from harness.errors import DataError
 from harness.records import Example, from_json, to_json
+from tests.real_data import write_banking77
 
 from .tiny import LABEL, RATING_SCHEMA, experiment, words, write_jsonl
 
@@ -181,7 +181,7 @@ def test_duplicates_join_groups_which_straddle_no_split(tmp_path: Path) -> None:
     ]
     assert sum(map(len, customers)) == len(set.union(*customers)) == 40
     assert all(n == 0 for kinds in prepared.audit.flagged.values() for n in kinds.values())
-    assert audit_record(prepared)["shared_groups"] == {"validation": 0, "test": 0}
+    assert audit_record(prepared).shared_groups == {"validation": 0, "test": 0}
 
 
 def test_a_group_that_split_files_tear_apart_is_counted(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_a_group_that_split_files_tear_apart_is_counted(tmp_path: Path) -> None:
     prepared = prepare(experiment(train, splits=files, group="who"))
     in_train = {e.group for e in prepared.splits.train}
     expected = len({"w0", "w3"} & in_train)
-    assert audit_record(prepared)["shared_groups"] == {"validation": 0, "test": expected}
+    assert audit_record(prepared).shared_groups == {"validation": 0, "test": expected}
 
 
 def test_training_set_that_leaks_whole_is_an_error(tmp_path: Path) -> None:
@@ -301,6 +301,7 @@ def test_out_of_domain_sets_are_limited_and_audited(tmp_path: Path) -> None:
     prepared = prepare(setting)
     assert prepared.counts["far"] == len(prepared.splits.out_of_domain["far"]) == 7
     assert prepared.counts["train"] == 10
+    assert (prepared.available["train"], prepared.available["far"]) == (36, 30)
     assert prepared.audit.flagged["far"] == {"exact": 0, "near": 0, "ngram": 0}
     with pytest.raises(ValueError, match="cannot be called 'test'"):
         experiment(path, out_of_domain={"test": str(far)})

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from harness import packaged_data
 from harness.data import read_rows
 from harness.data.encoding import guess_encoding
 from harness.errors import DataError, UnknownReferenceError
-from harness.packaged_data import PackagedRow
+from harness.packaged import data_sets as packaged_data
+from harness.packaged.data_sets import PackagedRow
 
 from .tiny import write_jsonl
 

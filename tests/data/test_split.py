@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data import deal, limited, merge_duplicates, shuffled
+from harness.data import limited, merge_duplicates, shuffled, split_groups
 from harness.errors import DataError
 from harness.records import Example
 
@@ -39,7 +39,7 @@ def contents(examples: tuple[Example, ...]) -> Counter[tuple[str, str]]:
 @given(data_sets(), st.integers(0, 5))
 def test_no_group_and_no_text_straddles(examples: list[Example], seed: int) -> None:
     merged = merge_duplicates(examples)
-    splits = deal(merged, SHARES, seed)
+    splits = split_groups(merged, SHARES, seed)
     assert sorted(e.id for chosen in splits.values() for e in chosen) == sorted(
         e.id for e in examples
     )
@@ -56,8 +56,8 @@ def test_row_order_changes_nothing(
 ) -> None:
     reordered = list(examples)
     chance.shuffle(reordered)
-    once = deal(merge_duplicates(examples), SHARES, seed)
-    again = deal(merge_duplicates(reordered), SHARES, seed)
+    once = split_groups(merge_duplicates(examples), SHARES, seed)
+    again = split_groups(merge_duplicates(reordered), SHARES, seed)
     assert once == again
     cut = {name: limited(chosen, 5, seed) for name, chosen in once.items()}
     assert cut == {name: limited(chosen, 5, seed) for name, chosen in again.items()}
@@ -66,9 +66,9 @@ def test_row_order_changes_nothing(
 @given(st.integers(0, 5), st.randoms(use_true_random=False))
 def test_line_number_ids_change_no_division(seed: int, chance: random.Random) -> None:
     texts = [words(n * 5, 5) for n in range(30)]
-    once = deal([example(str(n), text) for n, text in enumerate(texts)], SHARES, seed)
+    once = split_groups([example(str(n), text) for n, text in enumerate(texts)], SHARES, seed)
     chance.shuffle(texts)
-    again = deal([example(str(n), text) for n, text in enumerate(texts)], SHARES, seed)
+    again = split_groups([example(str(n), text) for n, text in enumerate(texts)], SHARES, seed)
     for name in SHARES:
         assert contents(once[name]) == contents(again[name])
 
@@ -104,15 +104,15 @@ def test_shares_are_met(seed: int) -> None:
         for group in range(150)
         for n in range(chance.randint(1, 20))
     ]
-    splits = deal(examples, SHARES, seed)
+    splits = split_groups(examples, SHARES, seed)
     for name, share in SHARES.items():
         assert abs(len(splits[name]) / len(examples) - share) < 0.02
 
 
 def test_seed_changes_the_division() -> None:
     examples = [example(str(n), words(n * 5, 5)) for n in range(40)]
-    assert deal(examples, SHARES, 0) == deal(examples, SHARES, 0)
-    assert deal(examples, SHARES, 0)["test"] != deal(examples, SHARES, 1)["test"]
+    assert split_groups(examples, SHARES, 0) == split_groups(examples, SHARES, 0)
+    assert split_groups(examples, SHARES, 0)["test"] != split_groups(examples, SHARES, 1)["test"]
     assert shuffled(examples, 0) != shuffled(examples, 1)
 
 
@@ -138,7 +138,7 @@ def test_texts_of_signs_only_are_not_all_alike() -> None:
 def test_one_large_group_leaves_the_others_filled() -> None:
     examples = [example(f"l{n}", words(n * 5, 5), group="large") for n in range(95)]
     examples += [example(f"s{n}", words(9000 + n * 5, 5)) for n in range(5)]
-    splits = deal(examples, SHARES, 0)
+    splits = split_groups(examples, SHARES, 0)
     assert {e.group for e in splits["train"]} >= {"large"}
     assert all(splits.values())
 
@@ -146,5 +146,5 @@ def test_one_large_group_leaves_the_others_filled() -> None:
 def test_too_few_groups_name_the_empty_split_and_the_largest_group() -> None:
     examples = [example(str(n), words(n * 5, 5), group="acme") for n in range(19)]
     examples.append(example("other", "something else"))
-    with pytest.raises(DataError, match=r"test would be empty: 20 example.*2 group.*'acme'.*95%"):
-        deal(examples, SHARES, 0)
+    with pytest.raises(DataError, match=r"test would be empty: 20 example.*2 group.*'acme'.*95 %"):
+        split_groups(examples, SHARES, 0)

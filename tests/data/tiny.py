@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.data import Row, Rows
+from harness.data.columns import Column, columns_of
 from harness.records import Example
 from harness.spec import Experiment
 
@@ -59,3 +61,10 @@ def example(identity: str, text: str, answer: str = "a", group: str | None = Non
 def words(start: int, count: int) -> str:
     """``count`` words that no other range shares."""
     return " ".join(f"word{number}" for number in range(start, start + count))
+
+
+def table(rows: Iterable[dict[str, Any]]) -> dict[str, Column]:
+    """The columns of a table with these rows."""
+    found = tuple(Row(line, values) for line, values in enumerate(rows, start=1))
+    names = tuple(dict.fromkeys(name for row in found for name in row.values))
+    return columns_of([Rows("rows.jsonl", names, found, ())])

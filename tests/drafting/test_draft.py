@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.data import Prepared, prepare
+from harness.drafting.answers import Answers, take_default
 from harness.drafting.draft import Draft, draft_experiment
-from harness.drafting.given import Given, take_default
 from harness.drafting.machine import Machine, look_at_model
 from harness.errors import InputError
-from harness.spec import Experiment, load_experiment
+from harness.spec import Experiment, TrainedArm, load_experiment
 
 CPU = Machine("cpu", "float32", 2, 20_000, 150e9)
 GPU = Machine("cuda", "bfloat16", 16, 80_000, 500e12)
@@ -52,7 +52,7 @@ def drafted(folder: Path, content: str | bytes, name: str = "rows.csv", **said: 
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     output = folder / "experiment.yaml"
-    draft = draft_experiment(str(path), Given(**said), take_default, machine, output, folder)
+    draft = draft_experiment(str(path), Answers(**said), take_default, machine, output, folder)
     output.write_text(draft.text, encoding="utf-8")
     return draft
 
@@ -137,8 +137,8 @@ def test_a_study_that_checks(tmp_path: Path, case: str) -> None:
 def test_encoding_is_said_with_a_line_that_shows_it(tmp_path: Path) -> None:
     rows = [(f"Grüße {text}", answer) for text, answer in labelled()]
     draft = drafted(tmp_path, table(rows).encode("cp1252"))
-    assert draft.wishes.encoding == "windows-1252"
-    assert "Grüße" in draft.wishes.reasons["encoding"]
+    assert draft.request.encoding == "windows-1252"
+    assert "Grüße" in draft.request.reasons["encoding"]
     _, prepared = checked(tmp_path)
     assert all(e.inputs["message"].startswith("Grüße") for e in prepared.splits.train)
 
@@ -148,7 +148,7 @@ def test_a_few_bad_rows_are_left_out_and_named(tmp_path: Path) -> None:
     draft = drafted(tmp_path, table(rows) + "short\r\n")
     assert [problem.where.rpartition(":")[2] for problem in draft.problems] == [
         "2", "22", "42", "62"]  # fmt: skip
-    assert "4 of 61 rows cannot be used" in draft.wishes.reasons["bad_rows"]
+    assert "4 of 61 rows cannot be used" in draft.request.reasons["bad_rows"]
     experiment, prepared = checked(tmp_path)
     assert experiment.data.bad_rows == "drop"
     assert prepared.dropped == draft.problems
@@ -163,6 +163,41 @@ def test_many_labels_stand_in_the_zero_shot_prompt_only(tmp_path: Path) -> None:
     assert "choice" in experiment.arms
 
 
+@pytest.mark.parametrize(
+    ("case", "ways"),
+    [
+        ("labels", ("generate", "choice")),
+        ("open object", ("generate", "constrained")),
+        ("text", ("generate",)),
+    ],
+)
+def test_trained_weights_are_tried_in_the_ways_of_decoding_that_prompts_have(
+    tmp_path: Path, case: str, ways: tuple[str, ...]
+) -> None:
+    contents = {
+        "labels": ("rows.csv", table(labelled())),
+        "open object": (
+            "rows.jsonl",
+            "\n".join(
+                json.dumps({"text": text, "answer": {"who": words(n), "kind": answer}})
+                for n, (text, answer) in enumerate(labelled())
+            ),
+        ),
+        "text": ("rows.csv", table([(words(n), words(n + 500)) for n in range(80)])),
+    }
+    name, content = contents[case]
+    drafted(tmp_path, content, name)
+    experiment, _ = checked(tmp_path)
+    for arm in experiment.trained_arms().values():
+        assert isinstance(arm, TrainedArm)
+        assert arm.ways() == ways
+        assert "answering" not in arm.search_space()
+    prompted = {
+        way for arm in experiment.prompt_arms().values() for way in arm.values_of("answering")
+    }
+    assert prompted == set(ways)
+
+
 def test_a_large_object_is_described_by_its_fields(tmp_path: Path) -> None:
     rows = [
         {
@@ -172,11 +207,11 @@ def test_a_large_object_is_described_by_its_fields(tmp_path: Path) -> None:
         for n, (text, _) in enumerate(labelled(20))
     ]
     draft = drafted(tmp_path, lines(rows[:20]), "rows.jsonl")
-    assert "with the fields who, what (part_0, part_1" in draft.wishes.instruction
-    assert len(draft.wishes.instruction) < 800
+    assert "with the fields who, what (part_0, part_1" in draft.request.instruction
+    assert len(draft.request.instruction) < 800
     small = drafted(tmp_path, lines([{"text": t, "out": {"a": "xy"[len(a) % 2]}}
                                      for t, a in labelled()]), "rows.jsonl")  # fmt: skip
-    assert small.wishes.instruction.endswith('Reply with JSON only: {"a": "y" or "x"}')
+    assert small.request.instruction.endswith('Reply with JSON only: {"a": "y" or "x"}')
 
 
 def test_conversations_give_the_instruction(tmp_path: Path) -> None:
@@ -205,7 +240,7 @@ def test_a_varying_instruction_is_part_of_the_item(tmp_path: Path) -> None:
 def test_an_instruction_that_goes_with_the_answer_is_shown_with_a_caution(tmp_path: Path) -> None:
     rows = [(f"Way {n % 3} of asking it?", t, a) for n, (t, a) in enumerate(labelled())]
     draft = drafted(tmp_path, table(rows, ("instruction", "text", "label")))
-    assert draft.wishes.texts == ("instruction", "text")
+    assert draft.request.texts == ("instruction", "text")
     assert any("the text `instruction` has values that each" in one for one in draft.cautions)
 
 
@@ -213,14 +248,14 @@ def test_a_guessed_group_costs_few_rows_or_is_left_out(tmp_path: Path) -> None:
     header = ("text", "customer", "label")
     rows = [(t, f"c{n % 10}" if n != 5 else "", a) for n, (t, a) in enumerate(labelled())]
     draft = drafted(tmp_path, table(rows, header))
-    assert draft.wishes.group == "customer"
+    assert draft.request.group == "customer"
     assert [problem.where.rpartition(":")[2] for problem in draft.problems] == ["7"]
     # Six rows lack their group: as many as may be left out, were there not others.
     rows = [(t, f"c{n % 10}" if n > 5 else "", a) for n, (t, a) in enumerate(labelled())]
     rows[50] = (*rows[50][:2], "")
     draft = drafted(tmp_path, table(rows, header))
-    assert draft.wishes.group is None
-    assert "`customer` is empty in 6 rows" in draft.wishes.reasons["group"]
+    assert draft.request.group is None
+    assert "`customer` is empty in 6 rows" in draft.request.reasons["group"]
     assert len(draft.problems) == 1
 
 
@@ -255,7 +290,7 @@ def test_given_files_are_the_division(tmp_path: Path) -> None:
         (table([(t, a if n else "odd") for n, (t, a) in enumerate(labelled())]), {},
          "1 of 4 labels occur in fewer than 5 rows"),
         (table([(t, "a" if n % 10 else "b") for n, (t, _) in enumerate(labelled())]), {},
-         "90% of the answers are 'a'"),
+         "90 % of the answers are 'a'"),
         (table([(t, a, n % 4) for n, (t, a) in enumerate(labelled())], ("text", "label", "who")),
          {"group": "who"}, "the test part has 1 group(s) of `who`"),
         (table([(words(n, 2500), LABELS[n % 3]) for n in range(24)]), {}, "max_length"),
@@ -451,7 +486,7 @@ def test_an_instruction_with_its_input_is_wholly_shown(tmp_path: Path) -> None:
 
 def test_labels_with_commas_are_listed_apart(tmp_path: Path) -> None:
     content = table([(t, f"{n % 3},5") for n, (t, _) in enumerate(labelled())])
-    assert "exactly one of: 0,5; 1,5; 2,5" in drafted(tmp_path, content).wishes.instruction
+    assert "exactly one of: 0,5; 1,5; 2,5" in drafted(tmp_path, content).request.instruction
 
 
 def test_names_of_columns_may_have_space_around_them(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
-"""A study on a disk that fills up: ``python -m end_to_end.full_disk HOW FREE ENGINE FOLDER``.
+"""Studies on a disk that fills up: ``python -m tests.end_to_end.full_disk HOW FOLDER CASE ...``.
 
-HOW is ``disk``, a file system of 24 MiB of which FREE KiB are left (to be run in a user namespace
-with a mount namespace of its own, ``unshare -rm``), or ``limit``, no file above FREE KiB. The
-command line is run on it, then again with room. The exit codes are printed, and the outcome.
+HOW is ``disk``, file systems of 24 MiB (to be run in a user namespace with a mount namespace of
+its own, ``unshare -rm``), or ``limit``, of the size of files. A CASE is FREE-ENGINE: so many KiB
+are left of the disk, or no file may be above them. In a folder of the case's name the command line
+is run, then again with room; the exit codes and the outcome are in its ``said.json``, what was said
+to standard error in its ``errors.txt``. Each case is a fork of one process that has loaded what all
+need.
 """
 
 from __future__ import annotations
@@ -13,27 +16,48 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import fake_trial
 import yaml
 
-from harness import cli, pipeline
+from harness import cli
 from harness.engine import Engine
 from harness.engine.child import ChildEngine
 from harness.engine.in_process import InProcessEngine
+from harness.models.load import load_tokenizer
+from harness.models.resolve import resolve_model
 from harness.records import Runtime
-from harness.spec import ExecutionSpec
+from harness.spec import ExecutionSpec, ModelSpec
 from harness.store import STORE_FILE, StoreReader
+from harness.study import run as pipeline
+from tests import fake_trial
 
 DISK_BYTES = 24 * 2**20
 ARMS = {"zero-shot": {"kind": "prompt"}, "lora": {"kind": "lora"}}
 
 
-def main(how: str, free: int, engine: str, folder: Path) -> None:
+def main(how: str, folder: Path, cases: Sequence[str]) -> None:
+    load_tokenizer(resolve_model(ModelSpec(reference=str(fake_trial.write_model(folder / "m")))))
+    for case in cases:
+        free, engine = case.split("-", 1)
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            continue
+        place = folder / case
+        place.mkdir()
+        with (place / "errors.txt").open("w", encoding="utf-8") as errors:
+            os.dup2(errors.fileno(), sys.stderr.fileno())
+        attempt(how, int(free), engine, place)
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def attempt(how: str, free: int, engine: str, folder: Path) -> None:
     disk = folder / "disk"
     disk.mkdir()
     values = fake_trial.experiment_values(folder, arms=ARMS, name="cramped")
@@ -65,7 +89,8 @@ def main(how: str, free: int, engine: str, folder: Path) -> None:
         (t.trial_id, t.status, [(a.task, a.split, a.metric, a.value) for a in t.aggregates])
         for t in reader.trials(one.experiment_id)
     ]
-    print(json.dumps({"codes": codes, "trials": trials}))
+    said = json.dumps({"codes": codes, "trials": trials})
+    (folder / "said.json").write_text(said, encoding="utf-8")
 
 
 def _fill(filler: Path, left: int) -> None:
@@ -78,7 +103,7 @@ def _fill(filler: Path, left: int) -> None:
 def _stand_in(name: str, execute: object, limits: ExecutionSpec, **_: Any) -> Engine:
     if name == "in-process":
         return InProcessEngine(fake_trial.execute)
-    return ChildEngine(fake_trial.execute, limits, ["pandas", "pyarrow.parquet", "fake_trial"])
+    return ChildEngine(fake_trial.execute, limits, fake_trial.PRELOADED)
 
 
 def _code(command: list[str]) -> int:
@@ -92,4 +117,4 @@ def _code(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])

@@ -7,51 +7,82 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-TESTS = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 UNSHARE = shutil.which("unshare")
 PRIVATELY = [UNSHARE or "", "--map-root-user", "--mount"]
 
 
-def attempt(
-    folder: Path, how: str, free: int, engine: str
-) -> tuple[list[int], list[Any], list[str]]:
-    """Exit codes without and with room, the trials then in the store, and what stderr said."""
-    folder.mkdir()
-    place = PRIVATELY if how == "disk" else []
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A study that ran out of room, and was run again with room."""
+
+    codes: list[int]
+    """Exit codes of both runs."""
+    trials: list[Any]
+    """What the store then has."""
+    told: list[str]
+    """Lines of standard error."""
+    disk: Path
+    """Where the results lie."""
+
+
+def attempts(folder: Path, how: str, cases: Sequence[str]) -> dict[str, Attempt]:
     done = subprocess.run(
-        [*place, sys.executable, "-m", "end_to_end.full_disk", how, str(free), engine, str(folder)],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=TESTS,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "500"},
-        timeout=600,
-    )
+        [*(PRIVATELY if how == "disk" else []), sys.executable, "-m", "tests.end_to_end.full_disk",
+         how, str(folder), *cases],
+        check=False, capture_output=True, text=True, cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "500"}, timeout=600,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    return found["codes"], found["trials"], done.stderr.splitlines()
+    made = {}
+    for case in cases:
+        told = (folder / case / "errors.txt").read_text(encoding="utf-8")
+        assert (folder / case / "said.json").exists(), told
+        said = json.loads((folder / case / "said.json").read_text(encoding="utf-8"))
+        made[case] = Attempt(**said, told=told.splitlines(), disk=folder / case / "disk")
+    return made
+
+
+# Free KiB: none for the item sets, nor for the store, nor for trials, and some way into them.
+DISKS = ("0-in-process", "60-in-process", "3000-child", "5000-in-process")
+LIMITS = ("1-in-process", "60-child")
+# The same study where there is room from the start.
+ROOMY = f"{10**6}-in-process"
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    """The trials of the same study where there is room from the start."""
-    folder = tmp_path_factory.mktemp("roomy") / "study"
-    codes, trials, _ = attempt(folder, "limit", 10**6, "in-process")
-    assert codes == [0, 0]
-    assert len(trials) == 6
-    return trials
+def on_disks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Attempt]:
+    return attempts(tmp_path_factory.mktemp("disks"), "disk", DISKS)
 
 
-def check(told: list[str], place: Path) -> None:
+@pytest.fixture(scope="module")
+def under_limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Attempt]:
+    return attempts(tmp_path_factory.mktemp("limits"), "limit", (ROOMY, *LIMITS))
+
+
+@pytest.fixture(scope="module")
+def expected(under_limits: dict[str, Attempt]) -> list[Any]:
+    """The trials of the study that had room."""
+    roomy = under_limits[ROOMY]
+    assert roomy.codes == [0, 0]
+    assert len(roomy.trials) == 10
+    return roomy.trials
+
+
+def check(attempt: Attempt, expected: list[Any]) -> None:
     """One error, that names a place on the disk and says how to go on; no traceback."""
-    assert not any("Traceback" in line for line in told), told
-    (error,) = [line for line in told if line.startswith("error: ")]
-    assert f"error: {place}" in error
+    assert attempt.codes == [1, 0], attempt.told
+    assert attempt.trials == expected
+    assert not any("Traceback" in line for line in attempt.told), attempt.told
+    (error,) = [line for line in attempt.told if line.startswith("error: ")]
+    assert f"error: {attempt.disk}" in error
     assert "make room and run again" in error
     assert "the study goes on where it stopped" in error
 
@@ -70,24 +101,14 @@ def mounting_is_allowed() -> bool:
     reason="NOT TESTED: a full disk, since this machine lets nobody mount a small file system "
     "(unshare --map-root-user --mount)",
 )
-# Free KiB: none for the item sets, nor for the store, nor for trials, and some way into them.
-@pytest.mark.parametrize(
-    ("free", "engine"),
-    [(0, "in-process"), (60, "in-process"), (3000, "child"), (5000, "in-process")],
-)
-def test_a_full_disk(tmp_path: Path, expected: list[Any], free: int, engine: str) -> None:
-    codes, trials, told = attempt(tmp_path / "study", "disk", free, engine)
-    assert codes == [1, 0], told
-    assert trials == expected
-    check(told, tmp_path / "study" / "disk")
+@pytest.mark.parametrize("case", DISKS)
+def test_a_full_disk(on_disks: dict[str, Attempt], expected: list[Any], case: str) -> None:
+    check(on_disks[case], expected)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="NOT TESTED: Windows limits no file's size")
-@pytest.mark.parametrize(("free", "engine"), [(1, "in-process"), (60, "child")])
+@pytest.mark.parametrize("case", LIMITS)
 def test_a_limit_on_the_size_of_files(
-    tmp_path: Path, expected: list[Any], free: int, engine: str
+    under_limits: dict[str, Attempt], expected: list[Any], case: str
 ) -> None:
-    codes, trials, told = attempt(tmp_path / "study", "limit", free, engine)
-    assert codes == [1, 0], told
-    assert trials == expected
-    check(told, tmp_path / "study" / "disk")
+    check(under_limits[case], expected)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.packaged import cache_folder
+from harness.packaged.fetch import cache_folder
 
 HARNESS = Path(sys.executable).with_name("harness")
 QUICKSTART = Path(__file__).resolve().parents[2] / "experiments" / "quickstart.yaml"
@@ -73,14 +73,14 @@ def without_network() -> list[str]:
 def shrunk(folder: Path) -> Path:
     """The quickstart with few items, one setting an arm and two of its arms."""
     values: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text(encoding="utf-8"))
-    values["data"]["limits"] = {"train": 8, "validation": 2, "test": 2, "out_of_domain": 1}
-    values["data"]["out_of_domain"].popitem()
+    values["data"]["limits"] = {"train": 8, "validation": 2, "test": 2}
     values["arms"] = {
         "zero-shot": values["arms"]["zero-shot"],
         "lora": {"kind": "lora", "epochs": 1, "learning_rate": 1e-3},
     }
     values["task"]["max_new_tokens"] = 8
     values["budget"] = {"trials": 1}
+    values["contrast"]["fine_tuned"] = "lora"
     values["general"] |= {"limit": 1, "search_limit": 1}
     values |= {"memorisation_items": 1, "train_gap_items": 1}
     path = folder / "experiment.yaml"
@@ -103,7 +103,7 @@ def test_the_watch_sees_and_stops(watched: dict[str, str], tmp_path: Path) -> No
     assert len((tmp_path / "asked.txt").read_text().splitlines()) == 3
 
 
-@pytest.mark.real_model
+@pytest.mark.weights
 def test_the_quickstart_asks_nobody(watched: dict[str, str], tmp_path: Path) -> None:
     if not any((cache_folder() / "models").glob("*/model.safetensors")):
         pytest.skip(

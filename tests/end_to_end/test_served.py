@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 import yaml
-from fake_server import endpoint
 from pydantic import TypeAdapter
-from real_server import transformers_serve
-from tiny_model import CHATML, TASK, messages, resolved, runtime, write_model
 
 from harness.data.examples_file import write_examples
-from harness.packaged import cache_folder
-from harness.records import ScoreRequest, TrialRecord, TrialSpec
+from harness.packaged.fetch import cache_folder
+from harness.records import ScoreRequest, TrialRecord, TrialSpec, to_plain
 from harness.spec.arms import Arm
 from harness.store import StoreReader
 from harness.trial import run_trial
+from tests.fake_server import endpoint
+from tests.real_server import transformers_serve
+from tests.tiny_model import CHATML, TASK, messages, resolved, runtime, write_model
+
+pytestmark = pytest.mark.weights
 
 HARNESS = Path(sys.executable).with_name("harness")
 
@@ -40,7 +42,7 @@ def test_a_model_scores_alike_on_a_server_and_in_memory(tmp_path: Path) -> None:
         phase="finalist",
         number=0,
         seed=0,
-        params=arm.resolve({}),
+        params=to_plain(arm.resolve({})),
         model=resolved(folder),
         # The same room on both sides, which otherwise is estimated from bytes, or tokens.
         task={**TASK.model_dump(mode="json", by_alias=True), "max_new_tokens": 8},
@@ -64,7 +66,6 @@ def outputs(record: TrialRecord) -> list[tuple[str, int, str]]:
     return [(o.item_id, o.prompt_tokens, o.output.strip()) for o in record.scores[0].outputs]
 
 
-@pytest.mark.real_model
 def test_a_study_with_an_arm_on_a_server(tmp_path: Path) -> None:
     """The whole command with the embedded model, through a proxy that must not be asked."""
     folder = next((cache_folder() / "models").glob("*/model.safetensors"), None)
@@ -126,6 +127,7 @@ def test_a_study_with_an_arm_on_a_server(tmp_path: Path) -> None:
     assert {found.form for found in tested.values()} == {"endpoint", "base"}
     assert tested["served"].items == tested["here"].items == 8
     assert tested["served"].prompt_tokens == tested["here"].prompt_tokens > 50
-    assert tested["served"].latencies
+    timed = [t.arm for t in trials for a in t.aggregates if a.metric == "seconds" and a.latencies]
+    assert sorted(timed) == ["here", "here", "served", "served"]
     report = next((tmp_path / "results").rglob("report.md")).read_text(encoding="utf-8")
     assert "served is charged 0.10 EUR for a million prompt tokens" in report

@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import Answer, FakeServer, serving, written
 from rich.console import Console
-from tiny_model import CHATML, messages, write_model
 
-import harness.evaluation.chat_client as client_module
+import harness.evaluation.endpoint.chat_client as client_module
 from harness.errors import InputError
 from harness.export import export_optuna
-from harness.pipeline import StudyRun, run_study
 from harness.records import Study
-from harness.reporting import load_study, write_reports
+from harness.review.studies import load_study, write_reports
 from harness.spec import Experiment
 from harness.store import STORE_FILE, StoreReader
 from harness.store.reader import VIEWS
+from harness.study.run import StudyRun, run_study
+from tests.fake_server import Answer, FakeServer, serving, written
+from tests.tiny_model import CHATML, messages, write_model
+
+pytestmark = pytest.mark.weights
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_trial import pretend
 
 from harness.data import write_examples
 from harness.engine import Engine, Outcome
@@ -20,6 +19,7 @@ from harness.records import (
     TrialSpec,
 )
 from harness.store import read_record
+from tests.fake_trial import pretend
 
 
 def trial(

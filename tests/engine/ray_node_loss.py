@@ -16,16 +16,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import fake_trial
 import psutil
 
 from harness.engine import RayEngine
-from harness.engine.inputs import input_paths, with_paths
-from harness.observer import Observer
-from harness.pipeline import StudyRun, run_study
+from harness.engine.ray.inputs import input_paths, with_paths
 from harness.records import Progress, TrialRecord, TrialSpec
 from harness.store import StoreReader, read_record
-from harness.store.restate import restate_record
+from harness.store.relocate import relocate_record
+from harness.study.observer import Observer
+from harness.study.run import StudyRun, run_study
+from tests import fake_trial
 
 NODE, LOG = "TEST_NODE_NAME", "TEST_NODE_LOG"
 SLOW = "[sleep=0.2] Classify."
@@ -42,7 +42,6 @@ STUDY: dict[str, Any] = {
     "execution": {"retries": 1},
 }
 SHORT = {**STUDY, "budget": {"trials": 2, "test_default": False}, "seeds": [1]}
-PRELOADED = ["pandas", "pyarrow.parquet", "harness.store", "fake_trial"]
 Pull = Callable[["Nodes", str], None]
 
 
@@ -98,7 +97,7 @@ class Nodes:
                 NODE: name,
                 LOG: str(self.log),
                 "HARNESS_CACHE": str(self._folder / "caches" / name),
-                "PYTHONPATH": str(Path(fake_trial.__file__).parent),
+                "PYTHONPATH": str(Path(fake_trial.__file__).parents[1]),
             },
         )
         return name
@@ -216,7 +215,9 @@ def lose_one(
         spec,
         folder / f"cluster-{name}-{after}",
         observer=observer,
-        open_with=lambda: RayEngine(execute, restate_record, spec.execution, preload=PRELOADED),
+        open_with=lambda: RayEngine(
+            execute, relocate_record, spec.execution, preload=fake_trial.PRELOADED
+        ),
     )
     here, there = records(alone), records(done)
     reader = StoreReader(done.store)
@@ -243,12 +244,15 @@ def records(done: StudyRun) -> dict[str, TrialRecord]:
     A score that another trial has is not computed again; which of two computes it depends on
     which ends first, so here both have it.
     """
-    left = [read_record(folder) for folder in sorted((done.folder / "trials").iterdir())]
+    left = [read_record(folder) for folder in sorted((done.folder.parent / "trials").glob("*/"))]
     by_key = {score.key: score for record in left for score in record.scores}
     return {
         record.spec.trial_id: replace(
             record,
-            spec=_without_folder(replace(record.spec, known_scores=()), done.folder),
+            spec=_without_folder(
+                replace(record.spec, known_scores=(), replies_path=""), done.folder
+            ),
+            replies=(),
             scores=tuple(by_key[request.key] for request in record.spec.scores),
         )
         for record in left
@@ -256,7 +260,10 @@ def records(done: StudyRun) -> dict[str, TrialRecord]:
 
 
 def _without_folder(spec: TrialSpec, folder: Path) -> TrialSpec:
-    return with_paths(spec, {path: path.replace(str(folder), "run") for path in input_paths(spec)})
+    results = str(folder.parent)
+    trained = spec.trained_path.replace(results, "results")
+    paths = {path: path.replace(results, "results") for path in input_paths(spec)}
+    return replace(with_paths(spec, paths), trained_path=trained)
 
 
 def _alive() -> list[Any]:
@@ -301,6 +308,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     # The machines look `execute` up by its module's name, which must not be __main__.
-    from engine import ray_node_loss  # noqa: PLW0406
+    from tests.engine import ray_node_loss  # noqa: PLW0406
 
     ray_node_loss.main()

@@ -7,11 +7,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import fake_trial
-
-from engine.ray_node_loss import NODE
-from harness.engine.inputs import input_paths
+from harness.engine.ray.inputs import input_paths
 from harness.records import Progress, TrialSpec
+from tests import fake_trial
+from tests.engine.ray_node_loss import NODE
 
 WEIGHTS = bytes(range(256)) * 2**16
 

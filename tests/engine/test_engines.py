@@ -9,14 +9,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
-from fake_trial import execute, executions
 
-from engine import troublemakers
-from engine.contract import EngineContract, ignored, run, trial
 from harness.engine import ENGINES, Engine, EngineName, Execute, open_engine
 from harness.engine import child as child_module
 from harness.engine.child import ChildEngine
@@ -24,17 +22,12 @@ from harness.engine.in_process import InProcessEngine
 from harness.records import Progress
 from harness.spec import ExecutionSpec
 from harness.store import read_record
+from tests.engine import troublemakers
+from tests.engine.contract import EngineContract, ignored, run, trial
+from tests.fake_trial import PRELOADED, execute, executions
 
-TESTS = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LOCAL: tuple[EngineName, ...] = ("child", "in-process")
-# What the stand-ins import; the fork server, of which a process has one, does so once.
-PRELOADED = [
-    "pandas",
-    "pyarrow.parquet",
-    "harness.data",
-    "harness.store",
-    "harness.evaluation.suites",
-]
 Opened = Callable[..., ChildEngine]
 
 
@@ -51,7 +44,7 @@ class TestInProcess(EngineContract):
 
 
 class TestChild(EngineContract):
-    """A process for each trial."""
+    """A process for one trial after the other."""
 
     @pytest.fixture
     def engine(self) -> Iterator[Engine]:
@@ -218,6 +211,71 @@ def test_what_a_trial_started_ends_with_it(opened: Opened, tmp_path: Path, how: 
     assert gone(pids)
 
 
+def process_of(engine: ChildEngine, folder: Path, mark: str | None, name: str = "t1") -> int:
+    """The process that a trial ran in."""
+    pids: list[int] = []
+    spec, place = trial(folder, mark, name)
+    assert run(engine, spec, place, lambda one: pids.append(one.done)).finished
+    return pids[-1]
+
+
+@pytest.mark.parametrize(
+    ("status", "stays"),
+    [(None, True), ("complete", True), ("pruned", True), ("failed", False)],
+)
+def test_a_worker_stays_unless_its_trial_failed(
+    opened: Opened, tmp_path: Path, status: str | None, stays: bool
+) -> None:
+    engine = opened(troublemakers.say_who)
+    first = process_of(engine, tmp_path, status, "a")
+    second = process_of(engine, tmp_path, None, "b")
+    assert (first == second) == stays
+    if not stays:
+        assert gone([first])
+    engine.close()
+    assert gone([second])
+
+
+def test_a_worker_that_something_was_left_in_is_replaced(opened: Opened, tmp_path: Path) -> None:
+    engine = opened(troublemakers.start_family)
+    assert process_of(engine, tmp_path, "end", "a") != process_of(engine, tmp_path, "end", "b")
+
+
+def test_an_idle_worker_that_was_killed_is_replaced(opened: Opened, tmp_path: Path) -> None:
+    engine = opened(troublemakers.say_who)
+    first = process_of(engine, tmp_path, None, "a")
+    os.kill(first, signal.SIGKILL)
+    assert gone([first])
+    # No trial was lost with it.
+    assert process_of(engine, tmp_path, None, "b") != first
+
+
+def test_a_trial_goes_to_the_worker_that_has_its_base(opened: Opened, tmp_path: Path) -> None:
+    engine = opened(troublemakers.say_who, workers=3)
+    specs = {}
+    for name, model, kind in (("a", "m", "prompt"), ("b", "m", "lora"), ("c", "n", "lora")):
+        spec, folder = trial(tmp_path, None, name)
+        other = replace(spec.model, reference=model)
+        specs[name] = (replace(spec, model=other, kind=kind), folder)
+    pids: dict[str, int] = {}
+
+    def listen(one: Progress) -> None:
+        pids[one.trial_id] = one.done
+
+    for spec, folder in specs.values():
+        engine.submit(spec, folder)
+    for _ in specs:
+        assert engine.wait(listen).outcome.finished
+    before = dict(pids)
+    assert len(set(before.values())) == 3
+    for name in ("c", "b", "a"):
+        run(engine, *specs[name], listen)
+        assert pids[name] == before[name]
+    spec, folder = specs["c"]
+    run(engine, replace(spec, kind="qlora"), folder, listen)
+    assert pids["c"] == before["c"]
+
+
 def test_a_finished_trial_whose_process_stays_is_ended(
     opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,8 +329,8 @@ def test_engines_by_name() -> None:
 COORDINATOR = """
 import sys
 from pathlib import Path
-from engine import troublemakers
-from engine.contract import run, trial
+from tests.engine import troublemakers
+from tests.engine.contract import run, trial
 from harness.engine.child import ChildEngine
 spec, folder = trial(Path(sys.argv[1]), "wait")
 engine = ChildEngine(troublemakers.start_family, preload=["harness.data"])
@@ -285,7 +343,7 @@ def test_no_process_outlives_a_killed_coordinator(tmp_path: Path, reaped: bool) 
     coordinator = subprocess.Popen(
         [sys.executable, "-c", COORDINATOR, str(tmp_path)],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert coordinator.stdout is not None
     family = [int(coordinator.stdout.readline()) for _ in range(4)]

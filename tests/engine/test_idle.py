@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fake_trial import experiment
-
 from harness.engine.child import ChildEngine
-from harness.pipeline import plan_study
 from harness.records import Progress, TrialSpec
+from harness.study.run import plan_study
+from tests.fake_trial import PRELOADED, experiment
 
 SECONDS = 3.0
 
@@ -21,7 +20,7 @@ def sleep(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]
 
 def test_the_coordinator_is_idle_while_a_trial_runs(tmp_path: Path) -> None:
     spec = plan_study(experiment(tmp_path), tmp_path / "results").baseline()
-    engine = ChildEngine(sleep, preload=[])
+    engine = ChildEngine(sleep, preload=PRELOADED)
     engine.submit(spec, tmp_path)
     used, began = time.process_time(), time.monotonic()
     assert engine.wait(lambda progress: None).outcome.finished

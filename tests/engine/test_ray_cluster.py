@@ -8,22 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import fake_trial
 import pytest
 from click.testing import CliRunner
-from fake_trial import pretend
-from tiny_model import TASK, TinyModels, messages, resolved, runtime, tiny_models
 
-from engine import ray_trials, troublemakers
-from engine.contract import EngineContract, ignored, run, trial
-from engine.ray_node_loss import PRELOADED, SHORT, Nodes, in_one_process, lose_one
-from engine.test_engines import gone
 from harness.cli.run import command
 from harness.data import write_examples
-from harness.engine import Engine, Execute, RayEngine, open_engine, ray_cluster
-from harness.engine.inputs import input_paths
+from harness.engine import Engine, Execute, RayEngine, open_engine
+from harness.engine.ray import cluster as ray_cluster
+from harness.engine.ray.inputs import input_paths
 from harness.errors import InputError
-from harness.pipeline import execute_trial
 from harness.records import (
     Endpoint,
     Progress,
@@ -31,14 +24,24 @@ from harness.records import (
     TrialRecord,
     TrialSpec,
     file_sha256,
+    to_plain,
 )
 from harness.spec import ExecutionSpec, LoraArm
 from harness.store import read_record
-from harness.store.restate import restate_record
+from harness.store.relocate import relocate_record
+from harness.study.executing import execute_trial
+from tests import fake_trial
+from tests.engine import ray_trials, troublemakers
+from tests.engine.contract import EngineContract, ignored, run, trial
+from tests.engine.ray_node_loss import SHORT, Nodes, in_one_process, lose_one
+from tests.engine.test_engines import gone
+from tests.fake_trial import PRELOADED, pretend
+from tests.tiny_model import TASK, TinyModels, messages, resolved, runtime, tiny_models
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed: no cluster was tested")
 
 __all__ = ["tiny_models"]
+pytestmark = pytest.mark.ray
 Opened = Callable[..., RayEngine]
 
 
@@ -58,7 +61,7 @@ def opened(nodes: Nodes) -> Iterator[Opened]:
     def make(execute: Execute, *, in_place: bool = True, **limits: float) -> RayEngine:
         engine = RayEngine(
             execute,
-            restate_record,
+            relocate_record,
             ExecutionSpec.model_validate(limits),
             in_place=in_place,
             preload=PRELOADED,
@@ -147,7 +150,7 @@ def test_gpus_follow_the_device(
 
 def test_one_and_a_half_gpus_cannot_be_claimed() -> None:
     with pytest.raises(InputError, match=r"execution\.gpus: 1\.5; write a whole number"):
-        RayEngine(fake_trial.execute, restate_record, ExecutionSpec(gpus=1.5))
+        RayEngine(fake_trial.execute, relocate_record, ExecutionSpec(gpus=1.5))
 
 
 # --------------------------------------------------------------------------- files
@@ -183,6 +186,25 @@ def test_files_travel_both_ways(opened: Opened, nodes: Nodes, tmp_path: Path) ->
         assert all(f"caches/{name}/cluster/inputs" in path for path in paths)
         assert file_sha256(Path(paths[0])) == file_sha256(tmp_path / "items.parquet")
         assert (Path(paths[1]) / "model.safetensors").read_bytes() == b"fake weights"
+
+
+def test_requests_are_timed_on_one_machine_with_the_weights_of_another(
+    opened: Opened, tmp_path: Path
+) -> None:
+    engine = opened(ray_trials.leave_traces, in_place=False)
+    trained = tmp_path / "artifact"
+    trained.mkdir()
+    (trained / "adapter_model.safetensors").write_bytes(b"learnt")
+    machines = set()
+    for name in "abcd":
+        spec, folder = reading(tmp_path, name)
+        spec = replace(spec, phase="latency", trained_path=str(trained))
+        assert run(engine, spec, folder).finished
+        machines.add(ray_trials.where(folder))
+        weights = Path(ray_trials.paths_seen(folder)[-1])
+        assert (weights / "adapter_model.safetensors").read_bytes() == b"learnt"
+        assert read_record(folder).spec.trained_path == str(trained)
+    assert len(machines) == 1
 
 
 def test_files_at_the_same_path_are_used_in_place(opened: Opened, tmp_path: Path) -> None:
@@ -257,7 +279,8 @@ def test_a_study_survives_the_loss_of_a_machine(nodes: Nodes, tmp_path: Path) ->
     assert loss.machines == 3
     assert loss.trials == alone.trials_run > 9
     assert loss.cut_off
-    assert loss.retried == 1
+    # The trial that was cut off, and perhaps one whose record had not come over yet.
+    assert loss.retried in (1, 2)
     (elsewhere,) = loss.finished_on
     assert elsewhere != name
     assert (loss.failed, loss.missing, loss.twice, loss.unequal) == (0, set(), set(), set())
@@ -279,7 +302,7 @@ def test_a_real_trial_gives_the_same_numbers(
     spec = replace(
         trial(tmp_path)[0],
         kind="lora",
-        params=arm.resolve({}),
+        params=to_plain(arm.resolve({})),
         model=resolved(tiny_models.chat),
         task=TASK.model_dump(mode="json", by_alias=True),
         train_path=str(tmp_path / "train.parquet"),
@@ -290,7 +313,7 @@ def test_a_real_trial_gives_the_same_numbers(
     )
     here, there = tmp_path / "here", tmp_path / "there"
     execute_trial(spec, here, ignored)
-    engine = RayEngine(execute_trial, restate_record, in_place=False)
+    engine = RayEngine(execute_trial, relocate_record, in_place=False)
     assert run(engine, spec, there).finished
     engine.close()
     assert numbers(read_record(there)) == numbers(read_record(here))
@@ -316,7 +339,7 @@ def numbers(record: TrialRecord) -> TrialRecord:
         artifacts=(),
         # How many MiB were free.
         environment={k: v for k, v in record.environment.items() if k != "training_memory"},
-        steps=tuple(replace(step, seconds=0.0) for step in record.steps),
+        steps=tuple(replace(step, seconds=0.0, check_seconds=0.0) for step in record.steps),
         scores=tuple(replace(score, seconds=0.0, latencies=()) for score in record.scores),
     )
 
@@ -327,12 +350,12 @@ def numbers(record: TrialRecord) -> TrialRecord:
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r"pip install 'harness\[ray\]'"):
-        open_engine("ray", fake_trial.execute, ExecutionSpec(), restate=restate_record)
+        open_engine("ray", fake_trial.execute, ExecutionSpec(), relocate=relocate_record)
 
 
 def test_rays_client_is_refused() -> None:
     with pytest.raises(InputError, match="--ray-address auto"):
-        RayEngine(fake_trial.execute, restate_record, address="ray://somewhere:10001")
+        RayEngine(fake_trial.execute, relocate_record, address="ray://somewhere:10001")
 
 
 @pytest.mark.parametrize("place", ["127.0.0.1:1", "nonsense"])
@@ -342,7 +365,7 @@ def test_an_address_where_nobody_answers_is_refused_at_once(
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(InputError, match=f"no Ray cluster can be used at {place}"):
-        RayEngine(fake_trial.execute, restate_record, address=place)
+        RayEngine(fake_trial.execute, relocate_record, address=place)
 
 
 def test_an_address_needs_the_engine() -> None:

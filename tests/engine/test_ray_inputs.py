@@ -9,11 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_model import write_suite
 
-from engine.contract import trial
-from harness.engine.arrival import Arrival
-from harness.engine.inputs import (
+from harness.engine.ray.arrival import Arrival
+from harness.engine.ray.inputs import (
     Input,
     LackingError,
     NodeInputs,
@@ -22,8 +20,10 @@ from harness.engine.inputs import (
     input_paths,
     remembered_sha256,
 )
-from harness.evaluation.suites import load_suite
+from harness.evaluation.suites.find import load_suite
 from harness.records import ScoreRequest, TrialSpec
+from tests.engine.contract import trial
+from tests.tiny_model import write_suite
 
 
 class Driver:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.records import Progress, TrialSpec
+from harness.records import Progress, Status, TrialSpec
 
 Report = Callable[[Progress], None]
 LONG = 60.0
@@ -115,3 +115,9 @@ def find_no_room(spec: TrialSpec, folder: Path, report: Report) -> None:
     if spec.params["instruction"] == "library":
         raise RuntimeError(f"cannot save: {os.strerror(errno.ENOSPC)} (os error 28)")
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def say_who(spec: TrialSpec, folder: Path, report: Report) -> Status | None:
+    """Say which process this is, and how the trial ended, as instructed; nothing if not."""
+    say(spec, report, os.getpid())
+    return spec.params["instruction"]  # type: ignore[no-any-return]

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from lm_eval.api.instance import Instance
-from tiny_model import load_tiny
 
 from harness.models.adapters import make_trainable
 from harness.models.load import LoadedModel
+from tests.settings import trained
+from tests.tiny_model import load_tiny
 
 MODELS = ["base", "adapter"]
 
@@ -22,8 +23,7 @@ def loaded_as(folder: Path, kind: str, dtype: str = "float32") -> LoadedModel:
     """One copy of the model for all tests; the adapter's weights are random and large."""
     loaded = load_tiny(folder, dtype)
     if kind == "adapter":
-        params = {"rank": 4, "alpha_over_rank": 2.0, "dropout": 0.0, "targets": "all-linear"}
-        loaded = make_trainable(loaded, "lora", params, seed=0)
+        loaded = make_trainable(loaded, trained("lora"), seed=0)
         generator = torch.Generator().manual_seed(1)
         with torch.no_grad():
             for name, weight in loaded.model.named_parameters():

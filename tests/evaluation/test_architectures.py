@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 import torch
-from architectures import ARCHITECTURES, WINDOW, write_architecture
-from tiny_model import TinyModels, load_tiny
 
-from harness.evaluation.candidate_lm import CandidateLM
-from harness.evaluation.constrained import OneOf
+from harness.evaluation.local.candidate_lm import CandidateLM
+from harness.evaluation.local.constrained import OneOf
 from harness.models.load import LoadedModel
+from harness.models.padding import pads_on_the_left
+from harness.models.shared_prefix import shared_prefix_length
+from harness.models.tree_pass import takes_trees
 from harness.prompting import TokenisedExample
-from harness.prompting.padding import pads_on_the_left
-from harness.prompting.shared_prefix import shared_prefix_length
-from harness.prompting.tree_pass import takes_trees
 from harness.training.batches import Layout
 from harness.training.losses import summed_loss
-from harness.training.peers import Alone
+from harness.training.peers import SingleProcess
+from tests.architectures import ARCHITECTURES, WINDOW, write_architecture
+from tests.tiny_model import TinyModels, load_tiny
 
 from .candidates import instances
 
@@ -129,7 +129,7 @@ def test_the_loss_equals_that_of_examples_learnt_alone(loaded: LoadedModel) -> N
         TokenisedExample(prompt, tuple(tokens(loaded, prompt)), tuple(tokens(loaded, answer)))
         for prompt, answer in zip(PROMPTS, (*ANSWERS, " negative"), strict=True)
     ]
-    layout = Layout(loaded.model, loaded.tokenizer.pad_token_id, Alone())
+    layout = Layout(loaded.model, loaded.tokenizer.pad_token_id, SingleProcess())
     with torch.inference_mode():
         found = sum(
             float(summed_loss(loaded.model, batch)) for batch in layout.batches(examples, 3)

@@ -11,22 +11,22 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lm_eval.models.huggingface import HFLM
-from tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, message, messages
 
 from harness.errors import TrialError
-from harness.evaluation import tree_generation
-from harness.evaluation.beginning import Beginning
-from harness.evaluation.candidate_lm import CandidateLM
-from harness.evaluation.reply_ends import EndsIn
-from harness.evaluation.tree_scoring import score_pairs
+from harness.evaluation.local import tree_generation
+from harness.evaluation.local.candidate_lm import CandidateLM
+from harness.evaluation.local.reply_ends import EndsIn
+from harness.evaluation.local.tree_scoring import score_pairs
 from harness.models.load import LoadedModel
+from harness.models.prompt_prefix import PromptPrefix
 from harness.models.resolve import resolve_model
+from harness.models.shared_prefix import shared_prefix_length
 from harness.models.vocabulary import set_padding
-from harness.packaged import is_cached
+from harness.packaged.fetch import is_cached
 from harness.prompting import PromptRenderer
-from harness.prompting.shared_prefix import shared_prefix_length
 from harness.records import Runtime
 from harness.spec import ModelSpec
+from tests.tiny_model import MAX_LENGTH, TASK, VOCABULARY, TinyModels, message, messages
 
 from .candidates import MODELS, instances, loaded_as
 
@@ -151,7 +151,7 @@ def test_shared_prefix_length(rows: list[tuple[int, ...]], length: int) -> None:
 def test_probabilities_of_all_continuations_sum_to_one(tiny_models: TinyModels) -> None:
     loaded = loaded_as(tiny_models.chat, "base")
     pairs = [((1, 50, 60), (token,)) for token in range(VOCABULARY)]
-    answers = score_pairs(loaded.model, pairs, Beginning())
+    answers = score_pairs(loaded.model, pairs, PromptPrefix())
     assert np.exp([value for value, _ in answers]).sum() == pytest.approx(1, abs=1e-5)
     assert sum(greedy for _, greedy in answers) == 1
 
@@ -197,7 +197,7 @@ def test_replies_are_lm_evals_token_for_token(
     tiny_models: TinyModels, kind: str, batch_size: int, until: list[str], shared: bool
 ) -> None:
     ours, _ = both(loaded_as(tiny_models.chat, kind), batch_size)
-    # Alone: in a batch lm-eval lets a row that wrote a stop go on until all rows have.
+    # SingleProcess: in a batch lm-eval lets a row that wrote a stop go on until all rows have.
     _, theirs = both(loaded_as(tiny_models.chat, kind), 1)
     render = PromptRenderer(ours.tokenizer, TASK, lambda item: messages(2))
     texts = ["Late", "The box was torn. " * 4, "x", "Great camera, sharp pictures", "Late", "é!"]
@@ -270,7 +270,7 @@ def test_progress_counts_every_request(tiny_models: TinyModels) -> None:
 # --------------------------------------------------------------------------- the embedded model
 
 
-@pytest.mark.real_model
+@pytest.mark.weights
 @pytest.mark.skipif(
     not is_cached("smollm2-135m-instruct"), reason="the embedded model is not in the cache"
 )

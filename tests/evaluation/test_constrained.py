@@ -14,11 +14,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_model import TASK, TinyModels, message, messages
 
+from harness.answers.json_schema import canonical_json, enumerate_schema
 from harness.errors import TrialError
-from harness.evaluation.candidate_lm import CandidateLM
-from harness.evaluation.constrained import (
+from harness.evaluation.local.candidate_lm import CandidateLM
+from harness.evaluation.local.constrained import (
     ConstrainedBatch,
     Constraint,
     JsonSchema,
@@ -27,7 +27,7 @@ from harness.evaluation.constrained import (
 )
 from harness.models.load import LoadedModel
 from harness.prompting import PromptRenderer
-from harness.spec.task import canonical_json, enumerate_schema
+from tests.tiny_model import TASK, TinyModels, message, messages
 
 from .candidates import MODELS, instances, loaded_as
 

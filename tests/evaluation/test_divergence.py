@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny_model import TinyModels, load_tiny, write_suite
 
 from harness.evaluation import divergence
-from harness.evaluation.candidate_lm import CandidateLM
-from harness.evaluation.divergence import BaseDistributions, passages
+from harness.evaluation.divergence import BaseDistributions, Passage, passages, task_passages
+from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.evaluation.score import score_task
-from harness.evaluation.suites import build_general_task, load_suite
+from harness.evaluation.suites.find import build_general_task, load_suite
 from harness.models.load import LoadedModel
+from harness.prompting import PromptRenderer
 from harness.records import ScoreRequest
+from tests.tiny_model import TASK, TinyModels, load_tiny, messages, write_suite
 
 
 @pytest.fixture
@@ -45,7 +47,9 @@ def test_an_untrained_candidate_is_its_base(
     tiny_models: TinyModels, request_: ScoreRequest, tmp_path: Path
 ) -> None:
     loaded = load_tiny(tiny_models.chat)
-    base = BaseDistributions(request_, loaded.model, loaded.tokenizer, tmp_path / "trial")
+    base = BaseDistributions(
+        request_, passages(request_, loaded.tokenizer), loaded.model, tmp_path / "trial"
+    )
     record = base.compare(loaded.model, "base")
     assert [one.value for one in record.item_scores] == [0.0, 0.0, 0.0]
     assert record.aggregates == {"kl_to_base": 0.0}
@@ -57,7 +61,7 @@ def test_it_is_the_mean_over_all_tokens(
     tiny_models: TinyModels, request_: ScoreRequest, tmp_path: Path
 ) -> None:
     loaded = load_tiny(tiny_models.chat)
-    base = BaseDistributions(request_, loaded.model, loaded.tokenizer, tmp_path)
+    base = BaseDistributions(request_, passages(request_, loaded.tokenizer), loaded.model, tmp_path)
     candidate = shifted(loaded)
     record = base.compare(candidate.model, "full")
     untouched = load_tiny(tiny_models.chat).model
@@ -79,7 +83,7 @@ def test_its_items_are_those_of_the_general_suite(
     tiny_models: TinyModels, request_: ScoreRequest, tmp_path: Path
 ) -> None:
     loaded = load_tiny(tiny_models.chat)
-    base = BaseDistributions(request_, loaded.model, loaded.tokenizer, tmp_path)
+    base = BaseDistributions(request_, passages(request_, loaded.tokenizer), loaded.model, tmp_path)
     record = base.compare(loaded.model, "base")
     task = build_general_task(load_suite(Path(request_.suite_path)), "prose")
     lm = CandidateLM(loaded.model, loaded.tokenizer, 2)
@@ -108,3 +112,63 @@ def test_positions_are_few_and_spread(
         assert 0 <= one.positions[0] <= one.positions[-1] < len(one.tokens)
         if len(one.positions) > 1:
             assert one.positions[-1] == len(one.tokens) - 1
+
+
+def test_on_the_task_it_is_measured_from_the_items_own_text_to_its_answers_end(
+    tiny_models: TinyModels, request_: ScoreRequest, tmp_path: Path
+) -> None:
+    loaded = load_tiny(tiny_models.chat)
+    shots = messages(2, 40)
+    renderer = PromptRenderer(loaded.tokenizer, TASK, lambda item: shots)
+    items = messages(3, 20)
+    found = task_passages(items, renderer, None)
+    assert [(one.item_id, one.cluster) for one in found] == [(i.id, i.group) for i in items]
+    for item, one in zip(items, found, strict=True):
+        encoded = renderer.encode(item)
+        assert one.tokens == encoded.prompt + encoded.answer
+        first, last = one.positions[0], one.positions[-1]
+        assert one.positions == tuple(range(first, last + 1))
+        # The worked examples and the instruction end where the item begins.
+        assert loaded.tokenizer.decode(one.tokens[first:]).startswith(renderer.item_text(item))
+        assert last == len(one.tokens) - 2
+    base = BaseDistributions(request_, found, loaded.model, tmp_path)
+    assert {one.value for one in base.compare(loaded.model, "base").item_scores} == {0.0}
+    candidate = shifted(loaded)
+    untouched = load_tiny(tiny_models.chat).model
+    expected = [naive_at(untouched, candidate.model, one) for one in found]
+    record = base.compare(candidate.model, "full")
+    assert [one.value for one in record.item_scores] == pytest.approx(expected, rel=1e-4)
+
+
+def naive_at(base: Any, candidate: Any, passage: Passage) -> float:
+    with torch.inference_mode():
+        ids = torch.tensor([list(passage.tokens)])
+        both = [model(input_ids=ids).logits[0].double() for model in (base, candidate)]
+    p, q = (torch.softmax(logits, dim=-1) for logits in both)
+    return float((p * (p / q).log()).sum(dim=-1)[list(passage.positions)].mean())
+
+
+@pytest.mark.parametrize("model", ["chat", "plain", "with_bos", "with_prefix_space"])
+def test_the_items_own_text_is_found_in_every_manner_of_prompt(
+    tiny_models: TinyModels, model: str
+) -> None:
+    tokenizer = load_tiny(getattr(tiny_models, model)).tokenizer
+    renderer = PromptRenderer(tokenizer, TASK, lambda item: messages(2, 40))
+    for item in [*messages(2, 20), replace(messages(1)[0], inputs={"text": "a"})]:
+        own = tokenizer.decode(renderer.encode_prompt(item)[renderer.opening(item) :]).strip()
+        text = renderer.item_text(item)
+        # A token may hold what stands before the text together with its beginning.
+        assert own.startswith(text) or own.partition(text)[0].strip() in {"", ":", "Input:"}
+        assert own.count("Message:") == 1
+
+
+def test_on_the_task_positions_are_few_and_texts_fit_the_model(
+    tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(divergence, "POSITIONS", 12)
+    renderer = PromptRenderer(load_tiny(tiny_models.chat).tokenizer, TASK)
+    whole = task_passages(messages(3), renderer, None)
+    assert [len(one.positions) for one in whole] == [4, 4, 4]
+    assert all(one.positions[-1] == len(one.tokens) - 2 for one in whole)
+    short = task_passages(messages(3), renderer, 10)
+    assert all(len(one.tokens) == 10 and one.positions[-1] == 8 for one in short)

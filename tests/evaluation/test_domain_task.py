@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_model import TASK, TinyModels, load_tiny, message, messages, write_suite
 
-from harness.evaluation.candidate_lm import CandidateLM
-from harness.evaluation.domain_task import build_domain_task, valid_answers
-from harness.evaluation.score import LATENCY_REQUESTS, score_task
-from harness.evaluation.suites import build_general_task, load_suite
+from harness.evaluation.domain_task import build_domain_task
+from harness.evaluation.local.candidate_lm import CandidateLM
+from harness.evaluation.score import score_task
+from harness.evaluation.suites.find import build_general_task, load_suite
 from harness.prompting import PromptRenderer
 from harness.records import Example, ItemScore, ScoreRecord, ScoreRequest
 from harness.spec import TaskSpec
+from tests.tiny_model import TASK, TinyModels, load_tiny, message, messages, write_suite
 
 ITEMS = messages(5, start=10)
 REQUEST = ScoreRequest("key", "domain", "domain", "validation")
@@ -52,7 +52,7 @@ class Scorer:
             end=render.end,
             stops=render.stops,
             max_new_tokens=6,
-            labels=valid_answers(task, items) or (),
+            labels=task.answer.valid_answers(items) or (),
             choices=None if choices is None else {one: render.reply(one) for one in choices},
         )
         return score_task(
@@ -138,7 +138,7 @@ def test_json_choices_and_generations_share_their_metrics(scorer: Scorer) -> Non
     }
     answer = {"kind": "json", "schema": schema, "column": "answer"}
     task = TaskSpec.model_validate({"instruction": "Answer.", "answer": answer})
-    choices = task.finite_answers()
+    choices = task.answer.finite_answers()
     assert choices == ('{"late": false}', '{"late": true}')
     items = [replace(item, answer=choices[n % 2]) for n, item in enumerate(ITEMS)]
     record = scorer.score(items, choices=choices, task=task)
@@ -152,20 +152,11 @@ def test_the_same_item_twice_is_an_error(scorer: Scorer) -> None:
         scorer.score((*ITEMS, ITEMS[0]))
 
 
-def test_latencies_are_measured_when_asked_for(scorer: Scorer) -> None:
-    assert scorer.score().latencies == ()
-    few = scorer.score(measure_latency=True)
-    assert len(few.latencies) == len(ITEMS)
-    assert all(0 < seconds < 60 for seconds in few.latencies)
-    many = scorer.score(messages(20), choices=("positive", "negative"), measure_latency=True)
-    assert len(many.latencies) == LATENCY_REQUESTS
-
-
 def test_valid_answers_come_from_the_task_or_the_training_split() -> None:
-    assert valid_answers(TASK, ()) == ("positive", "negative")
+    assert TASK.answer.valid_answers(()) == ("positive", "negative")
     label = {"kind": "label", "column": "label"}
     unlisted = TaskSpec.model_validate({"instruction": "Answer.", "answer": label})
-    assert valid_answers(unlisted, [message("a", "x", "no"), *messages(3)]) == (
+    assert unlisted.answer.valid_answers([message("a", "x", "no"), *messages(3)]) == (
         "negative",
         "no",
         "positive",
@@ -173,7 +164,7 @@ def test_valid_answers_come_from_the_task_or_the_training_split() -> None:
     text = TaskSpec.model_validate(
         {"instruction": "Answer.", "answer": {"kind": "text", "column": "label"}}
     )
-    assert valid_answers(text, messages(3)) is None
+    assert text.answer.valid_answers(messages(3)) is None
 
 
 # --------------------------------------------------------------------------- general tasks

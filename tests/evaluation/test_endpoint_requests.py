@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import Answer, FakeServer, endpoint, serving
 
-import harness.evaluation.chat_client as client_module
+import harness.evaluation.endpoint.chat_client as client_module
 from harness.errors import TrialError
-from harness.evaluation.chat_client import ChatClient, Refused, worst_case
-from harness.evaluation.chat_reply import Reply, redact, retry_after
-from harness.evaluation.spending import Ledger
+from harness.evaluation.endpoint.chat_client import ChatClient, Refused, worst_case
+from harness.evaluation.endpoint.chat_reply import Reply, redact, retry_after
+from harness.evaluation.endpoint.spending import Ledger
 from harness.spec.endpoint import is_local
+from tests.fake_server import Answer, FakeServer, endpoint, serving
 
 KEY = "sk-very-secret-0123456789"
 PAYLOAD: dict[str, Any] = {

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_model import TASK, TinyModels, load_tiny, message
 
-from harness.evaluation.candidate_lm import CandidateLM
+from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.evaluation.memorisation import Halves, build_memorisation_task, halves
 from harness.evaluation.score import score_task
 from harness.models.load import LoadedModel
 from harness.records import Example, ScoreRecord, ScoreRequest
+from tests.tiny_model import TASK, TinyModels, load_tiny, message
 
 KNOWN = message("known", "The parcel came late and the blue box was torn in two", "negative", "g")
 UNSEEN = message("unseen", "Great camera with seven sharp lenses and one long cable", "positive")

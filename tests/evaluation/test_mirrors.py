@@ -15,15 +15,15 @@ from datasets import Dataset, DatasetDict
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
-from real_data import write_pubmedqa, write_wikitext_pages
-from tiny_model import TinyModels, load_tiny
 
 from harness.errors import InputError, SpecError
-from harness.evaluation.candidate_lm import CandidateLM
+from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.evaluation.score import score_task
-from harness.evaluation.suite_texts import suite_texts
-from harness.evaluation.suites import Suite, build_general_task, load_suite
+from harness.evaluation.suites.find import Suite, build_general_task, load_suite
+from harness.evaluation.suites.texts import suite_texts
 from harness.records import ScoreRecord, ScoreRequest
+from tests.real_data import write_pubmedqa, write_wikitext_pages
+from tests.tiny_model import TinyModels, load_tiny
 
 STANDARD = Path(lm_eval.tasks.__file__).parent
 PAIRS = [

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tiny_model import TinyModels, load_tiny
 
 from harness.cli import group
-from harness.evaluation.candidate_lm import CandidateLM
+from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.evaluation.score import score_task
-from harness.evaluation.suites import build_general_task, load_suite
+from harness.evaluation.suites.find import build_general_task, load_suite
 from harness.records import ScoreRequest
+from tests.tiny_model import TinyModels, load_tiny
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 # A name in a line of its own, then the file; or the file alone, which begins with its name.

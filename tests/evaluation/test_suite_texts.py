@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from harness.errors import SpecError
-from harness.evaluation.suite_texts import AskedTask, suite_texts
-from harness.evaluation.suites import build_general_task, item_identity, load_suite
-from harness.packaged import is_cached
+from harness.evaluation.suites.find import build_general_task, item_identity, load_suite
+from harness.evaluation.suites.texts import AskedTask, suite_texts
+from harness.packaged.fetch import is_cached
 
 CHOICE = {
     "test_split": "test",

@@ -17,14 +17,15 @@ import pytest
 
 from harness.errors import SpecError, UnknownReferenceError
 from harness.evaluation.score import score_task
-from harness.evaluation.suites import (
+from harness.evaluation.suites.find import (
     build_general_task,
     find_suite,
     item_identity,
     load_suite,
 )
-from harness.packaged import is_cached
+from harness.packaged.fetch import is_cached
 from harness.records import ScoreRequest
+from tests.tiny_model import write_suite
 
 SUITES = Path(__file__).resolve().parents[2] / "suites"
 MINI = SUITES / "general-mini"
@@ -201,6 +202,52 @@ def test_a_limit_takes_the_first_items() -> None:
     assert len(build_general_task(suite, "mini_kinds", limit=9999).eval_docs) > 100
 
 
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize(
+    ("search", "limit", "shown", "judging"),
+    [(16, 64, 16, 64), (16, None, 16, 104), (100, 64, 60, 60), (0, None, 0, 120)],
+)
+def test_items_that_a_search_is_shown_do_not_judge(
+    search: int, limit: int | None, shown: int, judging: int
+) -> None:
+    suite = load_suite("general-mini")
+
+    def items(**part: Any) -> list[str]:
+        return [doc["id"] for doc in build_general_task(suite, "mini_capitals", **part).eval_docs]
+
+    every = items()
+    assert len(every) == 120
+    first = items(limit=search, half=True) if search else []
+    rest = items(limit=limit, skip=search)
+    assert (len(first), len(rest)) == (shown, judging)
+    # One after the other, from the beginning of a task that is stored in balance.
+    assert [*first, *rest] == every[: shown + judging]
+    assert {*first, *rest} <= set(items(limit=None if limit is None else search + limit))
+
+
+@pytest.mark.parametrize("most", [None, 9])
+def test_of_data_in_no_order_both_parts_are_drawn(tmp_path: Path, most: int | None) -> None:
+    path = write_suite(tmp_path)
+    rows = [
+        {"id": f"s{n}", "question": f"Sky {n} is", "choices": ["blue", "red"], "gold": 0}
+        for n in range(40)
+    ]
+    data = tmp_path / "tasks" / "sky.jsonl"
+    data.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    if most:
+        text = path.read_text("utf-8").replace("{task: sky,", f"{{task: sky, limit: {most},")
+        path.write_text(text, encoding="utf-8")
+    suite = load_suite(path)
+
+    def items(**part: Any) -> set[str]:
+        return {doc["id"] for doc in build_general_task(suite, "sky", **part).eval_docs}
+
+    first, rest = items(limit=16, half=True), items(limit=20, skip=16)
+    assert (len(first), len(rest)) == ((4, 5) if most else (16, 20))
+    assert first.isdisjoint(rest)
+    assert first | rest <= items(limit=36)
+
+
 @pytest.mark.skipif(not is_cached("editorials"), reason="the editorials are not in the cache")
 @pytest.mark.usefixtures("offline")
 def test_general_text_is_short_and_whole() -> None:
@@ -256,7 +303,7 @@ def test_bundled_suites_say_how_they_are_read(name: str) -> None:
     ("old", "new", "message"),
     [
         ("name: general-mini", "nam: general-mini", "unknown key `nam`"),
-        ("name: general-mini\n", "", "`name` is required and missing"),
+        ("name: general-mini\n", "", "name: this key is required and missing"),
         ("mini_sums, metric: acc", "mini_sums, metric: exact", "no metric 'exact'; it has acc"),
         ("task: mini_sums", "task: mini_sum", "no task 'mini_sum'"),
         ("task: mini_sums", "task: mini_kinds", "stand twice: mini_kinds"),

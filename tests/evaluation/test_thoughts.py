@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tiny_model import TASK, TinyModels, load_tiny
 
-from harness.evaluation.candidate_lm import CandidateLM
-from harness.evaluation.metrics import reader
-from harness.evaluation.thoughts import MARKS, Answered, without_thought
+from harness.answers.thoughts import MARKS, Answered, without_thought
+from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.records import ItemOutput, ScoreRecord
 from harness.spec import TaskSpec
 from harness.trial.scoring import unfinished_thoughts
+from tests.tiny_model import TASK, TinyModels, load_tiny
 
 
 @pytest.mark.parametrize(("begin", "end"), MARKS)
@@ -55,14 +54,14 @@ def test_marks_of_a_thought_stay_in_a_reply_where_they_are_special_tokens(
     ],
 )
 def test_a_reply_is_scored_by_what_follows_its_thought(reply: str, right: float) -> None:
-    assert reader(TASK)("negative", reply).metrics["exact_match"] == right
+    assert TASK.answer.reader()("negative", reply).metrics["exact_match"] == right
 
 
 def test_a_thought_in_a_right_answer_is_not_asked_for_word_by_word() -> None:
     task = TaskSpec.model_validate(
         {"instruction": "Sum.", "answer": {"kind": "text", "column": "a"}}
     )
-    read = reader(task)
+    read = task.answer.reader()
     assert read("<think>1 and 2</think>3", "<think>2 and 1</think>3").metrics["exact_match"] == 1.0
     assert read("<think>1 and 2</think>3", "4").metrics["exact_match"] == 0.0
 

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fake_trial import execute
-from tiny_model import CHATML, messages, write_model
-
 from harness.engine.in_process import InProcessEngine
-from harness.pipeline import StudyRun, execute_trial, run_study
 from harness.records import Progress, TrialSpec
 from harness.spec import Experiment
+from harness.study.executing import execute_trial
+from harness.study.run import StudyRun, run_study
+from tests.fake_trial import execute
+from tests.tiny_model import CHATML, messages, write_model
 
 # Braces and markup must come through as they are.
 INSTRUCTION = 'Reply {"label": ...} or a word: <b>positive</b> or *negative*?'

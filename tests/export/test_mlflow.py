@@ -16,10 +16,11 @@ from click.testing import CliRunner
 from harness.cli import group
 from harness.errors import InputError
 from harness.export import export_mlflow
-from harness.pipeline import StudyRun
+from harness.export.mlflow_runs import MlflowExport
 from harness.records import Artifact, TrialSummary
-from harness.reporting import AnalysedStudy, load_study
+from harness.review.studies import AnalysedStudy, load_study
 from harness.store import StoreReader
+from harness.study.run import StudyRun
 
 pytest.importorskip("mlflow", reason="MLflow is not installed: pip install -e '.[mlflow]'")
 
@@ -38,11 +39,31 @@ def runs_of(uri: str, experiment: str) -> tuple[Any, list[Any]]:
     return client, list(client.search_runs([found.experiment_id]))
 
 
+@pytest.fixture(scope="module")
+def in_files(exported: StudyRun, tmp_path_factory: pytest.TempPathFactory) -> MlflowExport:
+    """The whole study as MLflow's files, to be read."""
+    return export_mlflow(exported.store.parent, None, tmp_path_factory.mktemp("files") / "runs")
+
+
+@pytest.fixture
+def one_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every study, a finalist alone is exported."""
+
+    def shortened(results: Path, experiment_id: str) -> AnalysedStudy:
+        loaded = load_study(results, experiment_id)
+        trials = tuple(one for one in loaded.study.trials if one.phase == "finalist")
+        return replace(loaded, study=replace(loaded.study, trials=trials[:1]))
+
+    monkeypatch.setattr("harness.export.mlflow_runs.load_study", shortened)
+
+
 @pytest.mark.parametrize("database", [False, True])
 def test_mlflow_reads_the_stores_numbers(
-    exported: StudyRun, tmp_path: Path, database: bool
+    exported: StudyRun, in_files: MlflowExport, tmp_path: Path, database: bool
 ) -> None:
-    done = export_mlflow(exported.store.parent, None, tmp_path / "runs", database=database)
+    done = in_files
+    if database:
+        done = export_mlflow(exported.store.parent, None, tmp_path / "runs", database=True)
     client, runs = runs_of(done.uri, done.experiment)
     trials = stored(exported)
     assert {run.data.tags["trial_id"] for run in runs} == set(trials)
@@ -64,8 +85,10 @@ def test_mlflow_reads_the_stores_numbers(
     assert not Path("mlruns").exists()
 
 
-def test_final_runs_have_their_role_and_their_files(exported: StudyRun, tmp_path: Path) -> None:
-    done = export_mlflow(exported.store.parent, "pretended", tmp_path)
+def test_final_runs_have_their_role_and_their_files(
+    exported: StudyRun, in_files: MlflowExport
+) -> None:
+    done = in_files
     client, runs = runs_of(done.uri, done.experiment)
     roles = {
         run.data.tags["arm"]: run.data.tags.get("verdict_role")
@@ -92,11 +115,8 @@ def test_files_are_named_with_their_hashes_and_stay_where_they_are(
 
     def with_file(results: Path, experiment_id: str) -> AnalysedStudy:
         loaded = load_study(results, experiment_id)
-        trials = tuple(
-            replace(one, artifacts=(Artifact(**row),)) if one.trial_id == trial.trial_id else one
-            for one in loaded.study.trials
-        )
-        return replace(loaded, study=replace(loaded.study, trials=trials))
+        with_artifact = replace(trial, artifacts=(Artifact(**row),))
+        return replace(loaded, study=replace(loaded.study, trials=(with_artifact,)))
 
     monkeypatch.setattr("harness.export.mlflow_runs.load_study", with_file)
     done = export_mlflow(exported.store.parent, None, tmp_path)
@@ -107,12 +127,13 @@ def test_files_are_named_with_their_hashes_and_stay_where_they_are(
     local = client.download_artifacts(run.info.run_id, "files.json", str(tmp_path))
     said = json.loads(Path(local).read_text())
     assert said["files"] == [row]
-    assert said["folder"] == str(exported.folder / "trials" / trial.trial_id)
+    assert said["folder"] == str(exported.folder.parent / "trials" / trial.trial_id)
 
 
+@pytest.mark.usefixtures("one_trial")
 def test_an_earlier_export_is_replaced_only_when_told(exported: StudyRun, tmp_path: Path) -> None:
     results = exported.store.parent
-    first = export_mlflow(results, None, tmp_path)
+    first = export_mlflow(results, "pretended", tmp_path)
     with pytest.raises(InputError, match="--force replaces them"):
         export_mlflow(results, None, tmp_path)
     export_mlflow(results, None, tmp_path, force=True)
@@ -144,6 +165,7 @@ def test_without_mlflow_the_extra_is_named(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("one_trial")
 def test_the_command_says_how_to_show_the_runs(exported: StudyRun, tmp_path: Path) -> None:
     results = str(exported.store.parent)
     for flags, told in (([], "MLFLOW_ALLOW_FILE_STORE=true mlflow ui"), (["--database"], "mlflow")):

@@ -19,13 +19,16 @@ from harness.cli import group
 from harness.errors import InputError, ParityError
 from harness.export import export_model
 from harness.export.destination import RECEIPT, whole_folder
+from harness.export.exported import Exported
 from harness.export.final_run import FinalRun, find_final_run
-from harness.export.model_folder import Exported
 from harness.export.parity import Parity
-from harness.models.load import load_arms_base
-from harness.pipeline import StudyRun
+from harness.models.load import load_arms_base, load_base
+from harness.spec.settings import settings_from
+from harness.study.run import StudyRun
 
 from .small_study import ARMS, experiment, run_small
+
+pytestmark = pytest.mark.weights
 
 TRAINED = ("full", "lora", "qlora")
 
@@ -116,9 +119,10 @@ def test_qlora_is_merged_into_the_base_that_it_was_trained_on(
     spec = export(study, tmp_path / "out", "qlora", form="merged", items=0).run.spec
     merged = load_file(tmp_path / "out" / "model.safetensors")
     name = "model.layers.0.mlp.up_proj.weight"
-    quantised = load_arms_base(spec.model, spec.runtime, "qlora", spec.params).model
+    settings = settings_from(spec.params)
+    quantised = load_arms_base(spec.model, spec.runtime, settings).model
     own = quantised.dequantize(torch.float32).state_dict()[name]
-    plain = load_arms_base(spec.model, spec.runtime, "lora", spec.params).model
+    plain = load_base(spec.model, spec.runtime).model
     original = plain.state_dict()[name]
     # What the adapter adds has its rank; what the original weights lack against it has not.
     rank = torch.linalg.matrix_rank(merged[name] - own, rtol=1e-3)
@@ -132,7 +136,7 @@ def test_an_export_without_its_adapter_is_caught(
     monkeypatch.setattr(
         harness.models.trained,
         "merged_model",
-        lambda base, runtime, kind, params, *_: load_arms_base(base, runtime, kind, params),
+        lambda base, runtime, settings, *_: load_arms_base(base, runtime, settings),
     )
     seen: list[Parity] = []
     with pytest.raises(ParityError, match="was not written"):
@@ -184,7 +188,7 @@ def test_the_card_has_the_evaluation_and_no_markup_of_others(
     assert "](http://x.y)" not in card.text
     assert str(tmp_path) not in card.text
     assert str(study.store.parent.parent) not in card.content
-    assert done.run.analysed.study.experiment.data["fingerprint"] in card.text
+    assert done.run.analysed.study.experiment.data.fingerprint in card.text
     texts = {item.text for item in done.run.analysed.study.items if item.text}
     assert len(texts) > 5
     assert not any(text in card.content for text in texts)

@@ -18,12 +18,12 @@ from optuna.trial import TrialState
 from harness.cli import group
 from harness.errors import InputError
 from harness.export import export_optuna
-from harness.past_searches import stored_searches
-from harness.pipeline import StudyRun
 from harness.records import TrialSummary
+from harness.review.searches import stored_searches
 from harness.search.rebuilt import StoredSearch, StoredTrial, rebuild
 from harness.spec import FloatRange
 from harness.store import StoreReader
+from harness.study.run import StudyRun
 
 METRIC = "exact_match"
 
@@ -163,10 +163,10 @@ def test_two_objectives_are_two_values(exported: StudyRun) -> None:
 
 def test_a_complete_trial_without_a_score_is_a_failed_one() -> None:
     trial = StoredTrial(
-        "complete", {"x": 0.5}, None, None, (), "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z"
+        0, "complete", {"x": 0.5}, None, None, (), "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z"
     )
     space = {"x": FloatRange(low=0, high=1)}
-    search = StoredSearch("s", space, "loss", False, None, False, (trial,))
+    search = StoredSearch("s", "lora", 0, space, "loss", False, None, False, (trial,))
     built = rebuild(search)
     assert built.direction == optuna.study.StudyDirection.MINIMIZE
     (found,) = built.trials

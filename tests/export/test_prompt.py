@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from fake_server import FakeServer, serving
 
 from harness.cli import group
 from harness.data import read_examples_file
@@ -18,11 +17,12 @@ from harness.errors import InputError
 from harness.export import export_prompt
 from harness.export.final_run import find_final_run
 from harness.models.load import load_tokenizer
-from harness.pipeline import StudyRun
 from harness.prompting import PromptRenderer, ShotSelector
 from harness.records import Example, TrialSpec
 from harness.spec import TaskSpec
+from harness.study.run import StudyRun
 from harness.trial.candidate import make_renderer
+from tests.fake_server import FakeServer, serving
 
 from .small_study import ARMS, SHOTS, experiment, run_small
 
@@ -185,8 +185,11 @@ def test_the_command_prints_notes_and_usage(study: StudyRun, tmp_path: Path) -> 
     assert "format_map(item)" in done.output
 
 
-def test_without_a_winner_the_arm_must_be_named(study: StudyRun, tmp_path: Path) -> None:
-    results = study.store.parent
+def test_without_a_winner_the_arm_must_be_named(server: FakeServer, tmp_path: Path) -> None:
+    # One arm is really asked and one pretended: they share no item, so neither can win.
+    served = {**SHOTS, "endpoint": {"url": server.url, "model": "big"}}
+    spec = experiment(tmp_path, {"drawn": ARMS["drawn"], "served": served})
+    results = run_small(spec, tmp_path, "served").store.parent
     with pytest.raises(InputError, match="names no winner, so say with --arm") as told:
         export_prompt(results, None, tmp_path / "p.json")
     assert "drawn" in str(told.value)

@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_trial import Watching, experiment
-from tiny_model import TinyModels, write_suite
 
+from harness.engine import Execute
 from harness.engine.in_process import InProcessEngine
-from harness.forecast import Forecast, arm_sum, execute_small, forecast_study, study
-from harness.pipeline import plan_study, run_study
+from harness.forecast import Forecast, forecast_study, study
+from harness.forecast.arm import trials_started
+from harness.forecast.estimate import Estimate
+from harness.forecast.workload import workload
 from harness.records import Progress, TrialSpec
 from harness.spec import Experiment
+from harness.study.executing import execute_trial
+from harness.study.rehearsal import rehearse
+from harness.study.run import plan_study, run_study
 from harness.trial import run_trial
+from tests.fake_trial import Watching, experiment
+from tests.tiny_model import TinyModels, write_suite
 
 ARMS: dict[str, dict[str, Any]] = {
     "few-shot": {"kind": "prompt", "shots": {"low": 1, "high": 2}},
@@ -42,12 +48,15 @@ def tiny(folder: Path, models: TinyModels, **changes: Any) -> Experiment:
 def forecast(
     one: Experiment,
     folder: Path,
-    execute: Callable[[TrialSpec, Path, Callable[[Progress], None]], None] = execute_small,
+    execute: Execute = execute_trial,
     **options: Any,
 ) -> Forecast:
     plan = plan_study(one, folder / "elsewhere")
     results = folder / "results"
-    return forecast_study(plan, results, lambda: InProcessEngine(execute), **options)
+    copies = folder / "copies"
+    copies.mkdir(exist_ok=True)
+    rehearsal = rehearse(plan, results, copies)
+    return forecast_study(plan, results, rehearsal, lambda: InProcessEngine(execute), **options)
 
 
 def test_a_forecast_of_real_small_trials(
@@ -89,8 +98,31 @@ def test_training_tokens_are_those_that_a_trial_reports(
     record = run_trial(plan.search_trial("lora", 0, plan.default_setting("lora")), tmp_path)
     assert record.cost is not None
     found = forecast(one, tmp_path)
-    trials = sum(number.expected for number in found.arms[1].trials.values())
+    # What only times requests trains nothing.
+    trained = (found.arms[1].trials[phase] for phase in ("search", "finalist"))
+    trials = sum(number.expected for number in trained)
     assert found.arms[1].train_tokens.expected == trials * record.cost.train_tokens
+
+
+def test_scoring_in_several_ways_is_counted_and_training_is_not(
+    tmp_path: Path, tiny_models: TinyModels
+) -> None:
+    def lora(answering: Any) -> Any:
+        arms = {"lora": {**ARMS["lora"], "answering": answering}}
+        one = tiny(tmp_path, tiny_models, arms=arms, general=None, budget={"trials": 1})
+        plan = plan_study(one, tmp_path / "elsewhere")
+        trial = plan.search_trial("lora", 0, plan.default_setting("lora"))
+        return forecast(one, tmp_path).arms[1], workload(trial)
+
+    ways = ["generate", "choice"]
+    (_, one), (_, other), (both, work) = (lora(a) for a in (*ways, {"choices": ways}))
+    assert [part.group for _, part in work.scores] == ["generate", "choice"]
+    assert [part for _, part in work.scores] == [one.scores[0][1], other.scores[0][1]]
+    assert work.training == one.training
+    # Timed by a small trial that asks both ways: none is left without a time.
+    assert both.seconds is not None
+    # The finalist will answer in one of them: nobody knows yet in which.
+    assert both.trials["finalist"].expected == 1
 
 
 def test_a_kind_that_fails_when_tried_is_not_in_the_total(
@@ -99,7 +131,7 @@ def test_a_kind_that_fails_when_tried_is_not_in_the_total(
     def breaks_lora(spec: TrialSpec, folder: Path, report: Callable[[Progress], None]) -> None:
         if spec.kind == "lora":
             spec = TrialSpec(**{**_fields(spec), "params": {**spec.params, "targets": ["none"]}})
-        execute_small(spec, folder, report)
+        execute_trial(spec, folder, report)
 
     found = forecast(tiny(tmp_path, tiny_models), tmp_path, breaks_lora)
     lora = found.arms[3]
@@ -129,15 +161,21 @@ def test_scores_that_are_known_are_not_measured_again(
 ) -> None:
     arms = {"zero": {"kind": "prompt"}}
     run_study(tiny(tmp_path, tiny_models, arms=arms), tmp_path / "results", open_with=Watching)
-    again = forecast(tiny(tmp_path, tiny_models, arms=arms, name="again"), tmp_path, _never)
-    assert again.seconds.expected == 0
+    again = forecast(tiny(tmp_path, tiny_models, arms=arms, name="again"), tmp_path)
     trials = [sum(n.expected for n in arm.trials.values()) for arm in again.arms]
-    assert trials == [1, 2]
+    assert sum(trials) == 0
+    assert sum(again.known.values()) == 1 + 1 + 1 + 2
     more = tiny(tmp_path, tiny_models, arms={**arms, "lora": ARMS["lora"]}, name="more")
-    _, zero, lora = forecast(more, tmp_path).arms
-    assert zero.score == 0
+    found = forecast(more, tmp_path)
+    # The base is to complete texts, now that something may have memorised them.
+    base, zero, lora = found.arms
+    assert base.trials == {"baseline": Estimate.exactly(1)}
+    # Requests are timed beside those of the new finalist.
+    assert zero.trials.keys() == {"latency"}
+    assert zero.scored_tokens.expected == 0
     assert zero.load > 0
     assert lora.score > 0
+    assert found.known == {"zero": 2}
 
 
 def _never(spec: TrialSpec, folder: Path, report: Callable[[Progress], None]) -> None:
@@ -164,7 +202,8 @@ def test_an_arm_behind_a_server_is_counted_and_not_asked(
     assert served.server is not None
     splits = plan_study(one, tmp_path / "elsewhere").prepared.splits
     # Nothing is searched, so the finalist finds its validation score known.
-    asked = len(splits.validation) + len(splits.test) + 9
+    # Two turns of 9 single requests, the first of which is not counted.
+    asked = len(splits.validation) + len(splits.test) + 2 * 9
     assert served.server.requests.expected == asked
     tokens = served.server.prompt_tokens.expected
     assert served.server.money.expected == pytest.approx(tokens * 1000 / 1e6)
@@ -191,4 +230,4 @@ def test_a_limit_on_tokens_ends_the_search_early(tmp_path: Path, tiny_models: Ti
 def test_the_trial_that_passes_a_limit_is_the_last(
     times: float, limit: float, spent: float, each: float, started: float
 ) -> None:
-    assert arm_sum._starts(times, limit, spent, each) == started
+    assert trials_started(times, limit, spent, each) == started

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_trial import Watching, experiment
 
 from harness.forecast.upcoming import Upcoming, upcoming_trials
-from harness.pipeline import plan_study, run_study
-from harness.planning import Plan
 from harness.records import TrialSpec, TrialSummary
 from harness.store import STORE_FILE, StoreReader
+from harness.study.plan import Plan
+from harness.study.run import plan_study, run_study
+from tests.fake_trial import Watching, experiment
 
 NOBODY = frozenset[str]()
 
@@ -33,6 +33,11 @@ def run(folder: Path, **changes: Any) -> tuple[list[TrialSpec], tuple[TrialSumma
     return engine.seen, reader.trials(done.experiment_id)
 
 
+def asked(spec: TrialSpec) -> tuple[str, str, int, str]:
+    """What a trial does, but for what may stop it early: that is known when it is proposed."""
+    return spec.arm, spec.phase, spec.seed, repr(spec.params)
+
+
 def test_the_trials_of_a_study_are_foreseen(tmp_path: Path) -> None:
     changes: dict[str, Any] = {"budget": {"trials": 3}, "seeds": [1, 2]}
     foreseen = fresh(plan_of(tmp_path, **changes))
@@ -43,9 +48,10 @@ def test_the_trials_of_a_study_are_foreseen(tmp_path: Path) -> None:
         counted[key] = counted.get(key, 0) + one.times.expected
     seen = [(spec.arm, spec.phase) for spec in ran]
     assert counted == {key: seen.count(key) for key in dict.fromkeys(seen)}
-    # Before it learns, the search proposes what was foreseen; so the identities agree.
-    options = {spec.trial_id for one in foreseen for spec in one.options}
-    assert {spec.trial_id for spec in ran} <= options
+    # Before it learns, the search proposes what was foreseen.
+    options = {asked(spec) for one in foreseen for spec in one.options}
+    # Timing is of all finalists together, which are known by then.
+    assert {asked(spec) for spec in ran if spec.phase != "latency"} <= options
 
 
 def test_what_has_ended_is_not_counted_again(tmp_path: Path) -> None:
@@ -60,6 +66,7 @@ def test_what_has_ended_is_not_counted_again(tmp_path: Path) -> None:
         ("zero-shot", "finalist"),
         ("few-shot", "finalist"),
         ("lora", "finalist"),
+        *((arm, "latency") for arm in ("zero-shot", "few-shot", "lora")),
     }
     assert sum(one.times.expected for one in left if one.phase == "search") == 4
 
@@ -94,3 +101,15 @@ def test_learning_curves_are_counted_by_size_and_seed(tmp_path: Path) -> None:
         one for one in fresh(plan_of(tmp_path, arms=arms, seeds=[1, 2])) if one.phase == "curve"
     ]
     assert [one.options[0].train_items for one in curves] == [8, 8, 16, 16]
+
+
+def test_every_search_of_an_arm_is_counted_with_its_own_proposals(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {
+        "budget": {"trials": 3}, "seeds": [1, 2], "search": {"repeats": 2}
+    }  # fmt: skip
+    search = [one for one in fresh(plan_of(tmp_path, **changes)) if one.phase == "search"]
+    ran, _ = run(tmp_path, **changes)
+    searched = [asked(spec) for spec in ran if spec.phase == "search"]
+    assert len(searched) == 1 + 2 * 3 + 2 * 3
+    assert sum(one.times.expected for one in search) == len(searched)
+    assert set(searched) == {asked(spec) for one in search for spec in one.options}

@@ -8,7 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_model import (
+
+from harness.errors import TrialError, UnknownReferenceError
+from harness.models.adapters import (
+    each_adapter,
+    make_trainable,
+    save_trained,
+    trainable_parameters,
+)
+from harness.models.load import LoadedModel, Quantisation, load_base
+from harness.prompting import PromptRenderer
+from harness.training.loop import train
+from tests.settings import RANK, setting, trained
+from tests.tiny_model import (
     HEADS,
     HIDDEN,
     INTERMEDIATE,
@@ -23,24 +35,6 @@ from tiny_model import (
     runtime,
 )
 
-from harness.errors import TrialError, UnknownReferenceError
-from harness.models.adapters import (
-    each_adapter,
-    make_trainable,
-    save_trained,
-    trainable_parameters,
-)
-from harness.models.load import LoadedModel, Quantisation, load_base
-from harness.prompting import PromptRenderer
-from harness.training.loop import TrainingSettings, train
-
-RANK = 4
-LORA: dict[str, Any] = {
-    "rank": RANK,
-    "alpha_over_rank": 2.0,
-    "dropout": 0.0,
-    "targets": "all-linear",
-}
 PROMPT = torch.tensor([[1, 20, 30, 40, 50], [1, 60, 70, 80, 90]])
 KEYS = HIDDEN * KEY_HEADS // HEADS
 # An adapter of a layer that takes a numbers and gives b has rank * (a + b) weights.
@@ -55,13 +49,16 @@ def logits(loaded: LoadedModel) -> torch.Tensor:
 
 
 def lora(models: TinyModels, seed: int = 0, dtype: str = "float32", **more: Any) -> LoadedModel:
-    return make_trainable(load_tiny(models.chat, dtype), "lora", {**LORA, **more}, seed)
+    return make_trainable(load_tiny(models.chat, dtype), trained("lora", **more), seed)
 
 
 def train_a_little(loaded: LoadedModel) -> None:
     render = PromptRenderer(loaded.tokenizer, TASK)
     examples = [render.encode(item) for item in messages(4)]
-    settings = TrainingSettings(1e-2, 1, 4, 4, "constant", 0.0, 0.0, 1.0)
+    settings = trained(
+        "full", learning_rate=1e-2, epochs=1, batch_size=4, micro_batch_size=4, schedule="constant",
+        warmup=0,
+    )  # fmt: skip
     list(train(loaded.model, examples, settings, 0, np.random.default_rng(0)))
 
 
@@ -72,7 +69,7 @@ def test_before_the_first_step_the_candidate_is_its_base(
 ) -> None:
     base = load_tiny(tiny_models.chat, dtype, nf4=kind == "qlora")
     of_base = logits(base)
-    candidate = make_trainable(base, kind, LORA, seed=1)
+    candidate = make_trainable(base, trained(kind), seed=1)
     assert torch.equal(logits(candidate), of_base)
     train_a_little(candidate)
     assert not torch.equal(logits(candidate), of_base)
@@ -86,7 +83,7 @@ def test_dora_starts_as_its_base_and_trains_its_magnitudes(
     base = load_base(resolved(tiny_models.chat), runtime(dtype), quantisation)
     of_base = logits(base)
     kind = "lora" if quantisation == "none" else "qlora"
-    candidate = make_trainable(base, kind, {**LORA, "dora": True, "dropout": 0.1}, seed=1)
+    candidate = make_trainable(base, trained(kind, dora=True, dropout=0.1), seed=1)
     assert torch.equal(logits(candidate), of_base)
     magnitudes = {n: p for n, p in candidate.model.named_parameters() if "magnitude" in n}
     before = {name: p.detach().clone() for name, p in magnitudes.items()}
@@ -136,7 +133,7 @@ def test_trainable_parameters_are_those_counted_by_hand(
 ) -> None:
     loaded = load_tiny(tiny_models.chat, nf4=kind == "qlora")
     assert trainable_parameters(loaded.model) == 0
-    candidate = make_trainable(loaded, kind, {**LORA, **params}, seed=0)
+    candidate = make_trainable(loaded, trained(kind, **params), seed=0)
     assert trainable_parameters(candidate.model) == expected
     assert candidate.total_parameters == PARAMETERS
 
@@ -158,7 +155,7 @@ def test_the_form_says_what_is_scored(
         loaded = load_base(resolved(tiny_models.chat), runtime(), dtype)  # type: ignore[arg-type]
     else:
         loaded = load_tiny(tiny_models.chat, dtype)
-    assert make_trainable(loaded, kind, LORA, seed=0).form == form
+    assert make_trainable(loaded, trained(kind), seed=0).form == form
 
 
 @pytest.mark.parametrize(("rslora", "scale"), [(False, 3.0), (True, 3.0 * RANK**0.5)])
@@ -176,7 +173,7 @@ def test_qlora_learns_in_every_layer_and_leaves_the_base_alone(
     tiny_models: TinyModels, dtype: str
 ) -> None:
     base = load_tiny(tiny_models.chat, dtype, nf4=True)
-    candidate = make_trainable(base, "qlora", LORA, seed=0)
+    candidate = make_trainable(base, trained("qlora"), seed=0)
     # A forward pass in evaluation mode comes first, as the canary's does.
     logits(candidate)
     before = {name: p.detach().clone() for name, p in candidate.model.named_parameters()}
@@ -207,8 +204,8 @@ def test_a_saved_adapter_read_back_is_the_trained_one(
 
 
 def test_a_kind_that_trains_nothing_is_an_error(tiny_models: TinyModels) -> None:
-    with pytest.raises(ValueError, match="train nothing"):
-        make_trainable(load_tiny(tiny_models.chat), "prompt", {}, seed=0)
+    with pytest.raises(ValueError, match="trains nothing"):
+        make_trainable(load_tiny(tiny_models.chat), setting("prompt"), seed=0)
     with pytest.raises(TrialError, match="nowhere"):
         lora(tiny_models, targets=["nowhere"])
 
@@ -219,20 +216,20 @@ def test_several_adapters_take_turns_on_one_base(
 ) -> None:
     shapes: list[dict[str, Any]] = [
         {"rank": 4},
-        {"rank": 4, "seed": 7},
+        {"rank": 4},
         {"rank": 2, "targets": ["q_proj", "v_proj"]},
         {"rank": 4, "alpha_over_rank": 4.0},
         {"rank": 4},
     ]
     expected, folders = [], []
-    for number, shape in enumerate(shapes):
+    for number, (shape, seed) in enumerate(zip(shapes, (0, 7, 0, 0, 0), strict=True)):
         kind = "qlora" if nf4 else "lora"
         base = load_tiny(tiny_models.chat, nf4=nf4)
-        trained = make_trainable(base, kind, {**LORA, **shape}, shape.get("seed", 0))
-        train_a_little(trained)
-        expected.append((trained.form, logits(trained)))
+        candidate = make_trainable(base, trained(kind, **shape), seed)
+        train_a_little(candidate)
+        expected.append((candidate.form, logits(candidate)))
         folders.append(tmp_path / str(number))
-        save_trained(trained, folders[-1])
+        save_trained(candidate, folders[-1])
     base = load_tiny(tiny_models.chat, nf4=nf4)
     alone = logits(base)
     found = [(one.form, logits(one)) for one in each_adapter(base, folders)]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from architectures import write_architecture
-from tiny_model import PARAMETERS, TinyModels, load_tiny, resolved, runtime
 
 from harness.errors import TrialError, UnknownReferenceError
 from harness.models.load import Quantisation, load_base, load_tokenizer
 from harness.models.resolve import resolve_model
 from harness.spec import ModelSpec
+from tests.architectures import write_architecture
+from tests.tiny_model import PARAMETERS, TinyModels, load_tiny, resolved, runtime
 
 FILL = "[FILL]"
 PROMPT = torch.tensor([[1, 20, 30, 40, 50]])

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from architectures import write_architecture
-from tiny_model import TinyModels, load_tiny, resolved, runtime
 
 from harness.errors import TrialError
 from harness.models.adapters import each_adapter, make_trainable, save_trained
@@ -16,8 +13,10 @@ from harness.models.load import LoadedModel
 from harness.models.lora_targets import problems_of_arms, targets_problem
 from harness.models.trained import merged_model
 from harness.spec import Experiment
+from tests.architectures import write_architecture
+from tests.settings import adapter
+from tests.tiny_model import TinyModels, load_tiny, resolved, runtime
 
-LORA: dict[str, Any] = {"rank": 2, "alpha_over_rank": 2.0, "dropout": 0.0, "targets": "all-linear"}
 PROMPT = torch.tensor([[20, 30, 40, 50, 60, 70]])
 
 
@@ -48,7 +47,7 @@ def test_every_linear_layer_that_can_is_adapted_and_the_others_are_named(
     folder = write_architecture(tmp_path / "model", name, tiny_models.plain)
     base = load_tiny(folder)
     of_base = logits(base)
-    candidate = make_trainable(base, "lora", LORA, 1)
+    candidate = make_trainable(base, adapter(rank=2), 1)
     assert torch.equal(logits(candidate), of_base)
     assert candidate.not_adapted.startswith(left_out)
     assert bool(candidate.not_adapted) is bool(left_out)
@@ -64,7 +63,9 @@ def test_every_linear_layer_that_can_is_adapted_and_the_others_are_named(
     save_trained(candidate, tmp_path / "adapter")
     (again,) = (logits(one) for one in each_adapter(load_tiny(folder), [tmp_path / "adapter"]))
     assert torch.equal(again, moved)
-    whole = merged_model(resolved(folder), runtime(), "lora", LORA, tmp_path / "adapter", "float32")
+    whole = merged_model(
+        resolved(folder), runtime(), adapter(rank=2), tmp_path / "adapter", "float32"
+    )
     assert torch.allclose(logits(whole), moved, atol=1e-4)
 
 
@@ -84,15 +85,13 @@ def test_targets_that_take_no_adapter_are_refused_before_and_in_a_trial(
 ) -> None:
     assert why in str(targets_problem(resolved(tiny_models.chat), targets))
     with pytest.raises(TrialError, match=why):
-        make_trainable(load_tiny(tiny_models.chat), "lora", {**LORA, "targets": targets}, 1)
+        make_trainable(load_tiny(tiny_models.chat), adapter(rank=2, targets=targets), 1)
 
 
 def test_targets_that_are_there_are_taken(tiny_models: TinyModels) -> None:
     for targets in ("q_proj", ("k_proj", "up_proj")):
         assert targets_problem(resolved(tiny_models.chat), targets) is None
-        candidate = make_trainable(
-            load_tiny(tiny_models.chat), "lora", {**LORA, "targets": targets}, 1
-        )
+        candidate = make_trainable(load_tiny(tiny_models.chat), adapter(rank=2, targets=targets), 1)
         assert "mlp.down_proj.weight" in candidate.not_adapted
 
 
@@ -100,7 +99,7 @@ def test_an_output_layer_of_its_own_can_be_adapted(tiny_models: TinyModels, tmp_
     folder = write_architecture(tmp_path, "experts", tiny_models.plain, tie_word_embeddings=False)
     targets = ("lm_head", "q_proj")
     assert targets_problem(resolved(folder), targets) is None
-    candidate = make_trainable(load_tiny(folder), "lora", {**LORA, "targets": targets}, 1)
+    candidate = make_trainable(load_tiny(folder), adapter(rank=2, targets=targets), 1)
     names = {path for path, layer in candidate.model.named_modules() if hasattr(layer, "lora_A")}
     assert any(path.endswith("lm_head") for path in names)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_model import LAYERS, TinyModels, load_tiny
 
 from harness.models import packed_weights as module
 from harness.models.adapters import make_trainable
@@ -15,14 +14,11 @@ from harness.models.packed_weights import packed_weights
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
 from harness.spec import ModelSpec
+from harness.spec.kinds import kind_info
+from tests.settings import trained
+from tests.tiny_model import LAYERS, TinyModels, load_tiny
 
 PROMPT = torch.tensor([[1, 20, 30, 40, 50], [1, 60, 70, 80, 90]])
-LORA: dict[str, Any] = {
-    "rank": 4,
-    "alpha_over_rank": 2.0,
-    "dropout": 0.1,
-    "targets": "all-linear",
-}
 # Seven of attention and feed-forward in each layer, and the vocabulary's.
 LINEAR = 7 * LAYERS + 1
 
@@ -45,7 +41,8 @@ def candidate(models: TinyModels, kind: str, **more: Any) -> LoadedModel:
     loaded = load_tiny(models.chat, nf4=kind == "qlora")
     if kind == "base":
         return loaded
-    made = make_trainable(loaded, kind, {**LORA, **more}, seed=0)
+    dropout = {"dropout": 0.1} if kind_info(kind).adapts else {}
+    made = make_trainable(loaded, trained(kind, **dropout, **more), seed=0)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, weight in made.model.named_parameters():
@@ -170,6 +167,7 @@ def test_where_torch_cannot_pack_the_weights_are_used(
         assert torch.equal(logits(loaded), expected)
 
 
+@pytest.mark.weights
 def test_the_packaged_model_is_packed_as_it_is_scored() -> None:
     spec = ModelSpec(reference="smollm2-135m-instruct", dtype="float32")
     loaded = load_base(resolve_model(spec), choose_runtime(spec, 1))

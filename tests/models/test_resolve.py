@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_model import TinyModels, load_tiny
 
 from harness.errors import UnknownReferenceError
 from harness.models.resolve import folder_fingerprint, packaged_models, resolve_model
 from harness.spec import ModelSpec
+from tests.tiny_model import TinyModels, load_tiny
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file
-from tiny_model import TinyModels
 
 from harness.errors import UnknownReferenceError
 from harness.models.load import load_base
@@ -21,6 +20,7 @@ from harness.models.resolve import resolve_model
 from harness.models.safe_folder import INDEX
 from harness.records import Runtime
 from harness.spec import ModelSpec
+from tests.tiny_model import TinyModels
 
 CODE = """
 from pathlib import Path

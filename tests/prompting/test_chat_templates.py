@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tiny_model import TASK, TinyModels, load_tiny, message, resolved
 
 from harness.errors import SpecError
-from harness.evaluation.candidate_lm import CandidateLM
+from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer
 from harness.prompting.chat_template import ChatTemplate
@@ -16,6 +15,7 @@ from harness.prompting.control_tokens import ControlTokens
 from harness.prompting.encoding import TextEncoder
 from harness.prompting.rendering_check import indistinct_answers, rendering_faults
 from harness.records import Example
+from tests.tiny_model import TASK, TinyModels, load_tiny, message, resolved
 
 SHOTS = (message("a", "Great", "positive"), message("b", "Late \n", "negative"))
 ITEM = message("i", "Torn", "negative")

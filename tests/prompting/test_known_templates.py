@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tiny_model import TASK, message
 
 from harness.errors import SpecError
 from harness.prompting import PromptRenderer
 from harness.prompting.chat_template import ChatTemplate
 from harness.prompting.rendering_check import rendering_faults
+from tests.tiny_model import TASK, message
 
 SHOTS = (message("a", "Great", "positive"), message("b", "Late \n", "negative"))
 ITEM = message("i", "Torn\n\nbox <b>", "negative")

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_model import TASK, TinyModels, load_tiny, message, resolved
 
-from harness.evaluation.candidate_lm import CandidateLM
+from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer
 from harness.records import Example
+from tests.tiny_model import TASK, TinyModels, load_tiny, message, resolved
 
 VARIANTS = ["chat", "refuses_system", "plain", "with_bos", "with_prefix_space"]
 ITEM = message("i", "The box {was} torn {0} {{x}} \n é 漢", "negative")

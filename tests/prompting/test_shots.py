@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_model import message
 
 from harness.prompting import ShotSelector
 from harness.prompting.similarity import WORD, bm25, top
 from harness.records import Example
+from tests.tiny_model import message
 
 SELECTIONS = ["fixed", "random", "balanced", "nearest", "bm25"]
 BY_ITEM = ["nearest", "bm25"]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from harness.models.load import load_base
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
-from harness.prompting.token_tree import in_trees, token_tree, tree_size
-from harness.prompting.tree_pass import nodes_and_places, takes_trees, tree_inputs
+from harness.models.token_tree import in_trees, token_tree, tree_size
+from harness.models.tree_pass import nodes_and_places, takes_trees, tree_inputs
 from harness.spec import ModelSpec
 
 SMALL: dict[str, Any] = {
@@ -83,6 +83,7 @@ def test_rounding_of_sixteen_bits_hinders_no_trees(kind: str) -> None:
     assert takes_trees(made(kind, TAKE[kind]).bfloat16())
 
 
+@pytest.mark.weights
 def test_the_packaged_model_takes_trees_in_bfloat16() -> None:
     spec = ModelSpec(reference="smollm2-135m-instruct", dtype="bfloat16", device="cpu")
     assert takes_trees(load_base(resolve_model(spec), choose_runtime(spec, 1)).model)

@@ -11,10 +11,11 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from harness.analysis import gather_samples
-from harness.report import ReportView, build_view, to_html, write_whole
+from harness.records import write_whole
+from harness.report import ReportView, to_html
 
 from .browsing import Opener, opener
-from .example_study import ATTACKS, NOW, RULES, findings, study
+from .example_study import ATTACKS, NOW, RULES, findings, study, view_of
 from .many_items import examples_only, many_samples
 
 
@@ -42,7 +43,7 @@ def opened(browser: Browser) -> Opener:
 @pytest.fixture(scope="session")
 def view() -> ReportView:
     """The report of the example study."""
-    return build_view(study(), findings(), now=NOW, rules=RULES, samples=gather_samples(study()))
+    return view_of(study(), findings(), now=NOW, rules=RULES, samples=gather_samples(study()))
 
 
 @pytest.fixture(scope="session")

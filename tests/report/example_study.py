@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.findings import (
+    AbilitiesWithoutFlagged,
     ArmSummary,
     BreakEven,
     Claim,
@@ -17,6 +18,7 @@ from harness.findings import (
     CostSummary,
     CurvePoint,
     EarlyStop,
+    EdgeSetting,
     Findings,
     Flip,
     Forgetting,
@@ -27,6 +29,7 @@ from harness.findings import (
     MemoryEstimate,
     Overfitting,
     Perturbation,
+    RisingSearch,
     SearchChoice,
     SearchPicture,
     SearchSummary,
@@ -41,15 +44,20 @@ from harness.records import (
     Aggregate,
     Artifact,
     Canaries,
+    Checkpoint,
     Event,
     ExperimentRecord,
     ItemRow,
+    LeakedPair,
     ResolvedModel,
     StepReport,
     Study,
     TrialCost,
     TrialSummary,
 )
+from harness.report import ReportView, build_view
+from harness.spec import Experiment
+from tests.data_records import audit_record, by_kind, data_record
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 SCRIPT = "<script>alert('x')</script>"
@@ -167,6 +175,8 @@ def arm(name: str, test: float, half: float = 0.041) -> ArmSummary:
         out_of_domain={"movie-reviews": test - 0.11, "tweets": test - 0.06} if whole else {},
         cost=cost(name),
         search_tokens=147_456 if trained else 0, short_of_budget=name == "full",
+        settings={"zero-shot": 1, "few-shot": 24}.get(name),
+        settings_tried={"zero-shot": 1, "full": 7}.get(name, 8),
     )  # fmt: skip
 
 
@@ -178,7 +188,8 @@ def delta(name: str, task: str, base: float, change: float, *, binary: bool = Tr
         change=change, interval=interval(change, 0.028),
         right_to_wrong=7.3333 if binary else None, wrong_to_right=4.0 if binary else None,
         margin=0.05, kept=change - 0.028 > -0.05 if binary else None,
-        flagged=3 if task == "capitals" else 0,
+        flagged=3 if task == "capitals" else 0, not_counted="" if binary else "metric",
+        knowledge_lost=3.3333 / 0.75 if binary else None, left_out=16 if binary else 0,
     )  # fmt: skip
 
 
@@ -191,13 +202,19 @@ def forgetting(name: str, mean: float) -> Forgetting:
     )
     low, high = mean - 0.024, mean + 0.024
     outcome = "kept" if low > -0.05 else "forgot" if high < -0.05 else "inconclusive"
+    lost = tuple(one.task for one in tasks if one.kept is False and one.interval.high < -0.05)
     drift = {"full": 0.412, "lora": 0.0871}.get(name)
     return Forgetting(
         name, tasks, mean, Interval(low, high), "capitals", 0.183, 0.05,
         outcome,  # type: ignore[arg-type]
         items_needed=410 if outcome == "inconclusive" else None, divergence=drift,
         divergence_interval=interval(drift, 0.011) if drift is not None else None,
-        without_flagged=(mean + 0.002, interval(mean + 0.002, 0.025)) if name != "qlora" else None,
+        without_flagged=AbilitiesWithoutFlagged(
+            mean + 0.002, interval(mean + 0.002, 0.025), outcome,  # type: ignore[arg-type]
+        ) if name != "qlora" else None,
+        lost_tasks=lost, family=FINE_TUNED, p_value=0.004 if outcome == "kept" else 0.2,
+        p_adjusted=0.012 if outcome == "kept" else 0.4,
+        seed_changes={1: mean + 0.01, 2: mean, 3: mean - 0.01},
     )  # fmt: skip
 
 
@@ -225,7 +242,9 @@ def searches() -> tuple[SearchSummary, ...]:
                                  margin=0.05, kept=3), complete=7, failed=1),
         search("lora", 8, choice(4, 0.715, 4, 0.715, general_change=-0.004, best_change=-0.004,
                                  margin=0.05), tokens=200_400, budget_tokens=200_000,
-               limit="tokens"),
+               limit="tokens",
+               edges=(EdgeSetting("learning_rate", 0.0029, 1e-4, 3e-3, upper=True, beyond=0.03),),
+               rising=RisingSearch(0.034, 2, 8)),
         search("qlora", 4, choice(1, 0.60, 2, 0.66, general_change=-0.06, best_change=-0.11,
                                   margin=0.05, kept=0, candidates=4),
                ended="", limit="", tokens=None),
@@ -414,6 +433,19 @@ def steps(name: str, seed: int) -> tuple[StepReport, ...]:
     return tuple(reports)
 
 
+def checkpoint(reports: tuple[StepReport, ...]) -> Checkpoint | None:
+    """The best check of the steps; the last weights score a little less."""
+    checks = [step for step in reports if step.validation_loss is not None]
+    if not checks:
+        return None
+    best = min(checks, key=lambda step: step.validation_loss or 0.0)
+    last = checks[-1]
+    return Checkpoint(
+        best.step, last.step, best.epoch, best.validation_loss, last.validation_loss,
+        None if best is last else 0.6781,
+    )  # fmt: skip
+
+
 def trial(name: str, phase: str, number: int, seed: int, **changes: object) -> TrialSummary:
     """One complete trial."""
     trained = name in FINE_TUNED
@@ -439,6 +471,8 @@ def trial(name: str, phase: str, number: int, seed: int, **changes: object) -> T
     )
     if phase == "baseline":
         found += (replace(found[0], suite="out_of_domain", task="tweets", value=0.31),)  # fmt: skip
+    if trained and phase == "finalist":
+        found += (replace(found[0], split="validation", value=0.7032),)
     summary = TrialSummary(
         trial_id=f"{name}-{phase}-{number}-{seed}", arm=name, kind=KINDS.get(name, "base"),
         phase=phase,  # type: ignore[arg-type]
@@ -455,6 +489,7 @@ def trial(name: str, phase: str, number: int, seed: int, **changes: object) -> T
             Artifact("artifact/adapter_config.json", "0" * 64, 1200),
             Artifact("artifact/adapter_model.safetensors", "1" * 64, 9_810_800),
         ) * (trained and phase == "finalist"),
+        checkpoint=checkpoint(steps(name, seed)) if trained else None,
     )  # fmt: skip
     return replace(summary, **changes)  # type: ignore[arg-type]
 
@@ -487,31 +522,37 @@ def items() -> tuple[ItemRow, ...]:
     return tuple(rows)
 
 
-AUDIT = {
-    "counts": {"exact": 2, "near": 5, "ngram": 0}, "dropped_from_train": 4,
-    "flagged_items": {"validation": {"exact": ["v1"], "near": [], "ngram": []},
-                      "test": {"exact": ["t1"], "near": ["t2", "t3", "t4", "t5"], "ngram": []}},
-    "selection": {"exact": 0, "near": 3, "ngram": 1},
-    "general": {"capitals": {"exact": [], "near": ["c1", "c2"], "ngram": ["c3"]},
-                "grammar": {"exact": [], "near": [], "ngram": []}},
-    "general_not_audited": ["editorial-text"],
-    "strongest": [{"kind": "exact", "seen_in": "train", "seen_id": f"17 {SCRIPT}", "split": "test",
-                   "other_id": "t1", "similarity": 1.0, "longest_run": 23}],
-}  # fmt: skip
+AUDIT = audit_record(
+    found={"validation": {"exact": 1, "near": 0, "ngram": 0},
+           "test": {"exact": 1, "near": 5, "ngram": 0}},
+    dropped_from_train=4,
+    flagged={"validation": by_kind(exact=["v1"]),
+             "test": by_kind(exact=["t1"], near=["t2", "t3", "t4", "t5"])},
+    selection=by_kind(near=["t6", "t7", "t8"], ngram=["t9"]),
+    general={"capitals": by_kind(near=["c1", "c2"], ngram=["c3"]), "grammar": by_kind()},
+    general_not_audited=("editorial-text",),
+    strongest=(LeakedPair("exact", "train", f"17 {SCRIPT}", "test", "t1", 1.0, 23),),
+)  # fmt: skip
+
+EXPERIMENT = Experiment.model_validate({
+    "name": "feedback", "question": "Should the small model be fine-tuned to rate feedback?",
+    "model": "smollm2-135m-instruct", "data": {"source": "packaged:product-feedback"},
+    "task": {
+        "instruction": f"Rate the feedback. {SCRIPT}", "metrics": ["field_f1"],
+        "answer": {"kind": "json", "column": "rating", "schema": {
+            "type": "object", "required": ["sentiment", "intensity"],
+            "properties": {"sentiment": {"enum": ["positive", "negative"]},
+                           "intensity": {"type": "integer", "minimum": 0, "maximum": 3}},
+        }},
+    },
+    "arms": {name: {"kind": kind} for name, kind in KINDS.items()},
+    "budget": {"trials": 8}, "search": {"sampler": "gp", "ahead": 2, "checks_per_epoch": 2},
+    "cost": {"currency": "EUR", "machine_per_hour": 0.1, "requests_per_month": 100000},
+})  # fmt: skip
 
 
 def study() -> Study:
     """The study that :func:`findings` speaks of."""
-    spec = {
-        "name": "feedback", "question": "Should the small model be fine-tuned to rate feedback?",
-        "model": {"reference": "smollm2-135m-instruct"},
-        "data": {"source": "packaged:product-feedback"},
-        "task": {"instruction": f"Rate the feedback. {SCRIPT}", "metrics": ["field_f1"]},
-        "arms": {name: {"kind": kind} for name, kind in KINDS.items()},
-        "budget": {"trials": 8}, "seeds": [1, 2, 3], "general": {"margin": 0.05},
-        "search": {"sampler": "gp", "ahead": 2, "checks_per_epoch": 2},
-        "cost": {"currency": "EUR", "machine_per_hour": 0.1, "requests_per_month": 100000},
-    }  # fmt: skip
     finalists = [trial(name, "finalist", 0, seed) for name in KINDS for seed in (1, 2, 3)]
     searched = [trial(name, "search", number, 0) for name in KINDS for number in range(2)]
     failed = trial(
@@ -522,13 +563,13 @@ def study() -> Study:
     return Study(
         experiment=ExperimentRecord(
             experiment_id="a1b2c3d4e5f6", name="feedback", created_at="2026-01-01T09:58:00Z",
-            spec=spec, splits={"train": 160, "validation": 60, "test": 200},
-            data={
-                "fingerprint": "9f8e7d6c" * 8, "source": "packaged:product-feedback",
-                "dropped_rows": 3, "audit": AUDIT,
-                "answers": {"train": {"label": {"positive": 90, MARKDOWN: 1}},
-                            "test": {"label": {"positive": 110}}},
-            },
+            spec=EXPERIMENT.plain(), splits={"train": 160, "validation": 60, "test": 200},
+            data=data_record(
+                fingerprint="9f8e7d6c" * 8, source="packaged:product-feedback", dropped_rows=3,
+                audit=AUDIT,
+                answers={"train": {"label": {"positive": 90, MARKDOWN: 1}},
+                         "test": {"label": {"positive": 110}}},
+            ),
             model=model,
             environment={"torch": "2.8.0", "lm-eval": "0.4.13", "cpu": f"two cores {BIDI}"},
         ),
@@ -546,8 +587,14 @@ def study() -> Study:
 def unfinished_study() -> Study:
     """Declared, but nothing has run."""
     whole = study()
-    record = replace(whole.experiment, spec={}, splits={}, data={}, environment={})
+    spec = {**whole.experiment.spec, "question": ""}
+    record = replace(whole.experiment, spec=spec, data=data_record(), environment={})
     return replace(whole, experiment=record, trials=(), items=(), events=())
+
+
+def view_of(study: Study, findings: Findings, **parts: Any) -> ReportView:
+    """The report's contents, with the experiment that the study declares."""
+    return build_view(study, Experiment.model_validate(study.experiment.spec), findings, **parts)
 
 
 def no_findings() -> Findings:
@@ -579,12 +626,14 @@ def _bare(found: Contrast) -> Contrast:
     )
 
 
-def older_study() -> Study:
-    """The same study as stored before the audit kept which items it flagged."""
+def unaudited_study() -> Study:
+    """The same study without a general suite that was audited."""
     whole = study()
-    audit = {"counts": {"exact": 2, "near": 5}, "dropped_from_train": 4}
-    data = {**whole.experiment.data, "audit": audit}
-    return replace(whole, experiment=replace(whole.experiment, data=data))
+    audit = replace(AUDIT, general={}, general_not_audited=())
+    return replace(
+        whole,
+        experiment=replace(whole.experiment, data=replace(whole.experiment.data, audit=audit)),
+    )
 
 
 def undecided() -> Findings:

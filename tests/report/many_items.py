@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from harness.findings import ArmSamples, ArmSummary, RunSamples, Samples
-from harness.report import ReportView, build_view
+from harness.report import ReportView
 
-from .example_study import arm, findings, study
+from .example_study import arm, findings, study, view_of
 
 LABELS = ("complaint", "praise", "question", "cancellation", "other")
 
@@ -59,7 +59,7 @@ def examples_only(samples: Samples) -> ReportView:
     """A report of which only the examples are left: drawing charts is not what is tested."""
     kinds = {found.arm: "full" if at else "prompt" for at, found in enumerate(samples.arms)}
     rows = tuple(_summary(name, kind) for name, kind in kinds.items())
-    view = build_view(study(), replace(findings(), arms=rows, primary=None), samples=samples)
+    view = view_of(study(), replace(findings(), arms=rows, primary=None), samples=samples)
     return replace(view, sections=(view.section("examples"),))
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from harness.report import ReportView
 
 from .browsing import Opener
 
+pytestmark = pytest.mark.browser
 PHONE = {"width": 360, "height": 740}
 
 

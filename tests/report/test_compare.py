@@ -6,7 +6,6 @@ import io
 from dataclasses import replace
 from typing import Any
 
-from analysis.study_builder import whole_study
 from rich.console import Console
 
 from harness.analysis import analyse, compare_studies
@@ -21,6 +20,7 @@ from harness.report import (
     to_markdown,
 )
 from harness.report.document import Figure, Prose, Table
+from tests.analysis.study_builder import whole_study
 
 from .example_study import NOW, RICH, SCRIPT
 from .reading import Page, squeezed, texts

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from harness.findings import Findings, Interval
-from harness.report import ReportView, build_view, to_html, to_markdown
-from harness.report.document import Bullets, Facts, Figure, Prose, Table, TradeOffChart
+from harness.findings import Findings, Interval, TaskDivergence
+from harness.report import ReportView, to_html, to_markdown
+from harness.report.chart_records import TradeOffChart
+from harness.report.document import Bullets, Facts, Figure, Prose, Table
 
 from .example_study import (
     NOW,
@@ -23,24 +22,22 @@ from .example_study import (
     findings,
     no_findings,
     older,
-    older_study,
     study,
+    unaudited_study,
     unfinished_study,
+    view_of,
 )
 from .reading import Page, texts
 
 
 @pytest.fixture(scope="module")
 def view() -> ReportView:
-    return build_view(study(), findings(), now=NOW, rules=RULES)
+    return view_of(study(), findings(), now=NOW, rules=RULES)
 
 
-def shown(changed: Findings, section: str, data: Mapping[str, Any] | None = None) -> str:
-    """All of a section's text, with findings or data of the experiment exchanged."""
-    whole = study()
-    if data is not None:
-        whole = replace(whole, experiment=replace(whole.experiment, data=dict(data)))
-    view = build_view(whole, changed, now=NOW, rules=RULES)
+def shown(changed: Findings, section: str) -> str:
+    """All of a section's text, with the findings exchanged."""
+    view = view_of(study(), changed, now=NOW, rules=RULES)
     return " | ".join(texts(replace(view, sections=(view.section(section),))))
 
 
@@ -153,7 +150,7 @@ def test_search_trials_are_hollow_and_finalists_filled(view: ReportView) -> None
     assert "on validation over the untouched base" in figure.chart.x_axis
     page = to_html(view)
     assert "hollow: trials of the search" in page
-    assert "hollow: trials" not in to_html(build_view(study(), older(), now=NOW))
+    assert "hollow: trials" not in to_html(view_of(study(), older(), now=NOW))
 
 
 def test_effects_of_settings_are_associations(view: ReportView) -> None:
@@ -165,7 +162,7 @@ def test_effects_of_settings_are_associations(view: ReportView) -> None:
 
 def test_equivalence_shows_the_interval_it_rests_on(view: ReportView) -> None:
     whole = replace(findings(), primary=replace(equivalent(), primary=True))
-    text = facts(build_view(study(), whole, now=NOW))["Interval for being equal"]
+    text = facts(view_of(study(), whole, now=NOW))["Interval for being equal"]
     assert text == "−0.016 to +0.024 (90 %), all within ±0.030"
     assert any("90 % interval" in n for n in tables(view, "contrasts")["Secondary contrasts"].notes)
     assert "one fine-tuned arm against another" in shown(whole, "primary")
@@ -187,15 +184,11 @@ def test_items_outside_a_contrast_are_counted_in_words(view: ReportView) -> None
     )  # fmt: skip
 
 
-def test_unflagged_items_are_not_claimed_without_an_audit() -> None:
+def test_that_no_item_was_flagged_is_said() -> None:
     unflagged = replace(contrast("lora", "few-shot", 0.08, 0.04), flagged=0, without_flagged=None)
     whole = replace(findings(), primary=unflagged)
     key = "Without items that share text with training"
-    assert facts(build_view(study(), whole, now=NOW))[key] == "no item compared was flagged"
-    bare = replace(study(), experiment=replace(study().experiment, data={}))
-    assert facts(build_view(bare, whole, now=NOW))[key] == "not measured"
-    # A count of leaks without their ids does not say whether they are in the comparison.
-    assert facts(build_view(older_study(), older(), now=NOW))[key] == "not measured"
+    assert facts(view_of(study(), whole, now=NOW))[key] == "no item compared was flagged"
 
 
 def test_forgetting_tells_distance_and_what_would_settle_it(view: ReportView) -> None:
@@ -220,7 +213,7 @@ def test_the_base_stands_beside_the_arms_on_other_data(view: ReportView) -> None
 def test_memory_is_measured_and_reckoned(view: ReportView) -> None:
     found = tables(view, "cost")["Memory to train: measured here, and by arithmetic"]
     assert [column.heading for column in found.columns[2:]] == [
-        "135 M parameters (this model)", "7 B parameters", "65 B parameters",
+        "134.5 M parameters (this model)", "7 B parameters", "65 B parameters",
     ]  # fmt: skip
     assert rows(found)["LoRA"][0] == "1.3 GiB"
     assert "without activations" in found.notes[0]
@@ -248,16 +241,6 @@ def test_leaks_are_counted_by_data_and_kind(view: ReportView) -> None:
 
 
 @pytest.mark.parametrize(
-    "audit",
-    [None, {}, [], {"flagged_items": 3, "general": [], "strongest": "x", "selection": None},
-     {"by_split": {"test": {"exact": 2}}, "strongest": [7, {}]}],
-)  # fmt: skip
-def test_any_shape_of_audit_makes_a_report(audit: object) -> None:
-    told = shown(findings(), "run", {"audit": audit})
-    assert "general suite: not measured" in told or "training and test data: not measured" in told
-
-
-@pytest.mark.parametrize(
     ("section", "option"),
     [
         ("claims", "not measured"),
@@ -272,14 +255,14 @@ def test_any_shape_of_audit_makes_a_report(audit: object) -> None:
         ("run", "general suite: not measured"),
     ],
 )
-def test_an_older_study_says_what_was_not_measured(section: str, option: str) -> None:
-    view = build_view(older_study(), older(), now=NOW, rules=RULES)
+def test_a_study_says_what_was_not_measured(section: str, option: str) -> None:
+    view = view_of(unaudited_study(), older(), now=NOW, rules=RULES)
     told = " | ".join(texts(replace(view, sections=(view.section(section),))))
     assert option in told
 
 
 def test_every_part_of_an_empty_study_says_something() -> None:
-    view = build_view(unfinished_study(), no_findings(), now=NOW)
+    view = view_of(unfinished_study(), no_findings(), now=NOW)
     for key in ("claims", "sensitivity", "curves", "overfitting"):
         assert any(isinstance(block, Prose) for block in view.section(key).blocks)
 
@@ -304,7 +287,7 @@ def test_a_hostile_arm_does_not_break_out_of_the_new_charts() -> None:
         memorisation=tuple(replace(row, arm=hostile) for row in whole.memorisation),
         effects=tuple(replace(row, arm=hostile, parameter=SCRIPT) for row in whole.effects),
     )
-    parsed = Page(to_html(build_view(study(), changed, now=NOW)))
+    parsed = Page(to_html(view_of(study(), changed, now=NOW)))
     assert parsed.problems == [] and "script" not in parsed.tags
 
 
@@ -313,3 +296,13 @@ def test_a_claim_without_a_finite_interval_shows_none() -> None:
     claim = replace(whole.claims[1], interval=Interval(float("nan"), 1.0))
     told = shown(replace(whole, claims=(claim,)), "claims")
     assert "+0.004 field F1 |" in told and "nan" not in told
+
+
+@pytest.mark.parametrize("forgetting", [True, False])
+def test_the_distance_on_the_tasks_own_inputs_needs_no_general_suite(forgetting: bool) -> None:
+    found = findings() if forgetting else replace(findings(), forgetting=())
+    moved = TaskDivergence("lora", 0.412, Interval(0.3, 0.5, 0.95))
+    view = view_of(study(), replace(found, task_divergence=(moved,)), now=NOW, rules=RULES)
+    caption = "Distance from the base on the task's own inputs"
+    assert rows(tables(view, "general")[caption]) == {"lora": ("0.412", "0.300 to 0.500")}
+    assert caption not in tables(view_of(study(), found, now=NOW, rules=RULES), "general")

@@ -14,11 +14,11 @@ import pytest
 
 from harness.analysis import gather_samples
 from harness.findings import Samples
-from harness.report import ReportView, build_view, to_html, to_markdown
+from harness.report import ReportView, to_html, to_markdown
 from harness.report.document import Explorer
-from harness.report.html import SCRIPT as SOURCE
+from harness.report.formats.html import SCRIPT as SOURCE
 
-from .example_study import NOW, findings, study
+from .example_study import NOW, findings, study, view_of
 from .many_items import examples_only, many_samples
 from .reading import Page
 
@@ -41,7 +41,7 @@ def long_texts(samples: Samples, characters: int) -> Samples:
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return to_html(build_view(study(), findings(), now=NOW, samples=gather_samples(study())))
+    return to_html(view_of(study(), findings(), now=NOW, samples=gather_samples(study())))
 
 
 def test_the_page_holds_every_item_and_reply(page: str) -> None:
@@ -85,14 +85,14 @@ def test_long_texts_are_cut_and_say_by_how_much() -> None:
 
 
 def test_texts_are_cut_shorter_where_they_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.report.explorer.CHARACTERS", 300_000)
+    monkeypatch.setattr("harness.report.sections.explorer.CHARACTERS", 300_000)
     block = explorer(examples_only(long_texts(many_samples(200, 2), 2000)))
     assert "200 texts longer than 1,000 characters" in block.summary
     assert len(block.ids) == 200
 
 
 def test_what_cannot_fit_is_left_out_by_hash_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.report.explorer.CHARACTERS", 30_000)
+    monkeypatch.setattr("harness.report.sections.explorer.CHARACTERS", 30_000)
     samples = many_samples(200, 2)
     block = explorer(examples_only(samples))
     shown = len(block.ids)
@@ -106,12 +106,12 @@ def test_what_cannot_fit_is_left_out_by_hash_and_counted(monkeypatch: pytest.Mon
 
 def test_a_study_of_prompts_alone_lists_its_items_too() -> None:
     prompts = replace(findings(), arms=findings().arms[:2], primary=None)
-    view = build_view(study(), prompts, now=NOW, samples=gather_samples(study()))
+    view = view_of(study(), prompts, now=NOW, samples=gather_samples(study()))
     assert len(explorer(view).ids) == 25
 
 
 def test_markdown_says_where_the_list_is() -> None:
-    view = build_view(study(), findings(), now=NOW, samples=gather_samples(study()))
+    view = view_of(study(), findings(), now=NOW, samples=gather_samples(study()))
     assert "All 25 items of the test set with the replies of 2 arms." in to_markdown(view)
     assert "listed in report.html" in to_markdown(view)
 
@@ -130,7 +130,7 @@ def test_the_policy_names_the_one_script_and_style_sheet_by_their_hashes(page: s
 
 
 def test_a_page_without_items_runs_nothing() -> None:
-    text = to_html(build_view(study(), findings(), now=NOW))
+    text = to_html(view_of(study(), findings(), now=NOW))
     assert "<script" not in text and "script-src" not in text
 
 

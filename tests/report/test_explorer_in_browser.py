@@ -9,10 +9,13 @@ import pytest
 from playwright.sync_api import expect
 
 from harness.findings import Samples
-from harness.report import to_html, write_whole
+from harness.records import write_whole
+from harness.report import to_html
 
 from .browsing import Opener
 from .many_items import examples_only, many_samples
+
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -147,4 +150,4 @@ def test_the_keyboard_goes_everywhere(large: Path, opened: Opener) -> None:
         assert page.locator("#explorer-name").inner_text() == f"Item {second}"
         page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
-        assert page.evaluate(focused) == second
+        expect(page.get_by_role("button", name=second, exact=True)).to_be_focused()

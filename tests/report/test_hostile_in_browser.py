@@ -10,6 +10,8 @@ from playwright.sync_api import Browser
 from .browsing import Opener
 from .example_study import ATTACKS
 
+pytestmark = pytest.mark.browser
+
 
 def test_hostile_text_is_inert(attacked: Path, opened: Opener) -> None:
     with opened(attacked) as visit:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.json import plain, report_json
-from harness.report.json_reference import json_reference
+from harness.report.formats.json import plain, report_json
+from tools.report_reference import json_reference
 
 from .example_study import findings, no_findings, study, undecided, unfinished_study
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import re
 import shutil
+import struct
 import sys
 import threading
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError, InputError
-from harness.report.pdf import BROWSERS, find_browser, to_pdf
+from harness.report.formats.pdf import BROWSERS, find_browser, to_pdf, to_png
 
 BROWSER = next((name for name in BROWSERS if shutil.which(name)), None)
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="NO BROWSER: none of them is on PATH")
@@ -31,6 +32,7 @@ def script(path: Path, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.browser
 @needs_browser
 def test_a_browser_prints_every_page_and_asks_nobody(tmp_path: Path) -> None:
     asked: list[str] = []
@@ -57,8 +59,19 @@ def test_a_browser_prints_every_page_and_asks_nobody(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.browser
+@needs_browser
+def test_a_browser_takes_a_picture_of_the_top(tmp_path: Path) -> None:
+    body = "<style>body {margin: 0; background: red}</style><p style='height: 5000px'>"
+    content = to_png(PAGE.format(body), tmp_path / "out", width=320, height=200)
+    # Width and height are in the picture's header.
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", content[16:24]) == (320, 200)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_no_browser_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.report.pdf.shutil.which", lambda name: None)
+    monkeypatch.setattr("harness.report.formats.pdf.shutil.which", lambda name: None)
     with pytest.raises(InputError, match="none was found on this machine: install Chromium"):
         find_browser()
 

@@ -6,17 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from harness.findings import Findings
-from harness.report import ReportView, build_view, to_html, to_markdown
-from harness.report.document import Bullets, DrawnChart, Facts, Figure, Prose, Table
+from harness.findings import Findings, Retuning
+from harness.report import ReportView, to_html, to_markdown
+from harness.report.chart_records import DrawnChart
+from harness.report.document import Bullets, Facts, Figure, Prose, Table
 
-from .example_study import NOW, findings, pictures, study
+from .example_study import NOW, findings, pictures, study, view_of
 from .reading import Page, texts
 
 
 @pytest.fixture(scope="module")
 def view() -> ReportView:
-    return build_view(study(), findings(), now=NOW, pictures=pictures())
+    return view_of(study(), findings(), now=NOW, pictures=pictures())
 
 
 def bullets(view: ReportView, heading: str) -> dict[str, str]:
@@ -83,7 +84,7 @@ def test_a_better_setting_that_was_not_tested_yet() -> None:
 
 
 def shown(changed: Findings) -> str:
-    view = build_view(study(), changed, now=NOW)
+    view = view_of(study(), changed, now=NOW)
     return " | ".join(texts(replace(view, sections=(view.section("search"),))))
 
 
@@ -98,7 +99,7 @@ def test_importances_say_how_little_they_rest_on(view: ReportView) -> None:
     )  # fmt: skip
     assert "fANOVA" in found.notes[0]
     alike = [replace(pictures()[0], importances={}, forgetting={})]
-    page = " ".join(texts(build_view(study(), findings(), now=NOW, pictures=alike)))
+    page = " ".join(texts(view_of(study(), findings(), now=NOW, pictures=alike)))
     assert "all trials scored alike" in page
 
 
@@ -150,5 +151,93 @@ def test_other_rules_read_otherwise(rules: dict[str, str], words: str) -> None:
     record = study().experiment
     spec = {**record.spec, "search": rules}
     changed = replace(study(), experiment=replace(record, spec=spec))
-    view = build_view(changed, findings(), now=NOW)
+    view = view_of(changed, findings(), now=NOW)
     assert any(words in text for text in texts(replace(view, sections=(view.section("run"),))))
+
+
+def test_where_a_search_should_go_on_is_said_with_the_range_to_try(view: ReportView) -> None:
+    found = next(
+        block.items
+        for block in view.section("search").blocks
+        if isinstance(block, Bullets) and block.heading == "Where the search should go on"
+    )
+    assert found == (
+        "lora: the selected learning_rate, 0.0029, lies at the edge of what was searched (0.0001 "
+        "to 0.003); try values up to 0.03.",
+        "lora: the last 2 trials still brought 0.034 on validation; try 8 more trials.",
+    )
+
+
+def test_settings_tried_stand_in_the_table_of_arms(view: ReportView) -> None:
+    tables = [block for block in view.section("arms").blocks if isinstance(block, Table)]
+    effort = next(block for block in tables if block.caption == "Effort and running cost")
+    place = [column.heading for column in effort.columns].index("Settings tried")
+    assert {row[0]: row[place] for row in effort.rows} == {
+        "zero-shot": "1 of 1",
+        "few-shot": "8 of 24",
+        "full": "7 of infinitely many",
+        "lora": "8 of infinitely many",
+        "qlora": "8 of infinitely many",
+    }
+
+
+def test_searches_of_an_arm_are_told_apart() -> None:
+    told = findings()
+    lora = next(row for row in told.searches if row.arm == "lora")
+    assert lora.choice is not None
+    searches = [
+        replace(lora, repeat=n, repeats=2, choice=replace(lora.choice, params={"rank": rank}))
+        for n, rank in enumerate((8, 64))
+    ]
+    others = [row for row in told.searches if row.arm != "lora"]
+    arms = [replace(row, searches=2 if row.arm == "lora" else 1) for row in told.arms]
+    again = replace(
+        told,
+        arms=tuple(arms),
+        searches=(*others, *searches),
+        retuning=(Retuning("lora", 2, 4, 0.031, 0.025), Retuning("few-shot", 3, 3, 0.02, None)),
+    )
+    view = view_of(study(), again, now=NOW)
+    assert {"lora, search 1 of 2", "lora, search 2 of 2"} <= set(
+        bullets(view, "Which setting was selected")
+    )
+    said = bullets(view, "What tuning again changes")
+    assert said["lora"] == (
+        "the test scores of its 2 searches have a standard deviation of 0.031; without what "
+        "the seeds of their 4 final runs explain it is 0.025."
+    )
+    assert said["few-shot"].endswith("seeds included: each search has one final run.")
+    settings = next(
+        block
+        for block in view.section("arms").blocks
+        if isinstance(block, Table) and block.caption == "Setting that validation selected"
+    )
+    ranks = [row for row in settings.rows if row[0].startswith("lora") and row[1] == "rank"]
+    assert ranks == [
+        ("lora, search 1 of 2", "rank", "8"),
+        ("lora, search 2 of 2", "rank", "64"),
+    ]
+
+
+def test_what_each_way_of_answering_scored_is_told() -> None:
+    found = findings()
+    ways = {"generate": 0.7, "choice": 0.85}
+    searches = tuple(
+        replace(row, choice=row.choice and replace(row.choice, ways=ways))
+        if row.arm == "lora"
+        else row
+        for row in found.searches
+    )
+    told = view_of(study(), replace(found, searches=searches), now=NOW)
+    heading = "Ways of answering, scored with the same trained weights: the best is kept"
+    (sentence,) = bullets(told, heading).values()
+    assert sentence == "generate 0.700 and choice 0.850 on validation."
+
+
+def test_a_secondary_contrast_between_two_ways_of_decoding_says_so() -> None:
+    found = findings()
+    first, *others = found.secondary
+    sentence = "a writes its answer freely and b picks: their difference is of both."
+    changed = replace(found, secondary=(replace(first, decoding=sentence), *others))
+    assert sentence not in to_markdown(view_of(study(), found, now=NOW))
+    assert sentence in to_markdown(view_of(study(), changed, now=NOW))

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from harness.findings import Interval
-from harness.report import ReportView, build_view, wording
-from harness.report.document import Examples, Facts, Figure, Table
-from harness.report.scales import PER_CENT, PLAIN, scale_of
+from harness import wording
+from harness.findings import Interval, Latency, NotCovered, PlanLock, TimedTurn
+from harness.report import ReportView
+from harness.report.document import Examples, Facts, Figure, Prose, Table
+from harness.report.naming import form_name
+from harness.report.scales import scale_of
 
 from .example_study import (
     HUGE,
@@ -21,11 +23,13 @@ from .example_study import (
     study,
     undecided,
     unfinished_study,
+    view_of,
 )
 from .reading import texts
 
 SECTIONS = (
-    "plain", "primary", "sensitivity", "arms", "claims", "contrasts", "trade-off", "search",
+    "plain", "primary", "sensitivity", "arms", "claims", "contrasts", "not-covered",
+    "trade-off", "search",
     "general", "out-of-domain", "overfitting", "curves", "loss", "cost", "examples", "run", "rules",
     "words",
 )  # fmt: skip
@@ -59,20 +63,20 @@ def test_the_primary_contrast_is_told_in_full(view: ReportView) -> None:
 
 
 def test_an_undecided_contrast_says_how_many_items_would_settle_it() -> None:
-    view = build_view(study(), undecided(), now=NOW)
+    view = view_of(study(), undecided(), now=NOW)
     facts = dict(next(b for b in view.section("primary").blocks if isinstance(b, Facts)).items)
     assert facts["Items needed to settle it"] == "1,240"
     assert view.verdict.figures[-1] == ("Test items that would settle it", "about 1,240")
 
 
 def test_key_figures_name_what_was_compared() -> None:
-    assert build_view(study(), findings(), now=NOW).verdict.figures[:2] == (
+    assert view_of(study(), findings(), now=NOW).verdict.figures[:2] == (
         ("Best fine-tuned arm (lora), 95 % interval 0.654 to 0.736", "0.695"),
         ("Best prompt arm (few-shot), 95 % interval 0.571 to 0.653", "0.612"),
     )
     whole = findings()
     two = replace(whole, primary=contrast("lora", "full", 0.022, 0.01, primary=True))
-    figures = build_view(study(), two, now=NOW).verdict.figures
+    figures = view_of(study(), two, now=NOW).verdict.figures
     assert [(name.partition(",")[0], value) for name, value in figures[:2]] == [
         ("Fine-tuned arm (lora)", "0.695"), ("Fine-tuned arm (full)", "0.673"),
     ]  # fmt: skip
@@ -99,13 +103,13 @@ def test_a_reason_that_the_sentence_holds_is_not_said_twice() -> None:
     whole = findings()
     said = whole.verdict.sentence.partition(". ")[2]
     verdict = replace(whole.verdict, reasons=(said, "Another reason."))
-    view = build_view(study(), replace(whole, verdict=verdict), now=NOW)
+    view = view_of(study(), replace(whole, verdict=verdict), now=NOW)
     assert view.verdict.reasons == ("Another reason.",)
     assert view.verdict.headline == "Fine-tune with lora."
 
 
 def test_missing_values_are_words_and_never_zero() -> None:
-    view = build_view(study(), undecided(), now=NOW)
+    view = view_of(study(), undecided(), now=NOW)
     row = table(view, "arms", "Quality")["zero-shot"]
     assert row["Test score (field F1)"] == row["Interval"] == row["macro F1"] == "not measured"
     effort = table(view, "arms", "Effort")["zero-shot"]
@@ -114,6 +118,45 @@ def test_missing_values_are_words_and_never_zero() -> None:
     assert table(view, "out-of-domain", "Out")["qlora"]["tweets"] == "not measured"
     assert table(view, "overfitting", "Train")["few-shot"]["Train"] == "not measured"
     assert not any(text == "nan" or "None" in text.split() for text in texts(view))
+
+
+def test_money_has_its_range_and_latency_its_day() -> None:
+    whole = findings()
+    turn = TimedTurn(0.4, 0.1, "2026-01-03T08:00:00+00:00", "2026-01-03T08:01:00+00:00")
+    arms = tuple(
+        replace(
+            row,
+            cost=replace(
+                row.cost,
+                latency=Latency(16, 0.4, Interval(0.3, 0.5), 0.4, 0.6, 2.0, (turn, turn)),
+                per_thousand_range=Interval(0.03, 0.05),
+                monthly_range=Interval(3.0, 5.0),
+            ),
+        )
+        if row.arm == "few-shot"
+        else row
+        for row in whole.arms
+    )
+    view = view_of(study(), replace(whole, arms=arms), now=NOW)
+    money = table(view, "cost", "Money")
+    assert money["few-shot"]["Per 1,000 requests"] == "0.041 EUR (0.030 to 0.050)"
+    assert money["few-shot"]["Per month"].endswith("(3.00 to 5.00)")
+    assert "(" not in money["lora"]["Per 1,000 requests"]
+    told = " | ".join(texts(replace(view, sections=(view.section("arms"),))))
+    assert "measured after all other trials, on 2026-01-03." in told
+
+
+def test_the_locked_plan_and_what_is_not_covered_are_shown() -> None:
+    plan = PlanLock("f" * 64, "2026-01-01T08:00:00+00:00", "0.1")
+    rows = (NotCovered("Tuning anew", "not known", known=False),)
+    view = view_of(study(), replace(findings(), plan=plan, not_covered=rows), now=NOW)
+    facts = dict(next(b for b in view.section("run").blocks if isinstance(b, Facts)).items)
+    assert facts["Plan locked before the first trial"].startswith("2026-01-01T08:00:00+00:00, by")
+    assert facts["Hash of the locked plan (plan.lock)"] == "f" * 64
+    assert table(view, "not-covered", "Not covered")["Tuning anew"]["Size"] == "not known"
+    without = view_of(study(), findings(), now=NOW)
+    facts = dict(next(b for b in without.section("run").blocks if isinstance(b, Facts)).items)
+    assert facts["Plan locked before the first trial"] == "no"
 
 
 def test_an_untuned_prompt_is_called_so_in_words(view: ReportView) -> None:
@@ -146,8 +189,24 @@ def test_charts_say_what_to_see(view: ReportView) -> None:
     assert "for full: a sign of overfitting" in figures[-1].see
 
 
+def test_final_runs_say_which_weights_they_kept(view: ReportView) -> None:
+    found = [b for b in view.section("loss").blocks if isinstance(b, Table)][1]
+    rows = {(row[0], row[1]): row[2:] for row in found.rows}
+    assert rows["full", "1"] == ("30 of 40", "1.5", "0.443", "0.499", "0.703", "0.678")
+    assert rows["lora", "2"] == ("40 of 40", "2", "0.439", "0.439", "0.703", "0.703")
+
+
+def test_where_all_kept_their_last_weights_a_sentence_says_so() -> None:
+    whole = study()
+    trials = tuple(t for t in whole.trials if t.arm != "full")
+    view = view_of(replace(whole, trials=trials), findings(), now=NOW)
+    assert view.section("loss").blocks[-1] == Prose(
+        "Every final run kept the weights of its last step."
+    )
+
+
 def test_an_unfinished_study_has_every_section() -> None:
-    view = build_view(unfinished_study(), no_findings(), now=NOW)
+    view = view_of(unfinished_study(), no_findings(), now=NOW)
     assert tuple(section.key for section in view.sections) == SECTIONS
     assert all(section.blocks for section in view.sections)
     assert view.verdict.sentence == "There is no result yet."
@@ -158,7 +217,7 @@ def test_findings_without_numbers_draw_no_chart() -> None:
     whole = findings()
     assert whole.primary is not None
     empty = replace(whole.primary, difference=math.nan, interval=Interval(math.nan, math.nan))
-    view = build_view(study(), replace(whole, primary=empty, secondary=()), now=NOW)
+    view = view_of(study(), replace(whole, primary=empty, secondary=()), now=NOW)
     assert not any(isinstance(block, Figure) for block in view.section("contrasts").blocks)
 
 
@@ -173,47 +232,13 @@ def test_the_canaries_and_failures_are_counted(view: ReportView) -> None:
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (PLAIN.score(None), "not measured"),
-        (PLAIN.score(math.nan), "not measured"),
-        (PLAIN.score(0.0), "0.000"),
-        (PLAIN.score(-0.00001), "0.000"),
-        (PLAIN.score(54.321), "54.3"),
-        (PER_CENT.score(0.5432), "54.3 %"),
-        (PER_CENT.score(1.0), "100.0 %"),
-        (PER_CENT.difference(-0.0081), "−0.8 points"),
-        (PER_CENT.difference(-0.0001), "0.0 points"),
-        (PER_CENT.gap(0.05), "5.0 points"),
-        (PER_CENT.interval(Interval(0.5, 0.55)), "50.0 to 55.0"),
-        (PER_CENT.difference_interval(Interval(-0.01, 0.02)), "−1.0 to +2.0"),
-        (PER_CENT.difference_interval(Interval(math.nan, 0.02)), "not measured"),
         (scale_of("acc").score(0.5), "50.0 %"),
         (scale_of("own_metric", share=True).score(0.5), "50.0 %"),
-        (PLAIN.difference(0.0), "0.000"),
-        (PLAIN.difference(-0.0002), "0.000"),
-        (PLAIN.difference(-0.0312), "−0.031"),
-        (PLAIN.difference(0.0312), "+0.031"),
-        (wording.p_value(0.00001), "below 0.001"),
-        (wording.seconds(0.0412), "41 ms"),
-        (wording.seconds(59.99), "1 min"),
-        (wording.seconds(3661), "1 h 1 min"),
-        (wording.mebibytes(812.4), "812 MiB"),
-        (wording.mebibytes(2048), "2.0 GiB"),
-        (wording.file_size(10), "10 bytes"),
-        (wording.money(0, "EUR"), "0.00 EUR"),
-        (wording.money(0.000412, "EUR"), "0.00041 EUR"),
-        (wording.money(1234.5, "EUR"), "1,234.50 EUR"),
-        (wording.money(None, "EUR"), "not measured"),
-        (wording.parameters(0, 10), "none"),
-        (wording.parameters(4_884_480, 134_515_008), "4.9 M (3.6 %)"),
-        (wording.decimal(7.333), "7.3"),
-        (wording.setting([1, 2]), "1, 2"),
-        (wording.setting(False), "no"),
-        (wording.setting(0.0004731), "0.0004731"),
-        (wording.form("adapter-on-nf4"), "adapter on the base in 4 bits (NF4)"),
-        (wording.form("adapter-on-fp4"), "adapter on the base in 4 bits (FP4)"),
+        (form_name("adapter-on-nf4"), "adapter on the base in 4 bits (NF4)"),
+        (form_name("adapter-on-fp4"), "adapter on the base in 4 bits (FP4)"),
     ],
 )
-def test_numbers_in_words(shown: str, expected: str) -> None:
+def test_scales_and_forms_by_name(shown: str, expected: str) -> None:
     assert shown == expected
 
 

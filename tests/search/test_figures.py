@@ -46,13 +46,14 @@ def trial(number: int, generator: np.random.Generator) -> StoredTrial:
     }
     score = 0.8 - 0.1 * (math.log10(params["learning_rate"]) + 3) ** 2
     change = -0.03 * (params["epochs"] - 1)
-    return StoredTrial("complete", params, score, change, (), *TIMES, {"general_change": change})
+    shown = {"general_change": change}
+    return StoredTrial(number, "complete", params, score, change, (), *TIMES, shown)
 
 
 def search(trials: int = 24, margin: float | None = 0.05) -> StoredSearch:
     generator = np.random.default_rng(0)
     found = tuple(trial(number, generator) for number in range(trials))
-    return StoredSearch("x/lora", SPACE, "acc", True, margin, False, found)
+    return StoredSearch("x/lora", "lora", 0, SPACE, "acc", True, margin, False, found)
 
 
 def test_importances_find_what_the_score_and_the_change_hang_on() -> None:

@@ -148,7 +148,7 @@ def test_open_trials_are_not_proposed_again() -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_values_lie_within_bounds(sampler: str) -> None:
-    past = played(search_of("lora", LORA, 1, sampler), 40)
+    past = played(search_of("lora", LORA, 1, sampler), 20)
     rates = [trial.params["learning_rate"] for trial in past]
     assert all(1e-4 <= rate <= 3e-3 for rate in rates)
     assert all(4 <= trial.params["rank"] <= 64 for trial in past)
@@ -198,12 +198,24 @@ def test_negative_scores_are_compared_as_numbers() -> None:
     assert best.number == 1
 
 
-def test_arms_never_share_a_stream() -> None:
+def test_arms_that_differ_never_share_a_stream_and_a_renamed_one_keeps_its_own() -> None:
     a = played(search_of("lora", LORA, 0, "random"), 10)
-    b = played(search_of("lora-2", LORA, 0, "random"), 10)
+    other = LORA.model_copy(update={"instruction": "Sort."})
+    b = played(search_of("lora", other, 0, "random"), 10)
     assert a[0].params == b[0].params
     pairs = zip(a[1:], b[1:], strict=True)
     assert all(x.params["learning_rate"] != y.params["learning_rate"] for x, y in pairs)
+    renamed = played(search_of("adapter", LORA, 0, "random"), 10)
+    assert [trial.params for trial in renamed] == [trial.params for trial in a]
+
+
+def test_the_terms_on_which_a_server_is_asked_are_no_choice_of_the_search() -> None:
+    def settings(**terms: float) -> list[dict[str, Any]]:
+        server = {"url": "http://localhost:8000/v1", "model": "large", **terms}
+        spec = arm(endpoint=server, shots={"low": 0, "high": 99})
+        return [trial.params for trial in played(search_of("served", spec, 0, "random"), 6)]
+
+    assert settings(spending_cap=1.0) == settings(spending_cap=2.0, concurrency=8)
 
 
 def test_only_an_asked_number_can_be_told_and_only_once() -> None:
@@ -318,8 +330,8 @@ def test_the_search_keeps_away_from_what_loses_too_much(rule: str) -> None:
     def lost(params: dict[str, Any]) -> float:
         return -0.2 if params["learning_rate"] > 6e-4 else 0.0
 
-    def late(margin: float | None, forgetting: str) -> float:
-        search = search_of("lora", LORA, 0, "tpe", (), margin, forgetting=forgetting)
+    def late_of(seed: int, margin: float | None, forgetting: str) -> float:
+        search = search_of("lora", LORA, seed, "tpe", (), margin, forgetting=forgetting)
         for _ in range(40):
             proposal = search.ask()
             assert proposal is not None
@@ -327,6 +339,9 @@ def test_the_search_keeps_away_from_what_loses_too_much(rule: str) -> None:
             search.tell(PastTrial(proposal.number, proposal.params, "complete", value, change))
         past = search._told.values()
         return sum(lost(one.params) < 0 for one in past if one.number >= 20) / 20
+
+    def late(margin: float | None, forgetting: str) -> float:
+        return sum(late_of(seed, margin, forgetting) for seed in range(3)) / 3
 
     assert late(None, "ignore") > 0.5
     assert late(0.05, rule) < late(None, "ignore") - 0.2

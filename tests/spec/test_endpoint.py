@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from harness.spec import Experiment
-from harness.spec.endpoint import TERMS, EndpointSpec, endpoints, missing_keys
+from harness.spec.endpoint import TERMS, EndpointSpec
+from harness.spec.served_arms import endpoints, missing_keys
 
 URL = "https://api.example.com/v1"
 

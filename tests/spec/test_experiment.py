@@ -1,4 +1,4 @@
-"""The experiment as a value: round trip, identity, arms, tasks, finite answers."""
+"""The experiment as a value: round trip, identity, arms, tasks."""
 
 from __future__ import annotations
 
@@ -6,31 +6,28 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from harness.records import content_hash
+from harness.records import content_hash, to_plain
 from harness.spec import (
     Arm,
     Choice,
     Experiment,
     FloatRange,
     IntRange,
-    JsonAnswer,
     TaskSpec,
     load_experiment,
 )
-from harness.spec.task import canonical_json, enumerate_schema, template_fields
+from harness.spec.settings import LoraSettings
+from harness.spec.task import template_fields
 
-QUICKSTART = Path(__file__).resolve().parents[2] / "experiments" / "quickstart.yaml"
+FEEDBACK = Path(__file__).resolve().parents[2] / "experiments" / "product-feedback.yaml"
 
 
 @pytest.fixture(scope="module")
-def quickstart() -> Experiment:
-    return load_experiment(QUICKSTART)
+def feedback() -> Experiment:
+    return load_experiment(FEEDBACK)
 
 
 def arm(**values: Any) -> Arm:
@@ -48,16 +45,16 @@ def with_values(spec: Experiment, path: str, value: Any) -> Experiment:
     return Experiment.model_validate(plain)
 
 
-def test_plain_data_read_back_is_equal(quickstart: Experiment) -> None:
-    plain = quickstart.plain()
+def test_plain_data_read_back_is_equal(feedback: Experiment) -> None:
+    plain = feedback.plain()
     assert json.loads(json.dumps(plain)) == plain
-    assert Experiment.model_validate(plain) == quickstart
+    assert Experiment.model_validate(plain) == feedback
     assert plain["task"]["answer"]["schema"]["type"] == "object"
 
 
-def test_an_experiment_is_frozen(quickstart: Experiment) -> None:
+def test_an_experiment_is_frozen(feedback: Experiment) -> None:
     with pytest.raises(ValidationError):
-        quickstart.name = "other"  # type: ignore[misc]
+        feedback.name = "other"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -69,11 +66,11 @@ def test_an_experiment_is_frozen(quickstart: Experiment) -> None:
     ],
 )  # fmt: skip
 def test_what_only_judges_or_extends_keeps_the_identity(
-    quickstart: Experiment, path: str, value: Any
+    feedback: Experiment, path: str, value: Any
 ) -> None:
-    other = with_values(quickstart, path, value)
-    assert other != quickstart
-    assert other.trial_identity() == quickstart.trial_identity()
+    other = with_values(feedback, path, value)
+    assert other != feedback
+    assert other.trial_identity() == feedback.trial_identity()
 
 
 @pytest.mark.parametrize(
@@ -86,26 +83,26 @@ def test_what_only_judges_or_extends_keeps_the_identity(
     ],
 )  # fmt: skip
 def test_what_a_trial_computes_is_in_the_identity(
-    quickstart: Experiment, path: str, value: Any
+    feedback: Experiment, path: str, value: Any
 ) -> None:
-    assert with_values(quickstart, path, value).trial_identity() != quickstart.trial_identity()
+    assert with_values(feedback, path, value).trial_identity() != feedback.trial_identity()
 
 
-def test_the_margin_is_no_part_of_a_search_that_ignores_it(quickstart: Experiment) -> None:
-    ignoring = with_values(quickstart, "search.forgetting", "ignore")
+def test_the_margin_is_no_part_of_a_search_that_ignores_it(feedback: Experiment) -> None:
+    ignoring = with_values(feedback, "search.forgetting", "ignore")
     other = with_values(ignoring, "general.margin", 0.2)
     assert other.trial_identity() == ignoring.trial_identity()
 
 
-def test_trials_of_an_arm(quickstart: Experiment) -> None:
-    counts = {name: quickstart.trials_of(name) for name in quickstart.arms}
+def test_trials_of_an_arm(feedback: Experiment) -> None:
+    counts = {name: feedback.trials_of(name) for name in feedback.arms}
     assert counts == {"zero-shot": 1, "few-shot": 3, "choice": 3, "full": 3, "lora": 3, "qlora": 3}
-    assert set(quickstart.trained_arms()) == {"full", "lora", "qlora"}
-    assert set(quickstart.prompt_arms()) == {"zero-shot", "few-shot", "choice"}
+    assert set(feedback.trained_arms()) == {"full", "lora", "qlora"}
+    assert set(feedback.prompt_arms()) == {"zero-shot", "few-shot", "choice"}
 
 
-def test_columns_in_order_of_use(quickstart: Experiment) -> None:
-    assert quickstart.columns() == ("text", "sentiment", "intensity", "id", "review")
+def test_columns_in_order_of_use(feedback: Experiment) -> None:
+    assert feedback.columns() == ("text", "sentiment", "intensity", "id", "review")
 
 
 # --------------------------------------------------------------------------- arms
@@ -114,7 +111,7 @@ def test_columns_in_order_of_use(quickstart: Experiment) -> None:
 @pytest.mark.parametrize("kind", ["prompt", "full", "lora", "qlora"])
 def test_defaults_resolve(kind: str) -> None:
     one = arm(kind=kind)
-    params = one.resolve(one.defaults())
+    params = to_plain(one.resolve(one.defaults()))
     assert params["kind"] == kind
     assert params["shots"] == 0
     json.dumps(params)
@@ -124,10 +121,50 @@ def test_defaults_resolve(kind: str) -> None:
 def test_a_searched_value_takes_the_place_of_its_range() -> None:
     one = arm(kind="lora", rank={"low": 2, "high": 8}, epochs=5)
     assert set(one.search_space()) == {"learning_rate", "rank"}
-    params = one.resolve({"learning_rate": 1e-3, "rank": 3})
-    assert (params["learning_rate"], params["rank"], params["epochs"]) == (1e-3, 3, 5)
+    settings = one.resolve({"learning_rate": 1e-3, "rank": 3})
+    assert isinstance(settings, LoraSettings)
+    assert (settings.learning_rate, settings.rank, settings.epochs) == (1e-3, 3, 5)
     with pytest.raises(KeyError):
         one.resolve({"rank": 3})
+
+
+EPOCHS_PASSED = {"schedule": "constant", "warmup": 0}
+
+
+@pytest.mark.parametrize("kind", ["full", "lora", "qlora"])
+@pytest.mark.parametrize(
+    ("epochs", "most"),
+    [({"low": 1, "high": 4}, 4), ({"choices": [3, 6, 2], "default": 2}, 6), (5, 5)],
+)
+def test_where_one_training_passes_through_all_epochs_they_are_not_searched(
+    kind: str, epochs: Any, most: int
+) -> None:
+    one = arm(kind=kind, epochs=epochs, answering={"choices": ["generate"]}, **EPOCHS_PASSED)
+    assert "epochs" not in one.search_space()
+    settings = one.resolve(one.defaults())
+    assert to_plain(settings)["epochs"] == most
+    assert arm(kind=kind, learning_rate=1e-4, epochs=epochs, **EPOCHS_PASSED).settings() == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"schedule": "linear"},
+        {"warmup": 0.1},
+        {"keep": "last"},
+        {"schedule": {"choices": ["constant", "cosine"]}},
+        {"warmup": {"low": 0.0, "high": 0.1}},
+    ],
+)
+def test_elsewhere_a_range_of_epochs_is_searched(other: dict[str, Any]) -> None:
+    one = arm(kind="lora", epochs={"low": 1, "high": 4}, **{**EPOCHS_PASSED, **other})
+    assert "epochs" in one.search_space()
+    assert to_plain(one.resolve({**one.defaults(), "epochs": 3}))["epochs"] == 3
+
+
+def test_epochs_that_are_not_searched_must_be_allowed_all_the_same() -> None:
+    with pytest.raises(ValidationError, match="epochs: 0 is not allowed"):
+        arm(kind="lora", epochs={"choices": [0, 2]}, **EPOCHS_PASSED)
 
 
 def test_the_rate_of_lora_is_about_ten_times_that_of_full() -> None:
@@ -158,30 +195,6 @@ def test_metrics_by_answer_kind() -> None:
     assert chosen.metrics == ("rouge_l", "chrf")
 
 
-def test_answers_come_from_one_place() -> None:
-    schema = {"type": "object"}
-    for answer in ({}, {"column": "y", "columns": {"a": "b"}}):
-        with pytest.raises(ValidationError, match="exactly one of `columns`"):
-            task({"kind": "json", "schema": schema, **answer})
-
-
-def test_finite_answers() -> None:
-    assert task({"kind": "label", "column": "y"}).finite_answers() is None
-    listed = task({"kind": "label", "column": "y", "labels": ["a", "b"]})
-    assert listed.finite_answers() == ("a", "b")
-    assert task({"kind": "text", "column": "y"}).finite_answers() is None
-    for labels in (
-        [],
-        ["a", "b", "a"],
-        ["a", "b", " a\u200b"],
-        ["\u00e9", "e\u0301"],
-        ["a", ""],
-        ["a", "\ufeff"],
-    ):
-        with pytest.raises(ValidationError, match="labels"):
-            task({"kind": "label", "column": "y", "labels": labels})
-
-
 @pytest.mark.parametrize("template", ["{a} {b} {a}", "{{literal}} {a}{b}"])
 def test_template_fields(template: str) -> None:
     assert template_fields(template) == ("a", "b")
@@ -191,113 +204,6 @@ def test_template_fields(template: str) -> None:
 def test_templates_hold_plain_names_only(template: str) -> None:
     with pytest.raises(ValueError):
         template_fields(template)
-
-
-# --------------------------------------------------------------------------- schemas
-
-
-def flat(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def test_every_object_of_a_flat_schema() -> None:
-    schema = flat(mood={"enum": ["good", "bad"]}, n={"type": "integer", "minimum": 1, "maximum": 2})
-    assert enumerate_schema(schema) == (
-        '{"mood": "good", "n": 1}', '{"mood": "good", "n": 2}',
-        '{"mood": "bad", "n": 1}', '{"mood": "bad", "n": 2}',
-    )  # fmt: skip
-    assert enumerate_schema(flat(on={"type": "boolean"})) == ('{"on": false}', '{"on": true}')
-
-
-def test_bounds_that_are_no_whole_numbers() -> None:
-    field = {"type": "integer", "minimum": 0.5, "maximum": 2.5}
-    assert enumerate_schema(flat(n=field)) == ('{"n": 1}', '{"n": 2}')
-    for low, high in ((0, float("inf")), (-float("inf"), 0), (0, 1e300), (float("inf"),) * 2):
-        assert (
-            enumerate_schema(flat(n={"type": "integer", "minimum": low, "maximum": high})) is None
-        )
-
-
-@pytest.mark.parametrize("keyword", ["properties", "$defs", "patternProperties"])
-def test_a_keyword_that_holds_no_schemas_is_refused(keyword: str) -> None:
-    with pytest.raises(ValidationError, match="not a valid JSON Schema"):
-        JsonAnswer.model_validate(
-            {"kind": "json", "column": "a", "schema": {"type": "object", keyword: "sentiment"}}
-        )
-
-
-def test_an_order_mark_that_is_misspelt_is_refused() -> None:
-    marked = flat(tags={"type": "array", "x-unordered": True})
-    answer = task({"kind": "json", "schema": marked, "column": "y"}).answer
-    assert isinstance(answer, JsonAnswer)
-    assert answer.schema_ == marked
-    with pytest.raises(ValidationError, match=r"`x-unorderd` is no keyword.*`x-unordered: true`"):
-        wrong = flat(tags={"type": "array", "x-unorderd": True})
-        task({"kind": "json", "schema": wrong, "column": "y"})
-
-
-def test_objects_that_break_another_rule_are_left_out() -> None:
-    schema = flat(a={"enum": [1, 2]}, b={"enum": [1, 2]})
-    schema["not"] = {"properties": {"a": {"const": 1}, "b": {"const": 1}}}
-    assert enumerate_schema(schema) == ('{"a": 1, "b": 2}', '{"a": 2, "b": 1}', '{"a": 2, "b": 2}')
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": "object"},
-        flat(a={"type": "string"}),
-        flat(a=True),
-        flat(a={"type": "integer", "minimum": 0}),
-        {**flat(a={"enum": [1]}), "required": []},
-        flat(a={"enum": list(range(257))}),
-        flat(**{name: {"enum": list(range(20))} for name in "abc"}),
-    ],
-)
-def test_what_has_no_short_list_of_answers(schema: dict[str, Any]) -> None:
-    assert enumerate_schema(schema) is None
-
-
-def test_canonical_json_follows_the_schema() -> None:
-    schema = flat(b={"type": "object", "properties": {"y": {}, "x": {}}}, a={"type": "array"})
-    schema["properties"]["list"] = {"items": flat(q={}, p={})}
-    value = {"zz": 1, "a": [1], "b": {"x": 1, "y": 2}, "list": [{"p": 1, "q": 2}], "é": "ü"}
-    assert canonical_json(value, schema) == (
-        '{"b": {"y": 2, "x": 1}, "a": [1], "list": [{"q": 2, "p": 1}], "zz": 1, "é": "ü"}'
-    )
-    assert canonical_json({"a": {"y": 1, "x": 2}}, flat(a=True)) == '{"a": {"x": 2, "y": 1}}'
-
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=8,
-)
-
-
-@given(value=st.dictionaries(st.sampled_from("abcd"), VALUES))
-def test_canonical_json_keeps_the_value_and_forgets_the_order(value: dict[str, Any]) -> None:
-    schema = flat(c={}, a={"type": "object"})
-    text = canonical_json(value, schema)
-    assert json.loads(text) == value
-    assert canonical_json(dict(reversed(value.items())), schema) == text
-
-
-@given(
-    axes=st.dictionaries(
-        st.sampled_from("abc"),
-        st.lists(st.integers(0, 5) | st.text(max_size=2), min_size=1, max_size=3, unique_by=repr),
-        min_size=1,
-    )
-)
-def test_enumerated_answers_are_valid_and_distinct(axes: dict[str, list[Any]]) -> None:
-    schema = flat(**{name: {"enum": values} for name, values in axes.items()})
-    answers = enumerate_schema(schema)
-    assert answers is not None
-    assert len(set(answers)) == len(answers)
-    for answer in answers:
-        jsonschema.validate(json.loads(answer), schema)
-        assert canonical_json(json.loads(answer), schema) == answer
 
 
 def test_content_hash_does_not_depend_on_key_order() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from harness.errors import SpecError
 from harness.spec import Experiment, load_experiment
 
-QUICKSTART = Path(__file__).resolve().parents[2] / "experiments" / "quickstart.yaml"
-TEXT = QUICKSTART.read_text(encoding="utf-8")
+FEEDBACK = Path(__file__).resolve().parents[2] / "experiments" / "product-feedback.yaml"
+TEXT = FEEDBACK.read_text(encoding="utf-8")
 
 
 def load(folder: Path, text: str | bytes) -> Experiment:
@@ -33,13 +33,13 @@ def problems(folder: Path, text: str | bytes) -> list[str]:
 
 
 def changed(old: str, new: str) -> tuple[str, int]:
-    """The quickstart with ``old`` replaced, and the line on which that was."""
+    """An experiment with ``old`` replaced, and the line on which that was."""
     assert TEXT.count(old) == 1, old
     return TEXT.replace(old, new), TEXT[: TEXT.index(old)].count("\n") + 1
 
 
-def test_the_quickstart_is_valid(tmp_path: Path) -> None:
-    assert load(tmp_path, TEXT).name == "quickstart"
+def test_the_unchanged_experiment_is_valid(tmp_path: Path) -> None:
+    assert load(tmp_path, TEXT).name == "product-feedback"
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_the_quickstart_is_valid(tmp_path: Path) -> None:
          "(got 'many')"),
         ("budget: {trials: 3}", "budget: {trials: 0}",
          "budget.trials: input should be greater than or equal to 1 (got 0)"),
-        ("name: quickstart", "name: yes",
+        ("name: product-feedback", "name: yes",
          "name: must be text, and YAML reads it as True: put quotes around it"),
-        ("name: quickstart", "name: 2031-05-06",
+        ("name: product-feedback", "name: 2031-05-06",
          "name: must be text, and YAML reads it as 2031-05-06: put quotes around it"),
         ("budget: {trials: 3}", "budget: [3]",
          "budget: input should be a valid dictionary or instance of Budget"),
-        ("name: quickstart", "name: quick start",
+        ("name: product-feedback", "name: quick start",
          "name: name 'quick start': use letters, digits, dot, dash and underscore, at most 64 "
          "(got 'quick start')"),
         ("  zero-shot: {kind: prompt}", "  zero-shot: {}",
@@ -192,8 +192,9 @@ def test_missing_keys(tmp_path: Path) -> None:
     missing = [f"FILE:1: {key}: this key is required and missing" for key in
                ("arms", "data", "model", "task")]  # fmt: skip
     assert problems(tmp_path, "name: x\n") == missing
-    (problem,) = problems(tmp_path, TEXT.replace("model: smollm2-135m-instruct", "model: {}"))
-    assert problem == "FILE:8: model.reference: this key is required and missing"
+    text, line = changed("model: smollm2-135m-instruct", "model: {}")
+    (problem,) = problems(tmp_path, text)
+    assert problem == f"FILE:{line}: model.reference: this key is required and missing"
 
 
 def test_a_key_that_stands_twice(tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ SCRAPS = ("", " ", "\n", "  ", "- ", ": ", "{", "}", "[", "]", "&a ", "*a", "!!i
 
 @st.composite
 def mutated(draw: st.DrawFn) -> str:
-    """The quickstart with a few spans replaced by scraps, or moved."""
+    """An experiment with a few spans replaced by scraps, or moved."""
     text = TEXT
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(text)))

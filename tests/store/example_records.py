@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.records import (
     Artifact,
     Canaries,
+    Checkpoint,
     ExperimentRecord,
     GeneralTask,
     ItemOutput,
@@ -27,6 +28,7 @@ from harness.records import (
     TrialSpec,
 )
 from harness.store import StoreWriter
+from tests.data_records import data_record
 
 MODEL = ResolvedModel("tiny", "/models/tiny", "f" * 64)
 NOW = "2026-01-02T03:04:05+00:00"
@@ -39,12 +41,19 @@ def experiment(experiment_id: str = "e1", name: str = "feedback") -> ExperimentR
         created_at=NOW,
         spec={
             "name": name,
-            "task": {"metrics": ["exact_match", "macro_f1"]},
+            "model": MODEL.reference,
+            "data": {"source": "feedback.jsonl"},
+            "task": {
+                "instruction": "Rate it.",
+                "answer": {"kind": "label", "column": "label"},
+                "metrics": ["exact_match", "macro_f1"],
+            },
+            "arms": {"prompt": {"kind": "prompt"}, "lora": {"kind": "lora"}},
             "contrast": {"margin": 0.02},
             "cost": {"currency": "EUR", "machine_per_hour": 3.6},
         },
         splits={"train": 8, "validation": 4, "test": 4},
-        data={"fingerprint": "d" * 64, "audit": {"exact": 0}},
+        data=data_record(),
         model=MODEL,
         environment={"torch": "2.13.0"},
         general_tasks={"capitals": GeneralTask("acc", True, True, 0.25)},
@@ -123,6 +132,7 @@ def trial(
         cost=TrialCost(1.0, 6.0, 3.0, 192, 2770.5, None, 134_000_000, 460_000, 1_840_000),
         artifacts=(Artifact("adapter/adapter_model.safetensors", "a" * 64, 1_840_000),),
         environment={"torch": "2.13.0"},
+        checkpoint=Checkpoint(1, 2, 0.5, 0.8, 0.9, 0.675),
     )
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -15,6 +16,7 @@ import pytest
 from harness.errors import StoreError
 from harness.records import ItemOutput, ItemScore, ScoreRecord
 from harness.store import StoreReader, StoreWriter, read_record, write_record
+from harness.store.connection import transaction
 
 from .example_records import example_store, experiment, score, trial
 
@@ -96,8 +98,42 @@ def test_a_reader_waits_for_a_writer_of_its_own_process(tmp_path: Path) -> None:
     assert StoreReader(path).experiments()
 
 
-def test_a_hundred_thousand_items(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    count = 100_000
+def test_a_reader_beside_a_writer_of_its_own_process_leaves_the_lock_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    example_store(path)
+    opening = f"import duckdb; duckdb.connect({str(path)!r})"
+
+    def read() -> None:
+        reader = StoreReader(path, wait_seconds=0.1)
+        for ask in (reader.experiments, lambda: reader.query("SELECT 1")):
+            with pytest.raises(StoreError, match="another thread of this process held"):
+                ask()
+
+    with ThreadPoolExecutor() as threads, transaction(path):
+        threads.submit(read).result()
+        other = subprocess.run([sys.executable, "-c", opening], check=False, capture_output=True)
+        assert b"Could not set lock" in other.stderr
+    assert StoreReader(path).query("SELECT 1").rows == ((1,),)
+
+
+def test_threads_of_one_process_take_turns(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    writer = example_store(path)
+    reader = StoreReader(path)
+    with ThreadPoolExecutor(8) as threads:
+        asked = [
+            threads.submit(writer.record_event, "e1", "resumed", {"number": number})
+            if number % 2
+            else threads.submit(reader.query, "SELECT count(*) FROM event")
+            for number in range(24)
+        ]
+        for each in asked:
+            each.result()
+    assert [event.kind for event in reader.events("e1")].count("resumed") == 12
+
+
+def test_twenty_thousand_items(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    count = 20_000
     hashes = [f"{number:064x}" for number in range(count)]
     large = ScoreRecord(
         key="k",
@@ -133,4 +169,4 @@ def test_a_hundred_thousand_items(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert study.vectors[0].values.shape == (count,)
     assert study.vectors[0].doc_hashes == tuple(hashes)
     with capsys.disabled():
-        print("\n100,000 items:", ", ".join(f"{name} {s:.2f} s" for name, s in took.items()))
+        print("\n20,000 items:", ", ".join(f"{name} {s:.2f} s" for name, s in took.items()))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.errors import InputError, StoreError
-from harness.records import ItemScore
+from harness.records import FoundStudy, ItemScore
 from harness.store import StoreReader, StoreWriter
 
 from .example_records import NOW, example_store, experiment, failed, score, trial
@@ -21,9 +23,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "harness.duckdb"
 
 
-@pytest.fixture
-def reader(path: Path) -> StoreReader:
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example store, which each test copies."""
+    path = tmp_path_factory.mktemp("example") / "harness.duckdb"
     example_store(path)
+    return path
+
+
+@pytest.fixture
+def reader(path: Path, example: Path) -> StoreReader:
+    shutil.copyfile(example, path)
     return StoreReader(path)
 
 
@@ -33,22 +43,52 @@ def test_no_store_says_to_run_first(path: Path) -> None:
     assert not path.exists()
 
 
-def test_find_by_name_and_by_id(path: Path) -> None:
-    times = iter(f"2026-01-0{day}" for day in range(1, 9))
-    writer = StoreWriter(path, now=lambda: next(times))
+@pytest.fixture
+def writer(path: Path) -> StoreWriter:
+    """A store whose clock goes on by a day with each call, from 2026-01-01."""
+    days = count(1)
+    return StoreWriter(path, now=lambda: f"2026-01-{next(days):02}T00:00:00+00:00")
+
+
+def test_find_by_name_and_by_id(path: Path, writer: StoreWriter) -> None:
     for experiment_id in ("abc1", "abd2", "xyz"):
         name = "other" if experiment_id == "xyz" else "feedback"
         writer.declare(experiment(experiment_id, name))
-    reader = StoreReader(path)
-    assert reader.find("feedback").experiment_id == "abd2"
+
+    def found(name: str | None) -> str:
+        return StoreReader(path).find(name).study.experiment.experiment_id
+
+    assert found("feedback") == "abd2"
     writer.declare(experiment("abc1"))
-    assert reader.find("feedback").experiment_id == "abc1"
-    assert reader.find("xy").experiment_id == "xyz"
-    assert reader.find("abd").experiment_id == "abd2"
+    assert found("feedback") == "abc1"
+    assert found(None) == "abc1"
+    assert found("xy") == "xyz"
+    assert found("abd") == "abd2"
     with pytest.raises(InputError, match=r"several .*'ab'.*feedback \(abc1\)"):
-        reader.find("ab")
+        found("ab")
     with pytest.raises(InputError, match=r"no experiment .*other \(xyz\)"):
-        reader.find("nothing")
+        found("nothing")
+
+
+def test_a_name_means_its_newest_finished_study(path: Path, writer: StoreWriter) -> None:
+    for experiment_id in ("aa", "bb", "cc", "dd"):
+        writer.declare(experiment(experiment_id, "other" if experiment_id == "dd" else "feedback"))
+    reader = StoreReader(path)
+    # None is finished: the newest, of which nothing newer can be told.
+    assert ids(reader.find("feedback")) == ("cc", None)
+    for experiment_id in ("bb", "aa"):
+        writer.record_event(experiment_id, "finished", {"trials": 4, "failed": 0})
+    # The one declared last counts, not the one whose run ended last.
+    assert ids(reader.find("feedback")) == ("bb", "cc")
+    assert ids(reader.find("other")) == ("dd", None)
+    assert ids(reader.find(None)) == ("bb", "dd")
+    assert ids(reader.find("cc")) == ("cc", None)
+    writer.record_event("cc", "finished", {"trials": 4, "failed": 0})
+    assert ids(reader.find("feedback")) == ("cc", None)
+
+
+def ids(found: FoundStudy) -> tuple[str, str | None]:
+    return found.study.short_id, found.newer.short_id if found.newer else None
 
 
 def test_study_has_the_vectors_of_finalists_and_baseline(reader: StoreReader) -> None:
@@ -218,12 +258,27 @@ def test_view_finalists(reader: StoreReader) -> None:
     )
 
 
+def test_view_costs_has_latencies_of_the_trials_that_timed_requests(tmp_path: Path) -> None:
+    writer = example_store(tmp_path / "s.duckdb")
+    noted = replace(score("timed"), suite="latency", latencies=(0.1, 0.2, 0.3))
+    writer.ingest(trial("timed", [noted], phase="latency"))
+    rows = (
+        StoreReader(writer.path)
+        .query(
+            "SELECT trial_id, latency_p50, round(latency_p95, 3) FROM costs "
+            "WHERE latency_p50 IS NOT NULL"
+        )
+        .rows
+    )
+    assert rows == (("timed", 0.2, 0.29),)
+
+
 def test_view_costs(reader: StoreReader) -> None:
     rows = reader.query(
-        "SELECT train_tokens, prompt_tokens, completion_tokens, latency_p50, "
-        "round(latency_p95, 3), round(machine_money, 6), currency FROM costs WHERE trial_id = 't1'"
+        "SELECT train_tokens, prompt_tokens, completion_tokens, round(machine_money, 6), currency "
+        "FROM costs WHERE trial_id = 't1'"
     ).rows
-    assert rows == ((192, 10.0, 2.0, 0.2, 0.29, 0.01, "EUR"),)
+    assert rows == ((192, 10.0, 2.0, 0.01, "EUR"),)
 
 
 def test_view_test_accesses_counts_looks(path: Path) -> None:

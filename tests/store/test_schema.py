@@ -11,99 +11,31 @@ import pytest
 
 from harness.errors import StoreError
 from harness.store import StoreReader, StoreWriter
-from harness.store.connection import transaction
-from harness.store.migrations import MIGRATIONS, VIEWS, Migration, migrate, version_of
-from harness.store.reader import VIEWS as VIEW_NAMES
+from harness.store.schema import TABLES
 
-from .example_records import NOW, example_store, experiment, pruned, trial
+from .example_records import NOW, example_store, experiment
 
 HARNESS = Path(__file__).parents[2] / "harness"
-SCHEMA = (HARNESS / "store" / "schema.sql").read_text(encoding="utf-8")
-ADDED = "".join(
-    (HARNESS / "store" / f"{name}.sql").read_text(encoding="utf-8")
-    for name in ("stopped", "filtered")
-)
-LATER = Migration(4, "note on a trial", "ALTER TABLE trial ADD COLUMN note VARCHAR")
 
 
-def test_a_new_store_has_the_last_version(tmp_path: Path) -> None:
+def test_a_new_store_notes_its_version_once(tmp_path: Path) -> None:
     StoreWriter(tmp_path / "s.duckdb", now=lambda: NOW)
+    StoreWriter(tmp_path / "s.duckdb", now=lambda: "2030-01-01T00:00:00+00:00")
     result = StoreReader(tmp_path / "s.duckdb").query("FROM schema_version")
-    assert result.rows == (
-        (1, "first schema", NOW),
-        (2, "where pruned trials were stopped", NOW),
-        (3, "what filters made of replies", NOW),
-    )
+    assert result.rows == ((1, NOW),)
 
 
-def first_version(path: Path) -> None:
-    """A store of version 1 with the rows of the example store: its columns are the same, but for
-    the last of the trials.
-    """
+@pytest.mark.parametrize("version", [0, 2, 4])
+def test_a_store_of_another_version_is_refused_by_both_sides(tmp_path: Path, version: int) -> None:
+    path = tmp_path / "s.duckdb"
     example_store(path)
     with duckdb.connect(str(path)) as connection:
-        for view in VIEW_NAMES:
-            connection.execute(f"DROP VIEW {view}")
-        connection.execute("ALTER TABLE trial DROP COLUMN stopped")
-        connection.execute("ALTER TABLE item_output DROP COLUMN filtered")
-        connection.execute("DELETE FROM schema_version WHERE version > 1")
-        # The first version had nothing else to read it with.
-        connection.execute(VIEWS.replace("o.filtered, ", ""))
-
-
-def test_a_store_of_the_first_version_is_read_and_written_on(tmp_path: Path) -> None:
-    path = tmp_path / "s.duckdb"
-    first_version(path)
+        connection.execute("UPDATE schema_version SET version = ?", [version])
+    for opening in (lambda: StoreWriter(path), StoreReader(path).experiments):
+        with pytest.raises(StoreError, match=rf"has version {version}, .*name another folder"):
+            opening()
     with duckdb.connect(str(path), read_only=True) as connection:
-        assert version_of(connection) == 1
-        before = connection.execute("SELECT * FROM trial ORDER BY trial_id").fetchall()
-    with pytest.raises(StoreError, match="has version 1, this program reads version 3"):
-        StoreReader(path).trials("e1")
-    writer = StoreWriter(path, now=lambda: NOW)
-    reader = StoreReader(path)
-    after = reader.query("SELECT * FROM trial ORDER BY trial_id").rows
-    assert [row[:-1] for row in after] == before
-    assert len(before) == 4
-    assert {row[-1] for row in after} == {None}
-    assert [one.stopped for one in reader.trials("e1")] == [None] * 4
-    writer.ingest(pruned(trial("t9", phase="search", seed=9)))
-    assert [one.trial_id for one in reader.trials("e1") if one.stopped] == ["t9"]
-    assert len(reader.study("e1").vectors) == 6
-
-
-def test_migration_keeps_what_is_stored_and_runs_once(tmp_path: Path) -> None:
-    path = tmp_path / "s.duckdb"
-    example_store(path)
-    later = (*MIGRATIONS, LATER)
-    with transaction(path) as connection:
-        assert migrate(connection, NOW, later) == 1
-    with transaction(path) as connection:
-        assert migrate(connection, NOW, later) == 0
-        assert version_of(connection) == 4
-        rows = connection.execute("SELECT count(*), count(note) FROM trial").fetchone()
-        assert rows == (4, 0)
-        items = connection.execute("SELECT count(*) FROM items").fetchone()
-        assert items and items[0] > 0
-
-
-def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path) -> None:
-    path = tmp_path / "s.duckdb"
-    example_store(path)
-    broken = Migration(5, "broken", "ALTER TABLE nowhere ADD COLUMN x INTEGER")
-    with pytest.raises(StoreError, match="nothing was changed"), transaction(path) as connection:
-        migrate(connection, NOW, (*MIGRATIONS, LATER, broken))
-    assert len(StoreReader(path).trials("e1")) == 4
-
-
-def test_a_newer_store_is_refused_by_both_sides(tmp_path: Path) -> None:
-    path = tmp_path / "s.duckdb"
-    example_store(path)
-    with transaction(path) as connection:
-        migrate(connection, NOW, (*MIGRATIONS, LATER))
-    with pytest.raises(StoreError, match="upgrade the program"):
-        StoreWriter(path)
-    with pytest.raises(StoreError, match="upgrade the program"):
-        StoreReader(path).experiments()
+        assert connection.execute("SELECT count(*) FROM trial").fetchone() == (4,)
 
 
 def test_files_that_are_not_stores_are_refused(tmp_path: Path) -> None:
@@ -125,13 +57,11 @@ def test_every_column_has_a_comment(tmp_path: Path) -> None:
     StoreWriter(tmp_path / "s.duckdb").declare(experiment())
     columns = StoreReader(tmp_path / "s.duckdb").query(
         "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND table_name "
-        "IN (SELECT table_name FROM duckdb_tables()) AND table_name <> 'schema_version'"
+        "IN (SELECT table_name FROM duckdb_tables())"
     )
     assert len(columns.rows) > 80
     for table, column in columns.rows:
-        body = SCHEMA.split(f"CREATE TABLE {table} (")[1].split("\n);")[0]
-        for added in re.findall(rf"ALTER TABLE {table} ADD COLUMN (.*)", ADDED):
-            body += f"\n    {added}"
+        body = TABLES.split(f"CREATE TABLE {table} (")[1].split("\n);")[0]
         assert re.search(rf"^    {column} +[A-Z].*--  ?\S", body, re.MULTILINE), (table, column)
 
 

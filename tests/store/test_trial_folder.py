@@ -24,6 +24,7 @@ from harness.store import (
     write_record,
 )
 from harness.store.columns import record_hash, take_apart
+from harness.store.relocate import relocate_record
 
 from .example_records import failed, score, trial
 
@@ -85,7 +86,7 @@ def records(draw: st.DrawFn) -> TrialRecord:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(record=records())
 def test_a_record_comes_back_as_it_was(tmp_path: Path, record: TrialRecord) -> None:
@@ -256,3 +257,17 @@ def test_a_record_that_is_a_link_is_not_read(tmp_path: Path, linked: str) -> Non
     assert not folder.is_symlink()
     assert not folder.exists()
     assert sorted(tmp_path.glob("elsewhere/**/*")) == before
+
+
+def test_a_record_made_elsewhere_keeps_the_way_of_answering_that_it_found(tmp_path: Path) -> None:
+    made = trial("t", [score("v", split="validation")], phase="search")
+    (request,) = made.spec.scores
+    tried = tuple(replace(request, key=way, answering=way) for way in ("generate", "choice"))
+    asked = replace(made.spec, params={"answering": ["generate", "choice"]}, scores=tried)
+    there = replace(asked, model=replace(asked.model, path="/there"))
+    found = replace(
+        made, spec=there.settled("choice"), scores=(replace(made.scores[0], key="choice"),)
+    )
+    write_record(tmp_path, found)
+    relocate_record(tmp_path, asked)
+    assert read_record(tmp_path).spec == asked.settled("choice")

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from harness.errors import StoreError
-from harness.records import ScoreRequest, StepReport, TrialRecord
+from harness.records import Checkpoint, ScoreRequest, StepReport, TrialRecord
 from harness.store import StoreReader, StoreWriter, read_record, write_record
+from tests.data_records import audit_record, by_kind
 
 from .example_records import NOW, example_store, experiment, failed, pruned, score, trial
 from .test_trial_folder import records
@@ -73,6 +74,7 @@ def test_declaring_differently_says_what_changed(path: Path, writer: StoreWriter
             "splits.train": {"before": 8, "after": 9},
             "splits.validation": {"before": 4},
         },
+        "search_seen": False,
         "test_accessed": False,
     }
 
@@ -80,12 +82,12 @@ def test_declaring_differently_says_what_changed(path: Path, writer: StoreWriter
 def test_what_the_audit_could_read_is_no_change_of_the_declaration(
     path: Path, writer: StoreWriter
 ) -> None:
-    audit = {"general": {"facts": {"exact": ["f1"]}}, "general_not_audited": []}
+    audit = audit_record(general={"facts": by_kind(exact=["f1"])}, general_not_audited=("far",))
     first = experiment()
-    again = replace(first, data={**first.data, "audit": audit})
+    again = replace(first, data=replace(first.data, audit=audit))
     assert writer.declare(again) is False
     stored = StoreReader(path).study("e1")
-    assert stored.experiment.data["audit"] == audit
+    assert stored.experiment.data.audit == audit
     assert [event.kind for event in stored.events] == ["declared"]
 
 
@@ -120,7 +122,7 @@ def test_other_content_under_one_id_is_refused(path: Path, writer: StoreWriter) 
 def test_a_retry_replaces_a_failure(path: Path, writer: StoreWriter) -> None:
     record = trial(scores=[score("k"), score("k2", "other")])
     writer.ingest(failed(replace(record, scores=record.scores[:1])))
-    assert writer.known_scores(["k", "k2"]) == frozenset()
+    assert StoreReader(path).known_scores(["k", "k2"]) == frozenset()
     with pytest.raises(StoreError, match="other content"):
         writer.ingest(failed(record, message="again"))
     assert writer.ingest(record) is True
@@ -130,7 +132,7 @@ def test_a_retry_replaces_a_failure(path: Path, writer: StoreWriter) -> None:
     event = study.events[-1]
     assert event.kind == "trial_replaced"
     assert event.detail["failure_message"] == "signal 9"
-    assert writer.known_scores(["k", "k2", "k3"]) == {"k", "k2"}
+    assert StoreReader(path).known_scores(["k", "k2", "k3"]) == {"k", "k2"}
 
 
 def test_a_failed_retry_replaces_a_failure_where_asked(path: Path, writer: StoreWriter) -> None:
@@ -157,22 +159,36 @@ def test_a_pruned_trial_has_no_scores(path: Path, writer: StoreWriter) -> None:
     write_record(path.parent / "t1", stopped)
     assert read_record(path.parent / "t1") == stopped
     writer.ingest(read_record(path.parent / "t1"))
-    assert writer.known_scores(["k"]) == frozenset()
+    assert StoreReader(path).known_scores(["k"]) == frozenset()
     # Another trial computes what this one gave up on: that is no score of this one.
     held = score("k", "feedback-validation", split="validation")
     writer.ingest(trial("t2", [held], phase="search", seed=2))
-    assert writer.known_scores(["k"]) == {"k"}
+    assert StoreReader(path).known_scores(["k"]) == {"k"}
     first, second = StoreReader(path).trials("e1")
     assert (first.status, first.stopped, first.aggregates) == ("pruned", stopped.stopped, ())
     assert second.stopped is None
     assert len(second.aggregates) == 2
     query = StoreReader(path).query
-    assert query("SELECT trial_id FROM trial_score").rows == (("t2",),)
+    assert query("SELECT trial_id FROM named_score").rows == (("t2",),)
     assert query("SELECT stopped ->> '$.done' FROM trial WHERE trial_id = 't1'").rows == (("8",),)
     # Nor may it bring any, or be silent about where it was stopped.
     for wrong in (replace(stopped, scores=(score("k9"),)), replace(stopped, stopped=None)):
         with pytest.raises(StoreError, match="says where it was stopped and has no scores"):
             writer.ingest(replace(wrong, spec=replace(wrong.spec, trial_id="t3")))
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_trial_that_was_trained_again_says_which_weights_it_kept(
+    path: Path, writer: StoreWriter, trained: bool
+) -> None:
+    first = trial("t1")
+    writer.ingest(first)
+    other = Checkpoint(2, 2, 1.0, 0.7, 0.7)
+    added = replace(first, spec=replace(first.spec, adds=True), steps=(), checkpoint=other)
+    # Where it was scored alone, its files and what is said of them are the earlier ones.
+    writer.ingest(added if trained else replace(added, artifacts=(), checkpoint=None))
+    (stored,) = StoreReader(path).trials("e1")
+    assert stored.checkpoint == (other if trained else first.checkpoint)
 
 
 def test_a_failed_trials_score_gives_way_to_a_fresh_one(path: Path, writer: StoreWriter) -> None:
@@ -211,7 +227,9 @@ def test_trials_may_come_in_before_the_one_that_scored_for_them(
     request = ScoreRequest("k", "feedback-test", "domain", "test")
     writer.ingest(trial("t2", known=[request], seed=2))
     unscored = "SELECT unscored FROM trials WHERE trial_id = 't2'"
-    assert StoreReader(path).query(unscored).rows == ((1,),)
+    # For its study it has not ended.
+    assert StoreReader(path).query(unscored).rows == ()
+    assert StoreReader(path).trials("e1") == ()
     writer.ingest(trial("t1", [score("k")]))
     assert StoreReader(path).query(unscored).rows == ((0,),)
     assert len(StoreReader(path).study("e1").vectors) == 2
@@ -223,7 +241,7 @@ def test_a_trial_comes_back_without_its_items(path: Path, writer: StoreWriter) -
     (summary,) = StoreReader(path).trials("e1")
     for name in ("trial_id", "arm", "kind", "phase", "number", "seed", "params"):
         assert getattr(summary, name) == getattr(record.spec, name)
-    for name in ("status", "started_at", "ended_at", "canaries", "cost", "steps"):
+    for name in ("status", "started_at", "ended_at", "canaries", "cost", "steps", "checkpoint"):
         assert getattr(summary, name) == getattr(record, name)
     exact, f1 = summary.aggregates
     assert (exact.metric, exact.items, exact.prompt_tokens) == ("exact_match", 4, 10.0)
@@ -282,10 +300,14 @@ def test_ambiguous_records_are_refused(writer: StoreWriter) -> None:
             writer.ingest(trial(scores=scores))
 
 
-def test_trials_and_events_need_a_declared_experiment(tmp_path: Path) -> None:
+def test_names_and_events_need_a_declared_experiment(tmp_path: Path) -> None:
     writer = StoreWriter(tmp_path / "s.duckdb")
+    # A trial is no study's own: it may have been run for one that is gone.
+    writer.ingest(trial())
+    reader = StoreReader(tmp_path / "s.duckdb")
+    assert (reader.status("t1"), reader.trials("e1")) == ("complete", ())
     with pytest.raises(StoreError, match="declare it"):
-        writer.ingest(trial())
+        writer.name_trial(trial().spec, {})
     with pytest.raises(StoreError, match="declare it"):
         writer.record_event("e1", "resumed", {})
 

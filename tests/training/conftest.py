@@ -1,5 +1,5 @@
 """The tiny models, for this folder."""
 
-from tiny_model import tiny_models
+from tests.tiny_model import tiny_models
 
 __all__ = ["tiny_models"]

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from tiny_model import TinyModels, load_tiny
 
+from harness.models.token_tree import WIDTH
 from harness.prompting import TokenisedExample
-from harness.prompting.token_tree import WIDTH
 from harness.training.batches import CHUNK_BATCHES, Layout, as_tree, epoch_batches, padded
 from harness.training.losses import summed_loss
-from harness.training.peers import Alone
+from harness.training.peers import SingleProcess
+from tests.tiny_model import TinyModels, load_tiny
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def test_a_tree_has_every_token_once(tiny_models: TinyModels) -> None:
     assert (batch.tokens, batch.label_tokens) == (16, 8)
 
 
-class Second(Alone):
+class Second(SingleProcess):
     """The second of two processes that go in step."""
 
     in_step = True
@@ -64,7 +64,7 @@ class Second(Alone):
 def test_processes_in_step_make_equally_many_passes(tiny_models: TinyModels, trees: bool) -> None:
     model = load_tiny(tiny_models.chat).model
     rows = [TokenisedExample(str(n), (*range(1, 12), n), (n, 2)) for n in range(20, 25)]
-    alone = list(Layout(model, 9, Alone(), trees).batches(rows, 2))
+    alone = list(Layout(model, 9, SingleProcess(), trees).batches(rows, 2))
     assert [batch.label_tokens for batch in alone] == [4, 4, 2]
     assert [batch.tokens for batch in alone] == [28, 28, 14]
     widths = [batch.inputs["input_ids"].numel() for batch in alone]
@@ -85,7 +85,7 @@ def test_a_tree_that_would_grow_too_wide_is_cut_but_where_processes_go_in_step(
     model = load_tiny(tiny_models.chat).model
     rng = np.random.default_rng(0)
     rows = [TokenisedExample(str(n), tuple(rng.integers(1, 9, 150)), (1, n)) for n in range(8)]
-    cut = list(Layout(model, 9, Alone(), trees=True).batches(rows, 8))
+    cut = list(Layout(model, 9, SingleProcess(), trees=True).batches(rows, 8))
     assert len(cut) > 1
     assert all(batch.inputs["input_ids"].shape[1] <= WIDTH for batch in cut)
     assert sorted(label for batch in cut for label in batch.labels.tolist()) == sorted(

@@ -7,34 +7,31 @@ from typing import Any
 
 import pytest
 import torch
-from pydantic import TypeAdapter
-from tiny_model import TASK, TinyModels, load_tiny, messages, resolved, runtime
 
 from harness.errors import TrialError
 from harness.models.adapters import make_trainable
 from harness.prompting import PromptRenderer
-from harness.spec.arms import Arm
 from harness.training.activations import kept_by
 from harness.training.batches import Layout
 from harness.training.checkpointing import checkpointed
 from harness.training.fitting import MIB, Fit, fit
 from harness.training.job import TrainingJob, run_job
 from harness.training.losses import summed_loss
-from harness.training.peers import Alone
+from harness.training.peers import SingleProcess
+from tests.settings import trained
+from tests.tiny_model import TASK, TinyModels, load_tiny, messages, resolved, runtime
 
 PLENTY = 1e6
 
 
 def job(models: TinyModels, kind: str = "lora", **more: Any) -> TrainingJob:
-    given = {"kind": kind, "learning_rate": 3e-3, "batch_size": 8, "micro_batch_size": 8}
-    given |= {"rank": 4, "dropout": 0.1} if kind == "lora" else {}
-    arm = TypeAdapter[Any](Arm).validate_python(given | more)
+    given = {"learning_rate": 3e-3, "batch_size": 8, "micro_batch_size": 8}
+    given |= {"dropout": 0.1} if kind == "lora" else {}
     render = PromptRenderer(load_tiny(models.chat).tokenizer, TASK)
     return TrainingJob(
         model=resolved(models.chat),
         runtime=runtime(),
-        kind=kind,
-        params=arm.resolve({}),
+        settings=trained(kind, **given | more),
         seed=5,
         examples=tuple(map(render.encode, messages(24))),
         validation=(),
@@ -45,7 +42,7 @@ def job(models: TinyModels, kind: str = "lora", **more: Any) -> TrainingJob:
 
 
 def trainable(models: TinyModels, kind: str = "lora") -> Any:
-    return make_trainable(load_tiny(models.chat), kind, job(models, kind).params, seed=5).model
+    return make_trainable(load_tiny(models.chat), job(models, kind).settings, seed=5).model
 
 
 class _Block(torch.nn.Module):
@@ -87,7 +84,7 @@ def test_what_a_pass_keeps_is_counted_once_and_by_block() -> None:
 
 def test_measuring_changes_nothing(tiny_models: TinyModels) -> None:
     model = trainable(tiny_models).eval()
-    layout = Layout(model, 0, Alone())
+    layout = Layout(model, 0, SingleProcess())
     batch = layout.batch(job(tiny_models).examples)
     torch.manual_seed(3)
     state = torch.get_rng_state()
@@ -104,8 +101,8 @@ def test_checkpointing_learns_exactly_the_same(tiny_models: TinyModels, kind: st
     for checkpointing in (False, True):
         model = trainable(tiny_models, kind)
         torch.manual_seed(1)  # of dropout
-        params = whole.params | {"gradient_checkpointing": checkpointing}
-        reports.append([*run_job(replace(whole, params=params), model)])
+        settings = replace(whole.settings, gradient_checkpointing=checkpointing)
+        reports.append([*run_job(replace(whole, settings=settings), model)])
         assert not any(getattr(m, "gradient_checkpointing", False) for m in model.modules())
     for kept, again in zip(*reports, strict=True):
         assert (again.loss, again.grad_norm) == (kept.loss, kept.grad_norm)
@@ -113,7 +110,7 @@ def test_checkpointing_learns_exactly_the_same(tiny_models: TinyModels, kind: st
 
 def test_checkpointed_keeps_less(tiny_models: TinyModels) -> None:
     model = trainable(tiny_models, "full")
-    batch = Layout(model, 0, Alone()).batch(job(tiny_models).examples)
+    batch = Layout(model, 0, SingleProcess()).batch(job(tiny_models).examples)
     kept = kept_by(model, lambda: summed_loss(model, batch))
     with checkpointed(model):
         again = kept_by(model, lambda: summed_loss(model, batch))

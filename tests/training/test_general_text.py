@@ -10,21 +10,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_model import TASK, TinyModels, load_tiny, messages
 
 import harness.training.loop
 from harness.errors import TrialError
 from harness.models.adapters import make_trainable
 from harness.prompting import PromptRenderer, TokenisedExample
 from harness.records import StepReport
+from harness.spec.settings import TrainedSettings
 from harness.training.batches import Layout, as_tree, epoch_batches, padded
 from harness.training.general_text import TextStream
-from harness.training.loop import KL_TEXTS, TrainingSettings, train
+from harness.training.loop import KL_TEXTS, train
 from harness.training.losses import predictions_of_base, summed_divergence, summed_loss
 from harness.training.master_weights import MasterWeightAdamW
 from harness.training.schedule import learning_rate_at
+from tests.settings import trained
+from tests.tiny_model import TASK, TinyModels, load_tiny, messages
 
-SETTINGS = TrainingSettings(
+SETTINGS = trained(
+    "full",
     learning_rate=3e-3,
     epochs=2,
     batch_size=4,
@@ -34,12 +37,6 @@ SETTINGS = TrainingSettings(
     weight_decay=0.0,
     max_grad_norm=1.0,
 )
-LORA: dict[str, Any] = {
-    "rank": 4,
-    "alpha_over_rank": 2.0,
-    "dropout": 0.0,
-    "targets": "all-linear",
-}
 TEXTS = [
     TokenisedExample("text 0", (7,), (11, 12, 13, 14, 15)),
     TokenisedExample("text 1", (8,), (21,)),
@@ -50,7 +47,7 @@ TEXTS = [
 
 
 def trainable(models: TinyModels, kind: str = "full", **more: Any) -> Any:
-    return make_trainable(load_tiny(models.chat), kind, {**LORA, **more}, seed=0).model
+    return make_trainable(load_tiny(models.chat), trained(kind, **more), seed=0).model
 
 
 def encoded(models: TinyModels, count: int = 12, start: int = 0) -> list[TokenisedExample]:
@@ -59,7 +56,7 @@ def encoded(models: TinyModels, count: int = 12, start: int = 0) -> list[Tokenis
 
 
 def run(
-    models: TinyModels, settings: TrainingSettings, kind: str = "full", seed: int = 0, **more: Any
+    models: TinyModels, settings: TrainedSettings, kind: str = "full", seed: int = 0, **more: Any
 ) -> tuple[list[StepReport], Any]:
     model = trainable(models, kind)
     rng = np.random.default_rng(seed)
@@ -68,7 +65,7 @@ def run(
 
 
 def untimed(reports: list[StepReport]) -> list[StepReport]:
-    return [replace(report, seconds=0.0) for report in reports]
+    return [replace(report, seconds=0.0, check_seconds=0.0) for report in reports]
 
 
 def log_probabilities(model: Any, text: TokenisedExample) -> torch.Tensor:
@@ -150,7 +147,7 @@ def test_without_texts_the_loop_is_the_plain_one(tiny_models: TinyModels) -> Non
 
 
 def first_gradients(
-    models: TinyModels, monkeypatch: pytest.MonkeyPatch, model: Any, **settings: float
+    models: TinyModels, monkeypatch: pytest.MonkeyPatch, model: Any, **settings: Any
 ) -> tuple[dict[str, torch.Tensor], StepReport]:
     """Gradients of a first and only step on four examples, and its report."""
     kept: dict[str, torch.Tensor] = {}
@@ -160,7 +157,7 @@ def first_gradients(
         return 1.0
 
     monkeypatch.setattr("harness.training.loop.MasterWeightAdamW.step", keep)
-    once = replace(SETTINGS, epochs=1, **settings)  # type: ignore[arg-type]
+    once = replace(SETTINGS, epochs=1, **settings)
     rng = np.random.default_rng(0)
     (report,) = train(model, encoded(models, 4), once, 0, rng, texts=TEXTS)
     return kept, report
@@ -296,8 +293,8 @@ def test_texts_hold_the_model_near_its_base(tiny_models: TinyModels, kind: str) 
     rate = 3e-3 if kind == "full" else 2e-2
     settings = replace(SETTINGS, epochs=4, learning_rate=rate, schedule="constant")
 
-    def distance(**more: float) -> tuple[float, float]:
-        reports, model = run(tiny_models, replace(settings, **more), kind)  # type: ignore[arg-type]
+    def distance(**more: Any) -> tuple[float, float]:
+        reports, model = run(tiny_models, replace(settings, **more), kind)
         with torch.no_grad():
             return float(divergence(untouched, model, TEXTS)), reports[-1].loss
 
@@ -317,15 +314,15 @@ def test_texts_make_the_same_trial_twice_and_leave_the_tasks_order(
 
     monkeypatch.setattr(harness.training.loop, "epoch_batches", noted)
 
-    def trained(seed: int, **more: float) -> Iterator[Any]:
+    def trial(seed: int, **more: Any) -> Iterator[Any]:
         orders.append([])
-        reports, model = run(tiny_models, replace(SETTINGS, **more), seed=seed)  # type: ignore[arg-type]
+        reports, model = run(tiny_models, replace(SETTINGS, **more), seed=seed)
         yield untimed(reports)
         yield [p.tolist() for p in model.parameters()]
 
     both = {"replay": 0.3, "kl_weight": 0.2}
-    first, again, other = (list(trained(seed, **both)) for seed in (0, 0, 1))
-    plain = list(trained(0))
+    first, again, other = (list(trial(seed, **both)) for seed in (0, 0, 1))
+    plain = list(trial(0))
     assert first == again
     assert first != other
     assert first != plain
@@ -333,8 +330,7 @@ def test_texts_make_the_same_trial_twice_and_leave_the_tasks_order(
 
 
 def test_texts_that_are_missing_are_an_error(tiny_models: TinyModels) -> None:
-    for more in ({"replay": 0.1}, {"kl_weight": 0.1}):
-        settings = replace(SETTINGS, **more)  # type: ignore[arg-type]
+    for settings in (replace(SETTINGS, replay=0.1), replace(SETTINGS, kl_weight=0.1)):
         with pytest.raises(TrialError, match="need general texts"):
             rng = np.random.default_rng(0)
             list(train(trainable(tiny_models), encoded(tiny_models), settings, 0, rng))

@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_model import TASK, TinyModels, load_tiny, messages
 
 from harness.errors import TrialError
 from harness.models.adapters import make_trainable
 from harness.prompting import PromptRenderer, TokenisedExample
 from harness.records import StepReport
+from harness.spec.settings import TrainedSettings
 from harness.training.batches import Batch, Layout, as_tree, padded
-from harness.training.loop import TrainingSettings, train
+from harness.training.loop import train
 from harness.training.losses import mean_loss, summed_loss
-from harness.training.peers import Alone
+from harness.training.peers import SingleProcess
+from tests.settings import trained
+from tests.tiny_model import TASK, TinyModels, load_tiny, messages
 
-SETTINGS = TrainingSettings(
+SETTINGS = trained(
+    "full",
     learning_rate=3e-3,
     epochs=2,
     batch_size=4,
@@ -40,7 +43,7 @@ RAGGED = (
 
 
 def trainable(models: TinyModels, dtype: str = "float32") -> Any:
-    return make_trainable(load_tiny(models.chat, dtype), "full", {}, seed=0).model
+    return make_trainable(load_tiny(models.chat, dtype), SETTINGS, seed=0).model
 
 
 def encoded(models: TinyModels, count: int = 12, start: int = 0) -> list[TokenisedExample]:
@@ -49,7 +52,7 @@ def encoded(models: TinyModels, count: int = 12, start: int = 0) -> list[Tokenis
 
 
 def layout(model: Any) -> Layout:
-    return Layout(model, 0, Alone())
+    return Layout(model, 0, SingleProcess())
 
 
 def naive_loss(model: Any, example: TokenisedExample) -> torch.Tensor:
@@ -64,7 +67,7 @@ def naive_loss(model: Any, example: TokenisedExample) -> torch.Tensor:
 
 
 def run(
-    models: TinyModels, settings: TrainingSettings = SETTINGS, seed: int = 0, **more: Any
+    models: TinyModels, settings: TrainedSettings = SETTINGS, seed: int = 0, **more: Any
 ) -> tuple[list[StepReport], Any]:
     model = trainable(models)
     rng = np.random.default_rng(seed)
@@ -78,7 +81,7 @@ def test_the_loss_is_the_cross_entropy_of_the_answers(tiny_models: TinyModels) -
         assert summed_loss(model, batch).item() == pytest.approx(expected, rel=1e-5)
     tokens = sum(len(example.answer) for example in RAGGED)
     for size, trees in ((1, True), (3, True), (4, True), (4, False)):
-        mean = mean_loss(model, RAGGED, size, Layout(model, 0, Alone(), trees))
+        mean = mean_loss(model, RAGGED, size, Layout(model, 0, SingleProcess(), trees))
         assert mean == pytest.approx(expected / tokens, rel=1e-5)
 
 
@@ -131,6 +134,28 @@ def test_training_learns_and_repeats_itself(tiny_models: TinyModels) -> None:
     assert not model.training
 
 
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_a_constant_rate_passes_through_the_trainings_of_fewer_epochs(
+    tiny_models: TinyModels, kind: str
+) -> None:
+    rate = {"schedule": "constant", "warmup": 0.0, "batch_size": 4, "learning_rate": 3e-3}
+    more = {"dropout": 0.3} if kind == "lora" else {}
+    texts = encoded(tiny_models, 5, 60)
+
+    def weights_after(epochs: int, steps: int) -> list[torch.Tensor]:
+        settings = trained(kind, epochs=epochs, replay=0.3, kl_weight=0.2, **rate, **more)
+        model = make_trainable(load_tiny(tiny_models.chat), settings, seed=0).model
+        rng = np.random.default_rng(4)
+        examples = encoded(tiny_models)
+        for _ in itertools.islice(train(model, examples, settings, 0, rng, texts=texts), steps):
+            pass
+        return [p.detach().clone() for p in model.parameters()]
+
+    for epochs, steps in ((1, 3), (2, 6)):
+        alone, passing = weights_after(epochs, steps), weights_after(3, steps)
+        assert all(torch.equal(a, b) for a, b in zip(alone, passing, strict=True))
+
+
 def test_reports_say_where_the_loop_is(tiny_models: TinyModels) -> None:
     examples = encoded(tiny_models)
     reports, _ = run(tiny_models, replace(SETTINGS, batch_size=5))
@@ -142,6 +167,32 @@ def test_reports_say_where_the_loop_is(tiny_models: TinyModels) -> None:
     # A tenth of six steps is one of warm-up: half the peak.
     assert [r.learning_rate for r in reports[:2]] == pytest.approx([1.5e-3, 3e-3])
     assert all(r.grad_norm > 0 and math.isfinite(r.grad_norm) for r in reports)
+
+
+@pytest.mark.parametrize("trees", [True, False])
+def test_reports_say_what_each_step_computed(tiny_models: TinyModels, trees: bool) -> None:
+    model = trainable(tiny_models)
+    sizes: list[int] = []
+
+    def note(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        sizes.append(kwargs["input_ids"].numel())
+
+    model.register_forward_pre_hook(note, with_kwargs=True)
+    settings = replace(SETTINGS, epochs=1, micro_batch_size=3)
+    steps = train(
+        model, encoded(tiny_models), settings, 0, np.random.default_rng(0),
+        encoded(tiny_models, 6, start=50), trees=trees,
+    )  # fmt: skip
+    done = 0
+    for report in steps:
+        passes = int(report.work.passes)
+        assert report.work.read == sum(sizes[done : done + passes])
+        assert report.work.predicted > 0 == report.work.written
+        # Passes of the check follow the step, and are timed by themselves.
+        assert (len(sizes) > done + passes) == (report.check_seconds > 0)
+        assert (report.validation_loss is None) == (report.check_seconds == 0)
+        done = len(sizes)
+    assert report.check_seconds > 0
 
 
 def test_validation_loss_is_measured_at_the_end_of_each_epoch(tiny_models: TinyModels) -> None:
@@ -221,10 +272,9 @@ def test_a_shared_beginning_changes_neither_loss_nor_gradient(
     examples = encoded(tiny_models, 5)
     batch = as_tree(load_tiny(tiny_models.chat).model, examples)
     assert batch.inputs["input_ids"].shape[1] < batch.tokens, "the prompts share their instruction"
-    params = {"rank": 4, "alpha_over_rank": 2.0, "dropout": 0.0, "targets": "all-linear"}
 
     def gradients(loss_of: Any) -> tuple[float, dict[str, torch.Tensor]]:
-        model = make_trainable(load_tiny(tiny_models.chat, "float32"), kind, params, seed=0).model
+        model = make_trainable(load_tiny(tiny_models.chat, "float32"), trained(kind), seed=0).model
         loss = loss_of(model)
         loss.backward()
         found = {n: p.grad for n, p in model.named_parameters() if p.requires_grad}

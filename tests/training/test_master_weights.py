@@ -75,3 +75,23 @@ def test_frozen_weights_have_no_state() -> None:
     optimiser.step(0.1, 1.0)
     assert torch.equal(frozen, before)
     assert len(optimiser.optimiser.state) == 1
+
+
+def test_state_can_be_written_and_gives_the_same_next_step() -> None:
+    first = torch.nn.Parameter(torch.arange(6.0).reshape(2, 3).t())
+    assert not first.is_contiguous()
+    weights = [first]
+    optimiser = MasterWeightAdamW(weights, 0.1)
+    first.grad = torch.ones_like(first)
+    optimiser.step(0.1, 1.0)
+    # What lies in main memory is not copied but where it must be.
+    state = {name: part.clone() for name, part in optimiser.state().items()}
+    assert all(part.is_contiguous() for part in optimiser.state().values())
+    assert optimiser.state(held=False) == {}
+    other = [torch.nn.Parameter(torch.zeros(2, 3).t())]
+    again = MasterWeightAdamW(other, 0.1)
+    again.restore(state.__getitem__, state.keys())
+    for trained, by in ((weights, optimiser), (other, again)):
+        trained[0].grad = torch.empty_like(trained[0]).copy_(torch.tensor([[1.0, -2.0]] * 3))
+        by.step(0.1, 1.0)
+    assert torch.equal(weights[0], other[0])

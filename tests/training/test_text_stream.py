@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tiny_model import TinyModels, load_tiny
 
 from harness.prompting import TokenisedExample
 from harness.training.general_text import TextStream, encode_texts, replayed_per_epoch, spread
+from tests.tiny_model import TinyModels, load_tiny
 
 TEXTS = [TokenisedExample(f"text {n}", (n,), (n + 10, n + 20)) for n in range(5)]
 

@@ -1,0 +1,1 @@
+"""What each arm scored, costs and answered, and which arms meet."""

@@ -1,0 +1,1 @@
+"""Claims that guides to fine-tuning make, checked on what was measured."""

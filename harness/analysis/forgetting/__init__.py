@@ -1,0 +1,1 @@
+"""What training changed of the general abilities."""

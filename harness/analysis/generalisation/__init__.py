@@ -1,0 +1,1 @@
+"""Overfitting, learning curves, memorisation and leakage."""

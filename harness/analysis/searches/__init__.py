@@ -1,0 +1,1 @@
+"""How settings were searched, selected, and how hard each side was tried."""

@@ -1,0 +1,192 @@
+"""Which setting the search selects, and so which finalists count.
+
+The rule is the search's own, :func:`harness.records.selected`. Once finalists have run, the
+selected trial is the one whose setting they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from harness.analysis.forgetting.general_change import general_changes
+from harness.analysis.statistics.scores import Scores, aggregates, validation_score
+from harness.errors import StoreError
+from harness.findings import SearchChoice
+from harness.records import ScoreVector, Study, TrialSummary, keeps_abilities, selected
+from harness.spec import Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A complete trial of a search with a validation score."""
+
+    trial: TrialSummary
+    """The trial."""
+    score: float
+    """Primary metric on validation, in its own direction."""
+    higher_is_better: bool
+    """Direction of the metric."""
+    general_change: float | None
+    """Mean change of the general tasks against the base, -1 to 1, positive is better; None where
+    the search does not look at it or it was not measured."""
+
+    @property
+    def number(self) -> int:
+        """Place in its search, from 0."""
+        return self.trial.number
+
+    @property
+    def worth(self) -> float:
+        """The score, signed so that higher is better."""
+        return self.score if self.higher_is_better else -self.score
+
+    def keeps(self, margin: float | None) -> bool:
+        """Whether no more than the margin is known to be lost."""
+        return keeps_abilities(self.general_change, margin)
+
+
+def candidates(
+    scores: Scores, arm: str, experiment: Experiment, repeat: int | None = None
+) -> list[Candidate]:
+    """The trials that a search of the arm chose among, by number; of all its searches if None."""
+    blind = experiment.search_margin(arm) is None
+    changes = {} if blind else measured_changes(scores, arm, experiment)
+    scored = []
+    for trial in scores.complete(arm, "search"):
+        if repeat not in (None, trial.search_repeat):
+            continue
+        metric = experiment.task.primary_metric
+        score = validation_score(trial, metric)
+        if score is not None:
+            higher = aggregates([trial], "domain", "validation", metric)[0].higher_is_better
+            scored.append(Candidate(trial, score, higher, changes.get(trial.trial_id)))
+    return scored
+
+
+def measured_changes(scores: Scores, arm: str, experiment: Experiment) -> dict[str, float]:
+    """Trial id -> mean change of the general tasks scored in accuracy, of a fine-tuned arm."""
+    readings = scores.study.experiment.general_tasks
+    counted = {task: reading for task, reading in readings.items() if reading.accuracy}
+    if arm not in experiment.trained_arms():
+        return {}
+    try:
+        changes = general_changes(scores, arm, counted)
+        return {trial: change for (trial, phase), change in changes.items() if phase == "search"}
+    except StoreError:
+        # Vectors that cannot be paired are told where the plane of learning and forgetting is
+        # drawn; here nothing is known of the change.
+        return {}
+
+
+def search_winner(
+    scores: Scores, arm: str, experiment: Experiment, repeat: int = 0
+) -> TrialSummary | None:
+    """The search trial whose setting the finalists have; what the rule selects before any ran.
+
+    Of several trials with that setting, the best on validation.
+    """
+    scored = candidates(scores, arm, experiment, repeat)
+    winner = _winner(scores, arm, experiment, scored, repeat)
+    return winner.trial if winner else None
+
+
+def search_choice(
+    scores: Scores, arm: str, experiment: Experiment, repeat: int = 0
+) -> SearchChoice | None:
+    """The selected trial beside the one with the best score; None without a complete trial."""
+    scored = candidates(scores, arm, experiment, repeat)
+    winner = _winner(scores, arm, experiment, scored, repeat)
+    best = max(scored, key=lambda candidate: candidate.worth, default=None)
+    if winner is None or best is None:
+        return None
+    margin = experiment.search_margin(arm)
+    return SearchChoice(
+        number=winner.trial.number,
+        params=dict(winner.trial.params),
+        score=winner.score,
+        general_change=winner.general_change,
+        best_number=best.trial.number,
+        best_score=best.score,
+        best_change=best.general_change,
+        margin=margin,
+        kept=sum(candidate.keeps(margin) for candidate in scored),
+        candidates=len(scored),
+        ways={way.answering: way.score for way in winner.trial.ways},
+    )
+
+
+def current(study: Study) -> Study:
+    """The study without finalists of settings no longer selected, or of seeds no longer declared.
+
+    A study can be extended after its test: with more trials another setting may win, and the
+    store keeps the finalists of both. Averaging them would describe no candidate at all.
+    An arm none of whose finalists has the selected setting, or a declared seed, keeps those it
+    has: its new finalists are still to come. Applying this twice changes nothing.
+    """
+    scores = Scores(study)
+    experiment = scores.experiment
+    stale: set[str] = set()
+    for arm, repeat in _searches(experiment):
+        finalists = _tested(scores.trials(arm, "finalist"), experiment, arm, repeat)
+        settings = {repr(trial.params) for trial in finalists}
+        fresh = finalists
+        if len(settings) > 1:
+            scored = candidates(scores, arm, experiment, repeat)
+            winner = selected(scored, experiment.search_margin(arm))
+            fresh = [t for t in finalists if winner and t.params == winner.trial.params]
+        fresh = fresh or finalists
+        declared = [t for t in fresh if t.seed in experiment.seeds_of(arm)]
+        kept = {t.trial_id for t in declared or fresh}
+        stale |= {t.trial_id for t in finalists} - kept
+    if not stale:
+        return study
+    gone = {(t.arm, t.seed) for t in study.trials if t.trial_id in stale} - {
+        (t.arm, t.seed) for t in study.trials if t.phase == "finalist" and t.trial_id not in stale
+    }
+    return replace(
+        study,
+        trials=tuple(t for t in study.trials if not _is_stale(t, stale)),
+        vectors=tuple(v for v in study.vectors if not _is_stale(v, stale)),
+        items=tuple(row for row in study.items if (row.arm, row.seed) not in gone),
+    )
+
+
+def _is_stale(of: TrialSummary | ScoreVector, stale: set[str]) -> bool:
+    """Whether it is of a finalist that no longer counts; the same trial may be a search's too."""
+    return of.phase == "finalist" and of.trial_id in stale
+
+
+def _searches(experiment: Experiment) -> Iterator[tuple[str, int]]:
+    """Every arm and repeat of its search."""
+    for arm in experiment.arms:
+        for repeat in range(experiment.repeats_of(arm)):
+            yield arm, repeat
+
+
+def _tested(
+    finalists: Iterable[TrialSummary], experiment: Experiment, arm: str, repeat: int
+) -> list[TrialSummary]:
+    """Those of an arm's finalists that have the setting of one of its searches."""
+    return [t for t in finalists if experiment.repeat_of(arm, t.seed) == repeat]
+
+
+def _winner(
+    scores: Scores, arm: str, experiment: Experiment, scored: Sequence[Candidate], repeat: int
+) -> Candidate | None:
+    finalists = _tested(scores.finalists(arm), experiment, arm, repeat)
+    tested = [trial.params for trial in finalists][:1]
+    same = [candidate for candidate in scored if candidate.trial.params in tested]
+    if same:
+        return max(same, key=lambda candidate: candidate.worth)
+    return selected(scored, experiment.search_margin(arm))
+
+
+__all__ = [
+    "Candidate",
+    "candidates",
+    "current",
+    "measured_changes",
+    "search_choice",
+    "search_winner",
+]

@@ -1,0 +1,1 @@
+"""Estimates, intervals and tests on scores that are aligned item by item."""

@@ -1,0 +1,1 @@
+"""From measured numbers to the verdict, its words and what it hangs on."""

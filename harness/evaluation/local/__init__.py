@@ -1,0 +1,1 @@
+"""A model in memory as an lm-eval model."""

@@ -1,0 +1,21 @@
+"""How likely a model finds given replies, asked through lm-eval as everything else is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.evaluation.local.candidate_lm import CandidateLM
+
+
+def likelihoods(lm: CandidateLM, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    """Log-likelihood (nats) of each reply after its prompt, shape (n,).
+
+    Args:
+        pairs: prompt and reply, as texts.
+    """
+    from lm_eval.api.instance import Instance
+
+    requests = [Instance("loglikelihood", {}, pair, place) for place, pair in enumerate(pairs)]
+    return [value for value, _ in lm.loglikelihood(requests)]

@@ -1,0 +1,337 @@
+"""The lm-eval model that scores a candidate already in memory.
+
+It answers as lm-eval's own ``HFLM`` does, only cheaper: what all prompts of a task begin with is
+computed once (:mod:`harness.models.prompt_prefix`), contexts and continuations are laid out as
+trees (:mod:`harness.evaluation.local.tree_scoring`), replies grow from trees of prompts
+(:mod:`harness.evaluation.local.tree_generation`), and logits are computed only where something is
+scored.
+Replies can be kept to a constraint (:mod:`harness.evaluation.local.constrained`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lm_eval.models.huggingface import HFLM
+from transformers import LogitsProcessorList, StoppingCriteriaList
+
+from harness.answers.thoughts import MARKS
+from harness.errors import TrialError
+from harness.evaluation.local.constrained import ConstrainedBatch, Constraint
+from harness.evaluation.local.prompt_reader import PromptReader
+from harness.evaluation.local.reply_ends import EndsIn
+from harness.evaluation.local.tree_generation import greedy_replies, tree_groups
+from harness.evaluation.local.tree_scoring import score_pairs
+from harness.models.padding import padded_together
+from harness.models.prompt_prefix import PromptPrefix, compute_prompt_prefix
+from harness.models.shared_prefix import prefix_cache, shared_prefix_length
+from harness.models.tree_pass import attention_windows, takes_trees
+from harness.records import ModelWork
+
+Request = tuple[Any, list[int], list[int]]
+
+
+class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
+    """Score ``model`` (any causal language model of transformers, with or without adapters).
+
+    Args:
+        batch_size: requests per generation batch; log-likelihoods are batched by their tokens.
+        date: day that a chat template which writes the date is told; today if None.
+
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, batch_size: int, date: str | None = None
+    ) -> None:
+        logging.getLogger("lm_eval.models.huggingface").setLevel(logging.ERROR)
+        self.read_with(model.config, tokenizer, date)
+        super().__init__(
+            pretrained=model,
+            tokenizer=tokenizer,
+            batch_size=batch_size,
+            backend="causal",
+            max_length=self.longest,
+            # With it, equal tokens that are cut elsewhere into context and continuation are
+            # scored by the cut of one of them.
+            logits_cache=False,
+        )
+        marks = {mark for pair in MARKS for mark in pair}
+        self._unsaid = {
+            number
+            for number, token in tokenizer.added_tokens_decoder.items()
+            if token.special and token.content not in marks
+        }
+        self._constraint: Constraint | None = None
+        self._beginning = PromptPrefix()
+
+    @property
+    def takes_trees(self) -> bool:
+        """Whether requests are laid out as trees."""
+        return takes_trees(self.model)
+
+    @contextmanager
+    def kept_to(self, constraint: Constraint | None) -> Iterator[None]:
+        """Within this context every generated reply keeps to ``constraint``; None frees them."""
+        before, self._constraint = self._constraint, constraint
+        try:
+            yield
+        finally:
+            self._constraint = before
+
+    def loglikelihood(
+        self, requests: list[Any], disable_tqdm: bool = True
+    ) -> list[tuple[float, bool]]:
+        """Log-likelihoods, as lm-eval's own, without its progress bar."""
+        return super().loglikelihood(requests, disable_tqdm=True)  # type: ignore[no-any-return]
+
+    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = True) -> list[float]:
+        """Log-likelihoods of whole texts, as lm-eval's own, without its progress bar.
+
+        Raises:
+            TrialError: the tokenizer has no mark for a text to begin after.
+        """
+        if self.prefix_token_id is None:
+            raise TrialError(
+                "error",
+                "the tokenizer has no mark that begins a text and none that ends one, after which "
+                "a whole text could be scored; leave tasks of texts out of the suite",
+            )
+        return super().loglikelihood_rolling(  # type: ignore[no-any-return]
+            requests, disable_tqdm=True
+        )
+
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = True) -> list[str]:
+        """Greedy or sampled replies, as lm-eval's own, without its progress bar."""
+        self._to_generate, self._generated = len(requests), 0
+        if self.takes_trees:
+            # What the first and the last in dictionary order begin with, most begin with.
+            prompts = [str(request.args[0]) for request in requests]
+            ends = [tuple(self.tok_encode(prompt)) for prompt in (min(prompts), max(prompts))]
+            self._begin_with(ends[0][: shared_prefix_length(ends)])
+        return super().generate_until(requests, disable_tqdm=True)  # type: ignore[no-any-return]
+
+    def tok_encode(
+        self,
+        string: str,
+        add_special_tokens: bool | None = None,
+        left_truncate_len: int | None = None,
+        **more: Any,
+    ) -> list[int]:
+        """Ids of a text, with a beginning where the tokenizer adds one, and never an end."""
+        ids = self._encode.bare(string) if add_special_tokens is False else self._encode(string)
+        return list(ids[-left_truncate_len:] if left_truncate_len else ids)
+
+    def tok_batch_encode(
+        self,
+        strings: Sequence[str],
+        padding_side: str = "left",
+        left_truncate_len: int | None = None,
+        truncation: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids of texts and their attention mask, both padded on the left.
+
+        What is too long loses its beginning, as with lm-eval, and is noted in :attr:`cut`.
+        """
+        rows = []
+        for string in strings:
+            ids = self.tok_encode(string)
+            if left_truncate_len and len(ids) > left_truncate_len:
+                self.cut[string] = left_truncate_len
+                ids = ids[-left_truncate_len:]
+            rows.append(ids)
+        width = max(map(len, rows))
+        pad = self.tokenizer.pad_token_id
+        padded = torch.tensor([[pad] * (width - len(ids)) + ids for ids in rows])
+        mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in rows])
+        return padded, mask
+
+    def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
+        """Ids as text, without special tokens; those that mark a thought stay.
+
+        Empty for the token that ends a text, where there is none.
+        """
+        if tokens is None:
+            return ""
+        ids = [tokens] if isinstance(tokens, int) else list(tokens)
+        if skip_special_tokens:
+            ids = [token for token in ids if token not in self._unsaid]
+        text: str = self.tokenizer.decode(ids)
+        return text
+
+    def apply_chat_template(
+        self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
+    ) -> str:
+        """A conversation as text, written as the prompts of the user's task are."""
+        if not add_generation_prompt:
+            text: str = super().apply_chat_template(chat_history, add_generation_prompt=False)
+            return text
+        return self.prompt_of(chat_history)
+
+    def time_alone(self, requests: Sequence[Any]) -> float:
+        """Seconds that the requests of one item take by themselves."""
+        # What the request before it began with is not at hand for it.
+        self._begin_with(())
+        began = time.perf_counter()
+        getattr(self, requests[0].request_type)(requests, disable_tqdm=True)
+        return time.perf_counter() - began
+
+    def _loglikelihood_tokens(
+        self,
+        requests: Sequence[Request],
+        disable_tqdm: bool = False,
+        override_bs: int | None = None,
+    ) -> list[tuple[float, bool]]:
+        pairs = []
+        for strings, context, continuation in requests:
+            if not context or not continuation:
+                raise ValueError("a log-likelihood request needs a context and a continuation")
+            if len(continuation) > self.max_length:
+                raise ValueError(
+                    f"a text of {len(continuation)} tokens is to be scored, and the model reads "
+                    f"{self.max_length}; leave it out, or take a model that reads more"
+                )
+            room = self.max_length + 1 - len(continuation)
+            if len(context) > room and strings is not None:
+                self.cut[strings[0]] = room
+            pairs.append((tuple(context[-room:]), tuple(continuation)))
+        if not self.takes_trees:
+            answers: list[tuple[float, bool]] = super()._loglikelihood_tokens(
+                requests, disable_tqdm=True, override_bs=override_bs
+            )
+            return answers
+        contexts = list({context for context, _ in pairs})
+        self._begin_with(contexts[0][: shared_prefix_length(contexts)])
+        return score_pairs(self.model, pairs, self._beginning, self.on_progress, self._count)
+
+    def _model_call(self, inps: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        self._count(ModelWork(passes=1, read=inps.numel(), predicted=inps.numel()))
+        logits: torch.Tensor = super()._model_call(inps, *args, **kwargs)
+        return logits
+
+    def _count(self, work: ModelWork) -> None:
+        self.work += work
+
+    def _begin_with(self, tokens: tuple[int, ...]) -> None:
+        if self._beginning.tokens != tokens:
+            self._beginning = compute_prompt_prefix(self.model, tokens)
+            self._count(ModelWork(bool(tokens), len(tokens), predicted=bool(tokens)))
+
+    def _model_generate(
+        self,
+        context: torch.Tensor,
+        max_length: int,
+        stop: list[str],
+        **generation_kwargs: Any,
+    ) -> Rows:
+        mask = generation_kwargs.pop("attention_mask")
+        lengths = mask.sum(dim=1).tolist()
+        prompts = [tuple(row[-n:]) for row, n in zip(context.tolist(), lengths, strict=True)]
+        room = max_length - context.shape[1]
+        if generation_kwargs.get("temperature") == 0.0:
+            generation_kwargs.pop("temperature")
+        generation_kwargs.setdefault("do_sample", False)
+        greedy = generation_kwargs == {"do_sample": False} and self._constraint is None
+        groups = None
+        if greedy and self.takes_trees:
+            beginning = self._beginning if self._beginning.opens(prompts) else PromptPrefix()
+            groups = tree_groups([len(prompt) - len(beginning.tokens) for prompt in prompts])
+        replies: list[list[int]] = [[] for _ in prompts]
+        for group in padded_together(self.model, prompts) if groups is None else groups:
+            members = [prompts[index] for index in group]
+            ends_in = EndsIn(stop, self.tokenizer, max(map(len, members)), self._ends())
+            if groups is None:
+                written = self._write(members, room, ends_in, generation_kwargs)
+            else:
+                written = greedy_replies(
+                    self.model,
+                    members,
+                    beginning,
+                    room,
+                    ends_in.tokens,
+                    ends_in.each,
+                    self._count,
+                )
+            for index, reply in zip(group, written, strict=True):
+                replies[index] = reply
+            self._generated += len(members)
+            self.on_progress(self._generated, self._to_generate)
+        rows = zip(context.tolist(), replies, strict=True)
+        return Rows([row + reply for row, reply in rows])
+
+    def _ends(self) -> frozenset[int]:
+        """Tokens that end a reply."""
+        eos = self.model.generation_config.eos_token_id
+        return frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
+
+    def _shared(self, prompts: Sequence[tuple[int, ...]], longest: int) -> int:
+        """Tokens that are computed once for all of the prompts, each padded after them.
+
+        Padding in the middle moves what follows it: right only where a model goes by positions
+        and mask alone, and where no layer's window ends within a row of ``longest`` tokens.
+        """
+        if not self.takes_trees:
+            return 0
+        windows = [window for window in attention_windows(self.model).values() if window]
+        return shared_prefix_length(prompts) if longest <= min([longest, *windows]) else 0
+
+    def _write(
+        self,
+        prompts: Sequence[tuple[int, ...]],
+        room: int,
+        ends_in: EndsIn,
+        generation_kwargs: dict[str, Any],
+    ) -> list[list[int]]:
+        """Replies to prompts that are padded to one length, as transformers generates them."""
+        width = max(map(len, prompts))
+        shared = self._shared(prompts, width + room)
+        pad, device = self.tokenizer.pad_token_id, self.model.device
+        rows = [
+            (*prompt[:shared], *[pad] * (width - len(prompt)), *prompt[shared:])
+            for prompt in prompts
+        ]
+        seen = [
+            [1] * shared + [0] * (width - len(prompt)) + [1] * (len(prompt) - shared)
+            for prompt in prompts
+        ]
+        more = dict(generation_kwargs)
+        kept: ConstrainedBatch | None = None
+        stopping: Any = ends_in
+        if self._constraint is not None:
+            # The constraint alone says where a reply ends: its text may hold any stop.
+            kept = ConstrainedBatch(self._constraint, len(prompts), width)
+            more["logits_processor"] = LogitsProcessorList([kept])
+            stopping = kept.ends
+        with torch.inference_mode():
+            ids = torch.tensor(rows, device=device)
+            if shared:
+                more["past_key_values"] = prefix_cache(self.model, ids[:1, :shared], len(prompts))
+            written = self.model.generate(
+                input_ids=ids,
+                attention_mask=torch.tensor(seen, device=device),
+                max_length=width + room,
+                stopping_criteria=StoppingCriteriaList([stopping]),
+                pad_token_id=pad,
+                use_cache=True,
+                **more,
+            )
+        # The last token of a reply is not computed further.
+        count, steps = len(prompts), written.shape[1] - width - 1
+        read = shared + count * (width - shared)
+        self._count(ModelWork(1 + steps, read, count * steps, count * (1 + steps)))
+        return ends_in.cut(written) if kept is None else kept.replies(written)
+
+
+class Rows:
+    """Token ids of rows that differ in length, handed to lm-eval as it expects a tensor."""
+
+    def __init__(self, rows: list[list[int]]) -> None:
+        self._rows = rows
+
+    def tolist(self) -> list[list[int]]:
+        """The rows."""
+        return self._rows

@@ -1,0 +1,1 @@
+"""Suites of lm-eval tasks: found, read, extended and mirrored."""

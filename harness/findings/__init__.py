@@ -1,0 +1,139 @@
+"""What the analysis concluded: the values that the report is written from.
+
+Differences are always ``a - b`` in the metric's own unit and oriented so that positive is
+better for ``a``, whatever the metric's direction.
+"""
+
+from harness.findings.arms import (
+    ArmSummary,
+    BreakEven,
+    CostSummary,
+    Latency,
+    MemoryEstimate,
+    TimedTurn,
+)
+from harness.findings.comparison import (
+    ComparedStudy,
+    PairedAcross,
+    Part,
+    Refusal,
+    RefusalReason,
+    SettingDifference,
+    StudyComparison,
+    UnpairedAcross,
+)
+from harness.findings.contrast import (
+    Contrast,
+    ContrastOutcome,
+    Interval,
+    WithoutFlagged,
+)
+from harness.findings.forgetting import (
+    AbilitiesWithoutFlagged,
+    Forgetting,
+    ForgettingOutcome,
+    GeneralDelta,
+    NotCounted,
+    SettingEffect,
+    TaskDivergence,
+    TradeOffPoint,
+)
+from harness.findings.generalisation import (
+    CurvePoint,
+    LearningCurve,
+    Memorisation,
+    Overfitting,
+)
+from harness.findings.samples import (
+    ArmSamples,
+    RunSamples,
+    Samples,
+)
+from harness.findings.search import (
+    EarlyStop,
+    EdgeSetting,
+    Retuning,
+    RisingSearch,
+    SearchChoice,
+    SearchEnd,
+    SearchPicture,
+    SearchSummary,
+    TuningGain,
+)
+from harness.findings.study import (
+    Findings,
+)
+from harness.findings.verdict import (
+    OUTCOME_LABELS,
+    Claim,
+    ClaimStatus,
+    Effort,
+    EffortReason,
+    Flip,
+    NotCovered,
+    Perturbation,
+    PlanLock,
+    Sensitivity,
+    Shortfall,
+    Verdict,
+    VerdictOutcome,
+)
+
+__all__ = [
+    "OUTCOME_LABELS",
+    "AbilitiesWithoutFlagged",
+    "ArmSamples",
+    "ArmSummary",
+    "BreakEven",
+    "Claim",
+    "ClaimStatus",
+    "ComparedStudy",
+    "Contrast",
+    "ContrastOutcome",
+    "CostSummary",
+    "CurvePoint",
+    "EarlyStop",
+    "EdgeSetting",
+    "Effort",
+    "EffortReason",
+    "Findings",
+    "Flip",
+    "Forgetting",
+    "ForgettingOutcome",
+    "GeneralDelta",
+    "Interval",
+    "Latency",
+    "LearningCurve",
+    "Memorisation",
+    "MemoryEstimate",
+    "NotCounted",
+    "NotCovered",
+    "Overfitting",
+    "PairedAcross",
+    "Part",
+    "Perturbation",
+    "PlanLock",
+    "Refusal",
+    "RefusalReason",
+    "Retuning",
+    "RisingSearch",
+    "RunSamples",
+    "Samples",
+    "SearchChoice",
+    "SearchEnd",
+    "SearchPicture",
+    "SearchSummary",
+    "Sensitivity",
+    "SettingDifference",
+    "SettingEffect",
+    "Shortfall",
+    "StudyComparison",
+    "TaskDivergence",
+    "TimedTurn",
+    "TradeOffPoint",
+    "TuningGain",
+    "UnpairedAcross",
+    "Verdict",
+    "VerdictOutcome",
+    "WithoutFlagged",
+]

@@ -1,0 +1,89 @@
+"""Sentences of a forecast: what will not work, and what its numbers rest on."""
+
+from __future__ import annotations
+
+from harness.forecast.findings import Forecast
+from harness.forecast.served import REPLY_SECONDS, TOKENIZERS
+from harness.spec.kinds import kind_info
+from harness.study.plan import Plan
+
+# From here on other programs slow a trial down.
+BUSY = 0.2
+
+
+def warnings_of(forecast: Forecast) -> tuple[str, ...]:
+    """What will fail or stop early, a sentence each."""
+    warnings = []
+    if forecast.busy_share > BUSY:
+        warnings.append(
+            f"other programs used {forecast.busy_share:.0%} of the processors when measuring "
+            "began: times are too long, or too short if more start; measure again when it is quiet"
+        )
+    for arm in forecast.arms:
+        if arm.unknown:
+            warnings.append(f"{arm.arm}: its time is not known: {arm.unknown}")
+        peak = arm.peak_mib
+        if peak is not None and peak.high > forecast.available_mib:
+            warnings.append(
+                f"{arm.arm}: may take {peak.high:,.0f} MiB of memory and "
+                f"{forecast.available_mib:,.0f} are available: lower micro_batch_size, max_length "
+                "or score_batch_size, or free memory"
+            )
+        server = arm.server
+        if server is not None and server.cap is not None and server.money.high > server.cap:
+            surely = "will" if server.money.low > server.cap else "may"
+            warnings.append(
+                f"{arm.arm}: {surely} reach its spending_cap of {server.cap:g} {forecast.currency} "
+                "before it is done; trials that cannot be paid for fail"
+            )
+    if forecast.disk_mib.high > forecast.free_mib:
+        warnings.append(
+            f"results take up to {forecast.disk_mib.high:,.0f} MiB and {forecast.free_mib:,.0f} "
+            "are free on their disk"
+        )
+    return tuple(warnings)
+
+
+def notes_on(forecast: Forecast, plan: Plan, *, quick: bool) -> tuple[str, ...]:
+    """What the numbers rest on and leave out, a sentence each."""
+    experiment = plan.experiment
+    workers = experiment.execution.workers
+    at_once = f" The file allows {workers} at once." if workers > 1 else ""
+    notes = [
+        "Times are for one trial at a time on this machine, as busy as it was while measuring. "
+        f"Where several run at once, divide by their number and multiply memory by it.{at_once}"
+    ]
+    searched = [name for name, arm in experiment.arms.items() if arm.search_space()]
+    if searched:
+        notes.append(
+            "The search decides which settings are tested, and whether defaults are tested beside "
+            "them; ranges cover the settings that may be selected."
+        )
+    rules = experiment.search
+    prunes = [name for name in searched if not kind_info(experiment.arms[name].kind).trains]
+    if (rules.prompt_pruner != "none" and prunes) or rules.trained_pruner != "none":
+        notes.append(
+            "Trials that are stopped early (search.pruner, search.prompt_pruner) make the search "
+            "shorter than expected here; the low ends allow for it."
+        )
+    if experiment.trained_arms():
+        notes.append(
+            "A trained model is expected to answer as briefly as its training data; the high ends "
+            "are for one that runs on. Failed trials and repeats are not counted."
+        )
+    if any(arm.server for arm in forecast.arms):
+        low, high = REPLY_SECONDS.low, REPLY_SECONDS.high
+        notes.append(
+            f"Nothing was sent to a server: its tokens are counted by the local tokenizer (within "
+            f"{TOKENIZERS:.0%}), and a reply is assumed to take {low:g} to {high:g} seconds."
+        )
+    if any(kind_info(arm.kind).trains for arm in forecast.arms) and _replays(plan):
+        notes.append("Training tokens leave out general texts (replay, kl_weight); times do not.")
+    if quick:
+        notes.append("Measured quickly (--quick): default settings only, on fewer items.")
+    return tuple(notes)
+
+
+def _replays(plan: Plan) -> bool:
+    arms = plan.experiment.trained_arms().values()
+    return any(arm.values_of(name) != (0.0,) for arm in arms for name in ("replay", "kl_weight"))

@@ -1,0 +1,245 @@
+"""Counts the work of a trial from its texts: its training, and each of its scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.data import read_examples_file
+from harness.evaluation.latency import timed_items
+from harness.forecast.cost_model import Activity, Measure
+from harness.forecast.score_load import (
+    ITEMS_READ,
+    AnswerTokens,
+    ScoreLoad,
+    Tokens,
+    general_loads,
+    generation_load,
+    likelihood_load,
+    plain_tokens,
+    tokenizer_of,
+)
+from harness.prompting import PromptRenderer
+from harness.records import Example, ModelWork, ScoreRequest, TrialSpec, content_hash
+from harness.spec import TaskSpec
+from harness.spec.kinds import kind_info
+from harness.trial.candidate import make_renderer, passages_of, room_for
+
+# Hyperparameters that change what is learnt, and not how long a step or a reply takes.
+TIMELESS = frozenset(
+    {"learning_rate", "schedule", "warmup", "weight_decay", "max_grad_norm", "alpha_over_rank",
+     "dropout", "rslora", "order", "epochs", "keep"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingLoad:
+    """Work of a trial's training."""
+
+    counted: ModelWork
+    """One pass a step, and the tokens of examples over all epochs; general texts are left out."""
+    largest_step: int
+    """Tokens of a step of the longest examples."""
+    checks: int
+    """Number of times that validation loss is measured, over all epochs."""
+    check: ModelWork
+    """Work of one such measurement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Work of one trial."""
+
+    spec: TrialSpec
+    """The trial, or one of several that take equally long."""
+    speed_signature: str
+    """Hash that is equal for settings of one kind that take equally long."""
+    scores: tuple[tuple[ScoreRequest, ScoreLoad], ...]
+    """Every score that is not known yet, with what it takes."""
+    training: TrainingLoad | None
+    """What training takes; None where nothing is trained."""
+    answer: AnswerTokens
+    """Tokens of the training answers."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is left to train or to score."""
+        return bool(self.scores or self.training)
+
+    @property
+    def divergence_tokens(self) -> float:
+        """Tokens of texts that the base reads once more, before training."""
+        return sum(load.counted.read for _, load in self.scores if load.group == "divergence")
+
+    def activity(self, measure: Measure) -> Activity:
+        """What the speed of one part of the trial depends on."""
+        # Building tasks takes all kinds alike, and those that read no texts beside show how long.
+        kind = "any" if measure == "around" else self.spec.kind
+        return Activity(self.spec.model.fingerprint, kind, self.speed_signature, measure)
+
+    def scoring(self, load: ScoreLoad) -> Activity:
+        """What the speed of a score request of the trial depends on."""
+        return replace(
+            self.activity(load.measure), group=load.group, writes=bool(load.answer_limit)
+        )
+
+
+def speed_signature(spec: TrialSpec) -> str:
+    """Hash of the setting in so far as it can change the speed."""
+    params = {name: value for name, value in spec.params.items() if name not in TIMELESS}
+    return content_hash([spec.model.fingerprint, spec.kind, params], 16)
+
+
+def computes_alike(spec: TrialSpec, other: TrialSpec) -> bool:
+    """Whether two trials are of one model and one kind, whatever their settings."""
+    return (spec.model.fingerprint, spec.kind) == (other.model.fingerprint, other.kind)
+
+
+def workload(spec: TrialSpec) -> Workload:
+    """Count what a trial takes by making its prompts; no weights are loaded.
+
+    Raises:
+        UnknownReferenceError: the model has no usable tokenizer.
+    """
+    tokenizer = tokenizer_of(spec.model)
+    task = TaskSpec.model_validate(spec.task)
+    split = _examples(spec.train_path)
+    pool = split[: spec.train_items]
+    renderer = make_renderer(spec, task, pool, tokenizer)
+    lengths = [len(renderer.encode_answer(item.answer)) for item in split]
+    answer = AnswerTokens(sum(lengths) / len(lengths), max(lengths))
+    counter = _Counter(spec, task, renderer, tokenizer, split, answer)
+    trains = kind_info(spec.kind).trains and not spec.trained_path
+    return Workload(
+        spec=spec,
+        speed_signature=speed_signature(spec),
+        scores=tuple(
+            (request, load)
+            for request in spec.scores
+            if request.key not in spec.known_scores
+            for load in counter.loads(request)
+        ),
+        training=_training(spec, renderer, pool) if trains else None,
+        answer=answer,
+    )
+
+
+def _training(spec: TrialSpec, renderer: PromptRenderer, pool: Sequence[Example]) -> TrainingLoad:
+    params = spec.params
+    encoded = [renderer.encode(item) for item in pool]
+    kept = [example for example in encoded if example.length <= params["max_length"]]
+    lengths = sorted(example.length for example in kept)
+    predicted = sum(len(example.answer) for example in kept)
+    per_epoch = math.ceil(len(lengths) / params["batch_size"])
+    checked: Sequence[Example] = ()
+    if spec.validation_path:
+        checked = read_examples_file(Path(spec.validation_path))
+    checks = [renderer.encode(item) for item in checked]
+    return TrainingLoad(
+        counted=ModelWork(passes=per_epoch, read=sum(lengths), predicted=predicted)
+        * params["epochs"],
+        largest_step=sum(lengths[-params["batch_size"] :]),
+        checks=min(spec.checks_per_epoch, per_epoch) * params["epochs"] if checked else 0,
+        check=ModelWork(
+            read=sum(example.length for example in checks),
+            predicted=sum(len(example.answer) for example in checks),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    """Counts the work of a trial's scores."""
+
+    spec: TrialSpec
+    """The trial."""
+    task: TaskSpec
+    """The user's task."""
+    renderer: PromptRenderer
+    """What writes the trial's prompts."""
+    tokenizer: Any
+    """The model's tokenizer."""
+    split: Sequence[Example]
+    """The whole training split."""
+    answer: AnswerTokens
+    """Tokens of the training answers."""
+
+    def loads(self, request: ScoreRequest) -> Sequence[ScoreLoad]:
+        """What a request takes, a load for each way in which it asks the model."""
+        size = self.spec.runtime.score_batch_size
+        match request.suite:
+            case "general":
+                return general_loads(replace(request, key=""), self.spec.model, size)
+            case "divergence":
+                return [self._divergence(request)]
+            case "memorisation":
+                return [self._memorisation(request)]
+        items = read_examples_file(Path(request.items_path))
+        if request.suite == "latency":
+            return [self._single(request, timed_items(items))]
+        prompts = [self.renderer.encode_prompt(item) for item in _spread(items, ITEMS_READ)]
+        return [self._asked(prompts, self._choices(request), len(items) / len(prompts))]
+
+    def _asked(self, prompts: Sequence[Tokens], choices: list[Tokens], share: float) -> ScoreLoad:
+        if choices:
+            return likelihood_load([(prompt, choices) for prompt in prompts], "choice", share)
+        size = self.spec.runtime.score_batch_size
+        limit = self.task.max_new_tokens or room_for(self.answer.longest)
+        return generation_load(prompts, self.answer, size, limit, "generate", share)
+
+    def _single(self, request: ScoreRequest, items: Sequence[Example]) -> ScoreLoad:
+        choices = self._choices(request)
+        alone = [self._asked([self.renderer.encode_prompt(item)], choices, 1) for item in items]
+        # One more, which warms up and is not counted.
+        times = 1 + 1 / len(alone)
+        return ScoreLoad(
+            measure="single",
+            group=alone[0].group,
+            items=times * len(alone),
+            prompt_tokens=times * sum(load.prompt_tokens for load in alone),
+            answer_tokens=times * sum(load.answer_tokens for load in alone),
+            counted=sum((load.counted for load in alone), ModelWork()) * times,
+            answer_limit=alone[0].answer_limit,
+        )
+
+    def _choices(self, request: ScoreRequest) -> list[Tokens]:
+        """The answers that the request chooses among; none where it generates."""
+        if (request.answering or self.spec.answering) != "choice":
+            return []
+        answers = self.task.answer.valid_answers(self.split) or ()
+        return [self.renderer.encode_answer(answer) for answer in answers]
+
+    def _memorisation(self, request: ScoreRequest) -> ScoreLoad:
+        from harness.evaluation.memorisation import halves
+        from harness.prompting.render import render_template
+
+        items = read_examples_file(Path(request.items_path))
+        texts = [halves(render_template(self.task, item)) for item in items]
+        return likelihood_load(
+            [(plain_tokens(self.tokenizer, text.given), [plain_tokens(self.tokenizer, text.rest)])
+             for text in texts if text],
+            "memorisation",
+        )  # fmt: skip
+
+    def _divergence(self, request: ScoreRequest) -> ScoreLoad:
+        passages = passages_of(request, self.renderer, self.tokenizer, None)
+        tokens = sum(len(passage.tokens) for passage in passages)
+        predicted = sum(len(passage.positions) for passage in passages)
+        counted = ModelWork(passes=len(passages), read=tokens, predicted=predicted)
+        return ScoreLoad("score", "divergence", len(passages), tokens, 0.0, counted)
+
+
+def _spread(items: Sequence[Example], number: int) -> Sequence[Example]:
+    """At most ``number`` of them, from first to last."""
+    if len(items) <= number:
+        return items
+    return [items[math.floor(place * len(items) / number)] for place in range(number)]
+
+
+@cache
+def _examples(path: str) -> tuple[Example, ...]:
+    return read_examples_file(Path(path))

@@ -1,0 +1,1 @@
+"""Files that travel in Python packages: models and data sets, fetched once."""

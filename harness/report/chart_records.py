@@ -1,0 +1,172 @@
+"""What each chart of a report shows: its values as they are drawn, and every text final.
+
+:mod:`harness.report.sections` fills these records, :mod:`harness.report.charts` draws them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """A difference with its interval; ``text`` is the same in words."""
+
+    label: str
+    """What the row is called."""
+    arm: str
+    """Arm whose colour the row has."""
+    difference: float
+    """The difference, as it is drawn; positive is better for the first arm."""
+    low: float
+    """Lower end of its interval, as it is drawn."""
+    high: float
+    """Upper end of its interval, as it is drawn."""
+    margin: float
+    """Margin within which differences count as equivalent, as it is drawn."""
+    primary: bool
+    """Whether it is the primary contrast."""
+    text: str
+    """The difference in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradePoint:
+    """A candidate in the plane of domain gain (right is better) and general change (up)."""
+
+    arm: str
+    """Arm whose colour the point has."""
+    gain: float
+    """Gain on the domain, as it is drawn; positive is better."""
+    change: float
+    """General change, as it is drawn; positive is better."""
+    on_front: bool
+    """Whether no other point is better in both."""
+    on_arm_front: bool
+    """Whether no other point of its own arm is better in both."""
+    final: bool
+    """Whether it is a finalist, not a trial of the search."""
+
+
+@dataclass(frozen=True, slots=True)
+class SizePoint:
+    """Scores at one training-set size, with the ends of the held-out score's interval."""
+
+    items: int
+    """Number of training examples."""
+    train: float | None
+    """Score on the training sample, as it is drawn; None where it was not measured."""
+    held_out: float | None
+    """Score on validation, as it is drawn; None where it was not measured."""
+    low: float | None
+    """Lower end of the interval of ``held_out``; None where there is none."""
+    high: float | None
+    """Upper end of the interval of ``held_out``; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLine:
+    """One arm's scores by training-set size, smallest first."""
+
+    arm: str
+    """Name of the arm."""
+    points: tuple[SizePoint, ...]
+    """The sizes, smallest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossLine:
+    """Loss by step of one training run; ``validation`` where it was measured."""
+
+    arm: str
+    """Name of the arm."""
+    train: tuple[tuple[int, float], ...]
+    """(step, training loss in nats), by step."""
+    validation: tuple[tuple[int, float], ...]
+    """(step, validation loss in nats), by step; empty where it was not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitScores:
+    """One arm's score by split; None where it was not measured."""
+
+    arm: str
+    """Name of the arm."""
+    train: float | None
+    """Score on the training sample, as it is drawn."""
+    validation: float | None
+    """Score on validation, as it is drawn."""
+    test: float | None
+    """Score on test, as it is drawn."""
+    test_low: float | None
+    """Lower end of the interval of ``test``; None where there is none."""
+    test_high: float | None
+    """Upper end of the interval of ``test``; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForestChart:
+    """Paired differences around zero, with the margin as a band and in words."""
+
+    axis: str
+    """Label of the axis, with its unit."""
+    margin: str
+    """The margin in words."""
+    rows: tuple[ForestRow, ...]
+    """The differences, from the top."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOffChart:
+    """Learning against forgetting."""
+
+    x_axis: str
+    """Label of the axis of domain gain."""
+    y_axis: str
+    """Label of the axis of general change."""
+    points: tuple[TradePoint, ...]
+    """The candidates."""
+    margin: float | None
+    """The loss that still counts as no forgetting, as it is drawn; None where there is none."""
+    margin_text: str
+    """The same loss in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class LossChart:
+    """Loss curves of the final training runs."""
+
+    lines: tuple[LossLine, ...]
+    """A line a training run."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitChart:
+    """Scores by split, one group an arm."""
+
+    axis: str
+    """Label of the axis, with its unit."""
+    groups: tuple[SplitScores, ...]
+    """The scores of each arm."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurveChart:
+    """Learning curves: scores against the number of training examples."""
+
+    axis: str
+    """Label of the axis, with its unit."""
+    lines: tuple[SizeLine, ...]
+    """A line an arm."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnChart:
+    """A chart that was drawn elsewhere: SVG with the placeholder colours of all charts."""
+
+    svg: str
+    """The SVG element."""
+
+
+PaintedChart = ForestChart | TradeOffChart | LossChart | SplitChart | CurveChart
+Chart = PaintedChart | DrawnChart

@@ -1,0 +1,1 @@
+"""A report's document as HTML, Markdown, PDF, JSON and terminal text."""

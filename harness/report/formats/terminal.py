@@ -1,0 +1,124 @@
+"""The heart of the report in a terminal: verdict, what it hangs on, arms, claims, forgetting."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from harness.report.document import (
+    Block,
+    Bullets,
+    ComparisonView,
+    Facts,
+    Figure,
+    Prose,
+    ReportView,
+    Section,
+    Table,
+    VerdictView,
+)
+
+SHOWN = ("primary", "sensitivity", "arms", "claims", "search", "general")
+COLOURS = {
+    "fine_tune": "green",
+    "prompt": "blue",
+    "equivalent": "cyan",
+    "forgets_too_much": "red",
+    "hardly_tried": "yellow",
+    "best_prompt": "green",
+    "prompts_tied": "cyan",
+    "inconclusive": "yellow",
+}
+
+
+def print_report(view: ReportView | ComparisonView, console: Console) -> None:
+    """Print the verdict, what it rests and hangs on, the arms, the claims and the general suite.
+
+    Every text is printed literally: nothing in it is read as markup. A comparison is printed
+    whole.
+    """
+    console.print(Text(view.title, style="bold"))
+    console.print(Text(" · ".join(f"{term}: {value}" for term, value in view.about), style="dim"))
+    console.print()
+    console.print(_verdict(view.verdict))
+    for section in view.sections:
+        if isinstance(view, ComparisonView) or section.key in SHOWN:
+            _print_section(section, console)
+
+
+def _verdict(verdict: VerdictView) -> Panel:
+    parts: list[RenderableType] = [Text(verdict.headline, style="bold")]
+    if verdict.detail:
+        parts.append(Text(verdict.detail))
+    for heading, sentences in (("Why", verdict.reasons), ("Caveats", verdict.caveats)):
+        if sentences:
+            parts += [Text(), Text(heading, style="underline"), _bullets(sentences)]
+    colour = COLOURS.get(verdict.outcome, "white")
+    title = Text(f" {verdict.label} ", style=f"bold {colour}")
+    return Panel(
+        Group(*parts), title=title, title_align="left", border_style=colour, padding=(1, 2)
+    )
+
+
+def _print_section(section: Section, console: Console) -> None:
+    console.print()
+    console.print(Text(section.heading, style="bold underline"))
+    for block in section.blocks:
+        shown = _block(block)
+        if shown is not None:
+            console.print(Padding(shown, (1, 0, 0, 0)))
+
+
+def _block(block: Block) -> RenderableType | None:
+    match block:
+        case Prose():
+            return Text(block.text)
+        case Bullets():
+            return Group(Text(block.heading, style="bold"), _bullets(block.items))
+        case Facts():
+            return _facts(block.items)
+        case Table() if not block.folded:
+            return _table(block)
+        case Figure():
+            return Text(block.see)
+        case _:
+            return None
+
+
+def _bullets(items: tuple[str, ...]) -> RichTable:
+    grid = RichTable.grid(padding=(0, 1))
+    for item in items:
+        grid.add_row(Text("•"), Text(item))
+    return grid
+
+
+def _facts(items: tuple[tuple[str, str], ...]) -> RichTable:
+    grid = RichTable.grid(padding=(0, 2))
+    grid.add_column(max_width=26)
+    for term, value in items:
+        grid.add_row(Text(term, style="dim"), Text(value))
+    return grid
+
+
+def _table(table: Table) -> RenderableType:
+    columns = [index for index, column in enumerate(table.columns) if column.brief]
+    grid = RichTable(
+        title=Text(table.caption, style="italic"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1),
+    )
+    for index in columns:
+        column = table.columns[index]
+        grid.add_column(
+            Text(column.heading), justify="right" if column.numeric else "left", overflow="fold"
+        )
+    for number, row in enumerate(table.rows):
+        style = "bold" if number in table.strong else ""
+        grid.add_row(*(Text(row[index]) for index in columns), style=style)
+    return Group(grid, *(Text(note, style="dim") for note in table.notes))

@@ -1,0 +1,33 @@
+"""Metrics and forms of a model by the names that a reader knows."""
+
+from __future__ import annotations
+
+from harness.answers.metrics import METRICS
+from harness.wording import clean
+
+FORMS = {
+    "base": "base model",
+    "base-nf4": "base model, quantised to 4 bits (NF4)",
+    "base-fp4": "base model, quantised to 4 bits (FP4)",
+    "full": "fully fine-tuned weights",
+    "merged": "adapter merged into the base",
+    "endpoint": "model on a server",
+}
+
+FOUR_BITS = {"nf4": "4 bits (NF4)", "fp4": "4 bits (FP4)"}
+
+
+def metric_name(name: str) -> str:
+    """A metric's name in words."""
+    return METRICS[name].label if name in METRICS else clean(name, limit=60)
+
+
+def form_name(name: str) -> str:
+    """What was scored, in words."""
+    if name.startswith("adapter-on-"):
+        base = name.removeprefix("adapter-on-")
+        return f"adapter on the base in {FOUR_BITS.get(base) or clean(base)}"
+    return FORMS.get(name, clean(name))
+
+
+__all__ = ["FOUR_BITS", "form_name", "metric_name"]

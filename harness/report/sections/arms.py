@@ -1,0 +1,177 @@
+"""The table of arms: what each scored, and what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness import wording
+from harness.findings import ArmSummary, CostSummary, SearchSummary
+from harness.report.document import Block, Column, Prose, Section, Table
+from harness.report.naming import metric_name
+from harness.report.scales import scale_of
+from harness.report.sections.material import BASE, Material
+from harness.report.sections.tuning import tuning_blocks
+from harness.spec.kinds import kind_info
+
+UNTOUCHED = "untouched base"
+
+
+def arms_section(material: Material) -> Section:
+    """What each arm scored, and what it takes."""
+    rows = material.findings.arms
+    if not rows:
+        text = "No arm was scored on the test set yet."
+        return Section("arms", "The arms", (Prose(text),))
+    scale = material.scale
+    winner = material.findings.verdict.winner
+    strong = tuple(index for index, row in enumerate(rows) if row.arm == winner)
+    others = [
+        name
+        for name in dict.fromkeys(name for row in rows for name in row.metrics)
+        if name != material.metric
+    ]
+    quality = [
+        (
+            wording.cell(row.arm),
+            kind_info(row.kind).label,
+            scale.score(row.test),
+            scale.interval(row.test_interval),
+            *(scale_of(name).score(row.metrics.get(name)) for name in others),
+            _repeats(row),
+        )
+        for row in rows
+    ]
+    base = material.baseline_scores()
+    if base and BASE not in {row.arm for row in rows}:
+        shown = (scale_of(name).score(base.get(name)) for name in (material.metric, *others))
+        first, *rest = shown
+        quality.append(
+            (BASE, UNTOUCHED, first, wording.NOT_MEASURED, *rest, wording.NOT_APPLICABLE)
+        )
+    effort = [
+        (
+            wording.cell(row.arm),
+            _tuning(row),
+            _tried(row),
+            wording.money(row.cost.per_thousand_requests, material.currency),
+            _latency(row.cost),
+            _memory(row.cost),
+            wording.parameters(row.cost.trainable_parameters, row.cost.total_parameters),
+        )
+        for row in rows
+    ]
+    settings = tuple(
+        (wording.cell(title), wording.cell(name, 60), wording.setting(value))
+        for row in rows
+        for title, params in _settings(row, material.findings.searches)
+        for name, value in params.items()
+    )
+    untuned = [
+        wording.cell(row.arm) for row in rows if not (row.tuned or kind_info(row.kind).trains)
+    ]
+    notes = ["Test scores are means over seeds; the interval is for the mean over items."]
+    effort_notes = [
+        f"Latency is for one request at a time, on the machine that ran the study{_measured(rows)}."
+    ]
+    if any(row.cost.by_token for row in rows):
+        effort_notes.append(
+            "Of an arm that asks a server it is the time to the whole reply as seen from here, and "
+            "its cost is the price of its tokens."
+        )
+    if untuned:
+        effort_notes.append(
+            f"Not tuned: {wording.listed(untuned)} had nothing to search, so a better prompt may "
+            "exist."
+        )
+    name = material.metric_name
+    tables: list[Block] = [
+        Table(
+            "Quality on the test set",
+            (
+                Column("Arm"),
+                Column("Kind"),
+                Column(f"Test score ({name})", numeric=True),
+                Column("Interval", numeric=True),
+                *(Column(metric_name(other), numeric=True, brief=False) for other in others),
+                Column("Repeats", numeric=True, brief=False),
+            ),
+            tuple(quality),
+            tuple(notes),
+            strong,
+        ),
+        Table(
+            "Effort and running cost",
+            (
+                Column("Arm"),
+                Column("Tuning"),
+                Column("Settings tried", numeric=True),
+                Column("Cost per 1,000 requests", numeric=True),
+                Column("Latency (median / 95th percentile)", numeric=True, brief=False),
+                Column("Peak memory", numeric=True, brief=False),
+                Column("Trainable parameters", numeric=True, brief=False),
+            ),
+            tuple(effort),
+            tuple(effort_notes),
+            strong,
+        ),
+    ]
+    tables += tuning_blocks(material)
+    if settings:
+        columns = (Column("Arm"), Column("Setting"), Column("Value"))
+        tables.append(Table("Setting that validation selected", columns, settings, folded=True))
+    return Section("arms", "The arms", tuple(tables))
+
+
+def _tuning(row: ArmSummary) -> str:
+    if not row.tuned:
+        return "not tuned"
+    times = f" in {row.searches} searches" if row.searches > 1 else ""
+    return f"tuned, {wording.plural(row.budget_trials, 'trial')}{times}"
+
+
+def _tried(row: ArmSummary) -> str:
+    if row.settings is None:
+        return f"{row.settings_tried:,} of infinitely many"
+    return f"{row.settings_tried:,} of {row.settings:,}"
+
+
+def _repeats(row: ArmSummary) -> str:
+    if not row.seeds:
+        return wording.NOT_MEASURED
+    seeds = wording.plural(len(row.seeds), "seed")
+    return f"{seeds} in {row.searches} searches" if row.searches > 1 else seeds
+
+
+def _settings(
+    row: ArmSummary, searches: Sequence[SearchSummary]
+) -> list[tuple[str, Mapping[str, object]]]:
+    """The arm's setting, or that of each of its searches."""
+    if row.searches == 1:
+        return [(row.arm, row.params)]
+    return [
+        (search.title, search.choice.params)
+        for search in searches
+        if search.arm == row.arm and search.choice
+    ]
+
+
+def _measured(rows: tuple[ArmSummary, ...]) -> str:
+    """The end of a sentence, on which days requests were timed; empty where none were."""
+    turns = [turn for row in rows if row.cost.latency for turn in row.cost.latency.turns]
+    days = sorted({turn.began[:10] for turn in turns})
+    return f"; measured after all other trials, on {wording.listed(days)}" if days else ""
+
+
+def _latency(cost: CostSummary) -> str:
+    if cost.latency_p50 is None and cost.latency_p95 is None:
+        return wording.NOT_MEASURED
+    return f"{wording.seconds(cost.latency_p50)} / {wording.seconds(cost.latency_p95)}"
+
+
+def _memory(cost: CostSummary) -> str:
+    if cost.by_token:
+        return "the server's"
+    host = wording.mebibytes(cost.peak_memory_mib)
+    if cost.peak_device_mib is None:
+        return host
+    return f"{wording.mebibytes(cost.peak_device_mib)} on the device, {host} on the host"

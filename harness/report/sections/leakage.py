@@ -1,0 +1,84 @@
+"""Text that training shares with the data meant for judging."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from harness import wording
+from harness.records import LEAK_KINDS, AuditRecord, ItemsByKind, LeakedPair, LeakKind
+from harness.report.document import Block, Column, Prose, Table
+from harness.report.sections.material import Material
+
+KINDS: dict[LeakKind, str] = {
+    "exact": "same text",
+    "near": "nearly the same",
+    "ngram": "long passage in common",
+}
+
+
+def leakage_blocks(material: Material) -> list[Block]:
+    """Counts by split and kind, general tasks, and the pairs to look at."""
+    audit = material.audit
+    caption = "Test items that share text with validation data, which chose the settings"
+    return [
+        _counts("Items that share text with training", "Data", audit.flagged),
+        _counts(caption, "Data", {"test": audit.selection}),
+        *_general(audit),
+        *([_pairs(audit.strongest)] if audit.strongest else []),
+    ]
+
+
+def _general(audit: AuditRecord) -> list[Block]:
+    if not audit.general and not audit.general_not_audited:
+        return [Prose("Text shared between training and the general suite: not measured.")]
+    flagged = {task: kinds for task, kinds in audit.general.items() if any(kinds.values())}
+    blocks: list[Block] = []
+    if flagged:
+        blocks.append(_counts("General items that share text with training", "Task", flagged))
+    elif audit.general:
+        blocks.append(Prose("No general item that was compared shares text with training."))
+    if audit.general_not_audited:
+        names = wording.listed([wording.cell(name, 60) for name in audit.general_not_audited])
+        blocks.append(
+            Prose(f"Not compared with training, as their items are not at hand: {names}.")
+        )
+    return blocks
+
+
+def _counts(caption: str, first: str, flagged: Mapping[str, ItemsByKind]) -> Table:
+    return Table(
+        caption,
+        (Column(first), *(Column(KINDS[kind], numeric=True) for kind in LEAK_KINDS)),
+        tuple(
+            (wording.cell(name, 60), *(wording.count(len(kinds[kind])) for kind in LEAK_KINDS))
+            for name, kinds in flagged.items()
+        ),
+    )
+
+
+def _pairs(pairs: Sequence[LeakedPair]) -> Table:
+    return Table(
+        "Pairs that share most text",
+        (
+            Column("Example"),
+            Column("of"),
+            Column("Judged item"),
+            Column("of"),
+            Column("Kind"),
+            Column("Similarity", numeric=True),
+            Column("Longest passage (words)", numeric=True),
+        ),
+        tuple(
+            (
+                wording.cell(pair.seen_id, 80),
+                wording.cell(pair.seen_in, 80),
+                wording.cell(pair.other_id, 80),
+                wording.cell(pair.split, 80),
+                KINDS[pair.kind],
+                wording.number(pair.similarity),
+                wording.number(pair.longest_run),
+            )
+            for pair in pairs
+        ),
+        folded=True,
+    )

@@ -1,0 +1,228 @@
+"""The decision and the contrast it rests on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from harness import wording
+from harness.findings import OUTCOME_LABELS, ArmSummary, Contrast, Interval
+from harness.report.document import Facts, Prose, Section, VerdictView
+from harness.report.naming import metric_name
+from harness.report.scales import scale_of
+from harness.report.sections.material import Material
+from harness.wording import PER_CENT, Scale
+
+# Characters of a sentence of the analysis: the longest names every sign of a weak fine-tuning.
+SENTENCE_LIMIT = 2000
+FORGETTING = {"kept": "kept", "forgot": "lost", "inconclusive": "undecided"}
+
+
+def verdict_view(material: Material) -> VerdictView:
+    """The verdict with the few numbers that carry it."""
+    verdict = material.findings.verdict
+    label = OUTCOME_LABELS.get(verdict.outcome, wording.cell(verdict.outcome))
+    headline, stop, detail = _split(_sentence(verdict.sentence))
+    return VerdictView(
+        outcome=verdict.outcome,
+        label=label,
+        headline=headline + stop,
+        detail=detail,
+        reasons=tuple(_sentence(text) for text in verdict.reasons if text not in verdict.sentence),
+        caveats=tuple(_sentence(text) for text in verdict.caveats),
+        figures=_key_figures(material),
+    )
+
+
+def _sentence(text: str) -> str:
+    """A sentence from the analysis; no line ends between a number and its sign."""
+    return re.sub(r"(?<=\d) %", "\u00a0%", wording.cell(text, limit=SENTENCE_LIMIT))
+
+
+def _split(sentence: str) -> tuple[str, str, str]:
+    """First sentence, its full stop, and the rest."""
+    headline, stop, detail = sentence.partition(". ")
+    return headline, stop.strip(), detail
+
+
+def _key_figures(material: Material) -> tuple[tuple[str, str], ...]:
+    contrast = material.findings.primary
+    name = material.metric_name
+    sides = _sides(material)
+    scale = material.scale
+    figures = [
+        (
+            f"{title} ({wording.cell(row.arm)}){_within(row.test_interval, scale.interval)}",
+            scale.score(row.test),
+        )
+        for title, row in sides
+    ]
+    if contrast is not None:
+        within = _within(contrast.interval, scale.difference_interval)
+        figures.append((f"Difference in {name}{within}", scale.difference(contrast.difference)))
+    for forgetting in material.findings.forgetting:
+        if forgetting.arm in {row.arm for _, row in sides}:
+            state = FORGETTING.get(forgetting.outcome, forgetting.outcome)
+            within = _within(forgetting.interval, PER_CENT.difference_interval)
+            term = f"Change in general ability of {wording.cell(forgetting.arm)} ({state}){within}"
+            figures.append((term, PER_CENT.difference(forgetting.mean_change)))
+    if material.findings.verdict.items_needed is not None:
+        needed = wording.count(material.findings.verdict.items_needed)
+        figures.append(("Test items that would settle it", f"about {needed}"))
+    return tuple(figures)
+
+
+def _within(interval: Interval | None, written: Callable[[Interval, str], str]) -> str:
+    """``, 95 % interval 0.41 to 0.52``; empty where there is none."""
+    bounds = written(interval, "") if interval else ""
+    return f", {wording.level(interval)} interval {bounds}" if interval and bounds else ""
+
+
+def _sides(material: Material) -> list[tuple[str, ArmSummary]]:
+    """The two arms that were compared, each under what it stands for."""
+    contrast = material.findings.primary
+    rows = {row.arm: row for row in material.findings.arms}
+    if contrast is not None and material.prompts_only:
+        titles = {"Prompt arm picked on validation": contrast.a, "Prompt arm": contrast.b}
+        return [(title, rows[arm]) for title, arm in titles.items() if arm in rows]
+    if contrast is not None and material.trains(contrast.b):
+        arms = (contrast.a, contrast.b)
+        return [("Fine-tuned arm", rows[arm]) for arm in arms if arm in rows]
+    titled = []
+    declared = material.experiment.contrast
+    for kind, arm, row in (
+        ("fine-tuned arm", declared.fine_tuned, material.best(prompt=False)),
+        ("prompt arm", declared.against, material.best(prompt=True)),
+    ):
+        if row is not None:
+            named = row.arm == arm
+            titled.append((wording.capitalised(kind) if named else f"Best {kind}", row))
+    return titled
+
+
+def primary_section(material: Material) -> Section:
+    """The contrast that was declared before the run."""
+    contrast = material.findings.primary
+    if contrast is None:
+        needed = "two prompt arms" if material.prompts_only else "a fine-tuned arm and a prompt arm"
+        text = (
+            f"The primary contrast was not measured: it needs {needed} that were both scored on "
+            "the test set."
+        )
+        return Section("primary", "The question that was asked", (Prose(text),))
+    a, b = wording.cell(contrast.a), wording.cell(contrast.b)
+    scale = scale_of(contrast.metric)
+    facts = [
+        ("Compared", f"{_named(material, contrast.a)} against {_named(material, contrast.b)}"),
+        ("Measure", f"{metric_name(contrast.metric)} on the {wording.cell(contrast.split)} set"),
+        ("Scores", f"{a} {scale.score(contrast.mean_a)}, {b} {scale.score(contrast.mean_b)}"),
+        ("Difference", _difference_words(scale, contrast.difference, contrast.interval)),
+        ("Margin", f"differences within ±{scale.margin(contrast.margin)} count as none"),
+        ("Reading", reading(contrast)),
+        ("p-value", _p_value(material, contrast)),
+        ("Based on", _basis(contrast)),
+        ("Not compared", not_compared(contrast, "none: both arms answered every item")),
+        ("Without items that share text with training", _without_flagged(material, contrast)),
+        (
+            "Smallest difference this test can find",
+            f"{scale.gap(contrast.minimum_detectable)} (with 80 % power)",
+        ),
+    ]
+    equal = contrast.equivalence_interval
+    if contrast.outcome == "equivalent" and equal and scale.difference_interval(equal, ""):
+        bounds = scale.difference_interval(equal)
+        text = f"{bounds} ({wording.level(equal)}), all within ±{scale.margin(contrast.margin)}"
+        facts.insert(6, ("Interval for being equal", text))
+    if contrast.outcome == "inconclusive":
+        needed = wording.count(contrast.items_needed, "more items alone would not settle it")
+        facts.append(("Items needed to settle it", needed))
+    intro = (
+        f"Declared before anything ran: {_question(material, contrast)}, "
+        "compared item by item on data that no arm had seen. Positive is better for "
+        f"{a}."
+    )
+    return Section("primary", "The question that was asked", (Prose(intro), Facts(tuple(facts))))
+
+
+def _question(material: Material, contrast: Contrast) -> str:
+    if material.prompts_only:
+        second = (
+            "the arm named"
+            if contrast.b == material.experiment.contrast.against
+            else "the one that came second there"
+        )
+        return f"the prompt arm picked on validation against {second}"
+    if material.trains(contrast.b):
+        return "one fine-tuned arm against another"
+    return "the best fine-tuned arm against the best prompt arm"
+
+
+def _p_value(material: Material, contrast: Contrast) -> str:
+    shown = f"{wording.p_value(contrast.p_value)} ({wording.cell(contrast.test)})"
+    family = len(material.findings.secondary) + 1
+    if not material.prompts_only or family == 1:
+        return shown
+    return (
+        f"{shown}; {wording.p_value(contrast.p_adjusted)} after Holm's correction for the "
+        f"{family} contrasts of the ranking"
+    )
+
+
+def not_compared(contrast: Contrast, none: str) -> str:
+    """Test items outside a comparison, and why; ``none`` where all are in it."""
+    parts = []
+    if contrast.left_out:
+        parts.append(f"{wording.count(contrast.left_out)} that one arm lacks")
+    if contrast.unscored:
+        parts.append(f"{wording.count(contrast.unscored)} that could not be scored")
+    return wording.listed(parts) if parts else none
+
+
+def _without_flagged(material: Material, contrast: Contrast) -> str:
+    if not contrast.flagged:
+        return "no item compared was flagged"
+    number = f"{wording.plural(contrast.flagged, 'item')} flagged"
+    left = contrast.without_flagged
+    if left is None:
+        return f"{number}; too few are left to compare without them"
+    again = _difference_words(scale_of(contrast.metric), left.difference, left.interval)
+    words = {"better": "better", "worse": "worse", "equivalent": "equivalent"}
+    outcome = (
+        "the same outcome"
+        if left.outcome == contrast.outcome
+        else f"another outcome: {words.get(left.outcome, 'undecided')}"
+    )
+    return f"{number}; on the other {wording.count(left.items)} {again}, {outcome}"
+
+
+def _named(material: Material, arm: str) -> str:
+    kind = material.kind_of(arm)
+    return f"{wording.cell(arm)} ({kind.label})" if kind else wording.cell(arm)
+
+
+def _difference_words(scale: Scale, difference: float, interval: Interval) -> str:
+    bounds = scale.difference_interval(interval, missing="")
+    shown = scale.difference(difference)
+    return f"{shown} ({wording.level(interval)} interval {bounds})" if bounds else shown
+
+
+def reading(contrast: Contrast) -> str:
+    """What a contrast says, in words."""
+    a, b = wording.cell(contrast.a), wording.cell(contrast.b)
+    return {
+        "better": f"{a} is better than {b}",
+        "worse": f"{a} is worse than {b}",
+        "equivalent": f"{a} and {b} are equivalent: the interval lies within the margin",
+        "inconclusive": f"undecided: the data cannot tell {a} and {b} apart, nor call them equal",
+    }.get(contrast.outcome, contrast.outcome)
+
+
+def _basis(contrast: Contrast) -> str:
+    seeds = (
+        wording.plural(contrast.seeds_a, "seed")
+        if contrast.seeds_a == contrast.seeds_b
+        else f"{contrast.seeds_a} and {contrast.seeds_b} seeds"
+    )
+    items = wording.plural(contrast.items, "item")
+    groups = "" if contrast.clusters == contrast.items else f" in {contrast.clusters:,} groups"
+    return f"{items}{groups}, {seeds}"

@@ -1,0 +1,307 @@
+"""What was run, so that it can be checked and repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import yaml
+
+from harness import wording
+from harness.answers.metrics import METRICS
+from harness.records import Canaries, TrialSummary
+from harness.report.document import Block, Code, Column, Facts, Prose, Section, Table
+from harness.report.naming import form_name
+from harness.report.sections.finalists import finalists
+from harness.report.sections.leakage import leakage_blocks
+from harness.report.sections.material import Material
+from harness.report.sections.search_rules import search_rules
+from harness.spec.served_arms import endpoints
+
+SETTINGS = "The experiment file, with every default filled in"
+
+
+def run_section(material: Material) -> Section:
+    """Model, data, versions, trials, canaries, access to test data, the experiment file."""
+    blocks: list[Block] = [Facts(_identity(material)), *search_rules(material)]
+    blocks.append(Facts(_data(material)))
+    blocks += [*leakage_blocks(material), *_answers(material)]
+    blocks += _trials(material)
+    blocks += finalists(material)
+    blocks += _canaries(material)
+    blocks += _events(material)
+    environment = material.study.experiment.environment
+    if environment:
+        rows = tuple((wording.cell(k, 60), wording.cell(v)) for k, v in sorted(environment.items()))
+        columns = (Column("Name"), Column("Value"))
+        blocks.append(Table("Versions and machine", columns, rows, folded=True))
+    text = yaml.safe_dump(
+        material.experiment.plain(), sort_keys=False, allow_unicode=True, width=88
+    )
+    blocks += [
+        Prose(
+            "To repeat the study, save the text below as a file and give it to harness run: "
+            "it states every setting, also those that were left at their defaults."
+        ),
+        # Whole, however long: a setting that is cut off cannot be repeated.
+        Code(SETTINGS, wording.clean(text, len(text)), "yaml"),
+    ]
+    return Section("run", "What was run", tuple(blocks))
+
+
+def _identity(material: Material) -> tuple[tuple[str, str], ...]:
+    experiment = material.study.experiment
+    model = experiment.model
+    trusted = "yes" if model.trust_remote_code else "no"
+    return (
+        ("Experiment", wording.cell(experiment.name)),
+        ("Experiment id", wording.cell(experiment.experiment_id)),
+        ("Declared", wording.cell(experiment.created_at)),
+        *_lock(material),
+        ("Model", wording.cell(model.reference)),
+        ("Model revision", wording.cell(model.revision) or wording.NOT_APPLICABLE),
+        ("Model fingerprint", wording.cell(model.fingerprint) or wording.NOT_MEASURED),
+        ("Code that came with the model was run", trusted),
+        *_servers(material),
+        ("Seeds", wording.setting(material.experiment.seeds)),
+        ("Form that was scored", _forms(material)),
+    )  # fmt: skip
+
+
+def _lock(material: Material) -> list[tuple[str, str]]:
+    plan = material.findings.plan
+    if plan is None:
+        return [("Plan locked before the first trial", "no")]
+    return [
+        ("Plan locked before the first trial", f"{plan.locked_at}, by harness {plan.harness}"),
+        ("Hash of the locked plan (plan.lock)", wording.cell(plan.hash, 70)),
+    ]
+
+
+def _servers(material: Material) -> list[tuple[str, str]]:
+    return [
+        (
+            f"Server that {wording.cell(arm)} asked with texts of the data",
+            f"{wording.cell(endpoint.model)} at {wording.cell(endpoint.url)}",
+        )
+        for arm, endpoint in endpoints(material.experiment).items()
+    ]
+
+
+def _forms(material: Material) -> str:
+    forms: dict[str, list[str]] = {}
+    for trial in material.study.trials:
+        if trial.phase != "search":
+            for aggregate in trial.aggregates:
+                forms.setdefault(trial.arm, [])
+                if aggregate.form not in forms[trial.arm]:
+                    forms[trial.arm].append(aggregate.form)
+    return (
+        "; ".join(
+            f"{wording.cell(arm)}: {', '.join(form_name(name) for name in names)}"
+            for arm, names in forms.items()
+        )
+        or wording.NOT_MEASURED
+    )
+
+
+def _data(material: Material) -> tuple[tuple[str, str], ...]:
+    data = material.study.experiment.data
+    splits = material.study.experiment.splits
+    examples = ", ".join(f"{wording.cell(k, 40)} {v:,}" for k, v in splits.items())
+    leaked = ", ".join(f"{kind} {number:,}" for kind, number in data.audit.counts.items())
+    return (
+        ("Data", wording.cell(data.source)),
+        ("Data fingerprint", wording.cell(data.fingerprint)),
+        ("Examples", examples),
+        ("Rows dropped because they could not be used", wording.count(data.dropped_rows)),
+        ("Leakage audit", leaked),
+        (
+            "Training examples removed by the audit",
+            wording.count(data.audit.dropped_from_train),
+        ),
+    )
+
+
+def _answers(material: Material) -> list[Block]:
+    answers = material.study.experiment.data.answers
+    splits = {name: _by_answer(fields) for name, fields in answers.items() if fields}
+    shown = list(dict.fromkeys(name for split in splits.values() for name in split))[:40]
+    if not shown:
+        return []
+    return [
+        Table(
+            "How often each answer occurs",
+            (Column("Answer"), *(Column(wording.cell(name, 40), numeric=True) for name in splits)),
+            tuple(
+                (
+                    wording.cell(answer),
+                    *(wording.count(split.get(answer, 0)) for split in splits.values()),
+                )
+                for answer in shown
+            ),
+            folded=True,
+        )
+    ]
+
+
+def _by_answer(fields: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Answer -> examples; with its field, where there are several."""
+    return {
+        answer if len(fields) == 1 else f"{field}: {answer}": examples
+        for field, answers in fields.items()
+        for answer, examples in answers.items()
+    }
+
+
+def _named(trial: TrialSummary) -> str:
+    return f"{wording.cell(trial.arm)}, {trial.phase} {trial.number}, seed {trial.seed}"
+
+
+def _trials(material: Material) -> list[Block]:
+    trials = material.study.trials
+    if not trials:
+        return [Prose("No trial has run yet.")]
+    complete = sum(trial.status == "complete" for trial in trials)
+    pruned = sum(trial.status == "pruned" for trial in trials)
+    failed = [trial for trial in trials if trial.status == "failed"]
+    text = (
+        f"{wording.plural(len(trials), 'trial')}: {complete:,} complete, {pruned:,} stopped "
+        f"early, {len(failed):,} failed."
+    )
+    blocks: list[Block] = [Prose(text)]
+    if failed:
+        rows = tuple(
+            (
+                _named(trial),
+                wording.cell(trial.failure_kind.replace("_", " ")) or wording.NOT_MEASURED,
+                wording.cell(trial.failure_message, 300) or wording.NOT_APPLICABLE,
+            )
+            for trial in failed
+        )
+        columns = (Column("Trial"), Column("Kind"), Column("Reason"))
+        blocks.append(Table("Failed trials", columns, rows))
+    return blocks
+
+
+def _passed(canaries: Canaries) -> bool:
+    before, after = canaries.before_max_difference, canaries.after_max_difference
+    return (
+        (before is None or before == 0)
+        and (after is None or after > 0)
+        and canaries.prompt_tokens_equal
+    )
+
+
+def _canaries(material: Material) -> list[Block]:
+    checked = [(t, t.canaries) for t in material.study.trials if t.canaries is not None]
+    if not checked:
+        return [Prose("Correctness checks (canaries): not measured.")]
+    passed = sum(_passed(canaries) for _, canaries in checked)
+    text = (
+        f"Correctness checks (canaries): {passed:,} of "
+        f"{wording.plural(len(checked), 'checked trial')} passed. Before training, a candidate "
+        "must score exactly as the base; after training it must not; training and scoring must "
+        "see the same prompt, with the instruction and the item in it; what is trained must be "
+        "the answer with what ends it, and nothing else."
+    )
+    rows = tuple(
+        (
+            _named(trial),
+            wording.number(canaries.before_max_difference, wording.NOT_APPLICABLE),
+            wording.number(canaries.after_max_difference, wording.NOT_APPLICABLE),
+            "yes" if canaries.prompt_tokens_equal else "no",
+            "passed" if _passed(canaries) else "failed",
+        )
+        for trial, canaries in checked
+    )
+    columns = (
+        Column("Trial"),
+        Column("Largest difference before (must be 0)", numeric=True),
+        Column("after (must not be 0)", numeric=True),
+        Column("Prompts equal"),
+        Column("Result"),
+    )
+    return [Prose(text), Table("Canaries by trial", columns, rows, folded=True)]
+
+
+def _events(material: Material) -> list[Block]:
+    events = material.study.events
+    if not events:
+        return []
+    looks = sum(event.kind == "test_access" for event in events)
+    rows = tuple(
+        (
+            wording.cell(event.at, 40),
+            wording.cell(event.kind.replace("_", " "), 40),
+            wording.cell(event.who, 60) or wording.NOT_APPLICABLE,
+            _detail({"hash": event.detail.get("hash")} if event.kind == "locked" else event.detail),
+        )
+        for event in events
+    )  # fmt: skip
+    text = f"The test data was read {wording.plural(looks, 'time')}; each reading is logged."
+    columns = (Column("When"), Column("What"), Column("Who"), Column("Detail"))
+    return [Prose(text), Table("Log of the study", columns, rows, folded=True)]
+
+
+def _detail(detail: Mapping[str, object]) -> str:
+    shown = (
+        f"{wording.cell(name, 40)}: {wording.setting(value)}" for name, value in detail.items()
+    )
+    return "; ".join(shown) or wording.NOT_APPLICABLE
+
+
+def rules_section(material: Material, rules: tuple[tuple[str, str], ...]) -> Section:
+    """The rules of the verdict, as the analysis states them."""
+    heading = "How the verdict was reached"
+    if not rules:
+        return Section("rules", heading, (Prose("The rules were not supplied with this report."),))
+    decided = material.findings.verdict.rule
+    text = "The rules were fixed before the run; the first one that applies decides."
+    strong = tuple(place for place, (name, _) in enumerate(rules) if name == decided)
+    if strong:
+        text += f" Here it was rule {strong[0] + 1} of {len(rules)}: {_rule(decided)}."
+    rows = tuple((_rule(name), wording.cell(condition, 600)) for name, condition in rules)
+    columns = (Column("Rule"), Column("When it applies, and what follows"))
+    table = Table("Rules of the verdict", columns, rows, strong=strong)
+    return Section("rules", heading, (Prose(text), table))
+
+
+def _rule(name: str) -> str:
+    return wording.cell(name.replace("_", " "))
+
+
+WORDS = (
+    ("Adapter", "a small set of extra weights trained beside a frozen model (LoRA, QLoRA)."),
+    ("Arm", "one way to do the task: a way of prompting, or a way of fine-tuning."),
+    ("Base", "the model as it was published, untouched."),
+    ("Break-even", "the number of requests after which upfront money is repaid by cheaper use."),
+    ("Canary", "a check that the measuring itself works, such as that an adapter is applied."),
+    ("Chance", "the score of guessing; a score near it says that the model cannot do the task."),
+    ("Forgetting", "loss of abilities that the base had before fine-tuning."),
+    ("Held-out (test) data", "examples that no arm was trained or tuned on; only they count."),
+    ("Interval", "the range in which the true value plausibly lies; narrow with many items."),
+    ("LoRA, QLoRA", "fine-tuning an adapter only; QLoRA also shrinks the base to 4 bits."),
+    ("Margin", "the largest difference that is still called no difference; fixed beforehand."),
+    ("Pareto front", "the candidates that no other one beats in both directions."),
+    ("p-value", "how often chance alone would show a difference at least this large."),
+    ("Seed", "a number that fixes the random choices; several seeds show how much luck matters."),
+    ("Shots", "worked examples put into the prompt."),
+    ("Trial", "one setting of an arm, scored on validation data."),
+    ("Validation data", "examples used to choose settings, and so no longer proof of anything."),
+)
+
+
+def words_section(material: Material) -> Section:
+    """A short glossary, with the metrics that this report shows."""
+    names = [material.metric, *(n for row in material.findings.arms for n in row.metrics)]
+    metrics = [
+        (METRICS[name].label, f"{METRICS[name].meaning}.")
+        for name in dict.fromkeys(names)
+        if name in METRICS
+    ]
+    items = sorted((*WORDS, *((wording.capitalised(n), t) for n, t in metrics)), key=_alphabetical)
+    return Section("words", "Words", (Facts(tuple(items)),))
+
+
+def _alphabetical(item: tuple[str, str]) -> str:
+    return item[0].casefold()

@@ -1,0 +1,1 @@
+"""The story of the read half: from the store to findings."""

@@ -1,0 +1,90 @@
+"""What each kind of arm does, as plain values.
+
+Other code asks these, never for a kind's name: a new kind is an entry here, its spec
+(:mod:`harness.spec.arms`, :mod:`harness.spec.settings`) and its loader (:mod:`harness.models`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KindInfo:
+    """One kind of arm."""
+
+    name: str
+    """As in the experiment file and in every record."""
+    label: str
+    """In tables of reports."""
+    meaning: str
+    """What the arm is, for who has never heard of it: a noun phrase."""
+    why: str
+    """What a first experiment has it for: a phrase."""
+    trains: bool
+    """It changes weights; else the model is prompted as it is."""
+    adapts: bool
+    """It trains adapters on a frozen base; False where every weight is trained, or none."""
+    quantises: bool
+    """Its base is loaded in 4 bits."""
+    operations: float
+    """For a weight and a token that is trained on: forward 2; backward through frozen weights 2
+    more, and 2 for their own gradients. To unpack 4-bit weights about doubles them. 0 where nothing
+    is trained."""
+
+
+PROMPT = KindInfo(
+    name="prompt",
+    label="prompt",
+    meaning="the model as it is, told in words what to do (a prompt)",
+    why="the instruction alone",
+    trains=False,
+    adapts=False,
+    quantises=False,
+    operations=0.0,
+)
+FULL = KindInfo(
+    name="full",
+    label="full fine-tuning",
+    meaning="the model after all its weights were trained on examples of the task",
+    why="every weight is trained",
+    trains=True,
+    adapts=False,
+    quantises=False,
+    operations=6.0,
+)
+LORA = KindInfo(
+    name="lora",
+    label="LoRA",
+    meaning="the model with a small set of added weights that were trained on examples of the task",
+    why="a small adapter on the frozen model",
+    trains=True,
+    adapts=True,
+    quantises=False,
+    operations=4.5,
+)
+QLORA = KindInfo(
+    name="qlora",
+    label="QLoRA",
+    meaning="the same added weights, on a model shrunk to 4 bits so that it needs less memory",
+    why="the adapter on a model shrunk to 4 bits, for its memory",
+    trains=True,
+    adapts=True,
+    quantises=True,
+    operations=9.0,
+)
+KINDS = (PROMPT, FULL, LORA, QLORA)
+TRAINED_KINDS = tuple(kind for kind in KINDS if kind.trains)
+_BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def kind_info(name: str) -> KindInfo:
+    """What arms of the kind do.
+
+    Raises:
+        KeyError: no kind has that name.
+    """
+    return _BY_NAME[name]
+
+
+__all__ = ["FULL", "KINDS", "LORA", "PROMPT", "QLORA", "TRAINED_KINDS", "KindInfo", "kind_info"]

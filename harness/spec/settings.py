@@ -1,0 +1,159 @@
+"""A setting: every hyperparameter of an arm with one value, as the type of the arm's kind.
+
+Names are those of the experiment file, in the order of the arms (:mod:`harness.spec.arms`), which
+describe them. As JSON, settings are part of a trial's specification and of its identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+Selection = Literal["fixed", "random", "balanced", "nearest", "bm25"]
+Order = Literal["selected", "reversed", "shuffled"]
+Answering = Literal["generate", "constrained", "choice"]
+Schedule = Literal["constant", "linear", "cosine"]
+Quantisation = Literal["nf4", "fp4"]
+Keep = Literal["best", "last"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    shots: int
+    """Worked examples before each item."""
+    selection: Selection
+    """How they are chosen."""
+    order: Order
+    """In which order they stand."""
+    answering: Answering | tuple[Answering, ...]
+    """How the answer is obtained; of a search trial of a fine-tuned arm, the ways it tries."""
+    instruction: str | None
+    """In place of the task's; None: the task's."""
+    template: str | None
+    """Of items and shots, in place of the task's; None: the task's."""
+    chat: bool
+    """Ask through the model's chat template, where it has one."""
+
+    @property
+    def ways(self) -> tuple[Answering, ...]:
+        """The ways of answering that it leaves open; none where it has one."""
+        return () if isinstance(self.answering, str) else self.answering
+
+    @property
+    def first_way(self) -> Answering:
+        """The way of answering; the first of those that it leaves open."""
+        return self.answering if isinstance(self.answering, str) else self.answering[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptSettings(_Settings):
+    """How an untouched model is asked."""
+
+    kind: Literal["prompt"]
+    """Of the arm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TrainedSettings(_Settings):
+    epochs: int
+    """Passes over the training split."""
+    batch_size: int
+    """Examples an optimiser step."""
+    micro_batch_size: int
+    """Examples a forward pass, at most."""
+    gradient_checkpointing: Literal["auto"] | bool
+    """Compute activations again in the backward pass; auto: where they do not fit."""
+    schedule: Schedule
+    """Course of the learning rate after warm-up."""
+    warmup: float
+    """Share of the steps over which the rate rises from 0."""
+    weight_decay: float
+    """Decoupled (AdamW)."""
+    replay: float
+    """Share of general text among the training examples, 0 to below 1."""
+    kl_weight: float
+    """Weight in the loss of the divergence from the base on general text; 0: none."""
+    max_grad_norm: float
+    """Gradient norm above which it is cut."""
+    processes: int
+    """Processes that train side by side, one GPU each."""
+    max_length: int
+    """Tokens of prompt and answer; longer examples are left out."""
+    keep: Keep
+    """Which of the weights of a training are kept."""
+    kind: str
+    """Of the arm."""
+    learning_rate: float
+    """At its peak."""
+
+    @property
+    def uses_general_text(self) -> bool:
+        """Whether general text is replayed, or the model held to its base on it."""
+        return bool(self.replay or self.kl_weight)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullSettings(_TrainedSettings):
+    """How all weights are trained."""
+
+    kind: Literal["full"]
+    """Of the arm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AdapterSettings(_TrainedSettings):
+    rank: int
+    """Of the adapters."""
+    alpha_over_rank: float
+    """Scale of the adapters: alpha divided by rank."""
+    dropout: float
+    """Of the adapters, 0 to 1."""
+    targets: str | tuple[str, ...]
+    """Layers that get an adapter: ``all-linear``, a name or names."""
+    rslora: bool
+    """Scale by alpha over the root of the rank."""
+    dora: bool
+    """Train magnitude and direction apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoraSettings(_AdapterSettings):
+    """How adapters are trained on a frozen base."""
+
+    kind: Literal["lora"]
+    """Of the arm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QloraSettings(_AdapterSettings):
+    """How adapters are trained on a base in 4 bits."""
+
+    kind: Literal["qlora"]
+    """Of the arm."""
+    quantisation: Quantisation
+    """4-bit type of the base."""
+    double_quantisation: bool
+    """Quantise the quantisation constants too."""
+
+
+AdapterSettings = LoraSettings | QloraSettings
+QuantisedSettings = QloraSettings
+TrainedSettings = FullSettings | LoraSettings | QloraSettings
+Settings = PromptSettings | FullSettings | LoraSettings | QloraSettings
+
+
+_READER = TypeAdapter[Settings](Annotated[Settings, Field(discriminator="kind")])
+
+
+def settings_from(params: Mapping[str, Any]) -> Settings:
+    """Read a setting from plain data, such as the ``params`` of a trial; ``kind`` says which.
+
+    Raises:
+        pydantic.ValidationError: a value is missing, or is none of the kind's.
+    """
+    return _READER.validate_python(dict(params))

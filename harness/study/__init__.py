@@ -1,0 +1,1 @@
+"""The story of a study: what is planned, searched, run and kept."""

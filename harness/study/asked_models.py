@@ -1,0 +1,34 @@
+"""Which models a study asks: that of the untouched base, and of each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from harness.spec import Experiment, ModelSpec, PromptArm
+
+BASE = "base"
+M = TypeVar("M")
+
+
+def base_arm(experiment: Experiment) -> PromptArm:
+    """How the untouched base is asked: plainly, through its chat template if any arm is."""
+    own = [
+        arm
+        for arm in experiment.arms.values()
+        if not (isinstance(arm, PromptArm) and arm.asks_another_model)
+    ]
+    chat = not own or any(True in arm.values_of("chat") for arm in own)
+    return PromptArm(kind="prompt", chat=chat)
+
+
+def models_of(experiment: Experiment, find: Callable[[ModelSpec], M]) -> dict[str, M]:
+    """What ``find`` makes of the model of the base and of each arm that asks a local one."""
+    base = find(experiment.model)
+    models = {BASE: base}
+    for arm, spec in experiment.arms.items():
+        if not isinstance(spec, PromptArm) or not spec.asks_another_model:
+            models[arm] = base
+        elif spec.model is not None:
+            models[arm] = find(spec.model)
+    return models

@@ -1,0 +1,84 @@
+"""Why a trial is not known: what differs from the nearest trial that is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness.records import JsonValue, TrialSpec
+from harness.store.reuse import StoredIdentity
+from harness.study.observer import ArmExplanation
+from harness.study.rehearsal import Rehearsal
+from harness.wording import listed, plural, short
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{16,}")
+SHOWN = 40
+
+
+def explain(rehearsal: Rehearsal, arms: Iterable[str]) -> list[ArmExplanation]:
+    """Of each arm, and of the base, what is known and why more is to be run."""
+    library = rehearsal.reader.identities()
+    rows = []
+    for arm in arms:
+        specs = [spec for spec in rehearsal.to_run if spec.arm == arm]
+        why = _why(specs[0], library) if specs else ""
+        rows.append(ArmExplanation(arm, rehearsal.known[arm], len(specs), why))
+    return rows
+
+
+def differences(
+    identity: Mapping[str, JsonValue], other: Mapping[str, JsonValue]
+) -> dict[str, tuple[JsonValue, JsonValue]]:
+    """Name -> the two values, of all in which two trials differ, in the order of the first."""
+    names = [*identity, *(name for name in other if name not in identity)]
+    return {
+        name: (identity.get(name), other.get(name))
+        for name in names
+        if identity.get(name) != other.get(name)
+    }
+
+
+def _why(spec: TrialSpec, library: Sequence[StoredIdentity]) -> str:
+    if spec.adds:
+        return _what_is_added(spec)
+    alike = [
+        (differences(spec.identity, stored.identity), stored)
+        for stored in library
+        if stored.kind == spec.kind and stored.identity.keys() & spec.identity.keys()
+    ]
+    if not alike:
+        return "no trial like it is in the store"
+    # Of equally near ones the newest.
+    differing, nearest = min(reversed(alike), key=lambda pair: len(pair[0]))
+    name, values = next(iter(differing.items()))
+    where = nearest.named_by[0] if nearest.named_by else f"trial {nearest.trial_id[:8]}"
+    more = len(differing) - 1
+    rest = f", and {plural(more, 'difference')} more" if more else ""
+    return f"{_difference(name, values, where)}{rest}"
+
+
+def _what_is_added(spec: TrialSpec) -> str:
+    missing = [request for request in spec.scores if request.key not in spec.known_scores]
+    what = listed(dict.fromkeys(f"{request.task} ({request.split})" for request in missing))
+    how = "its replies or the base are at hand"
+    if spec.weights_id:
+        how = (
+            "its weights are at hand"
+            if spec.trained_path
+            else ("its weights are not, so that it is trained again where its replies do not do")
+        )
+    return f"known, and to be scored on {what}: {how}"
+
+
+def _difference(name: str, values: tuple[JsonValue, JsonValue], where: str) -> str:
+    mine, theirs = values
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        inner, values = next(iter(differences(mine, theirs).items()))
+        return _difference(f"{name}: {inner}", values, where)
+    if any(isinstance(value, str) and _FINGERPRINT.fullmatch(value) for value in values):
+        return f"{name} differ from those of {where}"
+    return f"{name} is {_shown(mine)} here, {_shown(theirs)} in {where}"
+
+
+def _shown(value: JsonValue) -> str:
+    return "not set" if value is None else short(str(value), SHOWN)

@@ -1,0 +1,141 @@
+"""What a trial is known by: all that can change what it computes, and nothing else.
+
+Not the study, its name, its other arms, the limits of held-out sets, the general suite, or a place
+in a list: a trial that was run for one study is known to every other that asks for the same.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.records import JsonValue, Pruning, Runtime, content_hash, to_plain
+from harness.spec import TaskSpec
+from harness.spec.settings import Settings, TrainedSettings
+from harness.study.score_keys import library_versions
+
+# Raised when training changes in a way that changes numbers.
+TRAINING_VERSION = 4
+Identity = dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialInputs:
+    """All that a trial's result can depend on. What is long, or a file, is its fingerprint."""
+
+    model: str
+    """The weights that it starts from."""
+    server: str
+    """Model and address of the server that is asked in their place; empty where none is."""
+    asked_by: str
+    """The study that asks the server, which may answer another otherwise; empty without one."""
+    rendering: str
+    """What the model's chat template makes of a small conversation; empty where it has none."""
+    runtime: Runtime
+    """Where and how it computes."""
+    settings: Settings
+    """Every hyperparameter."""
+    seed: int
+    """Seed of data order, initialisation and drawn shots."""
+    task: TaskSpec
+    """The user's task."""
+    train: str
+    """The training split, in its order."""
+    train_items: int | None
+    """Number of its examples that are used, the first ones; None for all."""
+    validation: str
+    """The validation split."""
+    validation_losses: str
+    """The part of it on which training measures its loss."""
+    checks_per_epoch: int
+    """How often it does so."""
+    general_texts: str
+    """The general texts that training may use; empty where there are none."""
+    pruning: Pruning | None
+    """What may stop it early; None where nothing may."""
+
+
+def weights_identity(inputs: TrialInputs) -> Identity:
+    """What training reads: two trials with the same train the same weights.
+
+    The way of answering is not among it: trained weights can be asked in any.
+    """
+    settings = inputs.settings
+    identity = {**_common(inputs), "training version": TRAINING_VERSION}
+    identity |= {
+        "validation rows of the loss": inputs.validation_losses,
+        "search.checks_per_epoch": inputs.checks_per_epoch,
+    }
+    if isinstance(settings, TrainedSettings) and settings.uses_general_text:
+        identity["general texts"] = inputs.general_texts
+    return identity | _stopping(inputs)
+
+
+def trial_identity(inputs: TrialInputs) -> Identity:
+    """What the whole trial reads, but for what it is scored on: each score has its own key."""
+    settings = inputs.settings
+    trains = isinstance(settings, TrainedSettings)
+    identity = weights_identity(inputs) if trains else _common(inputs) | _stopping(inputs)
+    answering = to_plain(settings)["answering"]
+    identity |= {"answering": answering, "task.max_new_tokens": inputs.task.max_new_tokens}
+    if settings.ways:
+        # Which of them is kept is decided there.
+        identity |= _judged(inputs)
+    return identity
+
+
+def latency_identity(finalist: str, turn: int, together: Sequence[str], test: str) -> Identity:
+    """What seconds of single requests are of.
+
+    Args:
+        finalist: id of the trial that is timed.
+        turn: which of the turns of all finalists it is, from 0.
+        together: ids of the finalists that are timed beside it.
+        test: fingerprint of the test items.
+    """
+    return {
+        "timed trial": finalist,
+        "turn": turn,
+        "timed together": list(together),
+        "test rows": test,
+        "machine": [platform.node(), platform.machine(), platform.processor()],
+    }
+
+
+def _common(inputs: TrialInputs) -> Identity:
+    settings, task = inputs.settings, inputs.task.model_dump(mode="json", by_alias=True)
+    hyperparameters = {
+        name: value for name, value in to_plain(settings).items() if name != "answering"
+    }
+    return {
+        **hyperparameters,
+        "model": inputs.model,
+        "server": inputs.server,
+        "asked by": inputs.asked_by,
+        "chat template": content_hash(inputs.rendering) if settings.chat else "",
+        "task.instruction": task["instruction"],
+        "task.template": task["template"],
+        "task.answer": task["answer"],
+        "training rows": inputs.train,
+        "training rows used": inputs.train_items,
+        "seed": inputs.seed,
+        "device": inputs.runtime.device.partition(":")[0],
+        "dtype": inputs.runtime.dtype,
+        "versions": library_versions(),
+    }
+
+
+def _stopping(inputs: TrialInputs) -> Identity:
+    """What may stop the trial early, and on what."""
+    if inputs.pruning is None:
+        return {}
+    stopping = {"pruning": to_plain(inputs.pruning), **_judged(inputs)}
+    if not isinstance(inputs.settings, TrainedSettings):
+        # It is looked at after each batch.
+        stopping["score_batch_size"] = inputs.runtime.score_batch_size
+    return stopping
+
+
+def _judged(inputs: TrialInputs) -> Identity:
+    return {"validation rows": inputs.validation, "primary metric": inputs.task.primary_metric}

@@ -1,0 +1,165 @@
+"""The sets of items that trials are handed, each a file named by what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from harness.data import GeneralTexts, fingerprint, read_general_texts, write_examples
+from harness.evaluation.memorisation import FEWEST_WORDS, halves
+from harness.evaluation.suites.find import load_suite
+from harness.evaluation.suites.texts import suite_texts
+from harness.prompting.render import render_template
+from harness.records import Example, Splits
+from harness.spec import Experiment
+from harness.spec.arms import TrainedArm
+
+DOMAIN = "domain"
+MEMORISATION = "memorisation"
+REPLAY = "replay"
+# On which training measures its loss: the first of the validation examples, so many that a longer
+# validation set leaves what was trained as it is.
+VALIDATION_LOSSES = "validation_losses"
+VALIDATION_LOSS_EXAMPLES = 200
+NOTHING_TO_COMPLETE = (
+    f"memorisation is not measured: no training or no validation text has {FEWEST_WORDS} words or "
+    "more, so there is nothing to complete"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSet:
+    """A set of examples on disk, scored under one name."""
+
+    task: str
+    """Name of the lm-eval task that the items are scored as."""
+    split: str
+    """Split that the items are scored as."""
+    path: Path
+    """Parquet file of the examples."""
+    fingerprint: str
+    """Hash of the examples."""
+    examples: int
+    """The examples themselves."""
+    left_out: str = ""
+    """A sentence on what was asked for and is not in it; empty where nothing is missing."""
+
+
+def write_item_sets(
+    experiment: Experiment, splits: Splits, folder: Path, texts: GeneralTexts | None = None
+) -> dict[str, ItemSet]:
+    """Every set of the study by name, written to ``folder`` where it is not there already.
+
+    ``replay`` is there only with ``texts``: see :func:`replay_texts`.
+
+    ``train_sample`` is drawn at random; the samples of learning curves are the first examples of
+    the training split, which is stored in random order, so that they nest as the curves do.
+    """
+    sample_size = experiment.train_gap_items or len(splits.test)
+    named: dict[str, tuple[str, str, Sequence[Example]]] = {
+        "train": (DOMAIN, "train", splits.train),
+        "train_sample": (DOMAIN, "train", _sample(splits.train, sample_size)),
+        "validation": (DOMAIN, "validation", splits.validation),
+        VALIDATION_LOSSES: (
+            DOMAIN,
+            "validation",
+            splits.validation[:VALIDATION_LOSS_EXAMPLES],
+        ),
+        "test": (DOMAIN, "test", splits.test),
+        **{name: (name, "test", items) for name, items in splits.out_of_domain.items()},
+    }
+    for size in {n for arm in experiment.arms for n in curve_sizes(experiment, arm, splits)}:
+        first = splits.train[: min(size, len(splits.validation))]
+        named[curve_sample(size)] = (DOMAIN, "train", first)
+    for split, items in _to_complete(experiment, splits).items():
+        named[f"{MEMORISATION}_{split}"] = (MEMORISATION, split, items)
+    sets = {name: _write(folder, name, *parts) for name, parts in named.items()}
+    if texts:
+        written = _write(folder, REPLAY, REPLAY, "train", texts.examples)
+        sets[REPLAY] = replace(written, left_out=texts.sentence())
+    return sets
+
+
+def replay_texts(experiment: Experiment, splits: Splits) -> GeneralTexts | None:
+    """General texts that training may use; None where no arm has a use for them.
+
+    Left out are those that also stand in what the study judges by: validation, test, the
+    out-of-domain sets and the items of the general suite.
+
+    Raises:
+        DataError: the source cannot be used, or no text is left.
+        UnknownReferenceError: no packaged data set or suite has the name.
+    """
+    general = experiment.general
+    arms = experiment.arms.values()
+    uses = any(isinstance(arm, TrainedArm) and arm.uses_general_text() for arm in arms)
+    if general is None or not uses:
+        return None
+    asked = suite_texts(load_suite(general.suite), general.asked).texts
+    judged: dict[str, Sequence[Example]] = {
+        "validation": splits.validation,
+        "test": splits.test,
+        **splits.out_of_domain,
+        **{
+            task: [Example(name, {"text": text}, "", name) for name, text in items]
+            for task, items in asked.items()
+        },
+    }
+    replay = general.replay
+    return read_general_texts(replay.source, replay.column, replay.limit, judged)
+
+
+def curve_sizes(experiment: Experiment, arm: str, splits: Splits) -> tuple[int, ...]:
+    """Sizes of the arm's learning curve, but for the whole split: that is the finalists'."""
+    spec = experiment.arms[arm]
+    if not isinstance(spec, TrainedArm):
+        return ()
+    return tuple(size for size in spec.curve if size < len(splits.train))
+
+
+def left_out_curves(experiment: Experiment, splits: Splits) -> list[str]:
+    """A sentence for each arm whose curve names more training examples than there are."""
+    whole, sentences = len(splits.train), []
+    for name, arm in experiment.arms.items():
+        beyond = [size for size in arm.curve if size > whole] if isinstance(arm, TrainedArm) else []
+        if beyond:
+            sizes = ", ".join(map(str, beyond))
+            sentences.append(
+                f"arms.{name}.curve: {sizes} left out: the training split has {whole} examples"
+            )
+    return sentences
+
+
+def curve_sample(size: int) -> str:
+    """Name of the set that shows the fit to the first ``size`` training examples."""
+    return f"train_first_{size}"
+
+
+def _to_complete(experiment: Experiment, splits: Splits) -> dict[str, tuple[Example, ...]]:
+    """Training and validation examples with text to complete; none where either has none."""
+    if not experiment.memorisation_items or not experiment.trained_arms():
+        return {}
+    by_split = {}
+    for split, items in (("train", splits.train), ("validation", splits.validation)):
+        long = [item for item in items if halves(render_template(experiment.task, item))]
+        by_split[split] = _sample(long, experiment.memorisation_items)
+    return by_split if all(by_split.values()) else {}
+
+
+def _sample(examples: Sequence[Example], size: int) -> tuple[Example, ...]:
+    if len(examples) <= size:
+        return tuple(examples)
+    chosen = np.random.default_rng(0).permutation(len(examples))[:size]
+    return tuple(examples[i] for i in sorted(chosen.tolist()))
+
+
+def _write(folder: Path, name: str, task: str, split: str, examples: Sequence[Example]) -> ItemSet:
+    digest = fingerprint({name: examples})
+    # Named by content: the training sample may change size while the experiment stays.
+    path = folder / f"{name}-{digest[:8]}.parquet"
+    if not path.exists():
+        write_examples(path, examples)
+    return ItemSet(task, split, path, digest, len(examples))

@@ -1,0 +1,353 @@
+"""From an experiment to the trials that answer it: which there are, and what is asked of each.
+
+Nothing here runs a model. Every identity is a hash of all that can change what it names, so a
+wrong reuse cannot happen silently: a changed instruction, item, dtype or library is another key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.data import Prepared, fingerprint
+from harness.evaluation.suites.find import Suite
+from harness.records import (
+    ARTIFACT,
+    TRIALS,
+    Endpoint,
+    GeneralTask,
+    Phase,
+    Pruning,
+    ResolvedModel,
+    Runtime,
+    ScoreRequest,
+    TrialSpec,
+    TrialSummary,
+    content_hash,
+    study_folder,
+    to_plain,
+)
+from harness.spec import Experiment, PromptArm
+from harness.spec.settings import Settings, TrainedSettings, settings_from
+from harness.study.asked_models import BASE, base_arm
+from harness.study.identity import (
+    TrialInputs,
+    latency_identity,
+    trial_identity,
+    weights_identity,
+)
+from harness.study.item_sets import (
+    MEMORISATION,
+    NOTHING_TO_COMPLETE,
+    REPLAY,
+    VALIDATION_LOSSES,
+    ItemSet,
+    curve_sample,
+    left_out_curves,
+    replay_texts,
+    write_item_sets,
+)
+from harness.study.score_keys import (
+    ScoringContext,
+    divergence_requests,
+    domain_requests,
+    general_request,
+    in_score_batches,
+    latency_request,
+    library_versions,
+    memorisation_request,
+    task_divergence_request,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything decided before the first trial."""
+
+    experiment: Experiment
+    """The experiment as declared."""
+    prepared: Prepared
+    """Its data, divided and audited."""
+    model: ResolvedModel
+    """The experiment's own base model."""
+    runtime: Runtime
+    """Where and how trials compute."""
+    suite: Suite | None
+    """The general suite; None where none is declared."""
+    experiment_id: str
+    """Id of the experiment in the store."""
+    folder: Path
+    """The study's folder among the results."""
+    sets: dict[str, ItemSet]
+    """Name of a set of items -> its file."""
+    models: dict[str, ResolvedModel] = field(default_factory=dict)
+    """Arm -> the model it starts from, where that is not the experiment's."""
+    date: str | None = None
+    """First day of the study, YYYY-MM-DD, which chat templates that write the date are told."""
+    renderings: dict[str, str] = field(default_factory=dict)
+    """Path of a model -> what its chat template makes of a small conversation then."""
+    notes: tuple[str, ...] = ()
+    """What was seen of data, prompts and models, a sentence each."""
+
+    @property
+    def trials(self) -> Path:
+        """Folder of all trials among the results, whichever studies name them."""
+        return self.folder.parent / TRIALS
+
+    def general_tasks(self) -> dict[str, GeneralTask]:
+        """Tasks of the general suite; none without one."""
+        return self.suite.general_tasks() if self.suite else {}
+
+    def left_out(self) -> list[str]:
+        """What the experiment asks for and its data cannot give, a sentence each."""
+        sentences = left_out_curves(self.experiment, self.prepared.splits)
+        asked = self.experiment.memorisation_items and self.experiment.trained_arms()
+        if asked and not self._memorisation_sets():
+            sentences.append(NOTHING_TO_COMPLETE)
+        return sentences + [items.left_out for items in self.sets.values() if items.left_out]
+
+    def search_trial(
+        self,
+        arm: str,
+        number: int,
+        settings: Settings,
+        pruning: Pruning | None = None,
+        repeat: int = 0,
+    ) -> TrialSpec:
+        """A trial of the arm's search ``repeat`` on validation, handed no path of a test set.
+
+        Trained, it shows on some general items too what its setting forgets.
+        """
+        seed = self.experiment.search_seed(arm, repeat)
+        trial = self._trial(arm, "search", number, seed, settings, ["validation"], pruning=pruning)
+        stoppable = self.experiment.search.prompt_pruner != "none"
+        trains = isinstance(settings, TrainedSettings)
+        if stoppable and not trains and self.experiment.arms[arm].search_space():
+            size = self.runtime.score_batch_size
+            trial = replace(
+                trial, scores=tuple(in_score_batches(score, size) for score in trial.scores)
+            )
+        general = self.experiment.general
+        if self.suite is None or general is None or not self.experiment.watches_forgetting(arm):
+            return trial
+        asked = self._asked(arm, trial.weights_id, trial.seed, settings, None)
+        requests = [
+            general_request(asked, self.suite, name, general.search_items, half=True)
+            for name, task in self.general_tasks().items()
+            if task.accuracy
+        ]
+        return replace(trial, scores=(*trial.scores, *requests))
+
+    def model_of(self, arm: str) -> ResolvedModel:
+        """The model that the arm starts from."""
+        return self.models.get(arm, self.model)
+
+    def endpoint_of(self, arm: str) -> Endpoint | None:
+        """The server that the arm asks, if it does."""
+        spec = self.experiment.arms.get(arm)
+        if not isinstance(spec, PromptArm) or spec.endpoint is None:
+            return None
+        ledger = self.folder / "spending" / f"{arm}.jsonl"
+        return Endpoint(
+            **spec.endpoint.model_dump(),
+            currency=self.experiment.cost.currency,
+            ledger=str(ledger),
+        )
+
+    def finalist(self, arm: str, position: int, seed: int, settings: Settings) -> TrialSpec:
+        """The selected setting of an arm, drawn anew with ``seed``, on every held-out set."""
+        trained = arm in self.experiment.trained_arms()
+        names = ["validation", "test", *self.experiment.data.out_of_domain]
+        if trained:
+            names = ["train_sample", *names, *self._memorisation_sets()]
+        return self._trial(arm, "finalist", position, seed, settings, names, general=trained)
+
+    def baseline(self) -> TrialSpec:
+        """The untouched base, asked plainly."""
+        settings = base_arm(self.experiment).resolve({})
+        names = ["validation", "test", *self.experiment.data.out_of_domain]
+        names += self._memorisation_sets()
+        return self._trial(BASE, "baseline", 0, 0, settings, names, general=True)
+
+    def default_trial(self, arm: str, position: int, seed: int, settings: Settings) -> TrialSpec:
+        """The setting of trial 0 of a tuned arm on test, where validation selected another."""
+        return self._trial(arm, "default", position, seed, settings, ["validation", "test"])
+
+    def curve_trial(
+        self, arm: str, number: int, size: int, seed: int, settings: Settings
+    ) -> TrialSpec:
+        """The selected setting on the first ``size`` training examples; it is handed no test."""
+        names = [curve_sample(size), "validation"]
+        return self._trial(arm, "curve", number, seed, settings, names, train_items=size)
+
+    def latency_trial(
+        self, arm: str, turn: int, final: TrialSpec | TrialSummary, together: Sequence[str]
+    ) -> TrialSpec:
+        """Seconds of single requests of a finalist, in one turn of all arms.
+
+        Args:
+            final: the finalist, which has ended well by then.
+            together: ids of the finalists that are timed with it. They are part of the trial's
+                identity, so that all are timed anew where one of them is another.
+        """
+        settings = settings_from(final.params)
+        trial = self._trial(arm, "latency", turn, final.seed, settings, [])
+        test = self.sets["test"]
+        identity = latency_identity(final.trial_id, turn, together, test.fingerprint)
+        trial_id = content_hash(identity, 20)
+        trained = self.trials / final.trial_id / ARTIFACT
+        return replace(
+            trial,
+            trial_id=trial_id,
+            identity=identity,
+            scores=(latency_request(trial_id, test),),
+            trained_path=str(trained) if isinstance(settings, TrainedSettings) else "",
+        )
+
+    def default_setting(self, arm: str) -> Settings:
+        """Every hyperparameter of the arm's trial 0."""
+        spec = self.experiment.arms[arm]
+        return spec.resolve(spec.defaults())
+
+    def _memorisation_sets(self) -> list[str]:
+        return [name for name, items in self.sets.items() if items.task == MEMORISATION]
+
+    def _trial(
+        self,
+        arm: str,
+        phase: Phase,
+        number: int,
+        seed: int,
+        settings: Settings,
+        names: Sequence[str],
+        *,
+        general: bool = False,
+        train_items: int | None = None,
+        pruning: Pruning | None = None,
+    ) -> TrialSpec:
+        trains = isinstance(settings, TrainedSettings)
+        replays = isinstance(settings, TrainedSettings) and settings.uses_general_text
+        inputs = self._inputs(arm, seed, settings, train_items, pruning)
+        identity = trial_identity(inputs)
+        weights_id = content_hash(weights_identity(inputs), 20) if trains else ""
+        asked = self._asked(arm, weights_id, seed, settings, train_items)
+        task = self.experiment.task
+        requests: list[ScoreRequest] = []
+        for items in (self.sets[name] for name in names):
+            if items.task == MEMORISATION:
+                requests.append(memorisation_request(asked, task, items))
+            else:
+                requests += domain_requests(asked, task, items)
+        if general and trains:
+            requests.append(task_divergence_request(asked, task, self.sets["validation"]))
+        if general and self.suite is not None and self.experiment.general is not None:
+            rules = self.experiment.general
+            for name, general_task in self.general_tasks().items():
+                # What the search was shown does not judge; the base is paired with both.
+                skip = rules.search_items if trains and general_task.accuracy else 0
+                limit = rules.limit if trains else rules.asked
+                requests.append(general_request(asked, self.suite, name, limit, skip=skip))
+            if trains:
+                requests += divergence_requests(asked, self.suite, rules.limit)
+        return TrialSpec(
+            trial_id=content_hash(identity, 20),
+            experiment_id=self.experiment_id,
+            arm=arm,
+            kind=settings.kind,
+            phase=phase,
+            number=number,
+            seed=seed,
+            params=to_plain(settings),
+            model=self.model_of(arm),
+            task=task.model_dump(mode="json", by_alias=True),
+            train_path=str(self.sets["train"].path),
+            scores=tuple(requests),
+            runtime=self.runtime,
+            validation_path=str(self.sets[VALIDATION_LOSSES].path) if trains else "",
+            keep_artifact=trains
+            and (phase == "finalist" or (phase == "search" and self.experiment.trains_once(arm))),
+            train_items=train_items,
+            endpoint=self.endpoint_of(arm),
+            replay_path=str(self.sets[REPLAY].path) if replays else "",
+            checks_per_epoch=self.experiment.search.checks_per_epoch,
+            pruning=pruning,
+            date=self.date,
+            identity=identity,
+            weights_id=weights_id,
+        )
+
+    def _inputs(
+        self,
+        arm: str,
+        seed: int,
+        settings: Settings,
+        train_items: int | None,
+        pruning: Pruning | None,
+    ) -> TrialInputs:
+        model, endpoint = self.model_of(arm), self.endpoint_of(arm)
+        return TrialInputs(
+            model=model.fingerprint,
+            server=f"{endpoint.model} at {endpoint.url}" if endpoint else "",
+            asked_by=self.experiment_id if endpoint else "",
+            rendering=self.renderings.get(model.path, ""),
+            runtime=self.runtime,
+            settings=settings,
+            seed=seed,
+            task=self.experiment.task,
+            train=self.sets["train"].fingerprint,
+            train_items=train_items,
+            validation=self.sets["validation"].fingerprint,
+            validation_losses=self.sets[VALIDATION_LOSSES].fingerprint,
+            checks_per_epoch=self.experiment.search.checks_per_epoch,
+            general_texts=self.sets[REPLAY].fingerprint if REPLAY in self.sets else "",
+            pruning=pruning,
+        )
+
+    def _asked(
+        self,
+        arm: str,
+        weights_id: str,
+        seed: int,
+        settings: Settings,
+        train_items: int | None,
+    ) -> ScoringContext:
+        endpoint = self.endpoint_of(arm)
+        if endpoint is not None:
+            # What a server answers may change any day: nothing is shared between experiments.
+            weights = content_hash([self.experiment_id, endpoint.url, endpoint.model])
+        else:
+            weights = weights_id or self.model_of(arm).fingerprint
+        pool = self.sets["train"].fingerprint
+        rendering = self.renderings.get(self.model_of(arm).path, "")
+        return ScoringContext(weights, self.runtime, settings, seed, pool, train_items, rendering)
+
+
+def make_plan(
+    experiment: Experiment,
+    prepared: Prepared,
+    model: ResolvedModel,
+    runtime: Runtime,
+    suite: Suite | None,
+    results: Path,
+    models: dict[str, ResolvedModel] | None = None,
+) -> Plan:
+    """Fix the experiment's identity and write its item sets under ``results``."""
+    texts = replay_texts(experiment, prepared.splits)
+    experiment_id = content_hash(
+        {
+            "spec": experiment.trial_identity(),
+            "data": prepared.fingerprint,
+            "model": model.fingerprint,
+            "models": {arm: own.fingerprint for arm, own in (models or {}).items()},
+            "suite": suite.fingerprint if suite else "",
+            "device": runtime.device.partition(":")[0],
+            "dtype": runtime.dtype,
+            "versions": library_versions(),
+            **({"replay": fingerprint({REPLAY: texts.examples})} if texts else {}),
+        }
+    )
+    folder = results.resolve() / study_folder(experiment.name, experiment_id)
+    sets = write_item_sets(experiment, prepared.splits, folder / "splits", texts)
+    models = models or {}
+    return Plan(experiment, prepared, model, runtime, suite, experiment_id, folder, sets, models)

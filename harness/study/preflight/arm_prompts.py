@@ -1,0 +1,312 @@
+"""The prompts of an arm under one setting: are they what is meant, does the model hold them?"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import TrialError
+from harness.prompting import PromptRenderer
+from harness.prompting.render import fill
+from harness.prompting.rendering_check import indistinct_answers, rendering_faults
+from harness.records import Example, to_plain
+from harness.spec import Experiment
+from harness.spec.arms import Arm
+from harness.spec.settings import Settings, TrainedSettings, settings_from
+from harness.spec.spaces import Choice, IntRange
+from harness.trial.candidate import renderer_of, reply_constraint, reply_room, room_for
+
+if TYPE_CHECKING:
+    from harness.evaluation.local.constrained import Constraint
+
+# Examples whose prompts are looked at through and through.
+LOOKED_AT = 8
+# Faults that are told where all examples were looked at.
+MOST_FAULTS = 5
+# Tokens that a text may have more within a prompt than by itself.
+BORDERS = 8
+# Hyperparameters that decide how a prompt is written and what room its answer needs, other than
+# the number of shots.
+WRITING = ("instruction", "template", "chat", "selection", "answering")
+BY_SEED = ("random", "balanced")
+Splits = Mapping[str, Sequence[Example]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One model: what reads a prompt, and how much of it."""
+
+    name: str
+    """What the model is called in messages."""
+    tokenizer: Any
+    """The model's tokenizer."""
+    context: int | None
+    """Tokens that the model can read; None where there is no limit."""
+    _lengths: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+    """Text -> its tokens, once counted."""
+
+    def tokens(self, text: str) -> int:
+        """Tokens of a text by itself; each text is cut into them once."""
+        if text not in self._lengths:
+            self._lengths[text] = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return self._lengths[text]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlong:
+    """A prompt that is too long."""
+
+    arm: str
+    """Name of the arm."""
+    shots: int
+    """Number of worked examples in the prompt."""
+    tokens: int
+    """Tokens of the prompt."""
+    alone: int
+    """Tokens of the prompt without worked examples."""
+    room: int
+    """Tokens that its answer may have."""
+    needed: int
+    """Tokens that its answer needs at least."""
+    reader: Reader
+    """The model that cannot read it."""
+
+    def sentence(self) -> str:
+        """What is wrong, and what to do."""
+        shown = f" with {self.shots} worked examples ({self.alone:,} without)" if self.shots else ""
+        context = self.reader.context or 0
+        if self.tokens + self.needed <= context:
+            remedy = f"set task.max_new_tokens to {self.needed:,} or few more"
+        elif self.shots and self.alone + self.room <= context:
+            remedy = "take fewer shots"
+        else:
+            remedy = "shorten it"
+        return (
+            f"its prompt has {self.tokens:,} tokens in arm {self.arm}{shown} and its answer may "
+            f"have {self.room:,}; {self.reader.name} reads {self.reader.context:,} in all: "
+            f"{remedy}, or take a model that reads more"
+        )
+
+
+def writing_settings(spec: Arm) -> Iterator[Settings]:
+    """The arm's settings that write prompts in different ways, each with the most shots."""
+    default = spec.resolve(spec.defaults())
+    space = spec.shots
+    match space:
+        case IntRange():
+            most = space.high
+        case Choice():
+            most = max(space.choices)
+        case _:
+            most = space
+    for values in itertools.product(*(spec.values_of(name) for name in WRITING)):
+        writing = dict(zip(WRITING, values, strict=True))
+        yield settings_from({**to_plain(default), **writing, "shots": most})
+
+
+class ArmPrompts:
+    """The prompts of one arm under one setting."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        arm: str,
+        setting: Settings,
+        splits: Splits,
+        reader: Reader,
+    ) -> None:
+        self._task, self._arm, self._setting = experiment.task, arm, setting
+        self._splits, self._reader = splits, reader
+        self._trained = isinstance(setting, TrainedSettings)
+        self._pool = splits["train"]
+        self._template = setting.template or experiment.task.template
+
+    @cached_property
+    def _sizes(self) -> dict[str, list[int]]:
+        """Bytes of each text: what a long one takes in a prompt, as few tokens have none."""
+        return {
+            name: [len(self._text(item).encode()) for item in examples]
+            for name, examples in self._splits.items()
+        }
+
+    def _text(self, item: Example) -> str:
+        return fill(self._template, item)
+
+    @cached_property
+    def _bare(self) -> PromptRenderer:
+        """The renderer that writes prompts without shots."""
+        return self._showing(lambda item: ())
+
+    def _drawing(self, seed: int) -> PromptRenderer:
+        """The renderer that writes prompts as a trial of that seed does."""
+        return renderer_of(self._setting, seed, self._task, self._pool, self._reader.tokenizer)
+
+    def _showing(self, shots: Callable[[Example], Sequence[Example]]) -> PromptRenderer:
+        return PromptRenderer(
+            self._reader.tokenizer,
+            self._task,
+            shots,
+            self._setting.instruction,
+            template=self._template,
+            chat=self._setting.chat,
+        )
+
+    def faults(self) -> Iterator[str]:
+        """What is not rendered as it is meant, on a few examples.
+
+        All are looked at where the chat template changes some texts.
+        """
+        first = self._pool[:LOOKED_AT]
+        bare = self._bare
+        shown = self._showing(lambda item: [other for other in first if other.id != item.id][:2])
+        faults = [
+            fault
+            for renderer in (bare, shown)
+            for fault in rendering_faults(renderer, self._reader.tokenizer, first)
+        ]
+        if bare.alters and not faults:
+            every = [item for items in self._splits.values() for item in items]
+            faults = rendering_faults(bare, self._reader.tokenizer, every)[:MOST_FAULTS]
+        try:
+            self._constraint()
+        except TrialError as refusal:
+            faults.append(str(refusal))
+        for fault in faults:
+            yield f"{fault} ({self._reader.name}, chat: {str(self._setting.chat).lower()})"
+        alike = indistinct_answers(shown, self._task.answer.valid_answers(self._pool) or ())
+        if alike:
+            yield (
+                f"the tokenizer of {self._reader.name} writes the answers "
+                f"{', '.join(map(repr, alike[:5]))} in the same tokens, so no reply can tell them "
+                "apart; name them otherwise"
+            )
+
+    def notes(self) -> Iterator[str]:
+        """What the chat template does otherwise than most."""
+        for note in self._bare.notes:
+            yield f"{self._reader.name}: {note}"
+
+    def too_long(self, seeds: Sequence[int], *, shown: bool) -> Iterator[tuple[str, str, Overlong]]:
+        """(split, id, length) of the examples whose prompt and answer the model cannot hold.
+
+        Args:
+            shown: whether prompts have worked examples; what does not fit without is not one of
+                them.
+        """
+        context = self._reader.context
+        shots = self._setting.shots if shown else 0
+        if context is None or (shown and not shots):
+            return
+        doubtful = self._doubtful(shots, context)
+        if not any(doubtful.values()):
+            return
+        room, needed = self._room()
+        drawn = seeds if self._setting.selection in BY_SEED else seeds[:1]
+        renderers = [self._drawing(seed) for seed in drawn] if shots else [self._bare]
+        estimate = self._estimate()
+        for split, items in doubtful.items():
+            for item in items:
+                tokens = max(
+                    (
+                        len(renderer.encode_prompt(item))
+                        for renderer in renderers
+                        if estimate(renderer, item) + room > context
+                    ),
+                    default=0,
+                )
+                if tokens + room > context:
+                    alone = len(self._bare.encode_prompt(item))
+                    length = Overlong(self._arm, shots, tokens, alone, room, needed, self._reader)
+                    yield split, item.id, length
+
+    def _doubtful(self, shots: int, context: int) -> dict[str, list[Example]]:
+        """Examples that may be too long if each byte were a token and the longest shots drawn."""
+        around = self._around
+        answers = [len(item.answer.encode()) for item in self._pool]
+        costs = [size + answer for size, answer in zip(self._sizes["train"], answers, strict=True)]
+        worst = sum(sorted(costs, reverse=True)[:shots])
+        if shots:
+            worst += shots * self._around_a_shot
+        spare = self._task.max_new_tokens or room_for(max(answers) + around)
+        # Trained arms are scored on a sample of what they were trained on, too; prompt arms show
+        # examples of it, which must fit by themselves.
+        asked = self._trained or (self._setting.shots and not shots)
+        return {
+            name: [
+                item
+                for item, size in zip(examples, self._sizes[name], strict=True)
+                if around + size + worst + spare > context
+            ]
+            for name, examples in self._splits.items()
+            if name != "train" or asked
+        }
+
+    def _estimate(self) -> Callable[[PromptRenderer, Example], int]:
+        """Tokens of a renderer's prompt for an item, summed up from its texts; rather too many."""
+        first, bare = self._pool[0], self._bare
+
+        def asked(item: Example) -> int:
+            return self._reader.tokens(bare.item_text(item))
+
+        def answered(item: Example) -> int:
+            return self._reader.tokens(bare.answer_text(item.answer))
+
+        frame = len(bare.encode_prompt(first)) - asked(first)
+        around_a_shot = self._around_a_shot - asked(first) - answered(first)
+
+        def estimate(renderer: PromptRenderer, item: Example) -> int:
+            shown = sum(
+                asked(shot) + answered(shot) + around_a_shot + BORDERS
+                for shot in renderer.shots(item)
+            )
+            return frame + asked(item) + shown + BORDERS
+
+        return estimate
+
+    @cached_property
+    def _around(self) -> int:
+        """Tokens of a prompt beside its item, answer and worked examples; an upper bound."""
+        first, bare = self._pool[0], self._bare
+        return len(bare.encode(first).prompt) + len(bare.gap.encode()) + len(bare.end.encode())
+
+    @cached_property
+    def _around_a_shot(self) -> int:
+        """Tokens that a worked example takes beside its text and answer; an upper bound."""
+        first = self._pool[0]
+        renderer = self._showing(lambda item: (first,))
+        return len(renderer.encode_prompt(first)) - len(self._bare.encode_prompt(first))
+
+    def _room(self) -> tuple[int, int]:
+        """Tokens that an answer may have, and as many as will do for all that are known."""
+        answering, bare = self._setting.first_way, self._bare
+        constraint = self._constraint()
+        answers = self._task.answer.valid_answers(self._pool) or {
+            item.answer for item in self._pool
+        }
+        longest = max(len(bare.encode_answer(answer)) for answer in answers)
+        needed = max(longest, (constraint and constraint.longest) or 0)
+        return reply_room(bare, self._task, self._pool, answering, constraint), needed
+
+    def _constraint(self) -> Constraint | None:
+        return reply_constraint(
+            self._bare, self._reader.tokenizer, self._task, self._pool, self._setting.first_way
+        )
+
+    def training_lengths(self, longest: int, seed: int) -> list[int]:
+        """Tokens of the training examples that may be longer than ``longest``."""
+        bare = self._bare
+        if not self._setting.shots and all(
+            self._around + size + len(item.answer.encode()) <= longest
+            for item, size in zip(self._pool, self._sizes["train"], strict=True)
+        ):
+            return []
+        renderer, estimate = self._drawing(seed), self._estimate()
+        end = self._reader.tokens(bare.lead + bare.end) + BORDERS
+        return [
+            renderer.encode(item).length
+            for item in self._pool
+            if estimate(renderer, item) + self._reader.tokens(item.answer) + end > longest
+        ]

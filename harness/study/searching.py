@@ -1,0 +1,241 @@
+"""The searches of all arms: proposals in, trials out, until each arm's budget is spent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from harness.analysis.searches.selection import measured_changes
+from harness.analysis.statistics.scores import Scores, validation_score
+from harness.records import EndReason, SearchBudget, SearchEnded, TrialSpec, TrialSummary
+from harness.search import ArmSearch, PastTrial
+from harness.spec.kinds import kind_info
+from harness.spec.settings import Settings, settings_from
+from harness.store import StoreReader
+from harness.study.observer import Observer
+from harness.study.plan import Plan
+
+Selected = dict[int, Settings]
+"""Repeat of an arm's search -> the resolved setting that its validation scores select."""
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What the ended trials of an arm's search took."""
+
+    tokens: int = 0
+    """Tokens trained on and scored."""
+    seconds: float = 0.0
+    """Wall time of the trials added up."""
+
+    def add(self, trial: TrialSummary) -> None:
+        """Add what a trial trained on and scored; a reused score costs nothing."""
+        scored = {
+            (aggregate.suite, aggregate.task, aggregate.split): aggregate.items
+            * (aggregate.prompt_tokens + aggregate.completion_tokens)
+            for aggregate in trial.aggregates
+            if not aggregate.reused and not math.isnan(aggregate.prompt_tokens)
+        }
+        trained = trial.cost.train_tokens if trial.cost else 0
+        self.tokens += trained + round(sum(scored.values())) + trial.tokens_of_other_ways
+        began, ended = map(datetime.fromisoformat, (trial.started_at, trial.ended_at))
+        self.seconds += (ended - began).total_seconds()
+
+
+@dataclass(slots=True)
+class _State:
+    """How far one search is."""
+
+    search: ArmSearch
+    """The search itself."""
+    trials: int
+    """Number of trials that it may have."""
+    settings: dict[int, Settings]
+    """Number of a trial that ended -> its setting, with the way of answering that it found best."""
+    spent: _Spent = field(default_factory=_Spent)
+    """What the ended trials took."""
+    announced: bool = False
+    """The user was told that it began."""
+    ended: tuple[EndReason, str] | None = None
+    """Why it ended, and the limit that it reached; None while it goes on."""
+
+
+def arm_search(
+    plan: Plan, arm: str, repeat: int, past: Iterable[PastTrial], margin: float | None = None
+) -> ArmSearch:
+    """One search of an arm of the plan; see :class:`~harness.search.ArmSearch`."""
+    labels = plan.prepared.labels
+    return ArmSearch(
+        arm,
+        plan.experiment.arms[arm],
+        plan.experiment.data.seed,
+        plan.experiment.search,
+        margin,
+        past,
+        len(labels) if labels is not None else None,
+        repeat,
+    )
+
+
+class Searches:
+    """A source of search trials: search after search, several side by side where there is room.
+
+    Args:
+        plan: what is searched.
+        known: search trials of earlier runs.
+        reader: of the store that trials are in once they have ended.
+        observer: told of what a user should know.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        known: Sequence[TrialSummary],
+        reader: StoreReader,
+        observer: Observer,
+    ) -> None:
+        self._plan = plan
+        self._observer = observer
+        self._reader = reader
+        changes = self._changes({trial.arm for trial in known})
+        # By arm and repeat.
+        self._states = {
+            (arm, repeat): self._state(arm, repeat, known, changes)
+            for arm in plan.experiment.arms
+            for repeat in range(plan.experiment.repeats_of(arm))
+        }
+
+    def next(self) -> TrialSpec | None:
+        """A trial of the first search that may propose one now."""
+        for (arm, _), state in self._states.items():
+            if state.ended is None and (spec := self._proposed(arm, state)):
+                return spec
+        return None
+
+    def ended(self, trial: TrialSummary) -> None:
+        """Tell the arm's search how its trial did."""
+        state = self._states[trial.arm, trial.search_repeat]
+        state.settings[trial.number] = settings_from(trial.params)
+        state.spent.add(trial)
+        state.search.tell(self._past(trial, self._changes({trial.arm})))
+
+    def selected(self) -> dict[str, Selected]:
+        """Arm -> what validation selects; arms and repeats without it are left out."""
+        by_arm: dict[str, Selected] = {}
+        for (arm, repeat), state in self._states.items():
+            best = state.search.best()
+            who = self._named(arm, repeat)
+            if best is None:
+                self._observer.warning(f"no trial of {who} was completed: it has no finalist")
+                continue
+            if not state.search.keeps(best):
+                self._observer.warning(
+                    f"no setting of {who} kept its general abilities within the margin on the "
+                    f"search's items; the one that lost least is tested"
+                )
+            by_arm.setdefault(arm, {})[repeat] = state.settings[best.number]
+        return by_arm
+
+    def _named(self, arm: str, repeat: int) -> str:
+        repeats = self._plan.experiment.repeats_of(arm)
+        return arm if repeats == 1 else f"{arm} (search {repeat + 1} of {repeats})"
+
+    def _changes(self, arms: Iterable[str]) -> dict[str, float]:
+        """Mean change of general abilities of the arms' complete trials, by id."""
+        experiment = self._plan.experiment
+        watched = [arm for arm in arms if experiment.search_margin(arm) is not None]
+        if not watched:
+            return {}
+        scores = Scores(self._reader.study(self._plan.experiment_id, suite="general"))
+        by_arm = [measured_changes(scores, arm, experiment) for arm in watched]
+        return {trial: change for changes in by_arm for trial, change in changes.items()}
+
+    def _item_values(self, trial: TrialSummary, metric: str) -> tuple[tuple[int, float], ...]:
+        """The metric of a complete trial by place in the validation set."""
+        values = self._reader.item_values(
+            self._plan.experiment_id, trial.trial_id, "domain", "validation", metric
+        )
+        validation = self._plan.prepared.splits.validation
+        return tuple((n, values[item.id]) for n, item in enumerate(validation) if item.id in values)
+
+    def _state(
+        self, arm: str, repeat: int, known: Sequence[TrialSummary], changes: Mapping[str, float]
+    ) -> _State:
+        experiment = self._plan.experiment
+        mine = [t for t in known if (t.arm, t.search_repeat) == (arm, repeat)]
+        margin = experiment.search_margin(arm)
+        past = [self._past(trial, changes) for trial in mine]
+        search = arm_search(self._plan, arm, repeat, past, margin)
+        settings = {trial.number: settings_from(trial.params) for trial in mine}
+        state = _State(search, experiment.trials_of(arm), settings)
+        for trial in mine:
+            state.spent.add(trial)
+            self._observer.trial_skipped(str(trial.number), arm)
+        return state
+
+    def _proposed(self, arm: str, state: _State) -> TrialSpec | None:
+        repeat = state.search.repeat
+        state.ended = self._reached(state)
+        if state.ended or not state.search.ready():
+            return None
+        if not state.announced:
+            state.announced = True
+            who = self._named(arm, repeat)
+            self._observer.stage(f"Searching {who}: {state.trials} trials on validation")
+        proposal = state.search.ask()
+        if proposal is None:
+            state.ended = ("settings_exhausted", "")
+            return None
+        settings = self._plan.experiment.arms[arm].resolve(proposal.params)
+        return self._plan.search_trial(arm, proposal.number, settings, proposal.pruning, repeat)
+
+    def _reached(self, state: _State) -> tuple[EndReason, str] | None:
+        """Why the search is over, and the limit that it reached."""
+        budget = self._plan.experiment.budget
+        if state.search.asked >= budget.trials:
+            return "budget_spent", "trials"
+        if state.search.asked >= state.trials:
+            return "settings_exhausted", ""
+        if budget.tokens is not None and state.spent.tokens >= budget.tokens:
+            return "budget_spent", "tokens"
+        if budget.minutes is not None and state.spent.seconds >= 60 * budget.minutes:
+            return "budget_spent", "minutes"
+        return None
+
+    def ends(self) -> list[SearchEnded]:
+        """Why each search ended and what it took, once all trials are in."""
+        budget = self._plan.experiment.budget
+        return [
+            SearchEnded(
+                arm=arm,
+                repeat=repeat,
+                reason=state.ended[0],
+                limit=state.ended[1],
+                trials=state.search.asked,
+                tokens=state.spent.tokens,
+                minutes=round(state.spent.seconds / 60, 3),
+                budget=SearchBudget(budget.trials, budget.tokens, budget.minutes),
+            )
+            for (arm, repeat), state in self._states.items()
+            if state.ended
+        ]
+
+    def _past(self, trial: TrialSummary, changes: Mapping[str, float]) -> PastTrial:
+        space = self._plan.experiment.arms[trial.arm].search_space()
+        metric = self._plan.experiment.task.primary_metric
+        complete = trial.status == "complete"
+        score = validation_score(trial, metric) if complete else None
+        unscored = complete and score is None
+        values = trial.curve
+        if complete and not kind_info(trial.kind).trains:
+            values = self._item_values(trial, metric)
+        return PastTrial(
+            number=trial.number,
+            params={name: trial.params[name] for name in space},
+            status="failed" if unscored else trial.status,
+            score=score,
+            general_change=changes.get(trial.trial_id),
+            values=values,
+        )

@@ -1,0 +1,131 @@
+"""What follows the search, in order: finalists, default settings, learning curves, latencies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.records import Place, Splits, TrialSpec, TrialSummary
+from harness.spec import Experiment
+from harness.spec.settings import Settings
+from harness.study.item_sets import curve_sizes
+from harness.study.plan import Plan
+
+# Every arm is timed in each turn; the second goes backwards, so that a drift of the machine shows.
+TURNS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Trials that belong together, under the heading that the user reads."""
+
+    title: str
+    """The heading."""
+    trials: tuple[TrialSpec, ...]
+    """The trials, in the order in which they start."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinalCounts:
+    """Numbers of trials after the search, but for the untouched base."""
+
+    finalists: int
+    """Final runs."""
+    defaults: int
+    """Tests of default settings, an upper bound."""
+    curves: int
+    """Trials of learning curves."""
+    latencies: int
+    """Trials that time single requests."""
+
+    @property
+    def total(self) -> int:
+        """Number of trials in all."""
+        return self.finalists + self.defaults + self.curves + self.latencies
+
+
+def final_counts(experiment: Experiment, splits: Splits) -> FinalCounts:
+    """How many trials follow the search if every arm has a finalist that is not its default."""
+    seeds = {arm: len(experiment.seeds_of(arm)) for arm in experiment.arms}
+    return FinalCounts(
+        finalists=sum(seeds.values()),
+        defaults=sum(seeds[arm] for arm in seeds if _tests_default(experiment, arm)),
+        curves=sum(seeds[arm] * len(curve_sizes(experiment, arm, splits)) for arm in seeds),
+        latencies=TURNS * len(seeds),
+    )
+
+
+def after_search(
+    plan: Plan,
+    selected: Mapping[str, Mapping[int, Settings]],
+    defaults: Mapping[str, Settings],
+) -> list[Stage]:
+    """All trials but those of the base, the search and the latencies.
+
+    Args:
+        selected: arm -> repeat of its search -> the setting that validation selected.
+        defaults: arm -> the setting of its trial 0, where that is worth a test.
+    """
+    experiment = plan.experiment
+    runs = _final_runs(experiment, selected)
+    stages: list[Stage] = []
+    for arm, of_arm in runs.items():
+        finals = [plan.finalist(arm, *run) for run in of_arm]
+        stages.append(Stage(f"Testing finalist {arm}", tuple(finals)))
+    for arm, of_arm in runs.items():
+        default = defaults.get(arm)
+        tuned = [(place, seed) for place, seed, settings in of_arm if settings != default]
+        if default is not None and tuned and _tests_default(experiment, arm):
+            trials = [plan.default_trial(arm, *run, default) for run in tuned]
+            stages.append(Stage(f"Testing the default setting of {arm}", tuple(trials)))
+    for arm, of_arm in runs.items():
+        sizes = curve_sizes(experiment, arm, plan.prepared.splits)
+        points = [(size, seed, settings) for size in sizes for _, seed, settings in of_arm]
+        if points:
+            curve = [plan.curve_trial(arm, n, *point) for n, point in enumerate(points)]
+            stages.append(Stage(f"Learning curve of {arm}", tuple(curve)))
+    return stages
+
+
+def latency_stage(
+    plan: Plan,
+    selected: Mapping[str, Mapping[int, Settings]],
+    known: Mapping[Place, TrialSummary],
+) -> Stage:
+    """Single requests of every arm that has a complete finalist, the first of its seeds.
+
+    Args:
+        selected: as :func:`after_search` takes it.
+        known: the study's trials that have ended, its finalists among them.
+    """
+    finals: dict[str, TrialSummary] = {}
+    for arm, of_arm in _final_runs(plan.experiment, selected).items():
+        for run in of_arm:
+            trial = known.get(plan.finalist(arm, *run).place)
+            if trial is not None and trial.status == "complete":
+                finals.setdefault(arm, trial)
+    together = [trial.trial_id for trial in finals.values()]
+    trials = [
+        plan.latency_trial(arm, turn, final, together)
+        for turn in range(TURNS)
+        for arm, final in list(finals.items())[:: -1 if turn % 2 else 1]
+    ]
+    return Stage("Timing the finalists, one at a time", tuple(trials))
+
+
+def _final_runs(
+    experiment: Experiment, selected: Mapping[str, Mapping[int, Settings]]
+) -> dict[str, list[tuple[int, int, Settings]]]:
+    """Arm -> place among its seeds, seed, and setting of its search, of every final run."""
+    return {
+        arm: [
+            (place, seed, settings[repeat])
+            for place, seed in enumerate(experiment.seeds_of(arm))
+            if (repeat := experiment.repeat_of(arm, seed)) in settings
+        ]
+        for arm, settings in selected.items()
+    }
+
+
+def _tests_default(experiment: Experiment, arm: str) -> bool:
+    return experiment.budget.test_default and bool(experiment.arms[arm].search_space())

@@ -1,0 +1,1 @@
+"""Speed and size against a named peer and the machine's limit."""

@@ -1,0 +1,31 @@
+"""An answer of each kind, with a cell of the data and the answer that it is read as."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from harness.answers import Answer, JsonAnswer, LabelAnswer, TextAnswer
+from harness.records import JsonValue
+
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}}
+
+
+class KindExample(NamedTuple):
+    """What every kind can do is tried on these."""
+
+    answer: Answer
+    cell: JsonValue
+    """Of column ``y``."""
+    target: str
+    """The answer that it is read as."""
+
+
+EXAMPLES = (
+    KindExample(LabelAnswer(kind="label", column="y", labels=("yes", "no")), " yes\u200b", "yes"),
+    KindExample(
+        JsonAnswer.model_validate({"kind": "json", "column": "y", "schema": SCHEMA}),
+        '{"a":1}',
+        '{"a": 1}',
+    ),
+    KindExample(TextAnswer(kind="text", column="y"), "Two  words.", "Two  words."),
+)

@@ -1,5 +1,0 @@
-"""The tiny models, for this folder."""
-
-from tiny_model import tiny_models
-
-__all__ = ["tiny_models"]

@@ -1,0 +1,36 @@
+"""Every kind of arm has an entry that says what it does."""
+
+from __future__ import annotations
+
+import typing
+
+import pytest
+
+from harness.spec import FullArm, LoraArm, PromptArm, QloraArm
+from harness.spec.arms import QuantisedArm, TrainedArm, _Arm
+from harness.spec.kinds import KINDS, TRAINED_KINDS, kind_info
+
+ARMS: tuple[type[_Arm], ...] = (PromptArm, FullArm, LoraArm, QloraArm)
+
+
+def kind_of(arm: type[_Arm]) -> str:
+    (name,) = typing.get_args(arm.model_fields["kind"].annotation)
+    return str(name)
+
+
+def test_every_arm_has_one_entry() -> None:
+    assert [kind.name for kind in KINDS] == [kind_of(arm) for arm in ARMS]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_an_entry_agrees_with_the_arm_of_its_kind(arm: type[_Arm]) -> None:
+    kind = kind_info(kind_of(arm))
+    assert kind.trains is issubclass(arm, TrainedArm) is (kind in TRAINED_KINDS)
+    assert kind.adapts is ("rank" in arm.model_fields)
+    assert kind.quantises is issubclass(arm, QuantisedArm)
+    assert (kind.operations > 0) is kind.trains
+
+
+def test_a_kind_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        kind_info("base")

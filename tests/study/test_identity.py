@@ -1,0 +1,157 @@
+"""A trial is known by all that it computes, and by nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from harness.records import Pruning, Runtime, TrialCurve, content_hash
+from harness.spec import Experiment
+from harness.spec.settings import Settings
+from harness.study.identity import TrialInputs, trial_identity, weights_identity
+from tests.fake_trial import experiment_values
+
+PRUNING = Pruning("median", (TrialCurve(0, "complete", 0.5, ((1, -0.5),)),))
+OTHER: dict[str, Any] = {
+    "model": "b" * 64,
+    "server": "large at http://elsewhere/v1",
+    "asked_by": "study",
+    "rendering": "<|user|>",
+    "runtime": Runtime("cuda:1", "bfloat16", 4),
+    "seed": 8,
+    "train": "e" * 64,
+    "train_items": 12,
+    "validation": "f" * 64,
+    "validation_losses": "a" * 64,
+    "checks_per_epoch": 3,
+    "general_texts": "c" * 64,
+    "pruning": Pruning("median", (TrialCurve(0, "complete", 0.6, ((1, -0.4),)),)),
+}
+# Of a prompt that nothing stops, what only training reads.
+ONLY_TRAINING = {"validation_losses", "checks_per_epoch", "general_texts"}
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return experiment_values(tmp_path_factory.mktemp("identity"), general={"limit": 5})
+
+
+def inputs(values: dict[str, Any], arm: dict[str, Any]) -> TrialInputs:
+    experiment = Experiment.model_validate({**values, "arms": {"arm": arm}})
+    spec = experiment.arms["arm"]
+    return TrialInputs(
+        model="a" * 64,
+        server="",
+        asked_by="",
+        rendering="<user>",
+        runtime=Runtime("cpu", "float32", 4),
+        settings=spec.resolve(spec.defaults()),
+        seed=7,
+        task=experiment.task,
+        train="1" * 64,
+        train_items=None,
+        validation="2" * 64,
+        validation_losses="3" * 64,
+        checks_per_epoch=1,
+        general_texts="4" * 64,
+        pruning=PRUNING,
+    )
+
+
+def known_as(of: TrialInputs) -> str:
+    return content_hash(trial_identity(of))
+
+
+def trained_as(of: TrialInputs) -> str:
+    return content_hash(weights_identity(of))
+
+
+LORA: dict[str, Any] = {"kind": "lora", "replay": 0.2, "learning_rate": 1e-3}
+PROMPT: dict[str, Any] = {"kind": "prompt", "shots": 2}
+
+
+@pytest.mark.parametrize("arm", [LORA, PROMPT], ids=lambda arm: str(arm["kind"]))
+@pytest.mark.parametrize("name", sorted(OTHER))
+def test_any_one_input_makes_another_trial(
+    values: dict[str, Any], arm: dict[str, Any], name: str
+) -> None:
+    assert OTHER.keys() == {field.name for field in fields(TrialInputs)} - {"settings", "task"}
+    one = inputs(values, arm)
+    other = replace(one, **{name: OTHER[name]})
+    ignored = arm["kind"] == "prompt" and name in ONLY_TRAINING
+    assert (known_as(other) == known_as(one)) is ignored
+    if arm["kind"] == "lora":
+        assert trained_as(other) != trained_as(one)
+
+
+def changed(value: Any) -> list[Any]:
+    """Other values of a hyperparameter of the same type."""
+    match value:
+        case bool():
+            return [not value]
+        case int() | float():
+            return [value + 1]
+        case str():
+            return [value + "x"]
+        case None:
+            return ["x"]
+        case _:
+            return [(*value, "x")]
+
+
+def each_other(settings: Settings) -> dict[str, Settings]:
+    names = [field.name for field in fields(settings) if field.name != "kind"]
+    return {
+        name: replace(settings, **{name: other})
+        for name in names
+        for other in changed(getattr(settings, name))
+    }
+
+
+# Values that no experiment file could have are other values, too.
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize("kind", ["prompt", "full", "lora", "qlora"])
+def test_any_one_hyperparameter_makes_another_trial(values: dict[str, Any], kind: str) -> None:
+    one = inputs(values, {"kind": kind})
+    others = {
+        name: replace(one, settings=settings) for name, settings in each_other(one.settings).items()
+    }
+    assert len(others) > 6
+    assert [name for name, other in others.items() if known_as(other) == known_as(one)] == []
+    if kind != "prompt":
+        alike = [name for name, other in others.items() if trained_as(other) == trained_as(one)]
+        # Trained weights can be asked in any way.
+        assert alike == ["answering"]
+
+
+@pytest.mark.parametrize("kind", ["prompt", "lora"])
+def test_the_task_makes_another_trial_but_for_what_is_reported(
+    values: dict[str, Any], kind: str
+) -> None:
+    one = replace(inputs(values, {"kind": kind}), pruning=None)
+
+    def with_task(**changes: Any) -> TrialInputs:
+        return replace(one, task=one.task.model_validate({**one.task.model_dump(), **changes}))
+
+    answer = one.task.answer.model_dump()
+    for changes in (
+        {"instruction": "Sort."},
+        {"template": "Message: {text}"},
+        {"answer": {**answer, "labels": [*answer["labels"], "other"]}},
+        {"max_new_tokens": 9},
+    ):
+        assert known_as(with_task(**changes)) != known_as(one), changes
+    assert known_as(with_task(metrics=["macro_f1", "exact_match"][::-1])) == known_as(one)
+
+
+def test_what_chooses_within_a_trial_is_part_of_it(values: dict[str, Any]) -> None:
+    """Which of several ways of answering is kept hangs on the validation set and its metric."""
+    ways = {"choices": ["generate", "choice"], "default": "generate"}
+    one = replace(inputs(values, {"kind": "lora", "answering": ways}), pruning=None)
+    other = replace(one, validation="9" * 64)
+    assert known_as(other) != known_as(one)
+    assert trained_as(other) == trained_as(one)
+    plain = replace(inputs(values, {"kind": "lora"}), pruning=None)
+    assert known_as(replace(plain, validation="9" * 64)) == known_as(plain)
