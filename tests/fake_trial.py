@@ -38,6 +38,7 @@ from harness.records import (
     TrialCost,
     TrialRecord,
     TrialSpec,
+    content_hash,
 )
 from harness.spec import Experiment
 from harness.store import write_record
@@ -180,8 +181,9 @@ def _score(spec: TrialSpec, request: ScoreRequest, gain: float, lost: float) -> 
         return _timed(request)
     metrics, chance, items = _asked(spec, request, gain, lost)
     hashes = [hashlib.sha256(f"{request.task}/{one[0]}".encode()).hexdigest() for one in items]
-    # A reply is the same, whatever else is asked beside it.
-    asked = request.asked or request.key
+    # A reply is the same, whatever else is asked beside it, and whatever release pretends.
+    who = content_hash([spec.kind, dict(spec.params), spec.seed, spec.train_items])
+    asked = f"{who}/{request.answering}"
     values = [float(_uniform(asked, identity) < share) for identity, _, _, share in items]
     return ScoreRecord(
         key=request.key,
