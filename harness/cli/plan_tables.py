@@ -56,7 +56,7 @@ def _arms(forecast: Forecast) -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("arm")
+    _add_arms(table, (arm.arm for arm in forecast.arms))
     table.add_column("trials")
     columns = ("trained", "scored", "minutes", "from", "to", forecast.currency, "MiB")
     for name in columns:
@@ -86,7 +86,7 @@ def _arms(forecast: Forecast) -> Table:
 
 def _servers(forecast: Forecast) -> Table:
     table = Table(title="Asked of servers", title_justify="left")
-    table.add_column("arm")
+    _add_arms(table, (arm.arm for arm in forecast.arms))
     for name in ("requests", "prompt tokens", "reply tokens", forecast.currency, "cap"):
         table.add_column(name, justify="right")
     for arm in forecast.arms:
@@ -126,12 +126,18 @@ def _totals(forecast: Forecast) -> list[str]:
 def print_explanation(rows: Sequence[ArmExplanation], console: Console) -> None:
     """What is known of each arm, and what its first trial that is not lacks."""
     table = Table(title="What is known, and why the rest is run", title_justify="left")
-    table.add_column("arm")
+    _add_arms(table, (row.arm for row in rows))
     table.add_column("known", justify="right")
     table.add_column("first trial to run: what differs from the nearest known one")
     for row in rows:
         table.add_row(escape(row.arm), str(row.known), escape(row.why))
     console.print(table)
+
+
+def _add_arms(table: Table, names: Iterable[str]) -> None:
+    """The column of the arms' names, which are whole, however narrow the terminal is."""
+    longest = max(map(len, names), default=0)
+    table.add_column("arm", min_width=min(longest, 24), overflow="fold")
 
 
 def _known(forecast: Forecast) -> int:
