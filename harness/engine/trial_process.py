@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from harness.engine.outcome import Execute, Outcome
 from harness.errors import NoRoomError, needing_room
 from harness.records import Progress, TrialSpec
@@ -47,6 +49,8 @@ def work_here(execute: Execute, pipe: Connection) -> None:
     # The coordinator alone decides what an interrupt means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_coordinator, daemon=True).start()
+    # Workers are killed, and a bar's lock between processes would be left behind by each.
+    tqdm.set_lock(threading.RLock())
     # What was imported stays: to look through all of it again after each trial takes longer than
     # to find what that left.
     gc.freeze()

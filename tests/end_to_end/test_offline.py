@@ -116,6 +116,7 @@ def test_the_quickstart_asks_nobody(watched: dict[str, str], tmp_path: Path) -> 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "0 failed." in done.stderr
+    assert "Warning" not in done.stderr
     assert list((tmp_path / "results").rglob("report.html"))
     asked = tmp_path / "asked.txt"
     assert not asked.exists(), asked.read_text()
