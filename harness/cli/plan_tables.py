@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -55,6 +56,8 @@ def _arms(forecast: Forecast) -> Table:
         caption="trials: search + finalists + default settings + learning curves + timing",
         title_justify="left",
         caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     _add_arms(table, (arm.arm for arm in forecast.arms))
     table.add_column("trials")
