@@ -170,11 +170,10 @@ def _name(spec: TrialSpec) -> str:
 
 
 def _scores(record: TrialRecord) -> str:
-    shown = []
+    by_split, primary = [], str(record.spec.task["metrics"][0])
     for score in record.scores:
-        if score.suite == "domain" and score.aggregates:
-            metric, value = next(iter(score.aggregates.items()))
-            shown.append(f"{score.split} {metric} {value:.3f}")
-    if not shown:
+        if score.suite == "domain" and primary in score.aggregates:
+            by_split.append(f"{score.split} {score.aggregates[primary]:.3f}")
+    if not by_split:
         return "scores known already" if record.spec.known_scores else "done"
-    return ", ".join(shown)
+    return f"{primary} {', '.join(by_split)}"
