@@ -20,12 +20,13 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from harness.data import read_examples_file
 from harness.engine.in_process import InProcessEngine
-from harness.evaluation.suites.find import load_suite
+from harness.evaluation.suites.find import Suite, load_suite
 from harness.records import (
     Canaries,
     ItemOutput,
@@ -213,7 +214,8 @@ def _asked(
 ) -> tuple[dict[str, bool], float | None, list[tuple[str, str, str, float]]]:
     """Metric -> higher is better, the chance, and the items: id, group, answer, share right."""
     if request.suite_path:
-        entry = load_suite(Path(request.suite_path)).task(request.task)
+        path = Path(request.suite_path)
+        entry = _suite(path, path.stat().st_mtime_ns).task(request.task)
         first, last = min(request.skip, 10), 10 if request.half else 20
         numbers = range(first, min(first + (request.limit or 20), last))
         names = [f"{request.task}-{n}" for n in numbers]
@@ -231,6 +233,12 @@ def _asked(
     if request.suite == "divergence":
         return {"kl_to_base": False}, None, items[: request.limit]
     return {str(spec.task["metrics"][0]): True}, None, items
+
+
+@cache
+def _suite(path: Path, changed: int) -> Suite:
+    """The suite of a file as it stood after a change: to read it takes longer than a trial."""
+    return load_suite(path)
 
 
 def _uniform(asked: str, item: str) -> float:

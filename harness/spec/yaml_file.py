@@ -57,7 +57,7 @@ def _read_mapping(path: Path, what: str, absent: str) -> tuple[yaml.Node, dict[s
             rule = f"its aliases write out to more than {LARGEST:,} values; write them plainly"
             raise SpecError(Problem(str(path), rule))
         repeated = _repeated_keys(path, root) if root is not None else []
-        values = yaml.safe_load(text)
+        values = root and yaml.SafeLoader("").construct_document(root)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise SpecError(not_valid(path, error)) from error
     if repeated:
