@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from harness.engine import Engine
@@ -59,7 +60,8 @@ def forecast_study(
         return replace(spec, adds=True, trained_path=weights)
 
     observer.stage("Counting what is to be done")
-    workloads = Workloads(upcoming_trials(plan, ended, reader.known_scores, added))
+    upcoming = upcoming_trials(plan, ended, reader.known_scores, added)
+    workloads = Workloads(upcoming, cache(reader.answered_items))
     began = time.perf_counter()
     available = available_mib(plan.runtime.device)
     busy = busy_share()
@@ -85,7 +87,7 @@ def forecast_study(
         currency=plan.experiment.cost.currency,
         arms=tuple(arms),
         known=dict(rehearsal.known),
-        start_seconds=stopwatch.imports_seconds,
+        start_seconds=stopwatch.imports_seconds + stopwatch.first_loads_seconds,
         measuring_seconds=time.perf_counter() - began,
         available_mib=available,
         free_mib=free_mib(results),

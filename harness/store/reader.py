@@ -15,7 +15,6 @@ from harness.records import (
     Event,
     ExperimentRecord,
     FoundStudy,
-    RemovedStudy,
     Reply,
     Status,
     StoredStudy,
@@ -30,6 +29,7 @@ from harness.store.reuse import (
     StoredIdentity,
     StoredWeights,
     UnnamedWeights,
+    answered_items,
     identities,
     named_trials,
     replies_of,
@@ -40,7 +40,7 @@ from harness.store.reuse import (
 from harness.store.schema import require_version
 from harness.store.search_scores import item_values_of
 from harness.store.sharing import SharedTrials, shared_trials
-from harness.store.standing import removed_studies, stored_studies
+from harness.store.standing import stored_studies
 from harness.store.summaries import summaries_of
 
 if TYPE_CHECKING:
@@ -88,11 +88,6 @@ class StoreReader:
         """Every study with how far it is, the one declared last at the end."""
         with self._reading() as connection:
             return stored_studies(connection)
-
-    def removed(self) -> tuple[RemovedStudy, ...]:
-        """Every study that was removed, the one removed last at the end."""
-        with self._reading() as connection:
-            return removed_studies(connection)
 
     def shared_trials(self, experiment_id: str) -> tuple[SharedTrials, ...]:
         """The other studies that use what trials of this one scored."""
@@ -198,6 +193,11 @@ class StoreReader:
         """What was replied to requests made of ``asked``, as in :class:`ScoreRequest`."""
         with self._reading() as connection:
             return replies_of(connection, asked)
+
+    def answered_items(self, asked: str) -> frozenset[str]:
+        """Ids of all items to which a reply is known of ``asked``, as in :class:`ScoreRequest`."""
+        with self._reading() as connection:
+            return answered_items(connection, asked)
 
     def test_readers(self, experiment_id: str, rows: Sequence[str]) -> dict[str, int]:
         """Other studies that tested an arm on some of the rows -> how many of the rows.

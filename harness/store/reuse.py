@@ -48,15 +48,12 @@ class UnnamedWeights:
     """Kind of the arm that asked for it."""
     ended_at: str
     """When it ended, ISO 8601, UTC."""
-    paths: tuple[str, ...]
-    """Its files, within the trial's folder."""
     bytes: int
     """Their size in all."""
 
 
 _UNNAMED = """
-SELECT t.trial_id, t.kind, t.ended_at, list(a.path ORDER BY a.path) AS paths,
-       CAST(sum(a.bytes) AS BIGINT) AS bytes
+SELECT t.trial_id, t.kind, t.ended_at, CAST(sum(a.bytes) AS BIGINT) AS bytes
 FROM trial t JOIN artifact a USING (trial_id) ANTI JOIN study_trial n USING (trial_id)
 GROUP BY ALL ORDER BY t.ended_at, t.trial_id
 """
@@ -128,12 +125,19 @@ def replies_of(connection: duckdb.DuckDBPyConnection, asked: Sequence[str]) -> t
     return tuple(Reply(**row) for row in named_rows(connection, _REPLIES, {"asked": list(asked)}))
 
 
+def answered_items(connection: duckdb.DuckDBPyConnection, asked: str) -> frozenset[str]:
+    """Ids of all items to which the reply of who is asked so is known."""
+    rows = connection.execute(
+        "SELECT DISTINCT item_id FROM item_output SEMI JOIN (SELECT score_key FROM score "
+        "WHERE asked = ?) USING (score_key)",
+        [asked],
+    ).fetchall()
+    return frozenset(item for (item,) in rows)
+
+
 def unnamed_weights(connection: duckdb.DuckDBPyConnection) -> tuple[UnnamedWeights, ...]:
     """Trials that left weights and that no study names, the oldest first."""
-    return tuple(
-        UnnamedWeights(**{**row, "paths": tuple(row["paths"])})
-        for row in named_rows(connection, _UNNAMED)
-    )
+    return tuple(UnnamedWeights(**row) for row in named_rows(connection, _UNNAMED))
 
 
 def named_trials(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:

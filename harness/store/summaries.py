@@ -31,8 +31,12 @@ SELECT entry, trial_id, arm, kind, phase, number, seed, status, params, started_
        canary_prompt_tokens_equal, load_seconds, train_seconds, score_seconds, train_tokens,
        peak_memory_mib, peak_device_mib, total_parameters, trainable_parameters, artifact_bytes,
        CAST(spec ->> '$.train_items' AS INTEGER) AS train_items, stopped, checkpoint,
-       environment
+       environment, coalesce(added_seconds, 0) AS added_seconds
 FROM named_trial
+LEFT JOIN (
+    SELECT trial_id, sum(load_seconds + train_seconds + score_seconds) AS added_seconds
+    FROM trial_addition GROUP BY trial_id
+) USING (trial_id)
 WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial_id)
 ORDER BY arm, phase, number, seed, trial_id
 """
@@ -60,7 +64,7 @@ ORDER BY w.entry, w.suite, w.task, w.split, m.metric
 
 _STEPS = """
 SELECT s.trial_id, s.step, s.steps, s.epoch, s.loss, s.learning_rate, s.grad_norm, s.tokens,
-       s.seconds, s.validation_loss
+       s.seconds, s.validation_loss, s.validation_score
 FROM training_step s
 SEMI JOIN (
     SELECT trial_id FROM study_trial
@@ -138,6 +142,7 @@ def _summary(
         failure_message=row["failure_message"],
         canaries=_canaries(row),
         cost=_cost(row),
+        added_seconds=row["added_seconds"],
         aggregates=aggregates,
         steps=steps,
         train_items=row["train_items"],
@@ -175,4 +180,5 @@ def _aggregate(row: Mapping[str, Any]) -> Aggregate:
 
 def _step(row: Mapping[str, Any]) -> StepReport:
     numbers = {name: math.nan if value is None else value for name, value in row.items()}
-    return StepReport(**{**numbers, "validation_loss": row["validation_loss"]})
+    checked = {name: row[name] for name in ("validation_loss", "validation_score")}
+    return StepReport(**{**numbers, **checked})

@@ -10,9 +10,7 @@ from harness.evaluation.known_replies import write_replies
 from harness.records import (
     ARTIFACT,
     JsonValue,
-    TrialRecord,
     TrialSpec,
-    TrialSummary,
     file_sha256,
 )
 from harness.store import StoreReader
@@ -91,27 +89,3 @@ def accesses_to_test(spec: TrialSpec) -> dict[str, dict[str, JsonValue]]:
         for request in spec.scores
         if request.suite in ("domain", "out_of_domain", "latency") and request.split == "test"
     }
-
-
-def unscored_summary(record: TrialRecord) -> TrialSummary:
-    """A trial of which more was to be scored, in vain."""
-    spec = record.spec
-    return TrialSummary(
-        trial_id=spec.trial_id,
-        arm=spec.arm,
-        kind=spec.kind,
-        phase=spec.phase,
-        number=spec.number,
-        seed=spec.seed,
-        status="failed",
-        params=spec.params,
-        started_at=record.started_at,
-        ended_at=record.ended_at,
-        failure_kind=record.failure_kind,
-        failure_message=record.failure_message,
-        canaries=record.canaries,
-        cost=record.cost,
-        aggregates=(),
-        steps=(),
-        train_items=spec.train_items,
-    )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from harness.records import (
 from harness.spec.settings import TrainedSettings
 from harness.trial.candidate import Announce, Candidate, TrialRun, context_of
 from harness.trial.early_stopping import LossWatch
+from harness.trial.scoring import score_of_check
 
 if TYPE_CHECKING:
     from harness.training.best_weights import BestWeights
@@ -109,11 +111,13 @@ def _checkpoint(steps: Sequence[StepReport], best: BestWeights | None) -> Checkp
         epoch=kept.epoch,
         validation_loss=_number(kept.validation_loss),
         last_validation_loss=_number(last.validation_loss),
+        validation_score=_number(kept.validation_score),
+        last_validation_score=_number(last.validation_score),
     )
 
 
-def _number(loss: float | None) -> float | None:
-    return loss if loss is not None and math.isfinite(loss) else None
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _train(
@@ -134,13 +138,16 @@ def _train(
     job = _fitted(replace(_job(candidate, settings, run), folder=str(folder)), model, run, trees)
     processes = job.settings.processes
     beside = SideBySide(job, processes) if processes > 1 else None
-    best = BestWeights() if job.keeps_best else None
+    judge = None
+    if settings.checks == "score" and job.validation:
+        judge = partial(score_of_check, candidate, announce)
+    best = BestWeights(candidate.task.higher_is_better) if job.keeps_best else None
     watch = LossWatch(candidate.spec.pruning)
     resumption = None if beside else resumption_of(job, SingleProcess())
     training = (
         beside.train(model, best)
         if beside
-        else run_job(job, model, trees=trees, best=best, resumption=resumption)
+        else run_job(job, model, trees=trees, best=best, resumption=resumption, judge=judge)
     )
     # Whichever way this is left, processes are ended before anything else is done.
     with closing(training) as steps:
