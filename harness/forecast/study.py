@@ -54,10 +54,10 @@ def forecast_study(
     complete = {stored.trial_id for stored in reader.identities()}
 
     def added(spec: TrialSpec) -> TrialSpec:
-        if spec.trial_id not in complete:
-            return spec
         weights = weights_at_hand(spec, reader, results.resolve() / TRIALS, whole=False)
-        return replace(spec, adds=True, trained_path=weights)
+        # Timed weights are those of a trial that may still be to run.
+        trained = spec.trained_path or weights
+        return replace(spec, adds=spec.trial_id in complete, trained_path=trained)
 
     observer.stage("Counting what is to be done")
     upcoming = upcoming_trials(plan, ended, reader.known_scores, added)

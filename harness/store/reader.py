@@ -15,6 +15,7 @@ from harness.records import (
     Event,
     ExperimentRecord,
     FoundStudy,
+    KnownTraining,
     Reply,
     Status,
     StoredStudy,
@@ -34,6 +35,7 @@ from harness.store.reuse import (
     named_trials,
     replies_of,
     test_readers,
+    training_of,
     unnamed_weights,
     weights_of,
 )
@@ -178,6 +180,11 @@ class StoreReader:
         """Trials that left the trained weights, the newest first."""
         with self._reading() as connection:
             return weights_of(connection, weights_id)
+
+    def training(self, trial_id: str) -> KnownTraining:
+        """The training of a trial that is complete."""
+        with self._reading() as connection:
+            return training_of(connection, trial_id)
 
     def unnamed_weights(self) -> tuple[UnnamedWeights, ...]:
         """Trials that left weights and that no study names, the oldest first."""

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import duckdb
 
-from harness.records import JsonValue, Reply
+from harness.records import Checkpoint, JsonValue, KnownTraining, Reply, TrialCost, from_json
 from harness.store.connection import named_rows
+from harness.store.summaries import canaries_of, steps_of
+
+# What is noted of a training among all that is noted of a trial.
+OF_TRAINING = (
+    "train_examples", "left_out_of_training", "training_memory", "not_adapted", "resumed",
+    "checkpoint",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,8 @@ WHERE t.weights_id = ? AND t.status = 'complete'
 GROUP BY t.trial_id, t.ended_at ORDER BY t.ended_at DESC, t.trial_id
 """
 
+_TRAINING = "SELECT * FROM trial WHERE trial_id = ? AND status = 'complete'"
+
 _REPLIES = """
 SELECT asked, request, response, remark FROM reply WHERE asked IN (SELECT unnest($asked))
 ORDER BY asked, request
@@ -117,6 +126,20 @@ def weights_of(connection: duckdb.DuckDBPyConnection, weights_id: str) -> tuple[
     return tuple(
         StoredWeights(row["trial_id"], dict(zip(row["paths"], row["hashes"], strict=True)))
         for row in named_rows(connection, _WEIGHTS, [weights_id])
+    )
+
+
+def training_of(connection: duckdb.DuckDBPyConnection, trial_id: str) -> KnownTraining:
+    """The training of a complete trial."""
+    (row,) = named_rows(connection, _TRAINING, [trial_id])
+    notes: dict[str, str] = json.loads(row["environment"])
+    return KnownTraining(
+        trial_id,
+        steps_of(connection, trial_id),
+        canaries_of(row),
+        None if row["checkpoint"] is None else from_json(Checkpoint, row["checkpoint"]),
+        TrialCost(**{field.name: row[field.name] for field in fields(TrialCost)}),
+        {name: notes[name] for name in OF_TRAINING if name in notes},
     )
 
 

@@ -62,6 +62,12 @@ WHERE m.value IS NOT NULL
 ORDER BY w.entry, w.suite, w.task, w.split, m.metric
 """
 
+_STEPS_OF_TRIAL = """
+SELECT step, steps, epoch, loss, learning_rate, grad_norm, tokens, seconds, validation_loss,
+       validation_score
+FROM training_step WHERE trial_id = ? ORDER BY step
+"""
+
 _STEPS = """
 SELECT s.trial_id, s.step, s.steps, s.epoch, s.loss, s.learning_rate, s.grad_norm, s.tokens,
        s.seconds, s.validation_loss, s.validation_score
@@ -140,7 +146,7 @@ def _summary(
         ended_at=row["ended_at"],
         failure_kind=row["failure_kind"],
         failure_message=row["failure_message"],
-        canaries=_canaries(row),
+        canaries=canaries_of(row),
         cost=_cost(row),
         added_seconds=row["added_seconds"],
         aggregates=aggregates,
@@ -156,7 +162,13 @@ def _summary(
     )
 
 
-def _canaries(row: Mapping[str, Any]) -> Canaries | None:
+def steps_of(connection: duckdb.DuckDBPyConnection, trial_id: str) -> tuple[StepReport, ...]:
+    """The optimiser steps of one trial, in order."""
+    rows = named_rows(connection, _STEPS_OF_TRIAL, [trial_id])
+    return tuple(map(_step, rows))
+
+
+def canaries_of(row: Mapping[str, Any]) -> Canaries | None:
     """None where no canaries ran."""
     if row["canary_prompt_tokens_equal"] is None:
         return None

@@ -12,11 +12,14 @@ from harness.records import (
     JsonValue,
     TrialSpec,
     file_sha256,
+    to_json,
+    write_whole,
 )
 from harness.store import StoreReader
 from harness.store.naming import NamedTrial
 
 REPLIES_FILE = "known_replies.jsonl"
+TRAINING_FILE = "known_training.json"
 
 
 def known_parts(spec: TrialSpec, named: NamedTrial, reader: StoreReader, trials: Path) -> TrialSpec:
@@ -29,12 +32,25 @@ def known_parts(spec: TrialSpec, named: NamedTrial, reader: StoreReader, trials:
     if named.status == "complete":
         settled = spec.settled(named.answering) if spec.ways else spec
         spec = replace(settled, adds=True, trained_path=weights_at_hand(settled, reader, trials))
+    elif spec.weights_id and not spec.trained_path:
+        spec = _trained_before(spec, reader, trials)
     if named.replied and (spec.adds or not spec.weights_id):
         path = trials / spec.trial_id / REPLIES_FILE
         with needing_room(path):
             write_replies(path, reader.replies(sorted(named.replied)))
         spec = replace(spec, replies_path=str(path))
     return spec
+
+
+def _trained_before(spec: TrialSpec, reader: StoreReader, trials: Path) -> TrialSpec:
+    """The trial, with the weights that another one trained, where there are any."""
+    weights = weights_at_hand(spec, reader, trials)
+    if not weights:
+        return spec
+    path = trials / spec.trial_id / TRAINING_FILE
+    with needing_room(path):
+        write_whole(path, to_json(reader.training(Path(weights).parent.name)))
+    return replace(spec, trained_path=weights, training_path=str(path))
 
 
 def general_beyond(spec: TrialSpec, known: frozenset[str]) -> set[str]:
