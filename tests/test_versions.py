@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness import versions
+from harness.engine.child import ChildEngine
 from harness.engine.ray.on_node import Job, Unfit, run_on_node
 from harness.study import score_keys
 from harness.versions import ABSENT, LIBRARIES, environment_versions, library_versions
@@ -45,7 +46,7 @@ def test_a_planted_difference_stops_a_machine_and_changes_keys_and_records(plant
     assert score_keys.library_versions()[planted] == "0.0.1"
     assert environment_versions()[planted] == "0.0.1"
     there = versions.program_versions() | {planted: "9.9"}
-    job: Any = Job(print, print, None, None, (), there, False, None)  # type: ignore[arg-type]
-    (said,) = run_on_node(job, {})
+    job: Any = Job(print, None, (), there, False)  # type: ignore[arg-type]
+    (said,) = run_on_node(ChildEngine(print), job, {})
     assert isinstance(said, Unfit)
     assert said.differences == (f"{planted} 0.0.1 in place of 9.9",)

@@ -85,12 +85,17 @@ class _Worker:
         pipes = [] if self.pipe.closed else [self.pipe]
         return [*pipes, self.process.sentinel]
 
-    def suits(self, spec: TrialSpec) -> tuple[bool, bool]:
-        """How much of what the trial needs it has loaded; to be compared with another's."""
-        if self.last is None:
-            return (False, False)
-        same = self.last.model == spec.model
-        return (same, same and self.last.kind == spec.kind)
+
+def has_loaded(last: TrialSpec | None, spec: TrialSpec) -> tuple[bool, bool]:
+    """How much of what a trial needs a worker has loaded; to be compared with another's.
+
+    Args:
+        last: the trial that it ran last; None before its first.
+    """
+    if last is None:
+        return (False, False)
+    same = last.model == spec.model
+    return (same, same and last.kind == spec.kind)
 
 
 class ChildEngine:
@@ -157,6 +162,9 @@ class ChildEngine:
             self.close()
             raise
 
+    def rest(self) -> None:
+        """Keep the workers: nobody waits for what they hold."""
+
     def close(self) -> None:
         """End every worker; the fork server ends with this process."""
         self._waiting.clear()
@@ -179,7 +187,7 @@ class ChildEngine:
             spec, folder = self._waiting[0]
             idle = [worker for worker in self._workers if not worker.running]
             if idle:
-                worker = max(idle, key=lambda worker: worker.suits(spec))
+                worker = max(idle, key=lambda worker: has_loaded(worker.last, spec))
             elif len(self._workers) < self.slots:
                 worker = self._start()
             else:

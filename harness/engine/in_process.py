@@ -31,6 +31,9 @@ class InProcessEngine:
         self._execute(spec, folder, on_progress)
         return Ended(spec, folder, Outcome(finished=True))
 
+    def rest(self) -> None:
+        """Hold nothing, as ever."""
+
     def close(self) -> None:
         """Forget what was submitted and not run."""
         self._waiting.clear()

@@ -63,6 +63,10 @@ class Engine(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Give back what others may wait for; nothing runs, and it may be a while until it does."""
+        ...
+
     def close(self) -> None:
         """End what still runs and release what the engine holds."""
         ...

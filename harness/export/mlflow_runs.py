@@ -225,6 +225,7 @@ def _by_step(trial: TrialSummary, began: int) -> Iterator[Metric]:
         shown = {
             "loss": step.loss,
             "validation_loss": step.validation_loss,
+            "validation_score": step.validation_score,
             "learning_rate": step.learning_rate,
             "grad_norm": step.grad_norm,
             "tokens": float(step.tokens),

@@ -50,7 +50,8 @@ class CostSummary:
     """
 
     search_seconds: float
-    """Wall time of all trials of the arm's search that reported a cost, failed ones too."""
+    """Wall time of all trials of the arm's search that reported a cost, failed ones too, with what
+    was scored of them later."""
     train_seconds: float
     """Wall time of training in one final run, mean over the final runs; 0 for a prompt arm."""
     train_tokens: int
@@ -99,6 +100,9 @@ class CostSummary:
     monthly_range: Interval | None = None
     """The range of ``monthly`` that follows from the latency's interval; None where the money is
     not known, or known without measuring."""
+    added_seconds: float = 0.0
+    """Wall time of what was scored of the arm's trials after they had ended, for whichever study.
+    """
 
 
 @dataclass(frozen=True, slots=True)

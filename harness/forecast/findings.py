@@ -82,7 +82,8 @@ class Forecast:
     known: dict[str, int]
     """Arm -> number of trials that are known, of this study or another, and are not run."""
     start_seconds: float
-    """Seconds that the first process takes longer than the others, for its imports."""
+    """Seconds that the first process takes longer than the others, for its imports, and the first
+    trial of each base, for loading it."""
     measuring_seconds: float
     """Seconds spent on small trials."""
     available_mib: float

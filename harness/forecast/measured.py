@@ -6,14 +6,14 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.engine import Engine
 from harness.forecast.cost_model import Sample
 from harness.forecast.small_trial import small_trial
 from harness.forecast.workload import Workload, workload
-from harness.records import ModelWork, Progress, StepReport, TrialRecord
+from harness.records import ModelWork, Progress, StepReport, TrialRecord, TrialSpec
 from harness.store import read_record
 from harness.study.observer import Observer
 
@@ -30,6 +30,8 @@ class Measured:
     """Each piece of work with its seconds; empty where the trial failed."""
     load_seconds: float = 0.0
     """Seconds of loading the model."""
+    kept: bool = False
+    """Its base was in memory still, from an earlier small trial."""
     start_seconds: float = 0.0
     """Seconds from handing the trial over to its first message; those of the first trial hold
     imports."""
@@ -52,14 +54,25 @@ def measure(
     workloads: Sequence[Workload], engine: Engine, observer: Observer, *, quick: bool = False
 ) -> list[Measured]:
     """Run each trial small, one after the other, in a temporary folder that is removed."""
-    measured = []
+    measured: list[Measured] = []
+    kept: set[tuple[object, ...]] = set()
     with tempfile.TemporaryDirectory(prefix="harness-plan-") as name:
         for number, whole in enumerate(workloads):
             shots = f", {n} shots" if (n := whole.spec.params["shots"]) else ""
             label = f"{whole.spec.arm}{shots} ({whole.spec.kind})"
             observer.stage(f"Measuring {number + 1} of {len(workloads)}: {label}")
-            measured.append(_measured(whole, engine, Path(name) / str(number), quick=quick))
+            small = _measured(whole, engine, Path(name) / str(number), quick=quick)
+            form = base_form(whole.spec)
+            measured.append(replace(small, kept=form in kept))
+            # A process whose trial failed is replaced.
+            kept = set() if small.failure else kept | {form}
     return measured
+
+
+def base_form(spec: TrialSpec) -> tuple[object, ...]:
+    """The base of a trial as it lies in memory: trials of the same can share it."""
+    form = (spec.params.get(name) for name in ("quantisation", "double_quantisation"))
+    return (spec.model.fingerprint, *form)
 
 
 def _measured(whole: Workload, engine: Engine, folder: Path, *, quick: bool) -> Measured:

@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.evaluation.suites.find import build_general_task, load_suite
+from harness.evaluation.suites.find import build_general_task, item_identity, load_suite
 from harness.forecast.cost_model import Measure
 from harness.models.load import load_tokenizer, quiet_libraries
 from harness.models.shared_prefix import shared_prefix_length
@@ -135,6 +135,15 @@ def general_loads(request: ScoreRequest, model: ResolvedModel, size: int) -> tup
         * max(1.0, share)
         for kind, items in _requests(task, tokenizer, as_chat=as_chat).items()
     )
+
+
+def general_ids(request: ScoreRequest) -> list[str]:
+    """Ids of the items of a task of a general suite that a request asks."""
+    suite = load_suite(Path(request.suite_path))
+    task = build_general_task(
+        suite, request.task, request.limit, skip=request.skip, half=request.half
+    )
+    return [item_identity(doc)[0] for doc in task.eval_docs]
 
 
 def _requests(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from harness.engine import Engine
@@ -53,13 +54,14 @@ def forecast_study(
     complete = {stored.trial_id for stored in reader.identities()}
 
     def added(spec: TrialSpec) -> TrialSpec:
-        if spec.trial_id not in complete:
-            return spec
         weights = weights_at_hand(spec, reader, results.resolve() / TRIALS, whole=False)
-        return replace(spec, adds=True, trained_path=weights)
+        # Timed weights are those of a trial that may still be to run.
+        trained = spec.trained_path or weights
+        return replace(spec, adds=spec.trial_id in complete, trained_path=trained)
 
     observer.stage("Counting what is to be done")
-    workloads = Workloads(upcoming_trials(plan, ended, reader.known_scores, added))
+    upcoming = upcoming_trials(plan, ended, reader.known_scores, added)
+    workloads = Workloads(upcoming, cache(reader.answered_items))
     began = time.perf_counter()
     available = available_mib(plan.runtime.device)
     busy = busy_share()
@@ -85,7 +87,7 @@ def forecast_study(
         currency=plan.experiment.cost.currency,
         arms=tuple(arms),
         known=dict(rehearsal.known),
-        start_seconds=stopwatch.imports_seconds,
+        start_seconds=stopwatch.imports_seconds + stopwatch.first_loads_seconds,
         measuring_seconds=time.perf_counter() - began,
         available_mib=available,
         free_mib=free_mib(results),

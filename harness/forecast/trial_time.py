@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from harness.forecast.cost_model import CostModel
 from harness.forecast.estimate import NOTHING, Estimate, summed
-from harness.forecast.measured import Measured, around_scores
+from harness.forecast.measured import Measured, around_scores, base_form
 from harness.forecast.memory import MIB
 from harness.forecast.score_load import ScoreLoad
 from harness.forecast.workload import Workload, computes_alike
@@ -60,6 +60,15 @@ class Stopwatch:
         starts = [small.start_seconds for small in self._measured]
         return max(0.0, starts[0] - statistics.median(starts[1:])) if len(starts) > 1 else 0.0
 
+    @property
+    def first_loads_seconds(self) -> float:
+        """What loading each base takes the first time beyond what it takes once it is in memory."""
+        firsts = {base_form(small.whole.spec): small for small in reversed(self._measured)}
+        return sum(
+            max(0.0, small.load_seconds - self._loading(small.whole).expected)
+            for small in firsts.values()
+        )
+
     def knows(self, load: Workload) -> bool:
         """Whether a trial of this kind was measured, with all that the workload needs."""
         needed = [load.scoring(score) for _, score in load.scores]
@@ -77,7 +86,7 @@ class Stopwatch:
             return TrialTime()
         later = self._measured[1:] or self._measured
         return TrialTime(
-            load=Estimate.among(small.load_seconds for small in self._alike(load)),
+            load=self._loading(load) if load.loads else NOTHING,
             train=self._training(load),
             score=self._scoring(load),
             process=Estimate.exactly(
@@ -105,6 +114,23 @@ class Stopwatch:
             raise KeyError(f"no trial of kind {load.spec.kind} was measured")
         signature = load.speed_signature
         return [small for small in same if small.whole.speed_signature == signature] or same
+
+    def _loading(self, load: Workload) -> Estimate:
+        """Seconds until a trial has its model, whose base its process has in memory.
+
+        Where that was not measured of its base, it may take as long as elsewhere, or as loading.
+        """
+        alike = self._alike(load)
+        form = base_form(load.spec)
+        own = [small for small in (*alike, *self._measured) if base_form(small.whole.spec) == form]
+        for kept in ([small for small in alike if small.kept], [s for s in own if s.kept]):
+            if kept:
+                return Estimate.among(small.load_seconds for small in kept)
+        anew = Estimate.among(small.load_seconds for small in own or alike)
+        others = [small.load_seconds for small in self._measured if small.kept]
+        if not others:
+            return anew
+        return Estimate(min(max(others), anew.expected), min(*others, anew.low), anew.high)
 
     def _training(self, load: Workload) -> Estimate:
         if load.training is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from harness.forecast.score_load import (
     AnswerTokens,
     ScoreLoad,
     Tokens,
+    general_ids,
     general_loads,
     generation_load,
     likelihood_load,
@@ -36,6 +37,11 @@ TIMELESS = frozenset(
 )  # fmt: skip
 
 
+Answered = Callable[[str], frozenset[str]]
+"""Who is asked, and how (:class:`~harness.records.ScoreRequest`) -> ids of the items of which the
+replies are known."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingLoad:
     """Work of a trial's training."""
@@ -45,9 +51,9 @@ class TrainingLoad:
     largest_step: int
     """Tokens of a step of the longest examples."""
     checks: int
-    """Number of times that validation loss is measured, over all epochs."""
+    """Number of checks on validation rows, over all epochs."""
     check: ModelWork
-    """Work of one such measurement."""
+    """Work of one check: of the loss and, where they are asked for, of the replies to its rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class Workload:
     speed_signature: str
     """Hash that is equal for settings of one kind that take equally long."""
     scores: tuple[tuple[ScoreRequest, ScoreLoad], ...]
-    """Every score that is not known yet, with what it takes."""
+    """Every score of which replies are not known yet, with what these take."""
     training: TrainingLoad | None
     """What training takes; None where nothing is trained."""
     answer: AnswerTokens
@@ -69,6 +75,12 @@ class Workload:
     def asks(self) -> bool:
         """Whether anything is left to train or to score."""
         return bool(self.scores or self.training)
+
+    @property
+    def loads(self) -> bool:
+        """Whether it loads its model, which it does not to score replies that are all known."""
+        known = self.spec.known_scores
+        return self.asks or all(request.key in known for request in self.spec.scores)
 
     @property
     def divergence_tokens(self) -> float:
@@ -99,8 +111,11 @@ def computes_alike(spec: TrialSpec, other: TrialSpec) -> bool:
     return (spec.model.fingerprint, spec.kind) == (other.model.fingerprint, other.kind)
 
 
-def workload(spec: TrialSpec) -> Workload:
+def workload(spec: TrialSpec, answered: Answered = lambda asked: frozenset()) -> Workload:
     """Count what a trial takes by making its prompts; no weights are loaded.
+
+    Args:
+        answered: what is known of its replies; by default nothing is.
 
     Raises:
         UnknownReferenceError: the model has no usable tokenizer.
@@ -112,7 +127,7 @@ def workload(spec: TrialSpec) -> Workload:
     renderer = make_renderer(spec, task, pool, tokenizer)
     lengths = [len(renderer.encode_answer(item.answer)) for item in split]
     answer = AnswerTokens(sum(lengths) / len(lengths), max(lengths))
-    counter = _Counter(spec, task, renderer, tokenizer, split, answer)
+    counter = _Counter(spec, task, renderer, tokenizer, split, answer, answered)
     trains = kind_info(spec.kind).trains and not spec.trained_path
     return Workload(
         spec=spec,
@@ -123,12 +138,14 @@ def workload(spec: TrialSpec) -> Workload:
             if request.key not in spec.known_scores
             for load in counter.loads(request)
         ),
-        training=_training(spec, renderer, pool) if trains else None,
+        training=_training(spec, renderer, pool, counter) if trains else None,
         answer=answer,
     )
 
 
-def _training(spec: TrialSpec, renderer: PromptRenderer, pool: Sequence[Example]) -> TrainingLoad:
+def _training(
+    spec: TrialSpec, renderer: PromptRenderer, pool: Sequence[Example], counter: _Counter
+) -> TrainingLoad:
     params = spec.params
     encoded = [renderer.encode(item) for item in pool]
     kept = [example for example in encoded if example.length <= params["max_length"]]
@@ -139,15 +156,19 @@ def _training(spec: TrialSpec, renderer: PromptRenderer, pool: Sequence[Example]
     if spec.validation_path:
         checked = read_examples_file(Path(spec.validation_path))
     checks = [renderer.encode(item) for item in checked]
+    check = ModelWork(
+        read=sum(example.length for example in checks),
+        predicted=sum(len(example.answer) for example in checks),
+    )
+    if checked and params["checks"] == "score":
+        rows = ScoreRequest("", "", "domain", "validation", spec.validation_path)
+        check += sum((load.counted for load in counter.loads(rows)), ModelWork())
     return TrainingLoad(
         counted=ModelWork(passes=per_epoch, read=sum(lengths), predicted=predicted)
         * params["epochs"],
         largest_step=sum(lengths[-params["batch_size"] :]),
         checks=min(spec.checks_per_epoch, per_epoch) * params["epochs"] if checked else 0,
-        check=ModelWork(
-            read=sum(example.length for example in checks),
-            predicted=sum(len(example.answer) for example in checks),
-        ),
+        check=check,
     )
 
 
@@ -167,18 +188,29 @@ class _Counter:
     """The whole training split."""
     answer: AnswerTokens
     """Tokens of the training answers."""
+    answered: Answered
+    """What is known of replies."""
 
     def loads(self, request: ScoreRequest) -> Sequence[ScoreLoad]:
         """What a request takes, a load for each way in which it asks the model."""
-        size = self.spec.runtime.score_batch_size
-        match request.suite:
-            case "general":
-                return general_loads(replace(request, key=""), self.spec.model, size)
-            case "divergence":
-                return [self._divergence(request)]
-            case "memorisation":
-                return [self._memorisation(request)]
-        items = read_examples_file(Path(request.items_path))
+        known: frozenset[str] = frozenset()
+        if request.asked and (self.spec.adds or not self.spec.weights_id):
+            known = self.answered(request.asked)
+        if request.suite == "general":
+            loads = general_loads(replace(request, key=""), self.spec.model,
+                                  self.spec.runtime.score_batch_size)  # fmt: skip
+            ids = general_ids(request) if known else [""]
+            left = sum(one not in known for one in ids) / len(ids)
+            return [load * left for load in loads] if left else []
+        if request.suite == "divergence":
+            return [self._divergence(request)]
+        items = [
+            item for item in read_examples_file(Path(request.items_path)) if item.id not in known
+        ]
+        if not items:
+            return []
+        if request.suite == "memorisation":
+            return [self._memorisation(items)]
         if request.suite == "latency":
             return [self._single(request, timed_items(items))]
         prompts = [self.renderer.encode_prompt(item) for item in _spread(items, ITEMS_READ)]
@@ -213,11 +245,10 @@ class _Counter:
         answers = self.task.answer.valid_answers(self.split) or ()
         return [self.renderer.encode_answer(answer) for answer in answers]
 
-    def _memorisation(self, request: ScoreRequest) -> ScoreLoad:
+    def _memorisation(self, items: Sequence[Example]) -> ScoreLoad:
         from harness.evaluation.memorisation import halves
         from harness.prompting.render import render_template
 
-        items = read_examples_file(Path(request.items_path))
         texts = [halves(render_template(self.task, item)) for item in items]
         return likelihood_load(
             [(plain_tokens(self.tokenizer, text.given), [plain_tokens(self.tokenizer, text.rest)])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from harness.forecast.memory import least_mib
 from harness.forecast.upcoming import Upcoming
-from harness.forecast.workload import Workload, speed_signature, workload
+from harness.forecast.workload import Answered, Workload, speed_signature, workload
 from harness.records import TrialSpec
 
 Key = tuple[str, str]
@@ -15,10 +15,17 @@ Key = tuple[str, str]
 
 
 class Workloads:
-    """Upcoming trials with the workload of each option; options that take equally long share it."""
+    """Upcoming trials with the workload of each option; options that take equally long share it.
 
-    def __init__(self, upcoming: Sequence[Upcoming]) -> None:
+    Args:
+        answered: what is known of replies.
+    """
+
+    def __init__(
+        self, upcoming: Sequence[Upcoming], answered: Answered = lambda asked: frozenset()
+    ) -> None:
         self._upcoming = upcoming
+        self._answered = answered
         self._loads: dict[tuple[object, ...], Workload] = {}
 
     def of(self, arm: str) -> list[Upcoming]:
@@ -31,9 +38,10 @@ class Workloads:
             replace(score, key="") for score in spec.scores if score.key not in spec.known_scores
         )
         epochs = spec.params.get("epochs")
-        key = (spec.arm, spec.phase, speed_signature(spec), epochs, spec.train_items, asked)
+        what = (spec.arm, spec.phase, spec.adds, spec.train_items)
+        key = (*what, speed_signature(spec), epochs, asked)
         if key not in self._loads:
-            self._loads[key] = workload(spec)
+            self._loads[key] = workload(spec, self._answered)
         return self._loads[key]
 
     def items(self) -> float:

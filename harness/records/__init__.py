@@ -20,6 +20,7 @@ from harness.records.example import (
     Splits,
 )
 from harness.records.files import file_sha256, sync, whole_file, write_whole
+from harness.records.known_training import KnownTraining
 from harness.records.plain import (
     JsonValue,
     content_hash,
@@ -106,6 +107,7 @@ __all__ = [
     "ItemScore",
     "ItemsByKind",
     "JsonValue",
+    "KnownTraining",
     "LeakKind",
     "LeakedPair",
     "ModelWork",

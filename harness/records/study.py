@@ -171,6 +171,8 @@ class TrialSummary:
     validation loss was measured."""
     ways: tuple[WayScore, ...] = ()
     """What each way of answering scored, where it tried several; ``params`` has the best one."""
+    added_seconds: float = 0.0
+    """Wall time of what was done of it after it had ended: more was scored, for whichever study."""
 
     @property
     def place(self) -> Place:

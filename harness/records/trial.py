@@ -211,6 +211,9 @@ class TrialSpec:
     trained_path: str = ""
     """Folder with the weights that were trained already, by this trial or another, which this one
     takes in place of training; empty where it trains, or where the arm trains nothing."""
+    training_path: str = ""
+    """File of a :class:`~harness.records.KnownTraining`, that of the weights at ``trained_path``,
+    where the trial has not ended before and so has none of its own; empty elsewhere."""
     identity: dict[str, JsonValue] = field(default_factory=dict)
     """All that can change what the trial computes, by name."""
     weights_id: str = ""

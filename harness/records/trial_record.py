@@ -114,11 +114,12 @@ class StepReport:
     """Seconds since training began."""
     validation_loss: float | None = None
     """The same loss on validation answers; None where it was not measured at this step."""
+    validation_score: float | None = None
+    """Primary metric of replies to the same rows; None where none were asked for at this step."""
     work: ModelWork = ModelWork()
     """What this step by itself computed, each pass forward and back; not kept in the store."""
     check_seconds: float = 0.0
-    """Part of ``seconds`` that measuring the validation loss took after this step; not kept in the
-    store."""
+    """Part of ``seconds`` that the check after this step took; not kept in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +281,11 @@ class Checkpoint:
     last_score: float | None = None
     """Primary metric on validation with the weights of the last step; None where these are the ones
     that were kept, and in trials that are no finalists."""
+    validation_score: float | None = None
+    """Primary metric of replies to the rows of that loss at ``step``; None where checks do not
+    score."""
+    last_validation_score: float | None = None
+    """The same after the last step."""
 
     @property
     def is_last(self) -> bool:

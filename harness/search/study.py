@@ -32,7 +32,7 @@ from harness.search.covering import covering
 from harness.search.samplers import learns, new_sampler, remembers, startup_trials
 from harness.search.space import distributions, restored, stored, untried
 from harness.spec import Arm, SearchSpec
-from harness.spec.arms import STUDY_FIELDS
+from harness.spec.arm_base import STUDY_FIELDS
 from harness.spec.endpoint import TERMS
 from harness.spec.kinds import kind_info
 

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from harness.records import JUDGING_FIELDS, SEARCH_SEED, content_hash
 from harness.records.frozen_spec import FrozenSpec
-from harness.spec.arms import STUDY_FIELDS, Arm, TrainedArm
+from harness.spec.arm_base import STUDY_FIELDS
+from harness.spec.arms import Arm, TrainedArm
 from harness.spec.data import DataSpec
 from harness.spec.endpoint import TERMS
 from harness.spec.model import ModelSpec, from_reference

@@ -18,6 +18,7 @@ Answering = Literal["generate", "constrained", "choice"]
 Schedule = Literal["constant", "linear", "cosine"]
 Quantisation = Literal["nf4", "fp4"]
 Keep = Literal["best", "last"]
+Checks = Literal["loss", "score"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,9 @@ class _TrainedSettings(_Settings):
     """Tokens of prompt and answer; longer examples are left out."""
     keep: Keep
     """Which of the weights of a training are kept."""
+    checks: Checks
+    """What of the validation rows says which check is the best: their loss, or the score of
+    replies to them."""
     kind: str
     """Of the arm."""
     learning_rate: float

@@ -68,6 +68,12 @@ class TaskSpec(FrozenSpec):
         """The metric that selection and the primary contrast use."""
         return self.metrics[0]
 
+    @property
+    def higher_is_better(self) -> bool:
+        """Direction of the primary metric."""
+        (info,) = (each for each in self.answer.metrics if each.name == self.primary_metric)
+        return info.higher_is_better
+
 
 def template_fields(template: str) -> tuple[str, ...]:
     """Column names in a template, in order of first use.

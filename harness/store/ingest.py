@@ -24,6 +24,7 @@ _STEP_SCHEMA = pa.schema(
         ("tokens", pa.int64()),
         ("seconds", pa.float64()),
         ("validation_loss", pa.float64()),
+        ("validation_score", pa.float64()),
     ]
 )
 _COST_FIELDS = (

@@ -130,16 +130,24 @@ def not_seen_yet(
     experiment_id: str,
     looks: Mapping[str, Mapping[str, JsonValue]],
 ) -> list[dict[str, JsonValue]]:
-    """Those of ``looks`` whose score the study has not looked at, each with its ``score_key``."""
+    """Those of ``looks`` that the study has not noted yet, each with its ``score_key``.
+
+    A score that several of its trials share is looked at for each of them.
+    """
     if not looks:
         return []
     rows = connection.execute(
-        "SELECT detail ->> '$.score_key' FROM event "
+        "SELECT detail ->> '$.score_key', detail ->> '$.trial_id', detail ->> '$.arm', "
+        "detail ->> '$.phase' FROM event "
         "WHERE experiment_id = ? AND kind = 'test_access'",
         [experiment_id],
     ).fetchall()
-    seen = {key for (key,) in rows}
-    return [{**detail, "score_key": key} for key, detail in looks.items() if key not in seen]
+    seen = set(rows)
+    return [
+        {**detail, "score_key": key}
+        for key, detail in looks.items()
+        if (key, detail["trial_id"], detail["arm"], detail["phase"]) not in seen
+    ]
 
 
 def known_of(connection: duckdb.DuckDBPyConnection, spec: TrialSpec) -> NamedTrial:

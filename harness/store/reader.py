@@ -15,7 +15,7 @@ from harness.records import (
     Event,
     ExperimentRecord,
     FoundStudy,
-    RemovedStudy,
+    KnownTraining,
     Reply,
     Status,
     StoredStudy,
@@ -30,17 +30,19 @@ from harness.store.reuse import (
     StoredIdentity,
     StoredWeights,
     UnnamedWeights,
+    answered_items,
     identities,
     named_trials,
     replies_of,
     test_readers,
+    training_of,
     unnamed_weights,
     weights_of,
 )
 from harness.store.schema import require_version
 from harness.store.search_scores import item_values_of
 from harness.store.sharing import SharedTrials, shared_trials
-from harness.store.standing import removed_studies, stored_studies
+from harness.store.standing import stored_studies
 from harness.store.summaries import summaries_of
 
 if TYPE_CHECKING:
@@ -88,11 +90,6 @@ class StoreReader:
         """Every study with how far it is, the one declared last at the end."""
         with self._reading() as connection:
             return stored_studies(connection)
-
-    def removed(self) -> tuple[RemovedStudy, ...]:
-        """Every study that was removed, the one removed last at the end."""
-        with self._reading() as connection:
-            return removed_studies(connection)
 
     def shared_trials(self, experiment_id: str) -> tuple[SharedTrials, ...]:
         """The other studies that use what trials of this one scored."""
@@ -184,6 +181,11 @@ class StoreReader:
         with self._reading() as connection:
             return weights_of(connection, weights_id)
 
+    def training(self, trial_id: str) -> KnownTraining:
+        """The training of a trial that is complete."""
+        with self._reading() as connection:
+            return training_of(connection, trial_id)
+
     def unnamed_weights(self) -> tuple[UnnamedWeights, ...]:
         """Trials that left weights and that no study names, the oldest first."""
         with self._reading() as connection:
@@ -198,6 +200,11 @@ class StoreReader:
         """What was replied to requests made of ``asked``, as in :class:`ScoreRequest`."""
         with self._reading() as connection:
             return replies_of(connection, asked)
+
+    def answered_items(self, asked: str) -> frozenset[str]:
+        """Ids of all items to which a reply is known of ``asked``, as in :class:`ScoreRequest`."""
+        with self._reading() as connection:
+            return answered_items(connection, asked)
 
     def test_readers(self, experiment_id: str, rows: Sequence[str]) -> dict[str, int]:
         """Other studies that tested an arm on some of the rows -> how many of the rows.

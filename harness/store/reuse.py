@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import duckdb
 
-from harness.records import JsonValue, Reply
+from harness.records import Checkpoint, JsonValue, KnownTraining, Reply, TrialCost, from_json
 from harness.store.connection import named_rows
+from harness.store.summaries import canaries_of, steps_of
+
+# What is noted of a training among all that is noted of a trial.
+OF_TRAINING = (
+    "train_examples", "left_out_of_training", "training_memory", "not_adapted", "resumed",
+    "checkpoint",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +55,12 @@ class UnnamedWeights:
     """Kind of the arm that asked for it."""
     ended_at: str
     """When it ended, ISO 8601, UTC."""
-    paths: tuple[str, ...]
-    """Its files, within the trial's folder."""
     bytes: int
     """Their size in all."""
 
 
 _UNNAMED = """
-SELECT t.trial_id, t.kind, t.ended_at, list(a.path ORDER BY a.path) AS paths,
-       CAST(sum(a.bytes) AS BIGINT) AS bytes
+SELECT t.trial_id, t.kind, t.ended_at, CAST(sum(a.bytes) AS BIGINT) AS bytes
 FROM trial t JOIN artifact a USING (trial_id) ANTI JOIN study_trial n USING (trial_id)
 GROUP BY ALL ORDER BY t.ended_at, t.trial_id
 """
@@ -75,6 +79,8 @@ FROM trial t JOIN artifact a USING (trial_id)
 WHERE t.weights_id = ? AND t.status = 'complete'
 GROUP BY t.trial_id, t.ended_at ORDER BY t.ended_at DESC, t.trial_id
 """
+
+_TRAINING = "SELECT * FROM trial WHERE trial_id = ? AND status = 'complete'"
 
 _REPLIES = """
 SELECT asked, request, response, remark FROM reply WHERE asked IN (SELECT unnest($asked))
@@ -123,17 +129,38 @@ def weights_of(connection: duckdb.DuckDBPyConnection, weights_id: str) -> tuple[
     )
 
 
+def training_of(connection: duckdb.DuckDBPyConnection, trial_id: str) -> KnownTraining:
+    """The training of a complete trial."""
+    (row,) = named_rows(connection, _TRAINING, [trial_id])
+    notes: dict[str, str] = json.loads(row["environment"])
+    return KnownTraining(
+        trial_id,
+        steps_of(connection, trial_id),
+        canaries_of(row),
+        None if row["checkpoint"] is None else from_json(Checkpoint, row["checkpoint"]),
+        TrialCost(**{field.name: row[field.name] for field in fields(TrialCost)}),
+        {name: notes[name] for name in OF_TRAINING if name in notes},
+    )
+
+
 def replies_of(connection: duckdb.DuckDBPyConnection, asked: Sequence[str]) -> tuple[Reply, ...]:
     """Every reply that is known of who is asked so."""
     return tuple(Reply(**row) for row in named_rows(connection, _REPLIES, {"asked": list(asked)}))
 
 
+def answered_items(connection: duckdb.DuckDBPyConnection, asked: str) -> frozenset[str]:
+    """Ids of all items to which the reply of who is asked so is known."""
+    rows = connection.execute(
+        "SELECT DISTINCT item_id FROM item_output SEMI JOIN (SELECT score_key FROM score "
+        "WHERE asked = ?) USING (score_key)",
+        [asked],
+    ).fetchall()
+    return frozenset(item for (item,) in rows)
+
+
 def unnamed_weights(connection: duckdb.DuckDBPyConnection) -> tuple[UnnamedWeights, ...]:
     """Trials that left weights and that no study names, the oldest first."""
-    return tuple(
-        UnnamedWeights(**{**row, "paths": tuple(row["paths"])})
-        for row in named_rows(connection, _UNNAMED)
-    )
+    return tuple(UnnamedWeights(**row) for row in named_rows(connection, _UNNAMED))
 
 
 def named_trials(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:

@@ -71,7 +71,7 @@ CREATE TABLE trial (
     content_hash                 VARCHAR NOT NULL,     -- SHA-256 of the trial's record: makes ingestion idempotent
     ingested_at                  VARCHAR NOT NULL,     -- when the record entered the store
     stopped                      JSON,                 -- where a pruned trial was stopped: unit, done, total, value, against, values; NULL: not pruned
-    checkpoint                   JSON                  -- which weights of its training were kept: step, steps, epoch, validation_loss, last_validation_loss, last_score; NULL: none trained, or no validation loss measured
+    checkpoint                   JSON                  -- which weights of its training were kept: step, steps, epoch, validation_loss, last_validation_loss, last_score, validation_score, last_validation_score; NULL: none trained, or no validation loss measured
 );
 
 -- Which trials a study names, and as what. A study has no trials of its own.
@@ -119,7 +119,8 @@ CREATE TABLE training_step (
     grad_norm       DOUBLE,             -- norm of the gradient before clipping; NULL: not a number
     tokens          BIGINT NOT NULL,    -- tokens seen so far
     seconds         DOUBLE,             -- since training began
-    validation_loss DOUBLE              -- the same loss on validation answers; NULL: not measured here
+    validation_loss DOUBLE,             -- the same loss on validation answers; NULL: not measured here
+    validation_score DOUBLE             -- primary metric of replies to the same rows; NULL: none asked for here, or not a number
 );
 
 -- One row per scored candidate and set of items. Trials that need the same score share it.

@@ -15,7 +15,6 @@ from harness.records import (
     Event,
     ExperimentRecord,
     JsonValue,
-    RemovedStudy,
     StoredStudy,
     StoredVerdict,
 )
@@ -31,11 +30,6 @@ _EVENTS = """
 SELECT experiment_id, recorded_at AS "at", kind, who, detail FROM event
 WHERE kind IN ('declared', 'planned', 'finished', 'verdict', 'trial_replaced') ORDER BY event_id
 """
-_REMOVED = """
-SELECT experiment_id, arg_max(detail, event_id) AS detail FROM event WHERE kind = 'removed'
-GROUP BY experiment_id ORDER BY max(event_id)
-"""
-
 # Where things lie: fields of the file, and facts found at its declaration. Within one study their
 # contents are the same, since these are part of its identity.
 _PLACES = frozenset(
@@ -155,11 +149,3 @@ def _study(
 
 def _verdict(noted: Mapping[str, JsonValue]) -> StoredVerdict:
     return StoredVerdict(noted["outcome"], noted["winner"], noted["sentence"], noted["harness"])
-
-
-def removed_studies(connection: duckdb.DuckDBPyConnection) -> tuple[RemovedStudy, ...]:
-    """Every study that was removed, the one removed last at the end."""
-    return tuple(
-        RemovedStudy(experiment_id=row["experiment_id"], **json.loads(row["detail"]))
-        for row in named_rows(connection, _REMOVED)
-    )

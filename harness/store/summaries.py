@@ -31,8 +31,12 @@ SELECT entry, trial_id, arm, kind, phase, number, seed, status, params, started_
        canary_prompt_tokens_equal, load_seconds, train_seconds, score_seconds, train_tokens,
        peak_memory_mib, peak_device_mib, total_parameters, trainable_parameters, artifact_bytes,
        CAST(spec ->> '$.train_items' AS INTEGER) AS train_items, stopped, checkpoint,
-       environment
+       environment, coalesce(added_seconds, 0) AS added_seconds
 FROM named_trial
+LEFT JOIN (
+    SELECT trial_id, sum(load_seconds + train_seconds + score_seconds) AS added_seconds
+    FROM trial_addition GROUP BY trial_id
+) USING (trial_id)
 WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial_id)
 ORDER BY arm, phase, number, seed, trial_id
 """
@@ -58,9 +62,15 @@ WHERE m.value IS NOT NULL
 ORDER BY w.entry, w.suite, w.task, w.split, m.metric
 """
 
+_STEPS_OF_TRIAL = """
+SELECT step, steps, epoch, loss, learning_rate, grad_norm, tokens, seconds, validation_loss,
+       validation_score
+FROM training_step WHERE trial_id = ? ORDER BY step
+"""
+
 _STEPS = """
 SELECT s.trial_id, s.step, s.steps, s.epoch, s.loss, s.learning_rate, s.grad_norm, s.tokens,
-       s.seconds, s.validation_loss
+       s.seconds, s.validation_loss, s.validation_score
 FROM training_step s
 SEMI JOIN (
     SELECT trial_id FROM study_trial
@@ -136,8 +146,9 @@ def _summary(
         ended_at=row["ended_at"],
         failure_kind=row["failure_kind"],
         failure_message=row["failure_message"],
-        canaries=_canaries(row),
+        canaries=canaries_of(row),
         cost=_cost(row),
+        added_seconds=row["added_seconds"],
         aggregates=aggregates,
         steps=steps,
         train_items=row["train_items"],
@@ -151,7 +162,13 @@ def _summary(
     )
 
 
-def _canaries(row: Mapping[str, Any]) -> Canaries | None:
+def steps_of(connection: duckdb.DuckDBPyConnection, trial_id: str) -> tuple[StepReport, ...]:
+    """The optimiser steps of one trial, in order."""
+    rows = named_rows(connection, _STEPS_OF_TRIAL, [trial_id])
+    return tuple(map(_step, rows))
+
+
+def canaries_of(row: Mapping[str, Any]) -> Canaries | None:
     """None where no canaries ran."""
     if row["canary_prompt_tokens_equal"] is None:
         return None
@@ -175,4 +192,5 @@ def _aggregate(row: Mapping[str, Any]) -> Aggregate:
 
 def _step(row: Mapping[str, Any]) -> StepReport:
     numbers = {name: math.nan if value is None else value for name, value in row.items()}
-    return StepReport(**{**numbers, "validation_loss": row["validation_loss"]})
+    checked = {name: row[name] for name in ("validation_loss", "validation_score")}
+    return StepReport(**{**numbers, **checked})

@@ -92,8 +92,10 @@ LEFT JOIN score_metric m
 WHERE t.phase = 'finalist'
 GROUP BY ALL;
 
--- One row per trial: what it took, and what a request of the candidate takes.
--- machine_money: load, training and scoring at the declared price of the machine.
+-- One row per trial: what it took, and what a request of the candidate takes. A trial of an arm that
+-- is asked for twice, by the search and as a finalist, is there once, as the finalist.
+-- added_seconds: what more of it, scored or trained again after it had ended, took, whoever asked.
+-- machine_money: all seconds at the declared price of the machine.
 -- Tokens are means per request over the domain suite; latencies, seconds per request, are those of
 -- the trials of phase latency.
 CREATE VIEW costs AS
@@ -112,19 +114,27 @@ WITH tokens AS (
     FROM (SELECT l.entry, unnest(s.latencies) AS seconds
           FROM named_score l JOIN score s USING (score_key) WHERE l.suite = 'latency')
     GROUP BY entry
+), addition AS (
+    SELECT trial_id, sum(load_seconds + train_seconds + score_seconds) AS seconds
+    FROM trial_addition GROUP BY trial_id
 )
 SELECT
     e.name AS experiment, t.experiment_id, t.arm, t.kind, t.phase, t.number, t.seed, t.trial_id,
-    t.status, t.load_seconds, t.train_seconds, t.score_seconds, t.train_tokens, t.peak_memory_mib,
+    t.status, t.load_seconds, t.train_seconds, t.score_seconds,
+    coalesce(a.seconds, 0) AS added_seconds, t.train_tokens, t.peak_memory_mib,
     t.peak_device_mib, t.trainable_parameters, t.total_parameters, t.artifact_bytes,
     r.prompt_tokens, r.completion_tokens, y.latency_p50, y.latency_p95,
-    (t.load_seconds + t.train_seconds + t.score_seconds) / 3600
+    (t.load_seconds + t.train_seconds + t.score_seconds + coalesce(a.seconds, 0)) / 3600
         * CAST(e.spec ->> '$.cost.machine_per_hour' AS DOUBLE) AS machine_money,
     e.spec ->> '$.cost.currency' AS currency
 FROM named_trial t
 JOIN experiment e USING (experiment_id)
 LEFT JOIN request r USING (entry)
-LEFT JOIN latency y USING (entry);
+LEFT JOIN latency y USING (entry)
+LEFT JOIN addition a ON a.trial_id = t.trial_id
+QUALIFY row_number() OVER (
+    PARTITION BY t.experiment_id, t.arm, t.trial_id ORDER BY t.phase <> 'finalist', t.entry
+) = 1;
 
 -- One row per access to test items. look: 1 is the first look of this arm and seed at this task.
 -- The test of a default setting is planned beside the finalist's and is counted by itself; a trial

@@ -118,7 +118,7 @@ class StoreWriter:
 
         Args:
             looks: key of a score that reads test items -> detail of the event ``test_access``,
-                which is recorded once for the study.
+                which the study records once for each trial.
 
         Raises:
             StoreError: the experiment is not declared.

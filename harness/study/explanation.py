@@ -54,7 +54,8 @@ def _why(spec: TrialSpec, library: Sequence[StoredIdentity]) -> str:
     where = nearest.named_by[0] if nearest.named_by else f"trial {nearest.trial_id[:8]}"
     more = len(differing) - 1
     rest = f", and {plural(more, 'difference')} more" if more else ""
-    return f"{_difference(name, values, where)}{rest}"
+    trained = "; its weights are at hand, so that nothing is trained" if spec.trained_path else ""
+    return f"{_difference(name, values, where)}{rest}{trained}"
 
 
 def _what_is_added(spec: TrialSpec) -> str:

@@ -10,15 +10,16 @@ from harness.evaluation.known_replies import write_replies
 from harness.records import (
     ARTIFACT,
     JsonValue,
-    TrialRecord,
     TrialSpec,
-    TrialSummary,
     file_sha256,
+    to_json,
+    write_whole,
 )
 from harness.store import StoreReader
 from harness.store.naming import NamedTrial
 
 REPLIES_FILE = "known_replies.jsonl"
+TRAINING_FILE = "known_training.json"
 
 
 def known_parts(spec: TrialSpec, named: NamedTrial, reader: StoreReader, trials: Path) -> TrialSpec:
@@ -31,12 +32,25 @@ def known_parts(spec: TrialSpec, named: NamedTrial, reader: StoreReader, trials:
     if named.status == "complete":
         settled = spec.settled(named.answering) if spec.ways else spec
         spec = replace(settled, adds=True, trained_path=weights_at_hand(settled, reader, trials))
+    elif spec.weights_id and not spec.trained_path:
+        spec = _trained_before(spec, reader, trials)
     if named.replied and (spec.adds or not spec.weights_id):
         path = trials / spec.trial_id / REPLIES_FILE
         with needing_room(path):
             write_replies(path, reader.replies(sorted(named.replied)))
         spec = replace(spec, replies_path=str(path))
     return spec
+
+
+def _trained_before(spec: TrialSpec, reader: StoreReader, trials: Path) -> TrialSpec:
+    """The trial, with the weights that another one trained, where there are any."""
+    weights = weights_at_hand(spec, reader, trials)
+    if not weights:
+        return spec
+    path = trials / spec.trial_id / TRAINING_FILE
+    with needing_room(path):
+        write_whole(path, to_json(reader.training(Path(weights).parent.name)))
+    return replace(spec, trained_path=weights, training_path=str(path))
 
 
 def general_beyond(spec: TrialSpec, known: frozenset[str]) -> set[str]:
@@ -91,27 +105,3 @@ def accesses_to_test(spec: TrialSpec) -> dict[str, dict[str, JsonValue]]:
         for request in spec.scores
         if request.suite in ("domain", "out_of_domain", "latency") and request.split == "test"
     }
-
-
-def unscored_summary(record: TrialRecord) -> TrialSummary:
-    """A trial of which more was to be scored, in vain."""
-    spec = record.spec
-    return TrialSummary(
-        trial_id=spec.trial_id,
-        arm=spec.arm,
-        kind=spec.kind,
-        phase=spec.phase,
-        number=spec.number,
-        seed=spec.seed,
-        status="failed",
-        params=spec.params,
-        started_at=record.started_at,
-        ended_at=record.ended_at,
-        failure_kind=record.failure_kind,
-        failure_message=record.failure_message,
-        canaries=record.canaries,
-        cost=record.cost,
-        aggregates=(),
-        steps=(),
-        train_items=spec.train_items,
-    )

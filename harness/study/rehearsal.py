@@ -70,7 +70,7 @@ class _Rehearsing(TrialRunner):
         return weights_at_hand(spec, self.reader, trials, whole=False)
 
     def _submit(self, spec: TrialSpec) -> None:
-        weights = self._weights_at_hand(spec) if spec.adds else spec.trained_path
+        weights = spec.trained_path or self._weights_at_hand(spec)
         self.to_run.append(replace(spec, trained_path=weights))
         self._release(spec.trial_id)
 

@@ -36,7 +36,6 @@ from harness.study.known_parts import (
     accesses_to_test,
     general_beyond,
     known_parts,
-    unscored_summary,
     weights_at_hand,
 )
 from harness.study.observer import Observer
@@ -178,6 +177,7 @@ class TrialRunner:
                 source.ended(self._take_in(record))
             elif held is not None:
                 # Nothing of this run's own is under way, so that no other waits for it meanwhile.
+                self.engine.rest()
                 time.sleep(BUSY_SECONDS)
             else:
                 return
@@ -338,7 +338,9 @@ class TrialRunner:
         self.ran += 1
         self.failed += record.status == "failed"
         self.observer.trial_ended(record)
-        trial = self._summary(spec) or unscored_summary(record)
+        trial = self._summary(spec)
+        if trial is None:
+            raise StoreError(f"trial {spec.trial_id} ended without all that was asked of it")
         self.known[spec.place] = trial
         self._scored.update(self.reader.known_scores([request.key for request in spec.scores]))
         return trial

@@ -20,31 +20,38 @@ def trainable_weights(model: Any) -> dict[str, torch.Tensor]:
 
 @dataclass(slots=True)
 class BestWeights:
-    """What the trained weights were at the check with the lowest validation loss so far.
+    """What the trained weights were at the best check so far.
 
-    Of equal losses the earliest counts, and a loss that is not a number never does. One copy is
+    It is the one with the best score where checks are scored, of equals and elsewhere that with the
+    lowest validation loss, of equals the earliest; what is not a number never counts. One copy is
     held, in main memory and in the type in which the model computes; of a model that several
     processes divide, each holds its own part.
     """
 
+    higher_is_better: bool = True
+    """Direction of scores."""
     step: int | None = None
     """Step of the check, from 1; None while there was none."""
     loss: float = math.inf
     """Mean cross-entropy of the validation answers there, nats a token."""
+    score: float | None = None
+    """Primary metric of replies there; None where checks are not scored."""
     weights: dict[str, torch.Tensor] = field(default_factory=dict)
     """Name -> the weight then; empty where the model has these weights still, after its last
     step."""
 
-    def look(self, model: Any, step: int, loss: float, *, last: bool) -> None:
+    def look(
+        self, model: Any, step: int, loss: float, score: float | None = None, *, last: bool
+    ) -> None:
         """Take a check into account.
 
         Args:
-            loss: what was measured.
+            loss, score: what was measured; no score where none was asked for, in any check.
             last: no step follows, so that the weights need no copy.
         """
-        if not loss < self.loss:
+        if not self._is_better(loss, score):
             return
-        self.step, self.loss = step, loss
+        self.step, self.loss, self.score = step, loss, score
         if last:
             self.weights = {}
             return
@@ -54,6 +61,13 @@ class BestWeights:
                 self.weights[name].copy_(own)
             else:
                 self.weights[name] = own.to("cpu", copy=True)
+
+    def _is_better(self, loss: float, score: float | None) -> bool:
+        if score is None or score == self.score:
+            return loss < self.loss
+        if math.isnan(score):
+            return False
+        return self.score is None or (score > self.score) == self.higher_is_better
 
     def whole_copied_bytes(self, model: Any) -> int:
         """What :meth:`whole` takes of main memory beside what is held."""
@@ -81,10 +95,15 @@ class BestWeights:
         return found
 
     def restore(
-        self, model: Any, step: int, loss: float, weights: Mapping[str, torch.Tensor]
+        self,
+        model: Any,
+        step: int,
+        loss: float,
+        score: float | None,
+        weights: Mapping[str, torch.Tensor],
     ) -> None:
         """Hold what :meth:`whole` gave of an earlier run."""
-        self.step, self.loss = step, loss
+        self.step, self.loss, self.score = step, loss, score
         trained = trainable_weights(model)
         self.weights = {
             name: own_part(part_of(weight, trained[name])).to("cpu", copy=True)

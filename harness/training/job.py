@@ -14,6 +14,7 @@ from harness.versions import program_versions
 
 if TYPE_CHECKING:
     from harness.training.best_weights import BestWeights
+    from harness.training.loop import Judge
     from harness.training.losses import Predictions
     from harness.training.peers import Peers
     from harness.training.resumption import Fitted, Resumption
@@ -96,6 +97,7 @@ def run_job(
     trees: bool | None = None,
     best: BestWeights | None = None,
     resumption: Resumption | None = None,
+    judge: Judge | None = None,
 ) -> Generator[StepReport]:
     """Train ``model``, which is the job's base made trainable, in place; see ``train``.
 
@@ -125,4 +127,5 @@ def run_job(
             trees=trees,
             best=best,
             resumption=resumption,
+            judge=judge,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,9 @@ from harness.training.master_weights import MasterWeightAdamW
 from harness.training.peers import Peers, SingleProcess
 from harness.training.resumption import Resumption
 from harness.training.schedule import learning_rate_at
+
+Judge = Callable[[], float]
+"""The primary metric of the model's replies to the rows of the validation loss, as it is then."""
 
 # Texts a step on which the model is held to its base: few, so that a step costs at most about
 # twice, and fresh ones each step, so that all of them count in time.
@@ -73,6 +76,7 @@ def train(
     trees: bool | None = None,
     best: BestWeights | None = None,
     resumption: Resumption | None = None,
+    judge: Judge | None = None,
 ) -> Generator[StepReport]:
     """Train ``model`` in place, yielding one report per optimiser step.
 
@@ -99,6 +103,7 @@ def train(
             step all the same.
         resumption: writes the training down as it goes. Where an earlier run left it written down,
             the steps that were done are reported again, and not made again.
+        judge: scores the model at each check; None measures its loss alone.
 
     Raises:
         TrialError: ``nan_loss`` when loss or gradient is no longer finite.
@@ -136,13 +141,14 @@ def train(
                 f"learning rate {rate:.2g}; a lower rate usually cures it",
             )
         tokens += step.tokens
-        work, measured, before_check = layout.work, None, time.perf_counter()
+        work, measured, scored, before_check = layout.work, None, None, time.perf_counter()
         if validation and step.checked:
             measured = mean_loss(model, validation, settings.micro_batch_size, layout)
+            scored = judge() if judge is not None else None
             model.train()
             peers.divide_again(model)
             if best is not None:
-                best.look(model, number, measured, last=number == steps)
+                best.look(model, number, measured, scored, last=number == steps)
         now = time.perf_counter()
         report = StepReport(
             step=number,
@@ -154,6 +160,7 @@ def train(
             tokens=tokens,
             seconds=now - began,
             validation_loss=measured,
+            validation_score=scored,
             work=work,
             check_seconds=now - before_check if measured is not None else 0.0,
         )

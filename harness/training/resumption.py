@@ -68,6 +68,8 @@ class _Head:
     """Step of the best check so far; None where there was none, or none is held."""
     best_loss: float | None
     """Validation loss there; None where ``best_step`` is."""
+    best_score: float | None
+    """Primary metric of replies there; None where checks are not scored."""
     content: str
     """SHA-256 over all of its tensors, hex."""
 
@@ -132,7 +134,8 @@ class Resumption:
                     raise OSError("its content is not what was written")
                 optimiser.restore(file.get_tensor, names)
                 if best is not None and head.best_step is not None:
-                    best.restore(model, head.best_step, head.best_loss or 0.0, {
+                    loss, score = head.best_loss or 0.0, head.best_score
+                    best.restore(model, head.best_step, loss, score, {
                         name.removeprefix(_BEST): file.get_tensor(name)
                         for name in names
                         if name.startswith(_BEST)
@@ -212,6 +215,7 @@ class Resumption:
                 tuple(steps),
                 best_step=best.step if best else None,
                 best_loss=best.loss if best and best.step is not None else None,
+                best_score=best.score if best else None,
                 content=_digest(tensors.items()),
             )
             part.parent.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +20,15 @@ from harness.records import (
     Artifact,
     Canaries,
     Checkpoint,
+    KnownTraining,
     StepReport,
     file_sha256,
+    from_json,
 )
 from harness.spec.settings import TrainedSettings
 from harness.trial.candidate import Announce, Candidate, TrialRun, context_of
 from harness.trial.early_stopping import LossWatch
+from harness.trial.scoring import score_of_check
 
 if TYPE_CHECKING:
     from harness.training.best_weights import BestWeights
@@ -74,6 +79,28 @@ def fine_tune(
     return Training(probes, of_base, best)
 
 
+def take_training(candidate: Candidate, run: TrialRun, folder: Path) -> None:
+    """Take what an earlier training left, whose weights the candidate has, for the trial's own.
+
+    What it took is noted as what it takes; weights that are to be kept are copied.
+    """
+    spec = candidate.spec
+    known = from_json(KnownTraining, Path(spec.training_path).read_bytes())
+    run.steps.extend(known.steps)
+    run.canaries = known.canaries
+    # What the last weights score was asked for in another way.
+    run.checkpoint = known.checkpoint and replace(known.checkpoint, last_score=None)
+    run.environment |= {**known.notes, "trained_by": known.trial_id}
+    of_training = (
+        "train_seconds", "train_tokens", "peak_memory_mib", "peak_device_mib",
+        "trainable_parameters",
+    )  # fmt: skip
+    run.cost = replace(run.cost, **{name: getattr(known.cost, name) for name in of_training})
+    if spec.keep_artifact:
+        shutil.copytree(spec.trained_path, folder / ARTIFACT, dirs_exist_ok=True)
+        note_artifacts(run, [p for p in (folder / ARTIFACT).rglob("*") if p.is_file()], folder)
+
+
 def keep_weights(candidate: Candidate, training: Training, run: TrialRun) -> int:
     """Leave the model with the weights that are kept, and see that they are not the base's.
 
@@ -109,11 +136,13 @@ def _checkpoint(steps: Sequence[StepReport], best: BestWeights | None) -> Checkp
         epoch=kept.epoch,
         validation_loss=_number(kept.validation_loss),
         last_validation_loss=_number(last.validation_loss),
+        validation_score=_number(kept.validation_score),
+        last_validation_score=_number(last.validation_score),
     )
 
 
-def _number(loss: float | None) -> float | None:
-    return loss if loss is not None and math.isfinite(loss) else None
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _train(
@@ -134,13 +163,16 @@ def _train(
     job = _fitted(replace(_job(candidate, settings, run), folder=str(folder)), model, run, trees)
     processes = job.settings.processes
     beside = SideBySide(job, processes) if processes > 1 else None
-    best = BestWeights() if job.keeps_best else None
+    judge = None
+    if settings.checks == "score" and job.validation:
+        judge = partial(score_of_check, candidate, announce)
+    best = BestWeights(candidate.task.higher_is_better) if job.keeps_best else None
     watch = LossWatch(candidate.spec.pruning)
     resumption = None if beside else resumption_of(job, SingleProcess())
     training = (
         beside.train(model, best)
         if beside
-        else run_job(job, model, trees=trees, best=best, resumption=resumption)
+        else run_job(job, model, trees=trees, best=best, resumption=resumption, judge=judge)
     )
     # Whichever way this is left, processes are ended before anything else is done.
     with closing(training) as steps:
@@ -240,14 +272,19 @@ def _general_texts(candidate: Candidate, longest: int) -> list[TokenisedExample]
     return encode_texts(candidate.loaded.tokenizer, texts, longest)
 
 
-def keep_trained(loaded: Any, folder: Path) -> list[Artifact]:
+def keep_trained(loaded: Any, run: TrialRun, folder: Path) -> None:
+    """Save the trained weights in the trial's folder."""
     from harness.models.adapters import save_trained
 
-    kept = []
-    for path in save_trained(loaded, folder / ARTIFACT):
+    note_artifacts(run, save_trained(loaded, folder / ARTIFACT), folder)
+
+
+def note_artifacts(run: TrialRun, files: Iterable[Path], folder: Path) -> None:
+    """Note files that the trial leaves in its folder, and their size as that of what it deploys."""
+    for path in files:
         name, size = str(path.relative_to(folder)), path.stat().st_size
-        kept.append(Artifact(name, file_sha256(path), size))
-    return kept
+        run.artifacts.append(Artifact(name, file_sha256(path), size))
+    run.cost = replace(run.cost, artifact_bytes=sum(artifact.bytes for artifact in run.artifacts))
 
 
 def _probe(model: Any, prompts: Sequence[Sequence[int]]) -> Any:

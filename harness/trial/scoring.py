@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
@@ -108,20 +109,37 @@ def score_on_validation(candidate: Candidate, announce: Announce) -> float | Non
 
     It is not kept as a score of the trial. None where the trial asks for no such score.
     """
-    from harness.evaluation.local.candidate_lm import CandidateLM
     from harness.models.packed_weights import packed_weights
 
     spec, loaded = candidate.spec, candidate.loaded
     asked = [one for one in spec.scores if (one.suite, one.split) == ("domain", "validation")]
     if not asked:
         return None
+    with packed_weights(loaded.model, spec.runtime.memory_share, loaded.packed):
+        return _score_now(candidate, asked[0], announce)
+
+
+def score_of_check(candidate: Candidate, announce: Announce) -> float:
+    """The primary metric on the rows of the validation loss, in the midst of a training.
+
+    Weights are used as they are: a packed copy would be of those of an earlier step.
+    """
+    spec = candidate.spec
+    rows = ScoreRequest("", "domain_validation", "domain", "validation", spec.validation_path)
+    value = _score_now(candidate, rows, announce)
+    return math.nan if value is None else value
+
+
+def _score_now(candidate: Candidate, request: ScoreRequest, announce: Announce) -> float | None:
+    from harness.evaluation.local.candidate_lm import CandidateLM
+
+    spec, loaded = candidate.spec, candidate.loaded
     lm = CandidateLM(loaded.model, loaded.tokenizer, spec.runtime.score_batch_size, spec.date)
-    lm.on_progress = partial(announce, "score", task=asked[0].task)
+    lm.on_progress = partial(announce, "score", task=request.task)
     constraint = reply_constraint(
         candidate.renderer, loaded.tokenizer, candidate.task, candidate.split, spec.answering
     )
-    with packed_weights(loaded.model, spec.runtime.memory_share, loaded.packed):
-        record = _score(candidate, asked[0], lm, constraint, load_suite)
+    record = _score(candidate, replace(request, wave=None), lm, constraint, load_suite)
     return record.aggregates.get(candidate.task.primary_metric)
 
 

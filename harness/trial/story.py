@@ -29,7 +29,7 @@ from harness.trial.candidate import (
     measure_base,
     trained_candidate,
 )
-from harness.trial.fine_tuning import fine_tune, keep_trained, keep_weights
+from harness.trial.fine_tuning import fine_tune, keep_trained, keep_weights, take_training
 from harness.trial.from_replies import score_from_replies
 from harness.trial.scoring import score_all, score_on_validation, unknown_scores
 from harness.trial.served import score_served
@@ -181,9 +181,9 @@ def _measure(
             if candidate.loaded.not_adapted:
                 run.environment["not_adapted"] = candidate.loaded.not_adapted
             if spec.keep_artifact:
-                run.artifacts.extend(keep_trained(candidate.loaded, folder))
-                size = sum(artifact.bytes for artifact in run.artifacts)
-                run.cost = replace(run.cost, artifact_bytes=size)
+                keep_trained(candidate.loaded, run, folder)
+    if spec.training_path:
+        take_training(candidate, run, folder)
     with clock.timing("score"):
         score_all(candidate, run, announce)
 

@@ -9,7 +9,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from harness.analysis import analyse
-from harness.analysis.arms.cost import break_even, total_money
+from harness.analysis.arms.cost import break_even, search_tokens, total_money, unit_cost
 from harness.findings import ArmSummary, CostSummary, Findings
 
 from .study_builder import StudyBuilder, cost, experiment, right, whole_study
@@ -102,7 +102,9 @@ def test_a_pruned_trial_was_seen_through() -> None:
 
 
 def test_search_tokens_are_those_of_every_search_trial() -> None:
-    assert arm_of(analysed(whole_study().search("lora", [None])), "lora").search_tokens == 3000
+    built = whole_study().search("lora", [None])
+    built.trials[-1] = replace(built.trials[-1], trial_id="a third one")
+    assert arm_of(analysed(built), "lora").search_tokens == 3000
 
 
 def test_a_deterministic_arm_has_wilsons_interval() -> None:
@@ -171,6 +173,25 @@ def test_costs() -> None:
     assert found.monthly == pytest.approx(0.4)
     assert total_money(found, 10) == pytest.approx(4.4)
     assert found.artifact_bytes == 2**20
+
+
+def test_what_was_scored_later_and_what_was_asked_for_twice() -> None:
+    built = StudyBuilder(experiment(cost={"machine_per_hour": 3.6}))
+    built.search("lora", [0.5, 0.6, 0.4], trial_cost=cost(70.0))
+    built.finalist("lora", 1, {"test": right(0.5)}, trial_cost=cost(90.0))
+    of_search = [trial for trial in built.trials if trial.phase == "search"]
+    (final,) = [trial for trial in built.trials if trial.phase == "finalist"]
+    # The second proposal came to the setting of the first, and the third is the finalist's trial.
+    search = [
+        replace(of_search[0], added_seconds=5.0),
+        replace(of_search[1], trial_id=of_search[0].trial_id, added_seconds=5.0),
+        replace(of_search[2], trial_id=final.trial_id),
+    ]
+    found = unit_cost(search, [replace(final, added_seconds=7.0)], [], "exact_match")
+    assert found.search_seconds == 10 + 70 + 20 + 5
+    assert found.added_seconds == 5 + 7
+    assert found.upfront == pytest.approx((105 + 10 + 90) / 3600)
+    assert search_tokens(search[:2]) == search_tokens(search[:1]) > 0
 
 
 CHEAP = CostSummary(0, 0, 0, None, None, 0, 0, 0, None, None, None, None, 1.0, 100.0, 10.0)

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from harness.engine.in_process import InProcessEngine
-from harness.records import TrialSpec
+from harness.records import TrialSpec, TrialSummary
 from harness.store import StoreReader
 from harness.study.executing import execute_trial
-from harness.study.run import StudyRun, run_study
+from harness.study.explanation import explain
+from harness.study.rehearsal import rehearse
+from harness.study.run import StudyRun, plan_study, run_study
 from harness.trial import candidate as trial_candidate
 from harness.trial import fine_tuning, story
 from tests.fake_trial import experiment
@@ -51,12 +53,13 @@ class Engine(InProcessEngine):
         super().submit(spec, folder)
 
 
-def run(folder: Path, models: TinyModels, **changes: Any) -> tuple[StudyRun, Counting]:
+def values_of(folder: Path, models: TinyModels, **changes: Any) -> dict[str, Any]:
+    """The experiment's fields."""
     suite = folder / "suite"
     suite.mkdir(exist_ok=True)
     path = suite / "tiny.yaml"
     experiment(folder)
-    values: dict[str, Any] = {
+    return {
         "model": {"reference": str(models.chat), "dtype": "float32"},
         "arms": ARMS,
         "data": {"source": str(folder / "data.jsonl"), "limits": LIMITS},
@@ -70,6 +73,10 @@ def run(folder: Path, models: TinyModels, **changes: Any) -> tuple[StudyRun, Cou
         "budget": {"trials": 1, "test_default": False},
         **changes,
     }
+
+
+def run(folder: Path, models: TinyModels, **changes: Any) -> tuple[StudyRun, Counting]:
+    values = values_of(folder, models, **changes)
     counting = Counting()
     patch = pytest.MonkeyPatch()
     count(patch, counting, "loaded", trial_candidate, "base_candidate", story)
@@ -165,6 +172,55 @@ def test_scores_from_replies_are_those_of_the_weights(
     whole, counted = run(folder, tiny_models, **changes)
     assert counted.trained == 1
     assert whole.experiment_id == done.experiment_id
+
+
+def test_another_way_of_answering_asks_the_same_weights(
+    folder: Path, tiny_models: TinyModels
+) -> None:
+    changes = {"arms": {**ARMS, "lora": {**ARMS["lora"], "answering": "choice"}}}
+
+    def tuned(**more: Any) -> tuple[int, dict[str, TrialSummary]]:
+        done, counted = run(folder, tiny_models, **changes, **more)
+        assert done.trials_failed == 0
+        trials = StoreReader(folder / "results" / "harness.duckdb").trials(done.experiment_id)
+        return counted.trained, {t.phase: t for t in trials if t.arm == "lora" and t.phase != TIMED}
+
+    plan = plan_study(experiment(folder, **values_of(folder, tiny_models, **changes)), folder / "p")
+    copies = folder / "copies"
+    copies.mkdir()
+    rehearsal = rehearse(plan, folder / "results", copies)
+    (why,) = [row.why for row in explain(rehearsal, ["lora"])]
+    assert "answering is choice here" in why
+    assert "its weights are at hand, so that nothing is trained" in why
+    trained, after = tuned()
+    assert trained == 0
+    shutil.rmtree(folder / "results")
+    trained, anew = tuned()
+    assert trained == 1
+    assert after.keys() == anew.keys() == {"search", "finalist"}
+    for phase, trial in after.items():
+        mine, whole = trial, anew[phase]
+        assert mine.trial_id == whole.trial_id
+        assert (
+            [(s.step, s.loss) for s in mine.steps] == [(s.step, s.loss) for s in whole.steps] != []
+        )
+        for name in ("checkpoint", "canaries", "train_examples"):
+            assert getattr(mine, name) == getattr(whole, name), name
+        # How much memory was free differs.
+        layouts = [trial.training_memory.partition(";")[0] for trial in (mine, whole)]
+        assert layouts[0] == layouts[1] != ""
+        weights = {a.path: a.sha256 for a in mine.artifacts if a.path.endswith(".safetensors")}
+        assert weights
+        assert weights.items() <= {a.path: a.sha256 for a in whole.artifacts}.items()
+        values = [
+            [(a.task, a.split, a.metric, a.value) for a in t.aggregates] for t in (mine, whole)
+        ]
+        assert values[0] == values[1]
+        assert mine.cost is not None
+        assert whole.cost is not None
+        assert mine.cost.train_seconds > 0
+        for name in ("train_tokens", "trainable_parameters", "total_parameters"):
+            assert getattr(mine.cost, name) == getattr(whole.cost, name), name
 
 
 def test_weights_that_are_gone_are_trained_again(folder: Path, tiny_models: TinyModels) -> None:

@@ -115,7 +115,7 @@ class Nodes:
         """Kill Ray's processes there that run trials, but not Ray itself."""
         raylet = self._named[name].all_processes["raylet"][0].process.pid
         for process in psutil.Process(raylet).children():
-            if "run_on_node" in " ".join(process.cmdline()):
+            if "ray::Worker" in " ".join(process.cmdline()):
                 process.send_signal(signal.SIGKILL)
 
     def shut_down(self) -> None:

@@ -6,13 +6,19 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from harness.engine.ray.inputs import input_paths
-from harness.records import Progress, TrialSpec
+from harness.models import base_cache
+from harness.models.base_cache import BaseCache
+from harness.records import Progress, Status, TrialSpec
+from harness.store import read_record
+from harness.study.executing import execute_trial
 from tests import fake_trial
 from tests.engine.ray_node_loss import NODE
 
 WEIGHTS = bytes(range(256)) * 2**16
+_loads: list[str] = []
 
 
 def where(folder: Path) -> str:
@@ -34,3 +40,28 @@ def leave_traces(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress]
     (traces / "weights").write_bytes(WEIGHTS)
     (traces / "empty").touch()
     fake_trial.execute(spec, folder, on_progress)
+
+
+def say_process(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]) -> Status:
+    """A pretended trial that leaves, as ``process``, the id of the process that it ran in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "process").write_text(str(os.getpid()))
+    fake_trial.execute(spec, folder, on_progress)
+    return read_record(folder).status
+
+
+def count_loads(
+    spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None], bases: BaseCache
+) -> Status:
+    """A real trial that leaves, as ``loads``, what its process has loaded from files so far."""
+    load = vars(base_cache)["load_arms_base"]
+    if load.__name__ != "noting":
+
+        def noting(resolved: Any, runtime: Any, settings: Any) -> Any:
+            _loads.append(f"{os.getpid()} {resolved.path} {settings.kind}")
+            return load(resolved, runtime, settings)
+
+        vars(base_cache)["load_arms_base"] = noting
+    status = execute_trial(spec, folder, on_progress, bases)
+    (folder / "loads").write_text("\n".join(_loads))
+    return status

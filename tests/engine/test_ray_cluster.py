@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from harness.cli.run import command
 from harness.data import write_examples
 from harness.engine import Engine, Execute, RayEngine, open_engine
 from harness.engine.ray import cluster as ray_cluster
+from harness.engine.ray.claims import claims_of
 from harness.engine.ray.inputs import input_paths
 from harness.errors import InputError
+from harness.models.base_cache import BaseCache
 from harness.records import (
     Endpoint,
     Progress,
@@ -26,7 +29,7 @@ from harness.records import (
     file_sha256,
     to_plain,
 )
-from harness.spec import ExecutionSpec, LoraArm
+from harness.spec import ExecutionSpec, LoraArm, PromptArm
 from harness.store import read_record
 from harness.store.relocate import relocate_record
 from harness.study.executing import execute_trial
@@ -75,7 +78,7 @@ def opened(nodes: Nodes) -> Iterator[Opened]:
 
 
 class TestRay(EngineContract):
-    """A task for each trial."""
+    """An actor for each trial that runs at once."""
 
     @pytest.fixture
     def engine(self, opened: Opened) -> Engine:
@@ -144,7 +147,7 @@ def test_gpus_follow_the_device(
         runtime=replace(spec.runtime, device=device),
         params={**spec.params, "processes": processes},
     )
-    claims = ray_cluster._claims(ExecutionSpec.model_validate(limits), spec)
+    claims = claims_of(ExecutionSpec.model_validate(limits), spec)
     assert claims == {"CPU": 1.0, "GPU": gpus, "memory": 0}
 
 
@@ -257,6 +260,59 @@ def test_a_lost_worker_is_told(opened: Opened, nodes: Nodes, tmp_path: Path) -> 
     assert run(opened(fake_trial.execute), *trial(tmp_path)).finished
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_worker_stays_unless_its_trial_failed(
+    opened: Opened, tmp_path: Path, fails: bool
+) -> None:
+    engine = opened(ray_trials.say_process)
+    first = process_of(engine, tmp_path, "[fail]" if fails else None, "a")
+    second = process_of(engine, tmp_path, None, "b")
+    assert (first == second) == (not fails)
+    engine.close()
+    assert gone([first, second])
+
+
+def test_a_worker_that_was_lost_while_idle_takes_no_trial_with_it(
+    opened: Opened, nodes: Nodes, tmp_path: Path
+) -> None:
+    engine = opened(ray_trials.say_process)
+    first = process_of(engine, tmp_path, None, "a")
+    for name in nodes.names:
+        nodes.kill_workers(name)
+    assert gone([first])
+    assert process_of(engine, tmp_path, None, "b") != first
+
+
+def test_idle_workers_make_room(opened: Opened, tmp_path: Path) -> None:
+    holding, other = opened(ray_trials.say_process), opened(ray_trials.say_process)
+    for name in "ab":
+        holding.submit(*trial(tmp_path, "[sleep=0.5]", name))
+    for _ in "ab":
+        assert holding.wait(ignored).outcome.finished
+    # For a trial of the same run that claims something else, at once.
+    holding._limits = ExecutionSpec(cpus=0.5)
+    assert run(holding, *trial(tmp_path, None, "c")).finished
+    assert [slot.wanted.claims["CPU"] for slot in holding._slots._held] == [0.5]
+    # For another run, when this one has nothing to do.
+    holding._limits = ExecutionSpec()
+    for name in "de":
+        holding.submit(*trial(tmp_path, "[sleep=0.5]", name))
+    for _ in "de":
+        assert holding.wait(ignored).outcome.finished
+    other.submit(*trial(tmp_path, None, "f"))
+    assert other._poll_cluster(ignored) is None
+    assert other._slots.starting()
+    holding.rest()
+    assert other.wait(ignored).outcome.finished
+
+
+def process_of(engine: RayEngine, folder: Path, mark: str | None, name: str) -> int:
+    """The process that a trial ran in."""
+    spec, place = trial(folder, mark, name)
+    assert run(engine, spec, place).finished
+    return int((place / "process").read_text())
+
+
 def test_closing_ends_what_runs_elsewhere(opened: Opened, tmp_path: Path) -> None:
     engine = opened(troublemakers.wait_there)
     engine.submit(*trial(tmp_path))
@@ -324,6 +380,28 @@ def test_a_real_trial_gives_the_same_numbers(
     assert file_sha256(there / weights) == file_sha256(here / weights)
     kept = json.loads((there / "artifact" / "adapter_config.json").read_text())
     assert kept["base_model_name_or_path"] == spec.model.path
+
+
+def test_a_base_is_loaded_once(tiny_models: TinyModels, opened: Opened, tmp_path: Path) -> None:
+    engine = opened(partial(ray_trials.count_loads, bases=BaseCache()), in_place=False)
+    loads = []
+    for name, kind in (("a", "prompt"), ("b", "prompt"), ("c", "lora")):
+        spec, folder = trial(tmp_path, None, name)
+        arm = PromptArm(kind="prompt") if kind == "prompt" else LoraArm(kind="lora")
+        spec = replace(
+            spec,
+            kind=kind,
+            params=to_plain(arm.resolve(arm.defaults())),
+            model=resolved(tiny_models.chat),
+            task=TASK.model_dump(mode="json", by_alias=True),
+            runtime=runtime(),
+        )
+        write_examples(Path(spec.train_path), messages(8))
+        assert run(engine, spec, folder).finished
+        assert read_record(folder).status == "complete", read_record(folder).failure_message
+        loads.append((folder / "loads").read_text().splitlines())
+    assert len(loads[0]) == 1
+    assert loads[1] == loads[2] == loads[0]
 
 
 def numbers(record: TrialRecord) -> TrialRecord:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.data import read_examples_file
 from harness.engine import Execute
 from harness.engine.in_process import InProcessEngine
 from harness.forecast import Forecast, forecast_study, study
 from harness.forecast.arm import trials_started
 from harness.forecast.estimate import Estimate
+from harness.forecast.measured import Measured, base_form
+from harness.forecast.score_load import general_ids
+from harness.forecast.trial_time import Stopwatch
 from harness.forecast.workload import workload
-from harness.records import Progress, TrialSpec
+from harness.records import ModelWork, Progress, TrialSpec
 from harness.spec import Experiment
 from harness.study.executing import execute_trial
 from harness.study.rehearsal import rehearse
@@ -102,6 +107,80 @@ def test_training_tokens_are_those_that_a_trial_reports(
     trained = (found.arms[1].trials[phase] for phase in ("search", "finalist"))
     trials = sum(number.expected for number in trained)
     assert found.arms[1].train_tokens.expected == trials * record.cost.train_tokens
+
+
+def test_items_of_which_replies_are_known_are_not_counted(
+    tmp_path: Path, tiny_models: TinyModels
+) -> None:
+    plan = plan_study(tiny(tmp_path, tiny_models), tmp_path / "elsewhere")
+    spec = plan.baseline()
+    ids: dict[str, set[str]] = {}
+    for request in spec.scores:
+        if request.items_path:
+            found = {item.id for item in read_examples_file(Path(request.items_path))}
+        else:
+            found = set(general_ids(request)) if request.suite == "general" else set()
+        ids.setdefault(request.asked, set()).update(found)
+    (test,) = [one for one in spec.scores if (one.suite, one.split) == ("domain", "test")]
+    tested = {item.id for item in read_examples_file(Path(test.items_path))}
+    seen = frozenset(sorted(tested)[: len(tested) // 3])
+
+    def items(spec: TrialSpec, **known: Any) -> dict[str, float]:
+        loads = workload(spec, **known).scores
+        return {f"{request.task} {request.split}": load.items for request, load in loads}
+
+    whole = items(spec)
+    left = items(spec, answered=lambda asked: seen if asked == test.asked else frozenset())
+    assert left == {**whole, "domain test": len(tested) - len(seen)}
+    every = workload(spec, lambda asked: frozenset(ids[asked]))
+    assert (every.asks, every.loads) == (False, False)
+    assert workload(replace(spec, known_scores=tuple(r.key for r in spec.scores))).loads
+    # Weights that are trained anew reply anew; those at hand do not.
+    final = plan.finalist("lora", 0, 1, plan.default_setting("lora"))
+    assert items(final, answered=lambda asked: frozenset(tested)) == items(final)
+    added = items(replace(final, adds=True), answered=lambda asked: frozenset(tested))
+    assert "domain test" not in added
+    assert added["domain validation"] == items(final)["domain validation"]
+
+
+def test_a_check_that_scores_is_counted(tmp_path: Path, tiny_models: TinyModels) -> None:
+    def check(checks: str) -> ModelWork:
+        arms = {"lora": {**ARMS["lora"], "checks": checks}}
+        plan = plan_study(tiny(tmp_path, tiny_models, arms=arms), tmp_path / "elsewhere")
+        load = workload(plan.search_trial("lora", 0, plan.default_setting("lora")))
+        assert load.training is not None
+        rows = read_examples_file(Path(load.spec.validation_path))
+        assert load.training.check.written == (
+            0 if checks == "loss" else len(rows) * load.answer.mean
+        )
+        return load.training.check
+
+    loss, score = check("loss"), check("score")
+    assert score.read > loss.read
+    assert score.passes > loss.passes == 0
+
+
+def test_a_base_is_loaded_from_files_once(tmp_path: Path, tiny_models: TinyModels) -> None:
+    arms = {**ARMS, "qlora": {"kind": "qlora", "rank": 2, "epochs": 1}}
+    plan = plan_study(tiny(tmp_path, tiny_models, arms=arms), tmp_path / "elsewhere")
+    loads = {
+        arm: workload(plan.search_trial(arm, 0, plan.default_setting(arm)))
+        for arm in ("few-shot", "lora", "qlora")
+    }
+    measured = [
+        Measured(loads["few-shot"], load_seconds=10.0),
+        Measured(loads["lora"], load_seconds=2.0, kept=True),
+        Measured(loads["qlora"], load_seconds=13.0),
+    ]
+    watch = Stopwatch(measured)
+    assert watch._loading(loads["few-shot"]) == watch._loading(loads["lora"]) == Estimate.exactly(2)
+    # How long its second load takes was not seen: as long as another's, or as the first.
+    assert watch._loading(loads["qlora"]) == Estimate(2.0, 2.0, 13.0)
+    assert watch.first_loads_seconds == (10 - 2) + (13 - 2)
+    alone = Stopwatch(measured[:1])
+    assert alone._loading(loads["few-shot"]) == Estimate.exactly(10)
+    assert alone.first_loads_seconds == 0
+    assert base_form(loads["qlora"].spec) != base_form(loads["lora"].spec)
 
 
 def test_scoring_in_several_ways_is_counted_and_training_is_not(

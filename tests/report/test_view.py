@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from harness import wording
-from harness.findings import Interval, Latency, NotCovered, PlanLock, TimedTurn
+from harness.findings import Findings, Interval, Latency, NotCovered, PlanLock, TimedTurn
+from harness.records import TrialSummary
 from harness.report import ReportView
 from harness.report.document import Examples, Facts, Figure, Prose, Table
 from harness.report.naming import form_name
@@ -194,6 +195,46 @@ def test_final_runs_say_which_weights_they_kept(view: ReportView) -> None:
     rows = {(row[0], row[1]): row[2:] for row in found.rows}
     assert rows["full", "1"] == ("30 of 40", "1.5", "0.443", "0.499", "0.703", "0.678")
     assert rows["lora", "2"] == ("40 of 40", "2", "0.439", "0.439", "0.703", "0.703")
+
+
+def test_checks_that_scored_are_shown_with_their_losses() -> None:
+    def scored(trial: TrialSummary) -> TrialSummary:
+        if trial.arm != "full" or trial.checkpoint is None:
+            return trial
+        scores = {20: 0.6, 30: 0.72, 40: 0.7}
+        steps = tuple(replace(s, validation_score=scores.get(s.step)) for s in trial.steps)
+        kept = replace(trial.checkpoint, validation_score=0.72, last_validation_score=0.7)
+        return replace(trial, steps=steps, checkpoint=kept)
+
+    whole = study()
+    changed = replace(whole, trials=tuple(map(scored, whole.trials)))
+    view = view_of(changed, findings(), now=NOW)
+    losses, weights = (b for b in view.section("loss").blocks if isinstance(b, Table))
+    rows = {(row[0], row[1]): row for row in losses.rows}
+    assert [column.heading for column in losses.columns[-3:]] == [
+        "Best score of a check", "at its step", "Score of the last check",
+    ]  # fmt: skip
+    assert rows["full", "1"][-3:] == ("0.720", "30", "0.700")
+    assert rows["lora", "1"][-3:] == ("not measured", "-", "not measured")
+    rows = {(row[0], row[1]): row for row in weights.rows}
+    assert rows["full", "1"][-2:] == ("0.720", "0.700")
+    assert "the one with the best" in weights.notes[0]
+
+
+def test_what_was_scored_later_has_a_column_of_its_own() -> None:
+    def sizes(found: Findings) -> Table:
+        blocks = view_of(study(), found, now=NOW).section("cost").blocks
+        return next(b for b in blocks if isinstance(b, Table) and b.caption == "Time and size")
+
+    assert "Scored later" not in [column.heading for column in sizes(findings()).columns]
+    arms = tuple(
+        replace(row, cost=replace(row.cost, added_seconds=90.0 if row.arm == "lora" else 0.0))
+        for row in findings().arms
+    )
+    shown = sizes(replace(findings(), arms=arms))
+    assert shown.columns[2].heading == "Scored later"
+    rows = {row[0]: row[2] for row in shown.rows}
+    assert rows["lora"] != rows["full"]
 
 
 def test_where_all_kept_their_last_weights_a_sentence_says_so() -> None:

@@ -7,13 +7,14 @@ import typing
 import pytest
 
 from harness.spec import FullArm, LoraArm, PromptArm, QloraArm
-from harness.spec.arms import QuantisedArm, TrainedArm, _Arm
+from harness.spec.arm_base import ArmBase
+from harness.spec.arms import QuantisedArm, TrainedArm
 from harness.spec.kinds import KINDS, TRAINED_KINDS, kind_info
 
-ARMS: tuple[type[_Arm], ...] = (PromptArm, FullArm, LoraArm, QloraArm)
+ARMS: tuple[type[ArmBase], ...] = (PromptArm, FullArm, LoraArm, QloraArm)
 
 
-def kind_of(arm: type[_Arm]) -> str:
+def kind_of(arm: type[ArmBase]) -> str:
     (name,) = typing.get_args(arm.model_fields["kind"].annotation)
     return str(name)
 
@@ -23,7 +24,7 @@ def test_every_arm_has_one_entry() -> None:
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_an_entry_agrees_with_the_arm_of_its_kind(arm: type[_Arm]) -> None:
+def test_an_entry_agrees_with_the_arm_of_its_kind(arm: type[ArmBase]) -> None:
     kind = kind_info(kind_of(arm))
     assert kind.trains is issubclass(arm, TrainedArm) is (kind in TRAINED_KINDS)
     assert kind.adapts is ("rank" in arm.model_fields)

@@ -9,7 +9,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from harness.records import to_plain
-from harness.spec.arms import NO_HYPERPARAMETERS, Arm
+from harness.spec.arm_base import NO_HYPERPARAMETERS
+from harness.spec.arms import Arm
 from harness.spec.kinds import KINDS
 from harness.spec.settings import TrainedSettings, settings_from
 

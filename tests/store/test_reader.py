@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from harness.errors import InputError, StoreError
-from harness.records import FoundStudy, ItemScore
+from harness.records import FoundStudy, ItemScore, TrialCost
 from harness.store import StoreReader, StoreWriter
 
 from .example_records import NOW, example_store, experiment, failed, score, trial
@@ -279,6 +279,37 @@ def test_view_costs(reader: StoreReader) -> None:
         "FROM costs WHERE trial_id = 't1'"
     ).rows
     assert rows == ((192, 10.0, 2.0, 0.01, "EUR"),)
+
+
+def test_costs_of_a_trial_that_is_asked_for_twice_are_counted_once(tmp_path: Path) -> None:
+    writer = example_store(tmp_path / "s.duckdb")
+    first = trial("twin", [score("k-twin", "feedback-validation", split="validation")],
+                  phase="search")  # fmt: skip
+    writer.ingest(first)
+    later = [score("k-later")]
+    spec = replace(trial("twin", later).spec, adds=True)
+    writer.name_trial(spec, {})
+    took = TrialCost(2.0, 0.0, 5.0, 0, 1.0, None, 1, 0, 0)
+    writer.ingest(replace(trial("twin", later), spec=spec, cost=took, artifacts=()))
+    reader = StoreReader(writer.path)
+    rows = reader.query(
+        "SELECT phase, load_seconds, train_seconds, score_seconds, added_seconds, "
+        "round(machine_money, 6) FROM costs WHERE trial_id = 'twin'"
+    ).rows
+    # At 0.001 EUR a second; the search asked for it first, the finalist for more of it.
+    assert rows == (("finalist", 1.0, 6.0, 3.0, 7.0, 0.017),)
+    named = [one for one in reader.trials("e1") if one.trial_id == "twin"]
+    assert {one.phase: one.added_seconds for one in named} == {"search": 7.0, "finalist": 7.0}
+    assert {one.added_seconds for one in reader.trials("e1") if one.trial_id != "twin"} == {0.0}
+
+
+def test_items_that_were_answered(tmp_path: Path) -> None:
+    writer = example_store(tmp_path / "s.duckdb")
+    for key, task, values in (("k1", "short", (1.0, 0.0)), ("k2", "long", (1.0, 0.0, 0.0))):
+        writer.ingest(trial(key, [replace(score(key, task, values=values), asked="me")]))
+    reader = StoreReader(writer.path)
+    assert reader.answered_items("me") == {"item-0", "item-1", "item-2"}
+    assert reader.answered_items("nobody") == frozenset()
 
 
 def test_view_test_accesses_counts_looks(path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from harness.errors import InputError
 from harness.records import RemovedStudy, TrialRecord
 from harness.store import StoreReader, StoreWriter
+from harness.store.removal import removal_detail
 
 from .example_records import NOW, example_store, experiment, score, trial
 
@@ -50,7 +51,7 @@ def test_all_rows_go_but_accesses_to_test(writer: StoreWriter) -> None:
     assert sizes(writer, OF_TRIALS) == trials
     reader = StoreReader(writer.path)
     assert [event.kind for event in reader.events("e1")] == ["test_access"] * 2 + ["removed"]
-    assert reader.removed() == (removed,)
+    assert reader.events("e1")[-1].detail == removal_detail(removed)
     looks = reader.query("SELECT experiment, arm, seed, who, look FROM test_accesses").rows
     assert sorted(looks) == [("feedback", "lora", 1, "ada", 1), ("feedback", "lora", 2, "ada", 1)]
     with pytest.raises(InputError, match="was removed already"):
@@ -91,7 +92,7 @@ def test_a_removed_study_can_be_declared_and_removed_again(writer: StoreWriter) 
     assert (declared.detail["first"], declared.detail["test_accessed"]) == (True, True)
     again = writer.remove_study("e1")
     assert (again.trials, again.tested) == (0, True)
-    assert StoreReader(writer.path).removed() == (again,)
+    assert StoreReader(writer.path).events("e1")[-1].detail == removal_detail(again)
 
 
 def test_others_are_told_of_each_row_once_however_often_a_study_was_removed(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from harness.records import TrialSpec
 from harness.store import StoreReader
@@ -214,6 +215,29 @@ def test_a_failure_of_another_study_is_tried_again(tmp_path: Path) -> None:
     again, ran = case.run(arms=arms, general=None, name="copied")
     assert by_phase(ran) == {("bad", "search"): 1}
     assert again.trials_failed == 1
+
+
+def test_an_engine_gives_back_what_it_holds_while_another_run_is_waited_for(case: Case) -> None:
+    changes: dict[str, Any] = {"arms": {**ARMS, "wide": {"kind": "lora", "rank": 64}}}
+    plan = plan_study(case.values(changes), case.folder / "planned")
+    awaited = plan.search_trial("wide", 0, plan.default_setting("wide"))
+    others = FileLock(case.folder / "results" / "trials" / f"{awaited.trial_id}.lock")
+    others.acquire()
+
+    class Resting(Watching):
+        rested = 0
+
+        def rest(self) -> None:
+            # It is what the other run waits for.
+            assert not self._waiting
+            self.rested += 1
+            others.release()
+
+    engine = Resting()
+    done = run_study(case.values(changes), case.folder / "results", open_with=lambda: engine)
+    assert engine.rested == 1
+    assert done.trials_failed == 0
+    assert awaited.trial_id in [spec.trial_id for spec in engine.seen]
 
 
 def test_what_a_plan_says_is_known_is_what_a_run_takes(case: Case) -> None:

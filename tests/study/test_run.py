@@ -464,18 +464,20 @@ def test_every_access_to_test_items_is_noted_once(case: Case) -> None:
         for e in case.events(done, "test_access")
         if e.detail["phase"] != "latency"
     )
-    # The zero-shot finalists are the untouched base: its score is theirs, nobody looks again.
+    # The zero-shot finalists are the untouched base: its score is theirs, and they are told it.
     assert noted == {
         ("base", 0, "domain"): 1,
+        ("zero-shot", 1, "domain"): 1,
+        ("zero-shot", 2, "domain"): 1,
         ("few-shot", 1, "domain"): 1,
         ("few-shot", 2, "domain"): 1,
         ("lora", 1, "domain"): 1,
         ("lora", 2, "domain"): 1,
     }
     # Three arms are timed in two turns, each of which is noted too.
-    assert len(case.events(done, "test_access")) == 5 + 6
+    assert len(case.events(done, "test_access")) == 7 + 6
     case.run(seeds=[1, 2], budget=ONE_TRIAL)
-    assert len(case.events(done, "test_access")) == 5 + 6
+    assert len(case.events(done, "test_access")) == 7 + 6
 
 
 def test_a_look_at_the_default_setting_is_noted_as_such(whole: Finished) -> None:
@@ -697,7 +699,7 @@ def test_a_budget_of_tokens_ends_every_search(case: Case) -> None:
 
 
 def test_a_setting_that_forgets_too_much_is_passed_over(case: Case) -> None:
-    wordings = ["keeps [gain=-0.6]", "forgets [gain=0.25] [lose=0.7]", "better [gain=0.1]"]
+    wordings = ["keeps [gain=-0.6]", "forgets [gain=0.25] [lose=0.7]", "better [gain=-0.2]"]
     arms = {**PROMPT_ONLY, "lora": {"kind": "lora", "instruction": {"choices": wordings},
                                     "learning_rate": 1e-4}}  # fmt: skip
 

@@ -151,6 +151,29 @@ def test_the_lowest_loss_is_kept_the_earliest_of_equals(
     assert model.weight.item() == kept
 
 
+@pytest.mark.parametrize(
+    ("checks", "higher_is_better", "kept"),
+    [
+        (((3.0, 0.2), (2.0, 0.6), (1.0, 0.4)), True, 2),
+        (((3.0, 0.2), (2.0, 0.6), (1.0, 0.4)), False, 1),
+        # Of equal scores the lowest loss, of equals the earliest.
+        (((2.0, 0.5), (1.0, 0.5), (1.0, 0.5)), True, 2),
+        (((2.0, 0.5), (1.0, 0.5), (3.0, 0.5)), False, 2),
+        (((1.0, math.nan), (2.0, 0.1), (0.5, math.nan)), True, 2),
+    ],
+)
+def test_the_best_score_is_kept_where_checks_score(
+    checks: tuple[tuple[float, float], ...], higher_is_better: bool, kept: int
+) -> None:
+    model, best = torch.nn.Linear(1, 1, bias=False), BestWeights(higher_is_better)
+    for step, (loss, score) in enumerate(checks, 1):
+        model.weight.data.fill_(step)
+        best.look(model, step, loss, score, last=step == len(checks))
+    assert (best.step, best.loss, best.score) == (kept, *checks[kept - 1])
+    best.put_back(model)
+    assert model.weight.item() == kept
+
+
 def test_without_any_number_the_last_weights_stay() -> None:
     best, model = looked(math.nan, math.inf)
     best.put_back(model)

@@ -19,7 +19,7 @@ __all__ = ["make_spec", "tiny_models"]
 
 # A rate that rises to a height at which the loss on other messages rises, too.
 RISING: dict[str, Any] = {"warmup": 1.0, "epochs": 3, "max_grad_norm": 100.0}
-RATES = {"full": 1.0, "lora": 0.1}
+RATES = {"full": 1.0, "lora": 0.1, "qlora": 0.1}
 
 
 def rising(make_spec: MakeSpec, kind: str, keep: str) -> TrialSpec:
@@ -65,6 +65,55 @@ def test_a_search_trial_scores_only_what_it_keeps(make_spec: MakeSpec, tmp_path:
     assert record.checkpoint.last_score is None
 
 
+def scored(make_spec: MakeSpec, kind: str, keep: str) -> TrialSpec:
+    """Its rate rises to where replies to other messages get worse; its checks score them."""
+    spec = rising(make_spec, kind, keep)
+    return replace(spec, params={**spec.params, "checks": "score"})
+
+
+@pytest.mark.parametrize("kind", ["full", "lora", "qlora"])
+def test_checks_that_score_say_what_their_weights_score(
+    make_spec: MakeSpec, tmp_path: Path, kind: str
+) -> None:
+    best = run_trial(scored(make_spec, kind, "best"), tmp_path / "best")
+    last = run_trial(scored(make_spec, kind, "last"), tmp_path / "last")
+    assert (best.status, last.status) == ("complete", "complete"), best.failure_message
+    by_step = {s.step: (s.validation_score, s.validation_loss) for s in best.steps}
+    assert all((score is None) == (loss is None) for score, loss in by_step.values())
+    found = {
+        step: (score, -loss)
+        for step, (score, loss) in by_step.items()
+        if score is not None and loss is not None
+    }
+    assert len(found) == 9
+    assert len({score for score, _ in found.values()}) > 1
+    kept = best.checkpoint
+    assert kept is not None
+    assert kept.step == max(found, key=lambda step: found[step])
+    # The rows of the check are all of the validation rows here.
+    assert kept.validation_score == found[kept.step][0] == validation_score(best)
+    assert kept.last_validation_score == found[9][0] == validation_score(last)
+    assert [s.validation_score for s in last.steps] == [s.validation_score for s in best.steps]
+    # To look at the replies changes nothing of the training.
+    plain = run_trial(rising(make_spec, kind, "last"), tmp_path / "plain")
+    assert [s.loss for s in plain.steps] == [s.loss for s in last.steps]
+    assert [s.outputs for s in plain.scores] == [s.outputs for s in last.scores]
+    assert {s.validation_score for s in plain.steps} == {None}
+
+
+def test_replies_are_written_at_checks_too(make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = scored(make_spec, "lora", "best")
+    record = run_trial(
+        replace(
+            spec, params={**spec.params, "answering": "generate", "gradient_checkpointing": True}
+        ),
+        tmp_path,
+    )
+    assert record.status == "complete", record.failure_message
+    assert record.checkpoint is not None
+    assert record.checkpoint.validation_score == validation_score(record)
+
+
 def test_without_validation_the_last_weights_are_kept(make_spec: MakeSpec, tmp_path: Path) -> None:
     spec = rising(make_spec, "lora", "best")
     without = run_trial(replace(spec, validation_path=""), tmp_path / "without")
@@ -83,11 +132,14 @@ def interrupted_at(step: int) -> Any:
     return hear
 
 
-@pytest.mark.parametrize("kind", ["full", "lora"])
+@pytest.mark.parametrize(
+    ("kind", "checks"), [("full", "loss"), ("lora", "loss"), ("lora", "score")]
+)
 def test_a_trial_that_was_interrupted_goes_on_in_its_folder(
-    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    make_spec: MakeSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, checks: str
 ) -> None:
     spec = rising(make_spec, kind, "best")
+    spec = replace(spec, params={**spec.params, "checks": checks})
     whole = run_trial(spec, tmp_path / "whole")
     assert not (tmp_path / "whole" / CHECKPOINT).exists()
     folder = tmp_path / "halved"
@@ -107,6 +159,7 @@ def test_a_trial_that_was_interrupted_goes_on_in_its_folder(
     assert [s.outputs for s in record.scores] == [s.outputs for s in whole.scores]
     assert [s.item_scores for s in record.scores] == [s.item_scores for s in whole.scores]
     assert [(s.step, s.loss) for s in record.steps] == [(s.step, s.loss) for s in whole.steps]
+    assert [s.validation_score for s in record.steps] == [s.validation_score for s in whole.steps]
     assert record.cost is not None
     # The time before the interruption counts.
     assert record.cost.train_seconds > record.steps[-1].seconds

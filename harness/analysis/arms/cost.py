@@ -73,8 +73,10 @@ def unit_cost(
     price = UNIT.machine_per_hour / 3600
     # A setting that is not searched is trained once, for the final runs.
     finals = {trial.trial_id for trial in finalists}
-    search = [trial for trial in search if trial.trial_id not in finals]
-    spent = [_total_seconds(trial.cost) for trial in search if trial.cost]
+    every = {trial.trial_id: trial for trial in (*search, *finalists)}
+    # One that two proposals came to ran once.
+    search = [trial for name, trial in every.items() if name not in finals]
+    spent = [_total_seconds(trial.cost) + trial.added_seconds for trial in search if trial.cost]
     costs = [trial.cost for trial in finalists if trial.cost]
     on_test = aggregates(finalists, "domain", "test", metric)
     latency = measured_latency(timed)
@@ -110,6 +112,7 @@ def unit_cost(
         latency_unmeasured=why_unmeasured(timed),
         per_thousand_range=spread,
         monthly_range=_times(spread, UNIT.requests_per_month / 1000),
+        added_seconds=sum(trial.added_seconds for trial in every.values()),
     )
     return summary if endpoint is None else _by_token(summary, search, endpoint)
 
@@ -171,7 +174,8 @@ def _price(endpoint: EndpointSpec, prompt: float, completion: float) -> float:
 
 def search_tokens(search: Sequence[TrialSummary]) -> int:
     """Tokens trained on over the search, of every trial that reported a cost, failed ones too."""
-    return sum(trial.cost.train_tokens for trial in search if trial.cost)
+    every = {trial.trial_id: trial for trial in search}.values()
+    return sum(trial.cost.train_tokens for trial in every if trial.cost)
 
 
 def total_money(cost: CostSummary, months: int) -> float | None:

@@ -1,14 +1,14 @@
-"""Run trials as tasks of a Ray cluster: on this machine, or on many.
+"""Run trials on a Ray cluster: on this machine, or on many.
 
-The driver keeps the study and the store. A task runs its trial in a process of its own, and sends
-back the trial's files; what a machine lacks of the inputs it gets once. A trial that asks a paid
+The driver keeps the study and the store. A slot, an actor of Ray's, runs trials one after the other
+in a process that keeps their base loaded, and sends back each one's files; what a machine lacks of
+the inputs it gets once. A trial that asks a paid
 server stays on the driver's machine, where the ledger and the key are. Trials that time requests
 all run on one machine.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from typing import Any
 from harness.engine.child import ChildEngine
 from harness.engine.outcome import Ended, Execute, Outcome
 from harness.engine.ray.arrival import Arrival
+from harness.engine.ray.claims import claims_of, in_words, room_for
 from harness.engine.ray.connection import connect
 from harness.engine.ray.inputs import Input, file_parts, gather, input_paths
 from harness.engine.ray.on_node import (
@@ -26,15 +27,14 @@ from harness.engine.ray.on_node import (
     Lacking,
     Relocate,
     Unfit,
-    run_on_node,
 )
+from harness.engine.ray.slots import Slot, Slots, Wanted
 from harness.errors import InputError
 from harness.records import Progress, TrialSpec
 from harness.spec import ExecutionSpec
 from harness.versions import program_versions
-from harness.wording import file_size
 
-# Values that a task may be ahead of the driver: half a gigabyte of a trial's files at most.
+# Values that a slot may be ahead of the driver: half a gigabyte of a trial's files at most.
 AHEAD = 64
 SENT_CHUNK = 2**26
 POLL_SECONDS = 0.25
@@ -42,7 +42,7 @@ POLL_SECONDS = 0.25
 PATIENCE = 600.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Task:
     """A trial that is somewhere in the cluster."""
 
@@ -56,12 +56,16 @@ class _Task:
     """What the trial reads."""
     arrival: Arrival
     """The files of its folder, as far as they came."""
-    stream: Any
-    """Ray's generator of the task's messages; None until it is started."""
+    slot: Slot | None = None
+    """Where it runs; None while it waits."""
+    stream: Any = None
+    """Ray's generator of its messages; None while it waits."""
+    heard: bool = False
+    """A message of it came."""
 
 
 class RayEngine:
-    """One Ray task per trial.
+    """One actor of Ray's for every trial that runs at once.
 
     Args:
         execute, relocate: run a trial, and move its record; importable by name on every machine.
@@ -85,18 +89,12 @@ class RayEngine:
         in_place: bool = True,
         preload: list[str] | None = None,
     ) -> None:
-        self._execute, self._relocate = execute, relocate
+        self._relocate = relocate
         self._limits = limits or ExecutionSpec()
-        self._in_place, self._preload, self._address = in_place, preload, address
-        self._claims = _claims(self._limits)
+        self._in_place, self._address = in_place, address
+        self._claims = claims_of(self._limits)
         self._ray, self._started_here = connect(address)
-        self._task = self._ray.remote(
-            num_returns="streaming",
-            # A lost trial is told, and started again where that is counted and recorded.
-            max_retries=0,
-            scheduling_strategy="SPREAD",
-            _generator_backpressure_num_objects=AHEAD,
-        )(run_on_node)
+        self._slots = Slots(self._ray, execute, self._limits, preload)
         self._tasks: list[_Task] = []
         self._parts: dict[str, list[Any]] = {}
         self._homeless_since: float | None = None
@@ -107,7 +105,7 @@ class RayEngine:
     @property
     def slots(self) -> int:
         """How many trials the machines of the cluster can hold at this moment."""
-        return max(1, sum(_room(machine, self._claims) for machine in self._machines()))
+        return max(1, sum(room_for(machine, self._claims) for machine in self._machines()))
 
     def submit(self, spec: TrialSpec, folder: Path) -> None:
         """Hand the trial to the cluster; one that asks a server runs on this machine."""
@@ -118,11 +116,10 @@ class RayEngine:
         if not self._ray.is_initialized():
             # It was closed; Ray would start by itself, with other settings.
             self._ray, self._started_here = connect(self._address)
-        self._claims = _claims(self._limits, spec)
+        self._claims = claims_of(self._limits, spec)
         inputs = tuple(gather(path, kind) for path, kind in input_paths(spec).items())
-        task = _Task(spec, folder, self._claims, inputs, Arrival(folder), None)
-        self._start(task)
-        self._tasks.append(task)
+        self._tasks.append(_Task(spec, folder, self._claims, inputs, Arrival(folder)))
+        self._fill()
 
     def wait(self, on_progress: Callable[[Progress], None]) -> Ended:
         """Pass progress on until a trial ends, here or elsewhere.
@@ -143,6 +140,10 @@ class RayEngine:
             self._abandon()
             raise
 
+    def rest(self) -> None:
+        """Give back what idle slots claim: another run may wait for it, and this one for that."""
+        self._slots.end_idle(0.0)
+
     def close(self) -> None:
         """End all trials, and Ray if it was started for this engine."""
         self._abandon()
@@ -162,67 +163,99 @@ class RayEngine:
 
     # ------------------------------------------------------------------ in the cluster
 
-    def _start(self, task: _Task) -> None:
-        job = Job(
-            self._execute,
-            self._relocate,
-            self._limits,
-            task.spec,
-            task.inputs,
-            program_versions(),
-            self._in_place,
-            self._preload,
-        )
-        task.stream = self._task.options(
-            num_cpus=task.claims["CPU"],
-            num_gpus=task.claims["GPU"],
-            memory=task.claims["memory"] or None,
-            **self._placed(task),
+    def _fill(self) -> None:
+        """Hand trials that wait to idle slots, and start slots for the others."""
+        lacking: list[Wanted] = []
+        for task in self._waiting():
+            wanted = self._wanted(task)
+            slot = self._slots.take(task.spec, wanted)
+            if slot is None:
+                lacking.append(wanted)
+            else:
+                self._start(task, slot)
+        self._slots.provide(lacking)
+
+    def _waiting(self) -> list[_Task]:
+        return [task for task in self._tasks if task.slot is None]
+
+    def _start(self, task: _Task, slot: Slot) -> None:
+        job = Job(self._relocate, task.spec, task.inputs, program_versions(), self._in_place)
+        task.slot = slot
+        task.stream = slot.worker.run.options(
+            num_returns="streaming", _generator_backpressure_num_objects=AHEAD
         ).remote(job, dict(self._parts))
 
-    def _placed(self, task: _Task) -> dict[str, Any]:
-        """Where the trial has to run: all that time requests on one machine, while it lives."""
+    def _wanted(self, task: _Task) -> Wanted:
+        """Where the trial can run: all that time requests on one machine, while it lives."""
         if task.spec.phase != "latency":
-            return {}
+            return Wanted(task.claims, "")
         able = [
             node["NodeID"]
             for node in self._ray.nodes()
-            if node["Alive"] and _room(node["Resources"], task.claims)
+            if node["Alive"] and room_for(node["Resources"], task.claims)
         ]
         if self._timing_on not in able:
             self._timing_on = min(able, default="")
-        if not self._timing_on:
-            return {}
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        strategy = NodeAffinitySchedulingStrategy(self._timing_on, soft=False)
-        return {"scheduling_strategy": strategy}
+        return Wanted(task.claims, self._timing_on)
 
     def _poll_cluster(self, on_progress: Callable[[Progress], None]) -> Ended | None:
-        """One message of every task that has one."""
+        """One message of every trial that has one."""
         if not self._tasks:
             return None
-        by_stream = {task.stream: task for task in self._tasks}
-        streams = list(by_stream)
-        ready, _ = self._ray.wait(streams, timeout=POLL_SECONDS, fetch_local=False)
+        running = {task.stream: (task, task.slot) for task in self._tasks if task.slot is not None}
+        starting = {slot.started: slot for slot in self._slots.starting()}
+        watched = [*running, *starting]
+        ready, _ = self._ray.wait(watched, timeout=POLL_SECONDS, fetch_local=False)
+        self._slots.end_idle()
         if not ready:
             self._check_room()
             return None
-        ready, _ = self._ray.wait(streams, num_returns=len(streams), timeout=0, fetch_local=False)
-        for stream in ready:
-            outcome = self._hear(by_stream[stream], on_progress)
-            if outcome is not None:
-                return self._finish(by_stream[stream], outcome)
+        ready, _ = self._ray.wait(watched, num_returns=len(watched), timeout=0, fetch_local=False)
+        for one in ready:
+            ended = (
+                self._hear(*running[one], on_progress)
+                if one in running
+                else self._greet(starting[one])
+            )
+            if ended is not None:
+                return ended
         return None
 
-    def _hear(self, task: _Task, on_progress: Callable[[Progress], None]) -> Outcome | None:
-        """Take one message; the outcome if it was the last."""
+    def _greet(self, slot: Slot) -> Ended | None:
+        """Hand a slot that has started its trial; the end of one that waited for it in vain."""
+        wanted, failure = slot.wanted, None
+        try:
+            self._slots.note_start(slot)
+        except self._ray.exceptions.RayError as error:
+            failure = self._fallen(error)
+        if failure is not None:
+            for task in self._waiting():
+                if self._wanted(task) == wanted:
+                    return self._finish(task, failure)
+        self._fill()
+        return None
+
+    def _hear(
+        self, task: _Task, slot: Slot, on_progress: Callable[[Progress], None]
+    ) -> Ended | None:
+        """Take one message of a trial; its end if that was the last."""
         try:
             message = self._ray.get(next(task.stream))
         except StopIteration:
-            return Outcome(False, "lost", "the trial's machine fell silent before it ended")
+            self._slots.end(slot)
+            task.slot = None
+            silent = Outcome(False, "lost", "the trial's machine fell silent before it ended")
+            return self._finish(task, silent)
         except self._ray.exceptions.RayError as error:
-            return self._fallen(error)
+            self._slots.end(slot)
+            if slot.used and not task.heard:
+                # It was lost while it was idle, and no trial with it.
+                task.slot = task.stream = None
+                self._fill()
+                return None
+            task.slot = None
+            return self._finish(task, self._fallen(error))
+        task.heard = True
         match message:
             case Progress():
                 on_progress(message)
@@ -231,7 +264,7 @@ class RayEngine:
             case Lacking():
                 for digest in message.digests:
                     self._send(task, digest)
-                self._start(task)
+                self._start(task, slot)
             case Unfit():
                 raise InputError(
                     f"machine {message.host} would compute something else, it has "
@@ -239,11 +272,11 @@ class RayEngine:
                     "run again; the study goes on where it stopped"
                 )
             case Outcome():
-                return message
+                return self._finish(task, message)
         return None
 
     def _fallen(self, error: Exception) -> Outcome:
-        """What became of a trial whose task did not end by itself."""
+        """What became of a trial whose slot was lost, or could not be started."""
         failures = self._ray.exceptions
         if isinstance(error, failures.OutOfMemoryError):
             return Outcome(
@@ -262,6 +295,9 @@ class RayEngine:
 
     def _finish(self, task: _Task, outcome: Outcome) -> Ended:
         self._tasks.remove(task)
+        if task.slot is not None:
+            self._slots.give_back(task.slot)
+        self._fill()
         if outcome.finished:
             task.arrival.settle()
         else:
@@ -277,10 +313,9 @@ class RayEngine:
 
     def _abandon(self) -> None:
         """End every trial; nothing of them stays."""
+        self._slots.end_all()
         while self._tasks:
-            task = self._tasks.pop()
-            self._ray.cancel(task.stream, force=True)
-            task.arrival.discard()
+            self._tasks.pop().arrival.discard()
         self._here.close()
         self._running_here = 0
 
@@ -292,7 +327,7 @@ class RayEngine:
     def _check_room(self) -> None:
         """Refuse to go on if there has been no machine for too long that could hold a trial."""
         machines = list(self._machines())
-        homeless = [t for t in self._tasks if not any(_room(m, t.claims) for m in machines)]
+        homeless = [t for t in self._waiting() if not any(room_for(m, t.claims) for m in machines)]
         if not homeless:
             self._homeless_since = None
             return
@@ -300,38 +335,8 @@ class RayEngine:
         self._homeless_since = self._homeless_since or now
         if self._started_here or now - self._homeless_since >= PATIENCE:
             raise InputError(
-                f"a trial claims {_in_words(homeless[0].claims)}, and none of {len(machines)} "
-                f"machines has that ({'; '.join(map(_in_words, machines))}): lower execution.cpus, "
+                f"a trial claims {in_words(homeless[0].claims)}, and none of {len(machines)} "
+                f"machines has that ({'; '.join(map(in_words, machines))}): lower execution.cpus, "
                 "gpus or memory_gib, or add a machine, and run again; the study goes on where it "
                 "stopped"
             )
-
-
-def _claims(limits: ExecutionSpec, spec: TrialSpec | None = None) -> dict[str, float]:
-    """What a trial claims of a machine, by Ray's names; of a trial that is not known yet, no GPU.
-
-    Raises:
-        InputError: Ray cannot give so much of a GPU.
-    """
-    gpus = limits.gpus
-    if gpus is None:
-        on_gpu = spec is not None and spec.runtime.device.startswith("cuda")
-        gpus = spec.params.get("processes", 1) if spec is not None and on_gpu else 0
-    if gpus > 1 and gpus % 1:
-        raise InputError(f"execution.gpus: {gpus:g}; write a whole number, or a part of one GPU")
-    memory = math.ceil(limits.memory_gib * 2**30) if limits.memory_gib else 0
-    return {"CPU": limits.cpus, "GPU": gpus, "memory": memory}
-
-
-def _room(machine: Mapping[str, float], claims: Mapping[str, float]) -> int:
-    """How many trials a machine can hold."""
-    # Claims may be fractions: 0.1 goes ten times into 1.
-    return min(
-        math.floor(machine.get(name, 0.0) / claim + 1e-9) for name, claim in claims.items() if claim
-    )
-
-
-def _in_words(resources: Mapping[str, float]) -> str:
-    memory = resources.get("memory", 0.0)
-    words = [f"{resources.get('CPU', 0):g} CPU", f"{resources.get('GPU', 0):g} GPU"]
-    return ", ".join([*words, file_size(memory)] if memory else words)

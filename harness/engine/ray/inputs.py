@@ -78,7 +78,8 @@ def input_paths(spec: TrialSpec) -> dict[str, InputKind]:
 
     Weights that are no folder here are left out: a hub's, or such as are gone.
     """
-    files = [spec.train_path, spec.validation_path, spec.replay_path, spec.replies_path]
+    files = [spec.train_path, spec.validation_path, spec.replay_path, spec.replies_path,
+             spec.training_path]  # fmt: skip
     kinds: dict[str, InputKind] = {}
     for path in [*files, *(request.items_path for request in spec.scores)]:
         if path:
@@ -104,6 +105,7 @@ def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
         validation_path=there(spec.validation_path),
         replay_path=there(spec.replay_path),
         replies_path=there(spec.replies_path),
+        training_path=there(spec.training_path),
         model=replace(spec.model, path=there(spec.model.path)),
         trained_path=there(spec.trained_path),
         scores=tuple(

@@ -1,7 +1,7 @@
-"""What a machine of the cluster does for one trial: find its inputs, run it, send its files.
+"""What a machine of the cluster does for its trials: find inputs, run them, send their files.
 
-All that it has to say goes to the driver as one stream of values, in order: progress while the
-trial runs, then the files of its folder, then how it ended.
+All that it has to say of one goes to the driver as one stream of values, in order: progress while
+the trial runs, then the files of its folder, then how it ended.
 """
 
 from __future__ import annotations
@@ -39,12 +39,8 @@ _RAY = ["ray", "ray._private.node", "ray.actor"]
 class Job:
     """A trial, and how it is to be run."""
 
-    execute: Execute
-    """Runs the trial."""
     relocate: Relocate
     """Puts the record under the driver's specification."""
-    limits: ExecutionSpec
-    """How long the trial may run or be silent."""
     spec: TrialSpec
     """The trial, with paths of the driver."""
     inputs: tuple[Input, ...]
@@ -53,8 +49,6 @@ class Job:
     """Program or library -> version that the driver has."""
     in_place: bool
     """Files at the driver's own paths may be used where their content is the same."""
-    preload: list[str] | None
-    """Modules that the fork server imports once; None for those of a real trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +84,34 @@ class FilePart:
 Message = Progress | FilePart | Lacking | Unfit | Outcome
 
 
-def run_on_node(job: Job, parts: Mapping[str, Sequence[Any]]) -> Iterator[Message]:
-    """Run one trial here, in a process of its own; the last value says how it ended.
+class Worker:
+    """Runs one trial after the other here, in a process that keeps what it loaded for them.
+
+    Args:
+        execute: runs a trial.
+        limits: how long one may run or be silent.
+        preload: modules that the fork server imports once; None for those of real trials.
+    """
+
+    def __init__(self, execute: Execute, limits: ExecutionSpec, preload: list[str] | None) -> None:
+        modules = PRELOADED if preload is None else preload
+        self._engine = ChildEngine(execute, limits, [*modules, *_RAY])
+
+    def node(self) -> str:
+        """Ray's id of the machine."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
+    def run(self, job: Job, parts: Mapping[str, Sequence[Any]]) -> Iterator[Message]:
+        """See :func:`run_on_node`."""
+        yield from run_on_node(self._engine, job, parts)
+
+
+def run_on_node(
+    engine: ChildEngine, job: Job, parts: Mapping[str, Sequence[Any]]
+) -> Iterator[Message]:
+    """Run one trial here, in a process of the engine's; the last value says how it ended.
 
     Args:
         parts: SHA-256 of a file -> references to its parts in Ray's object store.
@@ -114,7 +134,8 @@ def run_on_node(job: Job, parts: Mapping[str, Sequence[Any]]) -> Iterator[Messag
     try:
         spec = inputs.localise(job.spec, job.inputs)
         with _scratch_folder() as scratch:
-            yield from _run(job, _on_its_device(spec), scratch / "trials" / spec.trial_id)
+            place = scratch / "trials" / spec.trial_id
+            yield from _run(engine, job, _on_its_device(spec), place)
     except LackingError as lacking:
         yield Lacking(lacking.digests)
     except OSError as error:
@@ -123,20 +144,18 @@ def run_on_node(job: Job, parts: Mapping[str, Sequence[Any]]) -> Iterator[Messag
         yield Outcome(False, kind, f"machine {platform.node()} could not hold the trial: {error}")
 
 
-def _run(job: Job, spec: TrialSpec, folder: Path) -> Iterator[Message]:
-    preload = PRELOADED if job.preload is None else job.preload
-    engine = ChildEngine(job.execute, job.limits, [*preload, *_RAY])
-    heard = _Heard()
+def _run(engine: ChildEngine, job: Job, spec: TrialSpec, folder: Path) -> Iterator[Message]:
+    heard, ended = _Heard(), None
     try:
         engine.submit(spec, folder)
-        ended = None
         while ended is None:
             ended = engine.poll(heard, POLL_SECONDS)
             # Ray sends values into its generators, which a list's iterator cannot take.
             for progress in heard.taken():  # noqa: UP028
                 yield progress
     finally:
-        engine.close()
+        if ended is None:
+            engine.close()
     if ended.outcome.finished:
         if spec != job.spec:
             job.relocate(folder, job.spec)

@@ -114,9 +114,11 @@ def loss_section(material: Material) -> Section:
         chart=LossChart(tuple(line for _, line in pairs)),
     )
     note = "Loss is the mean cross-entropy per answer token, in nats; lower is better."
-    losses = table(
-        "Loss of each final training run", _loss_fields(), pairs, notes=(note,), folded=True
-    )
+    fields = _loss_fields()
+    if any(step.validation_score is not None for run in runs for step in run.steps):
+        fields += _score_fields(material)
+        note += f" At each check {material.metric_name} of replies to its rows was measured too."
+    losses = table("Loss of each final training run", fields, pairs, notes=(note,), folded=True)
     return Section("loss", heading, (figure, losses, *_kept_weights(material, runs)))
 
 
@@ -152,9 +154,21 @@ def _kept_weights(material: Material, runs: Sequence[TrialSummary]) -> list[Bloc
         Field("Its validation score", lambda pair: scale.score(score(pair[0]))),
         Field("Last validation score", lambda pair: scale.score(of_last(pair))),
     )
+    rule = "The step with the lowest validation loss is kept."
+    if any(checkpoint.validation_score is not None for _, checkpoint in kept):
+        fields += (
+            Field("Score of its check", lambda pair: scale.score(pair[1].validation_score)),
+            Field(
+                "Score of the last check", lambda pair: scale.score(pair[1].last_validation_score)
+            ),
+        )
+        rule = (
+            "The step with the lowest validation loss is kept or, where checks score replies to "
+            f"the rows of that loss, the one with the best {material.metric_name} there."
+        )
     note = (
-        "The step with the lowest validation loss is kept. Beside the score of its weights on "
-        "validation stands that of the last ones; test items have no part in the choice."
+        f"{rule} Beside the score of its weights on validation stands that of the last ones; test "
+        "items have no part in the choice."
     )
     return [table("Weights that each final run kept", fields, kept, notes=(note,))]
 
@@ -184,6 +198,30 @@ def _loss_fields() -> tuple[Field[_Run], ...]:
             "Last validation loss",
             lambda run: loss(run[1].validation[-1] if run[1].validation else None),
         ),
+    )
+
+
+def _score_fields(material: Material) -> tuple[Field[_Run], ...]:
+    """What the checks of a run scored, where they did."""
+
+    def scored(run: _Run) -> list[tuple[int, float]]:
+        steps = run[0].steps
+        return [(s.step, s.validation_score) for s in steps if s.validation_score is not None]
+
+    def best(run: _Run) -> tuple[int, float] | None:
+        sign = 1 if material.experiment.task.higher_is_better else -1
+        return max(scored(run), key=lambda point: sign * point[1], default=None)
+
+    def score(point: tuple[int, float] | None) -> str:
+        return material.scale.score(point[1] if point else None)
+
+    return (
+        Field("Best score of a check", lambda run: score(best(run))),
+        Field(
+            "at its step",
+            lambda run: wording.count(b[0]) if (b := best(run)) else wording.NOT_APPLICABLE,
+        ),
+        Field("Score of the last check", lambda run: score(next(reversed(scored(run)), None))),
     )
 
 

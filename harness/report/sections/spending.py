@@ -68,6 +68,11 @@ def _size(rows: tuple[ArmSummary, ...]) -> Table:
         Field("Peak memory, device", lambda row: wording.mebibytes(row.cost.peak_device_mib)),
         Field("Size of what is deployed", _deployed),
     )
+    if any(row.cost.added_seconds > 0 for row in rows):
+        later: Field[ArmSummary] = Field(
+            "Scored later", lambda row: wording.seconds(row.cost.added_seconds)
+        )
+        fields = (*fields[:2], later, *fields[2:])
     return table("Time and size", fields, rows)
 
 

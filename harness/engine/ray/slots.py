@@ -1,0 +1,153 @@
+"""Slots of the cluster: workers on its machines, each with what it claims there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.engine.child import has_loaded
+from harness.engine.outcome import Execute
+from harness.engine.ray.on_node import Worker
+from harness.records import TrialSpec
+from harness.spec import ExecutionSpec
+
+# Seconds that a slot keeps its claim without a trial: others may wait for the machine.
+IDLE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Where a trial can run."""
+
+    claims: Mapping[str, float]
+    """Resource, by Ray's name -> how much of it the trial claims."""
+    node: str
+    """Ray's id of the machine that it has to be; empty where any will do."""
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """A worker on a machine, and what it claims there."""
+
+    worker: Any
+    """Ray's handle of the actor."""
+    wanted: Wanted
+    """What it was started for."""
+    started: Any
+    """Ray's reference to the id of its machine, which is there once the worker is."""
+    node: str = ""
+    """The id of its machine; empty until it has started."""
+    last: TrialSpec | None = None
+    """The trial that it runs or ran last; None before the first."""
+    used: bool = False
+    """It had run another trial before that one."""
+    idle_since: float | None = None
+    """When it became idle, on the clock of ``time.monotonic``; None while it starts or runs."""
+
+    def suits(self, wanted: Wanted) -> bool:
+        """Whether such a trial can run there."""
+        return self.wanted.claims == wanted.claims and wanted.node in ("", self.node)
+
+
+class Slots:
+    """The slots that an engine holds.
+
+    Args:
+        ray: the module, connected.
+        execute, limits, preload: arguments of each :class:`Worker`.
+    """
+
+    def __init__(
+        self, ray: Any, execute: Execute, limits: ExecutionSpec, preload: list[str] | None
+    ) -> None:
+        self._ray = ray
+        self._arguments = (execute, limits, preload)
+        # One that is lost is told, and its trial started again where that is counted.
+        self._actor = ray.remote(max_restarts=0, max_task_retries=0)(Worker)
+        self._held: list[Slot] = []
+
+    def take(self, spec: TrialSpec, wanted: Wanted) -> Slot | None:
+        """An idle slot for the trial, rather one that has its base loaded; None without any."""
+        idle = [slot for slot in self._idle() if slot.suits(wanted)]
+        if not idle:
+            return None
+        slot = max(idle, key=lambda slot: has_loaded(slot.last, spec))
+        slot.idle_since, slot.used, slot.last = None, slot.last is not None, spec
+        return slot
+
+    def give_back(self, slot: Slot) -> None:
+        """Its trial has ended, and it is ready for another."""
+        slot.idle_since = time.monotonic()
+
+    def provide(self, wanted: Sequence[Wanted]) -> None:
+        """See that a slot starts for each trial that waits, and that none is held for nothing.
+
+        Args:
+            wanted: what trials wait for that no idle slot suits.
+        """
+        unwanted, lacking = list(self.starting()), []
+        for each in wanted:
+            slot = next((slot for slot in unwanted if slot.wanted == each), None)
+            if slot is None:
+                lacking.append(each)
+            else:
+                unwanted.remove(slot)
+        # What they claim may be just what is lacking.
+        for slot in [*unwanted, *(self._idle() if wanted else ())]:
+            self.end(slot)
+        for each in lacking:
+            self._held.append(self._start(each))
+
+    def starting(self) -> list[Slot]:
+        """Those that have not started yet."""
+        return [slot for slot in self._held if not slot.node]
+
+    def note_start(self, slot: Slot) -> None:
+        """Its worker is there.
+
+        Raises:
+            RayError: it is not, and will not be; the slot is held no longer.
+        """
+        try:
+            slot.node = self._ray.get(slot.started)
+        except self._ray.exceptions.RayError:
+            self.end(slot)
+            raise
+        self.give_back(slot)
+
+    def end_idle(self, seconds: float = IDLE_SECONDS) -> None:
+        """Give back to others what slots claim that have been idle for so long."""
+        now = time.monotonic()
+        for slot in self._idle():
+            if slot.idle_since is not None and now - slot.idle_since >= seconds:
+                self.end(slot)
+
+    def end(self, slot: Slot) -> None:
+        """End its worker, with whatever runs there."""
+        self._held.remove(slot)
+        self._ray.kill(slot.worker)
+
+    def end_all(self) -> None:
+        """End every worker."""
+        while self._held:
+            self.end(self._held[0])
+
+    def _idle(self) -> list[Slot]:
+        return [slot for slot in self._held if slot.idle_since is not None]
+
+    def _start(self, wanted: Wanted) -> Slot:
+        strategy: Any = "SPREAD"
+        if wanted.node:
+            from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+            strategy = NodeAffinitySchedulingStrategy(wanted.node, soft=False)
+        claims = wanted.claims
+        worker = self._actor.options(
+            num_cpus=claims["CPU"],
+            num_gpus=claims["GPU"],
+            memory=claims["memory"] or None,
+            scheduling_strategy=strategy,
+        ).remote(*self._arguments)
+        return Slot(worker, wanted, worker.node.remote())

@@ -1,0 +1,156 @@
+"""What every arm has, and what can be asked of it: its search space, and a setting's values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from harness.records.frozen_spec import FrozenSpec
+from harness.spec.settings import (
+    Answering,
+    Order,
+    Selection,
+    Settings,
+    settings_from,
+)
+from harness.spec.spaces import (
+    Choice,
+    Count,
+    FloatRange,
+    IntRange,
+    Space,
+)
+from harness.spec.task import template_fields
+
+# Fields of an arm that say how it is studied, not what it is.
+STUDY_FIELDS = frozenset({"seeds", "curve"})
+# With the model that is asked: no hyperparameters.
+NO_HYPERPARAMETERS = STUDY_FIELDS | {"model", "endpoint"}
+
+
+class ArmBase(FrozenSpec):
+    """What every arm has: how the prompt is built and how the answer is obtained."""
+
+    shots: Count | IntRange | Choice[int] = Field(
+        0, description="Worked examples from the training split, put before each item."
+    )
+    selection: Selection | Choice[Selection] = Field(
+        "random",
+        description="How shots are chosen: the first ones, drawn once, drawn once balanced over "
+        "answers, or nearest to the item by TF-IDF (nearest) or by BM25 (bm25).",
+    )
+    order: Order | Choice[Order] = Field(
+        "selected",
+        description="Order of the shots: as selected (the nearest last), reversed, or shuffled by "
+        "the trial's seed.",
+    )
+    answering: Answering | Choice[Answering] = Field(
+        "generate",
+        description="Greedy generation; greedy generation that can only write what the answer's "
+        "schema or labels allow; or the most likely of the finite valid answers. Of choices, a "
+        "fine-tuned arm scores each trial's weights in every one and keeps the best.",
+    )
+    instruction: str | Choice[str] | None = Field(
+        None, description="Instruction in place of the task's."
+    )
+    template: str | Choice[str] | None = Field(
+        None, description="Template of items and shots in place of the task's."
+    )
+    chat: bool | Choice[bool] = Field(
+        True,
+        description="Ask through the model's chat template, where it has one; else as plain text.",
+    )
+    seeds: tuple[Count, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Seeds of this arm's final runs, in place of the experiment's.",
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if seeds is not None and len(set(seeds)) != len(seeds):
+            raise ValueError(f"seeds {list(seeds)} hold a value twice")
+        return seeds
+
+    @field_validator("template")
+    @classmethod
+    def _plain_fields(cls, template: str | Choice[str] | None) -> str | Choice[str] | None:
+        for text in template.choices if isinstance(template, Choice) else [template]:
+            if text is not None and not template_fields(text):
+                raise ValueError("the template names no column; write one as {column}")
+        return template
+
+    def values_of(self, name: str) -> tuple[Any, ...]:
+        """The values that a hyperparameter without a range may take."""
+        value = getattr(self, name)
+        return value.choices if isinstance(value, Choice) else (value,)
+
+    def search_space(self) -> dict[str, Space]:
+        """Hyperparameters that are ranges or choices, by name."""
+        return {
+            name: value
+            for name in type(self).model_fields
+            if isinstance(value := getattr(self, name), FloatRange | IntRange | Choice)
+        }
+
+    @model_validator(mode="after")
+    def _every_value_allowed(self) -> Self:
+        """Each end of a range and each choice must be a value the hyperparameter may have."""
+        for name, value in ArmBase.search_space(self).items():
+            ends = value.choices if isinstance(value, Choice) else (value.low, value.high)
+            for end in ends:
+                if why := self._refused(name, end):
+                    raise ValueError(f"{name}: {end!r} is not allowed: {why}")
+        return self
+
+    def allows(self, name: str, value: object) -> bool:
+        """Whether a hyperparameter may have the value, the others being as in trial 0."""
+        return not self._refused(name, value)
+
+    def _refused(self, name: str, value: object) -> str:
+        plain = {field: getattr(self, field) for field in type(self).model_fields}
+        # Of those too that the arm does not search.
+        starts = {field: space.start for field, space in ArmBase.search_space(self).items()}
+        try:
+            type(self).model_validate({**plain, **starts, name: value})
+        except ValidationError as error:
+            return error.errors()[0]["msg"]
+        return ""
+
+    def settings(self) -> int | None:
+        """Number of distinct settings; 1 with nothing to search, None for an infinite space."""
+        sizes = []
+        for space in self.search_space().values():
+            if isinstance(space, FloatRange):
+                return None
+            sizes.append(
+                space.high - space.low + 1 if isinstance(space, IntRange) else len(space.choices)
+            )
+        return math.prod(sizes)
+
+    def defaults(self) -> dict[str, Any]:
+        """The setting of trial 0, for the searched hyperparameters."""
+        return {name: space.start for name, space in self.search_space().items()}
+
+    def resolve(self, params: dict[str, Any]) -> Settings:
+        """Every hyperparameter with one value: ``params`` for those searched, the rest as given.
+
+        Raises:
+            KeyError: ``params`` misses a searched hyperparameter.
+        """
+        searched = self.search_space()
+        values = {
+            name: params[name] if name in searched else getattr(self, name)
+            for name in type(self).model_fields
+            if name not in NO_HYPERPARAMETERS
+        }
+        whole = type(self).model_validate(values)
+        plain = whole.model_dump(mode="json", exclude=set(NO_HYPERPARAMETERS))
+        return settings_from(plain | self._not_searched())
+
+    def _not_searched(self) -> dict[str, Any]:
+        """Values of hyperparameters that are not searched, whatever space they have."""
+        return {}
