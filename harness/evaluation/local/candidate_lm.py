@@ -25,15 +25,20 @@ from harness.errors import TrialError
 from harness.evaluation.local.constrained import ConstrainedBatch, Constraint
 from harness.evaluation.local.prompt_reader import PromptReader
 from harness.evaluation.local.reply_ends import EndsIn
-from harness.evaluation.local.tree_generation import greedy_replies, tree_groups
+from harness.evaluation.local.row_generation import greedy_replies
+from harness.evaluation.local.tree_generation import greedy_tree_replies, tree_groups
 from harness.evaluation.local.tree_scoring import score_pairs
 from harness.models.padding import padded_together
 from harness.models.prompt_prefix import PromptPrefix, compute_prompt_prefix
+from harness.models.row_attention import takes_rows
 from harness.models.shared_prefix import prefix_cache, shared_prefix_length
 from harness.models.tree_pass import attention_windows, takes_trees
 from harness.records import ModelWork
 
 Request = tuple[Any, list[int], list[int]]
+
+# Batches whose prompts are handed over together.
+BATCHES = 16
 
 
 class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
@@ -66,6 +71,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             for number, token in tokenizer.added_tokens_decoder.items()
             if token.special and token.content not in marks
         }
+        self._rows = batch_size
         self._constraint: Constraint | None = None
         self._beginning = PromptPrefix()
 
@@ -113,7 +119,13 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             prompts = [str(request.args[0]) for request in requests]
             ends = [tuple(self.tok_encode(prompt)) for prompt in (min(prompts), max(prompts))]
             self._begin_with(ends[0][: shared_prefix_length(ends)])
-        return super().generate_until(requests, disable_tqdm=True)  # type: ignore[no-any-return]
+        # Many at once, so that a row which a reply has left is taken by another prompt.
+        self.batch_size_per_gpu = self._rows * BATCHES
+        try:
+            replies: list[str] = super().generate_until(requests, disable_tqdm=True)
+        finally:
+            self.batch_size_per_gpu = self._rows
+        return replies
 
     def tok_encode(
         self,
@@ -236,8 +248,39 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             generation_kwargs.pop("temperature")
         generation_kwargs.setdefault("do_sample", False)
         greedy = generation_kwargs == {"do_sample": False} and self._constraint is None
+        replies: list[list[int]] = []
+        if greedy and self._takes_rows(max(map(len, prompts)) + room):
+            beginning = self._beginning if self._beginning.opens(prompts) else PromptPrefix()
+            ends_in = EndsIn(stop, self.tokenizer, 0, self._ends())
+            replies = greedy_replies(
+                self.model,
+                prompts,
+                beginning,
+                self._rows,
+                room,
+                ends_in.tokens,
+                ends_in.each,
+                self._count,
+                self._generate,
+            )
+        while len(replies) < len(prompts):
+            batch = prompts[len(replies) : len(replies) + self._rows]
+            replies += self._batch(batch, room, stop, generation_kwargs, trees=greedy)
+        rows = zip(context.tolist(), replies, strict=True)
+        return Rows([row + reply for row, reply in rows])
+
+    def _batch(
+        self,
+        prompts: list[tuple[int, ...]],
+        room: int,
+        stop: list[str],
+        generation_kwargs: dict[str, Any],
+        *,
+        trees: bool,
+    ) -> list[list[int]]:
+        """Replies to the prompts of one batch: grown from trees, or padded to one length."""
         groups = None
-        if greedy and self.takes_trees:
+        if trees and self.takes_trees:
             beginning = self._beginning if self._beginning.opens(prompts) else PromptPrefix()
             groups = tree_groups([len(prompt) - len(beginning.tokens) for prompt in prompts])
         replies: list[list[int]] = [[] for _ in prompts]
@@ -247,7 +290,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             if groups is None:
                 written = self._write(members, room, ends_in, generation_kwargs)
             else:
-                written = greedy_replies(
+                written = greedy_tree_replies(
                     self.model,
                     members,
                     beginning,
@@ -258,10 +301,19 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
                 )
             for index, reply in zip(group, written, strict=True):
                 replies[index] = reply
-            self._generated += len(members)
-            self.on_progress(self._generated, self._to_generate)
-        rows = zip(context.tolist(), replies, strict=True)
-        return Rows([row + reply for row, reply in rows])
+            self._generate(len(members))
+        return replies
+
+    def _generate(self, count: int) -> None:
+        self._generated += count
+        self.on_progress(self._generated, self._to_generate)
+
+    def _takes_rows(self, longest: int) -> bool:
+        """Whether replies grow in rows of up to ``longest`` tokens, each seeing all of its row."""
+        if not (self.takes_trees and takes_rows(self.model)):
+            return False
+        windows = [window for window in attention_windows(self.model).values() if window]
+        return longest <= min([longest, *windows])
 
     def _ends(self) -> frozenset[int]:
         """Tokens that end a reply."""
