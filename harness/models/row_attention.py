@@ -112,7 +112,7 @@ def _computes_alike(model: Any) -> bool:
 def _probed(model: Any, beginning: list[int], rests: list[list[int]]) -> torch.Tensor:
     """Logits after each token of the rests, in passes as replies need them."""
     prefix = compute_prompt_prefix(model, tuple(beginning))
-    cache = RowCache(prefix, len(rests), PROBE)
+    cache = RowCache(prefix, len(rests))
     found: list[list[torch.Tensor]] = [[] for _ in rests]
     # Whole prompts of different lengths; then one of them alone beside others that go on; then all.
     for passing in (
@@ -178,7 +178,7 @@ def _attend(
             mine = [tensor[block.padded] for tensor in mine]
         rows = [tensor.unflatten(0, (block.rows, -1)) for tensor in mine]
         if block.mask is None:
-            part = _fresh(*rows, scale)
+            part = _fresh(rows[0], rows[1], rows[2], scale)
         else:
             part = _grown(rows[0], *cache.own(layer, block), block.mask, scale)
         output, weight = part[0].flatten(0, 1), part[1].flatten(0, 1)
@@ -229,11 +229,10 @@ def _grown(
     stacked = query.view(rows, width, key_heads, group, size).transpose(1, 2).flatten(2, 3)
     added = mask if width == 1 else mask.repeat_interleave(group, dim=2)
     scores = torch.add(added, torch.matmul(stacked, keys), alpha=scale)
-    most = scores.amax(-1, keepdim=True)
-    exponentials = scores.sub_(most).exp_()
-    total = exponentials.sum(-1, keepdim=True)
-    output = torch.matmul(exponentials.to(values.dtype), values) / total
-    weight = (total.log() + most)[..., 0]
+    shares = scores.softmax(-1)
+    output = torch.matmul(shares.to(values.dtype), values)
+    # The greatest share is the exponential of its score over the sum of all.
+    weight = scores.amax(-1) - shares.amax(-1).log()
     return (
         output.unflatten(2, (width, group)).transpose(1, 2).flatten(2, 3),
         weight.unflatten(2, (width, group)).transpose(1, 2).flatten(2, 3),

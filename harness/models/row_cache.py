@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,9 @@ from transformers import Cache
 from harness.models.prompt_prefix import PromptPrefix
 
 Ints = NDArray[np.int64]
+
+# Tokens by which the room of rows grows.
+GROWTH = 32
 Block = tuple[Ints, Ints]
 """Slots of the rows of a block, and how many new tokens each of them gets, at least 1."""
 
@@ -43,30 +47,27 @@ class BlockLayout:
     """Which of the padded tokens are tokens of the block, in its order; None where all are."""
     slots: slice | torch.Tensor
     """Slots of its rows."""
-    seen: int
-    """Tokens of the slots that any of its rows sees."""
     mask: torch.Tensor | None
-    """What is added to the attention scores of each padded token, shape (rows, 1, width, seen),
+    """What is added to the attention scores of each padded token, shape (rows, 1, width, room),
     float32; None where the rows were empty, so that each token sees those before it."""
 
 
-class RowCache(Cache):  # type: ignore[misc]
+class RowCache(Cache):
     """A cache of keys and values for transformers' models, attended to by ``row_attention``.
 
     Args:
         beginning: tokens that all rows begin with.
         slots: rows at once.
-        capacity: tokens of a row beside the beginning.
 
     Attributes:
         lengths: own tokens in each slot, shape (slots,).
         blocks: the blocks of the pass that is under way.
     """
 
-    def __init__(self, beginning: PromptPrefix, slots: int, capacity: int) -> None:
+    def __init__(self, beginning: PromptPrefix, slots: int) -> None:
         super().__init__(layers=[])
         self._beginning = beginning
-        self._capacity = capacity
+        self._capacity = 0
         self._own: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._slots = self._places = torch.empty(0, dtype=torch.long)
         self.lengths: Ints = np.zeros(slots, dtype=np.int64)
@@ -78,21 +79,53 @@ class RowCache(Cache):  # type: ignore[misc]
         Returns:
             The position of each token in its row, the beginning counted, shape (1, tokens).
         """
+        self._make_room(blocks)
         slots = np.concatenate([np.repeat(slots, counts) for slots, counts in blocks])
         places: list[Ints] = []
         self.blocks = []
         for rows, counts in blocks:
             before = self.lengths[rows]
             step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-            self.blocks.append(_layout(sum(map(len, places)), rows, before, counts))
+            first = sum(map(len, places))
+            self.blocks.append(_layout(first, rows, before, counts, self._capacity))
             places.append(np.repeat(before, counts) + step)
             self.lengths[rows] += counts
         own = np.concatenate(places)
         self._slots, self._places = torch.from_numpy(slots), torch.from_numpy(own)
         return torch.from_numpy(own + len(self._beginning.tokens))[None]
 
+    def _make_room(self, blocks: Sequence[Block]) -> None:
+        """Let slots hold what the pass brings.
+
+        All of a slot takes part in products, as products with a part of it would copy it first.
+        """
+        needed = max(int((self.lengths[slots] + counts).max()) for slots, counts in blocks)
+        if needed <= self._capacity:
+            return
+        self._capacity = -(-needed // GROWTH) * GROWTH
+        for layer, (keys, values) in enumerate(self._own):
+            grown = self._empty(keys.shape[1], keys.shape[2], values.shape[3], keys.dtype)
+            grown[0][..., : keys.shape[3]] = keys
+            grown[1][:, :, : values.shape[2]] = values
+            self._own[layer] = grown
+
+    def _empty(
+        self, heads: int, size: int, value_size: int, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Zeros, since what was never written is multiplied too, by a weight of nothing."""
+        shape = (len(self.lengths), heads)
+        return (
+            torch.zeros((*shape, size, self._capacity), dtype=dtype),
+            torch.zeros((*shape, self._capacity, value_size), dtype=dtype),
+        )
+
     def update(
-        self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int, *_: object, **__: object
+        self,
+        key_states: torch.Tensor,
+        value_states: torch.Tensor,
+        layer_idx: int,
+        *_args: Any,
+        **_kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Keep the keys and values of a pass's tokens, each of shape (1, heads, tokens, size).
 
@@ -100,30 +133,31 @@ class RowCache(Cache):  # type: ignore[misc]
             The same: attention takes what it needs by :meth:`shared` and :meth:`own`.
         """
         if layer_idx == len(self._own):
-            slots, heads = len(self.lengths), keys.shape[1]
-            # Zeros, since what was never written is multiplied too, by a weight of nothing.
             self._own.append(
-                (
-                    keys.new_zeros((slots, heads, keys.shape[3], self._capacity)),
-                    values.new_zeros((slots, heads, self._capacity, values.shape[3])),
+                self._empty(
+                    key_states.shape[1],
+                    key_states.shape[3],
+                    value_states.shape[3],
+                    key_states.dtype,
                 )
             )
         own_keys, own_values = self._own[layer_idx]
-        own_keys[self._slots, :, :, self._places] = keys[0].transpose(0, 1)
-        own_values[self._slots, :, self._places] = values[0].transpose(0, 1)
-        return keys, values
+        own_keys[self._slots, :, :, self._places] = key_states[0].transpose(0, 1)
+        own_values[self._slots, :, self._places] = value_states[0].transpose(0, 1)
+        return key_states, value_states
 
     def shared(self, layer: int) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Keys and values of the beginning, (1, heads, tokens, size) each; None if it is empty."""
         return self._beginning.layers[layer] if self._beginning.layers else None
 
     def own(self, layer: int, block: BlockLayout) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys of a block's rows, shape (rows, heads, size, seen), and values (.., seen, size).
+        """Keys of a block's rows, shape (rows, heads, size, room), and values (.., room, size).
 
-        Keys lie so that products of a few queries with them need no other order.
+        Keys lie so that products of a few queries with them need no other order. What a row has
+        not filled of its room is hidden by the block's mask.
         """
         keys, values = self._own[layer]
-        return keys[block.slots, :, :, : block.seen], values[block.slots, :, : block.seen]
+        return keys[block.slots], values[block.slots]
 
     def move(self, source: int, target: int) -> None:
         """Move the row of one slot to another."""
@@ -138,9 +172,8 @@ class RowCache(Cache):  # type: ignore[misc]
         return len(self._beginning.tokens) + int(self.lengths.max())
 
 
-def _layout(first: int, slots: Ints, before: Ints, counts: Ints) -> BlockLayout:
+def _layout(first: int, slots: Ints, before: Ints, counts: Ints, capacity: int) -> BlockLayout:
     rows, width, new = len(slots), int(counts.max()), int(counts.sum())
-    seen = int((before + counts).max())
     padded = real = mask = None
     if rows * width > new:
         within = np.minimum(np.arange(width), counts[:, None] - 1)
@@ -149,7 +182,7 @@ def _layout(first: int, slots: Ints, before: Ints, counts: Ints) -> BlockLayout:
         real = torch.from_numpy(np.flatnonzero((np.arange(width) < counts[:, None]).ravel()))
     if before.any():
         depths = before[:, None] + np.arange(width)
-        hidden = torch.from_numpy(np.arange(seen) > depths[:, :, None])[:, None]
+        hidden = torch.from_numpy(np.arange(capacity) > depths[:, :, None])[:, None]
         mask = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
     in_a_row = slice(int(slots[0]), int(slots[0]) + rows)
     follow = bool((slots == np.arange(in_a_row.start, in_a_row.stop)).all())
@@ -160,6 +193,5 @@ def _layout(first: int, slots: Ints, before: Ints, counts: Ints) -> BlockLayout:
         padded=padded,
         real=real,
         slots=in_a_row if follow else torch.from_numpy(slots),
-        seen=seen,
         mask=mask,
     )

@@ -15,12 +15,12 @@ from harness.models import row_attention
 from harness.models.prompt_prefix import PromptPrefix
 from harness.models.row_cache import RowCache
 
-KEY_HEADS, GROUP, SIZE, SLOTS, CAPACITY = 2, 3, 4, 4, 24
+KEY_HEADS, GROUP, SIZE, SLOTS = 2, 3, 4, 4
 HEADS = KEY_HEADS * GROUP
 SCALE = 0.7
 
 # What a pass brings: for each block, the number of new tokens of some of the slots; 0 for the rest.
-BLOCK = st.lists(st.integers(0, 4), min_size=SLOTS, max_size=SLOTS)
+BLOCK = st.lists(st.integers(0, 20), min_size=SLOTS, max_size=SLOTS)
 PASSES = st.lists(BLOCK, min_size=1, max_size=5)
 
 
@@ -47,7 +47,7 @@ def test_each_row_sees_what_all_begin_with_and_itself(
     generator = torch.Generator().manual_seed(0)
     beginning = (drawn(generator, 1, KEY_HEADS, shared, SIZE),) * 2
     prefix = PromptPrefix(tuple(range(shared)), (beginning,) if shared else ())
-    cache = RowCache(prefix, SLOTS, CAPACITY)
+    cache = RowCache(prefix, SLOTS)
     rows = [[beginning[0][0].transpose(0, 1)] * 2 for _ in range(SLOTS)]
     for counts in passes:
         used = [slot for slot in range(SLOTS) if counts[slot]]
@@ -82,18 +82,20 @@ def test_each_row_sees_what_all_begin_with_and_itself(
             first = place.stop
 
 
-def attend(cache: RowCache, *tensors: torch.Tensor, **more: Any) -> torch.Tensor:
+def attend(
+    cache: RowCache, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, **more: Any
+) -> torch.Tensor:
     module = SimpleNamespace(layer_idx=0)
     token = row_attention._CACHE.set(cache)
     try:
-        return row_attention._attend(module, *tensors, None, scaling=SCALE, **more)[0]
+        return row_attention._attend(module, query, keys, values, None, SCALE, **more)[0]
     finally:
         row_attention._CACHE.reset(token)
 
 
 def test_a_row_that_moves_stays_what_it_is() -> None:
     generator = torch.Generator().manual_seed(0)
-    cache = RowCache(PromptPrefix(), 2, 8)
+    cache = RowCache(PromptPrefix(), 2)
     cache.begin_pass([(np.array([0, 1]), np.array([2, 3]))])
     old = [drawn(generator, 1, KEY_HEADS, 5, SIZE) for _ in range(2)]
     cache.update(old[0], old[1], 0)
@@ -112,10 +114,10 @@ def test_a_row_that_moves_stays_what_it_is() -> None:
 
 @pytest.mark.parametrize("more", [{"softcap": 50.0}, {"s_aux": torch.zeros(HEADS)}])
 def test_what_it_does_not_do_is_refused(more: dict[str, Any]) -> None:
-    cache = RowCache(PromptPrefix(), 1, 8)
+    cache = RowCache(PromptPrefix(), 1)
     cache.begin_pass([(np.array([0]), np.array([1]))])
-    tensors = [torch.zeros(1, n, 1, SIZE) for n in (HEADS, KEY_HEADS, KEY_HEADS)]
-    cache.update(tensors[1], tensors[2], 0)
+    query, keys, values = (torch.zeros(1, n, 1, SIZE) for n in (HEADS, KEY_HEADS, KEY_HEADS))
+    cache.update(keys, values, 0)
     with pytest.raises(ValueError, match=next(iter(more))):
-        attend(cache, *tensors, **more)
-    attend(cache, *tensors, softcap=None, sliding_window=12)
+        attend(cache, query, keys, values, **more)
+    attend(cache, query, keys, values, softcap=None, sliding_window=12)

@@ -2,9 +2,11 @@
 
 It answers as lm-eval's own ``HFLM`` does, only cheaper: what all prompts of a task begin with is
 computed once (:mod:`harness.models.prompt_prefix`), contexts and continuations are laid out as
-trees (:mod:`harness.evaluation.local.tree_scoring`), replies grow from trees of prompts
-(:mod:`harness.evaluation.local.tree_generation`), and logits are computed only where something is
-scored.
+trees (:mod:`harness.evaluation.local.tree_scoring`), a reply that has ended makes room for the next
+(:mod:`harness.evaluation.local.row_generation`), and logits are computed only where something is
+scored. Where a model does not take that, replies grow from trees of prompts
+(:mod:`harness.evaluation.local.tree_generation`), or to prompts padded to one length
+(:mod:`harness.evaluation.local.padded_generation`).
 Replies can be kept to a constraint (:mod:`harness.evaluation.local.constrained`).
 """
 
@@ -18,11 +20,11 @@ from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
-from transformers import LogitsProcessorList, StoppingCriteriaList
 
 from harness.answers.thoughts import MARKS
 from harness.errors import TrialError
-from harness.evaluation.local.constrained import ConstrainedBatch, Constraint
+from harness.evaluation.local.constrained import Constraint
+from harness.evaluation.local.padded_generation import padded_replies
 from harness.evaluation.local.prompt_reader import PromptReader
 from harness.evaluation.local.reply_ends import EndsIn
 from harness.evaluation.local.row_generation import greedy_replies
@@ -31,7 +33,7 @@ from harness.evaluation.local.tree_scoring import score_pairs
 from harness.models.padding import padded_together
 from harness.models.prompt_prefix import PromptPrefix, compute_prompt_prefix
 from harness.models.row_attention import takes_rows
-from harness.models.shared_prefix import prefix_cache, shared_prefix_length
+from harness.models.shared_prefix import shared_prefix_length
 from harness.models.tree_pass import attention_windows, takes_trees
 from harness.records import ModelWork
 
@@ -288,7 +290,17 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             members = [prompts[index] for index in group]
             ends_in = EndsIn(stop, self.tokenizer, max(map(len, members)), self._ends())
             if groups is None:
-                written = self._write(members, room, ends_in, generation_kwargs)
+                written = padded_replies(
+                    self.model,
+                    self.tokenizer,
+                    members,
+                    room,
+                    ends_in,
+                    self._constraint,
+                    generation_kwargs,
+                    shares=self.takes_trees,
+                    on_work=self._count,
+                )
             else:
                 written = greedy_tree_replies(
                     self.model,
@@ -319,63 +331,6 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
         """Tokens that end a reply."""
         eos = self.model.generation_config.eos_token_id
         return frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
-
-    def _shared(self, prompts: Sequence[tuple[int, ...]], longest: int) -> int:
-        """Tokens that are computed once for all of the prompts, each padded after them.
-
-        Padding in the middle moves what follows it: right only where a model goes by positions
-        and mask alone, and where no layer's window ends within a row of ``longest`` tokens.
-        """
-        if not self.takes_trees:
-            return 0
-        windows = [window for window in attention_windows(self.model).values() if window]
-        return shared_prefix_length(prompts) if longest <= min([longest, *windows]) else 0
-
-    def _write(
-        self,
-        prompts: Sequence[tuple[int, ...]],
-        room: int,
-        ends_in: EndsIn,
-        generation_kwargs: dict[str, Any],
-    ) -> list[list[int]]:
-        """Replies to prompts that are padded to one length, as transformers generates them."""
-        width = max(map(len, prompts))
-        shared = self._shared(prompts, width + room)
-        pad, device = self.tokenizer.pad_token_id, self.model.device
-        rows = [
-            (*prompt[:shared], *[pad] * (width - len(prompt)), *prompt[shared:])
-            for prompt in prompts
-        ]
-        seen = [
-            [1] * shared + [0] * (width - len(prompt)) + [1] * (len(prompt) - shared)
-            for prompt in prompts
-        ]
-        more = dict(generation_kwargs)
-        kept: ConstrainedBatch | None = None
-        stopping: Any = ends_in
-        if self._constraint is not None:
-            # The constraint alone says where a reply ends: its text may hold any stop.
-            kept = ConstrainedBatch(self._constraint, len(prompts), width)
-            more["logits_processor"] = LogitsProcessorList([kept])
-            stopping = kept.ends
-        with torch.inference_mode():
-            ids = torch.tensor(rows, device=device)
-            if shared:
-                more["past_key_values"] = prefix_cache(self.model, ids[:1, :shared], len(prompts))
-            written = self.model.generate(
-                input_ids=ids,
-                attention_mask=torch.tensor(seen, device=device),
-                max_length=width + room,
-                stopping_criteria=StoppingCriteriaList([stopping]),
-                pad_token_id=pad,
-                use_cache=True,
-                **more,
-            )
-        # The last token of a reply is not computed further.
-        count, steps = len(prompts), written.shape[1] - width - 1
-        read = shared + count * (width - shared)
-        self._count(ModelWork(1 + steps, read, count * steps, count * (1 + steps)))
-        return ends_in.cut(written) if kept is None else kept.replies(written)
 
 
 class Rows:

@@ -48,8 +48,7 @@ def greedy_replies(
     opened = len(beginning.tokens)
     rests = [list(prompt[opened:]) for prompt in prompts]
     rows = min(rows, len(prompts))
-    longest = max(map(len, rests))
-    cache = RowCache(beginning, rows, longest + room - 1)
+    cache = RowCache(beginning, rows)
     replies: list[list[int]] = [[] for _ in prompts]
     waiting = list(reversed(range(len(prompts))))
     # The prompt in each slot.
