@@ -85,6 +85,7 @@ def main() -> None:
         (MasterWeightAdamW, "step", "optimiser"),
         (GenerationMixin, "generate", "generation"),
         (candidate_lm, "greedy_replies", "generation"),
+        (candidate_lm, "greedy_tree_replies", "generation"),
     ):
         stopwatch.watch(owner, name, label)
     imports = time.perf_counter() - STARTED

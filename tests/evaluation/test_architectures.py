@@ -12,6 +12,7 @@ from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.evaluation.local.constrained import OneOf
 from harness.models.load import LoadedModel
 from harness.models.padding import pads_on_the_left
+from harness.models.row_attention import takes_rows
 from harness.models.shared_prefix import shared_prefix_length
 from harness.models.tree_pass import takes_trees
 from harness.prompting import TokenisedExample
@@ -30,6 +31,8 @@ PROMPTS = [f"{OPENING}Input: {text} Answer:" for text in TEXTS]
 ANSWERS = (" positive", " the box was torn", " late")
 SEEN_BY_PADDING = {"recurrent", "linear-attention"}
 IN_TREES = {"windows", "convolution-1d-weights", "experts", "other-experts"}
+# Sinks, which the other experts' attention has, are not among what attention over rows does.
+IN_ROWS = IN_TREES - {"other-experts"}
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -78,6 +81,7 @@ def ask(loaded: LoadedModel, lm: CandidateLM, prompts: list[str]) -> list[str]:
 def test_the_model_is_known_for_what_it_is(loaded: LoadedModel) -> None:
     assert pads_on_the_left(loaded.model) is (loaded.form not in SEEN_BY_PADDING)
     assert takes_trees(loaded.model) is (loaded.form in IN_TREES)
+    assert takes_rows(loaded.model) is (loaded.form in IN_ROWS)
 
 
 def test_replies_equal_those_of_prompts_asked_alone(loaded: LoadedModel) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lm_eval.models.huggingface import HFLM
 
 from harness.errors import TrialError
-from harness.evaluation.local import tree_generation
+from harness.evaluation.local import candidate_lm, row_generation, tree_generation
 from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.evaluation.local.reply_ends import EndsIn
 from harness.evaluation.local.tree_scoring import score_pairs
@@ -240,6 +240,7 @@ def test_what_fills_a_row_after_its_end_is_no_part_of_the_reply(tiny_models: Tin
 def test_replies_do_not_hang_on_how_prompts_are_laid_out(
     tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch, few: int, tree: int
 ) -> None:
+    monkeypatch.setattr(candidate_lm, "takes_rows", lambda model: False)
     monkeypatch.setattr(tree_generation, "TREE", tree)
     monkeypatch.setattr(tree_generation, "FEW", few)
     ours, theirs = both(loaded_as(tiny_models.chat, "adapter"), 4)
@@ -248,6 +249,22 @@ def test_replies_do_not_hang_on_how_prompts_are_laid_out(
     given = [(prompt, options) for prompt in prompts]
     replies = ours.generate_until(instances("generate_until", given))
     assert replies == theirs.generate_until(instances("generate_until", given), disable_tqdm=True)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 7])
+@pytest.mark.parametrize("tokens", [1, 30, 10_000])
+def test_replies_do_not_hang_on_which_rows_grow_together(
+    tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch, rows: int, tokens: int
+) -> None:
+    monkeypatch.setattr(row_generation, "TOKENS", tokens)
+    ours, _ = both(loaded_as(tiny_models.chat, "adapter"), rows)
+    _, theirs = both(loaded_as(tiny_models.chat, "adapter"), 1)
+    # Replies of all lengths: rows are left and taken again while others grow.
+    options = {"until": ["positive", "e"], "max_gen_toks": 9, "do_sample": False}
+    given = [(f"system user {'parcel ' * (n % 4)}assistant {n}", options) for n in range(12)]
+    replies = ours.generate_until(instances("generate_until", given))
+    assert replies == theirs.generate_until(instances("generate_until", given), disable_tqdm=True)
+    assert len({len(reply) for reply in replies}) > 3
 
 
 def test_progress_counts_every_request(tiny_models: TinyModels) -> None:

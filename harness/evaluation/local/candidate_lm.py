@@ -2,9 +2,11 @@
 
 It answers as lm-eval's own ``HFLM`` does, only cheaper: what all prompts of a task begin with is
 computed once (:mod:`harness.models.prompt_prefix`), contexts and continuations are laid out as
-trees (:mod:`harness.evaluation.local.tree_scoring`), replies grow from trees of prompts
-(:mod:`harness.evaluation.local.tree_generation`), and logits are computed only where something is
-scored.
+trees (:mod:`harness.evaluation.local.tree_scoring`), a reply that has ended makes room for the next
+(:mod:`harness.evaluation.local.row_generation`), and logits are computed only where something is
+scored. Where a model does not take that, replies grow from trees of prompts
+(:mod:`harness.evaluation.local.tree_generation`), or to prompts padded to one length
+(:mod:`harness.evaluation.local.padded_generation`).
 Replies can be kept to a constraint (:mod:`harness.evaluation.local.constrained`).
 """
 
@@ -18,22 +20,27 @@ from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
-from transformers import LogitsProcessorList, StoppingCriteriaList
 
 from harness.answers.thoughts import MARKS
 from harness.errors import TrialError
-from harness.evaluation.local.constrained import ConstrainedBatch, Constraint
+from harness.evaluation.local.constrained import Constraint
+from harness.evaluation.local.padded_generation import padded_replies
 from harness.evaluation.local.prompt_reader import PromptReader
 from harness.evaluation.local.reply_ends import EndsIn
-from harness.evaluation.local.tree_generation import greedy_replies, tree_groups
+from harness.evaluation.local.row_generation import greedy_replies
+from harness.evaluation.local.tree_generation import greedy_tree_replies, tree_groups
 from harness.evaluation.local.tree_scoring import score_pairs
 from harness.models.padding import padded_together
 from harness.models.prompt_prefix import PromptPrefix, compute_prompt_prefix
-from harness.models.shared_prefix import prefix_cache, shared_prefix_length
+from harness.models.row_attention import takes_rows
+from harness.models.shared_prefix import shared_prefix_length
 from harness.models.tree_pass import attention_windows, takes_trees
 from harness.records import ModelWork
 
 Request = tuple[Any, list[int], list[int]]
+
+# Batches whose prompts are handed over together.
+BATCHES = 16
 
 
 class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
@@ -66,6 +73,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             for number, token in tokenizer.added_tokens_decoder.items()
             if token.special and token.content not in marks
         }
+        self._rows = batch_size
         self._constraint: Constraint | None = None
         self._beginning = PromptPrefix()
 
@@ -113,7 +121,13 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             prompts = [str(request.args[0]) for request in requests]
             ends = [tuple(self.tok_encode(prompt)) for prompt in (min(prompts), max(prompts))]
             self._begin_with(ends[0][: shared_prefix_length(ends)])
-        return super().generate_until(requests, disable_tqdm=True)  # type: ignore[no-any-return]
+        # Many at once, so that a row which a reply has left is taken by another prompt.
+        self.batch_size_per_gpu = self._rows * BATCHES
+        try:
+            replies: list[str] = super().generate_until(requests, disable_tqdm=True)
+        finally:
+            self.batch_size_per_gpu = self._rows
+        return replies
 
     def tok_encode(
         self,
@@ -236,8 +250,39 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             generation_kwargs.pop("temperature")
         generation_kwargs.setdefault("do_sample", False)
         greedy = generation_kwargs == {"do_sample": False} and self._constraint is None
+        replies: list[list[int]] = []
+        if greedy and self._takes_rows(max(map(len, prompts)) + room):
+            beginning = self._beginning if self._beginning.opens(prompts) else PromptPrefix()
+            ends_in = EndsIn(stop, self.tokenizer, 0, self._ends())
+            replies = greedy_replies(
+                self.model,
+                prompts,
+                beginning,
+                self._rows,
+                room,
+                ends_in.tokens,
+                ends_in.each,
+                self._count,
+                self._generate,
+            )
+        while len(replies) < len(prompts):
+            batch = prompts[len(replies) : len(replies) + self._rows]
+            replies += self._batch(batch, room, stop, generation_kwargs, trees=greedy)
+        rows = zip(context.tolist(), replies, strict=True)
+        return Rows([row + reply for row, reply in rows])
+
+    def _batch(
+        self,
+        prompts: list[tuple[int, ...]],
+        room: int,
+        stop: list[str],
+        generation_kwargs: dict[str, Any],
+        *,
+        trees: bool,
+    ) -> list[list[int]]:
+        """Replies to the prompts of one batch: grown from trees, or padded to one length."""
         groups = None
-        if greedy and self.takes_trees:
+        if trees and self.takes_trees:
             beginning = self._beginning if self._beginning.opens(prompts) else PromptPrefix()
             groups = tree_groups([len(prompt) - len(beginning.tokens) for prompt in prompts])
         replies: list[list[int]] = [[] for _ in prompts]
@@ -245,9 +290,19 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             members = [prompts[index] for index in group]
             ends_in = EndsIn(stop, self.tokenizer, max(map(len, members)), self._ends())
             if groups is None:
-                written = self._write(members, room, ends_in, generation_kwargs)
+                written = padded_replies(
+                    self.model,
+                    self.tokenizer,
+                    members,
+                    room,
+                    ends_in,
+                    self._constraint,
+                    generation_kwargs,
+                    shares=self.takes_trees,
+                    on_work=self._count,
+                )
             else:
-                written = greedy_replies(
+                written = greedy_tree_replies(
                     self.model,
                     members,
                     beginning,
@@ -258,72 +313,24 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
                 )
             for index, reply in zip(group, written, strict=True):
                 replies[index] = reply
-            self._generated += len(members)
-            self.on_progress(self._generated, self._to_generate)
-        rows = zip(context.tolist(), replies, strict=True)
-        return Rows([row + reply for row, reply in rows])
+            self._generate(len(members))
+        return replies
+
+    def _generate(self, count: int) -> None:
+        self._generated += count
+        self.on_progress(self._generated, self._to_generate)
+
+    def _takes_rows(self, longest: int) -> bool:
+        """Whether replies grow in rows of up to ``longest`` tokens, each seeing all of its row."""
+        if not (self.takes_trees and takes_rows(self.model)):
+            return False
+        windows = [window for window in attention_windows(self.model).values() if window]
+        return longest <= min([longest, *windows])
 
     def _ends(self) -> frozenset[int]:
         """Tokens that end a reply."""
         eos = self.model.generation_config.eos_token_id
         return frozenset(eos if isinstance(eos, list) else [] if eos is None else [eos])
-
-    def _shared(self, prompts: Sequence[tuple[int, ...]], longest: int) -> int:
-        """Tokens that are computed once for all of the prompts, each padded after them.
-
-        Padding in the middle moves what follows it: right only where a model goes by positions
-        and mask alone, and where no layer's window ends within a row of ``longest`` tokens.
-        """
-        if not self.takes_trees:
-            return 0
-        windows = [window for window in attention_windows(self.model).values() if window]
-        return shared_prefix_length(prompts) if longest <= min([longest, *windows]) else 0
-
-    def _write(
-        self,
-        prompts: Sequence[tuple[int, ...]],
-        room: int,
-        ends_in: EndsIn,
-        generation_kwargs: dict[str, Any],
-    ) -> list[list[int]]:
-        """Replies to prompts that are padded to one length, as transformers generates them."""
-        width = max(map(len, prompts))
-        shared = self._shared(prompts, width + room)
-        pad, device = self.tokenizer.pad_token_id, self.model.device
-        rows = [
-            (*prompt[:shared], *[pad] * (width - len(prompt)), *prompt[shared:])
-            for prompt in prompts
-        ]
-        seen = [
-            [1] * shared + [0] * (width - len(prompt)) + [1] * (len(prompt) - shared)
-            for prompt in prompts
-        ]
-        more = dict(generation_kwargs)
-        kept: ConstrainedBatch | None = None
-        stopping: Any = ends_in
-        if self._constraint is not None:
-            # The constraint alone says where a reply ends: its text may hold any stop.
-            kept = ConstrainedBatch(self._constraint, len(prompts), width)
-            more["logits_processor"] = LogitsProcessorList([kept])
-            stopping = kept.ends
-        with torch.inference_mode():
-            ids = torch.tensor(rows, device=device)
-            if shared:
-                more["past_key_values"] = prefix_cache(self.model, ids[:1, :shared], len(prompts))
-            written = self.model.generate(
-                input_ids=ids,
-                attention_mask=torch.tensor(seen, device=device),
-                max_length=width + room,
-                stopping_criteria=StoppingCriteriaList([stopping]),
-                pad_token_id=pad,
-                use_cache=True,
-                **more,
-            )
-        # The last token of a reply is not computed further.
-        count, steps = len(prompts), written.shape[1] - width - 1
-        read = shared + count * (width - shared)
-        self._count(ModelWork(1 + steps, read, count * steps, count * (1 + steps)))
-        return ends_in.cut(written) if kept is None else kept.replies(written)
 
 
 class Rows:

@@ -46,7 +46,7 @@ def tree_groups(lengths: Sequence[int]) -> list[range] | None:
     return groups if len(lengths) >= FEW * (len(groups) - 1) else None
 
 
-def greedy_replies(
+def greedy_tree_replies(
     model: Any,
     prompts: Sequence[tuple[int, ...]],
     beginning: PromptPrefix,

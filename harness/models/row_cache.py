@@ -1,0 +1,197 @@
+"""Keys and values of many rows of tokens that begin alike.
+
+What all rows begin with stands once and is read once a pass, whatever the number of rows. Each
+row's own tokens stand in a slot of their own: a pass costs what the rows are long, not the square
+of what they are together, rows of any length take part without padding in the products, and a slot
+that a row has left is free for the next one.
+
+A pass brings new tokens to some of the rows, laid out one row after the other as one sequence for
+the model. They come in blocks: a block's rows are padded to one length, in attention alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import Cache
+
+from harness.models.prompt_prefix import PromptPrefix
+
+Ints = NDArray[np.int64]
+
+# Tokens by which the room of rows grows.
+GROWTH = 32
+Block = tuple[Ints, Ints]
+"""Slots of the rows of a block, and how many new tokens each of them gets, at least 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLayout:
+    """Where the tokens of a block stand, for attention."""
+
+    first: int
+    """Place of its first token in the pass."""
+    last: int
+    """Place after its last token in the pass."""
+    rows: int
+    """Number of its rows."""
+    padded: torch.Tensor | None
+    """Place within the block of each token of the rows padded to one length, shape
+    (rows * width,); None where all rows are of one length."""
+    real: torch.Tensor | None
+    """Which of the padded tokens are tokens of the block, in its order; None where all are."""
+    slots: slice | torch.Tensor
+    """Slots of its rows."""
+    mask: torch.Tensor | None
+    """What is added to the attention scores of each padded token, shape (rows, 1, width, room),
+    float32; None where the rows were empty, so that each token sees those before it."""
+
+
+class RowCache(Cache):
+    """A cache of keys and values for transformers' models, attended to by ``row_attention``.
+
+    Args:
+        beginning: tokens that all rows begin with.
+        slots: rows at once.
+
+    Attributes:
+        lengths: own tokens in each slot, shape (slots,).
+        blocks: the blocks of the pass that is under way.
+    """
+
+    def __init__(self, beginning: PromptPrefix, slots: int) -> None:
+        super().__init__(layers=[])
+        self._beginning = beginning
+        self._capacity = 0
+        self._own: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._slots = self._places = torch.empty(0, dtype=torch.long)
+        self.lengths: Ints = np.zeros(slots, dtype=np.int64)
+        self.blocks: list[BlockLayout] = []
+
+    def begin_pass(self, blocks: Sequence[Block]) -> torch.Tensor:
+        """Make room for the new tokens of each block, one row after the other.
+
+        Returns:
+            The position of each token in its row, the beginning counted, shape (1, tokens).
+        """
+        self._make_room(blocks)
+        slots = np.concatenate([np.repeat(slots, counts) for slots, counts in blocks])
+        places: list[Ints] = []
+        self.blocks = []
+        for rows, counts in blocks:
+            before = self.lengths[rows]
+            step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            first = sum(map(len, places))
+            self.blocks.append(_layout(first, rows, before, counts, self._capacity))
+            places.append(np.repeat(before, counts) + step)
+            self.lengths[rows] += counts
+        own = np.concatenate(places)
+        self._slots, self._places = torch.from_numpy(slots), torch.from_numpy(own)
+        return torch.from_numpy(own + len(self._beginning.tokens))[None]
+
+    def _make_room(self, blocks: Sequence[Block]) -> None:
+        """Let slots hold what the pass brings.
+
+        All of a slot takes part in products, as products with a part of it would copy it first.
+        """
+        needed = max(int((self.lengths[slots] + counts).max()) for slots, counts in blocks)
+        if needed <= self._capacity:
+            return
+        self._capacity = -(-needed // GROWTH) * GROWTH
+        for layer, (keys, values) in enumerate(self._own):
+            grown = self._empty(keys.shape[1], keys.shape[2], values.shape[3], keys.dtype)
+            grown[0][..., : keys.shape[3]] = keys
+            grown[1][:, :, : values.shape[2]] = values
+            self._own[layer] = grown
+
+    def _empty(
+        self, heads: int, size: int, value_size: int, dtype: torch.dtype
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Zeros, since what was never written is multiplied too, by a weight of nothing."""
+        shape = (len(self.lengths), heads)
+        return (
+            torch.zeros((*shape, size, self._capacity), dtype=dtype),
+            torch.zeros((*shape, self._capacity, value_size), dtype=dtype),
+        )
+
+    def update(
+        self,
+        key_states: torch.Tensor,
+        value_states: torch.Tensor,
+        layer_idx: int,
+        *_args: Any,
+        **_kwargs: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keep the keys and values of a pass's tokens, each of shape (1, heads, tokens, size).
+
+        Returns:
+            The same: attention takes what it needs by :meth:`shared` and :meth:`own`.
+        """
+        if layer_idx == len(self._own):
+            self._own.append(
+                self._empty(
+                    key_states.shape[1],
+                    key_states.shape[3],
+                    value_states.shape[3],
+                    key_states.dtype,
+                )
+            )
+        own_keys, own_values = self._own[layer_idx]
+        own_keys[self._slots, :, :, self._places] = key_states[0].transpose(0, 1)
+        own_values[self._slots, :, self._places] = value_states[0].transpose(0, 1)
+        return key_states, value_states
+
+    def shared(self, layer: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Keys and values of the beginning, (1, heads, tokens, size) each; None if it is empty."""
+        return self._beginning.layers[layer] if self._beginning.layers else None
+
+    def own(self, layer: int, block: BlockLayout) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys of a block's rows, shape (rows, heads, size, room), and values (.., room, size).
+
+        Keys lie so that products of a few queries with them need no other order. What a row has
+        not filled of its room is hidden by the block's mask.
+        """
+        keys, values = self._own[layer]
+        return keys[block.slots], values[block.slots]
+
+    def move(self, source: int, target: int) -> None:
+        """Move the row of one slot to another."""
+        length = int(self.lengths[source])
+        for keys, values in self._own:
+            keys[target, :, :, :length] = keys[source, :, :, :length]
+            values[target, :, :length] = values[source, :, :length]
+        self.lengths[target], self.lengths[source] = length, 0
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Tokens of the longest row."""
+        return len(self._beginning.tokens) + int(self.lengths.max())
+
+
+def _layout(first: int, slots: Ints, before: Ints, counts: Ints, capacity: int) -> BlockLayout:
+    rows, width, new = len(slots), int(counts.max()), int(counts.sum())
+    padded = real = mask = None
+    if rows * width > new:
+        within = np.minimum(np.arange(width), counts[:, None] - 1)
+        starts = np.cumsum(counts) - counts
+        padded = torch.from_numpy((starts[:, None] + within).ravel())
+        real = torch.from_numpy(np.flatnonzero((np.arange(width) < counts[:, None]).ravel()))
+    if before.any():
+        depths = before[:, None] + np.arange(width)
+        hidden = torch.from_numpy(np.arange(capacity) > depths[:, :, None])[:, None]
+        mask = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
+    in_a_row = slice(int(slots[0]), int(slots[0]) + rows)
+    follow = bool((slots == np.arange(in_a_row.start, in_a_row.stop)).all())
+    return BlockLayout(
+        first=first,
+        last=first + new,
+        rows=rows,
+        padded=padded,
+        real=real,
+        slots=in_a_row if follow else torch.from_numpy(slots),
+        mask=mask,
+    )

@@ -1,0 +1,123 @@
+"""Attention over rows in a cache is attention over each row alone."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.models import row_attention
+from harness.models.prompt_prefix import PromptPrefix
+from harness.models.row_cache import RowCache
+
+KEY_HEADS, GROUP, SIZE, SLOTS = 2, 3, 4, 4
+HEADS = KEY_HEADS * GROUP
+SCALE = 0.7
+
+# What a pass brings: for each block, the number of new tokens of some of the slots; 0 for the rest.
+BLOCK = st.lists(st.integers(0, 20), min_size=SLOTS, max_size=SLOTS)
+PASSES = st.lists(BLOCK, min_size=1, max_size=5)
+
+
+def alone(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, last: int) -> torch.Tensor:
+    """Attention of one row's newest ``last`` tokens, shape (last, heads, size), by definition."""
+    found = []
+    for back in range(last, 0, -1):
+        seen = len(keys) - back + 1
+        for head in range(HEADS):
+            scores = keys[:seen, head // GROUP] @ query[last - back, head] * SCALE
+            found.append(scores.softmax(0) @ values[:seen, head // GROUP])
+    return torch.stack(found).view(last, HEADS, SIZE)
+
+
+def drawn(generator: torch.Generator, *shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+@settings(max_examples=60, deadline=None)
+@given(passes=PASSES, shared=st.sampled_from([0, 1, 9]), splits=st.booleans())
+def test_each_row_sees_what_all_begin_with_and_itself(
+    passes: list[list[int]], shared: int, splits: bool
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    beginning = (drawn(generator, 1, KEY_HEADS, shared, SIZE),) * 2
+    prefix = PromptPrefix(tuple(range(shared)), (beginning,) if shared else ())
+    cache = RowCache(prefix, SLOTS)
+    rows = [[beginning[0][0].transpose(0, 1)] * 2 for _ in range(SLOTS)]
+    for counts in passes:
+        used = [slot for slot in range(SLOTS) if counts[slot]]
+        if not used:
+            continue
+        parts = [used[:1], used[1:]] if splits and len(used) > 1 else [used]
+        blocks = [
+            (np.array(part), np.array([counts[slot] for slot in part], dtype=np.int64))
+            for part in parts
+        ]
+        lengths = cache.lengths.copy()
+        positions = cache.begin_pass(blocks)
+        new = sum(counts)
+        assert positions.tolist() == [
+            [shared + int(lengths[slot]) + step for slot in used for step in range(counts[slot])]
+        ]
+        query = drawn(generator, 1, HEADS, new, SIZE)
+        keys, values = (drawn(generator, 1, KEY_HEADS, new, SIZE) for _ in range(2))
+        cache.update(keys, values, 0)
+        found = attend(cache, query, keys, values)
+        assert found.shape == (1, new, HEADS, SIZE)
+        first = 0
+        for slot in used:
+            place = slice(first, first + counts[slot])
+            rows[slot] = [
+                torch.cat([old, added[0, :, place].transpose(0, 1)])
+                for old, added in zip(rows[slot], (keys, values), strict=True)
+            ]
+            own = query[0, :, place].transpose(0, 1)
+            expected = alone(own, rows[slot][0], rows[slot][1], counts[slot])
+            torch.testing.assert_close(found[0, place], expected)
+            first = place.stop
+
+
+def attend(
+    cache: RowCache, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, **more: Any
+) -> torch.Tensor:
+    module = SimpleNamespace(layer_idx=0)
+    token = row_attention._CACHE.set(cache)
+    try:
+        return row_attention._attend(module, query, keys, values, None, SCALE, **more)[0]
+    finally:
+        row_attention._CACHE.reset(token)
+
+
+def test_a_row_that_moves_stays_what_it_is() -> None:
+    generator = torch.Generator().manual_seed(0)
+    cache = RowCache(PromptPrefix(), 2)
+    cache.begin_pass([(np.array([0, 1]), np.array([2, 3]))])
+    old = [drawn(generator, 1, KEY_HEADS, 5, SIZE) for _ in range(2)]
+    cache.update(old[0], old[1], 0)
+    cache.move(1, 0)
+    assert cache.lengths.tolist() == [3, 0]
+    assert cache.begin_pass([(np.array([0]), np.array([1]))]).tolist() == [[3]]
+    keys, values, query = (drawn(generator, 1, n, 1, SIZE) for n in (KEY_HEADS, KEY_HEADS, HEADS))
+    cache.update(keys, values, 0)
+    row = [
+        torch.cat([before[0, :, 2:], new[0]], 1).transpose(0, 1)
+        for before, new in zip(old, (keys, values), strict=True)
+    ]
+    expected = alone(query[0].transpose(0, 1), row[0], row[1], 1)
+    torch.testing.assert_close(attend(cache, query, keys, values)[0], expected)
+
+
+@pytest.mark.parametrize("more", [{"softcap": 50.0}, {"s_aux": torch.zeros(HEADS)}])
+def test_what_it_does_not_do_is_refused(more: dict[str, Any]) -> None:
+    cache = RowCache(PromptPrefix(), 1)
+    cache.begin_pass([(np.array([0]), np.array([1]))])
+    query, keys, values = (torch.zeros(1, n, 1, SIZE) for n in (HEADS, KEY_HEADS, KEY_HEADS))
+    cache.update(keys, values, 0)
+    with pytest.raises(ValueError, match=next(iter(more))):
+        attend(cache, query, keys, values, **more)
+    attend(cache, query, keys, values, softcap=None, sliding_window=12)
