@@ -20,7 +20,7 @@ from tests.study.test_run import Listening
 from tests.tiny_model import write_suite
 
 WHOLE: dict[str, Any] = {
-    "budget": {"trials": 3, "test_default": True},
+    "budget": {"trials": 2, "test_default": True},
     "seeds": [1, 2],
     "general": {"limit": 5, "search_limit": 3},
     "data": {"limits": {"train": 24, "validation": 8, "test": 8}},
