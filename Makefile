@@ -1,4 +1,4 @@
-.PHONY: demo readme test test-fast check pages docs simulate replicate chaos fuzz install install-dev clean
+.PHONY: demo readme test test-fast check lint pages docs simulate replicate chaos fuzz install install-dev clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,19 +19,21 @@ readme: $(VENV)/.installed-dev
 TESTS = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses logical \
     --maxprocesses 8 --dist worksteal
 
-# Lint, types, all tests.
-test: $(VENV)/.installed-dev check
+# Lint, types, all tests. Types take one core for a minute, and are checked beside the tests.
+test: $(VENV)/.installed-dev lint
 	$(BIN)/harness doctor --fetch
-	$(TESTS)
+	$(BIN)/mypy & types=$$!; $(TESTS); tests=$$?; wait $$types && exit $$tests
 
 # The tests that need no model weights, no Ray and no browser.
 test-fast: $(VENV)/.installed-dev
 	$(TESTS) -m "not weights and not ray and not browser"
 
-check: $(VENV)/.installed-dev
+check: lint
+	$(BIN)/mypy
+
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 # The pages of docs/ as a site in docs/_build, to be opened with any browser; warnings are errors.
 docs: $(VENV)/.installed-dev

@@ -41,11 +41,11 @@ WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial
 ORDER BY arm, phase, number, seed, trial_id
 """
 
+# Of trials that have ended for the study: ``named_score`` would look for them once more.
 _AGGREGATES = """
 WITH wanted AS (
     SELECT entry, trial_id, suite, task, split, score_key
-    FROM named_score
-    WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial_id)
+    FROM asked_score WHERE entry IN (SELECT unnest($entries))
 ), tokens AS (
     SELECT score_key, count(*) AS items, avg(prompt_tokens) AS prompt_tokens,
            avg(completion_tokens) AS completion_tokens
@@ -62,31 +62,17 @@ WHERE m.value IS NOT NULL
 ORDER BY w.entry, w.suite, w.task, w.split, m.metric
 """
 
-_STEPS_OF_TRIAL = """
-SELECT step, steps, epoch, loss, learning_rate, grad_norm, tokens, seconds, validation_loss,
-       validation_score
-FROM training_step WHERE trial_id = ? ORDER BY step
-"""
-
 _STEPS = """
-SELECT s.trial_id, s.step, s.steps, s.epoch, s.loss, s.learning_rate, s.grad_norm, s.tokens,
-       s.seconds, s.validation_loss, s.validation_score
-FROM training_step s
-SEMI JOIN (
-    SELECT trial_id FROM study_trial
-    WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial_id)
-) USING (trial_id)
-ORDER BY s.trial_id, s.step
+SELECT trial_id, step, steps, epoch, loss, learning_rate, grad_norm, tokens, seconds,
+       validation_loss, validation_score
+FROM training_step WHERE trial_id IN (SELECT unnest($trials))
+ORDER BY trial_id, step
 """
 
 _ARTIFACTS = """
-SELECT a.trial_id, a.path, a.sha256, a.bytes
-FROM artifact a
-SEMI JOIN (
-    SELECT trial_id FROM study_trial
-    WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial_id)
-) USING (trial_id)
-ORDER BY a.trial_id, a.path
+SELECT trial_id, path, sha256, bytes
+FROM artifact WHERE trial_id IN (SELECT unnest($trials))
+ORDER BY trial_id, path
 """
 
 
@@ -102,15 +88,20 @@ def summaries_of(
     A metric whose value over all items is missing has no aggregate; other missing numbers of an
     aggregate or a step are NaN.
     """
-    parameters = {"experiment_id": experiment_id, "trial_id": trial_id}
+    asked = {"experiment_id": experiment_id, "trial_id": trial_id}
+    ended = list(named_rows(connection, _TRIALS, asked))
+    if not ended:
+        return ()
+    entries = {"entries": [row["entry"] for row in ended]}
+    trials = {"trials": [row["trial_id"] for row in ended]}
     aggregates: defaultdict[int, list[Aggregate]] = defaultdict(list)
-    for row in named_rows(connection, _AGGREGATES, parameters):
+    for row in named_rows(connection, _AGGREGATES, entries):
         aggregates[row.pop("entry")].append(_aggregate(row))
     steps: defaultdict[str, list[StepReport]] = defaultdict(list)
-    for row in named_rows(connection, _STEPS, parameters) if with_steps else ():
-        steps[row.pop("trial_id")].append(_step(row))
+    for row in named_rows(connection, _STEPS, trials) if with_steps else ():
+        steps[row["trial_id"]].append(_step(row))
     artifacts: defaultdict[str, list[Artifact]] = defaultdict(list)
-    for row in named_rows(connection, _ARTIFACTS, parameters):
+    for row in named_rows(connection, _ARTIFACTS, trials):
         artifacts[row.pop("trial_id")].append(Artifact(**row))
     return tuple(
         _summary(
@@ -119,7 +110,7 @@ def summaries_of(
             steps=tuple(steps[row["trial_id"]]),
             artifacts=tuple(artifacts[row["trial_id"]]),
         )
-        for row in named_rows(connection, _TRIALS, parameters)
+        for row in ended
     )
 
 
@@ -164,7 +155,7 @@ def _summary(
 
 def steps_of(connection: duckdb.DuckDBPyConnection, trial_id: str) -> tuple[StepReport, ...]:
     """The optimiser steps of one trial, in order."""
-    rows = named_rows(connection, _STEPS_OF_TRIAL, [trial_id])
+    rows = named_rows(connection, _STEPS, {"trials": [trial_id]})
     return tuple(map(_step, rows))
 
 
@@ -192,5 +183,6 @@ def _aggregate(row: Mapping[str, Any]) -> Aggregate:
 
 def _step(row: Mapping[str, Any]) -> StepReport:
     numbers = {name: math.nan if value is None else value for name, value in row.items()}
+    del numbers["trial_id"]
     checked = {name: row[name] for name in ("validation_loss", "validation_score")}
     return StepReport(**{**numbers, **checked})

@@ -37,7 +37,7 @@ from harness.study import run as pipeline
 from tests import fake_trial
 
 DISK_BYTES = 24 * 2**20
-ARMS = {"zero-shot": {"kind": "prompt"}, "lora": {"kind": "lora"}}
+ARMS = {"lora": {"kind": "lora"}}
 
 
 def main(how: str, folder: Path, cases: Sequence[str]) -> None:

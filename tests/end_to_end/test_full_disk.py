@@ -72,7 +72,7 @@ def expected(under_limits: dict[str, Attempt]) -> list[Any]:
     """The trials of the study that had room."""
     roomy = under_limits[ROOMY]
     assert roomy.codes == [0, 0]
-    assert len(roomy.trials) == 10
+    assert len(roomy.trials) == 6
     return roomy.trials
 
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.real_data, pytest.mark.weights]
 
 HARNESS = Path(sys.executable).with_name("harness")
 MODEL = "smollm2-135m-instruct"
-ITEMS = {"train": 24, "validation": 4, "test": 6}
+ITEMS = {"train": 12, "validation": 2, "test": 3}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,12 +47,13 @@ def write_experiment(folder: Path, source: Path, task: dict[str, Any], arm: dict
         "task": task,
         "arms": {
             "prompt": {"kind": "prompt", **arm},
-            "lora": {"kind": "lora", "learning_rate": 1e-3, "epochs": 1},
+            "lora": {"kind": "lora", "learning_rate": 1e-3, "epochs": 1, "batch_size": 4},
         },
         "budget": {"trials": 1},
         "seeds": [1],
         "general": None,
-        "train_gap_items": 4,
+        "train_gap_items": 2,
+        "memorisation_items": 2,
     }
     path = folder / "experiment.yaml"
     path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
@@ -89,7 +90,7 @@ def run_and_look(experiment: Path) -> tuple[TrialSummary, ...]:
         "SELECT arm, phase, split, count(DISTINCT doc_hash), count(value), count(*) FROM items "
         "WHERE metric = (SELECT spec ->> '$.task.metrics[0]' FROM experiment) GROUP BY ALL"
     ).rows
-    wanted = {**ITEMS, "train": 4}
+    wanted = {**ITEMS, "train": 2}
     assert {(arm, phase, split) for arm, phase, split, *_ in rows} == {
         ("base", "baseline", "validation"), ("base", "baseline", "test"),
         ("prompt", "search", "validation"), ("lora", "search", "validation"),

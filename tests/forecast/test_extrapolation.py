@@ -96,8 +96,11 @@ def test_the_scorer_reports_what_the_model_computed(lm: CandidateLM, texts: list
 def trial_of(folder: Path, models: TinyModels, arm: dict[str, Any]) -> TrialSpec:
     """A trial that is asked all that a search trial and a finalist are asked."""
     (folder / "suite").mkdir()
+    task = experiment(folder).task.model_dump(mode="json", by_alias=True)
     values = {
         "model": {"reference": str(models.chat), "dtype": "float32"},
+        # An untrained model writes to its limit.
+        "task": {**task, "max_new_tokens": 6},
         "arms": {"arm": arm},
         "general": {"suite": str(write_suite(folder / "suite"))},
         "score_batch_size": 4,

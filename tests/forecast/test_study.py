@@ -40,7 +40,10 @@ def tiny(folder: Path, models: TinyModels, **changes: Any) -> Experiment:
     suite = folder / "suite"
     suite.mkdir(exist_ok=True)
     path = suite / "tiny.yaml"
+    task = experiment(folder).task.model_dump(mode="json", by_alias=True)
     values = {
+        # An untrained model writes to its limit.
+        "task": {**task, "max_new_tokens": 4},
         "model": {"reference": str(models.chat), "dtype": "float32"},
         "arms": ARMS,
         "general": {"suite": str(path if path.exists() else write_suite(suite))},

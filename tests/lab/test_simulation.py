@@ -15,7 +15,7 @@ from lab.simulation.drawing import draw_study
 from lab.simulation.running import Tally, run
 from lab.simulation.study_design import PROMPT_SCORE, Design
 
-STUDIES = 30
+STUDIES = 15
 
 
 @pytest.mark.parametrize(

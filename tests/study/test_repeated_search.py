@@ -109,18 +109,20 @@ def test_a_killed_study_goes_on_with_the_same_proposals_and_repeats_nothing(
 
 
 def test_repeats_and_trials_extend_a_study(tmp_path: Path) -> None:
-    once = run(tmp_path, search={"repeats": 1})
+    alone: dict[str, Any] = {"arms": {"lora": STUDY["arms"]["lora"]}, "seeds": [1, 2]}
+    once = run(tmp_path, **alone, search={"repeats": 1})
     before = {t.trial_id for t in trials(tmp_path, once, "search")}
-    twice = run(tmp_path)
+    twice = run(tmp_path, **alone)
     assert twice.experiment_id == once.experiment_id
     searched = {t.trial_id for t in trials(tmp_path, twice, "search")}
     assert before < searched
-    longer = run(tmp_path, budget={"trials": 4, "test_default": True})
+    longer = run(tmp_path, **alone, budget={"trials": 4, "test_default": True})
     more = trials(tmp_path, longer, "search")
     assert searched < {t.trial_id for t in more}
     assert len(more) == 8
     # Restated as one search, only the first one counts.
-    done = run(tmp_path, search={"repeats": 1}, budget={"trials": 4, "test_default": True})
+    budget = {"trials": 4, "test_default": True}
+    done = run(tmp_path, **alone, search={"repeats": 1}, budget=budget)
     (row,) = [one for one in load_study(tmp_path / "results", done.experiment_id).findings.arms
               if one.arm == "lora"]  # fmt: skip
     assert row.complete == 4

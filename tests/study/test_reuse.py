@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.study.test_run import Listening
 from tests.tiny_model import write_suite
 
 WHOLE: dict[str, Any] = {
-    "budget": {"trials": 3, "test_default": True},
+    "budget": {"trials": 2, "test_default": True},
     "seeds": [1, 2],
     "general": {"limit": 5, "search_limit": 3},
     "data": {"limits": {"train": 24, "validation": 8, "test": 8}},
@@ -33,10 +34,15 @@ class Case:
     """A results folder in which studies are run one after another."""
 
     folder: Path
+    suite: Path
+    """Its general suite."""
 
     def values(self, changes: dict[str, Any]) -> Any:
         whole = {**WHOLE, **{k: v for k, v in changes.items() if k != "data"}}
         source = str(self.folder / "data.jsonl")
+        if whole["general"]:
+            # So wide that the few items of the suite decide nothing.
+            whole["general"] = {"suite": str(self.suite), "margin": 0.9, **whole["general"]}
         data = {**WHOLE["data"], **changes.get("data", {}), "source": source}
         experiment(self.folder)
         return experiment(self.folder, **{**whole, "data": data})
@@ -52,19 +58,22 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_suite(tmp_path_factory.mktemp("suite"))
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, suite: Path) -> Path:
     folder = tmp_path_factory.mktemp("first")
-    Case(folder).run()
+    Case(folder, suite).run()
     return folder
 
 
 @pytest.fixture
-def case(first: Path, tmp_path: Path) -> Case:
+def case(first: Path, suite: Path, tmp_path: Path) -> Case:
     """A folder in which the study was run once."""
-    import shutil
-
     shutil.copytree(first / "results", tmp_path / "results")
-    return Case(tmp_path)
+    return Case(tmp_path, suite)
 
 
 def trained_anew(specs: list[TrialSpec]) -> list[TrialSpec]:
@@ -134,6 +143,8 @@ def test_another_general_suite_trains_nothing_and_says_what_stays_unknown(case: 
     other = case.folder / "other"
     other.mkdir()
     suite = write_suite(other)
+    items = other / "tasks" / "sky.jsonl"
+    items.write_text(items.read_text().replace("blue", "grey"))
     general = {"suite": str(suite), "limit": 5, "search_limit": 3}
     observer = Listening()
     engine = Watching()
@@ -191,14 +202,14 @@ def test_a_margin_restated_trains_nothing_that_the_search_would_not_ask_for(case
     assert searched == []
 
 
-def test_one_setting_is_trained_once(tmp_path: Path) -> None:
-    case = Case(tmp_path)
+def test_one_setting_is_trained_once(suite: Path, tmp_path: Path) -> None:
+    case = Case(tmp_path, suite)
     fixed = {"kind": "lora", "learning_rate": 1e-3}
     _, ran = case.run(arms={"zero-shot": {"kind": "prompt"}, "fixed": fixed})
     mine = [spec for spec in ran if spec.arm == "fixed" and spec.phase != "latency"]
     assert Counter(spec.seed for spec in mine if not spec.adds) == {1: 1, 2: 1}
     # Where it is picked among others, what picks is not what is tested.
-    again = Case(tmp_path / "again")
+    again = Case(tmp_path / "again", suite)
     again.folder.mkdir()
     other = {"kind": "full", "learning_rate": 1e-4}
     _, ran = again.run(arms={"zero-shot": {"kind": "prompt"}, "fixed": fixed, "full": other})
@@ -207,8 +218,8 @@ def test_one_setting_is_trained_once(tmp_path: Path) -> None:
     assert not any(spec.adds for spec in mine)
 
 
-def test_a_failure_of_another_study_is_tried_again(tmp_path: Path) -> None:
-    case = Case(tmp_path)
+def test_a_failure_of_another_study_is_tried_again(suite: Path, tmp_path: Path) -> None:
+    case = Case(tmp_path, suite)
     arms = {"zero-shot": {"kind": "prompt"}, "bad": {"kind": "prompt", "instruction": "[fail]"}}
     done, _ = case.run(arms=arms, general=None)
     assert done.trials_failed == 1

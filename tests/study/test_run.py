@@ -32,6 +32,7 @@ from tests.fake_trial import (
     write_data,
     write_model,
 )
+from tests.tiny_model import write_suite
 
 PROMPT_ONLY = {"zero-shot": {"kind": "prompt"}}
 ONE_TRIAL = {"trials": 1}
@@ -222,7 +223,7 @@ def test_a_second_run_repeats_nothing(usual: Finished, tmp_path: Path) -> None:
 
 
 def test_the_searched_setting_with_the_best_validation_is_tested(case: Case) -> None:
-    done = case.run(budget={"trials": 5})
+    done = case.run(arms={arm: ARMS[arm] for arm in ("few-shot", "lora")}, budget={"trials": 4})
     metric = case.spec().task.primary_metric
     for arm in ("few-shot", "lora"):
         trials = [trial for trial in case.trials(done) if trial.arm == arm]
@@ -308,11 +309,11 @@ def test_a_larger_budget_runs_only_the_new_trials(usual: Finished, tmp_path: Pat
 def test_an_extended_study_equals_one_that_ran_through(tmp_path: Path) -> None:
     arms = {"few-shot": ARMS["few-shot"]}
     apart, through = Case(tmp_path / "apart"), Case(tmp_path / "through")
-    for trials in (2, 6):
+    for trials in (2, 4):
         apart.run(arms=arms, budget={"trials": trials})
 
     def searched(case: Case) -> list[tuple[int, dict[str, Any]]]:
-        done = case.run(arms=arms, budget={"trials": 7})
+        done = case.run(arms=arms, budget={"trials": 5})
         return [(t.number, t.params) for t in case.trials(done) if t.phase == "search"]
 
     assert searched(apart) == searched(through)
@@ -700,14 +701,14 @@ def test_a_budget_of_tokens_ends_every_search(case: Case) -> None:
 
 def test_a_setting_that_forgets_too_much_is_passed_over(case: Case) -> None:
     wordings = ["keeps [gain=-0.6]", "forgets [gain=0.25] [lose=0.7]", "better [gain=-0.2]"]
-    arms = {**PROMPT_ONLY, "lora": {"kind": "lora", "instruction": {"choices": wordings},
-                                    "learning_rate": 1e-4}}  # fmt: skip
+    arms = {"lora": {"kind": "lora", "instruction": {"choices": wordings}, "learning_rate": 1e-4}}
+    suite = str(write_suite(case.folder))
 
     def tested(rule: str) -> str:
         done = case.run(
             arms=arms,
             budget={"trials": 3},
-            general={"limit": 20, "search_limit": 20, "margin": 0.3},
+            general={"suite": suite, "limit": 20, "search_limit": 20, "margin": 0.3},
             search={"forgetting": rule},
         )
         (params,) = [
@@ -724,7 +725,8 @@ def test_a_setting_that_forgets_too_much_is_passed_over(case: Case) -> None:
 
 def test_it_is_said_where_every_setting_forgets(case: Case) -> None:
     arms = {"lora": {"kind": "lora", "instruction": "[lose=0.7]"}}
-    done = case.run(arms=arms, general={"limit": 20, "search_limit": 20})
+    suite = str(write_suite(case.folder))
+    done = case.run(arms=arms, general={"suite": suite, "limit": 20, "search_limit": 20})
     assert any("no setting of lora kept" in text for text in case.observer.warnings)
     assert phases(case.trials(done))["lora", "finalist"] == 1
 
@@ -777,7 +779,7 @@ def test_as_many_trials_at_once_as_declared_change_nothing(tmp_path: Path) -> No
         "few-shot": {**ARMS["few-shot"], "instruction": "[sleep=0.02]"},
         "lora": {"kind": "lora", "instruction": "[sleep=0.05]"},
     }
-    changes: dict[str, Any] = {"arms": arms, "budget": {"trials": 5}, "search": {"ahead": 3}}
+    changes: dict[str, Any] = {"arms": arms, "budget": {"trials": 4}, "search": {"ahead": 3}}
     found = []
     for workers in (0, 1, 3):
         case, limits = Case(tmp_path / str(workers)), ExecutionSpec(workers=max(workers, 1))

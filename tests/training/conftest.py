@@ -1,5 +1,6 @@
-"""The tiny models, for this folder."""
+"""The tiny models, and training processes that start at once, for this folder."""
 
 from tests.tiny_model import tiny_models
+from tests.training.forked import forked
 
-__all__ = ["tiny_models"]
+__all__ = ["forked", "tiny_models"]

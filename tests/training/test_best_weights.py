@@ -95,6 +95,7 @@ def test_the_weights_of_the_best_check_come_back(
     assert best.weights == {}
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.parametrize("kind", ["full", "lora"])
 def test_two_processes_give_back_the_same_best_weights(tiny_models: TinyModels, kind: str) -> None:
     one = job(tiny_models, kind)

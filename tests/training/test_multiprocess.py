@@ -73,6 +73,7 @@ def gone(processes: list[subprocess.Popen[str]]) -> bool:
     return all(process.poll() is not None for process in processes)
 
 
+@pytest.mark.usefixtures("forked")
 def test_two_processes_with_parts_of_the_weights_train_as_one(tiny_models: TinyModels) -> None:
     one = job(tiny_models, "full", **WITH_TEXTS)
     alone, shared = trainable(tiny_models, "full"), trainable(tiny_models, "full")
@@ -139,6 +140,7 @@ def test_a_trial_with_two_adapters_side_by_side_is_the_trial_with_one(
     assert two.cost.peak_memory_mib > one.cost.peak_memory_mib + 100
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_process_that_dies_fails_the_trial_and_takes_the_others_along(
     tiny_models: TinyModels,
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -27,6 +26,7 @@ from harness.training.multiprocess import SideBySide
 from harness.training.peers import SingleProcess
 from harness.training.resumption import NEWEST, Resumption
 from tests.tiny_model import TinyModels, load_tiny
+from tests.training.forked import ForkedPopen
 from tests.training.test_best_weights import digest, job, trainable
 
 TEXTS = ["The parcel came late.", "Great camera, sharp pictures.", "You classify what", "A box."]
@@ -297,6 +297,7 @@ runpy.run_module("harness.training.process", run_name="__main__", alter_sys=True
 """
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.parametrize("kind", ["full", "lora"])
 def test_two_processes_go_on_together(
     tiny_models: TinyModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -306,15 +307,14 @@ def test_two_processes_go_on_together(
     whole, best = trainable(plain), BestWeights()
     expected = list(SideBySide(plain, 2).train(whole, best))
     one = replace(plain, folder=str(tmp_path))
-    start = subprocess.Popen
 
-    def writing(command: list[str], **rest: Any) -> Any:
-        return start([sys.executable, "-c", WRITING, *command[3:]], **rest)
+    def writing(command: list[str], **rest: Any) -> ForkedPopen:
+        return ForkedPopen([sys.executable, "-c", WRITING, *command[3:]], **rest)
 
-    monkeypatch.setattr("harness.training.multiprocess.subprocess.Popen", writing)
-    with closing(SideBySide(one, 2).train(trainable(one), BestWeights())) as steps:
-        list(islice(steps, 5))
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.training.multiprocess.subprocess.Popen", writing)
+        with closing(SideBySide(one, 2).train(trainable(one), BestWeights())) as steps:
+            list(islice(steps, 5))
     model, best_again = trainable(one), BestWeights()
     beside = SideBySide(one, 2)
     found = list(beside.train(model, best_again))

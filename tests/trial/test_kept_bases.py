@@ -56,8 +56,7 @@ def with_all(spec: TrialSpec, folder: Path) -> TrialSpec:
     )
 
 
-@pytest.mark.parametrize("order", ORDERS, ids="-".join)
-@pytest.mark.parametrize("whole", [False, True], ids=["plain", "whole"])
+@pytest.mark.parametrize(("order", "whole"), zip(ORDERS, (False, True), strict=True))
 def test_a_trial_finds_what_it_finds_alone(
     make_spec: MakeSpec,
     tmp_path: Path,
