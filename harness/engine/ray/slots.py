@@ -41,8 +41,6 @@ class Slot:
     """The id of its machine; empty until it has started."""
     last: TrialSpec | None = None
     """The trial that it runs or ran last; None before the first."""
-    used: bool = False
-    """It had run another trial before that one."""
     idle_since: float | None = None
     """When it became idle, on the clock of ``time.monotonic``; None while it starts or runs."""
 
@@ -74,7 +72,7 @@ class Slots:
         if not idle:
             return None
         slot = max(idle, key=lambda slot: has_loaded(slot.last, spec))
-        slot.idle_since, slot.used, slot.last = None, slot.last is not None, spec
+        slot.idle_since, slot.last = None, spec
         return slot
 
     def give_back(self, slot: Slot) -> None:
