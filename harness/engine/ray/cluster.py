@@ -147,7 +147,8 @@ class RayEngine:
 
     def rest(self) -> None:
         """Give back what idle slots claim: another run may wait for it, and this one for that."""
-        self._slots.end_idle(0.0)
+        if not self._tasks:
+            self._slots.end_all()
 
     def close(self) -> None:
         """End all trials, and Ray if it was started for this engine."""

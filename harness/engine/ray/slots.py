@@ -80,7 +80,7 @@ class Slots:
         slot.idle_since = time.monotonic()
 
     def provide(self, wanted: Sequence[Wanted]) -> None:
-        """See that a slot starts for each trial that waits, and that none is held for nothing.
+        """See that a slot starts for each trial that waits, in place of those that none can use.
 
         Args:
             wanted: what trials wait for that no idle slot suits.
@@ -92,8 +92,8 @@ class Slots:
                 lacking.append(each)
             else:
                 unwanted.remove(slot)
-        # What they claim may be just what is lacking.
-        for slot in [*unwanted, *(self._idle() if wanted else ())]:
+        # What they claim may be just what trials wait for.
+        for slot in [*(unwanted if lacking else ()), *(self._idle() if wanted else ())]:
             self.end(slot)
         for each in lacking:
             self._held.append(self._start(each))
