@@ -38,6 +38,9 @@ from harness.versions import program_versions
 AHEAD = 64
 SENT_CHUNK = 2**26
 POLL_SECONDS = 0.25
+# Slots of a trial that may be lost before it says a word: for a while Ray starts more of them on a
+# machine that is gone.
+FALSE_STARTS = 3
 # Seconds that a trial may wait for a machine that could hold it; clusters grow on demand.
 PATIENCE = 600.0
 
@@ -62,6 +65,8 @@ class _Task:
     """Ray's generator of its messages; None while it waits."""
     heard: bool = False
     """A message of it came."""
+    false_starts: int = 0
+    """Number of slots that were lost before a message of it came."""
 
 
 class RayEngine:
@@ -142,7 +147,8 @@ class RayEngine:
 
     def rest(self) -> None:
         """Give back what idle slots claim: another run may wait for it, and this one for that."""
-        self._slots.end_idle(0.0)
+        if not self._tasks:
+            self._slots.end_all()
 
     def close(self) -> None:
         """End all trials, and Ray if it was started for this engine."""
@@ -228,10 +234,18 @@ class RayEngine:
             self._slots.note_start(slot)
         except self._ray.exceptions.RayError as error:
             failure = self._fallen(error)
-        if failure is not None:
-            for task in self._waiting():
-                if self._wanted(task) == wanted:
-                    return self._finish(task, failure)
+        waiting = [task for task in self._waiting() if self._wanted(task) == wanted]
+        if failure is not None and waiting:
+            return self._lost(waiting[0], failure)
+        self._fill()
+        return None
+
+    def _lost(self, task: _Task, outcome: Outcome) -> Ended | None:
+        """The end of a trial whose slot is gone; None where it never ran there and waits again."""
+        task.slot = task.stream = None
+        if task.heard or outcome.kind != "lost" or task.false_starts >= FALSE_STARTS:
+            return self._finish(task, outcome)
+        task.false_starts += 1
         self._fill()
         return None
 
@@ -243,18 +257,11 @@ class RayEngine:
             message = self._ray.get(next(task.stream))
         except StopIteration:
             self._slots.end(slot)
-            task.slot = None
             silent = Outcome(False, "lost", "the trial's machine fell silent before it ended")
-            return self._finish(task, silent)
+            return self._lost(task, silent)
         except self._ray.exceptions.RayError as error:
             self._slots.end(slot)
-            if slot.used and not task.heard:
-                # It was lost while it was idle, and no trial with it.
-                task.slot = task.stream = None
-                self._fill()
-                return None
-            task.slot = None
-            return self._finish(task, self._fallen(error))
+            return self._lost(task, self._fallen(error))
         task.heard = True
         match message:
             case Progress():

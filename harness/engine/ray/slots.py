@@ -41,8 +41,6 @@ class Slot:
     """The id of its machine; empty until it has started."""
     last: TrialSpec | None = None
     """The trial that it runs or ran last; None before the first."""
-    used: bool = False
-    """It had run another trial before that one."""
     idle_since: float | None = None
     """When it became idle, on the clock of ``time.monotonic``; None while it starts or runs."""
 
@@ -74,7 +72,7 @@ class Slots:
         if not idle:
             return None
         slot = max(idle, key=lambda slot: has_loaded(slot.last, spec))
-        slot.idle_since, slot.used, slot.last = None, slot.last is not None, spec
+        slot.idle_since, slot.last = None, spec
         return slot
 
     def give_back(self, slot: Slot) -> None:
@@ -82,7 +80,7 @@ class Slots:
         slot.idle_since = time.monotonic()
 
     def provide(self, wanted: Sequence[Wanted]) -> None:
-        """See that a slot starts for each trial that waits, and that none is held for nothing.
+        """See that a slot starts for each trial that waits, in place of those that none can use.
 
         Args:
             wanted: what trials wait for that no idle slot suits.
@@ -94,8 +92,8 @@ class Slots:
                 lacking.append(each)
             else:
                 unwanted.remove(slot)
-        # What they claim may be just what is lacking.
-        for slot in [*unwanted, *(self._idle() if wanted else ())]:
+        # What they claim may be just what trials wait for.
+        for slot in [*(unwanted if lacking else ()), *(self._idle() if wanted else ())]:
             self.end(slot)
         for each in lacking:
             self._held.append(self._start(each))
