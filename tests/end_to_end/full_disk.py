@@ -76,6 +76,8 @@ def attempt(how: str, free: int, engine: str, folder: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (free * 1024, unlimited[1]))
     with (
         patch.object(pipeline, "open_engine", _stand_in),
+        # It would load the libraries of real trials.
+        patch.object(pipeline, "start_server", lambda: None),
         patch.object(pipeline, "choose_runtime", lambda *_: Runtime("cpu", "float32", 4)),
     ):
         codes = [_code(command)]
