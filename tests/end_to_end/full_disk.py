@@ -10,6 +10,7 @@ need.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
@@ -37,11 +38,25 @@ from harness.study import run as pipeline
 from tests import fake_trial
 
 DISK_BYTES = 24 * 2**20
+# What the command loads on its way, loaded once for all cases.
+LOADED = (
+    "datasets",
+    "datasketch",
+    "harness.cli.run",
+    "harness.evaluation.local.constrained",
+    "harness.report",
+    "harness.review.studies",
+    "harness.store.vectors",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+)
 ARMS = {"lora": {"kind": "lora"}}
 
 
 def main(how: str, folder: Path, cases: Sequence[str]) -> None:
     load_tokenizer(resolve_model(ModelSpec(reference=str(fake_trial.write_model(folder / "m")))))
+    for name in LOADED:
+        importlib.import_module(name)
     for case in cases:
         free, engine = case.split("-", 1)
         child = os.fork()
