@@ -10,6 +10,7 @@ need.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
@@ -37,11 +38,25 @@ from harness.study import run as pipeline
 from tests import fake_trial
 
 DISK_BYTES = 24 * 2**20
+# What the command loads on its way, loaded once for all cases.
+LOADED = (
+    "datasets",
+    "datasketch",
+    "harness.cli.run",
+    "harness.evaluation.local.constrained",
+    "harness.report",
+    "harness.review.studies",
+    "harness.store.vectors",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+)
 ARMS = {"lora": {"kind": "lora"}}
 
 
 def main(how: str, folder: Path, cases: Sequence[str]) -> None:
     load_tokenizer(resolve_model(ModelSpec(reference=str(fake_trial.write_model(folder / "m")))))
+    for name in LOADED:
+        importlib.import_module(name)
     for case in cases:
         free, engine = case.split("-", 1)
         child = os.fork()
@@ -76,6 +91,8 @@ def attempt(how: str, free: int, engine: str, folder: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (free * 1024, unlimited[1]))
     with (
         patch.object(pipeline, "open_engine", _stand_in),
+        # It would load the libraries of real trials.
+        patch.object(pipeline, "start_server", lambda: None),
         patch.object(pipeline, "choose_runtime", lambda *_: Runtime("cpu", "float32", 4)),
     ):
         codes = [_code(command)]

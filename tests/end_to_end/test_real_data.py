@@ -14,6 +14,7 @@ import yaml
 from harness.packaged.fetch import cache_folder
 from harness.records import TrialSummary
 from harness.store import StoreReader
+from tests.command_line import Done, harness
 from tests.real_data import SNIPS_SCHEMA, frequent_intents, write_banking77, write_snips
 
 pytestmark = [pytest.mark.real_data, pytest.mark.weights]
@@ -30,11 +31,19 @@ def _model_is_ready() -> None:
         pytest.skip(f"{MODEL} is not in {folder}; `harness doctor --fetch` puts it there")
 
 
-def harness(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def in_a_process(*arguments: str | Path) -> str:
+    """What the command says beside its output, with trials in children of its own."""
     done = subprocess.run(
         [str(HARNESS), *map(str, arguments)], check=False, capture_output=True, text=True,
         timeout=600, env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def here(*arguments: str | Path) -> Done:
+    """The same command without a process, whose imports take longer than what is asked."""
+    done = harness(*arguments, cwd=Path.cwd(), HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     return done
 
@@ -60,11 +69,13 @@ def write_experiment(folder: Path, source: Path, task: dict[str, Any], arm: dict
     return path
 
 
-def run_and_look(experiment: Path) -> tuple[TrialSummary, ...]:
-    """The trials of a study run by the command, after what must hold of any study."""
-    results = experiment.parent / "results"
-    done = harness("run", experiment, "--results", results)
-    assert "9 trials run, 0 known before, 0 failed." in done.stderr
+def look(told: str, results: Path) -> tuple[TrialSummary, ...]:
+    """The trials of a study that the command ran, after what must hold of any study.
+
+    Args:
+        told: what the command said beside its output.
+    """
+    assert "9 trials run, 0 known before, 0 failed." in told
     reader = StoreReader(results / "harness.duckdb")
     (record,) = reader.experiments()
     assert record.splits == ITEMS
@@ -116,9 +127,10 @@ def test_banking77(shared_data: Path, tmp_path: Path) -> None:
         "max_new_tokens": 12,
     }
     experiment = write_experiment(tmp_path, source, task, {})
-    assert "is a valid experiment" in harness("check", experiment).stdout
-    trials = run_and_look(experiment)
-    again = harness("run", experiment, "--results", tmp_path / "results", "--quiet")
+    assert "is a valid experiment" in here("check", experiment).stdout
+    results = ("--results", tmp_path / "results")
+    trials = look(in_a_process("run", experiment, *results), tmp_path / "results")
+    again = here("run", experiment, *results, "--quiet", "--engine", "in-process")
     assert "0 trials run" in again.stderr
     valid = [a.value for t in trials for a in t.aggregates if a.metric == "valid"]
     assert all(0 <= value <= 1 for value in valid)
@@ -133,5 +145,10 @@ def test_snips(shared_data: Path, tmp_path: Path) -> None:
         "answer": {"kind": "json", "schema": SNIPS_SCHEMA, "column": "answer"},
         "max_new_tokens": 32,
     }
-    trials = run_and_look(write_experiment(tmp_path, source, task, {"shots": 1}))
+    experiment, results = (
+        write_experiment(tmp_path, source, task, {"shots": 1}),
+        tmp_path / "results",
+    )
+    done = here("run", experiment, "--results", results, "--engine", "in-process")
+    trials = look(done.stderr, results)
     assert {a.metric for t in trials for a in t.aggregates} >= {"field_f1", "valid_json", "valid"}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from dataclasses import replace
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,37 @@ import yaml
 from pydantic import TypeAdapter
 
 from harness.data.examples_file import write_examples
-from harness.packaged.fetch import cache_folder
 from harness.records import ScoreRequest, TrialRecord, TrialSpec, to_plain
 from harness.spec.arms import Arm
 from harness.store import StoreReader
 from harness.trial import run_trial
+from tests.command_line import harness
 from tests.fake_server import endpoint
 from tests.real_server import transformers_serve
 from tests.tiny_model import CHATML, TASK, messages, resolved, runtime, write_model
 
 pytestmark = pytest.mark.weights
 
-HARNESS = Path(sys.executable).with_name("harness")
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model that a server of this machine holds."""
+
+    model: Path
+    """Its folder, by which the server knows it."""
+    url: str
+    """The server's base address."""
 
 
-def test_a_model_scores_alike_on_a_server_and_in_memory(tmp_path: Path) -> None:
-    folder = write_model(tmp_path / "model", CHATML)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    place = tmp_path_factory.mktemp("served")
+    folder = write_model(place / "model", CHATML)
+    with transformers_serve(folder, place / "server.log") as url:
+        yield Served(folder, url)
+
+
+def test_a_model_scores_alike_on_a_server_and_in_memory(server: Served, tmp_path: Path) -> None:
     for name, count, start in (("train", 8, 0), ("test", 8, 40)):
         write_examples(tmp_path / f"{name}.parquet", messages(count, start))
     arm = TypeAdapter[Any](Arm).validate_python({"kind": "prompt", "shots": 2})
@@ -43,16 +57,17 @@ def test_a_model_scores_alike_on_a_server_and_in_memory(tmp_path: Path) -> None:
         number=0,
         seed=0,
         params=to_plain(arm.resolve({})),
-        model=resolved(folder),
+        model=resolved(server.model),
         # The same room on both sides, which otherwise is estimated from bytes, or tokens.
         task={**TASK.model_dump(mode="json", by_alias=True), "max_new_tokens": 8},
         train_path=str(tmp_path / "train.parquet"),
         scores=(asked,),
         runtime=runtime(),
     )
-    with transformers_serve(folder, tmp_path / "server.log") as url:
-        there = endpoint(url, tmp_path / "ledger.jsonl", model=str(folder), timeout_seconds=60.0)
-        served = outputs(run_trial(replace(here, endpoint=there), tmp_path / "served"))
+    there = endpoint(
+        server.url, tmp_path / "ledger.jsonl", model=str(server.model), timeout_seconds=60.0
+    )
+    served = outputs(run_trial(replace(here, endpoint=there), tmp_path / "served"))
     local = outputs(run_trial(here, tmp_path / "local"))
     assert [one[:2] for one in served] == [one[:2] for one in local]
     assert all(40 < tokens < 200 for _, tokens, _ in served)
@@ -66,53 +81,39 @@ def outputs(record: TrialRecord) -> list[tuple[str, int, str]]:
     return [(o.item_id, o.prompt_tokens, o.output.strip()) for o in record.scores[0].outputs]
 
 
-def test_a_study_with_an_arm_on_a_server(tmp_path: Path) -> None:
-    """The whole command with the embedded model, through a proxy that must not be asked."""
-    folder = next((cache_folder() / "models").glob("*/model.safetensors"), None)
-    if folder is None:
-        pytest.skip(
-            "the embedded model is not in the cache; `harness doctor --fetch` puts it there"
-        )
-    model = folder.parent
-    with transformers_serve(model, tmp_path / "server.log") as url:
-        values = {
-            "name": "served",
-            "model": str(model),
-            "data": {
-                "source": "packaged:product-feedback",
-                "id": "id",
-                "group": "review",
-                "limits": {"train": 40, "validation": 4, "test": 8},
+def test_a_study_with_an_arm_on_a_server(server: Served, tmp_path: Path) -> None:
+    """The whole command, through a proxy that must not be asked."""
+    rows = [{"text": e.inputs["text"], "label": e.answer} for e in messages(52)]
+    data = tmp_path / "data.jsonl"
+    data.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    values = {
+        "name": "served",
+        "model": {"reference": str(server.model), "device": "cpu", "dtype": "float32"},
+        "data": {"source": str(data), "limits": {"train": 20, "validation": 4, "test": 8}},
+        "task": {
+            "instruction": "Is the customer's feedback good or bad? Reply with one word.",
+            "template": "{text}",
+            "answer": {"kind": "label", "column": "label", "labels": ["positive", "negative"]},
+            "max_new_tokens": 6,
+        },
+        "arms": {
+            "served": {
+                "kind": "prompt",
+                "shots": 3,
+                "endpoint": {"url": server.url, "model": str(server.model), "concurrency": 2,
+                             "prompt_price": 0.1, "completion_price": 0.4, "spending_cap": 0.5},
             },
-            "task": {
-                "instruction": "Is the customer's feedback good or bad? Reply with one word.",
-                "template": "{text}",
-                "answer": {"kind": "label", "column": "sentiment",
-                           "labels": ["negative", "neutral", "positive"]},
-                "max_new_tokens": 6,
-            },
-            "arms": {
-                "served": {
-                    "kind": "prompt",
-                    "shots": 3,
-                    "endpoint": {"url": url, "model": str(model), "concurrency": 2,
-                                 "prompt_price": 0.1, "completion_price": 0.4,
-                                 "spending_cap": 0.5},
-                },
-                "here": {"kind": "prompt", "shots": 3},
-            },
-            "budget": {"trials": 1},
-            "seeds": [1],
-            "general": None,
-        }  # fmt: skip
-        experiment = tmp_path / "served.yaml"
-        experiment.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
-        nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
-        done = subprocess.run(
-            [str(HARNESS), "run", str(experiment), "--results", str(tmp_path / "results")],
-            check=False, capture_output=True, text=True, timeout=600,
-            env={**os.environ, **nowhere, "HF_HUB_OFFLINE": "1"},
-        )  # fmt: skip
+            "here": {"kind": "prompt", "shots": 3},
+        },
+        "budget": {"trials": 1},
+        "seeds": [1],
+        "general": None,
+    }  # fmt: skip
+    experiment = tmp_path / "served.yaml"
+    experiment.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    results = ("--results", tmp_path / "results", "--engine", "in-process")
+    done = harness("run", experiment, *results, cwd=tmp_path, HF_HUB_OFFLINE="1", **nowhere)
     assert done.returncode == 0, done.stderr
     assert "0 failed" in done.stderr
     reader = StoreReader(tmp_path / "results" / "harness.duckdb")
