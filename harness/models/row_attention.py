@@ -180,7 +180,8 @@ def _attend(
         if block.mask is None:
             part = _fresh(rows[0], rows[1], rows[2], scale)
         else:
-            part = _grown(rows[0], *cache.own(layer, block), block.mask, scale)
+            group = query.shape[1] // key.shape[1]
+            part = _grown(rows[0], *cache.own(layer, block), block.mask_of(group), scale)
         output, weight = part[0].flatten(0, 1), part[1].flatten(0, 1)
         parts.append(
             (output, weight) if block.real is None else (output[block.real], weight[block.real])
@@ -227,8 +228,7 @@ def _grown(
     key_heads = keys.shape[1]
     group = heads // key_heads
     stacked = query.view(rows, width, key_heads, group, size).transpose(1, 2).flatten(2, 3)
-    added = mask if width == 1 else mask.repeat_interleave(group, dim=2)
-    scores = torch.add(added, torch.matmul(stacked, keys), alpha=scale)
+    scores = torch.add(mask, torch.matmul(stacked, keys), alpha=scale)
     shares = scores.softmax(-1)
     output = torch.matmul(shares.to(values.dtype), values)
     # The greatest share is the exponential of its score over the sum of all.

@@ -30,7 +30,7 @@ Block = tuple[Ints, Ints]
 """Slots of the rows of a block, and how many new tokens each of them gets, at least 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BlockLayout:
     """Where the tokens of a block stand, for attention."""
 
@@ -50,6 +50,23 @@ class BlockLayout:
     mask: torch.Tensor | None
     """What is added to the attention scores of each padded token, shape (rows, 1, width, room),
     float32; None where the rows were empty, so that each token sees those before it."""
+    _grouped: torch.Tensor | None = None
+    """The mask as it was last asked for."""
+
+    def mask_of(self, group: int) -> torch.Tensor:
+        """The mask where each token stands ``group`` times, shape (rows, 1, width * group, room).
+
+        Raises:
+            ValueError: the block has no mask.
+        """
+        if self.mask is None:
+            raise ValueError("whole rows are seen without a mask")
+        width = self.mask.shape[2]
+        if width == 1:
+            return self.mask
+        if self._grouped is None or self._grouped.shape[2] != width * group:
+            self._grouped = self.mask.repeat_interleave(group, dim=2)
+        return self._grouped
 
 
 class RowCache(Cache):

@@ -1,7 +1,8 @@
 """Greedy replies to many prompts, each in a row of its own.
 
-A pass computes the newest token of every growing reply, and whole prompts that join them: a reply
-that has ended leaves its row to the next prompt at once. What all prompts begin with stands once
+A pass computes the newest token of every growing reply with a guess of what follows it
+(:mod:`harness.evaluation.local.prompt_lookup`), and whole prompts that join them: a reply that has
+ended leaves its row to the next prompt at once. What all prompts begin with stands once
 (:mod:`harness.models.row_cache`).
 """
 
@@ -11,14 +12,19 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
+from harness.evaluation.local.prompt_lookup import PromptLookup
 from harness.models.prompt_prefix import PromptPrefix
 from harness.models.row_attention import row_logits
 from harness.models.row_cache import Block, RowCache
+from harness.models.token_tree import common_beginning
 from harness.records import ModelWork
 
 # Tokens of prompts that are read in a pass; a longer one is read alone.
 TOKENS = 1024
+# Tokens that are guessed of each reply at most, and where few grow of all of them.
+GUESSED, GUESSED_IN_ALL = 2, 32
 
 
 def greedy_replies(
@@ -43,44 +49,118 @@ def greedy_replies(
         on_work: told of every pass.
         on_end: told how many replies have ended in a pass.
     """
-    import torch
-
     opened = len(beginning.tokens)
     rests = [list(prompt[opened:]) for prompt in prompts]
     rows = min(rows, len(prompts))
     cache = RowCache(beginning, rows)
     replies: list[list[int]] = [[] for _ in prompts]
     waiting = list(reversed(range(len(prompts))))
-    # The prompt in each slot.
-    growing: list[int] = []
+    growing: list[_Growing] = []
     with torch.inference_mode():
         while growing or waiting:
+            fed = [
+                one.feed(most)
+                for one, most in zip(growing, _guessed(growing, room, waiting), strict=True)
+            ]
             joining = _joining(waiting, rests, rows - len(growing))
             blocks: list[Block] = []
             if growing:
-                blocks.append((np.arange(len(growing)), np.ones(len(growing), dtype=np.int64)))
+                blocks.append((np.arange(len(growing)), np.array(list(map(len, fed)))))
             if joining:
                 slots = np.arange(len(growing), len(growing) + len(joining))
                 blocks.append((slots, np.array([len(rests[index]) for index in joining])))
-            tokens = [replies[index][-1] for index in growing]
-            tokens += [token for index in joining for token in rests[index]]
-            kept = np.cumsum(np.concatenate([counts for _, counts in blocks])) - 1
-            logits = row_logits(model, cache, blocks, tokens, kept.tolist())
-            on_work(ModelWork(1, len(tokens) - len(growing), len(growing), predicted=len(kept)))
-            growing += joining
-            for index, token in zip(growing, logits.float().argmax(-1).tolist(), strict=True):
-                replies[index].append(token)
-            stopped = ended([replies[index] for index in growing])
-            done = [
-                slot
-                for slot, (index, stop) in enumerate(zip(growing, stopped, strict=True))
-                if stop or replies[index][-1] in ends or len(replies[index]) >= room
+            tokens = [
+                token for one in (*fed, *(rests[index] for index in joining)) for token in one
             ]
+            checked = sum(map(len, fed))
+            kept = [*range(checked), *(np.cumsum(blocks[-1][1]) - 1 + checked).tolist()]
+            logits = row_logits(model, cache, blocks, tokens, kept if joining else kept[:checked])
+            likeliest = logits.argmax(-1).tolist()
+            fresh: list[list[int]] = []
+            for slot, one in enumerate(growing):
+                predicted, likeliest = likeliest[: len(fed[slot])], likeliest[len(fed[slot]) :]
+                fresh.append(one.accept(fed[slot], predicted))
+                cache.lengths[slot] -= len(fed[slot]) - len(fresh[-1])
+            wasted = checked - sum(map(len, fresh))
+            on_work(
+                ModelWork(
+                    passes=1,
+                    read=len(tokens) - checked + wasted,
+                    written=checked - wasted,
+                    predicted=len(logits),
+                )
+            )
+            growing += [_Growing(prompts[index], replies[index]) for index in joining]
+            fresh += [[token] for token in likeliest]
+            done = _write(growing, fresh, room, ends, ended)
             for slot in reversed(done):
                 _leave(slot, growing, cache)
             if done:
                 on_end(len(done))
     return replies
+
+
+def _guessed(growing: Sequence[_Growing], room: int, waiting: Sequence[int]) -> list[int]:
+    """Tokens that may be guessed of each reply.
+
+    Where no prompt waits for a row, passes are saved by those alone that are behind all others.
+    """
+    most = max(GUESSED, GUESSED_IN_ALL // max(1, len(growing)))
+    behind = room if waiting else min((len(one.reply) for one in growing), default=0)
+    return [
+        min(most, room - len(one.reply) - 1) if len(one.reply) <= behind else 0 for one in growing
+    ]
+
+
+class _Growing:
+    """A reply that grows.
+
+    Attributes:
+        reply: its tokens so far.
+    """
+
+    def __init__(self, prompt: Sequence[int], reply: list[int]) -> None:
+        self.reply = reply
+        self._lookup = PromptLookup(prompt)
+
+    def feed(self, most: int) -> list[int]:
+        """What goes through the model next: its newest token, and a guess of what follows."""
+        return [self.reply[-1], *self._lookup.guess(most)]
+
+    def accept(self, fed: Sequence[int], predicted: Sequence[int]) -> list[int]:
+        """The tokens that the model writes: as far as the guess was right, and one more."""
+        right = common_beginning(fed[1:], predicted)
+        self._lookup.judge(len(fed) - 1, right)
+        return list(predicted[: right + 1])
+
+    def write(self, tokens: Sequence[int]) -> None:
+        """Go on with these tokens."""
+        self.reply += tokens
+        self._lookup.extend(tokens)
+
+
+def _write(
+    growing: Sequence[_Growing],
+    fresh: Sequence[Sequence[int]],
+    room: int,
+    ends: Collection[int],
+    ended: Callable[[list[list[int]]], list[bool]],
+) -> list[int]:
+    """Let replies go on, each as far as its end; slots of those that have come to it."""
+    longer = [
+        [*one.reply, *new[: count + 1]]
+        for one, new in zip(growing, fresh, strict=True)
+        for count in range(len(new))
+    ]
+    stopped = iter(ended(longer))
+    done: list[int] = []
+    for slot, (one, new) in enumerate(zip(growing, fresh, strict=True)):
+        stops = [next(stopped) or token in ends for token in new]
+        length = stops.index(True) + 1 if any(stops) else len(new)
+        one.write(new[:length])
+        if any(stops) or len(one.reply) >= room:
+            done.append(slot)
+    return done
 
 
 def _joining(waiting: list[int], rests: Sequence[Sequence[int]], free: int) -> list[int]:
@@ -95,7 +175,7 @@ def _joining(waiting: list[int], rests: Sequence[Sequence[int]], free: int) -> l
     return joining
 
 
-def _leave(slot: int, growing: list[int], cache: RowCache) -> None:
+def _leave(slot: int, growing: list[_Growing], cache: RowCache) -> None:
     """Free a slot; the last row moves there, so that those in use follow one another."""
     last = len(growing) - 1
     if slot < last:
