@@ -111,12 +111,11 @@ def test_two_processes_give_back_the_same_best_weights(tiny_models: TinyModels, 
     last = {name: weight.clone() for name, weight in trainable_weights(shared).items()}
     best_beside.put_back(shared)
     best.put_back(alone)
-    mine = trainable_weights(alone)
-    for name, weight in trainable_weights(shared).items():
-        assert torch.allclose(weight, mine[name], atol=1e-4), name
-    assert any(
-        not torch.equal(weight, last[name]) for name, weight in trainable_weights(shared).items()
-    )
+    mine, theirs = trainable_weights(alone), trainable_weights(shared)
+    # A step moves a weight by up to the rate, and the order of sums by a small part of that.
+    near = 0.01 * RATES[kind]
+    assert max(float((theirs[name] - mine[name]).abs().max()) for name in theirs) < near
+    assert max(float((theirs[name] - last[name]).abs().max()) for name in theirs) > 10 * near
 
 
 def looked(*losses: float) -> tuple[BestWeights, torch.nn.Linear]:
