@@ -101,8 +101,7 @@ class CostSummary:
     """The range of ``monthly`` that follows from the latency's interval; None where the money is
     not known, or known without measuring."""
     added_seconds: float = 0.0
-    """Wall time of what was scored of the arm's trials after they had ended, for whichever study.
-    """
+    """Wall time of what was scored of the finalists after they had ended, for whichever study."""
 
 
 @dataclass(frozen=True, slots=True)

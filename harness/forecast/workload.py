@@ -28,6 +28,7 @@ from harness.prompting import PromptRenderer
 from harness.records import Example, ModelWork, ScoreRequest, TrialSpec, content_hash
 from harness.spec import TaskSpec
 from harness.spec.kinds import kind_info
+from harness.spec.settings import TrainedSettings, settings_from
 from harness.trial.candidate import make_renderer, passages_of, room_for
 
 # Hyperparameters that change what is learnt, and not how long a step or a reply takes.
@@ -160,7 +161,8 @@ def _training(
         read=sum(example.length for example in checks),
         predicted=sum(len(example.answer) for example in checks),
     )
-    if checked and params["checks"] == "score":
+    settings = settings_from(params)
+    if checked and isinstance(settings, TrainedSettings) and settings.scores_checks:
         rows = ScoreRequest("", "", "domain", "validation", spec.validation_path)
         check += sum((load.counted for load in counter.loads(rows)), ModelWork())
     return TrainingLoad(

@@ -100,6 +100,11 @@ class _TrainedSettings(_Settings):
         """Whether general text is replayed, or the model held to its base on it."""
         return bool(self.replay or self.kl_weight)
 
+    @property
+    def scores_checks(self) -> bool:
+        """Whether the score of replies says which weights are kept."""
+        return self.checks == "score" and self.keep == "best"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullSettings(_TrainedSettings):

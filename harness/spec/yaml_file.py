@@ -58,7 +58,8 @@ def _read_mapping(path: Path, what: str, absent: str) -> tuple[yaml.Node, dict[s
             raise SpecError(Problem(str(path), rule))
         repeated = _repeated_keys(path, root) if root is not None else []
         values = root and yaml.SafeLoader("").construct_document(root)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, KeyError, AttributeError) as error:
+        # The last two are what the library says to `!!bool x` and `!!timestamp x`.
         raise SpecError(not_valid(path, error)) from error
     if repeated:
         raise SpecError(repeated)

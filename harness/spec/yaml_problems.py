@@ -122,7 +122,8 @@ def line_in(root: yaml.Node, location: Sequence[str]) -> int:
 def _child(node: yaml.Node, part: str) -> tuple[yaml.Node, int] | None:
     """The value under a key or at a place of a list, and the line where it begins."""
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
+        # What is merged in stands before the keys that override it.
+        for key, value in reversed(node.value):
             if str(key.value) == part:
                 return value, key.start_mark.line + 1
     elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):

@@ -59,7 +59,8 @@ class TrialInputs:
 def weights_identity(inputs: TrialInputs) -> Identity:
     """What training reads: two trials with the same train the same weights.
 
-    The way of answering is not among it: trained weights can be asked in any.
+    The way of answering is not among it, since trained weights can be asked in any, but where
+    replies decide which weights are kept.
     """
     settings = inputs.settings
     identity = {**_common(inputs), "training version": TRAINING_VERSION}
@@ -67,8 +68,17 @@ def weights_identity(inputs: TrialInputs) -> Identity:
         "validation rows of the loss": inputs.validation_losses,
         "search.checks_per_epoch": inputs.checks_per_epoch,
     }
-    if isinstance(settings, TrainedSettings) and settings.uses_general_text:
-        identity["general texts"] = inputs.general_texts
+    if isinstance(settings, TrainedSettings):
+        if settings.uses_general_text:
+            identity["general texts"] = inputs.general_texts
+        if settings.scores_checks:
+            # Replies decide which weights are kept.
+            identity |= {
+                "checks answered by": settings.first_way,
+                "task.max_new_tokens": inputs.task.max_new_tokens,
+                "primary metric": inputs.task.primary_metric,
+                "score_batch_size": inputs.runtime.score_batch_size,
+            }
     return identity | _stopping(inputs)
 
 

@@ -229,11 +229,11 @@ class TrialRunner:
         if trial is not None and not self._lacks_weights(spec, trial):
             self._release(spec.trial_id)
             return self._as_it_is(spec, trial)
-        spec = known_parts(spec, named, self.reader, self.plan.trials)
-        self.observer.trial_started(spec)
         if holds_link(folder):
             place = quarantine(folder, "it is, or holds, a link to elsewhere")
             self.observer.warning(f"{folder} is, or holds, a link; set aside in {place}")
+        spec = known_parts(spec, named, self.reader, self.plan.trials)
+        self.observer.trial_started(spec)
         # The store holds what it says: what lies there later is of this run.
         discard_record(folder)
         self._submit(spec)

@@ -164,7 +164,7 @@ def _train(
     processes = job.settings.processes
     beside = SideBySide(job, processes) if processes > 1 else None
     judge = None
-    if settings.checks == "score" and job.validation:
+    if settings.scores_checks and job.validation:
         judge = partial(score_of_check, candidate, announce)
     best = BestWeights(candidate.task.higher_is_better) if job.keeps_best else None
     watch = LossWatch(candidate.spec.pruning)

@@ -217,6 +217,8 @@ def test_a_key_that_stands_twice(tmp_path: Path) -> None:
          "FILE:1: not valid YAML: could not determine a constructor for the tag "
          "'tag:yaml.org,2002:python/object/apply:os.system'"),
         ("name: 2020-13-45", "FILE: not valid YAML: month must be in 1..12"),
+        ("name: !!bool x", "FILE: not valid YAML: "),
+        ("name: !!timestamp x", "FILE: not valid YAML: "),
         ("a: " + "[" * 5000, "FILE: not valid YAML: maximum recursion depth exceeded"),
         (b"\x89PNG\r\n\x1a\n",
          "FILE: cannot be read: 'utf-8' codec can't decode byte 0x89"),
@@ -265,6 +267,14 @@ def test_anchors_are_of_use(tmp_path: Path) -> None:
     ).replace("shots: {choices: [0, 2, 4, 8], default: 4}", "shots: *shots")
     arms = load(tmp_path, text).arms
     assert arms["few-shot"].shots == arms["choice"].shots
+
+
+def test_what_overrides_a_merged_key_is_named_by_its_own_line(tmp_path: Path) -> None:
+    arms = "arms:\n  one: &one {kind: prompt, shots: 1}\n  two:\n    <<: *one\n    shots: many\n"
+    text = TEXT.replace("arms:\n", arms)
+    line = text[: text.index("    shots: many")].count("\n") + 1
+    (problem,) = problems(tmp_path, text)
+    assert problem.startswith(f"FILE:{line}: arms.two.shots:")
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

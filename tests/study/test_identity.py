@@ -86,6 +86,26 @@ def test_any_one_input_makes_another_trial(
         assert trained_as(other) != trained_as(one)
 
 
+@pytest.mark.parametrize(("checks", "keep", "same"), [
+    ("loss", "best", True), ("score", "last", True), ("score", "best", False),
+])  # fmt: skip
+def test_what_replies_pick_is_known_by_how_they_are_asked_for(
+    values: dict[str, Any], checks: str, keep: str, same: bool
+) -> None:
+    task = {**values["task"], "metrics": ["exact_match", "macro_f1"]}
+    arm = {"kind": "lora", "learning_rate": 1e-3, "checks": checks, "keep": keep}
+    one = inputs({**values, "task": task}, arm)
+    constrained = replace(one.settings, answering="constrained")
+    others = [
+        replace(one, settings=constrained),
+        replace(one, task=one.task.model_copy(update={"max_new_tokens": 99})),
+        replace(one, task=one.task.model_copy(update={"metrics": ("macro_f1", "exact_match")})),
+        replace(one, runtime=replace(one.runtime, score_batch_size=9)),
+    ]
+    unpruned = [replace(other, pruning=None) for other in [one, *others]]
+    assert [trained_as(other) == trained_as(unpruned[0]) for other in unpruned[1:]] == [same] * 4
+
+
 def changed(value: Any) -> list[Any]:
     """Other values of a hyperparameter of the same type."""
     match value:

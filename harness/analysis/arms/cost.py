@@ -112,7 +112,7 @@ def unit_cost(
         latency_unmeasured=why_unmeasured(timed),
         per_thousand_range=spread,
         monthly_range=_times(spread, UNIT.requests_per_month / 1000),
-        added_seconds=sum(trial.added_seconds for trial in every.values()),
+        added_seconds=sum(every[name].added_seconds for name in finals),
     )
     return summary if endpoint is None else _by_token(summary, search, endpoint)
 

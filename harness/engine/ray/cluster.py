@@ -9,6 +9,7 @@ all run on one machine.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from harness.records import Progress, TrialSpec
 from harness.spec import ExecutionSpec
 from harness.versions import program_versions
 
+# A line of Ray's message on a lost actor that says which it was.
+_OF_ACTOR = re.compile(r"(class_name|actor_id|name|namespace|pid|ip|job_id|repr)\b.*:")
 # Values that a slot may be ahead of the driver: half a gigabyte of a trial's files at most.
 AHEAD = 64
 SENT_CHUNK = 2**26
@@ -206,13 +209,13 @@ class RayEngine:
 
     def _poll_cluster(self, on_progress: Callable[[Progress], None]) -> Ended | None:
         """One message of every trial that has one."""
+        self._slots.end_idle()
         if not self._tasks:
             return None
         running = {task.stream: (task, task.slot) for task in self._tasks if task.slot is not None}
         starting = {slot.started: slot for slot in self._slots.starting()}
         watched = [*running, *starting]
         ready, _ = self._ray.wait(watched, timeout=POLL_SECONDS, fetch_local=False)
-        self._slots.end_idle()
         if not ready:
             self._check_room()
             return None
@@ -229,6 +232,9 @@ class RayEngine:
 
     def _greet(self, slot: Slot) -> Ended | None:
         """Hand a slot that has started its trial; the end of one that waited for it in vain."""
+        if slot not in self._slots.starting():
+            # It was ended since it was looked for.
+            return None
         wanted, failure = slot.wanted, None
         try:
             self._slots.note_start(slot)
@@ -256,11 +262,11 @@ class RayEngine:
         try:
             message = self._ray.get(next(task.stream))
         except StopIteration:
-            self._slots.end(slot)
+            self._slots.end_lost(slot)
             silent = Outcome(False, "lost", "the trial's machine fell silent before it ended")
             return self._lost(task, silent)
         except self._ray.exceptions.RayError as error:
-            self._slots.end(slot)
+            self._slots.end_lost(slot)
             return self._lost(task, self._fallen(error))
         task.heard = True
         match message:
@@ -293,11 +299,16 @@ class RayEngine:
                 "or lower micro_batch_size or max_length",
             )
         message = str(error).strip() or type(error).__name__
-        if isinstance(error, failures.RayTaskError | failures.RuntimeEnvSetupError):
-            last = message.splitlines()[-1]
-            return Outcome(False, "error", f"the trial could not be started there: {last}")
+        lines = [line.strip() for line in message.splitlines() if line.strip()]
+        of_actor = isinstance(error, failures.ActorDiedError)
+        raised = isinstance(error, failures.RayTaskError | failures.RuntimeEnvSetupError)
+        if raised or (of_actor and "creation task" in message):
+            return Outcome(False, "error", f"the trial could not be started there: {lines[-1]}")
+        if of_actor:
+            # A sentence that is always the same and what the actor was come before the reason.
+            lines = [line for line in lines[1:] if not _OF_ACTOR.match(line)] or lines
         # What follows the first sentence is about Ray's own logs.
-        first = message.splitlines()[0].partition(". ")[0]
+        first = lines[0].partition(". ")[0]
         return Outcome(False, "lost", f"its machine or Ray's worker there was lost: {first}")
 
     def _finish(self, task: _Task, outcome: Outcome) -> Ended:

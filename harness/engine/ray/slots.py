@@ -123,9 +123,17 @@ class Slots:
                 self.end(slot)
 
     def end(self, slot: Slot) -> None:
-        """End its worker, with whatever runs there."""
-        self._held.remove(slot)
-        self._ray.kill(slot.worker)
+        """End its worker, with whatever runs there; nothing, where it was ended before."""
+        if slot in self._held:
+            self._held.remove(slot)
+            self._ray.kill(slot.worker)
+
+    def end_lost(self, slot: Slot) -> None:
+        """End a slot that was lost, and those that are idle on its machine, which may be lost."""
+        self.end(slot)
+        for other in self._idle():
+            if slot.node and other.node == slot.node:
+                self.end(other)
 
     def end_all(self) -> None:
         """End every worker."""
