@@ -35,8 +35,9 @@ from harness.models.tree_pass import (
 )
 
 NAME = "harness_rows"
-# Tokens whose scores are computed at once: so many that they stay near the processor.
-CHUNK = 128
+# Tokens whose scores are computed at once: where each sees those before it alone, so few that not
+# much is computed in vain; else so many that scores stay near the processor.
+CHUNK_OF_CAUSAL, CHUNK = 64, 512
 # What models hand on to attention beside scores' scale, and what changes nothing in it. A window
 # does not where no row is longer: whoever makes the cache sees to that.
 HARMLESS = {
@@ -236,8 +237,9 @@ def _attention(
     group = heads // key_heads
     stacked = query.view(rows, width, key_heads, group, size).transpose(1, 2)
     parts = []
-    for start in range(0, width, CHUNK):
-        part = stacked[:, :, start : start + CHUNK]
+    chunk = CHUNK_OF_CAUSAL if causal else CHUNK
+    for start in range(0, width, chunk):
+        part = stacked[:, :, start : start + chunk]
         count = part.shape[2]
         seen = start + count if causal else keys.shape[3]
         scores = torch.matmul(part.flatten(2, 3), keys[..., :seen])

@@ -52,6 +52,7 @@ def test_each_row_sees_what_all_begin_with_and_itself(
     splits: bool,
 ) -> None:
     monkeypatch.setattr(row_attention, "CHUNK", chunk)
+    monkeypatch.setattr(row_attention, "CHUNK_OF_CAUSAL", chunk)
     generator = torch.Generator().manual_seed(0)
     beginning = (drawn(generator, 1, KEY_HEADS, shared, SIZE),) * 2
     prefix = PromptPrefix(tuple(range(shared)), (beginning,) if shared else ())
