@@ -6,7 +6,6 @@ How they are batched is up to the scorer: small trials report how much work such
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -80,9 +79,9 @@ def generation_load(
     """Replies of the length of ``answer`` to ``prompts``, each of which stands for ``share``."""
     answer = AnswerTokens(min(answer.mean, limit), min(answer.longest, limit))
     items = share * len(prompts)
-    batches = math.ceil(items / size)
+    # A row that a reply has left is taken by the next prompt at once.
     counted = ModelWork(
-        passes=batches * (1 + answer.longest),
+        passes=1 + answer.longest + max(0.0, items - size) * answer.mean / size,
         read=_distinct(prompts, share),
         written=items * answer.mean,
         predicted=items * (1 + answer.mean),

@@ -35,6 +35,9 @@ from harness.models.tree_pass import (
 )
 
 NAME = "harness_rows"
+# Tokens whose scores are computed at once: where each sees those before it alone, so few that not
+# much is computed in vain; else so many that scores stay near the processor.
+CHUNK_OF_CAUSAL, CHUNK = 64, 512
 # What models hand on to attention beside scores' scale, and what changes nothing in it. A window
 # does not where no row is longer: whoever makes the cache sees to that.
 HARMLESS = {
@@ -178,10 +181,12 @@ def _attend(
             mine = [tensor[block.padded] for tensor in mine]
         rows = [tensor.unflatten(0, (block.rows, -1)) for tensor in mine]
         if block.mask is None:
-            part = _fresh(rows[0], rows[1], rows[2], scale)
+            # (rows, heads, size, tokens) and (rows, heads, tokens, size)
+            own = rows[1].permute(0, 2, 3, 1).contiguous(), rows[2].transpose(1, 2).contiguous()
+            part = _attention(rows[0], *own, scale, causal=True)
         else:
-            group = query.shape[1] // key.shape[1]
-            part = _grown(rows[0], *cache.own(layer, block), block.mask_of(group), scale)
+            mask = block.mask_of(query.shape[1] // key.shape[1])
+            part = _attention(rows[0], *cache.own(layer, block), scale, mask)
         output, weight = part[0].flatten(0, 1), part[1].flatten(0, 1)
         parts.append(
             (output, weight) if block.real is None else (output[block.real], weight[block.real])
@@ -189,7 +194,7 @@ def _attend(
     output, weight = _joined(parts)
     shared = cache.shared(layer)
     if shared is not None:
-        first, first_weight = _of_beginning(tokens, *shared, scale)
+        (first,), (first_weight,) = _attention(tokens[None], *shared, scale)
         share = torch.sigmoid(weight - first_weight)[..., None]
         output = torch.lerp(first.to(share.dtype), output.to(share.dtype), share)
     return output.to(query.dtype)[None], None
@@ -199,61 +204,66 @@ Part = tuple[torch.Tensor, torch.Tensor]
 """Output, shape (.., tokens, heads, size), and logarithm of its normaliser, (.., tokens, heads)."""
 
 
-def _joined(parts: list[Part]) -> Part:
+def _joined(parts: list[Part], dim: int = 0) -> Part:
     if len(parts) == 1:
         return parts[0]
-    return torch.cat([output for output, _ in parts]), torch.cat([weight for _, weight in parts])
+    outputs, weights = zip(*parts, strict=True)
+    return torch.cat(outputs, dim), torch.cat(weights, dim)
 
 
-def _fresh(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float) -> Part:
-    """Of whole rows, each of shape (rows, tokens, heads, size): a token sees those before it."""
-    output, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        query.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), 0.0, True, scale=scale
-    )
-    return output.transpose(1, 2), weight.transpose(1, 2)
-
-
-def _grown(
+def _attention(
     query: torch.Tensor,
     keys: torch.Tensor,
     values: torch.Tensor,
-    mask: torch.Tensor,
     scale: float,
+    mask: torch.Tensor | None = None,
+    *,
+    causal: bool = False,
 ) -> Part:
-    """Of new tokens, shape (rows, tokens, heads, size), over rows as the cache holds them.
+    """Attention of tokens, shape (rows, tokens, heads, size), some tokens at a time.
 
-    With few queries a row this takes a fraction of what the fused kernel takes.
+    For few queries a row, and for hundreds, this takes a part of what torch's fused kernel takes
+    on a CPU.
+
+    Args:
+        keys: shape (rows, key heads, size, tokens seen).
+        values: shape (rows, key heads, tokens seen, size).
+        mask: what is added to scores, shape (rows, 1, tokens * group, tokens seen); None if all
+            is seen.
+        causal: whether the tokens seen are the same tokens, of which each sees those before it.
     """
     rows, width, heads, size = query.shape
     key_heads = keys.shape[1]
     group = heads // key_heads
-    stacked = query.view(rows, width, key_heads, group, size).transpose(1, 2).flatten(2, 3)
-    scores = torch.add(mask, torch.matmul(stacked, keys), alpha=scale)
-    shares = scores.softmax(-1)
-    output = torch.matmul(shares.to(values.dtype), values)
-    # The greatest share is the exponential of its score over the sum of all.
-    weight = scores.amax(-1) - shares.amax(-1).log()
-    return (
-        output.unflatten(2, (width, group)).transpose(1, 2).flatten(2, 3),
-        weight.unflatten(2, (width, group)).transpose(1, 2).flatten(2, 3),
-    )
-
-
-def _of_beginning(
-    tokens: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float
-) -> Part:
-    """Of tokens, shape (tokens, heads, size), over keys and values that all of them see."""
-    count, heads, size = tokens.shape
-    key_heads = keys.shape[1]
-    group = heads // key_heads
-    stacked = tokens.view(count, key_heads, group, size).transpose(0, 1).flatten(1, 2)
-    output, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        stacked[None], keys, values, scale=scale
-    )
-    return (
-        output[0].unflatten(1, (count, group)).transpose(0, 1).flatten(1, 2),
-        weight[0].unflatten(1, (count, group)).transpose(0, 1).flatten(1, 2),
-    )
+    stacked = query.view(rows, width, key_heads, group, size).transpose(1, 2)
+    parts = []
+    chunk = CHUNK_OF_CAUSAL if causal else CHUNK
+    for start in range(0, width, chunk):
+        part = stacked[:, :, start : start + chunk]
+        count = part.shape[2]
+        seen = start + count if causal else keys.shape[3]
+        scores = torch.matmul(part.flatten(2, 3), keys[..., :seen])
+        if mask is not None:
+            scores = torch.add(
+                mask[:, :, start * group :][:, :, : count * group], scores, alpha=scale
+            )
+        else:
+            scores = scores.to(torch.promote_types(scores.dtype, torch.float32)).mul_(scale)
+        if causal:
+            hidden = torch.ones((count, count), dtype=torch.bool, device=scores.device).triu(1)
+            hidden = hidden.repeat_interleave(group, dim=0)
+            scores[..., start:].masked_fill_(hidden, -torch.inf)
+        shares = scores.softmax(-1)
+        output = torch.matmul(shares.to(values.dtype), values[:, :, :seen])
+        # The greatest share is the exponential of its score over the sum of all.
+        weight = scores.amax(-1) - shares.amax(-1).log()
+        parts.append(
+            (
+                output.unflatten(2, (count, group)).transpose(1, 2).flatten(2, 3),
+                weight.unflatten(2, (count, group)).transpose(1, 2).flatten(2, 3),
+            )
+        )
+    return _joined(parts, dim=1)
 
 
 AttentionInterface.register(NAME, _attend)

@@ -83,7 +83,11 @@ class RowCache(Cache):
 
     def __init__(self, beginning: PromptPrefix, slots: int) -> None:
         super().__init__(layers=[])
-        self._beginning = beginning
+        self._beginning = [
+            (keys.transpose(2, 3).contiguous(), values.contiguous())
+            for keys, values in beginning.layers
+        ]
+        self._opened = len(beginning.tokens)
         self._capacity = 0
         self._own: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._slots = self._places = torch.empty(0, dtype=torch.long)
@@ -109,7 +113,7 @@ class RowCache(Cache):
             self.lengths[rows] += counts
         own = np.concatenate(places)
         self._slots, self._places = torch.from_numpy(slots), torch.from_numpy(own)
-        return torch.from_numpy(own + len(self._beginning.tokens))[None]
+        return torch.from_numpy(own + self._opened)[None]
 
     def _make_room(self, blocks: Sequence[Block]) -> None:
         """Let slots hold what the pass brings.
@@ -164,8 +168,9 @@ class RowCache(Cache):
         return key_states, value_states
 
     def shared(self, layer: int) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Keys and values of the beginning, (1, heads, tokens, size) each; None if it is empty."""
-        return self._beginning.layers[layer] if self._beginning.layers else None
+        """Keys, shape (1, heads, size, tokens), and values (1, heads, tokens, size), of what all
+        rows begin with; None where that is nothing."""
+        return self._beginning[layer] if self._beginning else None
 
     def own(self, layer: int, block: BlockLayout) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys of a block's rows, shape (rows, heads, size, room), and values (.., room, size).
@@ -186,7 +191,7 @@ class RowCache(Cache):
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Tokens of the longest row."""
-        return len(self._beginning.tokens) + int(self.lengths.max())
+        return self._opened + int(self.lengths.max())
 
 
 def _layout(first: int, slots: Ints, before: Ints, counts: Ints, capacity: int) -> BlockLayout:

@@ -34,7 +34,7 @@ from harness.models.load import LoadedModel, load_base
 from harness.models.packed_weights import packed_weights
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
-from harness.models.token_tree import common_beginning, tree_size
+from harness.models.token_tree import common_beginning
 from harness.prompting import PromptRenderer, ShotSelector
 from harness.records import Example
 from harness.spec import ModelSpec
@@ -96,7 +96,7 @@ def main() -> None:
     theirs.model.get_output_embeddings()._forward_pre_hooks.clear()
     exact = load_base(resolved, replace(runtime, dtype="float32")) if options.exact else None
     print(f"{machine()}; {runtime.dtype}, {options.items} items; peer: HFLM, batch size 32\n")
-    print(HEADER.replace("results |\n", "products alone, s | results |\n") + " --- |")
+    print(HEADER.replace("results |\n", "products alone | results |\n") + " --- |")
     for case in CASES:
         if not case.title.startswith(options.only):
             continue
@@ -118,9 +118,8 @@ def main() -> None:
             reference = CandidateLM(exact.model, exact.tokenizer, 32)
             true = packed_replies(reference, requests)
             agreement += distances(exact, true, found.peer_results[-1], found.own_results[-1])
-        line = row(case.title, found, agreement)
-        cells = line.rsplit(" | ", 1)
-        print(f"{cells[0]} | {bound:.2f} | {cells[1]}", flush=True)
+        cells = row(case.title, found, agreement).rsplit(" | ", 1)
+        print(f"{cells[0]} | {bound} | {cells[1]}", flush=True)
 
 
 def let_end(loaded: LoadedModel, *, ends: bool) -> None:
@@ -171,16 +170,16 @@ def packed_replies(lm: CandidateLM, requests: list[Instance]) -> list[str]:
         return replies(lm, requests)
 
 
-def products(model: Any, case: Case, prompts: Sequence[Sequence[int]]) -> float:
-    """Seconds of all products of a case: prompts with what they share once, then the replies."""
+def products(model: Any, case: Case, prompts: Sequence[Sequence[int]]) -> str:
+    """How long all products of a case take, prompts with what they share once, then the replies;
+    and those of a token of each reply."""
     shared = min(common_beginning(prompts[0], prompt) for prompt in prompts)
     tokens = shared + sum(len(prompt) - shared for prompt in prompts)
-    assert tokens >= tree_size(prompts)
     width = min(1024, tokens)
     reading = seconds_of_products(model, width, head=False) * tokens / width
     step = seconds_of_products(model, len(prompts), head=True)
-    print(f"<!-- {case.title}: a step's products {step * 1e3:.1f} ms, {tokens} tokens read -->")
-    return reading + step * (case.room - 1)
+    whole = reading + step * (case.room - 1)
+    return f"{whole:.2f} s, {step * 1e3:.1f} ms a step, {tokens} tokens read"
 
 
 def seconds_of_products(model: Any, tokens: int, *, head: bool) -> float:

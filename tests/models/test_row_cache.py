@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.models import row_attention
@@ -39,11 +39,20 @@ def drawn(generator: torch.Generator, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("chunk", [3, 128])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(passes=PASSES, shared=st.sampled_from([0, 1, 9]), splits=st.booleans())
 def test_each_row_sees_what_all_begin_with_and_itself(
-    passes: list[list[int]], shared: int, splits: bool
+    monkeypatch: pytest.MonkeyPatch,
+    chunk: int,
+    passes: list[list[int]],
+    shared: int,
+    splits: bool,
 ) -> None:
+    monkeypatch.setattr(row_attention, "CHUNK", chunk)
+    monkeypatch.setattr(row_attention, "CHUNK_OF_CAUSAL", chunk)
     generator = torch.Generator().manual_seed(0)
     beginning = (drawn(generator, 1, KEY_HEADS, shared, SIZE),) * 2
     prefix = PromptPrefix(tuple(range(shared)), (beginning,) if shared else ())
