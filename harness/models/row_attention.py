@@ -24,7 +24,7 @@ import torch
 from transformers import AttentionInterface
 
 from harness.models.prompt_prefix import compute_prompt_prefix
-from harness.models.row_cache import Block, RowCache
+from harness.models.row_cache import Block, RowCache, score_type
 from harness.models.tree_pass import (
     PROBE,
     ROUNDING,
@@ -183,6 +183,7 @@ def _attend(
         if block.mask is None:
             # (rows, heads, size, tokens) and (rows, heads, tokens, size)
             own = rows[1].permute(0, 2, 3, 1).contiguous(), rows[2].transpose(1, 2).contiguous()
+            own = own[0].to(score_type(own[0].dtype)), own[1]
             part = _attention(rows[0], *own, scale, causal=True)
         else:
             mask = block.mask_of(query.shape[1] // key.shape[1])
@@ -226,7 +227,7 @@ def _attention(
     on a CPU.
 
     Args:
-        keys: shape (rows, key heads, size, tokens seen).
+        keys: shape (rows, key heads, size, tokens seen), of the type that scores are computed in.
         values: shape (rows, key heads, tokens seen, size).
         mask: what is added to scores, shape (rows, 1, tokens * group, tokens seen); None if all
             is seen.
@@ -235,7 +236,7 @@ def _attention(
     rows, width, heads, size = query.shape
     key_heads = keys.shape[1]
     group = heads // key_heads
-    stacked = query.view(rows, width, key_heads, group, size).transpose(1, 2)
+    stacked = query.view(rows, width, key_heads, group, size).transpose(1, 2).to(keys.dtype)
     parts = []
     chunk = CHUNK_OF_CAUSAL if causal else CHUNK
     for start in range(0, width, chunk):
@@ -248,7 +249,7 @@ def _attention(
                 mask[:, :, start * group :][:, :, : count * group], scores, alpha=scale
             )
         else:
-            scores = scores.to(torch.promote_types(scores.dtype, torch.float32)).mul_(scale)
+            scores.mul_(scale)
         if causal:
             hidden = torch.ones((count, count), dtype=torch.bool, device=scores.device).triu(1)
             hidden = hidden.repeat_interleave(group, dim=0)

@@ -30,6 +30,11 @@ Block = tuple[Ints, Ints]
 """Slots of the rows of a block, and how many new tokens each of them gets, at least 1."""
 
 
+def score_type(dtype: torch.dtype) -> torch.dtype:
+    """The type that attention scores are computed in: float32 at least."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 @dataclass(slots=True)
 class BlockLayout:
     """Where the tokens of a block stand, for attention."""
@@ -84,7 +89,7 @@ class RowCache(Cache):
     def __init__(self, beginning: PromptPrefix, slots: int) -> None:
         super().__init__(layers=[])
         self._beginning = [
-            (keys.transpose(2, 3).contiguous(), values.contiguous())
+            (keys.transpose(2, 3).to(score_type(keys.dtype)).contiguous(), values.contiguous())
             for keys, values in beginning.layers
         ]
         self._opened = len(beginning.tokens)
@@ -125,7 +130,7 @@ class RowCache(Cache):
             return
         self._capacity = -(-needed // GROWTH) * GROWTH
         for layer, (keys, values) in enumerate(self._own):
-            grown = self._empty(keys.shape[1], keys.shape[2], values.shape[3], keys.dtype)
+            grown = self._empty(keys.shape[1], keys.shape[2], values.shape[3], values.dtype)
             grown[0][..., : keys.shape[3]] = keys
             grown[1][:, :, : values.shape[2]] = values
             self._own[layer] = grown
@@ -135,10 +140,9 @@ class RowCache(Cache):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Zeros, since what was never written is multiplied too, by a weight of nothing."""
         shape = (len(self.lengths), heads)
-        return (
-            torch.zeros((*shape, size, self._capacity), dtype=dtype),
-            torch.zeros((*shape, self._capacity, value_size), dtype=dtype),
-        )
+        # Products of 16 bits are rounded to 16 bits, and scores that differ little are large.
+        keys = torch.zeros((*shape, size, self._capacity), dtype=score_type(dtype))
+        return keys, torch.zeros((*shape, self._capacity, value_size), dtype=dtype)
 
     def update(
         self,
@@ -163,7 +167,7 @@ class RowCache(Cache):
                 )
             )
         own_keys, own_values = self._own[layer_idx]
-        own_keys[self._slots, :, :, self._places] = key_states[0].transpose(0, 1)
+        own_keys[self._slots, :, :, self._places] = key_states[0].transpose(0, 1).to(own_keys.dtype)
         own_values[self._slots, :, self._places] = value_states[0].transpose(0, 1)
         return key_states, value_states
 
@@ -188,6 +192,13 @@ class RowCache(Cache):
             keys[target, :, :, :length] = keys[source, :, :, :length]
             values[target, :, :length] = values[source, :, :length]
         self.lengths[target], self.lengths[source] = length, 0
+
+    def free(self, slot: int) -> None:
+        """Empty a slot: what stood there is multiplied too, by nothing, and may be no number."""
+        for keys, values in self._own:
+            keys[slot].zero_()
+            values[slot].zero_()
+        self.lengths[slot] = 0
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Tokens of the longest row."""

@@ -7,7 +7,7 @@ import torch
 
 from harness.evaluation.local import row_generation
 from harness.evaluation.local.prompt_lookup import MOST, PromptLookup
-from harness.evaluation.local.row_generation import greedy_replies
+from harness.evaluation.local.row_generation import greedy_replies, row_groups
 from harness.models.prompt_prefix import PromptPrefix
 from harness.records import ModelWork
 from tests.tiny_model import TinyModels
@@ -66,3 +66,27 @@ def test_guesses_save_passes_and_change_no_reply(
     # Two rows: three turns of 40 tokens and their prompts, one pass a token, without a guess.
     assert (total.passes == 3 * room) is (guessed == 0)
     assert total.written == len(prompts) * (room - 1)
+
+
+def test_without_guesses_every_token_is_a_pass(tiny_models: TinyModels) -> None:
+    model = loaded_as(tiny_models.chat, "base").model
+    work: list[ModelWork] = []
+    (reply,) = greedy_replies(
+        model, [(30, 31, 32)], PromptPrefix(), 1, 9, (), lambda replies: [False], work.append,
+        guesses=False,
+    )  # fmt: skip
+    assert (len(reply), len(work)) == (9, 9)
+
+
+def test_a_prompt_without_a_token_is_refused(tiny_models: TinyModels) -> None:
+    model = loaded_as(tiny_models.chat, "base").model
+    with pytest.raises(ValueError, match="no token"):
+        greedy_replies(model, [(30,), ()], PromptPrefix(), 2, 9, (), lambda replies: [False] * 2)
+
+
+def test_rows_of_one_group_begin_alike_and_are_of_like_length() -> None:
+    beginning = PromptPrefix((1, 2), ())
+    prompts = [(1, 2, 3), (1, 2, *range(90)), (9, 2, 3), (1, 2, 3, 4), (1, 2, *range(50)), (1, 2)]
+    groups = list(row_groups(prompts, beginning, 4))
+    assert [group for opening, group in groups if opening is beginning] == [[1, 4], [3, 0]]
+    assert [group for opening, group in groups if opening is not beginning] == [[2, 5]]

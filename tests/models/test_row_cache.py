@@ -54,10 +54,10 @@ def test_each_row_sees_what_all_begin_with_and_itself(
     monkeypatch.setattr(row_attention, "CHUNK", chunk)
     monkeypatch.setattr(row_attention, "CHUNK_OF_CAUSAL", chunk)
     generator = torch.Generator().manual_seed(0)
-    beginning = (drawn(generator, 1, KEY_HEADS, shared, SIZE),) * 2
+    beginning = tuple(drawn(generator, 1, KEY_HEADS, shared, SIZE) for _ in range(2))
     prefix = PromptPrefix(tuple(range(shared)), (beginning,) if shared else ())
     cache = RowCache(prefix, SLOTS)
-    rows = [[beginning[0][0].transpose(0, 1)] * 2 for _ in range(SLOTS)]
+    rows = [[part[0].transpose(0, 1) for part in beginning] for _ in range(SLOTS)]
     for counts in passes:
         used = [slot for slot in range(SLOTS) if counts[slot]]
         if not used:
@@ -119,6 +119,43 @@ def test_a_row_that_moves_stays_what_it_is() -> None:
     ]
     expected = alone(query[0].transpose(0, 1), row[0], row[1], 1)
     torch.testing.assert_close(attend(cache, query, keys, values)[0], expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("offset", [0.0, 60.0])
+def test_scores_are_not_rounded_to_16_bits(dtype: torch.dtype, offset: float) -> None:
+    """Where all scores are large, what tells keys apart is a small part of them."""
+    generator = torch.Generator().manual_seed(0)
+    shared = [drawn(generator, 1, KEY_HEADS, 7, SIZE).to(dtype) for _ in range(2)]
+    shared[0] += offset
+    cache = RowCache(PromptPrefix(tuple(range(7)), ((shared[0], shared[1]),)), 1)
+    row = [part[0].transpose(0, 1).double() for part in shared]
+    for new in (5, 1, 1):
+        cache.begin_pass([(np.array([0]), np.array([new]))])
+        query = drawn(generator, 1, HEADS, new, SIZE).to(dtype) + dtype.itemsize
+        keys, values = (drawn(generator, 1, KEY_HEADS, new, SIZE).to(dtype) for _ in range(2))
+        keys += offset
+        cache.update(keys, values, 0)
+        row = [
+            torch.cat([old, part[0].transpose(0, 1).double()])
+            for old, part in zip(row, (keys, values), strict=True)
+        ]
+        expected = alone(query[0].transpose(0, 1).double(), row[0], row[1], new)
+        found = attend(cache, query, keys, values)[0].double()
+        assert float((found - expected).abs().max()) < 0.03
+
+
+def test_a_slot_that_is_free_hands_nothing_on() -> None:
+    cache = RowCache(PromptPrefix(), 1)
+    nothing = torch.full((1, KEY_HEADS, 3, SIZE), torch.nan)
+    cache.begin_pass([(np.array([0]), np.array([3]))])
+    cache.update(nothing, nothing, 0)
+    cache.free(0)
+    for new in (1, 1):
+        cache.begin_pass([(np.array([0]), np.array([new]))])
+        query, keys, values = (torch.ones(1, n, new, SIZE) for n in (HEADS, KEY_HEADS, KEY_HEADS))
+        cache.update(keys, values, 0)
+        assert torch.equal(attend(cache, query, keys, values), torch.ones(1, new, HEADS, SIZE))
 
 
 @pytest.mark.parametrize("more", [{"softcap": 50.0}, {"s_aux": torch.zeros(HEADS)}])

@@ -27,7 +27,7 @@ from harness.evaluation.local.constrained import Constraint
 from harness.evaluation.local.padded_generation import padded_replies
 from harness.evaluation.local.prompt_reader import PromptReader
 from harness.evaluation.local.reply_ends import EndsIn
-from harness.evaluation.local.row_generation import greedy_replies
+from harness.evaluation.local.row_generation import greedy_replies, row_groups
 from harness.evaluation.local.tree_generation import greedy_tree_replies, tree_groups
 from harness.evaluation.local.tree_scoring import score_pairs
 from harness.models.padding import padded_together
@@ -73,7 +73,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             for number, token in tokenizer.added_tokens_decoder.items()
             if token.special and token.content not in marks
         }
-        self._rows = batch_size
+        self._rows, self._guesses = batch_size, True
         self._constraint: Constraint | None = None
         self._beginning = PromptPrefix()
 
@@ -191,7 +191,12 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
         # What the request before it began with is not at hand for it.
         self._begin_with(())
         began = time.perf_counter()
-        getattr(self, requests[0].request_type)(requests, disable_tqdm=True)
+        # Few servers guess, and the gain hangs on how much a reply repeats its prompt.
+        self._guesses = False
+        try:
+            getattr(self, requests[0].request_type)(requests, disable_tqdm=True)
+        finally:
+            self._guesses = True
         return time.perf_counter() - began
 
     def _loglikelihood_tokens(
@@ -252,11 +257,22 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
         greedy = generation_kwargs == {"do_sample": False} and self._constraint is None
         replies: list[list[int]] = []
         if greedy and self._takes_rows(max(map(len, prompts)) + room):
-            beginning = self._beginning if self._beginning.opens(prompts) else PromptPrefix()
-            ends_in = EndsIn(stop, self.tokenizer, 0, self._ends())
-            replies = greedy_replies(
+            replies = self._in_rows(prompts, room, stop)
+        while len(replies) < len(prompts):
+            batch = prompts[len(replies) : len(replies) + self._rows]
+            replies += self._batch(batch, room, stop, generation_kwargs, trees=greedy)
+        rows = zip(context.tolist(), replies, strict=True)
+        return Rows([row + reply for row, reply in rows])
+
+    def _in_rows(
+        self, prompts: list[tuple[int, ...]], room: int, stop: list[str]
+    ) -> list[list[int]]:
+        ends_in = EndsIn(stop, self.tokenizer, 0, self._ends())
+        replies: list[list[int]] = [[] for _ in prompts]
+        for beginning, group in row_groups(prompts, self._beginning, room):
+            written = greedy_replies(
                 self.model,
-                prompts,
+                [prompts[index] for index in group],
                 beginning,
                 self._rows,
                 room,
@@ -264,12 +280,11 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
                 ends_in.each,
                 self._count,
                 self._generate,
+                guesses=self._guesses,
             )
-        while len(replies) < len(prompts):
-            batch = prompts[len(replies) : len(replies) + self._rows]
-            replies += self._batch(batch, room, stop, generation_kwargs, trees=greedy)
-        rows = zip(context.tolist(), replies, strict=True)
-        return Rows([row + reply for row, reply in rows])
+            for index, reply in zip(group, written, strict=True):
+                replies[index] = reply
+        return replies
 
     def _batch(
         self,

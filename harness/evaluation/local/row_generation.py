@@ -8,7 +8,7 @@ ended leaves its row to the next prompt at once. What all prompts begin with sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ def greedy_replies(
     ended: Callable[[list[list[int]]], list[bool]],
     on_work: Callable[[ModelWork], None] = lambda work: None,
     on_end: Callable[[int], None] = lambda count: None,
+    *,
+    guesses: bool = True,
 ) -> list[list[int]]:
     """The most likely next token, again and again, until each reply ends.
 
@@ -48,9 +50,15 @@ def greedy_replies(
         ended: whether each of several replies has come to its end otherwise.
         on_work: told of every pass.
         on_end: told how many replies have ended in a pass.
+        guesses: whether tokens are guessed, which saves passes.
+
+    Raises:
+        ValueError: a prompt has no token after the beginning, to go on from.
     """
     opened = len(beginning.tokens)
     rests = [list(prompt[opened:]) for prompt in prompts]
+    if not all(rests):
+        raise ValueError("a prompt to be answered has no token")
     rows = min(rows, len(prompts))
     cache = RowCache(beginning, rows)
     replies: list[list[int]] = [[] for _ in prompts]
@@ -58,10 +66,14 @@ def greedy_replies(
     growing: list[_Growing] = []
     with torch.inference_mode():
         while growing or waiting:
-            fed = [
-                one.feed(most)
-                for one, most in zip(growing, _guessed(growing, room, waiting), strict=True)
-            ]
+            fed = (
+                [
+                    one.feed(most)
+                    for one, most in zip(growing, _guessed(growing, room, waiting), strict=True)
+                ]
+                if guesses
+                else [one.feed(0) for one in growing]
+            )
             joining = _joining(waiting, rests, rows - len(growing))
             blocks: list[Block] = []
             if growing:
@@ -98,6 +110,33 @@ def greedy_replies(
             if done:
                 on_end(len(done))
     return replies
+
+
+def row_groups(
+    prompts: Sequence[tuple[int, ...]], beginning: PromptPrefix, room: int
+) -> Iterator[tuple[PromptPrefix, list[int]]]:
+    """Places of the prompts whose replies grow together, with what they all begin with.
+
+    Those that begin alike, the longest first, and of like length: every row has room for the
+    longest, so that a long prompt among short ones would take its room as often as there are rows.
+    """
+    for opening in (beginning, PromptPrefix()):
+        alike = [
+            place
+            for place, prompt in enumerate(prompts)
+            if beginning.opens([prompt]) is (opening is beginning)
+        ]
+        group: list[int] = []
+        longest = 0
+        for place in sorted(alike, key=lambda place: -len(prompts[place])):
+            size = len(prompts[place]) - len(opening.tokens) + room
+            if group and 2 * size < longest:
+                yield opening, group
+                group = []
+            longest = longest if group else size
+            group.append(place)
+        if group:
+            yield opening, group
 
 
 def _guessed(growing: Sequence[_Growing], room: int, waiting: Sequence[int]) -> list[int]:
@@ -181,5 +220,5 @@ def _leave(slot: int, growing: list[_Growing], cache: RowCache) -> None:
     if slot < last:
         cache.move(last, slot)
         growing[slot] = growing[last]
-    cache.lengths[last] = 0
+    cache.free(last)
     growing.pop()
