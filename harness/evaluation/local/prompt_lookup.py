@@ -2,7 +2,8 @@
 
 Replies repeat what stands before them: JSON the words of its item, a small model itself. What
 followed the newest tokens where they stood last is guessed to follow again (prompt lookup
-decoding). A guess is kept as far as the model would have written it, so it changes no reply.
+decoding). A guess is kept as far as the model would have written it, so it changes no reply
+but for rounding.
 """
 
 from __future__ import annotations
