@@ -26,9 +26,10 @@ def test_the_study_was_disturbed_enough(tally: Tally) -> None:
 
 
 def test_no_trial_is_lost_or_repeated_or_different(tally: Tally) -> None:
-    # 1 + 4 + 4 + 4 searched, 3 arms on 2 seeds, the base, the default setting of the arm that
-    # selected another on 2 seeds, 2 sizes of a learning curve on 2 seeds, 3 arms timed in 2 turns.
-    assert tally.planned == 32
+    # 1 + 4 + 4 + 4 searched, 3 arms on 2 seeds, the base, 2 sizes of a learning curve on 2 seeds,
+    # 3 arms timed in 2 turns; and, on 2 seeds each, the default settings of those arms of two that
+    # selected another, which follows from what pretended trials score.
+    assert tally.planned in (30, 32, 34)
     assert (tally.lost, tally.repeated, tally.wrong) == (0, 0, [])
 
 
