@@ -14,15 +14,18 @@ COMMON = tuple(range(100, 110))
 def test_what_prompts_begin_with_is_read_once() -> None:
     prompts = [(*COMMON, n, n) for n in range(6)]
     load = generation_load(prompts, AnswerTokens(3.0, 5), 4, 9, "generate")
-    # Two batches of at most 4, each read in a pass and written in as many as its longest reply.
-    assert load.counted == ModelWork(passes=2 * 6, read=10 + 6 * 2, written=18, predicted=24)
+    # Four rows, read in a pass and written in as many as the longest reply; two more prompts take
+    # rows as they become free.
+    passes = 1 + 5 + 2 * 3 / 4
+    assert load.counted == ModelWork(passes=passes, read=10 + 6 * 2, written=18, predicted=24)
     assert (load.items, load.prompt_tokens, load.answer_limit) == (6, 6 * 12, 9)
 
 
 def test_items_that_stand_for_several_share_their_beginning_too() -> None:
     prompts = [(*COMMON, n, n) for n in range(6)]
     load = generation_load(prompts, AnswerTokens(3.0, 5), 4, 9, "generate", share=2.0)
-    assert load.counted == ModelWork(passes=3 * 6, read=10 + 12 * 2, written=36, predicted=48)
+    passes = 1 + 5 + 8 * 3 / 4
+    assert load.counted == ModelWork(passes=passes, read=10 + 12 * 2, written=36, predicted=48)
     assert (load.items, load.prompt_tokens) == (12, 12 * 12)
 
 

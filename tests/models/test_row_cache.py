@@ -54,7 +54,8 @@ def test_each_row_sees_what_all_begin_with_and_itself(
     monkeypatch.setattr(row_attention, "CHUNK", chunk)
     monkeypatch.setattr(row_attention, "CHUNK_OF_CAUSAL", chunk)
     generator = torch.Generator().manual_seed(0)
-    beginning = tuple(drawn(generator, 1, KEY_HEADS, shared, SIZE) for _ in range(2))
+    shape = (1, KEY_HEADS, shared, SIZE)
+    beginning = drawn(generator, *shape), drawn(generator, *shape)
     prefix = PromptPrefix(tuple(range(shared)), (beginning,) if shared else ())
     cache = RowCache(prefix, SLOTS)
     rows = [[part[0].transpose(0, 1) for part in beginning] for _ in range(SLOTS)]
