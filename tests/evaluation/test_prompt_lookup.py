@@ -68,16 +68,6 @@ def test_guesses_save_passes_and_change_no_reply(
     assert total.written == len(prompts) * (room - 1)
 
 
-def test_without_guesses_every_token_is_a_pass(tiny_models: TinyModels) -> None:
-    model = loaded_as(tiny_models.chat, "base").model
-    work: list[ModelWork] = []
-    (reply,) = greedy_replies(
-        model, [(30, 31, 32)], PromptPrefix(), 1, 9, (), lambda replies: [False], work.append,
-        guesses=False,
-    )  # fmt: skip
-    assert (len(reply), len(work)) == (9, 9)
-
-
 def test_a_prompt_without_a_token_is_refused(tiny_models: TinyModels) -> None:
     model = loaded_as(tiny_models.chat, "base").model
     with pytest.raises(ValueError, match="no token"):

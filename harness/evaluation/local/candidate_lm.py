@@ -73,7 +73,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             for number, token in tokenizer.added_tokens_decoder.items()
             if token.special and token.content not in marks
         }
-        self._rows, self._guesses = batch_size, True
+        self._rows = batch_size
         self._constraint: Constraint | None = None
         self._beginning = PromptPrefix()
 
@@ -191,12 +191,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
         # What the request before it began with is not at hand for it.
         self._begin_with(())
         began = time.perf_counter()
-        # Few servers guess, and the gain hangs on how much a reply repeats its prompt.
-        self._guesses = False
-        try:
-            getattr(self, requests[0].request_type)(requests, disable_tqdm=True)
-        finally:
-            self._guesses = True
+        getattr(self, requests[0].request_type)(requests, disable_tqdm=True)
         return time.perf_counter() - began
 
     def _loglikelihood_tokens(
@@ -256,7 +251,9 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
         generation_kwargs.setdefault("do_sample", False)
         greedy = generation_kwargs == {"do_sample": False} and self._constraint is None
         replies: list[list[int]] = []
-        if greedy and self._takes_rows(max(map(len, prompts)) + room):
+        # One alone has no row to take turns with, and is written without guesses: few servers
+        # guess, and what it gains hangs on how much a reply repeats its prompt.
+        if greedy and len(prompts) > 1 and self._takes_rows(max(map(len, prompts)) + room):
             replies = self._in_rows(prompts, room, stop)
         while len(replies) < len(prompts):
             batch = prompts[len(replies) : len(replies) + self._rows]
@@ -280,7 +277,6 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
                 ends_in.each,
                 self._count,
                 self._generate,
-                guesses=self._guesses,
             )
             for index, reply in zip(group, written, strict=True):
                 replies[index] = reply

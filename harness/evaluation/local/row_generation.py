@@ -37,8 +37,6 @@ def greedy_replies(
     ended: Callable[[list[list[int]]], list[bool]],
     on_work: Callable[[ModelWork], None] = lambda work: None,
     on_end: Callable[[int], None] = lambda count: None,
-    *,
-    guesses: bool = True,
 ) -> list[list[int]]:
     """The most likely next token, again and again, until each reply ends.
 
@@ -50,7 +48,6 @@ def greedy_replies(
         ended: whether each of several replies has come to its end otherwise.
         on_work: told of every pass.
         on_end: told how many replies have ended in a pass.
-        guesses: whether tokens are guessed, which saves passes.
 
     Raises:
         ValueError: a prompt has no token after the beginning, to go on from.
@@ -66,14 +63,10 @@ def greedy_replies(
     growing: list[_Growing] = []
     with torch.inference_mode():
         while growing or waiting:
-            fed = (
-                [
-                    one.feed(most)
-                    for one, most in zip(growing, _guessed(growing, room, waiting), strict=True)
-                ]
-                if guesses
-                else [one.feed(0) for one in growing]
-            )
+            fed = [
+                one.feed(most)
+                for one, most in zip(growing, _guessed(growing, room, waiting), strict=True)
+            ]
             joining = _joining(waiting, rests, rows - len(growing))
             blocks: list[Block] = []
             if growing:
