@@ -182,9 +182,9 @@ def _attend(
         rows = [tensor.unflatten(0, (block.rows, -1)) for tensor in mine]
         if block.mask is None:
             # (rows, heads, size, tokens) and (rows, heads, tokens, size)
-            own = rows[1].permute(0, 2, 3, 1).contiguous(), rows[2].transpose(1, 2).contiguous()
-            own = own[0].to(score_type(own[0].dtype)), own[1]
-            part = _attention(rows[0], *own, scale, causal=True)
+            keys = rows[1].permute(0, 2, 3, 1).to(score_type(key.dtype)).contiguous()
+            values = rows[2].transpose(1, 2).contiguous()
+            part = _attention(rows[0], keys, values, scale, causal=True)
         else:
             mask = block.mask_of(query.shape[1] // key.shape[1])
             part = _attention(rows[0], *cache.own(layer, block), scale, mask)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.models.token_tree import common_beginning
 from harness.models.tree_pass import logits_at
 
 if TYPE_CHECKING:
@@ -26,10 +27,7 @@ def shared_prefix_length(rows: Sequence[tuple[int, ...]]) -> int:
     if len(rows) < 2:
         return 0
     least, greatest = min(rows), max(rows)
-    limit = min(map(len, rows)) - 1
-    length = 0
-    while length < limit and least[length] == greatest[length]:
-        length += 1
+    length = min(common_beginning(least, greatest), min(map(len, rows)) - 1)
     return length if length >= MIN_SHARED else 0
 
 
