@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from harness.analysis.arms.slices import slice_contrast
 from harness.analysis.forgetting.divergence import task_divergence, with_divergence
 from harness.analysis.forgetting.setting_effects import setting_effects
 from harness.analysis.forgetting.trade_off import trade_off_points, with_fronts
@@ -22,12 +23,14 @@ from harness.answers.metrics import BITS_PER_BYTE, KL_TO_BASE, VERBATIM
 from harness.errors import StoreError
 from harness.findings import (
     ArmSummary,
+    Contrast,
     Forgetting,
     LearningCurve,
     Memorisation,
     Overfitting,
     Retuning,
     SettingEffect,
+    Slicing,
     TaskDivergence,
     TradeOffPoint,
     TuningGain,
@@ -106,6 +109,18 @@ class Diagnostics:
 
         tuned = [name for name, arm in self.experiment.arms.items() if arm.search_space()]
         return self._each("The gain of tuning", tuned, of)
+
+    def slicing(self, primary: Contrast | None) -> Slicing | None:
+        """The primary contrast on parts of its items; None where there is none."""
+        if primary is None:
+            return None
+        try:
+            return slice_contrast(
+                self.scores, primary, resamples=self.resamples, generator=self.generator
+            )
+        except StoreError as error:
+            self.problems.append(f"Parts of the test could not be compared: {error}.")
+            return None
 
     def retuning(self) -> tuple[Retuning, ...]:
         """Spread between searches, of arms that were searched more than once."""

@@ -10,10 +10,12 @@ import numpy as np
 
 from harness.analysis import caveats as course
 from harness.analysis.ability_caveats import ability_caveats
+from harness.analysis.arms.classes import class_scores
 from harness.analysis.arms.cost import break_even, unit_cost
 from harness.analysis.arms.decoding import with_decoding
 from harness.analysis.arms.latency import timed_trials
 from harness.analysis.arms.memory_estimate import estimate_memory
+from harness.analysis.arms.slices import slice_caveats
 from harness.analysis.arms.table import Sides, short_of_budget, summarise_arm, validation_worths
 from harness.analysis.claims.facts import ClaimFacts
 from harness.analysis.claims.guides import check_claims
@@ -105,8 +107,10 @@ def analyse(
     tuning, memorisation = shown.tuning(), shown.memorisation()
     trade_off = shown.trade_off(forgetting)
     searches = summarise_searches(work.scores, work.experiment)
+    slicing = shown.slicing(primary)
     known = [
         *work.problems,
+        *slice_caveats(slicing, verdict.winner),
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
         *([primary.decoding] if primary and primary.decoding else []),
         *course.missing_items([*([primary] if primary else []), *secondary]),
@@ -142,6 +146,8 @@ def analyse(
         retuning=shown.retuning(),
         plan=plan_lock(study),
         not_covered=not_covered(work.experiment, study.experiment, arms, curves),
+        slicing=slicing,
+        classes=class_scores(work.scores),
     )
     if not work.experiment.trained_arms():
         return findings  # the claims are about fine-tuning

@@ -12,6 +12,11 @@ from harness.findings.arms import (
     MemoryEstimate,
     TimedTurn,
 )
+from harness.findings.classes import (
+    ArmClasses,
+    ClassScore,
+    Confusion,
+)
 from harness.findings.comparison import (
     ComparedStudy,
     PairedAcross,
@@ -60,6 +65,11 @@ from harness.findings.search import (
     SearchSummary,
     TuningGain,
 )
+from harness.findings.slices import (
+    Slice,
+    Slicing,
+    ValiditySlice,
+)
 from harness.findings.study import (
     Findings,
 )
@@ -82,12 +92,15 @@ from harness.findings.verdict import (
 __all__ = [
     "OUTCOME_LABELS",
     "AbilitiesWithoutFlagged",
+    "ArmClasses",
     "ArmSamples",
     "ArmSummary",
     "BreakEven",
     "Claim",
     "ClaimStatus",
+    "ClassScore",
     "ComparedStudy",
+    "Confusion",
     "Contrast",
     "ContrastOutcome",
     "CostSummary",
@@ -127,12 +140,15 @@ __all__ = [
     "SettingDifference",
     "SettingEffect",
     "Shortfall",
+    "Slice",
+    "Slicing",
     "StudyComparison",
     "TaskDivergence",
     "TimedTurn",
     "TradeOffPoint",
     "TuningGain",
     "UnpairedAcross",
+    "ValiditySlice",
     "Verdict",
     "VerdictOutcome",
     "WithoutFlagged",

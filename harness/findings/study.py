@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.findings.arms import ArmSummary, BreakEven, MemoryEstimate
+from harness.findings.classes import ArmClasses
 from harness.findings.contrast import Contrast
 from harness.findings.forgetting import Forgetting, SettingEffect, TaskDivergence, TradeOffPoint
 from harness.findings.generalisation import LearningCurve, Memorisation, Overfitting
 from harness.findings.search import Retuning, SearchSummary, TuningGain
+from harness.findings.slices import Slicing
 from harness.findings.verdict import Claim, Effort, NotCovered, PlanLock, Sensitivity, Verdict
 
 
@@ -61,6 +63,10 @@ class Findings:
     """The plan as it was locked; None where the study has none."""
     not_covered: tuple[NotCovered, ...] = ()
     """Sources of chance that no interval covers."""
+    slicing: Slicing | None = None
+    """The primary contrast on parts of the test items; None where nothing was compared."""
+    classes: tuple[ArmClasses, ...] = ()
+    """What each arm with a test result made of every class; empty where answers have none."""
 
 
 __all__ = [

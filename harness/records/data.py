@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 LeakKind = Literal["exact", "near", "ngram"]
@@ -93,6 +93,8 @@ class DataRecord:
     """Text that the study learns from and that also stands in data meant for judging."""
     date: str | None = None
     """The day on which the study began, as YYYY-MM-DD; None where it is not known."""
+    slices: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Column of ``data.slices`` -> its value -> ids of the test items that have it."""
 
 
 def items_of(kinds: ItemsByKind) -> frozenset[str]:

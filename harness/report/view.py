@@ -11,6 +11,7 @@ from harness.records import Study
 from harness.report.document import ReportView, Section
 from harness.report.sections.arms import arms_section
 from harness.report.sections.claims import claims_section
+from harness.report.sections.classes import classes_section
 from harness.report.sections.contrasts import forest_section
 from harness.report.sections.curves import curves_section
 from harness.report.sections.examples import examples_section
@@ -23,6 +24,7 @@ from harness.report.sections.plain_words import plain_section
 from harness.report.sections.protocol import rules_section, run_section, words_section
 from harness.report.sections.search import search_section
 from harness.report.sections.sensitivity import sensitivity_section
+from harness.report.sections.slices import slices_section
 from harness.report.sections.spending import cost_section
 from harness.report.sections.trade_off import trade_off_section
 from harness.spec import Experiment
@@ -66,7 +68,7 @@ def build_view(
         sections=tuple(
             section
             for section in _sections(material, tuple(rules))
-            if not (material.prompts_only and section.key in OF_TRAINING)
+            if section.blocks and not (material.prompts_only and section.key in OF_TRAINING)
         ),
         arms=material.arms,
     )
@@ -84,6 +86,8 @@ def _sections(material: Material, rules: tuple[tuple[str, str], ...]) -> tuple[S
         arms_section(material),
         claims_section(material),
         forest_section(material),
+        slices_section(material),
+        classes_section(material),
         not_covered_section(material),
         trade_off_section(material),
         search_section(material),

@@ -124,7 +124,7 @@ def test_banking77(shared_data: Path, tmp_path: Path) -> None:
     task = {
         "instruction": f"Name the intent of the message. One of: {', '.join(labels)}",
         "answer": {"kind": "label", "column": "category", "labels": list(labels)},
-        "max_new_tokens": 12,
+        "max_new_tokens": 6,
     }
     experiment = write_experiment(tmp_path, source, task, {})
     assert "is a valid experiment" in here("check", experiment).stdout
@@ -143,7 +143,7 @@ def test_snips(shared_data: Path, tmp_path: Path) -> None:
     task = {
         "instruction": "Give the intent of the request and its slots as JSON.",
         "answer": {"kind": "json", "schema": SNIPS_SCHEMA, "column": "answer"},
-        "max_new_tokens": 32,
+        "max_new_tokens": 10,
     }
     experiment, results = (
         write_experiment(tmp_path, source, task, {"shots": 1}),

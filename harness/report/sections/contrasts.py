@@ -78,7 +78,7 @@ def _secondary(material: Material) -> Table | Prose:
             scale_of(item.metric).difference_interval(item.interval),
             wording.p_value(item.p_value),
             wording.p_value(item.p_adjusted),
-            _short_reading(item),
+            short_reading(item),
             wording.count(item.items),
         )
         for item in contrasts
@@ -114,7 +114,8 @@ def _corrected(material: Material) -> str:
     )
 
 
-def _short_reading(contrast: Contrast) -> str:
+def short_reading(contrast: Contrast) -> str:
+    """What a contrast says, in two or three words."""
     a, b = wording.cell(contrast.a), wording.cell(contrast.b)
     return {
         "better": f"{a} better",

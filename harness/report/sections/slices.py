@@ -1,0 +1,135 @@
+"""The primary contrast on parts of the test items: for whom, and for whom not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness import wording
+from harness.findings import Slice, Slicing, ValiditySlice
+from harness.report.chart_records import ForestChart
+from harness.report.document import Block, Figure, Section, Table
+from harness.report.naming import metric_name
+from harness.report.sections.contrasts import forest_row, short_reading
+from harness.report.sections.material import Material
+from harness.report.tables import Field, table
+
+HEADING = "For whom, and for whom not"
+
+
+def slices_section(material: Material) -> Section:
+    """The parts at a glance and in numbers; without blocks where nothing was compared on parts."""
+    slicing = material.findings.slicing
+    if slicing is None:
+        return Section("slices", HEADING, ())
+    blocks: list[Block] = []
+    if slicing.slices:
+        blocks += [_figure(material, slicing), _table(material, slicing)]
+    if slicing.validity:
+        blocks.append(_validity(material, slicing))
+    return Section("slices", HEADING, tuple(blocks))
+
+
+def _figure(material: Material, slicing: Slicing) -> Figure:
+    scale = material.scale
+    a, b = wording.cell(slicing.a), wording.cell(slicing.b)
+    contrasts = [(replace(part.contrast, primary=False), _name(part)) for part in slicing.slices]
+    axis = scale.axis(f"Difference in {material.metric_name}, {a} − {b}", difference=True)
+    return Figure(
+        key="slices",
+        title=f"{a} against {b}, part by part",
+        see=_sentence(slicing),
+        chart=ForestChart(
+            axis=axis,
+            margin=scale.margin(slicing.slices[0].contrast.margin),
+            rows=tuple(row for one in contrasts if (row := forest_row(*one)) is not None),
+        ),
+    )
+
+
+def _sentence(slicing: Slicing) -> str:
+    better = [part for part in slicing.slices if part.contrast.outcome == "better"]
+    worse = [part for part in slicing.slices if part.contrast.outcome == "worse"]
+    total = len(slicing.slices)
+    if not better and not worse:
+        return f"On none of the {total} parts is one of the two shown to be better."
+    said = [
+        f"{wording.cell(arm)} is better on {wording.listed([_name(part) for part in parts[:5]])}"
+        + (f" and {len(parts) - 5} more" if len(parts) > 5 else "")
+        for arm, parts in ((slicing.a, better), (slicing.b, worse))
+        if parts
+    ]
+    return f"Of {wording.plural(total, 'part')}: {'; '.join(said)}."
+
+
+def _table(material: Material, slicing: Slicing) -> Table:
+    scale = material.scale
+    fields: tuple[Field[Slice], ...] = (
+        Field("Part", _name, numeric=False),
+        Field("Items", lambda part: wording.count(part.contrast.items)),
+        Field(wording.cell(slicing.a), lambda part: scale.score(part.contrast.mean_a)),
+        Field(wording.cell(slicing.b), lambda part: scale.score(part.contrast.mean_b)),
+        *Field[Slice].change(
+            "Difference",
+            scale,
+            lambda part: part.contrast.difference,
+            lambda part: part.contrast.interval,
+        ),
+        Field(
+            "p, Holm-adjusted", lambda part: wording.p_value(part.contrast.p_adjusted), brief=False
+        ),
+        Field("Reading", lambda part: short_reading(part.contrast), numeric=False),
+    )
+    return table(
+        f"{metric_name(material.metric)} on parts of the test".capitalize(),
+        fields,
+        slicing.slices,
+        notes=_notes(slicing),
+        strong=_lost(material, slicing),
+    )
+
+
+def _notes(slicing: Slicing) -> tuple[str, ...]:
+    notes = [
+        "Positive is better for the first-named arm. Parts overlap: an item has a length, a class "
+        "and a value of every column. p-values are adjusted (Holm) over all parts; intervals are "
+        "not. A part that shows nothing has too few items for what there is, or no difference."
+    ]
+    if slicing.too_small:
+        values = wording.plural(slicing.too_small, "value")
+        notes.append(f"{values} with fewer than 10 items: not compared.")
+    return tuple(notes)
+
+
+def _lost(material: Material, slicing: Slicing) -> tuple[int, ...]:
+    """Rows on which the winner loses."""
+    lost = {slicing.a: "worse", slicing.b: "better"}.get(material.findings.verdict.winner)
+    return tuple(row for row, part in enumerate(slicing.slices) if part.contrast.outcome == lost)
+
+
+def _validity(material: Material, slicing: Slicing) -> Table:
+    scale = material.scale
+    a, b = wording.cell(slicing.a), wording.cell(slicing.b)
+    fields: tuple[Field[ValiditySlice], ...] = (
+        Field("Valid replies of", lambda part: _whose(part, a, b), numeric=False),
+        Field("Items", lambda part: wording.count(part.items)),
+        Field(a, lambda part: scale.score(part.mean_a)),
+        Field(b, lambda part: scale.score(part.mean_b)),
+    )
+    note = (
+        "Replies themselves decide in which row an item falls, so nothing is tested here. The row "
+        "of both tells how the two compare where form is no matter."
+    )
+    return table("By whether the task allows the reply", fields, slicing.validity, notes=(note,))
+
+
+def _whose(part: ValiditySlice, a: str, b: str) -> str:
+    named: Sequence[str] = [name for name, valid in ((a, part.valid_a), (b, part.valid_b)) if valid]
+    return "neither" if not named else "both" if len(named) > 1 else f"{named[0]} alone"
+
+
+def _name(part: Slice) -> str:
+    return f"{wording.cell(part.by, 40)}: {wording.cell(part.value, 60) or '(empty)'}"
+
+
+__all__ = ["slices_section"]
