@@ -15,7 +15,6 @@ from harness.analysis.arms.cost import break_even, unit_cost
 from harness.analysis.arms.decoding import with_decoding
 from harness.analysis.arms.latency import timed_trials
 from harness.analysis.arms.memory_estimate import estimate_memory
-from harness.analysis.arms.slices import slice_caveats
 from harness.analysis.arms.table import Sides, short_of_budget, summarise_arm, validation_worths
 from harness.analysis.claims.facts import ClaimFacts
 from harness.analysis.claims.guides import check_claims
@@ -31,6 +30,7 @@ from harness.analysis.not_covered import not_covered
 from harness.analysis.search_caveats import search_caveats
 from harness.analysis.searches.selection import current
 from harness.analysis.searches.summary import summarise_searches
+from harness.analysis.slice_caveats import slice_caveats
 from harness.analysis.statistics.bootstrap import named_generator
 from harness.analysis.statistics.paired import Comparison, compare, conclude_primary
 from harness.analysis.statistics.repeats import without_seed

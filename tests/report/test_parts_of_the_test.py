@@ -41,7 +41,7 @@ def test_classes_have_a_row_each_and_a_matrix() -> None:
     (scores,) = [table for caption, table in shown.items() if "by class" in caption]
     by_class = {row[0]: row for row in scores.rows}
     assert by_class["a"][:5] == ("a", "60", "100.0 %", "50.0 %", "66.7 %")
-    assert by_class["b"][2:5] == ("0.0 %", "–", "0.0 %")
+    assert by_class["b"][2:5] == ("0.0 %", "-", "0.0 %")
     (matrix,) = [table for caption, table in shown.items() if caption.startswith("Replies of lora")]
     assert matrix.rows == (("a", "60", "0"), ("b", "60", "0"))
 

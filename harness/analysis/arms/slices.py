@@ -10,7 +10,6 @@ import numpy as np
 
 from harness.analysis.statistics.paired import Comparison, compare, conclude_family
 from harness.analysis.statistics.scores import DOMAIN, Scores, mean_of, on_rows
-from harness.analysis.wording import result
 from harness.answers.metrics import VALID
 from harness.findings import Contrast, Slice, Slicing, ValiditySlice
 from harness.records import ItemRow, ScoreVector
@@ -91,26 +90,6 @@ def slice_contrast(
         validity=_by_validity(scores, primary, a, b),
         too_small=too_small,
     )
-
-
-def slice_caveats(slicing: Slicing | None, winner: str) -> list[str]:
-    """A sentence for every part of the items on which the winner is worse than what it beat."""
-    if slicing is None or winner not in (slicing.a, slicing.b):
-        return []
-    lost = "worse" if winner == slicing.a else "better"
-    return [
-        f"{winner} loses on {slice_name(part)}: of these {part.contrast.items:,} test items "
-        f"{result(part.contrast)} (corrected for {len(slicing.slices)} such looks)."
-        for part in slicing.slices
-        if part.contrast.outcome == lost
-    ]
-
-
-def slice_name(part: Slice) -> str:
-    """What the items of a part have in common, within a sentence."""
-    if part.by == LENGTH:
-        return f"items of {part.value}"
-    return f"items whose {part.by} is {part.value!r}"
 
 
 def _divisions(
@@ -205,4 +184,4 @@ def _mean(vectors: Sequence[ScoreVector], hashes: Iterable[str]) -> float:
     return float("nan") if value is None else value
 
 
-__all__ = ["LEAST_ITEMS", "slice_caveats", "slice_contrast", "slice_name"]
+__all__ = ["LEAST_ITEMS", "LENGTH", "slice_contrast"]

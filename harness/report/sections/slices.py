@@ -78,7 +78,7 @@ def _table(material: Material, slicing: Slicing) -> Table:
         Field(
             "p, Holm-adjusted", lambda part: wording.p_value(part.contrast.p_adjusted), brief=False
         ),
-        Field("Reading", lambda part: short_reading(part.contrast), numeric=False),
+        Field("Reading", _reading, numeric=False),
     )
     return table(
         f"{metric_name(material.metric)} on parts of the test".capitalize(),
@@ -126,6 +126,10 @@ def _validity(material: Material, slicing: Slicing) -> Table:
 def _whose(part: ValiditySlice, a: str, b: str) -> str:
     named: Sequence[str] = [name for name, valid in ((a, part.valid_a), (b, part.valid_b)) if valid]
     return "neither" if not named else "both" if len(named) > 1 else f"{named[0]} alone"
+
+
+def _reading(part: Slice) -> str:
+    return short_reading(part.contrast)
 
 
 def _name(part: Slice) -> str:
