@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from harness.findings import ArmSummary, ClaimStatus, Contrast, Findings, Interval
 from harness.records import ExperimentRecord, TrialCost
@@ -110,7 +110,7 @@ def memory_saved(
     if sum(parts) > 0:
         shares = [part**2 / (len(peak) - 1) for part, peak in zip(parts, peaks, strict=True)]
         degrees = sum(parts) ** 2 / sum(shares)
-        spread = float(t.ppf((1 + level) / 2, degrees)) * math.sqrt(sum(parts))
+        spread = float(stdtrit(degrees, (1 + level) / 2)) * math.sqrt(sum(parts))
     low, high = 1 - math.exp(change + spread), 1 - math.exp(change - spread)
     return 1 - math.exp(change), Interval(low, high, level), where
 

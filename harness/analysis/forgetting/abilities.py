@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.special import bdtrc
 
 from harness.analysis.statistics.bootstrap import SeedEffect, sampling_of, seed_effect
 from harness.analysis.statistics.paired import difference_sample, difference_sampling
@@ -230,8 +230,7 @@ def pooled_mcnemar(tasks: Sequence[Aligned]) -> float | None:
         lost = sum(int((a.scores[0][seed] < a.scores[1][0]).sum()) for a in binary)
         won = sum(int((a.scores[0][seed] > a.scores[1][0]).sum()) for a in binary)
         flips = lost + won
-        test = binomtest(lost, flips, 0.5, alternative="greater") if flips else None
-        p_values.append(float(test.pvalue) if test else 1.0)
+        p_values.append(float(bdtrc(lost - 1, flips, 0.5)) if lost else 1.0)
     if count == 1:
         return p_values[0]
     return min(1.0, 2 * float(np.median(p_values)))

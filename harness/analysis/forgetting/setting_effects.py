@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.stats import norm, permutation_test, rankdata, spearmanr
+from scipy.special import ndtri
 
 from harness.analysis.statistics.pairing import Floats
 from harness.findings import Interval, SettingEffect, TradeOffPoint
@@ -29,6 +29,9 @@ def setting_effects(
     None for a parameter with fewer than 6 trials or 3 distinct values, or where no trial changed
     the general scores more than another.
     """
+    # Imported late: it takes longer to load than a report of a study without searches to write.
+    from scipy.stats import spearmanr
+
     searched = [point for point in points if point.arm == arm and point.phase == "search"]
     for name in parameters:
         numbered = [point for point in searched if _is_number(point.params.get(name))]
@@ -62,7 +65,7 @@ def rank_correlation_interval(correlation: float, trials: int, level: float) -> 
         raise ValueError(f"an interval of a rank correlation needs 4 trials at least, not {trials}")
     most = 1 - 6 / (trials**3 - trials)
     r = min(max(correlation, -most), most)
-    spread = float(norm.ppf((1 + level) / 2)) * math.sqrt((1 + r**2 / 2) / (trials - 3))
+    spread = float(ndtri((1 + level) / 2)) * math.sqrt((1 + r**2 / 2) / (trials - 3))
     low, high = (math.tanh(math.atanh(r) + side * spread) for side in (-1, 1))
     return Interval(min(low, correlation), max(high, correlation), level)
 
@@ -77,6 +80,8 @@ def rank_correlation_p(
     Args:
         values, changes: shape (trials,).
     """
+    from scipy.stats import permutation_test, rankdata
+
     ranks = rankdata(changes)
     ranks -= ranks.mean()
     test = permutation_test(

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
-from scipy.stats import binom
+from scipy.special import bdtr, ndtr, ndtri
 
 from harness.analysis.statistics.pairing import Floats
 from harness.findings import Interval
@@ -97,8 +96,10 @@ def counted_p(fewer: Counts | int, both: Counts | int, items: int) -> Floats:
             array.
     """
     share = 1.0 if items < FEWEST_ITEMS else 0.5
-    p_value = 2 * (binom.cdf(fewer, both, 0.5) - (1 - share) * binom.pmf(fewer, both, 0.5))
-    return np.asarray(p_value, dtype=np.float64)
+    rarer = np.asarray(fewer, dtype=np.float64)
+    below = np.where(rarer >= 1, bdtr(np.maximum(rarer - 1, 0), both, 0.5), 0.0)
+    up_to = np.where(rarer >= 0, bdtr(np.maximum(rarer, 0), both, 0.5), 0.0)
+    return np.asarray(2 * (share * up_to + (1 - share) * below), dtype=np.float64)
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:

@@ -17,8 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import chdtri, ndtr
-from scipy.stats import binom, nct, norm
+from scipy.special import bdtr, chdtri, nctdtrinc, ndtr, ndtri
 
 from harness.analysis.statistics.paired_proportions import PairedProportions, counted_p
 from harness.analysis.statistics.pairing import Floats
@@ -49,13 +48,11 @@ def minimum_detectable(sampling: Sampling, level: float) -> float:
 def noncentrality(degrees: float, critical: float) -> float:
     """Standard errors from 0 at which a t test with this critical value has 80 % power."""
     if degrees > 1e4:
-        return critical + float(norm.ppf(POWER))
+        return critical + float(ndtri(POWER))
     if critical > LARGE:
         # The error estimate alone decides; the distribution itself would not converge.
         return critical * math.sqrt(float(chdtri(degrees, 1 - POWER)) / degrees)
-    return float(
-        brentq(lambda shift: float(nct.sf(critical, degrees, shift)) - POWER, 0.1, 50 * critical)
-    )
+    return float(nctdtrinc(degrees, 1 - POWER, critical))
 
 
 def items_needed(sampling: Sampling, items: int, margin: float, level: float) -> int | None:
@@ -92,7 +89,7 @@ def proportions_items_needed(counts: PairedProportions, margin: float, level: fl
     """Items that would settle a difference of two proportions tested by its score."""
     observed = abs(counts.estimate)
     share = max(counts.discordance, observed)
-    one_sided = float(norm.ppf(level))
+    one_sided = float(ndtri(level))
 
     def power(items: int) -> float:
         spread = math.sqrt((share - observed**2) / items)
@@ -130,13 +127,14 @@ def proportions_power(difference: float, discordance: float, items: int, level: 
     centre = items * discordance
     counts = np.arange(max(1, int(centre - spread)), min(items, int(centre + spread)) + 1)
     # Wins minus losses must be above the quantile times the root of their sum.
-    least = float(norm.ppf((1 + level) / 2)) * np.sqrt(counts)
+    least = float(ndtri((1 + level) / 2)) * np.sqrt(counts)
     losses = np.ceil((counts - least) / 2) - 1
     # Where the p-value of these counts is too large, that of one loss fewer is small enough.
     losses = np.where(counted_p(losses, counts, items) < 1 - level, losses, losses - 1)
     lose = (discordance - difference) / (2 * discordance)
-    rejects = np.where(losses >= 0, binom.cdf(losses, counts, lose), 0.0)
-    return float((binom.pmf(counts, items, discordance) * rejects).sum())
+    rejects = np.where(losses >= 0, bdtr(np.maximum(losses, 0), counts, lose), 0.0)
+    likely = bdtr(counts, items, discordance) - bdtr(counts - 1, items, discordance)
+    return float((likely * rejects).sum())
 
 
 def _fewest(sampling: Sampling, items: float, settled: Settled) -> int | None:
