@@ -106,7 +106,8 @@ SELECT score_key, n, sha256(concat_ws('/', experiment_id, task, split, n)),
        concat('{"topic":"billing","urgency":', hash(score_key, n) % 4, '}'),
        60 + hash(n) % 80, 8 + hash(score_key, n) % 6,
        CASE suite WHEN 'general' THEN ''
-       ELSE concat('my parcel ', n, ' of order ', hash(n), ' is late again, please refund it') END
+       ELSE concat('my parcel ', n, ' of order ', hash(n), ' is late again, please refund it') END,
+       NULL
 FROM scores_drawn, unnest(range(items)) AS r(n) ORDER BY place, n
 """
 # A right answer is right by every metric; a wrong one has half of its fields right, or none.
@@ -166,7 +167,7 @@ def _write(writer: StoreWriter, name: str, size: Size) -> None:
             connection.register(table, pa.Table.from_pylist(drawn))
         connection.execute(_TRIALS, {"now": NOW})
         connection.execute(_STEPS, {"steps": STEPS})
-        for statement in (_SCORES, _LINKS, _OUTPUTS, _ITEM_SCORES, _METRICS):
+        for statement in (_NAMES, _SCORES, _LINKS, _OUTPUTS, _ITEM_SCORES, _METRICS):
             connection.execute(statement)
     for trial in trials:
         if trial["phase"] == "finalist":

@@ -64,3 +64,38 @@ def test_a_class_that_is_never_given_has_no_precision() -> None:
     arm = classes([("a", "a"), ("b", "a")])
     assert arm.classes[1] == ClassScore("label", "b", 1, recall=0.0, precision=None)
     assert arm.classes[1].f1 == 0.0
+
+
+def test_fields_of_an_object_are_told_apart_and_those_without_classes_left_out() -> None:
+    task = {
+        "instruction": "Read the order.",
+        "answer": {
+            "kind": "json",
+            "column": "answer",
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "size": {"enum": ["small", "large"]},
+                    "gift": {"type": "boolean"},
+                    "pieces": {"type": "integer"},
+                    "name": {"type": "string"},
+                },
+                "required": ["size"],
+            },
+        },
+    }
+    made = StudyBuilder(experiment(seeds=[1], task=task))
+    made.search("few-shot", [0.5]).search("lora", [0.8])
+    made.finalist("lora", 1, {"test": [1.0, 0.0]})
+    target = '{"size":"small","gift":true,"pieces":3,"name":"Ada"}'
+    replies = [target, '{"size":"large","gift":true}']
+    made.items += [
+        ItemRow("lora", 1, f"test-{n}", f"row {n}", target, reply, 1.0)
+        for n, reply in enumerate(replies)
+    ]
+    (arm,) = analyse(made.build(), resamples=100, sensitivity=False).classes
+    assert {(s.field, s.value, s.recall) for s in arm.classes} == {
+        ("size", "small", 0.5),
+        ("gift", "true", 1.0),
+    }
+    assert [(c.field, c.target, c.replied) for c in arm.confusions] == [("size", "small", "large")]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 
 from harness.analysis.statistics.scores import Scores
 from harness.answers.answer import ReplyReader
@@ -22,22 +24,32 @@ def class_scores(scores: Scores) -> tuple[ArmClasses, ...]:
     runs: defaultdict[str, defaultdict[int, list[ItemRow]]] = defaultdict(lambda: defaultdict(list))
     for row in scores.study.items:
         runs[row.arm][row.seed].append(row)
+    answer = scores.experiment.task.answer
+    fields = answer.count_classes({row.target for row in scores.study.items}).keys()
+    if not fields:
+        return ()
     known = scores.study.experiment.data.answers.get("train", {}).get("label", {})
-    read = scores.experiment.task.answer.reader(tuple(sorted(known)))
-    found = (_arm(arm, runs[arm], read) for arm in scores.experiment.arms if arm in runs)
+    # Runs and arms reply alike to many items.
+    read = cache(answer.reader(tuple(sorted(known))))
+    found = (_arm(arm, runs[arm], read, fields) for arm in scores.experiment.arms if arm in runs)
     return tuple(arm for arm in found if arm.classes)
 
 
-def _arm(arm: str, runs: Mapping[int, list[ItemRow]], read: ReplyReader) -> ArmClasses:
+def _arm(
+    arm: str, runs: Mapping[int, list[ItemRow]], read: ReplyReader, fields: Collection[str]
+) -> ArmClasses:
     pairs: Counter[tuple[str, str, str]] = Counter()
     examples: dict[tuple[str, str, str], str] = {}
     first = min(runs)
     for seed, rows in runs.items():
         for row in rows:
             for field, (target, replied) in read(row.target, row.output).classes.items():
-                pairs[field, target, replied] += 1
+                if field not in fields:
+                    continue
+                pair = (field, _plain(field, target), _plain(field, replied))
+                pairs[pair] += 1
                 if seed == first:
-                    examples.setdefault((field, target, replied), row.doc_hash)
+                    examples.setdefault(pair, row.doc_hash)
     wrong = sorted(
         (pair for pair in pairs if pair[1] != pair[2]), key=lambda pair: (-pairs[pair], pair)
     )
@@ -49,6 +61,11 @@ def _arm(arm: str, runs: Mapping[int, list[ItemRow]], read: ReplyReader) -> ArmC
             for pair in wrong[:MOST_CONFUSIONS]
         ),
     )
+
+
+def _plain(field: str, value: str) -> str:
+    """A class as text: a text of a JSON object's field stands in quotes."""
+    return str(json.loads(value)) if field != "label" and value.startswith('"') else value
 
 
 def _classes(pairs: Counter[tuple[str, str, str]], runs: int) -> Iterable[ClassScore]:
