@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from harness.analysis.arms.confidence import arm_confidence
 from harness.analysis.arms.slices import slice_contrast
 from harness.analysis.forgetting.divergence import task_divergence, with_divergence
 from harness.analysis.forgetting.setting_effects import setting_effects
@@ -22,6 +23,7 @@ from harness.analysis.statistics.scores import BASE, DOMAIN, Scores
 from harness.answers.metrics import BITS_PER_BYTE, KL_TO_BASE, VERBATIM
 from harness.errors import StoreError
 from harness.findings import (
+    ArmConfidence,
     ArmSummary,
     Contrast,
     Forgetting,
@@ -121,6 +123,14 @@ class Diagnostics:
         except StoreError as error:
             self.problems.append(f"Parts of the test could not be compared: {error}.")
             return None
+
+    def confidence(self) -> tuple[ArmConfidence, ...]:
+        """Confidence of the arms that choose among all allowed answers."""
+
+        def of(arm: str) -> ArmConfidence | None:
+            return arm_confidence(self.scores, arm, level=self._level, generator=self.generator)
+
+        return self._each("The confidence", self.experiment.arms, of)
 
     def retuning(self) -> tuple[Retuning, ...]:
         """Spread between searches, of arms that were searched more than once."""

@@ -148,6 +148,7 @@ def analyse(
         not_covered=not_covered(work.experiment, study.experiment, arms, curves),
         slicing=slicing,
         classes=class_scores(work.scores),
+        confidence=shown.confidence(),
     )
     if not work.experiment.trained_arms():
         return findings  # the claims are about fine-tuning

@@ -123,11 +123,18 @@ VERBATIM = MetricInfo(
     share_of="texts completed word for word",
 )
 
+CONFIDENCE = MetricInfo(
+    "confidence",
+    "confidence",
+    "likelihood of the answer chosen, as a share of that of all allowed answers; it is no measure "
+    "of quality",
+)
+
 METRICS: Mapping[str, MetricInfo] = {
     metric.name: metric
     for metric in (
         EXACT_MATCH, VALID, VALID_JSON, FIELD_F1, MACRO_F1, CHRF, ROUGE_L, ACC, ACC_NORM,
-        BITS_PER_BYTE, BYTE_PERPLEXITY, WORD_PERPLEXITY, KL_TO_BASE, VERBATIM,
+        BITS_PER_BYTE, BYTE_PERPLEXITY, WORD_PERPLEXITY, KL_TO_BASE, VERBATIM, CONFIDENCE,
     )
 }  # fmt: skip
 

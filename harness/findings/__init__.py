@@ -27,6 +27,11 @@ from harness.findings.comparison import (
     StudyComparison,
     UnpairedAcross,
 )
+from harness.findings.confidence import (
+    Abstention,
+    ArmConfidence,
+    ConfidenceBin,
+)
 from harness.findings.contrast import (
     Contrast,
     ContrastOutcome,
@@ -92,7 +97,9 @@ from harness.findings.verdict import (
 __all__ = [
     "OUTCOME_LABELS",
     "AbilitiesWithoutFlagged",
+    "Abstention",
     "ArmClasses",
+    "ArmConfidence",
     "ArmSamples",
     "ArmSummary",
     "BreakEven",
@@ -100,6 +107,7 @@ __all__ = [
     "ClaimStatus",
     "ClassScore",
     "ComparedStudy",
+    "ConfidenceBin",
     "Confusion",
     "Contrast",
     "ContrastOutcome",

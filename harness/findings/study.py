@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from harness.findings.arms import ArmSummary, BreakEven, MemoryEstimate
 from harness.findings.classes import ArmClasses
+from harness.findings.confidence import ArmConfidence
 from harness.findings.contrast import Contrast
 from harness.findings.forgetting import Forgetting, SettingEffect, TaskDivergence, TradeOffPoint
 from harness.findings.generalisation import LearningCurve, Memorisation, Overfitting
@@ -67,6 +68,8 @@ class Findings:
     """The primary contrast on parts of the test items; None where nothing was compared."""
     classes: tuple[ArmClasses, ...] = ()
     """What each arm with a test result made of every class; empty where answers have none."""
+    confidence: tuple[ArmConfidence, ...] = ()
+    """How sure the arms are that choose among all allowed answers."""
 
 
 __all__ = [

@@ -161,6 +161,24 @@ class CurveChart:
 
 
 @dataclass(frozen=True, slots=True)
+class ReliabilityLine:
+    """How often one arm is right, by how sure it is."""
+
+    arm: str
+    """Name of the arm."""
+    points: tuple[tuple[float, float], ...]
+    """(mean confidence, share right) of equally many replies each, in per cent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityChart:
+    """Confidence against accuracy; on the diagonal, an arm is right as often as it is sure."""
+
+    lines: tuple[ReliabilityLine, ...]
+    """A line an arm."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrawnChart:
     """A chart that was drawn elsewhere: SVG with the placeholder colours of all charts."""
 
@@ -168,5 +186,5 @@ class DrawnChart:
     """The SVG element."""
 
 
-PaintedChart = ForestChart | TradeOffChart | LossChart | SplitChart | CurveChart
+PaintedChart = ForestChart | TradeOffChart | LossChart | SplitChart | CurveChart | ReliabilityChart
 Chart = PaintedChart | DrawnChart

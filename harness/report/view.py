@@ -12,6 +12,7 @@ from harness.report.document import ReportView, Section
 from harness.report.sections.arms import arms_section
 from harness.report.sections.claims import claims_section
 from harness.report.sections.classes import classes_section
+from harness.report.sections.confidence import confidence_section
 from harness.report.sections.contrasts import forest_section
 from harness.report.sections.curves import curves_section
 from harness.report.sections.examples import examples_section
@@ -88,6 +89,7 @@ def _sections(material: Material, rules: tuple[tuple[str, str], ...]) -> tuple[S
         forest_section(material),
         slices_section(material),
         classes_section(material),
+        confidence_section(material),
         not_covered_section(material),
         trade_off_section(material),
         search_section(material),

@@ -20,6 +20,7 @@ from harness.analysis.statistics.scores import (
     validation_worth,
 )
 from harness.analysis.statistics.single_arm import mean_interval
+from harness.answers.metrics import CONFIDENCE
 from harness.errors import StoreError
 from harness.findings import ArmSummary, CostSummary
 from harness.records import JsonValue, SearchEnded, TrialSummary
@@ -51,7 +52,11 @@ def summarise_arm(
         )
     except StoreError:
         interval = None
-    on_test = aggregates(finalists, "domain", "test")
+    on_test = [
+        aggregate
+        for aggregate in aggregates(finalists, "domain", "test")
+        if aggregate.metric != CONFIDENCE.name
+    ]
     elsewhere = aggregates(finalists, "out_of_domain", "test", metric)
     selected = _settings(finalists or winners)
     return ArmSummary(

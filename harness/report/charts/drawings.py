@@ -10,6 +10,7 @@ from harness.report.chart_records import (
     ForestChart,
     LossChart,
     PaintedChart,
+    ReliabilityChart,
     SizePoint,
     SplitChart,
     TradeOffChart,
@@ -33,6 +34,8 @@ def paint(axes: Any, chart: PaintedChart, styles: dict[str, Style]) -> None:
             _splits(axes, chart, styles)
         case CurveChart():
             _curves(axes, chart, styles)
+        case ReliabilityChart():
+            _reliability(axes, chart, styles)
 
 
 def _forest(axes: Any, chart: ForestChart, styles: dict[str, Style]) -> None:
@@ -218,6 +221,22 @@ def _held_out(
         if point.low is not None and point.high is not None:
             at = point.items * aside
             axes.plot((at, at), (point.low, point.high), color=style.colour, linewidth=1.2)
+
+
+def _reliability(axes: Any, chart: ReliabilityChart, styles: dict[str, Style]) -> None:
+    axes.plot((0, 100), (0, 100), color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    for line in chart.lines:
+        style = style_of(styles, line.arm)
+        xs, ys = zip(*line.points, strict=True)
+        axes.plot(
+            xs, ys, style.marker, color=style.colour, markersize=5.5, linestyle="-", linewidth=1.2,
+            label=wording.short(line.arm),
+        )  # fmt: skip
+    _legend(axes)
+    axes.set_xlim(0, 102)
+    axes.set_ylim(0, 102)
+    axes.set_xlabel("Confidence (%)\nbelow the dashed line: surer than right")
+    axes.set_ylabel("Exactly right (%)")
 
 
 def _legend(axes: Any) -> None:

@@ -19,6 +19,7 @@ from harness.report.chart_records import (
     ForestChart,
     LossChart,
     PaintedChart,
+    ReliabilityChart,
     SplitChart,
     TradeOffChart,
 )
@@ -76,6 +77,8 @@ def _height(chart: PaintedChart) -> float:
             return 3.2
         case CurveChart():
             return 3.4
+        case ReliabilityChart():
+            return 3.6
 
 
 def _inline(svg: str, figure: Figure) -> str:
