@@ -21,6 +21,7 @@ from harness.records.example import (
 )
 from harness.records.files import file_sha256, sync, whole_file, write_whole
 from harness.records.known_training import KnownTraining
+from harness.records.metric_names import primary_name
 from harness.records.plain import (
     JsonValue,
     content_hash,
@@ -80,6 +81,7 @@ from harness.records.trial_record import (
     TrialRecord,
     WayScore,
 )
+from harness.records.unscored import Unscored
 
 __all__ = [
     "ARTIFACT",
@@ -137,6 +139,7 @@ __all__ = [
     "TrialRecord",
     "TrialSpec",
     "TrialSummary",
+    "Unscored",
     "WayScore",
     "content_hash",
     "count_by_kind",
@@ -146,6 +149,7 @@ __all__ = [
     "items_of",
     "keeps_abilities",
     "loss_beyond_margin",
+    "primary_name",
     "selected",
     "study_folder",
     "sync",

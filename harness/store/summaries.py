@@ -147,6 +147,7 @@ def _summary(
         training_memory=environment.get("training_memory", ""),
         train_examples=None if examples is None else int(examples),
         cut=tuple(what for name, what in environment.items() if name.startswith("cut_")),
+        unscored=tuple(w for name, w in environment.items() if name.startswith("unscored_")),
         artifacts=artifacts,
         checkpoint=None if checkpoint is None else from_json(Checkpoint, checkpoint),
         ways=tuple(WayScore(**way) for way in json.loads(environment.get("ways", "[]"))),

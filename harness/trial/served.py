@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.data import read_examples_file
 from harness.errors import TrialError
+from harness.evaluation.brought_metrics import BroughtMetrics, unscored_notes
 from harness.evaluation.known_replies import KnownReplies
 from harness.prompting import PromptRenderer
 from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
@@ -65,6 +66,7 @@ def score_served(spec: TrialSpec, run: TrialRun, announce: Announce) -> None:
             record = _score(spec, task, split, renderer, request, lm)
             run.scores.append(record)
             run.environment |= unfinished_thoughts(spec.arm, record)
+            run.environment |= unscored_notes(spec.arm, record)
         server.ended()
     except Pruned:
         server.ended()
@@ -100,6 +102,7 @@ def _score(
     items = read_examples_file(Path(request.items_path))
     if request.suite == "latency":
         items = tuple(timed_items(items))
+    brought = BroughtMetrics(task, items)
     domain = build_domain_task(
         request.task,
         task,
@@ -108,6 +111,7 @@ def _score(
         end="",
         max_new_tokens=task.max_new_tokens or answer_room(split),
         labels=task.answer.valid_answers(split) or (),
+        brought=brought,
     )
     if request.suite == "latency":
         return time_requests(lm, domain, request, FORM)
@@ -117,6 +121,7 @@ def _score(
         request,
         FORM,
         watch=ItemWatch(spec.pruning, len(items)),
+        brought=brought,
     )
     if all(output.prompt_tokens for output in record.outputs):
         return record
