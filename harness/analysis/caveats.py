@@ -215,8 +215,8 @@ def _lengths(scores: Scores, experiment: Experiment) -> list[str]:
 def _unscored(scores: Scores) -> list[str]:
     """Sentences on replies that metrics of the user's could not score, the searches' last."""
     trials = sorted(scores.study.trials, key=lambda trial: trial.phase == "search")
-    told = dict.fromkeys(what for trial in trials for what in trial.unscored)
-    shown = [f"{what}." for what in told][:_SHOWN_UNSCORED]
+    told = dict.fromkeys(f"{trial.arm}, {what}" for trial in trials for what in trial.unscored)
+    shown = [f"{what.rstrip('.')}." for what in told][:_SHOWN_UNSCORED]
     more = len(told) - len(shown)
     return [*shown, *([f"So it was in {plural(more, 'more score')}."] if more else [])]
 

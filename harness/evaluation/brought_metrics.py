@@ -9,7 +9,7 @@ from functools import cached_property
 from harness.answers.answer import answer_part
 from harness.errors import TrialError
 from harness.measures import Measure, Scorer, UnscoredError
-from harness.records import Example, ScoreRecord, Unscored
+from harness.records import Example, Unscored
 from harness.spec import TaskSpec
 
 
@@ -70,21 +70,4 @@ class BroughtMetrics:
             ) from error
 
 
-def unscored_notes(arm: str, record: ScoreRecord) -> dict[str, str]:
-    """Notes for the reader on items that metrics of the user's could not score, by metric."""
-    notes = {}
-    for metric in dict.fromkeys(one.metric for one in record.unscored):
-        mine = [one for one in record.unscored if one.metric == metric]
-        first, whole = mine[0], len(record.outputs)
-        line = f" (line {first.line} of its source)" if first.line else ""
-        which = f"{len(mine)} of the {whole}" if len(mine) < whole else f"not one of the {whole}"
-        could = "could not be scored" if len(mine) < whole else "could be scored"
-        notes[f"unscored_{metric}_{record.task}_{record.split}"] = (
-            f"{which} replies of {arm} to {record.task} ({record.split}) {could} by {metric}, and "
-            f"have no value of it, which is not 0; the first is to item {first.item_id!r}{line}: "
-            f"{first.why}"
-        )
-    return notes
-
-
-__all__ = ["BroughtMetrics", "unscored_notes"]
+__all__ = ["BroughtMetrics"]

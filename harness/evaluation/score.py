@@ -70,6 +70,7 @@ def score_task(
     outputs: dict[str, ItemOutput] = {}
     scores: dict[tuple[str, str, str], ItemScore] = {}
     met: Counter[tuple[str, str]] = Counter()
+    own = frozenset[str]() if brought is None else brought.names
     # The filter that counts comes first, which ranks it so, and says what a reply was taken for.
     for sample in sorted(results["samples"][name], key=lambda sample: sample["filter"] != counted):
         key = str(sample["doc_hash"])
@@ -85,7 +86,7 @@ def score_task(
             place = (key, str(sample["filter"]), str(metric))
             if place in scores:
                 raise ValueError(f"task {name}: two items have the same hash {key}")
-            if value is not None or (brought is not None and metric in brought.names):
+            if value is not None or metric in own:
                 scores[place] = ItemScore(*place, value)
     directions = results["higher_is_better"][name]
     aggregates = _aggregates(results["results"][name], counted)
@@ -100,7 +101,10 @@ def score_task(
         outputs=tuple(outputs.values()),
         item_scores=tuple(scores.values()),
         aggregates=aggregates,
-        higher_is_better={metric: bool(directions.get(metric, True)) for metric in aggregates},
+        higher_is_better={
+            metric: bool(directions.get(metric, True))
+            for metric in (*aggregates, *sorted(own - aggregates.keys()))
+        },
         chance=chance,
         unscored=() if brought is None else tuple(brought.unscored),
     )

@@ -81,7 +81,7 @@ from harness.records.trial_record import (
     TrialRecord,
     WayScore,
 )
-from harness.records.unscored import Unscored
+from harness.records.unscored import Unscored, unscored_notes
 
 __all__ = [
     "ARTIFACT",
@@ -155,6 +155,7 @@ __all__ = [
     "sync",
     "to_json",
     "to_plain",
+    "unscored_notes",
     "utc_now",
     "ways_of",
     "whole_file",

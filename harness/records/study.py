@@ -165,7 +165,8 @@ class TrialSummary:
     """A sentence for each task whose prompts the model could not read whole, or whose replies ended
     before their answer."""
     unscored: tuple[str, ...] = ()
-    """A sentence for each metric of the user's that could not score some replies, and set."""
+    """A sentence for each metric of the user's that could not score some replies, and why, with
+    task and split."""
     artifacts: tuple[Artifact, ...] = ()
     """Files that it left in its folder, ``trials/TRIAL_ID`` among the results."""
     checkpoint: Checkpoint | None = None

@@ -1,7 +1,8 @@
-"""Items that a metric of the user's could not score."""
+"""Items that a metric of the user's could not score, and what is told of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -19,4 +20,26 @@ class Unscored:
     """What went wrong, with the line of the metric's own file where it did."""
 
 
-__all__ = ["Unscored"]
+def unscored_notes(unscored: Sequence[Unscored], items: int) -> dict[str, str]:
+    """Metric -> a sentence's end on the items that it could not score; none where it scored all.
+
+    Args:
+        unscored: of one score.
+        items: number of all items of it.
+    """
+    notes = {}
+    for metric in dict.fromkeys(one.metric for one in unscored):
+        mine = [one for one in unscored if one.metric == metric]
+        first = mine[0]
+        line = f" (line {first.line} of its source)" if first.line else ""
+        which = f"{len(mine)} of the {items} replies could not be scored by {metric}"
+        if len(mine) == items:
+            which = f"not one of the {items} replies could be scored by {metric}"
+        notes[metric] = (
+            f"{which}, which is not 0 but no value; the first is to item {first.item_id!r}{line}: "
+            f"{first.why}"
+        )
+    return notes
+
+
+__all__ = ["Unscored", "unscored_notes"]

@@ -142,7 +142,8 @@ CREATE TABLE score_metric (
     score_key        VARCHAR NOT NULL,  -- -> score
     metric           VARCHAR NOT NULL,  -- metric name
     value            DOUBLE,            -- over all items, in the metric's unit; NULL: per item only, or not a number
-    higher_is_better BOOLEAN NOT NULL   -- direction
+    higher_is_better BOOLEAN NOT NULL,  -- direction
+    unscored         VARCHAR            -- which items the user's metric could not score, and why; NULL: it scored all
 );
 
 -- What was replied to single requests, so that none is made twice of one candidate.

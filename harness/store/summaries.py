@@ -62,6 +62,13 @@ WHERE m.value IS NOT NULL
 ORDER BY w.entry, w.suite, w.task, w.split, m.metric
 """
 
+_UNSCORED = """
+SELECT a.entry, a.task, a.split, m.unscored
+FROM asked_score a JOIN score_metric m USING (score_key)
+WHERE a.entry IN (SELECT unnest($entries)) AND m.unscored IS NOT NULL
+ORDER BY a.entry, a.suite, a.task, a.split, m.metric
+"""
+
 _STEPS = """
 SELECT trial_id, step, steps, epoch, loss, learning_rate, grad_norm, tokens, seconds,
        validation_loss, validation_score
@@ -97,6 +104,9 @@ def summaries_of(
     aggregates: defaultdict[int, list[Aggregate]] = defaultdict(list)
     for row in named_rows(connection, _AGGREGATES, entries):
         aggregates[row.pop("entry")].append(_aggregate(row))
+    unscored: defaultdict[int, list[str]] = defaultdict(list)
+    for row in named_rows(connection, _UNSCORED, entries):
+        unscored[row["entry"]].append(f"{row['task']}, {row['split']}: {row['unscored']}")
     steps: defaultdict[str, list[StepReport]] = defaultdict(list)
     for row in named_rows(connection, _STEPS, trials) if with_steps else ():
         steps[row["trial_id"]].append(_step(row))
@@ -107,6 +117,7 @@ def summaries_of(
         _summary(
             row,
             aggregates=tuple(aggregates[row["entry"]]),
+            unscored=tuple(unscored[row["entry"]]),
             steps=tuple(steps[row["trial_id"]]),
             artifacts=tuple(artifacts[row["trial_id"]]),
         )
@@ -117,6 +128,7 @@ def summaries_of(
 def _summary(
     row: Mapping[str, Any],
     aggregates: tuple[Aggregate, ...],
+    unscored: tuple[str, ...],
     steps: tuple[StepReport, ...],
     artifacts: tuple[Artifact, ...],
 ) -> TrialSummary:
@@ -147,7 +159,7 @@ def _summary(
         training_memory=environment.get("training_memory", ""),
         train_examples=None if examples is None else int(examples),
         cut=tuple(what for name, what in environment.items() if name.startswith("cut_")),
-        unscored=tuple(w for name, w in environment.items() if name.startswith("unscored_")),
+        unscored=unscored,
         artifacts=artifacts,
         checkpoint=None if checkpoint is None else from_json(Checkpoint, checkpoint),
         ways=tuple(WayScore(**way) for way in json.loads(environment.get("ways", "[]"))),

@@ -51,9 +51,13 @@ class ItemWatch:
 
     Args:
         total: items of the validation set.
+        higher_is_better: direction of the primary metric.
     """
 
-    def __init__(self, pruning: Pruning | None, total: int) -> None:
+    def __init__(
+        self, pruning: Pruning | None, total: int, *, higher_is_better: bool = True
+    ) -> None:
+        self._sign = 1.0 if higher_is_better else -1.0
         self._judge = None if pruning is None else Judge(pruning)
         self._total = total
         self._asked = 0
@@ -71,7 +75,7 @@ class ItemWatch:
             return
         self._asked += len(wave)
         # An item that could not be scored says nothing of what the trial is worth.
-        scored = [(item.place, item.value) for item in wave if isfinite(item.value)]
+        scored = [(item.place, self._sign * item.value) for item in wave if isfinite(item.value)]
         hopeless = bool(scored) and judge.should_prune(scored)
         if not hopeless or self._asked == self._total:
             return

@@ -13,7 +13,7 @@ from typing import Any
 from harness.answers.thoughts import without_thought
 from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
-from harness.evaluation.brought_metrics import BroughtMetrics, unscored_notes
+from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.known_replies import KnownReplies, read_replies
 from harness.evaluation.memorisation import completed_text
 from harness.evaluation.suites.find import Suite, build_general_task, load_suite
@@ -101,7 +101,6 @@ def score_requests(
                 "asked by their last ones, as lm-eval does"
             )
         run.environment |= unfinished_thoughts(spec.arm, record)
-        run.environment |= unscored_notes(spec.arm, record)
     if spec.ways:
         keep_best_way(spec, run)
 
@@ -241,7 +240,9 @@ def _score(
             form,
             answer_end=renderer.end,
             answer_lead=renderer.lead,
-            watch=ItemWatch(candidate.spec.pruning, len(items)),
+            watch=ItemWatch(
+                candidate.spec.pruning, len(items), higher_is_better=task.higher_is_better
+            ),
             brought=brought,
         )
 

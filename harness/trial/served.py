@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.data import read_examples_file
 from harness.errors import TrialError
-from harness.evaluation.brought_metrics import BroughtMetrics, unscored_notes
+from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.known_replies import KnownReplies
 from harness.prompting import PromptRenderer
 from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
@@ -66,7 +66,6 @@ def score_served(spec: TrialSpec, run: TrialRun, announce: Announce) -> None:
             record = _score(spec, task, split, renderer, request, lm)
             run.scores.append(record)
             run.environment |= unfinished_thoughts(spec.arm, record)
-            run.environment |= unscored_notes(spec.arm, record)
         server.ended()
     except Pruned:
         server.ended()
@@ -120,7 +119,7 @@ def _score(
         domain,
         request,
         FORM,
-        watch=ItemWatch(spec.pruning, len(items)),
+        watch=ItemWatch(spec.pruning, len(items), higher_is_better=task.higher_is_better),
         brought=brought,
     )
     if all(output.prompt_tokens for output in record.outputs):
