@@ -241,6 +241,10 @@ class ScoreVector:
     """The metric of each item, float64, shape (n,); NaN where unscored."""
     item_ids: tuple[str, ...] = ()
     """Ids in the data set or suite, shape (n,); empty where they are not known."""
+    label: str = ""
+    """The metric as a reader sees it, where the study brings it; empty for the product's own."""
+    within_unit: bool = True
+    """Whether no value can be below 0 or above 1, as far as is declared."""
 
 
 @dataclass(frozen=True, slots=True)

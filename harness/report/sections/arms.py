@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from harness import wording
 from harness.findings import ArmSummary, CostSummary, SearchSummary
 from harness.report.document import Block, Column, Prose, Section, Table
-from harness.report.naming import metric_name
 from harness.report.scales import scale_of
 from harness.report.sections.material import BASE, Material
 from harness.report.sections.tuning import tuning_blocks
@@ -92,7 +91,7 @@ def arms_section(material: Material) -> Section:
                 Column("Kind"),
                 Column(f"Test score ({name})", numeric=True),
                 Column("Interval", numeric=True),
-                *(Column(metric_name(other), numeric=True, brief=False) for other in others),
+                *(Column(material.named(other), numeric=True, brief=False) for other in others),
                 Column("Repeats", numeric=True, brief=False),
             ),
             tuple(quality),
