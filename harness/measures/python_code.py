@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import difflib
 import hashlib
-import importlib.metadata
 import linecache
 import sys
 import traceback
@@ -15,6 +14,8 @@ from functools import lru_cache
 from inspect import signature
 from types import ModuleType
 from typing import Any
+
+from harness.versions import version_of_import
 
 _STANDS_ALONE = (
     "a metric's file stands alone: it can import what is installed, and nothing that lies beside it"
@@ -86,7 +87,7 @@ class PythonCode:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names.add(node.module.partition(".")[0])
         own = {*sys.stdlib_module_names, "harness"}
-        return {name: _version(name) for name in sorted(names - own)}
+        return {name: version_of_import(name) for name in sorted(names - own)}
 
     @property
     def _file(self) -> str:
@@ -128,16 +129,6 @@ def _imported(code: PythonCode) -> ModuleType:
 
 def _is_own(value: object, module: ModuleType) -> bool:
     return callable(value) and getattr(value, "__module__", "") == module.__name__
-
-
-@lru_cache
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        pass
-    owners = sorted(set(importlib.metadata.packages_distributions().get(package, ())))
-    return ", ".join(f"{owner} {importlib.metadata.version(owner)}" for owner in owners)
 
 
 __all__ = ["PythonCode"]

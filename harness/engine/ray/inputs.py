@@ -21,6 +21,7 @@ from filelock import FileLock
 from harness.packaged.fetch import cache_folder
 from harness.records import TrialSpec, content_hash, file_sha256, write_whole
 from harness.spec.names import is_suite_file
+from harness.versions import program_versions
 
 InputKind = Literal["file", "suite", "model"]
 Fetch = Callable[[str], Iterable[bytes]]
@@ -91,6 +92,13 @@ def input_paths(spec: TrialSpec) -> dict[str, InputKind]:
         if path and Path(path).is_dir():
             kinds[path] = "model"
     return kinds
+
+
+def versions_for(spec: TrialSpec) -> dict[str, str]:
+    """Program, library or package that a metric of the user's imports -> the version here."""
+    metrics = spec.task.get("metrics", ())
+    packages = [metric.get("packages", {}) for metric in metrics if isinstance(metric, dict)]
+    return {name: version for one in packages for name, version in one.items()} | program_versions()
 
 
 def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
