@@ -76,6 +76,7 @@ SUB_ROOMS: dict[str, set[str]] = {
     "evaluation/local": {"known_replies"},
     "evaluation/endpoint": set(),
     "engine/ray": {"child", "outcome"},
+    "measures/modules": set(),
     "study/preflight": {"asked_models", "plan"},
 }
 WRITING = {"data", "engine", "evaluation", "models", "prompting", "search", "training", "trial"}

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 from harness.answers.answer import answer_part
+from harness.answers.metrics import mean_of_scored
 from harness.errors import TrialError
-from harness.measures import Measure, Scorer, UnscoredError
+from harness.measures import EvaluateMetric, Measure, Scorer, UnscoredError
 from harness.records import Example, Unscored
 from harness.spec import TaskSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """One item, as metrics of all items together take it."""
+
+    reply: str
+    """What of the reply counts."""
+    target: str
+    """What of the right answer does."""
 
 
 class BroughtMetrics:
@@ -23,16 +38,23 @@ class BroughtMetrics:
     def __init__(self, task: TaskSpec, items: Sequence[Example]) -> None:
         self._task = task
         self._items = {item.id: item for item in items}
-        self._known: dict[tuple[str, str], dict[str, float]] = {}
+        self._known: dict[tuple[str, str], dict[str, Any]] = {}
         self.unscored: list[Unscored] = []
 
     @property
     def names(self) -> frozenset[str]:
-        """Names of all values."""
+        """Names of all metrics that it computes."""
         return frozenset(name for measure in self._task.measures for name in measure.metric_names)
 
-    def values(self, item_id: str, reply: str) -> dict[str, float]:
+    @property
+    def per_item(self) -> frozenset[str]:
+        """Names of those with a value for each item."""
+        return self.names - self._of_all.keys()
+
+    def values(self, item_id: str, reply: str) -> dict[str, Any]:
         """Name of each metric -> its value for a reply; NaN where it has none.
+
+        Of a metric of all items together it is what :meth:`aggregation` takes.
 
         Of target and reply counts what follows a thought, as for the product's own metrics.
         """
@@ -41,12 +63,36 @@ class BroughtMetrics:
         asked = (item_id, reply)
         if asked not in self._known:
             item = self._items[item_id]
+            target = answer_part(item.answer) or item.answer
             self._known[asked] = {
                 name: value
                 for measure, score in self._scorers
                 for name, value in self._asked(measure, score, item, reply).items()
-            }
+            } | dict.fromkeys(self._of_all, _Pair(answer_part(reply), target))
         return self._known[asked]
+
+    def aggregation(self, name: str) -> Callable[[Any], float]:
+        """What makes one value of those of all items; NaN where there is none."""
+        measure = self._of_all.get(name)
+        return mean_of_scored if measure is None else partial(self._together, measure)
+
+    def _together(self, measure: EvaluateMetric, pairs: Sequence[_Pair]) -> float:
+        try:
+            compute = _usable(measure.computer)
+            return compute([pair.reply for pair in pairs], [pair.target for pair in pairs])
+        except UnscoredError as error:
+            self.unscored.append(Unscored(measure.metric_names[0], "", 0, str(error)))
+            return math.nan
+
+    @cached_property
+    def _of_all(self) -> dict[str, EvaluateMetric]:
+        """Name -> metric of all items together."""
+        return {
+            name: measure
+            for measure in self._task.measures
+            if isinstance(measure, EvaluateMetric) and not measure.per_item
+            for name in measure.metric_names
+        }
 
     def _asked(
         self, measure: Measure, score: Scorer, item: Example, reply: str
@@ -61,13 +107,19 @@ class BroughtMetrics:
 
     @cached_property
     def _scorers(self) -> list[tuple[Measure, Scorer]]:
-        try:
-            return [(measure, measure.scorer()) for measure in self._task.measures]
-        except ValueError as error:
-            # It was usable where the study was planned.
-            raise TrialError(
-                "metric", f"a metric cannot be used on this machine: {error}"
-            ) from error
+        return [
+            (measure, _usable(measure.scorer))
+            for measure in self._task.measures
+            if measure.is_per_item
+        ]
+
+
+def _usable(make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except ValueError as error:
+        # It was usable where the study was planned.
+        raise TrialError("metric", f"a metric cannot be used on this machine: {error}") from error
 
 
 __all__ = ["BroughtMetrics"]

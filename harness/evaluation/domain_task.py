@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.answers.metrics import MetricInfo, macro_f1, mean, mean_of_scored
+from harness.answers.metrics import MetricInfo, macro_f1, mean
 from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.prompting.render import render_template
 from harness.records import Example
@@ -76,7 +76,7 @@ def build_domain_task(
     def aggregation(metric: MetricInfo) -> Callable[[Any], float]:
         if metric.name in own:
             return mean if metric.per_item else macro_f1
-        return mean_of_scored
+        return asked.aggregation(metric.name)
 
     config: dict[str, Any] = {
         "task": name,

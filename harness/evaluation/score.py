@@ -86,7 +86,7 @@ def score_task(
             place = (key, str(sample["filter"]), str(metric))
             if place in scores:
                 raise ValueError(f"task {name}: two items have the same hash {key}")
-            if value is not None or metric in own:
+            if value is not None or (brought is not None and metric in brought.per_item):
                 scores[place] = ItemScore(*place, value)
     directions = results["higher_is_better"][name]
     aggregates = _aggregates(results["results"][name], counted)

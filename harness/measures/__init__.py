@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.measures.evaluate_module import EvaluateMetric
 from harness.measures.measure import Measure, Scorer, UnscoredError
 from harness.measures.python_function import PythonMetric
 
-AnyMeasure = PythonMetric
-KINDS: tuple[type[Measure], ...] = (PythonMetric,)
+AnyMeasure = PythonMetric | EvaluateMetric
+# The key that each kind has to itself, which its short form begins with.
+_KEYS = ("python", "evaluate")
 
 
 def as_mapping(entry: Any) -> Any:
     """An entry of ``task.metrics`` in its long form: ``python:F.py:f`` is ``{python: F.py:f}``."""
-    for kind in ("python",):
-        if isinstance(entry, str) and entry.startswith(f"{kind}:"):
-            return {kind: entry.removeprefix(f"{kind}:").strip()}
+    for key in _KEYS:
+        if isinstance(entry, str) and entry.startswith(f"{key}:"):
+            return {key: entry.removeprefix(f"{key}:").strip()}
     return entry
 
 
 __all__ = [
-    "KINDS",
     "AnyMeasure",
+    "EvaluateMetric",
     "Measure",
     "PythonMetric",
     "Scorer",

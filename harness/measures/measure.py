@@ -23,6 +23,7 @@ Scorer = Callable[[Mapping[str, JsonValue], str, str], Values]
 """The function (item, reply, target) -> values; raises :class:`UnscoredError`."""
 # A column of the store and of every table; what stands for infinity beyond JSON is left out.
 _LONGEST_NAME = 60
+_ROUNDING = 1e-9
 
 
 class UnscoredError(Exception):
@@ -80,7 +81,7 @@ class Measure(FrozenSpec, ABC):
         """What it is called where ``names`` does not say."""
 
     @property
-    def per_item(self) -> bool:
+    def is_per_item(self) -> bool:
         """Whether each item has a value."""
         return True
 
@@ -106,7 +107,7 @@ class Measure(FrozenSpec, ABC):
                 higher_is_better=self.higher_is_better,
                 lowest=self.lowest,
                 highest=self.highest,
-                per_item=self.per_item,
+                per_item=self.is_per_item,
             )
             for name in self.metric_names
         )
@@ -181,7 +182,11 @@ class Measure(FrozenSpec, ABC):
         number = float(value)
         if not math.isfinite(number):
             raise UnscoredError(f"{lead}gives {number}, which cannot be averaged; give a number")
-        if not self.lowest <= number <= self.highest:
+        # What arithmetic adds to a bound is no fault.
+        within = min(max(number, self.lowest), self.highest)
+        if math.isclose(number, within, rel_tol=_ROUNDING, abs_tol=_ROUNDING):
+            number = within
+        if number != within:
             raise UnscoredError(
                 f"{lead}gives {number:g}, outside its range of {_bound(self.lowest)} to "
                 f"{_bound(self.highest)}; declare the right one (range, or lowest and highest)"

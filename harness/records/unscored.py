@@ -13,7 +13,7 @@ class Unscored:
     metric: str
     """The metric, by the first of its names."""
     item_id: str
-    """Id of the item in the data set."""
+    """Id of the item in the data set; empty where the metric is of all items together."""
     line: int
     """Line of the item in its source, from 1; 0 where it has none."""
     why: str
@@ -31,6 +31,9 @@ def unscored_notes(unscored: Sequence[Unscored], items: int) -> dict[str, str]:
     for metric in dict.fromkeys(one.metric for one in unscored):
         mine = [one for one in unscored if one.metric == metric]
         first = mine[0]
+        if not first.item_id:
+            notes[metric] = f"{metric} could not be computed: {first.why}"
+            continue
         line = f" (line {first.line} of its source)" if first.line else ""
         which = f"{len(mine)} of the {items} replies could not be scored by {metric}"
         if len(mine) == items:

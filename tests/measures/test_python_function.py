@@ -116,7 +116,8 @@ def test_no_file_no_function_no_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [("True", 1.0), ("0", 0.0), ("0.25", 0.25), ("__import__('numpy').float32(0.5)", 0.5),
-     ("__import__('numpy').bool_(True)", 1.0), ("__import__('fractions').Fraction(1, 4)", 0.25)],
+     ("__import__('numpy').bool_(True)", 1.0), ("1 + 1e-12", 1.0), ("-1e-12", 0.0),
+     ("__import__('fractions').Fraction(1, 4)", 0.25)],
 )  # fmt: skip
 def test_numbers_of_any_kind(tmp_path: Path, value: str, expected: float) -> None:
     assert returning(tmp_path, value) == {"score": expected}

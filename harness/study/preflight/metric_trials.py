@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.answers.answer import answer_part
 from harness.errors import Problem, SpecError
-from harness.measures import Measure, UnscoredError
+from harness.measures import EvaluateMetric, Measure, UnscoredError
 from harness.records import Example
 from harness.spec import TaskSpec
 
@@ -59,6 +59,9 @@ def _failures(measure: Measure, examples: Sequence[Example]) -> list[tuple[Examp
     Raises:
         ValueError: the metric cannot be used here, or is no function of what it is handed.
     """
+    if isinstance(measure, EvaluateMetric) and not measure.per_item:
+        _try_together(measure, examples)
+        return []
     score = measure.scorer()
     failed = []
     for example in examples:
@@ -75,6 +78,15 @@ def _failures(measure: Measure, examples: Sequence[Example]) -> list[tuple[Examp
                 "target alone"
             )
     return failed
+
+
+def _try_together(measure: EvaluateMetric, examples: Sequence[Example]) -> None:
+    """Raises ValueError: a metric of all items has no value of these."""
+    answers = [answer_part(example.answer) or example.answer for example in examples]
+    try:
+        measure.computer()(answers, answers)
+    except UnscoredError as error:
+        raise ValueError(f"{measure.metric_names[0]} {error}") from error
 
 
 def _values(values: dict[str, float]) -> str:
