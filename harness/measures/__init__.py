@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.measures.evaluate_module import EvaluateMetric
+from harness.measures.evaluate_module import Compute, EvaluateMetric
 from harness.measures.measure import Measure, Scorer, UnscoredError
 from harness.measures.python_function import PythonMetric
 
@@ -23,6 +23,7 @@ def as_mapping(entry: Any) -> Any:
 
 __all__ = [
     "AnyMeasure",
+    "Compute",
     "EvaluateMetric",
     "Measure",
     "PythonMetric",

@@ -210,6 +210,9 @@ class ScoreRecord:
     on average) and ``cores`` (processors of the machine)."""
     asked: str = ""
     """Who was asked and how, as in :class:`~harness.records.ScoreRequest`."""
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Metric of all items together that the user brings -> its 95 % interval, items drawn anew by
+    cluster."""
     unscored: tuple[Unscored, ...] = ()
     """Items that metrics of the user's could not score, which have no value of these. Not kept in
     the store, but for the values that are missing."""

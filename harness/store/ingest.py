@@ -186,8 +186,15 @@ def insert_scores(
             value = score.aggregates.get(metric)
             known = None if value != value else value  # noqa: PLR0124 NaN
             connection.execute(
-                "INSERT INTO score_metric VALUES (?, ?, ?, ?, ?)",
-                [score.key, metric, known, higher_is_better, notes.get(metric)],
+                "INSERT INTO score_metric VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    score.key,
+                    metric,
+                    known,
+                    higher_is_better,
+                    *score.intervals.get(metric, (None, None)),
+                    notes.get(metric),
+                ],
             )
     keys = [score.key for score in scores]
     _load(
