@@ -7,10 +7,11 @@ from typing import Any
 from harness.measures.evaluate_module import Compute, EvaluateMetric
 from harness.measures.measure import Measure, Scorer, UnscoredError
 from harness.measures.python_function import PythonMetric
+from harness.measures.similarity import SimilarityMetric
 
-AnyMeasure = PythonMetric | EvaluateMetric
+AnyMeasure = PythonMetric | EvaluateMetric | SimilarityMetric
 # The key that each kind has to itself, which its short form begins with.
-_KEYS = ("python", "evaluate")
+_KEYS = ("python", "evaluate", "similarity")
 
 
 def as_mapping(entry: Any) -> Any:
@@ -28,6 +29,7 @@ __all__ = [
     "Measure",
     "PythonMetric",
     "Scorer",
+    "SimilarityMetric",
     "UnscoredError",
     "as_mapping",
 ]
