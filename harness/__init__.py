@@ -10,6 +10,7 @@ from harness.versions import __version__
 
 if TYPE_CHECKING:
     from harness.api import StudyResult, load, open_result, run
+    from harness.measures.declaration import metric
     from harness.spec import Experiment
 
 # Read by libraries when they are first imported, here and in child processes: no usage reports,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 for _name, _value in (
     ("HF_HUB_DISABLE_TELEMETRY", "1"),
     ("DO_NOT_TRACK", "1"),
+    ("HF_UPDATE_DOWNLOAD_COUNTS", "0"),
     ("TQDM_DISABLE", "1"),
     ("TOKENIZERS_PARALLELISM", "false"),
     ("GOMP_SPINCOUNT", "5000"),
@@ -27,11 +29,15 @@ for _name, _value in (
 # It warns at import about an optional package that is not needed.
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
-__all__ = ["Experiment", "StudyResult", "__version__", "load", "open_result", "run"]
+__all__ = ["Experiment", "StudyResult", "__version__", "load", "metric", "open_result", "run"]
 
 
 def __getattr__(name: str) -> Any:
     # The public names are loaded at first use: `import harness` alone costs nothing.
+    if name == "metric":
+        from harness.measures.declaration import metric
+
+        return metric
     if name in ("StudyResult", "load", "open_result", "run"):
         from harness import api
 

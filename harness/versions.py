@@ -55,6 +55,16 @@ def environment_versions() -> dict[str, str]:
     }
 
 
+@cache
+def version_of_import(name: str) -> str:
+    """The installed version of what is imported under a name, or that it is not installed."""
+    if (version := version_of(name)) != ABSENT:
+        return version
+    # Such as sklearn, whose distribution is called otherwise.
+    owners = sorted(set(importlib.metadata.packages_distributions().get(name, ())))
+    return ", ".join(f"{owner} {version_of(owner)}" for owner in owners) or ABSENT
+
+
 def version_of(name: str) -> str:
     """The installed version of a distribution, or that it is not installed."""
     try:

@@ -40,6 +40,7 @@ from harness.records import (
     TrialRecord,
     TrialSpec,
     content_hash,
+    primary_name,
 )
 from harness.spec import Experiment
 from harness.store import write_record
@@ -232,7 +233,7 @@ def _asked(
         return {"verbatim": True, "bits_per_byte": False}, None, items
     if request.suite == "divergence":
         return {"kl_to_base": False}, None, items[: request.limit]
-    return {str(spec.task["metrics"][0]): True}, None, items
+    return {primary_name(spec.task["metrics"]): True}, None, items
 
 
 @cache

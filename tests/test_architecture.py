@@ -22,7 +22,17 @@ PACKAGE = ROOT / "harness"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # Everything may import these; they import one another in this order at most.
-FLOOR = ("versions", "wording", "errors", "records", "findings", "packaged", "answers", "spec")
+FLOOR = (
+    "versions",
+    "wording",
+    "errors",
+    "records",
+    "findings",
+    "packaged",
+    "answers",
+    "measures",
+    "spec",
+)
 # Room -> what it may import besides the floor and itself.
 ROOMS: dict[str, set[str]] = {
     "data": set(),
@@ -66,6 +76,7 @@ SUB_ROOMS: dict[str, set[str]] = {
     "evaluation/local": {"known_replies"},
     "evaluation/endpoint": set(),
     "engine/ray": {"child", "outcome"},
+    "measures/modules": set(),
     "study/preflight": {"asked_models", "plan"},
 }
 WRITING = {"data", "engine", "evaluation", "models", "prompting", "search", "training", "trial"}

@@ -19,6 +19,7 @@ from harness.spec.served_arms import endpoints
 from harness.wording import agreeing, plural
 
 FEWEST_SEEDS = 3
+_SHOWN_UNSCORED = 5
 
 
 def caveats(
@@ -39,6 +40,7 @@ def caveats(
         *_budgets(arms, experiment.budget),
         *_finalists(scores, experiment),
         *_lengths(scores, experiment),
+        *_unscored(scores),
         *_limits(experiment, arms),
         *latency_caveats(arms),
         *_served(experiment),
@@ -208,6 +210,15 @@ def _lengths(scores: Scores, experiment: Experiment) -> list[str]:
             )
     cut = {what for trial in scores.study.trials if trial.phase != "search" for what in trial.cut}
     return [*sentences, *(f"{what}." for what in sorted(cut))]
+
+
+def _unscored(scores: Scores) -> list[str]:
+    """Sentences on replies that metrics of the user's could not score, the searches' last."""
+    trials = sorted(scores.study.trials, key=lambda trial: trial.phase == "search")
+    told = dict.fromkeys(f"{trial.arm}, {what}" for trial in trials for what in trial.unscored)
+    shown = [f"{what.rstrip('.')}." for what in told][:_SHOWN_UNSCORED]
+    more = len(told) - len(shown)
+    return [*shown, *([f"So it was in {plural(more, 'more score')}."] if more else [])]
 
 
 def _limits(experiment: Experiment, arms: dict[str, ArmSummary]) -> list[str]:

@@ -28,7 +28,7 @@ def result(contrast: Contrast) -> str:
     else:
         shown = (
             f"{a} scores {number(contrast.mean_a, 1)} and {b} {number(contrast.mean_b, 1)} in "
-            f"{metric.label if metric else contrast.metric} {size}"
+            f"{metric.label if metric else contrast.label or contrast.metric} {size}"
         )
         unit, scale = "", 1.0
     within = span(contrast.interval, scale)

@@ -149,6 +149,12 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
+def mean_of_scored(values: Sequence[float]) -> float:
+    """Mean over the items that have a value; NaN where none has."""
+    scored = [value for value in values if not math.isnan(value)]
+    return mean(scored) if scored else math.nan
+
+
 def macro_f1(items: Sequence[Classes]) -> float:
     """Mean over fields of the macro-averaged F1 over the classes that occur as targets."""
     from sklearn.metrics import f1_score

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.evaluation.suites.texts import SuiteTexts
     from harness.records import LeakKind
     from harness.spec import Experiment
-    from harness.study.preflight import Preflight
+    from harness.study.preflight import Preflight, Splits
 
 SHOWN_ROWS = 10
 
@@ -45,6 +45,7 @@ def command(experiment: Path) -> None:
     from harness.spec import load_experiment
     from harness.spec.served_arms import missing_keys
     from harness.study.item_sets import left_out_curves, replay_texts
+    from harness.study.preflight import try_metrics
 
     spec = load_experiment(experiment)
     suite = load_suite(spec.general.suite) if spec.general else None
@@ -53,7 +54,13 @@ def command(experiment: Path) -> None:
     if suite and (notice := suite.code_notice()):
         console.print(f"[yellow]warning:[/] {escape(notice)}")
     prompts = _prompts(spec)
-    prepared = prepare(spec, prompts.unfit)
+    of_metrics: list[str] = []
+
+    def unfit(splits: Splits) -> dict[str, dict[str, str]]:
+        of_metrics.extend(try_metrics(spec.task, splits["train"]))
+        return prompts.unfit(splits)
+
+    prepared = prepare(spec, unfit)
     read = suite_texts(suite, spec.general.asked) if suite and spec.general else None
     if read:
         prepared = with_general(prepared, read.texts, read.unread)
@@ -72,7 +79,7 @@ def command(experiment: Path) -> None:
     if texts:
         console.print(f"General text to replay: {len(texts.examples)} of {escape(texts.source)}")
     console.print(_trial_counts(spec, prepared))
-    notes = [*label_notes(prepared), *prompts.notes]
+    notes = [*label_notes(prepared), *of_metrics, *prompts.notes]
     missing = [texts.sentence()] if texts and texts.left_out else []
     missing += [str(problem) for problem in missing_keys(spec, os.environ)]
     for sentence in [*notes, *left_out_curves(spec, prepared.splits), *missing]:

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from harness.records import Progress, TrialRecord, TrialSpec
+from harness.records import Progress, TrialRecord, TrialSpec, primary_name
 from harness.study.observer import ArmExplanation, Observer
 from harness.wording import plural
 
@@ -170,7 +170,7 @@ def _name(spec: TrialSpec) -> str:
 
 
 def _scores(record: TrialRecord) -> str:
-    by_split, primary = [], str(record.spec.task["metrics"][0])
+    by_split, primary = [], primary_name(record.spec.task["metrics"])
     for score in record.scores:
         if score.suite == "domain" and primary in score.aggregates:
             by_split.append(f"{score.split} {score.aggregates[primary]:.3f}")

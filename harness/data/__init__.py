@@ -4,6 +4,7 @@ from harness.data.audit import LeakageAudit, audit_general, audit_leakage
 from harness.data.audit_record import audit_record
 from harness.data.examples import ExamplesRead, read_examples
 from harness.data.examples_file import (
+    columns_fingerprint,
     fingerprint,
     read_examples_file,
     row_hashes,
@@ -26,6 +27,7 @@ __all__ = [
     "audit_general",
     "audit_leakage",
     "audit_record",
+    "columns_fingerprint",
     "fingerprint",
     "limited",
     "merge_duplicates",

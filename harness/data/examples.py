@@ -83,6 +83,7 @@ class _RowReader:
         self._data = experiment.data
         self._columns = experiment.columns()
         self._fields = experiment.input_columns()
+        self._whole_rows = experiment.task.reads_rows
         self._own_fields = template_fields(experiment.task.template)
         self.answers = experiment.task.answer.row_reader()
         self._id_prefix = id_prefix
@@ -111,7 +112,8 @@ class _RowReader:
         if problems:
             self.problems.extend(Problem(f"{self._source}:{row.line}", what) for what in problems)
             return None
-        return Example(identity, inputs, answer, group, row.line)
+        columns = row.values if self._whole_rows else {}
+        return Example(identity, inputs, answer, group, row.line, columns)
 
     def _inputs(self, values: dict[str, JsonValue], problems: list[str]) -> dict[str, str]:
         inputs = {}

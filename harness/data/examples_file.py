@@ -31,6 +31,7 @@ def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
             "answer": pa.array([example.answer for example in examples], pa.string()),
             "group": pa.array([example.group for example in examples], pa.string()),
             "line": pa.array([example.line for example in examples], pa.int64()),
+            "columns": pa.array([_columns(example) for example in examples], pa.string()),
         }
     )
     with needing_room(path), whole_file(path) as file:
@@ -50,12 +51,37 @@ def read_examples_file(path: str | Path) -> tuple[Example, ...]:
         with Path(path).open("rb") as file:
             rows = pq.read_table(file).to_pylist()
         return tuple(
-            Example(row["id"], json.loads(row["inputs"]), row["answer"], row["group"], row["line"])
+            Example(
+                row["id"],
+                json.loads(row["inputs"]),
+                row["answer"],
+                row["group"],
+                row["line"],
+                json.loads(row["columns"]),
+            )
             for row in rows
         )
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         what = f"not a file of examples ({type(error).__name__}: {error}); prepare the data again"
         raise DataError(Problem(str(path), what)) from error
+
+
+def _columns(example: Example) -> str:
+    # Escaped, as what no metric asks for may hold text that cannot be encoded.
+    return json.dumps(example.columns)
+
+
+def columns_fingerprint(examples: Sequence[Example]) -> str:
+    """SHA-256 over the whole rows of the examples, as hex; empty where they are not kept.
+
+    It is apart from :func:`fingerprint`: what only a metric reads trains nothing.
+    """
+    if not any(example.columns for example in examples):
+        return ""
+    digest = hashlib.sha256()
+    for example in examples:
+        digest.update(json.dumps([example.id, _columns(example)]).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def row_hashes(examples: Sequence[Example]) -> list[str]:
@@ -72,7 +98,7 @@ def fingerprint(splits: Mapping[str, Sequence[Example]]) -> str:
     """SHA-256 over all examples of all splits, as hex; changes with any of them or their order.
 
     Splits are taken in the order of their names. Line numbers are left out: they say where an
-    example stood, not what it is.
+    example stood, not what it is; and so are whole rows, see :func:`columns_fingerprint`.
     """
     digest = hashlib.sha256()
     for name in sorted(splits):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.answers.metrics import METRICS, macro_f1, mean
+from harness.answers.metrics import MetricInfo, macro_f1, mean
+from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.prompting.render import render_template
 from harness.records import Example
 from harness.spec import TaskSpec
@@ -24,6 +25,7 @@ def build_domain_task(
     stops: Sequence[str] = (),
     labels: Sequence[str] = (),
     choices: Mapping[str, str] | None = None,
+    brought: BroughtMetrics | None = None,
 ) -> Any:
     """An lm-eval task over ``examples``.
 
@@ -36,6 +38,7 @@ def build_domain_task(
         stops: texts that end a generated reply; ``end`` alone if not given.
         choices: answers to choose among by likelihood -> each as it stands after a prompt, with
             what ends it; None generates.
+        brought: the task's metrics that the user brings, for ``examples``; made anew if not given.
     """
     import datasets
     from lm_eval.api.task import ConfigurableTask
@@ -51,7 +54,9 @@ def build_domain_task(
         for e in examples
     ]
     read = task.answer.reader(labels)
-    metrics = [METRICS[name] for name in task.metrics]
+    metrics = task.metric_infos
+    own = {metric.name for metric in task.answer.metrics}
+    asked = brought or BroughtMetrics(task, examples)
 
     def process_results(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
         if choices is None:
@@ -60,10 +65,18 @@ def build_domain_task(
             likelihoods = [float(result[0]) for result in results]
             reply = list(choices)[likelihoods.index(max(likelihoods))]
         reading = read(doc["answer"], reply)
-        return {
-            metric.name: reading.metrics[metric.name] if metric.per_item else reading.classes
-            for metric in metrics
-        }
+        values: dict[str, Any] = dict(asked.values(doc["id"], reply))
+        for metric in metrics:
+            if metric.name in own:
+                values[metric.name] = (
+                    reading.metrics[metric.name] if metric.per_item else reading.classes
+                )
+        return {metric.name: values[metric.name] for metric in metrics}
+
+    def aggregation(metric: MetricInfo) -> Callable[[Any], float]:
+        if metric.name in own:
+            return mean if metric.per_item else macro_f1
+        return asked.aggregation(metric.name)
 
     config: dict[str, Any] = {
         "task": name,
@@ -76,7 +89,7 @@ def build_domain_task(
         "metric_list": [
             {
                 "metric": metric.name,
-                "aggregation": mean if metric.per_item else macro_f1,
+                "aggregation": aggregation(metric),
                 "higher_is_better": metric.higher_is_better,
             }
             for metric in metrics

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from typing import Any, Protocol
 
+from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.score_batches import ScoreBatches, Watch
 from harness.evaluation.suites.find import item_identity
 from harness.records import ItemOutput, ItemScore, ScoreRecord, ScoreRequest
@@ -33,6 +34,7 @@ def score_task(
     answer_lead: str = "",
     watch: Watch | None = None,
     counted: str | None = None,
+    brought: BroughtMetrics | None = None,
 ) -> ScoreRecord:
     """Score every item of one lm-eval task.
 
@@ -41,6 +43,7 @@ def score_task(
             output.
         watch: is told of every batch where the request asks for batches; may raise to stop.
         counted: the filter whose answers count; the task's first if not given.
+        brought: metrics that the user brings, as the task was built with them.
 
     Raises:
         ValueError: lm-eval returned two scores for one item under one filter and metric.
@@ -67,6 +70,7 @@ def score_task(
     outputs: dict[str, ItemOutput] = {}
     scores: dict[tuple[str, str, str], ItemScore] = {}
     met: Counter[tuple[str, str]] = Counter()
+    own = frozenset[str]() if brought is None else brought.names
     # The filter that counts comes first, which ranks it so, and says what a reply was taken for.
     for sample in sorted(results["samples"][name], key=lambda sample: sample["filter"] != counted):
         key = str(sample["doc_hash"])
@@ -82,7 +86,7 @@ def score_task(
             place = (key, str(sample["filter"]), str(metric))
             if place in scores:
                 raise ValueError(f"task {name}: two items have the same hash {key}")
-            if value is not None:
+            if value is not None or (brought is not None and metric in brought.per_item):
                 scores[place] = ItemScore(*place, value)
     directions = results["higher_is_better"][name]
     aggregates = _aggregates(results["results"][name], counted)
@@ -97,8 +101,13 @@ def score_task(
         outputs=tuple(outputs.values()),
         item_scores=tuple(scores.values()),
         aggregates=aggregates,
-        higher_is_better={metric: bool(directions.get(metric, True)) for metric in aggregates},
+        higher_is_better={
+            metric: bool(directions.get(metric, True))
+            for metric in (*aggregates, *sorted(own - aggregates.keys()))
+        },
         chance=chance,
+        intervals={} if brought is None else dict(brought.intervals),
+        unscored=() if brought is None else tuple(brought.unscored),
     )
 
 
@@ -170,6 +179,9 @@ def _aggregates(results: dict[str, Any], counted: str | None) -> dict[str, float
     for name, value in results.items():
         metric, comma, filter_name = name.partition(",")
         if not comma or metric.endswith("_stderr") or not isinstance(value, int | float):
+            continue
+        # Where a metric of the user's has a value of no item, there is no mean.
+        if math.isnan(value):
             continue
         # The first filter that lm-eval lists is the task's own.
         if metric not in by_metric or filter_name == counted:

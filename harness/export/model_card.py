@@ -89,7 +89,7 @@ def _evaluation(exported: Exported) -> list[EvalResult]:
                 dataset_split="test",
                 dataset_revision=study.data.fingerprint if own else None,
                 metric_type=aggregate.metric,
-                metric_name=metric_name(aggregate.metric),
+                metric_name=metric_name(aggregate.metric, run.analysed.experiment.task),
                 metric_value=aggregate.value,
                 metric_args=_interval(exported, aggregate) if own else {"items": aggregate.items},
             )

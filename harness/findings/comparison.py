@@ -42,6 +42,8 @@ class ComparedStudy:
     """When the experiment was declared, ISO 8601."""
     metric: str
     """The study's primary metric."""
+    metric_label: str
+    """The same as a reader sees it."""
     verdict: Verdict
     """The study's own verdict."""
     arms: tuple[ArmSummary, ...]
@@ -97,6 +99,8 @@ class UnpairedAcross:
     """Both arms are what their study picked as the best of a kind."""
     metric: str
     """The primary metric of both studies."""
+    label: str
+    """The same as a reader sees it."""
     items: int
     """Number of items in the sample of ``arm``."""
     reference_items: int

@@ -82,6 +82,8 @@ class Contrast:
     """The contrast without flagged items; None where there are none, or too few items are left."""
     family: int = 0
     """Number of contrasts over which the p-value is corrected together; 0 for the primary one."""
+    label: str = ""
+    """The metric as a reader sees it, where the study brings it; empty for the product's own."""
     decoding: str = ""
     """How the two answer, a sentence, where they answer in different ways; empty where they answer
     alike."""

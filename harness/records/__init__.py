@@ -21,6 +21,7 @@ from harness.records.example import (
 )
 from harness.records.files import file_sha256, sync, whole_file, write_whole
 from harness.records.known_training import KnownTraining
+from harness.records.metric_names import primary_name
 from harness.records.plain import (
     JsonValue,
     content_hash,
@@ -80,6 +81,7 @@ from harness.records.trial_record import (
     TrialRecord,
     WayScore,
 )
+from harness.records.unscored import Unscored, unscored_notes
 
 __all__ = [
     "ARTIFACT",
@@ -137,6 +139,7 @@ __all__ = [
     "TrialRecord",
     "TrialSpec",
     "TrialSummary",
+    "Unscored",
     "WayScore",
     "content_hash",
     "count_by_kind",
@@ -146,11 +149,13 @@ __all__ = [
     "items_of",
     "keeps_abilities",
     "loss_beyond_margin",
+    "primary_name",
     "selected",
     "study_folder",
     "sync",
     "to_json",
     "to_plain",
+    "unscored_notes",
     "utc_now",
     "ways_of",
     "whole_file",

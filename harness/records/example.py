@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.records.plain import JsonValue
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -19,6 +21,8 @@ class Example:
     """Name of the row's cluster; examples of one group share a split and are resampled together."""
     line: int = 0
     """Line of the source file, from 1, for error messages."""
+    columns: dict[str, JsonValue] = field(default_factory=dict)
+    """Column -> value of the whole row, for metrics that read it; empty where none does."""
 
 
 @dataclass(frozen=True, slots=True)

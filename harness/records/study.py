@@ -114,6 +114,11 @@ class Aggregate:
     """Score of guessing; None where there is none."""
     latencies: tuple[float, ...] = ()
     """Seconds of each request, sent one at a time; empty but for the suite ``latency``."""
+    low: float | None = None
+    """Lower end of the 95 % interval of a metric of all items together that the user brings; None
+    elsewhere."""
+    high: float | None = None
+    """Its upper end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +169,9 @@ class TrialSummary:
     cut: tuple[str, ...] = ()
     """A sentence for each task whose prompts the model could not read whole, or whose replies ended
     before their answer."""
+    unscored: tuple[str, ...] = ()
+    """A sentence for each metric of the user's that could not score some replies, and why, with
+    task and split."""
     artifacts: tuple[Artifact, ...] = ()
     """Files that it left in its folder, ``trials/TRIAL_ID`` among the results."""
     checkpoint: Checkpoint | None = None
@@ -238,6 +246,10 @@ class ScoreVector:
     """The metric of each item, float64, shape (n,); NaN where unscored."""
     item_ids: tuple[str, ...] = ()
     """Ids in the data set or suite, shape (n,); empty where they are not known."""
+    label: str = ""
+    """The metric as a reader sees it, where the study brings it; empty for the product's own."""
+    within_unit: bool = True
+    """Whether no value can be below 0 or above 1, as far as is declared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.records.trial import Status, SuiteKind, TrialSpec
+from harness.records.unscored import Unscored
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,12 @@ class ScoreRecord:
     on average) and ``cores`` (processors of the machine)."""
     asked: str = ""
     """Who was asked and how, as in :class:`~harness.records.ScoreRequest`."""
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Metric of all items together that the user brings -> its 95 % interval, items drawn anew by
+    cluster."""
+    unscored: tuple[Unscored, ...] = ()
+    """Items that metrics of the user's could not score, which have no value of these. Not kept in
+    the store, but for the values that are missing."""
     work: ModelWork = ModelWork()
     """What ``seconds`` went into; nothing where a server was asked. Not kept in the store."""
 

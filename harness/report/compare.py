@@ -20,7 +20,6 @@ from harness.findings import (
 from harness.report.chart_records import ForestChart
 from harness.report.compare_verdict import LABELS_OF_REFUSAL, comparison_verdict
 from harness.report.document import Block, Column, ComparisonView, Figure, Prose, Section, Table
-from harness.report.naming import metric_name
 from harness.report.scales import scale_of
 from harness.report.sections.contrasts import forest_row
 from harness.report.sections.outcome import FORGETTING, SENTENCE_LIMIT, not_compared
@@ -132,7 +131,7 @@ def _forest(comparison: StudyComparison, scale: Scale) -> list[Block]:
         f"{wording.cell(comparison.studies[0].label)}: {better} better, {worse} worse, {equal} "
         f"equivalent, {len(comparison.paired) - len(settled)} undecided."
     )
-    axis = f"Difference in {metric_name(comparison.studies[0].metric)}"
+    axis = f"Difference in {wording.clean(comparison.studies[0].metric_label, 60)}"
     chart = ForestChart(scale.axis(axis, difference=True), scale.margin(comparison.margin), drawn)
     return [Figure("forest", "Paired differences between experiments", see, chart)]
 
@@ -231,7 +230,7 @@ def _scores(comparison: StudyComparison) -> Section:
     rows = [{row.arm: row for row in study.arms} for study in together]
     scale = scale_of(together[0].metric)
     shown = Table(
-        f"Test score ({metric_name(together[0].metric)}), each on its own test items",
+        f"Test score ({wording.clean(together[0].metric_label, 60)}), each on its own test items",
         (Column("Arm"), *(Column(wording.cell(study.label), numeric=True) for study in together)),
         (
             *((wording.cell(arm), *(_score(row.get(arm), scale) for row in rows)) for arm in arms),

@@ -111,7 +111,7 @@ def _first(differences: tuple[Across, ...], study: ComparedStudy) -> list[Across
 def _paired(pair: PairedAcross) -> str:
     contrast = pair.contrast
     scale = scale_of(contrast.metric)
-    name = metric_name(contrast.metric)
+    name = wording.cell(contrast.label, 60) or metric_name(contrast.metric)
     against = _of(pair.reference_arm, pair.reference)
     within = scale.difference_interval(contrast.interval)
     size = (
@@ -138,7 +138,7 @@ def _unpaired(pair: UnpairedAcross) -> str:
     scale = scale_of(pair.metric)
     return (
         f"{_of(pair.arm, pair.study)} scores {scale.score(pair.mean)} in "
-        f"{metric_name(pair.metric)} on its own test items, "
+        f"{wording.cell(pair.label, 60)} on its own test items, "
         f"{_of(pair.reference_arm, pair.reference)} {scale.score(pair.reference_mean)} on "
         f"others: {scale.difference(pair.difference)} ({wording.level(pair.interval)} interval "
         f"{scale.difference_interval(pair.interval)}), items and settings together."

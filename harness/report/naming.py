@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.answers.metrics import METRICS
+from harness.spec import TaskSpec
 from harness.wording import clean
 
 FORMS = {
@@ -17,9 +18,10 @@ FORMS = {
 FOUR_BITS = {"nf4": "4 bits (NF4)", "fp4": "4 bits (FP4)"}
 
 
-def metric_name(name: str) -> str:
-    """A metric's name in words."""
-    return METRICS[name].label if name in METRICS else clean(name, limit=60)
+def metric_name(name: str, task: TaskSpec | None = None) -> str:
+    """A metric's name in words; ``task`` knows those of its own."""
+    info = METRICS.get(name) or (task and task.metric_info(name))
+    return clean(info.label if info else name, limit=60)
 
 
 def form_name(name: str) -> str:

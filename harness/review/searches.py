@@ -60,7 +60,7 @@ def _look(experiment: Experiment, arm: str) -> Look:
         width=WIDTH,
         ink=INK,
         colour=arm_styles(tuple(experiment.arms))[arm].colour,
-        score=scale.axis(wording.capitalised(metric_name(metric))),
+        score=scale.axis(wording.capitalised(metric_name(metric, experiment.task))),
         factor=scale.factor,
         margin="lost more than the margin",
         value=lambda text: wording.short(text, 18),

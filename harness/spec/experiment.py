@@ -64,8 +64,10 @@ class GeneralSpec(FrozenSpec):
 class ContrastSpec(FrozenSpec):
     """The primary contrast, declared before the run."""
 
-    margin: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.02, description="Differences of the primary metric within this are no difference."
+    margin: Annotated[float, Field(gt=0)] = Field(
+        0.02,
+        description="Differences of the primary metric within this are no difference. It is in the "
+        "metric's own unit, and has to be given where that does not go from 0 to 1.",
     )
     fine_tuned: str | None = Field(
         None, description="Fine-tuned arm; the best on validation if not given."
@@ -163,6 +165,25 @@ class Experiment(FrozenSpec):
     @classmethod
     def _short_model(cls, model: Any) -> Any:
         return from_reference(model)
+
+    @model_validator(mode="after")
+    def _margin_in_unit(self) -> Self:
+        # What a metric that the user brings declares is not known until its file is read.
+        if not self.task.is_located:
+            return self
+        primary, margin = self.task.primary, self.contrast.margin
+        span = primary.highest - primary.lowest
+        if not margin < span:
+            raise ValueError(
+                f"contrast.margin: {margin:g} is not less than the {span:g} that {primary.name} "
+                "can differ by at all"
+            )
+        if span != 1 and "margin" not in self.contrast.model_fields_set:
+            raise ValueError(
+                f"contrast.margin: say which difference in {primary.name} is still none: the "
+                f"{margin:g} that is taken without it is meant for metrics from 0 to 1"
+            )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -314,6 +335,8 @@ class Experiment(FrozenSpec):
             if self.search.forgetting == "ignore":
                 plain["general"].pop("margin")
         plain["model"].pop("reference")
+        # Labels of metrics, and where their files lie, are left out; what they compute is not.
+        plain["task"]["metrics"] = list(self.task.metric_identities())
         data = plain["data"]
         data.pop("source")
         # The text that it decodes to is hashed.

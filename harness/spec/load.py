@@ -5,26 +5,35 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import yaml
+from pydantic import ValidationError
+
 from harness.errors import Problem, SpecError
 from harness.spec.data import has_no_path
 from harness.spec.experiment import Experiment
 from harness.spec.names import is_suite_file
+from harness.spec.task import MetricError, TaskSpec
 from harness.spec.yaml_file import read_as
+from harness.spec.yaml_problems import line_in
 
 
 def load_experiment(path: str | Path) -> Experiment:
     """Read and validate an experiment file.
 
-    Relative paths of data files and suites are taken from the experiment file's folder.
+    Relative paths of data files, suites and metrics are taken from the experiment file's folder.
+    Files of metrics are imported, which runs them.
 
     Raises:
-        SpecError: the file is missing, is not YAML, or breaks the schema; all problems at once,
-            each with line and field.
+        SpecError: the file is missing, is not YAML, breaks the schema, or names a metric that
+            cannot be used; all problems at once, each with line and field.
     """
     path = Path(path)
-    experiment, _ = read_as(
+    experiment, root = read_as(
         Experiment, path, what="an experiment", absent="`harness init` writes one"
     )
+    task = _with_metrics(experiment.task, path, root)
+    if task is not experiment.task:
+        experiment = _validated_again(experiment, task, path, root)
     try:
         return _with_absolute_paths(experiment, path.parent.resolve())
     except (OSError, RuntimeError, ValueError) as error:
@@ -59,3 +68,45 @@ def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:
         suite = absolute(experiment.general.suite)
         changes["general"] = experiment.general.model_copy(update={"suite": suite})
     return experiment.model_copy(update=changes)
+
+
+def _with_metrics(task: TaskSpec, path: Path, root: yaml.Node) -> TaskSpec:
+    """The task with the metrics that the user brings read.
+
+    Raises:
+        SpecError: one of them cannot be used.
+    """
+    try:
+        return task.located(path.parent.resolve())
+    except MetricError as error:
+        place = ("task", "metrics", str(error.place))
+        where = f"{path}:{line_in(root, place)}"
+        raise SpecError(Problem(where, f"{'.'.join(place)}: {error}")) from error
+    except ValidationError as error:
+        raise SpecError(_refused(path, root, ("task", "metrics"), error)) from error
+
+
+def _validated_again(
+    experiment: Experiment, task: TaskSpec, path: Path, root: yaml.Node
+) -> Experiment:
+    """The experiment with a task whose metrics are known: a rule may depend on what they declare.
+
+    Raises:
+        SpecError: it is not one.
+    """
+    try:
+        return Experiment.model_validate(
+            experiment.model_dump(by_alias=True, exclude_unset=True) | {"task": task}
+        )
+    except ValidationError as error:
+        raise SpecError(_refused(path, root, (), error)) from error
+
+
+def _refused(
+    path: Path, root: yaml.Node, below: tuple[str, ...], error: ValidationError
+) -> list[Problem]:
+    where = f"{path}:{line_in(root, below)}"
+    return [
+        Problem(where, detail["msg"].removeprefix("Value error, "))
+        for detail in error.errors(include_url=False)
+    ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from harness.records import JsonValue, ScoreRecord, TrialRecord, to_json
+from harness.records import JsonValue, ScoreRecord, TrialRecord, to_json, unscored_notes
 from harness.store.columns import Columns
 from harness.store.connection import named_rows
 
@@ -163,6 +164,7 @@ def insert_scores(
     columns: Columns,
 ) -> None:
     """Insert fresh scores and, of the tables of ``columns``, what belongs to them."""
+    items = Counter(columns.outputs.column("score_key").to_pylist())
     for score in scores:
         connection.execute(
             "INSERT INTO score VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -179,11 +181,20 @@ def insert_scores(
                 list(score.latencies),
             ],
         )
+        notes = unscored_notes(score.unscored, items[score.key])
         for metric, higher_is_better in score.higher_is_better.items():
             value = score.aggregates.get(metric)
+            known = None if value != value else value  # noqa: PLR0124 NaN
             connection.execute(
-                "INSERT INTO score_metric VALUES (?, ?, ?, ?)",
-                [score.key, metric, None if value != value else value, higher_is_better],  # noqa: PLR0124 NaN
+                "INSERT INTO score_metric VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    score.key,
+                    metric,
+                    known,
+                    higher_is_better,
+                    *score.intervals.get(metric, (None, None)),
+                    notes.get(metric),
+                ],
             )
     keys = [score.key for score in scores]
     _load(

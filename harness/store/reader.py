@@ -22,6 +22,7 @@ from harness.records import (
     Study,
     SuiteKind,
     TrialSummary,
+    primary_name,
 )
 from harness.store.connection import WAIT_SECONDS, Parameters, reading, reading_for_user
 from harness.store.experiments import all_experiments, events_of, experiment_by_id
@@ -312,4 +313,4 @@ def _primary_metric(experiment: ExperimentRecord) -> str:
             f"experiment {experiment.name} ({experiment.experiment_id}) names no metric under "
             "task.metrics, so no primary metric can be read; declare it again from its file"
         )
-    return str(metrics[0])
+    return primary_name(metrics)

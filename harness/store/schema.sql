@@ -142,7 +142,10 @@ CREATE TABLE score_metric (
     score_key        VARCHAR NOT NULL,  -- -> score
     metric           VARCHAR NOT NULL,  -- metric name
     value            DOUBLE,            -- over all items, in the metric's unit; NULL: per item only, or not a number
-    higher_is_better BOOLEAN NOT NULL   -- direction
+    higher_is_better BOOLEAN NOT NULL,  -- direction
+    low              DOUBLE,            -- 95 % interval of a metric of all items together that the user brings,
+    high             DOUBLE,            -- clusters drawn anew; NULL elsewhere
+    unscored         VARCHAR            -- which items the user's metric could not score, and why; NULL: it scored all
 );
 
 -- What was replied to single requests, so that none is made twice of one candidate.

@@ -53,13 +53,21 @@ WITH wanted AS (
 )
 SELECT w.entry, w.suite, w.task, w.split, s.form, m.metric, m.value,
        coalesce(k.items, 0) AS items, k.prompt_tokens, k.completion_tokens, s.seconds,
-       s.scored_by <> w.trial_id AS reused, m.higher_is_better, s.chance, s.latencies
+       s.scored_by <> w.trial_id AS reused, m.higher_is_better, s.chance, s.latencies,
+       m.low, m.high
 FROM wanted w
 JOIN score s USING (score_key)
 JOIN score_metric m USING (score_key)
 LEFT JOIN tokens k USING (score_key)
 WHERE m.value IS NOT NULL
 ORDER BY w.entry, w.suite, w.task, w.split, m.metric
+"""
+
+_UNSCORED = """
+SELECT a.entry, a.task, a.split, m.unscored
+FROM asked_score a JOIN score_metric m USING (score_key)
+WHERE a.entry IN (SELECT unnest($entries)) AND m.unscored IS NOT NULL
+ORDER BY a.entry, a.suite, a.task, a.split, m.metric
 """
 
 _STEPS = """
@@ -97,6 +105,9 @@ def summaries_of(
     aggregates: defaultdict[int, list[Aggregate]] = defaultdict(list)
     for row in named_rows(connection, _AGGREGATES, entries):
         aggregates[row.pop("entry")].append(_aggregate(row))
+    unscored: defaultdict[int, list[str]] = defaultdict(list)
+    for row in named_rows(connection, _UNSCORED, entries):
+        unscored[row["entry"]].append(f"{row['task']}, {row['split']}: {row['unscored']}")
     steps: defaultdict[str, list[StepReport]] = defaultdict(list)
     for row in named_rows(connection, _STEPS, trials) if with_steps else ():
         steps[row["trial_id"]].append(_step(row))
@@ -107,6 +118,7 @@ def summaries_of(
         _summary(
             row,
             aggregates=tuple(aggregates[row["entry"]]),
+            unscored=tuple(unscored[row["entry"]]),
             steps=tuple(steps[row["trial_id"]]),
             artifacts=tuple(artifacts[row["trial_id"]]),
         )
@@ -117,6 +129,7 @@ def summaries_of(
 def _summary(
     row: Mapping[str, Any],
     aggregates: tuple[Aggregate, ...],
+    unscored: tuple[str, ...],
     steps: tuple[StepReport, ...],
     artifacts: tuple[Artifact, ...],
 ) -> TrialSummary:
@@ -147,6 +160,7 @@ def _summary(
         training_memory=environment.get("training_memory", ""),
         train_examples=None if examples is None else int(examples),
         cut=tuple(what for name, what in environment.items() if name.startswith("cut_")),
+        unscored=unscored,
         artifacts=artifacts,
         checkpoint=None if checkpoint is None else from_json(Checkpoint, checkpoint),
         ways=tuple(WayScore(**way) for way in json.loads(environment.get("ways", "[]"))),

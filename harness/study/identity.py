@@ -76,7 +76,7 @@ def weights_identity(inputs: TrialInputs) -> Identity:
             identity |= {
                 "checks answered by": settings.first_way,
                 "task.max_new_tokens": inputs.task.max_new_tokens,
-                "primary metric": inputs.task.primary_metric,
+                "primary metric": inputs.task.primary_identity,
                 "score_batch_size": inputs.runtime.score_batch_size,
             }
     return identity | _stopping(inputs)
@@ -141,11 +141,14 @@ def _stopping(inputs: TrialInputs) -> Identity:
     if inputs.pruning is None:
         return {}
     stopping = {"pruning": to_plain(inputs.pruning), **_judged(inputs)}
-    if not isinstance(inputs.settings, TrainedSettings):
+    if isinstance(inputs.settings, TrainedSettings):
+        # Its loss is looked at: how the metric is computed changes nothing of it.
+        stopping["primary metric"] = inputs.task.primary_metric
+    else:
         # It is looked at after each batch.
         stopping["score_batch_size"] = inputs.runtime.score_batch_size
     return stopping
 
 
 def _judged(inputs: TrialInputs) -> Identity:
-    return {"validation rows": inputs.validation, "primary metric": inputs.task.primary_metric}
+    return {"validation rows": inputs.validation, "primary metric": inputs.task.primary_identity}

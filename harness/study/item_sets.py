@@ -8,7 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data import GeneralTexts, fingerprint, read_general_texts, write_examples
+from harness.data import (
+    GeneralTexts,
+    columns_fingerprint,
+    fingerprint,
+    read_general_texts,
+    write_examples,
+)
 from harness.evaluation.memorisation import FEWEST_WORDS, halves
 from harness.evaluation.suites.find import load_suite
 from harness.evaluation.suites.texts import suite_texts
@@ -44,6 +50,8 @@ class ItemSet:
     """Hash of the examples."""
     examples: int
     """The examples themselves."""
+    columns: str = ""
+    """Hash of their whole rows, which metrics read; empty where none does."""
     left_out: str = ""
     """A sentence on what was asked for and is not in it; empty where nothing is missing."""
 
@@ -81,6 +89,12 @@ def write_item_sets(
         written = _write(folder, REPLAY, REPLAY, "train", texts.examples)
         sets[REPLAY] = replace(written, left_out=texts.sentence())
     return sets
+
+
+def rows_fingerprint(splits: Splits) -> str:
+    """Hash of the whole rows that metrics read; empty where none does."""
+    others = [item for name in sorted(splits.out_of_domain) for item in splits.out_of_domain[name]]
+    return columns_fingerprint([*splits.train, *splits.validation, *splits.test, *others])
 
 
 def replay_texts(experiment: Experiment, splits: Splits) -> GeneralTexts | None:
@@ -157,9 +171,10 @@ def _sample(examples: Sequence[Example], size: int) -> tuple[Example, ...]:
 
 
 def _write(folder: Path, name: str, task: str, split: str, examples: Sequence[Example]) -> ItemSet:
-    digest = fingerprint({name: examples})
+    digest, columns = fingerprint({name: examples}), columns_fingerprint(examples)
     # Named by content: the training sample may change size while the experiment stays.
-    path = folder / f"{name}-{digest[:8]}.parquet"
+    rows = f"-{columns[:8]}" if columns else ""
+    path = folder / f"{name}-{digest[:8]}{rows}.parquet"
     if not path.exists():
         write_examples(path, examples)
-    return ItemSet(task, split, path, digest, len(examples))
+    return ItemSet(task, split, path, digest, len(examples), columns)

@@ -46,6 +46,7 @@ from harness.study.item_sets import (
     curve_sample,
     left_out_curves,
     replay_texts,
+    rows_fingerprint,
     write_item_sets,
 )
 from harness.study.score_keys import (
@@ -345,6 +346,7 @@ def make_plan(
             "dtype": runtime.dtype,
             "versions": library_versions(),
             **({"replay": fingerprint({REPLAY: texts.examples})} if texts else {}),
+            **({"rows": rows} if (rows := rows_fingerprint(prepared.splits)) else {}),
         }
     )
     folder = results.resolve() / study_folder(experiment.name, experiment_id)

@@ -42,7 +42,7 @@ from harness.study.milestones import note_end, note_planned
 from harness.study.observer import Observer
 from harness.study.plan import Plan, make_plan
 from harness.study.plan_lock import lock_plan
-from harness.study.preflight import Preflight
+from harness.study.preflight import Preflight, try_metrics
 from harness.study.record import experiment_record
 from harness.study.rehearsal import rehearse
 from harness.study.running import TrialRunner
@@ -104,15 +104,22 @@ def plan_study(
             do.
     """
     observer = observer or Observer()
+    if not experiment.task.is_located:
+        raise InputError(
+            "the experiment's own metrics were not read: make it with harness.load, which reads "
+            "them"
+        )
     suite = load_suite(experiment.general.suite) if experiment.general else None
     if suite and (notice := suite.code_notice()):
         observer.warning(notice)
     observer.stage("Preparing data")
     models: dict[str, ResolvedModel] = {}
     prompts = Preflight(experiment, models)
+    of_metrics: list[str] = []
 
     def unfit(splits: Mapping[str, Sequence[Example]]) -> dict[str, dict[str, str]]:
         # Once the data are known to be readable: models may have to be fetched.
+        of_metrics.extend(try_metrics(experiment.task, splits["train"]))
         observer.stage(f"Preparing model {experiment.model.reference}")
         models.update(models_of(experiment, lambda spec: resolve_model(spec, fetch_progress)))
         observer.stage("Looking at prompts")
@@ -131,7 +138,7 @@ def plan_study(
     )
     own = {arm: model for arm, model in models.items() if model is not models[BASE]}
     plan = make_plan(experiment, prepared, models[BASE], runtime, suite, results, own)
-    notes = [*prepared.notes, *label_notes(prepared), *prompts.notes]
+    notes = [*prepared.notes, *label_notes(prepared), *of_metrics, *prompts.notes]
     if prepared.contradictions.texts:
         notes.append(prepared.contradictions.sentence())
     date = _began(held or results, plan.experiment_id) or utc_now()[:10]

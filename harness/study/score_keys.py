@@ -7,7 +7,7 @@ from typing import Any
 
 from harness import versions
 from harness.evaluation.suites.find import Suite
-from harness.records import Runtime, ScoreRequest, content_hash
+from harness.records import JsonValue, Runtime, ScoreRequest, content_hash
 from harness.spec import TaskSpec
 from harness.spec.settings import Settings
 from harness.study.item_sets import DOMAIN, MEMORISATION, ItemSet
@@ -91,13 +91,23 @@ def domain_request(asked: ScoringContext, task: TaskSpec, items: ItemSet) -> Sco
     """A request for the user's task, on one of its splits or on a set from elsewhere."""
     same = content_hash({"candidate": asked.candidate(), "prompt": asked.prompt(task)}, 40)
     return ScoreRequest(
-        key=content_hash([same, sorted(task.metrics), items.fingerprint], 40),
+        key=content_hash(
+            [same, sorted(task.metric_names), items.fingerprint, *_brought(task, items)], 40
+        ),
         task=items.task,
         suite="domain" if items.task == DOMAIN else "out_of_domain",
         split=items.split,
         items_path=str(items.path),
         asked=same,
     )
+
+
+def _brought(task: TaskSpec, items: ItemSet) -> list[JsonValue]:
+    """What the values of metrics that the user brings depend on beside replies; none if none."""
+    if not task.measures:
+        return []
+    identities = sorted((measure.identity() for measure in task.measures), key=content_hash)
+    return [identities, items.columns]
 
 
 def memorisation_request(asked: ScoringContext, task: TaskSpec, items: ItemSet) -> ScoreRequest:

@@ -153,12 +153,20 @@ class Searches:
         return {trial: change for changes in by_arm for trial, change in changes.items()}
 
     def _item_values(self, trial: TrialSummary, metric: str) -> tuple[tuple[int, float], ...]:
-        """The metric of a complete trial by place in the validation set."""
+        """The metric of a complete trial by place in the validation set; higher is better."""
+        sign = self._sign
         values = self._reader.item_values(
             self._plan.experiment_id, trial.trial_id, "domain", "validation", metric
         )
         validation = self._plan.prepared.splits.validation
-        return tuple((n, values[item.id]) for n, item in enumerate(validation) if item.id in values)
+        return tuple(
+            (n, sign * values[item.id]) for n, item in enumerate(validation) if item.id in values
+        )
+
+    @property
+    def _sign(self) -> float:
+        """What makes the primary metric one of which more is better."""
+        return 1.0 if self._plan.experiment.task.higher_is_better else -1.0
 
     def _state(
         self, arm: str, repeat: int, known: Sequence[TrialSummary], changes: Mapping[str, float]
@@ -235,7 +243,7 @@ class Searches:
             number=trial.number,
             params={name: trial.params[name] for name in space},
             status="failed" if unscored else trial.status,
-            score=score,
+            score=None if score is None else self._sign * score,
             general_change=changes.get(trial.trial_id),
             values=values,
         )

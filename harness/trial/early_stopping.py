@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -50,11 +51,16 @@ class ItemWatch:
 
     Args:
         total: items of the validation set.
+        higher_is_better: direction of the primary metric.
     """
 
-    def __init__(self, pruning: Pruning | None, total: int) -> None:
+    def __init__(
+        self, pruning: Pruning | None, total: int, *, higher_is_better: bool = True
+    ) -> None:
+        self._sign = 1.0 if higher_is_better else -1.0
         self._judge = None if pruning is None else Judge(pruning)
         self._total = total
+        self._asked = 0
         self._tokens = 0
 
     def __call__(self, wave: Sequence[Answered]) -> None:
@@ -67,14 +73,16 @@ class ItemWatch:
         judge = self._judge
         if judge is None:
             return
-        hopeless = judge.should_prune([(item.place, item.value) for item in wave])
-        done = len(judge.values)
-        if not hopeless or done == self._total:
+        self._asked += len(wave)
+        # An item that could not be scored says nothing of what the trial is worth.
+        scored = [(item.place, self._sign * item.value) for item in wave if isfinite(item.value)]
+        hopeless = bool(scored) and judge.should_prune(scored)
+        if not hopeless or self._asked == self._total:
             return
         raise Pruned(
             Stopped(
                 unit="items",
-                done=done,
+                done=self._asked,
                 total=self._total,
                 value=fmean(value for _, value in judge.values),
                 against=judge.against(),

@@ -13,6 +13,7 @@ from typing import Any
 from harness.answers.thoughts import without_thought
 from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
+from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.known_replies import KnownReplies, read_replies
 from harness.evaluation.memorisation import completed_text
 from harness.evaluation.suites.find import Suite, build_general_task, load_suite
@@ -146,14 +147,17 @@ def _score_now(candidate: Candidate, request: ScoreRequest, announce: Announce) 
 def keep_best_way(spec: TrialSpec, run: TrialRun) -> None:
     """Keep, of a trial that tried several ways of answering, the scores of the best one.
 
-    It is the one with the best primary metric, the first of equals. What each scored is noted.
+    It is the one with the best primary metric, the first of equals. What each scored is noted. One
+    whose replies that metric could not score is not kept, unless no other is there.
     """
     metric = TaskSpec.model_validate(spec.task).primary_metric
     way_of = {request.key: request.answering for request in spec.scores if request.answering}
     tried = [record for record in run.scores if record.key in way_of]
 
     def worth(record: ScoreRecord) -> float:
-        value = record.aggregates[metric]
+        value = record.aggregates.get(metric)
+        if value is None:
+            return -math.inf
         return value if record.higher_is_better[metric] else -value
 
     best = max(tried, key=worth)
@@ -166,6 +170,7 @@ def keep_best_way(spec: TrialSpec, run: TrialRun) -> None:
             sum(output.prompt_tokens + output.completion_tokens for output in record.outputs),
         )
         for record in tried
+        if metric in record.aggregates
     ]
     run.environment["ways"] = json.dumps([to_plain(score) for score in scores])
 
@@ -208,6 +213,7 @@ def _score(
     room = reply_room(renderer, task, candidate.split, answering, constraint)
     prompts = {item.id: renderer.prompt(item) for item in items}
     _check_lengths(candidate, prompts, room)
+    brought = BroughtMetrics(task, items)
     domain = build_domain_task(
         request.task,
         task,
@@ -222,6 +228,7 @@ def _score(
             if answering == "choice"
             else None
         ),
+        brought=brought,
     )
     with lm.kept_to(constraint):
         if request.suite == "latency":
@@ -233,7 +240,10 @@ def _score(
             form,
             answer_end=renderer.end,
             answer_lead=renderer.lead,
-            watch=ItemWatch(candidate.spec.pruning, len(items)),
+            watch=ItemWatch(
+                candidate.spec.pruning, len(items), higher_is_better=task.higher_is_better
+            ),
+            brought=brought,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.data import read_examples_file
 from harness.errors import TrialError
+from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.known_replies import KnownReplies
 from harness.prompting import PromptRenderer
 from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
@@ -100,6 +101,7 @@ def _score(
     items = read_examples_file(Path(request.items_path))
     if request.suite == "latency":
         items = tuple(timed_items(items))
+    brought = BroughtMetrics(task, items)
     domain = build_domain_task(
         request.task,
         task,
@@ -108,6 +110,7 @@ def _score(
         end="",
         max_new_tokens=task.max_new_tokens or answer_room(split),
         labels=task.answer.valid_answers(split) or (),
+        brought=brought,
     )
     if request.suite == "latency":
         return time_requests(lm, domain, request, FORM)
@@ -116,7 +119,8 @@ def _score(
         domain,
         request,
         FORM,
-        watch=ItemWatch(spec.pruning, len(items)),
+        watch=ItemWatch(spec.pruning, len(items), higher_is_better=task.higher_is_better),
+        brought=brought,
     )
     if all(output.prompt_tokens for output in record.outputs):
         return record

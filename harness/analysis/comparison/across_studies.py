@@ -183,6 +183,7 @@ class _Work:
                 reference_arm=pair.reference_arm,
                 leading=pair.leading,
                 metric=self._reference.metric,
+                label=self._reference.experiment.task.primary.label,
                 items=unpaired.items_a,
                 reference_items=unpaired.items_b,
                 common_items=pair.common,

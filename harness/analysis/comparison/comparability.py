@@ -82,6 +82,7 @@ class Side:
             experiment_id=record.experiment_id,
             created_at=record.created_at,
             metric=self.metric,
+            metric_label=self.experiment.task.primary.label,
             verdict=self.findings.verdict,
             arms=self.findings.arms,
             fine_tuned=sides.fine_tuned if sides.fine_tuned in self.tested else "",
@@ -131,6 +132,17 @@ def scores_refusal(one: Side, other: Side) -> Refusal | None:
             f"{one.label} is judged by {one.metric} and {other.label} by {other.metric}: two "
             "measures have no common unit.",
             "Put the same metric first in task.metrics of both experiments and run them again.",
+        )
+    mine, others = one.experiment.task.primary_identity, other.experiment.task.primary_identity
+    if mine != others:
+        return Refusal(
+            labels,
+            "scores",
+            "metric",
+            f"{one.label} and {other.label} are both judged by {one.metric}, which is not computed "
+            "alike in both: its file, its options or what it imports differ.",
+            "Give both experiments the same file of the metric and run the older one again: "
+            "replies are known, so that only the metric is computed.",
         )
     common, smaller = len(one.items & other.items), min(len(one.items), len(other.items))
     if common >= PAIRED_FROM * smaller:

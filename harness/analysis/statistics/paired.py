@@ -59,6 +59,8 @@ class Comparison:
     """Differences inside +-margin count as equivalent."""
     level: float
     """Confidence level (0.95 is 95 %)."""
+    label: str = ""
+    """The metric as a reader sees it, where the study brings it; empty for the product's own."""
 
 
 def difference_sampling(
@@ -145,6 +147,7 @@ def compare(
         test=test,
         margin=margin,
         level=level,
+        label=a[0].label,
     )
 
 
@@ -207,6 +210,7 @@ def conclude(comparison: Comparison, *, family: int, p: float, p_outside: float)
         equivalence_interval=sampling.interval(2 * level - 1),
         left_out=aligned.left_out,
         unscored=aligned.unscored,
+        label=comparison.label,
     )
 
 

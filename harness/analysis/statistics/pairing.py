@@ -32,6 +32,8 @@ class Aligned:
     unscored: int
     """Number of items that all vectors have but at least one could not score. Neither kind is in
     ``scores``."""
+    within_unit: bool = True
+    """Whether no score can be beyond 0 and 1, as far as is declared of the metric."""
 
     @property
     def items(self) -> int:
@@ -41,12 +43,14 @@ class Aligned:
     @property
     def binary(self) -> bool:
         """Every score is 0 or 1 (or 0 or -1, for a metric where lower is better)."""
-        return all(bool(np.isin(np.abs(scores), (0.0, 1.0)).all()) for scores in self.scores)
+        return self.within_unit and all(
+            bool(np.isin(np.abs(scores), (0.0, 1.0)).all()) for scores in self.scores
+        )
 
     @property
     def bounded(self) -> bool:
-        """Every score lies within -1 and 1."""
-        return all(bool((np.abs(scores) <= 1).all()) for scores in self.scores)
+        """Every score lies within -1 and 1, and none could lie elsewhere."""
+        return self.within_unit and all(bool((np.abs(scores) <= 1).all()) for scores in self.scores)
 
     @property
     def independent(self) -> bool:
@@ -94,6 +98,7 @@ def align(*groups: Sequence[ScoreVector]) -> Aligned:
         cluster_count=len(codes),
         left_out=len(anywhere) - len(common),
         unscored=len(common) - len(kept),
+        within_unit=all(vector.within_unit for vector in vectors),
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from harness.analysis.statistics.repeats import averaged, by_search
+from harness.answers.metrics import MetricInfo
 from harness.records import Aggregate, Phase, ScoreVector, Study, SuiteKind, TrialSummary
 from harness.spec import Experiment
 
@@ -35,16 +36,17 @@ class Scores:
     """Trial id -> when it ended."""
 
     def __post_init__(self) -> None:
+        experiment = Experiment.model_validate(self.study.experiment.spec)
+        own = {info.name: info for one in experiment.task.measures for info in one.infos}
         vectors_of: defaultdict[tuple[str, ...], list[ScoreVector]] = defaultdict(list)
         unusable = {t.trial_id for t in self.study.trials if t.status != "complete"}
         for vector in self.study.vectors:
             if vector.trial_id not in unusable:
                 vectors_of[
                     vector.arm, vector.metric, vector.suite, vector.split, vector.phase
-                ].append(vector)
+                ].append(_declared(vector, own))
         object.__setattr__(self, "_found", dict(vectors_of))
         object.__setattr__(self, "_ended", {t.trial_id: t.ended_at for t in self.study.trials})
-        experiment = Experiment.model_validate(self.study.experiment.spec)
         object.__setattr__(self, "experiment", experiment)
 
     def vectors(
@@ -118,6 +120,15 @@ class Scores:
     def complete(self, arm: str, phase: Phase) -> list[TrialSummary]:
         """The complete trials of an arm in one phase."""
         return [t for t in self.trials(arm, phase) if t.status == "complete"]
+
+
+def _declared(vector: ScoreVector, own: Mapping[str, MetricInfo]) -> ScoreVector:
+    """The vector with what is declared of a metric that the study brings."""
+    info = own.get(vector.metric)
+    if info is None or vector.suite not in ("domain", "out_of_domain"):
+        return vector
+    within = info.lowest >= 0 and info.highest <= 1
+    return replace(vector, label=info.label, within_unit=within)
 
 
 def on_rows(vector: ScoreVector, rows: Sequence[int]) -> ScoreVector:

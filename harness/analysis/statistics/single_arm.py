@@ -78,7 +78,7 @@ def mean_interval(
     sign = 1.0 if vectors[0].higher_is_better else -1.0
     if aligned.binary and aligned.independent and not (scores != scores[0]).any():
         return wilson(round(float(np.abs(scores[0]).sum())), aligned.items, level)
-    if share and (sign * scores >= 0).all() and (sign * scores <= 1).all():
+    if share and aligned.within_unit and (sign * scores >= 0).all() and (sign * scores <= 1).all():
         return _effective_wilson(aligned, sign, level, resamples, generator)
     sampling = mean_sampling(aligned, resamples, generator)
     return (sampling if sign > 0 else sampling.negated()).interval(level)

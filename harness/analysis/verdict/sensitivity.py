@@ -188,9 +188,11 @@ def _flips(measured: Measured, judgement: Judgement) -> Iterator[Flip]:
 
 
 def _margins_and_money(measured: Measured) -> Iterator[Assumption]:
-    general = measured.experiment.general
+    general, primary = measured.experiment.general, measured.experiment.task.primary
     for assumption in MARGINS_AND_MONEY:
-        if assumption.field != "general.margin":
+        if assumption.field == "contrast.margin":
+            yield replace(assumption, most=assumption.most * (primary.highest - primary.lowest))
+        elif assumption.field != "general.margin":
             yield assumption
         elif general is not None and measured.experiment.trained_arms():
             widest = max(measured.widest_margin(), general.margin)

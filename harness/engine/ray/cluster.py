@@ -21,7 +21,7 @@ from harness.engine.outcome import Ended, Execute, Outcome
 from harness.engine.ray.arrival import Arrival
 from harness.engine.ray.claims import claims_of, in_words, room_for
 from harness.engine.ray.connection import connect
-from harness.engine.ray.inputs import Input, file_parts, gather, input_paths
+from harness.engine.ray.inputs import Input, file_parts, gather, input_paths, versions_for
 from harness.engine.ray.on_node import (
     FilePart,
     Job,
@@ -33,7 +33,6 @@ from harness.engine.ray.slots import Slot, Slots, Wanted
 from harness.errors import InputError
 from harness.records import Progress, TrialSpec
 from harness.spec import ExecutionSpec
-from harness.versions import program_versions
 
 # A line of Ray's message on a lost actor that says which it was.
 _OF_ACTOR = re.compile(r"(class_name|actor_id|name|namespace|pid|ip|job_id|repr)\b.*:")
@@ -188,7 +187,7 @@ class RayEngine:
         return [task for task in self._tasks if task.slot is None]
 
     def _start(self, task: _Task, slot: Slot) -> None:
-        job = Job(self._relocate, task.spec, task.inputs, program_versions(), self._in_place)
+        job = Job(self._relocate, task.spec, task.inputs, versions_for(task.spec), self._in_place)
         task.slot = slot
         task.stream = slot.worker.run.options(
             num_returns="streaming", _generator_backpressure_num_objects=AHEAD

@@ -24,7 +24,7 @@ from harness.engine.ray.inputs import Input, LackingError, NodeInputs, file_part
 from harness.errors import is_no_room
 from harness.records import Progress, TrialSpec
 from harness.spec import ExecutionSpec
-from harness.versions import program_versions
+from harness.versions import program_versions, version_of_import
 
 Relocate = Callable[[Path, TrialSpec], None]
 """Puts the record in a folder under another specification. Must be importable by the nodes."""
@@ -121,11 +121,11 @@ def run_on_node(
     def fetch(digest: str) -> Iterable[bytes]:
         return (ray.get(part) for part in parts[digest])
 
-    here = program_versions()
+    here = {name: version_of_import(name) for name in job.versions} | program_versions()
     differences = tuple(
-        f"{name} {here.get(name)} in place of {version}"
+        f"{name} {here[name]} in place of {version}"
         for name, version in job.versions.items()
-        if here.get(name) != version
+        if here[name] != version
     )
     if differences:
         yield Unfit(platform.node(), differences)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from harness import wording
 from harness.findings import ArmSummary, CostSummary, SearchSummary
 from harness.report.document import Block, Column, Prose, Section, Table
-from harness.report.naming import metric_name
 from harness.report.scales import scale_of
 from harness.report.sections.material import BASE, Material
 from harness.report.sections.tuning import tuning_blocks
@@ -36,7 +35,7 @@ def arms_section(material: Material) -> Section:
             kind_info(row.kind).label,
             scale.score(row.test),
             scale.interval(row.test_interval),
-            *(scale_of(name).score(row.metrics.get(name)) for name in others),
+            *(_other(row, name) for name in others),
             _repeats(row),
         )
         for row in rows
@@ -92,7 +91,7 @@ def arms_section(material: Material) -> Section:
                 Column("Kind"),
                 Column(f"Test score ({name})", numeric=True),
                 Column("Interval", numeric=True),
-                *(Column(metric_name(other), numeric=True, brief=False) for other in others),
+                *(Column(material.named(other), numeric=True, brief=False) for other in others),
                 Column("Repeats", numeric=True, brief=False),
             ),
             tuple(quality),
@@ -133,6 +132,13 @@ def _tried(row: ArmSummary) -> str:
     if row.settings is None:
         return f"{row.settings_tried:,} of infinitely many"
     return f"{row.settings_tried:,} of {row.settings:,}"
+
+
+def _other(row: ArmSummary, name: str) -> str:
+    """A metric that is not the primary one, with its interval where it has one."""
+    scale, interval = scale_of(name), row.metric_intervals.get(name)
+    shown = scale.score(row.metrics.get(name))
+    return f"{shown} ({scale.interval(interval)})" if interval else shown
 
 
 def _repeats(row: ArmSummary) -> str:

@@ -6,7 +6,6 @@ from harness import wording
 from harness.findings import Contrast
 from harness.report.chart_records import ForestChart, ForestRow
 from harness.report.document import Block, Column, Figure, Prose, Section, Table
-from harness.report.naming import metric_name
 from harness.report.scales import scale_of
 from harness.report.sections.material import Material
 from harness.report.sections.outcome import not_compared, reading
@@ -30,7 +29,7 @@ def forest_section(material: Material) -> Section:
     heading = "All differences between arms"
     if not rows:
         return Section("contrasts", heading, (Prose("No difference was measured."),))
-    name = metric_name(contrasts[0].metric)
+    name = material.named(contrasts[0].metric)
     margin = contrasts[0].margin
     figure = Figure(
         key="forest",
@@ -73,7 +72,7 @@ def _secondary(material: Material) -> Table | Prose:
     rows = tuple(
         (
             _pair(item),
-            metric_name(item.metric),
+            material.named(item.metric),
             scale_of(item.metric).difference(item.difference),
             scale_of(item.metric).difference_interval(item.interval),
             wording.p_value(item.p_value),

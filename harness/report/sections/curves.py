@@ -6,7 +6,6 @@ from harness import wording
 from harness.findings import CurvePoint, LearningCurve
 from harness.report.chart_records import CurveChart, SizeLine, SizePoint
 from harness.report.document import Bullets, Figure, Prose, Section, Table
-from harness.report.naming import metric_name
 from harness.report.scales import scale_of
 from harness.report.sections.material import Material
 from harness.report.tables import Field, table
@@ -27,17 +26,17 @@ def curves_section(material: Material) -> Section:
         return Section("curves", HEADING, (Prose(text),))
     scale = scale_of(curves[0].metric)
     lines = tuple(_line(curve, scale) for curve in curves if curve.metric == curves[0].metric)
-    name = wording.capitalised(metric_name(curves[0].metric))
+    name = wording.capitalised(material.named(curves[0].metric))
     sentences = Bullets("Arm by arm", tuple(_told(curve) for curve in curves))
     if not any(point.held_out is not None for line in lines for point in line.points):
-        return Section("curves", HEADING, (sentences, _table(curves)))
+        return Section("curves", HEADING, (sentences, _table(material)))
     figure = Figure(
         key="curves",
         title="Score against the number of training examples",
         see=_see(curves),
         chart=CurveChart(axis=scale.axis(name), lines=lines),
     )
-    return Section("curves", HEADING, (figure, sentences, _table(curves)))
+    return Section("curves", HEADING, (figure, sentences, _table(material)))
 
 
 def _line(curve: LearningCurve, scale: Scale) -> SizeLine:
@@ -106,7 +105,8 @@ def _overfitting(curve: LearningCurve, scale: Scale) -> str:
     return f"Whether more data lessens overfitting cannot be told {size}."
 
 
-def _table(curves: tuple[LearningCurve, ...]) -> Table:
+def _table(material: Material) -> Table:
+    curves = material.findings.curves
     rows = [(curve, point) for curve in curves for point in curve.points]
     scale = scale_of(curves[0].metric)
     fields: tuple[Field[_Point], ...] = (
@@ -124,7 +124,7 @@ def _table(curves: tuple[LearningCurve, ...]) -> Table:
         Field("Seeds", _seeds, brief=False),
     )
     return table(
-        f"{wording.capitalised(metric_name(curves[0].metric))} by number of training examples",
+        f"{wording.capitalised(material.named(curves[0].metric))} by number of training examples",
         fields,
         rows,
         notes=("Smaller sets are parts of larger ones; the setting is the one that validation "

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from harness import wording
 from harness.findings import OUTCOME_LABELS, ArmSummary, Contrast, Interval
 from harness.report.document import Facts, Prose, Section, VerdictView
-from harness.report.naming import metric_name
 from harness.report.scales import scale_of
 from harness.report.sections.material import Material
 from harness.wording import PER_CENT, Scale
@@ -114,7 +113,7 @@ def primary_section(material: Material) -> Section:
     scale = scale_of(contrast.metric)
     facts = [
         ("Compared", f"{_named(material, contrast.a)} against {_named(material, contrast.b)}"),
-        ("Measure", f"{metric_name(contrast.metric)} on the {wording.cell(contrast.split)} set"),
+        ("Measure", f"{material.named(contrast.metric)} on the {wording.cell(contrast.split)} set"),
         ("Scores", f"{a} {scale.score(contrast.mean_a)}, {b} {scale.score(contrast.mean_b)}"),
         ("Difference", _difference_words(scale, contrast.difference, contrast.interval)),
         ("Margin", f"differences within ±{scale.margin(contrast.margin)} count as none"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from harness import wording
-from harness.answers.metrics import METRICS
 from harness.report.document import Facts, Prose, Section
 from harness.report.sections.material import BASE, Material
 
@@ -15,8 +14,13 @@ def plain_section(material: Material) -> Section:
         for arm in _spoken_of(material)
         if (kind := material.kind_of(arm))
     ]
-    if metric := METRICS.get(material.metric):
-        items.append((wording.capitalised(metric.label), f"the score here: {metric.meaning}."))
+    metric = material.experiment.task.primary
+    items.append(
+        (
+            wording.capitalised(material.metric_name),
+            f"the score here: {wording.cell(metric.meaning, 300)}.",
+        )
+    )
     items += [
         (
             "Interval",

@@ -293,11 +293,13 @@ WORDS = (
 
 def words_section(material: Material) -> Section:
     """A short glossary, with the metrics that this report shows."""
+    task = material.experiment.task
     names = [material.metric, *(n for row in material.findings.arms for n in row.metrics)]
+    infos = [METRICS.get(name) or task.metric_info(name) for name in dict.fromkeys(names)]
     metrics = [
-        (METRICS[name].label, f"{METRICS[name].meaning}.")
-        for name in dict.fromkeys(names)
-        if name in METRICS
+        (wording.cell(info.label, 60), f"{wording.cell(info.meaning, 300)}.")
+        for info in infos
+        if info is not None
     ]
     items = sorted((*WORDS, *((wording.capitalised(n), t) for n, t in metrics)), key=_alphabetical)
     return Section("words", "Words", (Facts(tuple(items)),))

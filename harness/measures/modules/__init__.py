@@ -1,0 +1,1 @@
+"""Metrics of `evaluate` that need no hub: a script each, as the library wants them."""

@@ -1,0 +1,25 @@
+"""TER of sacrebleu: edits for each hundred words of the reference; lower is better."""
+
+from typing import Any
+
+import datasets
+import evaluate
+import sacrebleu
+
+
+class Ter(evaluate.Metric):
+    """TER of sacrebleu: edits for each hundred words of the reference; lower is better."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        columns = {name: datasets.Value("string") for name in ("predictions", "references")}
+        return evaluate.MetricInfo(
+            description=__doc__,
+            citation="",
+            inputs_description="predictions and references, one of each an item",
+            features=datasets.Features(columns),
+        )
+
+    def _compute(
+        self, predictions: list[Any], references: list[Any], **options: Any
+    ) -> dict[str, float]:
+        return {"score": sacrebleu.TER(**options).corpus_score(predictions, [references]).score}
