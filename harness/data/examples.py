@@ -10,6 +10,7 @@ from harness.answers.cells import AnswerError, scalar_text
 from harness.answers.characters import trimmed
 from harness.data.read import read_rows
 from harness.data.rows import Row, Rows
+from harness.data.slices import slice_text
 from harness.errors import DataError, Problem
 from harness.records import Example, JsonValue
 from harness.spec import Experiment
@@ -32,12 +33,20 @@ class ExamplesRead:
     """What was read otherwise than it stands there, a sentence each."""
 
 
-def read_examples(source: str, experiment: Experiment, *, id_prefix: str = "") -> ExamplesRead:
+def read_examples(
+    source: str, experiment: Experiment, *, id_prefix: str = "", sliced: bool = False
+) -> ExamplesRead:
     """Read a source and turn its rows into examples of the experiment's task.
 
     Bad rows are collected, not raised: what becomes of them is the caller's policy. Without a
     group column each example is its own group; without an id column the id is ``id_prefix`` and
     the line number.
+
+    Args:
+        source: where to read from.
+        experiment: what the rows are read for.
+        id_prefix: what ids made of line numbers begin with.
+        sliced: whether test examples come from it, so that it has the columns of ``data.slices``.
 
     Raises:
         DataError: the source cannot be read at all, lacks a column, or has no usable row.
@@ -45,7 +54,8 @@ def read_examples(source: str, experiment: Experiment, *, id_prefix: str = "") -
         HarnessError: a packaged data set could not be fetched.
     """
     table = read_rows(source, experiment.data.encoding)
-    _check_columns(table, experiment)
+    slices = experiment.data.slices if sliced else ()
+    _check_columns(table, (*experiment.columns(), *slices))
     reader = _RowReader(table.source, experiment, id_prefix)
     examples = [example for row in table.rows if (example := reader.read(row)) is not None]
     problems = sorted(
@@ -105,7 +115,9 @@ class _RowReader:
         if self._data.group is not None:
             # What cannot be seen divides no group.
             group = trimmed(_text(row.values, self._data.group, problems))
-        if not problems and not _encodes(*inputs.values(), answer, identity, group):
+        slices = {name: slice_text(row.values.get(name)) for name in self._data.slices}
+        texts = (*inputs.values(), answer, identity, group, *slices.values())
+        if not problems and not _encodes(*texts):
             problems.append(
                 "holds half of a surrogate pair (\\ud800 to \\udfff), which is not text; remove it"
             )
@@ -113,7 +125,7 @@ class _RowReader:
             self.problems.extend(Problem(f"{self._source}:{row.line}", what) for what in problems)
             return None
         columns = row.values if self._whole_rows else {}
-        return Example(identity, inputs, answer, group, row.line, columns)
+        return Example(identity, inputs, answer, group, row.line, columns, slices)
 
     def _inputs(self, values: dict[str, JsonValue], problems: list[str]) -> dict[str, str]:
         inputs = {}
@@ -171,8 +183,8 @@ def line_of(where: str) -> int:
     return int(line) if line.isdigit() else 0
 
 
-def _check_columns(table: Rows, experiment: Experiment) -> None:
-    missing = [name for name in experiment.columns() if name not in table.columns]
+def _check_columns(table: Rows, columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in table.columns]
     if not missing or not table.columns:
         return
     parts = []

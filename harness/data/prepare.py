@@ -174,7 +174,12 @@ def _read_all(experiment: Experiment) -> dict[str, ExamplesRead]:
     for name, source in _sources(experiment).items():
         prefix = f"{name}:" if in_files else ""
         try:
-            read[name] = read_examples(source, experiment, id_prefix=prefix)
+            read[name] = read_examples(
+                source,
+                experiment,
+                id_prefix=prefix,
+                sliced=name == ("test" if in_files else "train"),
+            )
         except DataError as error:
             problems.extend(error.problems)
     unreadable = bool(problems)

@@ -23,6 +23,9 @@ class Example:
     """Line of the source file, from 1, for error messages."""
     columns: dict[str, JsonValue] = field(default_factory=dict)
     """Column -> value of the whole row, for metrics that read it; empty where none does."""
+    slices: dict[str, str] = field(default_factory=dict)
+    """Column of ``data.slices`` -> the row's value, trimmed, empty where there is none. It only
+    divides a report, so it is in no file of examples and in no hash."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,12 +102,24 @@ class DataSpec(FrozenSpec):
         default_factory=dict,
         description="Name -> source of test sets from elsewhere, with the same columns.",
     )
+    slices: tuple[str, ...] = Field(
+        (),
+        description="Columns whose values divide the test in the report, to see for whom the "
+        "winner is better; nothing runs for it.",
+    )
     seed: Count = Field(0, description="Seed of the division.")
 
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, encoding: str) -> str:
         return known_encoding(encoding)
+
+    @field_validator("slices")
+    @classmethod
+    def _distinct(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(columns)) < len(columns):
+            raise ValueError(f"a column stands twice: {', '.join(columns)}; name each once")
+        return columns
 
     @field_validator("out_of_domain")
     @classmethod

@@ -317,7 +317,8 @@ class Experiment(FrozenSpec):
         server is asked),
         so that a study can be extended or its assumptions restated without repeating a trial.
         Each restatement is an event in the store.
-        Left out too: where data, model and suite lie, since their contents are hashed beside this.
+        Left out too: where data, model and suite lie, since their contents are hashed beside this;
+        and the columns that divide a report.
         """
         plain = self.plain()
         extending = ("budget", "execution", "seeds", "train_gap_items")
@@ -339,6 +340,7 @@ class Experiment(FrozenSpec):
         plain["task"]["metrics"] = list(self.task.metric_identities())
         data = plain["data"]
         data.pop("source")
+        data.pop("slices")
         # The text that it decodes to is hashed.
         data.pop("encoding")
         data["out_of_domain"] = sorted(data["out_of_domain"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.data import audit_record
+from harness.data.slices import slice_ids
 from harness.records import DataRecord, ExperimentRecord, utc_now
 from harness.study.plan import Plan
 from harness.versions import environment_versions
@@ -40,4 +41,5 @@ def _data_record(plan: Plan) -> DataRecord:
         dropped_rows=len(prepared.dropped),
         audit=audit_record(prepared),
         date=plan.date,
+        slices=slice_ids(prepared.splits.test, plan.experiment.data.slices),
     )

@@ -265,3 +265,12 @@ def test_what_a_plan_says_is_known_is_what_a_run_takes(case: Case) -> None:
     assert done.trials_known == len(found.ended)
     started = {spec.trial_id for spec in ran}
     assert {spec.trial_id for spec in found.to_run} <= started
+
+
+def test_a_column_that_divides_the_report_runs_nothing(case: Case) -> None:
+    done, ran = case.run(data={"slices": ["label"]})
+    assert ran == []
+    study = case.reader.study(done.experiment_id)
+    ids = [identity for ids in study.experiment.data.slices["label"].values() for identity in ids]
+    assert sorted(ids) == sorted({item.item_id for item in study.items})
+    assert {trial.status for trial in study.trials} == {"complete"}
