@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.answers.metrics import MetricInfo, macro_f1, mean
+from harness.answers.metrics import CONFIDENCE, MetricInfo, macro_f1, mean
 from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.prompting.render import render_template
 from harness.records import Example
@@ -64,6 +65,7 @@ def build_domain_task(
         else:
             likelihoods = [float(result[0]) for result in results]
             reply = list(choices)[likelihoods.index(max(likelihoods))]
+            sure = 1 / sum(math.exp(one - max(likelihoods)) for one in likelihoods)
         reading = read(doc["answer"], reply)
         values: dict[str, Any] = dict(asked.values(doc["id"], reply))
         for metric in metrics:
@@ -71,10 +73,11 @@ def build_domain_task(
                 values[metric.name] = (
                     reading.metrics[metric.name] if metric.per_item else reading.classes
                 )
-        return {metric.name: values[metric.name] for metric in metrics}
+        shown = {metric.name: values[metric.name] for metric in metrics}
+        return shown if choices is None else {**shown, CONFIDENCE.name: sure}
 
     def aggregation(metric: MetricInfo) -> Callable[[Any], float]:
-        if metric.name in own:
+        if metric.name in own | {CONFIDENCE.name}:
             return mean if metric.per_item else macro_f1
         return asked.aggregation(metric.name)
 
@@ -92,7 +95,7 @@ def build_domain_task(
                 "aggregation": aggregation(metric),
                 "higher_is_better": metric.higher_is_better,
             }
-            for metric in metrics
+            for metric in (*metrics, *([] if choices is None else [CONFIDENCE]))
         ],
         "metadata": {"version": 1},
     }

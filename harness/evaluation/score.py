@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from typing import Any, Protocol
 
+from harness.answers.metrics import CONFIDENCE
 from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.score_batches import ScoreBatches, Watch
 from harness.evaluation.suites.find import item_identity
@@ -90,6 +91,9 @@ def score_task(
                 scores[place] = ItemScore(*place, value)
     directions = results["higher_is_better"][name]
     aggregates = _aggregates(results["results"][name], counted)
+    # It rests on every digit of a likelihood, so that no mean of it is there to be compared.
+    aggregates.pop(CONFIDENCE.name, None)
+    alone = (own | ({CONFIDENCE.name} & directions.keys())) - aggregates.keys()
     return ScoreRecord(
         key=request.key,
         asked=request.asked,
@@ -102,8 +106,7 @@ def score_task(
         item_scores=tuple(scores.values()),
         aggregates=aggregates,
         higher_is_better={
-            metric: bool(directions.get(metric, True))
-            for metric in (*aggregates, *sorted(own - aggregates.keys()))
+            metric: bool(directions.get(metric, True)) for metric in (*aggregates, *sorted(alone))
         },
         chance=chance,
         intervals={} if brought is None else dict(brought.intervals),

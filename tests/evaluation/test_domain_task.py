@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.evaluation.domain_task import build_domain_task
@@ -92,6 +93,7 @@ def test_a_choice_is_the_most_likely_answer_with_its_end(
     scorer = Scorer(getattr(tiny_models, variant))
     answers = ("positive", "negative", "neutral", "neg")
     record = scorer.score(choices=answers)
+    sure = {s.doc_hash: s.value for s in record.item_scores if s.metric == "confidence"}
     render = PromptRenderer(scorer.tokenizer, TASK)
     for item, output in zip(ITEMS, record.outputs, strict=True):
         prompt = render.prompt(item)
@@ -100,6 +102,8 @@ def test_a_choice_is_the_most_likely_answer_with_its_end(
         ]
         likelihoods = [value for value, _ in scorer.lm._loglikelihood_tokens(pairs)]
         assert output.output == answers[likelihoods.index(max(likelihoods))]
+        share = np.exp(max(likelihoods)) / np.exp(likelihoods).sum()
+        assert sure[output.doc_hash] == pytest.approx(share, rel=1e-3)
         # The model also writes the end, which a server charges for.
         written = render.reply(output.output)
         assert output.completion_tokens == len(scorer.tokenizer(written)["input_ids"])
@@ -113,10 +117,11 @@ def test_scores_of_choices_follow_from_what_was_chosen(scorer: Scorer) -> None:
         right = float(output.output == output.target)
         assert scores[output.doc_hash, "exact_match"] == right
         assert scores[output.doc_hash, "valid"] == 1.0
-    assert len(scores) == 2 * len(ITEMS)
+    assert len(scores) == 3 * len(ITEMS)
     values = [scores[o.doc_hash, "exact_match"] or 0.0 for o in record.outputs]
     assert record.aggregates["exact_match"] == pytest.approx(sum(values) / len(values))
-    assert set(record.aggregates) == set(record.higher_is_better) == set(TASK.metrics)
+    assert set(record.aggregates) == set(TASK.metrics)
+    assert set(record.higher_is_better) == {*TASK.metrics, "confidence"}
     assert record.higher_is_better["macro_f1"] is True
 
 

@@ -21,7 +21,6 @@ from harness.analysis.statistics.scores import (
     validation_worth,
 )
 from harness.analysis.statistics.single_arm import mean_interval
-from harness.answers.metrics import CONFIDENCE
 from harness.errors import StoreError
 from harness.findings import ArmSummary, CostSummary, Interval
 from harness.records import Aggregate, JsonValue, SearchEnded, TrialSummary
@@ -53,11 +52,7 @@ def summarise_arm(
         )
     except StoreError:
         interval = None
-    on_test = [
-        aggregate
-        for aggregate in aggregates(finalists, "domain", "test")
-        if aggregate.metric != CONFIDENCE.name
-    ]
+    on_test = aggregates(finalists, "domain", "test")
     elsewhere = aggregates(finalists, "out_of_domain", "test", metric)
     selected = _settings(finalists or winners)
     return ArmSummary(
