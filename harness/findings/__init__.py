@@ -54,6 +54,11 @@ from harness.findings.generalisation import (
     Memorisation,
     Overfitting,
 )
+from harness.findings.judged import (
+    ArmBias,
+    CorrectedContrast,
+    JudgeTrust,
+)
 from harness.findings.samples import (
     ArmSamples,
     RunSamples,
@@ -98,6 +103,7 @@ __all__ = [
     "OUTCOME_LABELS",
     "AbilitiesWithoutFlagged",
     "Abstention",
+    "ArmBias",
     "ArmClasses",
     "ArmConfidence",
     "ArmSamples",
@@ -111,6 +117,7 @@ __all__ = [
     "Confusion",
     "Contrast",
     "ContrastOutcome",
+    "CorrectedContrast",
     "CostSummary",
     "CurvePoint",
     "EarlyStop",
@@ -123,6 +130,7 @@ __all__ = [
     "ForgettingOutcome",
     "GeneralDelta",
     "Interval",
+    "JudgeTrust",
     "Latency",
     "LearningCurve",
     "Memorisation",

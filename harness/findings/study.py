@@ -10,6 +10,7 @@ from harness.findings.confidence import ArmConfidence
 from harness.findings.contrast import Contrast
 from harness.findings.forgetting import Forgetting, SettingEffect, TaskDivergence, TradeOffPoint
 from harness.findings.generalisation import LearningCurve, Memorisation, Overfitting
+from harness.findings.judged import JudgeTrust
 from harness.findings.search import Retuning, SearchSummary, TuningGain
 from harness.findings.slices import Slicing
 from harness.findings.verdict import Claim, Effort, NotCovered, PlanLock, Sensitivity, Verdict
@@ -70,6 +71,8 @@ class Findings:
     """What each arm with a test result made of every class; empty where answers have none."""
     confidence: tuple[ArmConfidence, ...] = ()
     """How sure the arms are that choose among all allowed answers."""
+    judges: tuple[JudgeTrust, ...] = ()
+    """The judges whose marks are metrics, held against people."""
 
 
 __all__ = [

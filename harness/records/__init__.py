@@ -5,6 +5,7 @@ The write half exchanges :class:`TrialSpec` and :class:`TrialRecord`; the read h
 to JSON (:func:`to_json`, :func:`from_json`) and hold no handle, tensor or connection.
 """
 
+from harness.records.calibration import CalibrationRow, reply_key
 from harness.records.data import (
     LEAK_KINDS,
     AuditRecord,
@@ -94,6 +95,7 @@ __all__ = [
     "Aggregate",
     "Artifact",
     "AuditRecord",
+    "CalibrationRow",
     "Canaries",
     "Checkpoint",
     "DataRecord",
@@ -150,6 +152,7 @@ __all__ = [
     "keeps_abilities",
     "loss_beyond_margin",
     "primary_name",
+    "reply_key",
     "selected",
     "study_folder",
     "sync",

@@ -13,7 +13,7 @@ from harness.analysis.statistics.prediction_powered import (
     Unmarked,
     correct_difference,
     judge_weight,
-    marks_needed,
+    marks_to_find,
 )
 
 Floats = NDArray[np.float64]
@@ -139,8 +139,8 @@ def test_the_weight_is_the_one_of_least_variance() -> None:
     assert variance(weight) <= min(variance(weight - 0.05), variance(weight + 0.05))
 
 
-def test_marks_needed() -> None:
-    # (1.96 * 1 / 0.25)^2 = 61.46
-    assert marks_needed(1.0, 1000, 0.25) == 62
-    assert marks_needed(1.0, 50, 0.25) == 50
-    assert marks_needed(0.1, 1000, 1.0) == FEWEST_MARKED
+def test_marks_to_find_a_difference() -> None:
+    # ((1.96 + 0.842) * 1 / 0.25)^2 = 125.6
+    assert marks_to_find(1.0, 1000, 0.25, 0.95) == 126
+    assert marks_to_find(1.0, 50, 0.25, 0.95) == 50
+    assert marks_to_find(0.1, 1000, 1.0, 0.95) == FEWEST_MARKED

@@ -61,6 +61,8 @@ class Comparison:
     """Confidence level (0.95 is 95 %)."""
     label: str = ""
     """The metric as a reader sees it, where the study brings it; empty for the product's own."""
+    settled_by_items: bool = True
+    """Whether more test items alone would make the interval shorter in the end."""
 
 
 def difference_sampling(
@@ -177,7 +179,7 @@ def conclude(comparison: Comparison, *, family: int, p: float, p_outside: float)
     else:
         detectable = minimum_detectable(sampling, strictest)
     needed = None
-    if outcome == "inconclusive":
+    if outcome == "inconclusive" and comparison.settled_by_items:
         margin, items = comparison.margin, aligned.items
         needed = (
             proportions_items_needed(sampling, margin, strictest)

@@ -23,6 +23,7 @@ from harness.analysis.statistics.sampling import Sampling
 
 # With fewer an interval of the correction is wider than what it corrects, and not exact.
 FEWEST_MARKED = 20
+POWER = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +131,16 @@ def judge_weight(human: Floats, judged: Floats, others: int) -> float:
     return float(np.clip(best, 0.0, 1.0))
 
 
-def marks_needed(spread: float, items: int, half_width: float, level: float = 0.95) -> int:
-    """Items to be marked so that the correction alone is no wider than ``half_width``.
+def marks_to_find(spread: float, items: int, difference: float, level: float) -> int:
+    """Items to be marked so that the correction leaves 80 % power to find a difference.
 
     Args:
-        spread: standard deviation of a difference of marks minus that of the judge's scores.
+        spread: standard deviation of a difference of people's marks minus what the judge says.
         items: number of test items, no more than which can be marked.
-        half_width: half of the width of the interval of the correction, in marks.
-        level: confidence level of that interval.
+        difference: the difference to be found, in marks.
+        level: confidence level.
     """
-    wanted = (float(ndtri((1 + level) / 2)) * spread / half_width) ** 2
+    wanted = (float(ndtri((1 + level) / 2) + ndtri(POWER)) * spread / difference) ** 2
     return int(min(items, max(FEWEST_MARKED, np.ceil(wanted))))
 
 
@@ -150,5 +151,5 @@ __all__ = [
     "Unmarked",
     "correct_difference",
     "judge_weight",
-    "marks_needed",
+    "marks_to_find",
 ]
