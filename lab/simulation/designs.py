@@ -13,6 +13,7 @@ from lab.simulation.ability_scenarios import ABILITY_SCENARIOS
 from lab.simulation.claims import RESAMPLES, Claim, Measure, Scenario
 from lab.simulation.drawing import draw_study
 from lab.simulation.effort_scenarios import EFFORT_SCENARIOS
+from lab.simulation.judge_scenarios import JUDGE_SCENARIOS
 from lab.simulation.study_design import Design
 from lab.simulation.tuning_scenarios import TUNING_SCENARIOS
 
@@ -288,6 +289,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *ABILITY_SCENARIOS,
     *EFFORT_SCENARIOS,
     *TUNING_SCENARIOS,
+    *JUDGE_SCENARIOS,
 )
 BY_NAME: Mapping[str, Scenario] = {scenario.name: scenario for scenario in SCENARIOS}
 

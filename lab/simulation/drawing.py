@@ -17,6 +17,7 @@ from scipy.stats import norm
 from harness.records import Study
 from lab.simulation.abilities import draw_abilities, draw_suite, right
 from lab.simulation.effort import as_tried
+from lab.simulation.judging import JUDGES, TASK, as_judged
 from lab.simulation.study_design import Design
 from tests.analysis.study_builder import ACCURACY, StudyBuilder, experiment
 
@@ -48,6 +49,7 @@ def draw_study(design: Design, generator: np.random.Generator) -> Study:
             general={"margin": design.general_margin} if design.tasks else None,
             seeds=list(range(1, design.seeds + 1)),
             search={"repeats": design.repeats},
+            **({"task": TASK, "judges": JUDGES} if design.judge else {}),
         ),
         {
             f"task-{number}": replace(ACCURACY, chance=design.trouble.chance)
@@ -88,7 +90,8 @@ def draw_study(design: Design, generator: np.random.Generator) -> Study:
         for seed in range(design.seeds):
             scores = {name: values[seed] for name, values in rows.items()}
             built.finalist(arm, seed + 1, scores, clusters=where, setting=winner)
-    return as_tried(built.build(), design.tried)
+    study = as_tried(built.build(), design.tried)
+    return as_judged(study, design.judge, generator) if design.judge else study
 
 
 def _tuning(design: Design, generator: np.random.Generator) -> Floats:

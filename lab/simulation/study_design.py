@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lab.simulation.effort import Tried
+from lab.simulation.judging import Judge
 
 PROMPT_SCORE = 0.5
 BASE_ABILITY = 0.8
@@ -93,6 +94,8 @@ class Design:
     """What the general suite is like beside that."""
     tried: Tried = USUALLY_TRIED
     """How hard fine-tuning was tried."""
+    judge: Judge | None = None
+    """The judge that scores the task; None where scores are what they are."""
 
     @property
     def clustered(self) -> bool:
