@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -162,6 +163,10 @@ def _use(exported: Exported) -> tuple[Block, ...]:
         "choice": "The likeliest of the valid answers was taken; nothing was generated freely.",
     }[settings.first_way]
     chat = "through the chat template" if settings.chat else "as plain text, without chat template"
+    args = exported.run.spec.template_args
+    if settings.chat and args:
+        told = json.dumps(args, ensure_ascii=False)
+        chat += f", which was told {told} (`chat_template_kwargs` where a server takes them)"
     shots = (
         f" Before each item come {settings.shots} worked examples out of the training data; "
         "`harness export prompt` writes them."

@@ -12,6 +12,7 @@ from harness.errors import InputError
 from harness.export.base_model import base_here, short_name
 from harness.export.destination import write_file
 from harness.export.final_run import FinalRun, find_final_run
+from harness.export.prompt_usage import CHAT, TEXT, usage
 from harness.prompting import PromptRenderer
 from harness.prompting.shots import BY_ITEM
 from harness.records import Example, file_sha256
@@ -24,19 +25,6 @@ from harness.trial.served import ServersTokenizer, answer_room
 from harness.versions import __version__
 
 Message = dict[str, str]
-USAGE = (
-    "import json, os, urllib.request",
-    'saved = json.load(open({file!r}, encoding="utf-8"))',
-    "item = {item!r}  # one value for each of saved['fields']",
-    "body = saved['request']",
-    "{fill}",
-    "headers = {headers}",
-    "request = urllib.request.Request({url!r}, json.dumps(body).encode(), headers)",
-    "print(json.load(urllib.request.urlopen(request))['choices'][0])",
-)
-FILL_CHAT = "body['messages'][-1]['content'] = body['messages'][-1]['content'].format_map(item)"
-FILL_TEXT = "body['prompt'] = body['prompt'].format_map(item)"
-CHAT, TEXT = "chat/completions", "completions"
 # No column has it in its name, so that it shows where a column's text goes.
 MARK = "\x01"
 
@@ -129,6 +117,7 @@ class _Asking:
             template=settings.template,
             chat=settings.chat,
             date=spec.date,
+            template_args=spec.template_args,
         )
         return cls(
             run,
@@ -215,6 +204,8 @@ class _Asking:
                 body["messages"] = self._messages(self.renderer)
             else:
                 body["prompt"] = _as_template(self.renderer.prompt(self._marked()))
+        if self.as_chat and self._template_args:
+            body["chat_template_kwargs"] = self._template_args
         room, stops = self._limits()
         limit = "max_completion_tokens" if "max_tokens" in self.conceded else "max_tokens"
         body |= {limit: room, "temperature": 0}
@@ -227,6 +218,11 @@ class _Asking:
         if form := self._response_format():
             body["response_format"] = form
         return body
+
+    @property
+    def _template_args(self) -> dict[str, Any]:
+        spec = self.run.spec
+        return spec.endpoint.chat_template_args if spec.endpoint else spec.template_args
 
     def _limits(self) -> tuple[int, list[str]]:
         """Tokens that a reply may have, and texts that end it."""
@@ -318,6 +314,11 @@ class _Asking:
             f"In the study, {note}. A server that applies the template as it is asks otherwise."
             for note in self.renderer.notes
         ]
+        if self.as_chat and self._template_args:
+            notes.append(
+                "The chat template was told what `chat_template_kwargs` holds. vLLM, SGLang and "
+                "llama.cpp take it; elsewhere set it where the model is served."
+            )
         if "system" in self.conceded:
             notes.append("The server took no system message: it stands in the first user message.")
         if settings.shots:
@@ -325,19 +326,14 @@ class _Asking:
         return notes
 
     def _usage(self, path: Path) -> list[str]:
-        spec = self.run.spec
-        url = spec.endpoint.url if spec.endpoint else "http://localhost:8000/v1"
-        key = spec.endpoint.key_variable if spec.endpoint else None
-        headers = "{'Content-Type': 'application/json'"
-        headers += f", 'Authorization': 'Bearer ' + os.environ[{key!r}]}}" if key else "}"
-        fields = {
-            "file": path.name,
-            "item": dict.fromkeys(sorted(template_fields(self.template)), "..."),
-            "fill": FILL_CHAT if self.as_chat else FILL_TEXT,
-            "headers": headers,
-            "url": f"{url}/{CHAT if self.as_chat else TEXT}",
-        }
-        return [line.format_map(fields) for line in USAGE]
+        served = self.run.spec.endpoint
+        return usage(
+            path.name,
+            sorted(template_fields(self.template)),
+            served.url if served else "http://localhost:8000/v1",
+            served.key_variable if served else None,
+            as_chat=self.as_chat,
+        )
 
 
 def _as_template(text: str) -> str:

@@ -10,6 +10,7 @@ which the template itself writes before an answer that ends a conversation.
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 from harness.errors import SpecError
 from harness.models.token_tree import common_beginning
 from harness.prompting.control_tokens import ControlTokens
+from harness.prompting.template_args import check_template_args
+from harness.records import JsonValue
 
 Message = Mapping[str, str]
 # A template is handed plain values only, so a clock that stands still is written in its language.
@@ -59,6 +62,7 @@ class ChatTemplate:
     Args:
         tokenizer: tokenizer of transformers, with a chat template.
         date: day that a template which writes the date is told, as YYYY-MM-DD; today if None.
+        args: what it is told beside the messages, whatever it writes.
 
     Attributes:
         takes_system: whether it writes a system message, before all others.
@@ -70,13 +74,21 @@ class ChatTemplate:
         notes: what it does that a reader of results should know, a sentence each.
 
     Raises:
-        SpecError: it cannot write a question with its answer; says what is wrong.
+        SpecError: it cannot write a question with its answer, or does not read what it is told;
+            says what is wrong.
     """
 
-    def __init__(self, tokenizer: Any, date: str | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        date: str | None = None,
+        args: Mapping[str, JsonValue] | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._date = date
         self._more = _stopped_clock(tokenizer, date)
+        self._args = dict(args or {})
+        check_template_args(tokenizer.get_chat_template(), self._args)
         self._in_parts = self._wants_parts()
         self.takes_system = self._writes_system()
         probe = self._probe()
@@ -165,7 +177,11 @@ class ChatTemplate:
         try:
             return str(
                 self._tokenizer.apply_chat_template(
-                    content, tokenize=False, add_generation_prompt=asking, **(clock or self._more)
+                    content,
+                    tokenize=False,
+                    add_generation_prompt=asking,
+                    **self._args,
+                    **(clock or self._more),
                 )
             )
         except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
@@ -249,25 +265,29 @@ class ChatTemplate:
         return _ODD_TEXT not in self._write([{"role": "user", "content": _ODD_TEXT}])
 
 
-def rendering_of(tokenizer: Any, date: str | None) -> str:
+def rendering_of(
+    tokenizer: Any, date: str | None, args: Mapping[str, JsonValue] | None = None
+) -> str:
     """What a chat template makes of a small conversation, in which all shows that may change it.
 
     Empty without a template. What scores are kept under holds it: another day in a template that
-    writes the date is another prompt.
+    writes the date is another prompt. What the template is told stands behind it, since that may
+    show in other conversations only.
 
     Raises:
         SpecError: the template cannot write a question with its answer.
     """
     if tokenizer.chat_template is None:
         return ""
-    template = ChatTemplate(tokenizer, date)
+    template = ChatTemplate(tokenizer, date, args)
     turns = [
         *([{"role": "system", "content": "I"}] if template.takes_system else []),
         {"role": "user", "content": "Q"},
         {"role": "assistant", "content": "A"},
         {"role": "user", "content": "Q"},
     ]
-    return f"{template.prompt(turns)}{template.lead}A{template.end}"
+    told = json.dumps(dict(args), ensure_ascii=False, sort_keys=True) if args else ""
+    return f"{template.prompt(turns)}{template.lead}A{template.end}{told}"
 
 
 def without_system(messages: Sequence[Message]) -> list[dict[str, str]]:

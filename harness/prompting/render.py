@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
+from harness.errors import SpecError
 from harness.prompting.chat_template import ChatTemplate
 from harness.prompting.control_tokens import ControlTokens
 from harness.prompting.encoding import TextEncoder
-from harness.records import Example
+from harness.records import Example, JsonValue
 from harness.spec import TaskSpec
 from harness.spec.task import template_fields
 
@@ -56,6 +57,7 @@ class PromptRenderer:
         chat: whether to ask through the tokenizer's chat template, where it has one.
         shots: the shots for an item, in order.
         date: day that a chat template which writes the date is told (YYYY-MM-DD); today if None.
+        template_args: what the chat template is told beside the messages.
 
     Attributes:
         lead: text between a prompt and its answer, the same as in shots; a space in plain text.
@@ -79,9 +81,15 @@ class PromptRenderer:
         template: str | None = None,
         chat: bool = True,
         date: str | None = None,
+        template_args: Mapping[str, JsonValue] | None = None,
     ) -> None:
+        if chat and template_args and tokenizer.chat_template is None:
+            raise SpecError(
+                "chat_template_args: the model has no chat template, so nothing would read them; "
+                "leave them out"
+            )
         chat = chat and tokenizer.chat_template is not None
-        self._chat = ChatTemplate(tokenizer, date) if chat else None
+        self._chat = ChatTemplate(tokenizer, date, template_args) if chat else None
         self._tokenizer = tokenizer
         self._control = ControlTokens(tokenizer)
         self._shots = shots

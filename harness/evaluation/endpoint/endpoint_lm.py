@@ -149,7 +149,7 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         """What a reader of the trial should know of the server, a line each."""
         endpoint = self._endpoint
         notes = {
-            "endpoint": f"{endpoint.model} at {endpoint.url}",
+            "endpoint": endpoint.asked_as,
             "endpoint_answered_as": ", ".join(sorted(filter(None, self._models))) or "not told",
             "endpoint_spent": f"{self._ledger.of_trial():f} {endpoint.currency}",
         }
@@ -205,6 +205,8 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         payload: dict[str, Any] = super()._create_payload(
             messages, generate=generate, gen_kwargs=gen_kwargs, seed=seed, eos=eos
         )
+        if self._endpoint.chat_template_args:
+            payload["chat_template_kwargs"] = self._endpoint.chat_template_args
         if not payload["stop"]:
             # Some servers refuse an empty list.
             del payload["stop"]
@@ -227,6 +229,13 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         if refusal.failure.status == 500 and system and not self._heard:
             # A chat template that knows no system message fails on the first request already.
             return "system"
+        if self._endpoint.chat_template_args and not self._heard:
+            raise TrialError(
+                "endpoint",
+                f"{refusal}; the request held chat_template_kwargs, which not every server takes: "
+                "if that is the reason, leave endpoint.chat_template_args out and set it where "
+                "the model is served",
+            )
         raise TrialError("endpoint", str(refusal))
 
 

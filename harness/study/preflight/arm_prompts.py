@@ -12,7 +12,7 @@ from harness.errors import TrialError
 from harness.prompting import PromptRenderer
 from harness.prompting.render import fill
 from harness.prompting.rendering_check import indistinct_answers, rendering_faults
-from harness.records import Example, to_plain
+from harness.records import Example, JsonValue, to_plain
 from harness.spec import Experiment
 from harness.spec.arms import Arm
 from harness.spec.settings import Settings, TrainedSettings, settings_from
@@ -45,6 +45,8 @@ class Reader:
     """The model's tokenizer."""
     context: int | None
     """Tokens that the model can read; None where there is no limit."""
+    template_args: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What the model's chat template is told beside the messages."""
     _lengths: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
     """Text -> its tokens, once counted."""
 
@@ -142,7 +144,15 @@ class ArmPrompts:
 
     def _drawing(self, seed: int) -> PromptRenderer:
         """The renderer that writes prompts as a trial of that seed does."""
-        return renderer_of(self._setting, seed, self._task, self._pool, self._reader.tokenizer)
+        reader = self._reader
+        return renderer_of(
+            self._setting,
+            seed,
+            self._task,
+            self._pool,
+            reader.tokenizer,
+            template_args=reader.template_args,
+        )
 
     def _showing(self, shots: Callable[[Example], Sequence[Example]]) -> PromptRenderer:
         return PromptRenderer(
@@ -152,6 +162,7 @@ class ArmPrompts:
             self._setting.instruction,
             template=self._template,
             chat=self._setting.chat,
+            template_args=self._reader.template_args,
         )
 
     def faults(self) -> Iterator[str]:

@@ -14,7 +14,7 @@ from harness.records import SEARCH_SEED, ResolvedModel
 from harness.spec import Experiment
 from harness.spec.arms import Arm
 from harness.spec.settings import Settings, TrainedSettings
-from harness.study.asked_models import BASE, base_arm
+from harness.study.asked_models import BASE, base_arm, template_args_of
 from harness.study.preflight.arm_prompts import ArmPrompts, Reader, Splits, writing_settings
 
 
@@ -31,8 +31,8 @@ class Preflight:
     """What a user should know, a sentence each, once :meth:`unfit` was called."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Fine-tuned arm -> number of training examples that are longer than it trains on."""
-    _readers: dict[str, Reader] = field(default_factory=dict)
-    """Path of a model -> its reader, once opened."""
+    _readers: dict[tuple[str, str], Reader] = field(default_factory=dict)
+    """Path of a model and what its chat template is told -> its reader, once opened."""
     _rendered: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
     """What decides how an arm's prompts are written -> faults found in them, once looked at."""
 
@@ -97,23 +97,22 @@ class Preflight:
 
     def _prompts(self, splits: Splits) -> Iterator[tuple[str, ArmPrompts, Reader, Settings]]:
         for arm, spec in self._asked():
-            reader = self._reader(self.models[arm])
+            reader = self._reader(arm)
             for setting in writing_settings(spec):
                 look = ArmPrompts(self.experiment, arm, setting, splits, reader)
                 yield arm, look, reader, setting
 
     def renderings(self, date: str) -> dict[str, str]:
-        """Path of each model -> what its chat template makes of a small conversation that day.
+        """Arm -> what its model's chat template makes of a small conversation that day.
 
-        A model whose template no arm asks through has none.
+        An arm whose model no arm asks through its template has none.
         """
-        chat = {
-            self.models[arm].path for arm, spec in self._asked() if True in spec.values_of("chat")
-        }
+        asked = {arm: (self._reader(arm), spec) for arm, spec in self._asked()}
+        chat = {id(reader) for reader, spec in asked.values() if True in spec.values_of("chat")}
         return {
-            path: rendering_of(reader.tokenizer, date)
-            for path, reader in self._readers.items()
-            if path in chat
+            arm: rendering_of(reader.tokenizer, date, reader.template_args)
+            for arm, (reader, _) in asked.items()
+            if id(reader) in chat
         }
 
     def _asked(self) -> Iterator[tuple[str, Arm]]:
@@ -126,6 +125,7 @@ class Preflight:
     def _faults(self, look: ArmPrompts, reader: Reader, setting: Settings) -> Sequence[str]:
         key = (
             reader.name,
+            repr(reader.template_args),
             *map(repr, (setting.instruction, setting.template, setting.chat, setting.answering)),
         )
         if key not in self._rendered:
@@ -142,14 +142,16 @@ class Preflight:
         searches = (self.experiment.search_seed(arm, repeat) for repeat in repeats)
         return tuple(dict.fromkeys((*searches, *self.experiment.seeds_of(arm))))
 
-    def _reader(self, model: ResolvedModel) -> Reader:
-        if model.path not in self._readers:
+    def _reader(self, arm: str) -> Reader:
+        model, args = self.models[arm], template_args_of(self.experiment, arm)
+        key = (model.path, repr(args))
+        if key not in self._readers:
             from harness.models.load import load_config, load_tokenizer, quiet_libraries
 
             quiet_libraries()
-            tokenizer, config = load_tokenizer(model), load_config(model)
-            self._readers[model.path] = Reader(model.reference, tokenizer, context_length(config))
-        return self._readers[model.path]
+            tokenizer, context = load_tokenizer(model), context_length(load_config(model))
+            self._readers[key] = Reader(model.reference, tokenizer, context, args)
+        return self._readers[key]
 
     def _note(self, sentences: Iterable[str]) -> None:
         self.notes += [sentence for sentence in sentences if sentence not in self.notes]
@@ -158,7 +160,7 @@ class Preflight:
         self, arm: str, spec: Arm, default: TrainedSettings, splits: Splits
     ) -> None:
         """Count the training examples that the arm leaves out as too long."""
-        reader = self._reader(self.models[arm])
+        reader = self._reader(arm)
         longest = within(reader.context, default.max_length)
 
         def too_long(setting: Settings) -> list[int]:
@@ -203,7 +205,7 @@ class Preflight:
         task = self.experiment.task
         holders: dict[tuple[str, str, str], list[str]] = {}
         for arm, spec in self._asked():
-            reader = self._reader(self.models[arm])
+            reader = self._reader(arm)
             control = ControlTokens(reader.tokenizer)
             for name, usual in (("instruction", task.instruction), ("template", task.template)):
                 for text in spec.values_of(name):
