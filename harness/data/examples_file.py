@@ -31,6 +31,11 @@ def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
             "answer": pa.array([example.answer for example in examples], pa.string()),
             "group": pa.array([example.group for example in examples], pa.string()),
             "line": pa.array([example.line for example in examples], pa.int64()),
+            "messages": pa.array(
+                [json.dumps(example.messages, ensure_ascii=False) for example in examples],
+                pa.string(),
+            ),
+            "conversation": pa.array([e.conversation for e in examples], pa.string()),
         }
     )
     with needing_room(path), whole_file(path) as file:
@@ -50,7 +55,15 @@ def read_examples_file(path: str | Path) -> tuple[Example, ...]:
         with Path(path).open("rb") as file:
             rows = pq.read_table(file).to_pylist()
         return tuple(
-            Example(row["id"], json.loads(row["inputs"]), row["answer"], row["group"], row["line"])
+            Example(
+                row["id"],
+                json.loads(row["inputs"]),
+                row["answer"],
+                row["group"],
+                row["line"],
+                tuple(json.loads(row["messages"])),
+                row["conversation"],
+            )
             for row in rows
         )
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
@@ -62,7 +75,9 @@ def row_hashes(examples: Sequence[Example]) -> list[str]:
     """A hash of each example's inputs and answer, whatever its id, as hex."""
     return [
         hashlib.sha256(
-            json.dumps([item.inputs, item.answer], ensure_ascii=False, sort_keys=True).encode()
+            json.dumps(
+                [item.inputs, item.answer, *item.messages], ensure_ascii=False, sort_keys=True
+            ).encode()
         ).hexdigest()[:32]
         for item in examples
     ]
@@ -78,5 +93,6 @@ def fingerprint(splits: Mapping[str, Sequence[Example]]) -> str:
     for name in sorted(splits):
         for example in splits[name]:
             content = [name, example.id, example.inputs, example.answer, example.group]
+            content += [example.conversation, *example.messages] if example.messages else []
             digest.update(json.dumps(content, ensure_ascii=False).encode() + b"\n")
     return digest.hexdigest()

@@ -247,7 +247,7 @@ class _Asking:
         """The messages as the renderer writes them, the last one a template for the item."""
         messages = renderer.messages(self._marked())
         if "system" in self.conceded:
-            from harness.prompting.chat_template import without_system
+            from harness.prompting.chat_messages import without_system
 
             messages = without_system(messages)
         return [*messages[:-1], {**messages[-1], "content": _as_template(messages[-1]["content"])}]

@@ -254,11 +254,10 @@ def check_rendering(candidate: Candidate) -> None:
     Raises:
         CanaryError: they are not; says what is wrong.
     """
-    from harness.prompting.rendering_check import rendering_faults
+    from harness.prompting.rendering_check import rendering_faults, whole_turns
 
-    faults = rendering_faults(
-        candidate.renderer, candidate.loaded.tokenizer, candidate.pool[:CANARY_PROMPTS]
-    )
+    looked_at = whole_turns(candidate.pool, CANARY_PROMPTS)
+    faults = rendering_faults(candidate.renderer, candidate.loaded.tokenizer, looked_at)
     if faults:
         raise CanaryError("; ".join(faults))
 

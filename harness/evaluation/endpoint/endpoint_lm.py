@@ -24,8 +24,8 @@ from harness.evaluation.endpoint.chat_client import ChatClient, Refused
 from harness.evaluation.endpoint.chat_reply import Reply
 from harness.evaluation.endpoint.reply_cache import ReplyCache
 from harness.evaluation.endpoint.spending import Ledger
-from harness.prompting.chat_template import without_system
-from harness.records import Endpoint
+from harness.prompting.chat_messages import with_arguments_as_text, without_system
+from harness.records import Endpoint, Message
 
 # Replies are greedy, so a seed only matters to servers that break ties by it.
 SEED = 0
@@ -195,7 +195,7 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
 
     def _create_payload(
         self,
-        messages: list[dict[str, str]],
+        messages: list[Message],
         generate: bool = True,
         gen_kwargs: dict[str, Any] | None = None,
         seed: int = SEED,
@@ -239,6 +239,6 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         raise TrialError("endpoint", str(refusal))
 
 
-def as_context(messages: Sequence[dict[str, str]]) -> str:
+def as_context(messages: Sequence[Message]) -> str:
     """A chat as the context of an lm-eval request."""
-    return json.dumps(messages, ensure_ascii=False)
+    return json.dumps([with_arguments_as_text(m) for m in messages], ensure_ascii=False)

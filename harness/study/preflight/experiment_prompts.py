@@ -10,12 +10,13 @@ from harness.models.context import context_length, within
 from harness.models.lora_targets import problems_of_arms
 from harness.prompting.chat_template import rendering_of
 from harness.prompting.control_tokens import ControlTokens
-from harness.records import SEARCH_SEED, ResolvedModel
+from harness.records import SEARCH_SEED, Example, ResolvedModel
 from harness.spec import Experiment
 from harness.spec.arms import Arm
 from harness.spec.settings import Settings, TrainedSettings
 from harness.study.asked_models import BASE, base_arm, template_args_of
-from harness.study.preflight.arm_prompts import ArmPrompts, Reader, Splits, writing_settings
+from harness.study.preflight.arm_prompts import ArmPrompts, Splits, writing_settings
+from harness.study.preflight.reader import Reader
 
 
 @dataclass(slots=True)
@@ -48,6 +49,10 @@ class Preflight:
             problems := problems_of_arms(self.experiment, self.models[BASE])
         ):
             raise SpecError(problems)
+        refused = self._refused(splits)
+        splits = _without(splits, refused)
+        if not all(splits.values()):
+            return refused
         self._look(splits)
         too_long, kept = self._without_overlong(splits)
         for arm, spec in self._asked() if kept["train"] else ():
@@ -56,7 +61,17 @@ class Preflight:
                 self._count_training(arm, spec, default, kept)
         self._note(self._control_notes(kept))
         self._note(self._own_control_notes())
-        return too_long
+        return {name: refused.get(name, {}) | too_long.get(name, {}) for name in splits}
+
+    def _refused(self, splits: Splits) -> dict[str, dict[str, str]]:
+        """Split -> id -> why some arm's chat template does not take that conversation."""
+        if self.experiment.data.conversations is None:
+            return {}
+        refused: dict[str, dict[str, str]] = {}
+        for _, look, *_ in self._prompts(splits):
+            for split, identity, why in look.refused():
+                refused.setdefault(split, {}).setdefault(identity, why)
+        return refused
 
     def _look(self, splits: Splits) -> None:
         """See whether all arms' prompts are what is meant."""
@@ -87,12 +102,7 @@ class Preflight:
             if shown and not more:
                 break
             shown = True
-            kept = {
-                split: [
-                    example for example in examples if example.id not in too_long.get(split, {})
-                ]
-                for split, examples in splits.items()
-            }
+            kept = _without(splits, too_long)
         return too_long, kept
 
     def _prompts(self, splits: Splits) -> Iterator[tuple[str, ArmPrompts, Reader, Settings]]:
@@ -243,6 +253,13 @@ class Preflight:
                     f"{len(answers)} row(s) hold control tokens of {reader.name} in their answer "
                     f"({shown}; {sorted(answers)[0]} is one): no reply can give them as they stand"
                 )
+
+
+def _without(splits: Splits, left_out: Mapping[str, Mapping[str, str]]) -> dict[str, list[Example]]:
+    return {
+        split: [example for example in examples if example.id not in left_out.get(split, {})]
+        for split, examples in splits.items()
+    }
 
 
 def _places(arms: Iterable[str]) -> str:
