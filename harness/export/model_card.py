@@ -173,14 +173,26 @@ def _use(exported: Exported) -> tuple[Block, ...]:
         if settings.shots
         else ""
     )
+    this = "this instruction and this form of an item"
+    form = [Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False)]
+    if (talks := exported.run.analysed.experiment.data.conversations) is not None:
+        which = "every answer" if talks.turns == "every" else "the last answer"
+        told = "this instruction, before" if instruction else "no instruction but"
+        this = (
+            f"{which} of whole conversations as their messages, under {told} a conversation's own "
+            "system message"
+        )
+        form = form if instruction else []
+    else:
+        shown = wording.clean(template, LONGEST_PROMPT)
+        form.append(Code("Item, columns in braces", shown, folded=False))
     return (
         Code("Load it", _loading(exported), "sh" if exported.form == "gguf" else "python", False),
         Prose(
-            f"It was trained and scored with this instruction and this form of an item, {chat}; "
+            f"It was trained and scored with {this}, {chat}; "
             f"another prompt is another model. {asked}{shots}"
         ),
-        Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False),
-        Code("Item, columns in braces", wording.clean(template, LONGEST_PROMPT), folded=False),
+        *form,
     )
 
 

@@ -253,11 +253,6 @@ class ChatTemplate:
 
     def _oddities(self) -> list[str]:
         oddities = []
-        if not self.takes_system:
-            oddities.append(
-                "the chat template takes no system message: what it would say stands at the head "
-                "of the first user message"
-            )
         asking = self._write([{"role": "user", "content": _MARKS[0]}], asking=True)
         offered = asking.rpartition(_MARKS[0])[2]
         if offered.rstrip(" ") != self._gap.rstrip(" "):

@@ -208,6 +208,11 @@ class PromptRenderer:
         return self._encode_pair(self._tail, reply)[1]
 
     @property
+    def takes_system(self) -> bool:
+        """Whether a system message is shown as one, not at the head of the first user message."""
+        return self._chat is None or self._chat.takes_system
+
+    @property
     def wants_turns(self) -> bool:
         """Whether what a user says in several messages in a row is put into one."""
         return self._chat is not None and self._chat.wants_turns

@@ -12,12 +12,13 @@ from harness.prompting import PromptRenderer
 from harness.prompting.chat_messages import said_twice
 from harness.prompting.render import fill
 from harness.prompting.rendering_check import indistinct_answers, rendering_faults
-from harness.records import Example, to_plain
+from harness.records import Example, system_of, to_plain
 from harness.spec import Experiment
 from harness.spec.arms import Arm
 from harness.spec.settings import Settings, TrainedSettings, settings_from
 from harness.spec.spaces import Choice, IntRange
 from harness.study.preflight.reader import Overlong, Reader
+from harness.study.preflight.shown import ShownConversation, shown_conversation
 from harness.trial.candidate import renderer_of, reply_constraint, reply_room, room_for
 
 if TYPE_CHECKING:
@@ -53,7 +54,11 @@ def writing_settings(spec: Arm) -> Iterator[Settings]:
 
 
 class ArmPrompts:
-    """The prompts of one arm under one setting."""
+    """The prompts of one arm under one setting.
+
+    Attributes:
+        trained: whether the arm is fine-tuned.
+    """
 
     def __init__(
         self,
@@ -65,7 +70,7 @@ class ArmPrompts:
     ) -> None:
         self._task, self._arm, self._setting = experiment.task, arm, setting
         self._splits, self._reader = splits, reader
-        self._trained = isinstance(setting, TrainedSettings)
+        self.trained = isinstance(setting, TrainedSettings)
         self._pool = splits["train"]
         self._template = setting.template or experiment.task.template
 
@@ -144,12 +149,23 @@ class ArmPrompts:
         """What the chat template does otherwise than most."""
         for note in self._bare.notes:
             yield f"{self._reader.name}: {note}"
-        talks = [item.messages for items in self._splits.values() for item in items]
-        if self._bare.wants_turns and (merged := sum(map(said_twice, talks))):
+        items = [item for items in self._splits.values() for item in items]
+        moved = sum(bool(system_of(item)) for item in items)
+        if moved and not self._bare.takes_system:
+            yield (
+                f"{self._reader.name}: the chat template takes no system message: those of "
+                f"{moved} prompt(s) stand at the head of the first user message"
+            )
+        merged = sum(said_twice(item.messages) for item in items)
+        if merged and self._bare.wants_turns:
             yield (
                 f"{self._reader.name}: the chat template refuses two messages of a user in a row: "
                 f"in {merged} prompt(s) they stand as one, with an empty line between them"
             )
+
+    def shown(self) -> ShownConversation | None:
+        """A conversation as the arm trains on it, or is asked; None where items are none."""
+        return shown_conversation(self._arm, self._bare, self._reader.tokenizer, self._pool)
 
     def refused(self) -> Iterator[tuple[str, str, str]]:
         """(split, id, why) of the conversations that the chat template does not take."""
@@ -212,7 +228,7 @@ class ArmPrompts:
         spare = self._task.max_new_tokens or room_for(max(answers) + around)
         # Trained arms are scored on a sample of what they were trained on, too; prompt arms show
         # examples of it, which must fit by themselves.
-        asked = self._trained or (self._setting.shots and not shots)
+        asked = self.trained or (self._setting.shots and not shots)
         if any(item.messages for item in self._pool):
             around, costs = (
                 0,

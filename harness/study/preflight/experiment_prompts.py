@@ -17,6 +17,7 @@ from harness.spec.settings import Settings, TrainedSettings
 from harness.study.asked_models import BASE, base_arm, template_args_of
 from harness.study.preflight.arm_prompts import ArmPrompts, Splits, writing_settings
 from harness.study.preflight.reader import Reader
+from harness.study.preflight.shown import ShownConversation
 
 
 @dataclass(slots=True)
@@ -124,6 +125,12 @@ class Preflight:
             for arm, (reader, _) in asked.items()
             if id(reader) in chat
         }
+
+    def shown(self, splits: Splits) -> ShownConversation | None:
+        """A conversation as the first fine-tuned arm reads it, or the first one that is here."""
+        looks = [look for _, look, *_ in self._prompts(splits)] if splits["train"] else []
+        looks.sort(key=lambda look: not look.trained)
+        return looks[0].shown() if looks else None
 
     def _asked(self) -> Iterator[tuple[str, Arm]]:
         for arm, spec in self.experiment.arms.items():

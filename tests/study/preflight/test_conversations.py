@@ -84,6 +84,19 @@ def test_conversations_that_a_template_refuses_are_bad_rows(tmp_path: Path) -> N
     assert found.left_out == {}
 
 
+def test_system_messages_that_are_moved_are_said_once(
+    tiny_models: TinyModels, tmp_path: Path
+) -> None:
+    rows = talks(30)
+    rows[2] = [{"role": "system", "content": "Be brief."}, *rows[2]]
+    arms = {"a": {"kind": "prompt"}, "b": {"kind": "prompt", "instruction": "Reply."}}
+    found, _ = look(experiment(tmp_path, tiny_models.refuses_system, rows, arms=arms))
+    (note,) = [note for note in found.notes if "takes no system message" in note]
+    assert "those of 2 prompt(s) stand at the head of the first user message" in note
+    found, _ = look(experiment(tmp_path, tiny_models.chat, rows, arms=arms))
+    assert not any("system message" in note for note in found.notes)
+
+
 def test_messages_that_are_put_together_are_said_once(tmp_path: Path) -> None:
     model = write_model(tmp_path / "model", STRICT)
     twice = [{"role": "user", "content": "One."}, *say("Two?", "Yes."), *say("Three?", "No.")]
