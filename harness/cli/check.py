@@ -37,6 +37,7 @@ def command(experiment: Path) -> None:
     """
     from rich.markup import escape
 
+    from harness.cli.conversations import print_conversations
     from harness.cli.terminal import Terminal
     from harness.data import prepare, with_general
     from harness.data.label_notes import label_notes
@@ -66,6 +67,7 @@ def command(experiment: Path) -> None:
         prepared = with_general(prepared, read.texts, read.unread)
     console.print(f"[bold]{escape(spec.name)}[/] is a valid experiment.")
     console.print(_data_table(prepared))
+    print_conversations(console, spec, prepared, prompts)
     for sentence in _leak_sentences(prepared):
         console.print(escape(sentence))
     for sentence in _reading_sentences(prepared):

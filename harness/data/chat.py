@@ -9,7 +9,7 @@ template shows columns of text, so each such list is given as three more: with `
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from harness.answers.json_cells import may_be_json, read_json_text
@@ -51,23 +51,21 @@ def with_conversations(table: Rows) -> Rows:
     ]
     if not lists:
         return table
-    going_on = [name for name in lists if name in _GOES_ON and _ASKED in lists]
-    shown = [name for name in lists if not (going_on and name == _ASKED)]
+    shown = conversation_columns(lists)
     added = [name + part for name in shown for part in (PROMPT, RESPONSE, SYSTEM)]
     rows, called, thoughts = [], 0, 0
     for row in table.rows:
         values, lacking = dict(row.values), dict(row.lacking)
         calls = thinks = False
         for name in shown:
-            messages = _messages(row.values.get(name))
-            if name in going_on and messages:
-                messages = _joined(_messages(row.values.get(_ASKED)), messages)
+            messages = messages_of(row, name, lists)
             thinks |= any(map(holds_thought, messages))
-            calls |= _add_conversation(name, messages, _beside(row, table.columns), values, lacking)
+            beside = system_beside(row, table.columns)
+            calls |= _add_conversation(name, messages, beside, values, lacking)
         called += calls
         thoughts += thinks
         rows.append(Row(row.line, values, lacking))
-    notes = list(table.notes)
+    notes = []
     if called:
         notes.append(f"{called} row(s) hold calls of tools: these stand in the prompt as text")
     if thoughts:
@@ -76,9 +74,31 @@ def with_conversations(table: Rows) -> Rows:
         table,
         columns=(*table.columns, *added),
         rows=tuple(rows),
-        notes=tuple(notes),
         conversations=tuple(lists),
+        conversation_notes=tuple(notes),
     )
+
+
+def conversation_columns(lists: Collection[str]) -> list[str]:
+    """The columns that hold conversations, of those that hold lists of messages.
+
+    What is asked in a column of its own is part of the conversation that another goes on with.
+    """
+    goes_on = _ASKED in lists and any(name in _GOES_ON for name in lists)
+    return [name for name in lists if not (goes_on and name == _ASKED)]
+
+
+def messages_of(row: Row, name: str, lists: Collection[str]) -> list[JsonValue]:
+    """The messages of a row's conversation, as they stand there; empty where it holds none.
+
+    Args:
+        name: one of :func:`conversation_columns`.
+        lists: columns that hold lists of messages.
+    """
+    messages = _messages(row.values.get(name))
+    if name in _GOES_ON and _ASKED in lists and messages:
+        return _joined(_messages(row.values.get(_ASKED)), messages)
+    return messages
 
 
 def _messages(value: JsonValue) -> list[JsonValue]:
@@ -113,7 +133,7 @@ def _joined(asked: list[JsonValue], answered: list[JsonValue]) -> list[JsonValue
     return answered if answered[: len(asked)] == asked else [*asked, *answered]
 
 
-def _beside(row: Row, columns: Sequence[str]) -> str:
+def system_beside(row: Row, columns: Sequence[str]) -> str:
     """The system message that stands in a column of its own."""
     for name in _SYSTEMS:
         value = row.values.get(name) if name in columns else None
@@ -143,7 +163,7 @@ def _add_conversation(
     except NotTextError as error:
         turns, missing = [], f"{name}: {error}"
     else:
-        missing = f"{name}: {_nothing(values.get(name))}"
+        missing = f"{name}: {why_no_messages(values.get(name))}"
     if not turns:
         lacking |= dict.fromkeys((name + PROMPT, name + RESPONSE, name + SYSTEM), missing)
         return False
@@ -155,22 +175,27 @@ def _add_conversation(
     answered = turns[-1].role == "assistant"
     asked = turns[len(system_texts) : -1 if answered else None]
     if not answered:
-        lacking[name + RESPONSE] = f"{name}: {_ending(turns[-1])}"
+        lacking[name + RESPONSE] = f"{name}: {why_no_answer(turns[-1])}"
     elif not turns[-1].text.strip():
         lacking[name + RESPONSE] = f"{name}: the answer that ends the conversation is empty"
     else:
         values[name + RESPONSE] = turns[-1].text
     if not any(turn.text.strip() for turn in asked):
         lacking[name + PROMPT] = f"{name}: nothing is asked before the answer"
-    elif len(asked) == 1 and asked[0].role == "user":
-        # A single question stands as it is; in a longer exchange each turn says whose it is.
-        values[name + PROMPT] = asked[0].text
     else:
-        values[name + PROMPT] = "\n\n".join(f"{turn.speaker}: {turn.text}" for turn in asked)
+        values[name + PROMPT] = as_text(asked)
     return any(turn.role in ("call", "tool") for turn in asked)
 
 
-def _nothing(value: JsonValue) -> str:
+def as_text(turns: Sequence[Turn]) -> str:
+    """Turns as one text, in which each says whose it is; a single question stands as it is."""
+    if len(turns) == 1 and turns[0].role == "user":
+        return turns[0].text
+    return "\n\n".join(f"{turn.speaker}: {turn.text}" for turn in turns)
+
+
+def why_no_messages(value: JsonValue) -> str:
+    """Why a value is no conversation, a phrase."""
     if isinstance(value, str) and may_be_json(value):
         try:
             read_json_text(value)
@@ -179,7 +204,8 @@ def _nothing(value: JsonValue) -> str:
     return "holds no list of messages with a role and a content each"
 
 
-def _ending(last: Turn) -> str:
+def why_no_answer(last: Turn) -> str:
+    """Why a conversation with such a last turn does not end with an answer, a phrase."""
     if last.role == "call":
         return (
             "the conversation ends with a tool call, not with an answer in text; add the answer "

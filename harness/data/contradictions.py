@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.records import Example
+from harness.records import Example, system_of
 from harness.spec import TaskSpec
 from harness.spec.task import template_fields
 from harness.wording import listed, per_cent
@@ -66,7 +66,7 @@ def find_contradictions(
     for split, examples in splits.items():
         source = Path(source_of.get(split, source_of["train"])).name
         for example in examples:
-            text = tuple(example.inputs[field] for field in fields)
+            text = (*(example.inputs[field] for field in fields), system_of(example))
             of_text[text].append((f"{source}:{example.line}", example.answer))
             if split == "test":
                 of_test[text].append(example.answer)

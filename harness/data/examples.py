@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.answers.cells import AnswerError, scalar_text
 from harness.answers.characters import trimmed
+from harness.data.conversations import Asked, ConversationReader, UnusableError
 from harness.data.read import read_rows
 from harness.data.rows import Row, Rows
 from harness.data.slices import slice_text
@@ -15,6 +17,8 @@ from harness.errors import DataError, Problem
 from harness.records import Example, JsonValue
 from harness.spec import Experiment
 from harness.spec.task import template_fields
+
+_SURROGATE = "holds half of a surrogate pair (\\ud800 to \\udfff), which is not text; remove it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +59,22 @@ def read_examples(
     """
     table = read_rows(source, experiment.data.encoding)
     slices = experiment.data.slices if sliced else ()
+    spec = experiment.data.conversations
+    conversations = ConversationReader(table, spec) if spec else None
     _check_columns(table, (*experiment.columns(), *slices))
     reader = _RowReader(table.source, experiment, id_prefix)
-    examples = [example for row in table.rows if (example := reader.read(row)) is not None]
+    if conversations is None:
+        examples = [example for row in table.rows if (example := reader.read(row)) is not None]
+        notes = (*table.notes, *table.conversation_notes)
+    else:
+        examples = [e for row in table.rows for e in reader.read_conversation(row, conversations)]
+        notes = (*table.notes, *conversations.notes())
     problems = sorted(
         (*table.problems, *reader.problems), key=lambda problem: line_of(problem.where)
     )
     if not examples:
         raise DataError([*problems, Problem(source, "no usable row is left")])
-    return ExamplesRead(
-        source, tuple(examples), tuple(problems), reader.answers.spellings, table.notes
-    )
+    return ExamplesRead(source, tuple(examples), tuple(problems), reader.answers.spellings, notes)
 
 
 def unseen_labels(
@@ -108,24 +117,72 @@ class _RowReader:
             return None
         inputs = self._inputs(row.values, problems)
         answer = self._answer(row.values, problems)
-        identity = f"{self._id_prefix}{row.line}"
-        if self._data.id is not None:
-            identity = self._identity(row, self._data.id, problems)
-        group = identity
-        if self._data.group is not None:
-            # What cannot be seen divides no group.
-            group = trimmed(_text(row.values, self._data.group, problems))
-        slices = {name: slice_text(row.values.get(name)) for name in self._data.slices}
+        identity, group = self._names(row, problems)
+        slices = self._slices(row)
         texts = (*inputs.values(), answer, identity, group, *slices.values())
         if not problems and not _encodes(*texts):
-            problems.append(
-                "holds half of a surrogate pair (\\ud800 to \\udfff), which is not text; remove it"
-            )
+            problems.append(_SURROGATE)
         if problems:
             self.problems.extend(Problem(f"{self._source}:{row.line}", what) for what in problems)
             return None
-        columns = row.values if self._whole_rows else {}
-        return Example(identity, inputs, answer, group, row.line, columns, slices)
+        return Example(
+            identity,
+            inputs,
+            answer,
+            group,
+            row.line,
+            columns=row.values if self._whole_rows else {},
+            slices=slices,
+        )
+
+    def read_conversation(self, row: Row, conversations: ConversationReader) -> Iterator[Example]:
+        """The items of the row's conversation; none, with its problems noted, if one is unusable.
+
+        All stand in one group, so that no split and no resampling divides a conversation.
+        """
+        problems: list[str] = []
+        asked: list[Asked] = []
+        try:
+            asked = conversations.read(row)
+        except UnusableError as error:
+            problems.append(str(error))
+        identity, group = self._names(row, problems)
+        examples = []
+        for turn in asked:
+            inputs = {conversations.text_column: turn.text}
+            answer = self._answer({conversations.spec.answer_column: turn.answer}, problems)
+            name = identity if conversations.spec.turns == "last" else f"{identity}#{turn.number}"
+            examples.append(
+                Example(
+                    name,
+                    inputs,
+                    answer,
+                    group,
+                    row.line,
+                    columns=row.values if self._whole_rows else {},
+                    slices=self._slices(row),
+                    messages=turn.messages,
+                    conversation=identity,
+                )
+            )
+        said = json.dumps([turn.messages for turn in asked[-1:]], ensure_ascii=False)
+        if not problems and not _encodes(said, *(e.answer for e in examples), identity, group):
+            problems.append(_SURROGATE)
+        self.problems.extend(Problem(f"{self._source}:{row.line}", what) for what in problems)
+        yield from () if problems else examples
+
+    def _slices(self, row: Row) -> dict[str, str]:
+        return {name: slice_text(row.values.get(name)) for name in self._data.slices}
+
+    def _names(self, row: Row, problems: list[str]) -> tuple[str, str]:
+        """The row's id and group."""
+        identity = f"{self._id_prefix}{row.line}"
+        if self._data.id is not None:
+            identity = self._identity(row, self._data.id, problems)
+        if self._data.group is None:
+            return identity, identity
+        # What cannot be seen divides no group.
+        return identity, trimmed(_text(row.values, self._data.group, problems))
 
     def _inputs(self, values: dict[str, JsonValue], problems: list[str]) -> dict[str, str]:
         inputs = {}

@@ -32,6 +32,11 @@ def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
             "group": pa.array([example.group for example in examples], pa.string()),
             "line": pa.array([example.line for example in examples], pa.int64()),
             "columns": pa.array([_columns(example) for example in examples], pa.string()),
+            "messages": pa.array(
+                [json.dumps(example.messages, ensure_ascii=False) for example in examples],
+                pa.string(),
+            ),
+            "conversation": pa.array([e.conversation for e in examples], pa.string()),
         }
     )
     with needing_room(path), whole_file(path) as file:
@@ -57,7 +62,9 @@ def read_examples_file(path: str | Path) -> tuple[Example, ...]:
                 row["answer"],
                 row["group"],
                 row["line"],
-                json.loads(row["columns"]),
+                columns=json.loads(row["columns"]),
+                messages=tuple(json.loads(row["messages"])),
+                conversation=row["conversation"],
             )
             for row in rows
         )
@@ -88,7 +95,9 @@ def row_hashes(examples: Sequence[Example]) -> list[str]:
     """A hash of each example's inputs and answer, whatever its id, as hex."""
     return [
         hashlib.sha256(
-            json.dumps([item.inputs, item.answer], ensure_ascii=False, sort_keys=True).encode()
+            json.dumps(
+                [item.inputs, item.answer, *item.messages], ensure_ascii=False, sort_keys=True
+            ).encode()
         ).hexdigest()[:32]
         for item in examples
     ]
@@ -104,5 +113,6 @@ def fingerprint(splits: Mapping[str, Sequence[Example]]) -> str:
     for name in sorted(splits):
         for example in splits[name]:
             content = [name, example.id, example.inputs, example.answer, example.group]
+            content += [example.conversation, *example.messages] if example.messages else []
             digest.update(json.dumps(content, ensure_ascii=False).encode() + b"\n")
     return digest.hexdigest()

@@ -48,6 +48,12 @@ class Turn:
     """The speaker as a prompt of several turns names it."""
     text: str
     """What was said."""
+    name: str = ""
+    """Name of the tool that is called, or that replies; empty where none is known."""
+    arguments: JsonValue = None
+    """What a tool is called with, an object where it can be read as one; None elsewhere."""
+    call_id: str = ""
+    """Id of the call of a tool; empty where it has none."""
 
 
 def is_message(value: object) -> bool:
@@ -104,7 +110,10 @@ def turns_of(message: Any, number: int) -> Iterator[Turn]:
     except NotTextError as error:
         raise NotTextError(f"message {number} ({role}) {error}") from None
     if any(texts) or not (calls or _has_tool(content)):
-        yield Turn(role, speaker, "\n".join(texts))
+        named = name if role == "tool" and isinstance(name, str) else ""
+        yield Turn(
+            role, speaker, "\n".join(texts), named, call_id=str(message.get("tool_call_id") or "")
+        )
     yield from calls
 
 
@@ -172,15 +181,15 @@ def _of_tool(part: Any) -> Turn | None:
     if kind == "tool_use":
         return _call(part)
     if kind == "tool_result":
-        return Turn("tool", _SPEAKERS["tool"], content_text(part.get("content")))
+        called = str(part.get("tool_use_id") or "")
+        return Turn("tool", _SPEAKERS["tool"], content_text(part.get("content")), call_id=called)
     if isinstance(part.get("functionCall"), dict):
         return _call(part["functionCall"])
     if isinstance(part.get("functionResponse"), dict):
         response = part["functionResponse"]
         name = str(response.get("name") or "")
-        return Turn(
-            "tool", f"{_SPEAKERS['tool']} {name}".strip(), _compact(response.get("response"))
-        )
+        reply = _compact(response.get("response"))
+        return Turn("tool", f"{_SPEAKERS['tool']} {name}".strip(), reply, name)
     return None
 
 
@@ -192,13 +201,26 @@ def _calls(message: dict[str, Any]) -> list[Any]:
 
 
 def _call(call: Any) -> Turn:
+    call_id = str(call.get("id") or "") if isinstance(call, dict) else ""
     if isinstance(call, dict) and isinstance(call.get("function"), dict):
         call = call["function"]
     if not isinstance(call, dict):
         return Turn("call", _SPEAKERS["call"], _compact(call))
     name = str(call.get("name") or "")
     arguments = next((call[n] for n in _ARGUMENTS if call.get(n) is not None), "{}")
-    return Turn("call", f"{_SPEAKERS['call']} {name}".strip(), _compact(arguments))
+    speaker = f"{_SPEAKERS['call']} {name}".strip()
+    return Turn("call", speaker, _compact(arguments), name, _object(arguments), call_id)
+
+
+def _object(arguments: Any) -> JsonValue:
+    """What a tool is called with: an object where its text is one, since templates write it so."""
+    if isinstance(arguments, str):
+        try:
+            read = json.loads(arguments)
+        except ValueError:
+            return arguments
+        return read if isinstance(read, dict) else arguments
+    return arguments
 
 
 def _compact(value: Any) -> str:

@@ -21,6 +21,7 @@ from harness.data.contradictions import (
     Contradictions,
     find_contradictions,
 )
+from harness.data.conversation_counts import check_shots
 from harness.data.examples import (
     ExamplesRead,
     read_examples,
@@ -92,6 +93,7 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
     source_of = {split: source.source for split, source in read.items()}
     whole = _divided(experiment, {name: source.examples for name, source in read.items()})
     splits = _limited(experiment, whole)
+    check_shots(experiment, splits)
     contradictions = find_contradictions(experiment.task, splits, source_of)
     audit = _audited(splits)
     splits, audit = _leaks_handled(experiment, splits, audit, source_of)

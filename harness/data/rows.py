@@ -41,6 +41,8 @@ class Rows:
     """What was read otherwise than it stands there, a sentence each."""
     conversations: tuple[str, ...] = ()
     """Names of columns that hold lists of messages."""
+    conversation_notes: tuple[str, ...] = ()
+    """What of conversations stands otherwise in the columns that show them as text."""
 
 
 def rows_of(

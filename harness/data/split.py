@@ -13,14 +13,15 @@ from dataclasses import replace
 
 from harness.data.normalise import normalised
 from harness.errors import DataError
-from harness.records import Example
+from harness.records import Example, whole_conversations
 from harness.wording import listed, per_cent
 
 
 def merge_duplicates(examples: Sequence[Example]) -> tuple[Example, ...]:
     """The examples in the same order, groups joined wherever they share a text (union-find).
 
-    A joined group takes the least of its groups' names.
+    Of a conversation whose turns are examples the longest counts, which holds all of it: many begin
+    with the same few words. A joined group takes the least of its groups' names.
     """
     parent = {example.group: example.group for example in examples}
 
@@ -31,7 +32,7 @@ def merge_duplicates(examples: Sequence[Example]) -> tuple[Example, ...]:
         return name
 
     group_of_text: dict[str, str] = {}
-    for example in examples:
+    for example in whole_conversations(examples):
         known = group_of_text.setdefault(normalised(example), example.group)
         one, other = sorted((root(known), root(example.group)))
         parent[other] = one

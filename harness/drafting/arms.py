@@ -81,6 +81,13 @@ def choose_arms(
     return ArmChoice((*prompts, *trained), {**left_out, **unfit})
 
 
+def without_shots(arms: ArmChoice, why: str) -> ArmChoice:
+    """The arms but for those that show worked examples, and why these are left out."""
+    shown = [arm for arm in arms.arms if arm.shots]
+    kept = tuple(arm for arm in arms.arms if not arm.shots)
+    return ArmChoice(kept, {**arms.left_out, **{arm.name: why for arm in shown}})
+
+
 def _prompt_arms(
     form: Answer, finite: int | None, constrained: bool, shot_tokens: float, model: ModelSize
 ) -> tuple[list[ChosenArm], dict[str, str]]:

@@ -6,7 +6,46 @@ from collections.abc import Sequence
 
 from harness.answers import Answer
 from harness.data.chat import RESPONSE
+from harness.data.columns import Column
+from harness.data.infer import varies
 from harness.data.name_words import REPLIES
+from harness.drafting.conversations import ConversationDraft
+from harness.records.guess import Guess
+from harness.wording import listed
+
+
+def guess_instruction(
+    columns: Sequence[Column],
+    form: Answer,
+    answers: Sequence[str],
+    texts: Sequence[str],
+    talks: ConversationDraft | None,
+) -> Guess[str]:
+    """What the model is to be told, and where it is from.
+
+    Args:
+        columns: those that say what is to be done.
+        answers: columns that hold the answer.
+        texts: columns that the model is shown.
+        talks: how conversations are asked; None where items are none.
+    """
+    if talks is not None and talks.all_have_system:
+        own = "each conversation has a system message of its own, before which it would stand"
+        return Guess("", own)
+    if talks is not None:
+        why = "it stands before a conversation's own system message, and may be empty"
+        return Guess("Reply to the last message.", why)
+    once = [c for c in columns if c.name not in texts and not varies(c)]
+    if once:
+        source = (
+            "the system message of the conversations"
+            if once[0].part
+            else f"{listed(f'`{c.name}`' for c in once)}, the same in every row"
+        )
+        return Guess("\n\n".join(c.texts[0] for c in once), source)
+    is_told = any(varies(column) and not column.part for column in columns)
+    drafted = draft_instruction(form, answers, is_told=is_told)
+    return Guess(drafted, "a draft: say what you would tell a new colleague")
 
 
 def draft_instruction(form: Answer, answers: Sequence[str], *, is_told: bool = False) -> str:

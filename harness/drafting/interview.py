@@ -8,13 +8,15 @@ from typing import Any, TypeVar
 
 from harness.answers import KINDS, Answer
 from harness.answers.recognise import recognise_answer
+from harness.data.chat import PROMPT
 from harness.data.columns import Column, columns_of
 from harness.data.encoding import UTF8, guess_encoding
-from harness.data.infer import gives_away, guess_answer, guess_texts, instructions_of, varies
+from harness.data.infer import gives_away, guess_answer, guess_texts, instructions_of
 from harness.data.infer_groups import guess_group, guess_id
 from harness.data.read import content_of, read_rows
 from harness.drafting.answers import NONE, Answers, Ask
-from harness.drafting.instruction import draft_instruction
+from harness.drafting.conversations import ConversationDraft, conversations_of
+from harness.drafting.instruction import guess_instruction
 from harness.drafting.machine import Machine, ModelSize, look_at_model
 from harness.drafting.parsers import answer_kind, existing_file, filled, known_encoding
 from harness.drafting.request import DraftRequest
@@ -22,7 +24,6 @@ from harness.errors import DataError
 from harness.records.guess import Guess
 from harness.spec.data import has_no_path
 from harness.spec.task import template_fields
-from harness.wording import listed
 
 V = TypeVar("V")
 _FEWEST_ROWS = 3
@@ -74,6 +75,12 @@ class Interview:
         answers = self._answers()
         texts = self._texts(answers)
         form = self._form(answers)
+        talks = None
+        if not self._given.texts:
+            talks = conversations_of(self.tables, texts, answers, form)
+        if talks is not None:
+            texts = (talks.spec.column + PROMPT,)
+            self.reasons["conversations"] = talks.why
         taken = (*texts, *answers)
         identity = self._identity(taken)
         group = self._group(texts, (*taken, *filter(None, (identity,))))
@@ -88,7 +95,8 @@ class Interview:
             form=form,
             id=identity,
             group=group,
-            instruction=self._instruction(form, answers, texts),
+            instruction=self._instruction(form, answers, texts, talks),
+            conversations=talks,
             model=self._model(folder),
             machine=machine,
             minutes=self._number(
@@ -264,29 +272,22 @@ class Interview:
         )
         return None if name == NONE else name
 
-    def _instruction(self, form: Answer, answers: tuple[str, ...], texts: tuple[str, ...]) -> str:
+    def _instruction(
+        self,
+        form: Answer,
+        answers: tuple[str, ...],
+        texts: tuple[str, ...],
+        talks: ConversationDraft | None,
+    ) -> str:
         columns = instructions_of(self._columns, answers)
-        once = [c for c in columns if c.name not in texts and not varies(c)]
-        if once:
-            source = (
-                "the system message of the conversations"
-                if once[0].part
-                else f"{listed(f'`{c.name}`' for c in once)}, the same in every row"
-            )
-            drafted = Guess("\n\n".join(c.texts[0] for c in once), source)
-        else:
-            is_told = any(varies(column) and not column.part for column in columns)
-            drafted = Guess(
-                draft_instruction(form, answers, is_told=is_told),
-                "a draft: say what you would tell a new colleague",
-            )
+        drafted = guess_instruction(columns, form, answers, texts, talks)
         return self._settled(
             "instruction",
             self._given.instruction,
             lambda: drafted,
             "What is the model asked to do?",
             str,
-            filled,
+            filled if talks is None else str,
         )
 
     def _model(self, folder: Path) -> ModelSize:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from harness.answers import Answer
 from harness.data.columns import Column
+from harness.drafting.conversations import ConversationDraft
 from harness.drafting.machine import Machine, ModelSize
 
 BadRows = Literal["stop", "drop"]
@@ -52,6 +53,8 @@ class DraftRequest:
     bad_rows: BadRows
     """What the experiment file says of unusable rows: ``drop`` leaves them out, ``stop`` makes them
     an error."""
+    conversations: ConversationDraft | None = None
+    """How conversations are asked; None where items are none."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Part of the experiment file -> why it is as it is."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.drafting.arms import ArmChoice, choose_arms
+from harness.drafting.arms import ArmChoice, choose_arms, without_shots
 from harness.drafting.request import DraftRequest
 from harness.drafting.workload import (
     CHARACTERS,
@@ -81,7 +81,7 @@ def size_study(request: DraftRequest, counts: Mapping[str, int] | None = None) -
         training: dict[str, Any] = {} if size.epochs == 2 else {"epochs": size.epochs}
         if max_length > _LENGTHS[0]:
             training["max_length"] = max_length
-        return choose_arms(
+        arms = choose_arms(
             form,
             finite,
             not form.why_not_constrained(),
@@ -90,6 +90,12 @@ def size_study(request: DraftRequest, counts: Mapping[str, int] | None = None) -
             request.model,
             request.machine,
         )
+        talks = request.conversations
+        if talks is not None and talks.systems > 1:
+            return without_shots(
+                arms, "conversations with different system messages cannot show each other"
+            )
+        return arms
 
     seconds_by_size = [
         (size, _seconds(size, arms_for(size), prompts, request))

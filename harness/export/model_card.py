@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -162,20 +163,36 @@ def _use(exported: Exported) -> tuple[Block, ...]:
         "choice": "The likeliest of the valid answers was taken; nothing was generated freely.",
     }[settings.first_way]
     chat = "through the chat template" if settings.chat else "as plain text, without chat template"
+    args = exported.run.spec.template_args
+    if settings.chat and args:
+        told = json.dumps(args, ensure_ascii=False)
+        chat += f", which was told {told} (`chat_template_kwargs` where a server takes them)"
     shots = (
         f" Before each item come {settings.shots} worked examples out of the training data; "
         "`harness export prompt` writes them."
         if settings.shots
         else ""
     )
+    this = "this instruction and this form of an item"
+    form = [Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False)]
+    if (talks := exported.run.analysed.experiment.data.conversations) is not None:
+        which = "every answer" if talks.turns == "every" else "the last answer"
+        told = "this instruction, before" if instruction else "no instruction but"
+        this = (
+            f"{which} of whole conversations as their messages, under {told} a conversation's own "
+            "system message"
+        )
+        form = form if instruction else []
+    else:
+        shown = wording.clean(template, LONGEST_PROMPT)
+        form.append(Code("Item, columns in braces", shown, folded=False))
     return (
         Code("Load it", _loading(exported), "sh" if exported.form == "gguf" else "python", False),
         Prose(
-            f"It was trained and scored with this instruction and this form of an item, {chat}; "
+            f"It was trained and scored with {this}, {chat}; "
             f"another prompt is another model. {asked}{shots}"
         ),
-        Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False),
-        Code("Item, columns in braces", wording.clean(template, LONGEST_PROMPT), folded=False),
+        *form,
     )
 
 

@@ -148,18 +148,17 @@ def _training(
     spec: TrialSpec, renderer: PromptRenderer, pool: Sequence[Example], counter: _Counter
 ) -> TrainingLoad:
     params = spec.params
-    encoded = [renderer.encode(item) for item in pool]
-    kept = [example for example in encoded if example.length <= params["max_length"]]
+    kept = renderer.sequences(pool, params["max_length"])
     lengths = sorted(example.length for example in kept)
-    predicted = sum(len(example.answer) for example in kept)
+    predicted = sum(example.learnt_tokens for example in kept)
     per_epoch = math.ceil(len(lengths) / params["batch_size"])
     checked: Sequence[Example] = ()
     if spec.validation_path:
         checked = read_examples_file(Path(spec.validation_path))
-    checks = [renderer.encode(item) for item in checked]
+    checks = renderer.sequences(checked)
     check = ModelWork(
         read=sum(example.length for example in checks),
-        predicted=sum(len(example.answer) for example in checks),
+        predicted=sum(example.learnt_tokens for example in checks),
     )
     settings = settings_from(params)
     if checked and isinstance(settings, TrainedSettings) and settings.scores_checks:

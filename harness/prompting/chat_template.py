@@ -9,26 +9,28 @@ which the template itself writes before an answer that ends a conversation.
 
 from __future__ import annotations
 
-import datetime
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from harness.errors import SpecError
 from harness.models.token_tree import common_beginning
-from harness.prompting.control_tokens import ControlTokens
-
-Message = Mapping[str, str]
-# A template is handed plain values only, so a clock that stands still is written in its language.
-_CLOCK = (
-    "{%- macro strftime_now(format) -%}{%- set shown = namespace(text=format) -%}"
-    "{%- for sign, value in still_clock.items() -%}"
-    "{%- set shown.text = shown.text | replace(sign, value) -%}"
-    # The line break is swallowed, so that the template begins as it would by itself.
-    "{%- endfor -%}{{ shown.text }}{%- endmacro %}\n"
+from harness.prompting.chat_messages import (
+    alternating,
+    first_missing,
+    must_show,
+    said_twice,
+    with_arguments_as_text,
+    without_system,
 )
-_SIGNS = tuple(f"%{sign}" for sign in ("-d", "-m", "-H", "-I", "-M", "-S", "-j", "-y",
-               *"aAbBcdDeFGHIjmMpSTuUVwWxXyYzZ", "%"))  # fmt: skip
+from harness.prompting.control_tokens import ControlTokens
+from harness.prompting.still_clock import stopped_clock
+from harness.prompting.template_args import check_template_args
+from harness.records import JsonValue, Message
+
+ChatMessage = Mapping[str, JsonValue]
 # Characters of a text that an error shows.
 SHOWN = 200
 # What templates change in texts: breaks, spaces, signs with a meaning elsewhere, capitals.
@@ -59,6 +61,7 @@ class ChatTemplate:
     Args:
         tokenizer: tokenizer of transformers, with a chat template.
         date: day that a template which writes the date is told, as YYYY-MM-DD; today if None.
+        args: what it is told beside the messages, whatever it writes.
 
     Attributes:
         takes_system: whether it writes a system message, before all others.
@@ -70,13 +73,22 @@ class ChatTemplate:
         notes: what it does that a reader of results should know, a sentence each.
 
     Raises:
-        SpecError: it cannot write a question with its answer; says what is wrong.
+        SpecError: it cannot write a question with its answer, or does not read what it is told;
+            says what is wrong.
     """
 
-    def __init__(self, tokenizer: Any, date: str | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        date: str | None = None,
+        args: Mapping[str, JsonValue] | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._date = date
-        self._more = _stopped_clock(tokenizer, date)
+        source = _source(tokenizer)
+        self._more = stopped_clock(source, date)
+        self._args = dict(args or {})
+        check_template_args(source, self._args)
         self._in_parts = self._wants_parts()
         self.takes_system = self._writes_system()
         probe = self._probe()
@@ -102,54 +114,80 @@ class ChatTemplate:
         self.alters = self._alters()
         self.notes = tuple(self._oddities())
 
-    def accepted(self, messages: Sequence[Message]) -> list[dict[str, str]]:
-        """The messages as the template takes them: without a system message where it takes none."""
-        if messages[0]["role"] == "system" and not self.takes_system:
-            return without_system(messages)
-        return [dict(message) for message in messages]
+    def accepted(self, messages: Sequence[ChatMessage]) -> list[Message]:
+        """The messages as the template takes them.
 
-    def prompt(self, messages: Sequence[Message]) -> str:
+        Where it takes no system message, that stands at the head of the first user message; where
+        it wants turns to be taken, what a user says in a row is one message.
+        """
+        refuses = messages[0]["role"] == "system" and not self.takes_system
+        taken = without_system(messages) if refuses else [dict(message) for message in messages]
+        return alternating(taken) if said_twice(taken) and self.wants_turns else taken
+
+    @cached_property
+    def wants_turns(self) -> bool:
+        """Whether it refuses two messages of a user in a row."""
+        roles = ("user", "user", "assistant")
+        turns = [{"role": r, "content": m} for r, m in zip(roles, _MARKS, strict=False)]
+        try:
+            self._write(turns)
+        except SpecError:
+            return True
+        return False
+
+    def prompt(self, messages: Sequence[ChatMessage], *, as_given: bool = False) -> str:
         """The conversation, up to where the answer to its last message begins.
 
-        Worked examples among the messages have their answers after the same text as the answer
-        that is asked for.
+        Args:
+            as_given: earlier answers stand as the template writes them in a conversation that goes
+                on; else they are worked examples, after the same text as the answer that is asked
+                for.
 
         Raises:
             SpecError: the template refuses the conversation, or does not write all of it.
         """
         mark = _unused(messages)
-        answers = [message["content"] for message in messages if message["role"] == "assistant"]
-        places = iter([f"{mark}{number}{mark}" for number in range(len(answers))])
-        marked = [
-            {**message, "content": next(places)} if message["role"] == "assistant" else message
-            for message in messages
-        ]
+        marked: list[ChatMessage] = []
+        answers: list[str] = []
+        for message in messages:
+            if message["role"] == "assistant" and message["content"].strip():
+                marked.append({**message, "content": f"{mark}{len(answers)}{mark}"})
+                answers.append(message["content"])
+            else:
+                marked.append(message)
         asked = f"{mark}{len(answers)}{mark}"
-        text, separator, _ = self._write(
+        text, separator, _ = self._written(
             [*marked, {"role": "assistant", "content": asked}]
         ).rpartition(asked)
         if not separator:
             raise _unusable("does not write an assistant's answer")
-        place = 0
-        for message in marked:
-            place = text.find(message["content"].strip(), place)
-            if place < 0:
-                shown = f"{message['content'][:SHOWN]!r}"
-                raise _unusable(f"changes, leaves out or moves what it is to write: {shown}")
+        if (missing := first_missing(text, marked)) is not None:
+            shown = f"{missing[:SHOWN]!r}"
+            raise _unusable(f"changes, leaves out or moves what it is to write: {shown}")
         if not text.endswith(self._last):
             raise _unusable("does not always write the same between a question and its answer")
         text = (text.removesuffix(self._last) + self._gap).removesuffix(self.lead)
         for number, answer in enumerate(answers):
             # A template may trim what it writes: the answer is put in as it is trained on.
-            shown = f"{self._first}{mark}{number}{mark}"
+            place = f"{mark}{number}{mark}"
+            shown = place if as_given else f"{self._first}{place}"
             if shown not in text:
                 raise _unusable("does not write the answer of a worked example as it writes others")
-            text = text.replace(shown, f"{self._gap}{answer}", 1)
+            text = text.replace(shown, answer if as_given else f"{self._gap}{answer}", 1)
         return text
+
+    def _written(self, messages: Sequence[ChatMessage]) -> str:
+        """The conversation, with what tools are called with in the form that the template takes."""
+        try:
+            return self._write(messages)
+        except SpecError:
+            if not any("tool_calls" in message for message in messages):
+                raise
+            return self._write([with_arguments_as_text(message) for message in messages])
 
     def _write(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[ChatMessage],
         *,
         asking: bool = False,
         clock: Mapping[str, Any] | None = None,
@@ -165,7 +203,11 @@ class ChatTemplate:
         try:
             return str(
                 self._tokenizer.apply_chat_template(
-                    content, tokenize=False, add_generation_prompt=asking, **(clock or self._more)
+                    content,
+                    tokenize=False,
+                    add_generation_prompt=asking,
+                    **self._args,
+                    **(clock or self._more),
                 )
             )
         except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
@@ -242,51 +284,44 @@ class ChatTemplate:
         if self.takes_system:
             # Many write it only where no system message is given.
             turns.insert(0, {"role": "system", "content": "x"})
-        days = (_stopped_clock(self._tokenizer, day) for day in ("2001-02-03", "2012-11-10"))
+        source = _source(self._tokenizer)
+        days = (stopped_clock(source, day) for day in ("2001-02-03", "2012-11-10"))
         return len({self._write(turns, clock=clock) for clock in days}) > 1
 
     def _alters(self) -> bool:
         return _ODD_TEXT not in self._write([{"role": "user", "content": _ODD_TEXT}])
 
 
-def rendering_of(tokenizer: Any, date: str | None) -> str:
+def rendering_of(
+    tokenizer: Any, date: str | None, args: Mapping[str, JsonValue] | None = None
+) -> str:
     """What a chat template makes of a small conversation, in which all shows that may change it.
 
     Empty without a template. What scores are kept under holds it: another day in a template that
-    writes the date is another prompt.
+    writes the date is another prompt. What the template is told stands behind it, since that may
+    show in other conversations only.
 
     Raises:
         SpecError: the template cannot write a question with its answer.
     """
     if tokenizer.chat_template is None:
         return ""
-    template = ChatTemplate(tokenizer, date)
+    template = ChatTemplate(tokenizer, date, args)
     turns = [
         *([{"role": "system", "content": "I"}] if template.takes_system else []),
         {"role": "user", "content": "Q"},
         {"role": "assistant", "content": "A"},
         {"role": "user", "content": "Q"},
     ]
-    return f"{template.prompt(turns)}{template.lead}A{template.end}"
+    told = json.dumps(dict(args), ensure_ascii=False, sort_keys=True) if args else ""
+    return f"{template.prompt(turns)}{template.lead}A{template.end}{told}"
 
 
-def without_system(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """The chat with its system message at the head of the first user message."""
-    first, second, *rest = (dict(message) for message in messages)
-    return [{**second, "content": f"{first['content']}\n\n{second['content']}"}, *rest]
-
-
-def _stopped_clock(tokenizer: Any, date: str | None) -> dict[str, Any]:
-    """What tells a template that asks for the time that it is the beginning of that day."""
+def _source(tokenizer: Any) -> str:
     try:
-        template = tokenizer.get_chat_template()
+        return str(tokenizer.get_chat_template())
     except ValueError as error:
         raise _unusable(f"is one of several, none of them the usual one: {error}") from error
-    if date is None or "strftime_now" not in template:
-        return {}
-    day = datetime.datetime.fromisoformat(date)
-    clock = {sign: day.strftime(sign) for sign in _SIGNS}
-    return {"chat_template": _CLOCK + template, "still_clock": clock}
 
 
 def _end_of(probe: _Conversation, control: ControlTokens) -> str:
@@ -302,8 +337,8 @@ def _end_in(text: str, control: ControlTokens) -> str:
     return stripped[: control.first_end(stripped)]
 
 
-def _unused(messages: Sequence[Message]) -> str:
-    held = set("".join(message["content"] for message in messages))
+def _unused(messages: Sequence[ChatMessage]) -> str:
+    held = set("".join(f for message in messages for forms in must_show(message) for f in forms))
     free = next((mark for mark in _MARKS if mark not in held), None)
     if free is None:
         raise _unusable("cannot be asked: the texts hold every control character there is")

@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
+from harness.errors import SpecError
 from harness.prompting.chat_template import ChatTemplate
 from harness.prompting.control_tokens import ControlTokens
 from harness.prompting.encoding import TextEncoder
-from harness.records import Example
+from harness.prompting.tokenised import TokenisedExample, as_conversations
+from harness.records import Example, JsonValue, Message, system_of
 from harness.spec import TaskSpec
 from harness.spec.task import template_fields
 
-PLAIN_TURN = {"user": "Input", "assistant": "Answer"}
+PLAIN_TURN = {"user": "Input", "assistant": "Answer", "tool": "Tool"}
 PLAIN_BREAK = "\n\n"
 _MARK = "\x01"
-
-
-@dataclass(frozen=True, slots=True)
-class TokenisedExample:
-    """A training example; the loss is on its answer."""
-
-    id: str
-    """Id of the example."""
-    prompt: tuple[int, ...]
-    """Token ids of the prompt."""
-    answer: tuple[int, ...]
-    """Token ids of the answer, its end included."""
-
-    @property
-    def length(self) -> int:
-        """Tokens in all."""
-        return len(self.prompt) + len(self.answer)
 
 
 class PromptRenderer:
     """The one place where a prompt is made.
 
     With a chat template the instruction is the system message, each shot a user and an assistant
-    message, and the item the last user message. Templates that refuse a system message get the
-    instruction at the head of the first user message. Without a chat template, or where the arm
-    does without it, the same parts are written as plain text.
+    message, and the item the last user message. An item that is a conversation is its messages,
+    up to the answer; a system message of its own follows the instruction, after an empty line.
+    Templates that refuse a system message get it at the head of the first user message. Without a
+    chat template, or where the arm does without it, the same parts are written as plain text.
 
     Control tokens of the model in an item or an answer are made plain text: no item can end its
     own turn.
@@ -56,6 +42,7 @@ class PromptRenderer:
         chat: whether to ask through the tokenizer's chat template, where it has one.
         shots: the shots for an item, in order.
         date: day that a chat template which writes the date is told (YYYY-MM-DD); today if None.
+        template_args: what the chat template is told beside the messages.
 
     Attributes:
         lead: text between a prompt and its answer, the same as in shots; a space in plain text.
@@ -79,9 +66,15 @@ class PromptRenderer:
         template: str | None = None,
         chat: bool = True,
         date: str | None = None,
+        template_args: Mapping[str, JsonValue] | None = None,
     ) -> None:
+        if chat and template_args and tokenizer.chat_template is None:
+            raise SpecError(
+                "chat_template_args: the model has no chat template, so nothing would read them; "
+                "leave them out"
+            )
         chat = chat and tokenizer.chat_template is not None
-        self._chat = ChatTemplate(tokenizer, date) if chat else None
+        self._chat = ChatTemplate(tokenizer, date, template_args) if chat else None
         self._tokenizer = tokenizer
         self._control = ControlTokens(tokenizer)
         self._shots = shots
@@ -126,19 +119,45 @@ class PromptRenderer:
         """The worked examples in the item's prompt, in order."""
         return self._shots(item)
 
-    def messages(self, item: Example) -> list[dict[str, str]]:
+    def messages(self, item: Example) -> list[Message]:
         """Chat messages up to and including the item."""
-        turns: list[dict[str, str]] = []
+        turns: list[Message] = []
         for shot in self._shots(item):
-            turns.append({"role": "user", "content": self.item_text(shot)})
+            turns += self.own_messages(shot)
             turns.append({"role": "assistant", "content": self.answer_text(shot.answer)})
-        turns.append({"role": "user", "content": self.item_text(item)})
-        whole = [{"role": "system", "content": self.instruction}, *turns]
+        turns += self.own_messages(item)
+        system = "\n\n".join(filter(None, (self.instruction, self.own_system(item))))
+        whole = [{"role": "system", "content": system}, *turns] if system else turns
         return whole if self._chat is None else self._chat.accepted(whole)
 
+    def own_system(self, item: Example) -> str:
+        """The system message of the item's conversation, as it is shown; empty where it has none.
+
+        Worked examples have the same one: it is shown once.
+        """
+        return self._control.as_text(system_of(item))
+
+    def own_messages(self, item: Example) -> list[Message]:
+        """What the item says, without a system message at its head."""
+        if not item.messages:
+            return [{"role": "user", "content": self.item_text(item)}]
+        rest = item.messages[1:] if system_of(item) else item.messages
+        return [self._as_text(message) for message in rest]
+
+    def _as_text(self, message: Message) -> Message:
+        shown = {**message, "content": self._control.as_text(message["content"])}
+        if "tool_calls" in message:
+            calls = json.dumps(message["tool_calls"], ensure_ascii=False)
+            shown["tool_calls"] = json.loads(self._control.as_text(calls))
+        return shown
+
     def prompt(self, item: Example) -> str:
-        """The prompt as text, ready for the answer to follow."""
-        return self._prompt(self.messages(item))
+        """The prompt as text, ready for the answer to follow.
+
+        Raises:
+            SpecError: the chat template cannot write it as it is meant.
+        """
+        return self._prompt(self.messages(item), as_given=bool(item.messages))
 
     def reply(self, answer: str) -> str:
         """An answer as it follows a prompt, up to its end."""
@@ -149,16 +168,35 @@ class PromptRenderer:
         return self._encode(self.prompt(item))
 
     def opening(self, item: Example) -> int:
-        """Tokens of the prompt before the item's own text: instruction, worked examples, frame."""
+        """Tokens of the prompt before the item's own text: instruction, worked examples, frame.
+
+        Of a conversation it is what the last one before the answer says.
+        """
         asked = self.prompt(item).removesuffix(self._tail)
-        before = self._encode(asked[: max(0, asked.rfind(self.item_text(item).strip()))])
+        before = self._encode(asked[: max(0, asked.rfind(self._last_text(item).strip()))])
         pairs = zip(before, self.encode_prompt(item), strict=False)
         return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    def _last_text(self, item: Example) -> str:
+        return str(self.own_messages(item)[-1]["content"])
 
     def encode(self, item: Example) -> TokenisedExample:
         """The item with its answer and the end-of-answer token, for training."""
         prompt, answer = self._encode_pair(self.prompt(item), self.reply(item.answer))
         return TokenisedExample(item.id, prompt, answer)
+
+    def sequences(
+        self, items: Sequence[Example], longest: int | None = None
+    ) -> list[TokenisedExample]:
+        """All items for training, those of a conversation in as few sequences as hold them.
+
+        Args:
+            longest: tokens of an item's prompt and answer at most, others are left out; None for
+                any number.
+        """
+        encoded = [(item, self.encode(item)) for item in items]
+        kept = [(i, e) for i, e in encoded if longest is None or e.length <= longest]
+        return as_conversations([e for _, e in kept], [i for i, _ in kept])
 
     def encode_answer(self, answer: str, end: str | None = None) -> tuple[int, ...]:
         """Token ids of an answer and its end after any prompt, as :meth:`encode` gives them.
@@ -170,6 +208,16 @@ class PromptRenderer:
         return self._encode_pair(self._tail, reply)[1]
 
     @property
+    def takes_system(self) -> bool:
+        """Whether a system message is shown as one, not at the head of the first user message."""
+        return self._chat is None or self._chat.takes_system
+
+    @property
+    def wants_turns(self) -> bool:
+        """Whether what a user says in several messages in a row is put into one."""
+        return self._chat is not None and self._chat.wants_turns
+
+    @property
     def gap(self) -> str:
         """What stands between a question and its answer, asked for, shown or trained on."""
         return self._tail + self.lead
@@ -179,8 +227,10 @@ class PromptRenderer:
         """What every prompt ends with, which decides how what follows is cut into tokens."""
         return self._prompt([{"role": "user", "content": _MARK}]).rpartition(_MARK)[2]
 
-    def _prompt(self, messages: Sequence[dict[str, str]]) -> str:
-        return _plain_text(messages) if self._chat is None else self._chat.prompt(messages)
+    def _prompt(self, messages: Sequence[Message], *, as_given: bool = False) -> str:
+        if self._chat is None:
+            return _plain_text(messages)
+        return self._chat.prompt(messages, as_given=as_given)
 
     def _encode_pair(self, prompt: str, reply: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         asked, whole = self._encode(prompt), self._encode(prompt + reply)
@@ -203,11 +253,21 @@ def render_template(task: TaskSpec, item: Example) -> str:
     return fill(task.template, item)
 
 
-def _plain_text(messages: Sequence[dict[str, str]]) -> str:
+def _plain_text(messages: Sequence[Message]) -> str:
     parts = [
         message["content"]
         if message["role"] == "system"
-        else f"{PLAIN_TURN[message['role']]}: {message['content']}"
+        else f"{PLAIN_TURN[message['role']]}: {_said(message)}"
         for message in messages
     ]
     return PLAIN_BREAK.join([*parts, f"{PLAIN_TURN['assistant']}:"])
+
+
+def _said(message: Message) -> str:
+    """What a message says, and which tools it calls."""
+    calls = [
+        f"{function['name']} {json.dumps(function['arguments'], ensure_ascii=False)}"
+        for call in message.get("tool_calls", ())
+        for function in (call["function"],)
+    ]
+    return "\n".join([*([message["content"]] if message["content"] else []), *calls])

@@ -10,7 +10,11 @@ from harness.errors import SpecError
 from harness.prompting.control_tokens import ControlTokens
 from harness.prompting.encoding import TextEncoder
 from harness.prompting.render import PromptRenderer
+from harness.prompting.tokenised import as_conversations
 from harness.records import Example
+
+# Conversations of which every turn is looked at.
+TALKS = 4
 
 
 def rendering_faults(
@@ -24,7 +28,8 @@ def rendering_faults(
     Looked at are texts and tokens: that a prompt holds the instruction, the worked examples and
     the item, in this order; that what stands between a question and its answer is the same in
     training, in scoring and in worked examples; that what is trained is the answer, whole, with
-    what ends a turn, and nothing else; that no text holds a control token.
+    what ends a turn, and nothing else; that no text holds a control token. Of a conversation it is
+    all that was said before, and every answer that is trained on in one sequence.
 
     Args:
         scored: token ids of a prompt as scoring makes them; those of ``tokenizer`` by default.
@@ -32,25 +37,72 @@ def rendering_faults(
     encode = TextEncoder(tokenizer)
     control = ControlTokens(tokenizer)
     faults: dict[str, None] = {}
+    asked: list[Example] = []
     for item in items:
         try:
             prompt = renderer.prompt(item)
         except SpecError as refusal:
             faults[str(refusal)] = None
             continue
+        asked.append(item)
+        content_faults = _conversation_faults if item.messages else _content_faults
         item_faults = [
-            *_content_faults(renderer, item, prompt),
+            *content_faults(renderer, item, prompt),
             *_training_faults(renderer, item, prompt, encode, control),
         ]
         if scored is not None and tuple(scored(prompt)) != renderer.encode_prompt(item):
             item_faults.append("training and scoring tokenise the same prompt differently")
         held = [token for text in item.inputs.values() for token in control.found(text)]
-        if held and _ids(tokenizer, held) & set(encode.bare(renderer.item_text(item))):
+        shown = "\n".join(m["content"] for m in renderer.own_messages(item))
+        if held and _ids(tokenizer, held) & set(encode.bare(shown)):
             item_faults.append(
                 f"the control token {held[0]!r} in an item's text is obeyed, not read"
             )
         faults |= dict.fromkeys(item_faults)
+    faults |= dict.fromkeys(_mask_faults(renderer, asked))
     return list(faults)
+
+
+def whole_turns(pool: Sequence[Example], count: int) -> list[Example]:
+    """The first examples of a pool, and all other turns of the first conversations among them."""
+    first = list(pool[:count])
+    talks = set(list(dict.fromkeys(e.conversation for e in first if e.conversation))[:TALKS])
+    return first + [e for e in pool[count:] if e.conversation in talks]
+
+
+def _conversation_faults(renderer: PromptRenderer, item: Example, prompt: str) -> Iterator[str]:
+    """Whether the prompt holds all that was said before the answer, in its order."""
+    told = [renderer.instruction.strip(), renderer.own_system(item).strip()]
+    said: list[str] = []
+    for shot in renderer.shots(item):
+        said += [*_said(renderer, shot), renderer.answer_text(shot.answer).strip()]
+    for texts in (told, said + _said(renderer, item)):
+        place = 0
+        for text in texts:
+            found = prompt.find(text, place)
+            if found < 0:
+                yield f"the prompt does not hold all of a conversation, in its order: {text[:60]!r}"
+                return
+            place = found + len(text)
+    if not (prompt + renderer.lead).endswith(renderer.gap.lstrip()):
+        yield f"the prompt does not end with what stands before an answer, {renderer.gap!r}"
+
+
+def _said(renderer: PromptRenderer, item: Example) -> list[str]:
+    """What of a conversation is to be found as it stands: a tool's reply may be there as JSON."""
+    return [m["content"].strip() for m in renderer.own_messages(item) if m["role"] != "tool"]
+
+
+def _mask_faults(renderer: PromptRenderer, items: Sequence[Example]) -> Iterator[str]:
+    """Whether what is learnt of each conversation is its answers, each as it is asked for."""
+    encoded = [renderer.encode(item) for item in items if item.messages]
+    meant = sorted((example.prompt, example.answer) for example in encoded)
+    learnt = []
+    for sequence in as_conversations(encoded, [item for item in items if item.messages]):
+        spans = (*sequence.earlier, (len(sequence.prompt), sequence.length))
+        learnt += [(sequence.tokens[:start], sequence.tokens[start:stop]) for start, stop in spans]
+    if sorted(learnt) != meant:
+        yield "what is learnt of a conversation is not each of its answers, after its own prompt"
 
 
 def _content_faults(renderer: PromptRenderer, item: Example, prompt: str) -> Iterator[str]:

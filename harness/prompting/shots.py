@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from harness.prompting.similarity import Similarity, similarity, top
-from harness.records import Example
+from harness.records import Example, whole_conversations
 
 ORDERS = ("selected", "reversed", "shuffled")
 BY_ITEM = ("nearest", "bm25")
@@ -18,7 +18,8 @@ BY_ITEM = ("nearest", "bm25")
 class ShotSelector:
     """Choose ``shots`` examples of ``pool`` for each item.
 
-    An item is never among its own shots, nor under ``nearest`` and ``bm25`` any of its group.
+    An item is never among its own shots, nor under ``nearest`` and ``bm25`` any of its group. Of
+    conversations whole ones are shown, and none of which the item is a turn.
     Without shots selection and order make no difference, nor does the order of a single one.
 
     Args:
@@ -46,7 +47,7 @@ class ShotSelector:
     ) -> None:
         if order not in ORDERS:
             raise ValueError(f"no order of shots is called {order!r}")
-        self._pool = tuple(pool)
+        self._pool = whole_conversations(pool)
         self._shots = min(shots, len(self._pool))
         self._text = text
         self._order = order
@@ -74,7 +75,7 @@ class ShotSelector:
         if not self._shots:
             return ()
         if self._likeness is None:
-            chosen = tuple(e for e in self._drawn if e.id != item.id)[: self._shots]
+            chosen = tuple(e for e in self._drawn if not _same(e, item))[: self._shots]
         else:
             chosen = self._most_similar(item, self._likeness)
         match self._order:
@@ -97,6 +98,12 @@ class ShotSelector:
         digest = hashlib.sha256(item.id.encode()).digest()
         seed = [self._salt, int.from_bytes(digest[:8], "little")]
         return [int(place) for place in np.random.default_rng(seed).permutation(count)]
+
+
+def _same(one: Example, other: Example) -> bool:
+    if one.conversation:
+        return one.conversation == other.conversation
+    return one.id == other.id
 
 
 def _drawing(pool: Sequence[Example], selection: str, rng: np.random.Generator) -> list[int]:

@@ -18,7 +18,10 @@ from harness.records.data import (
 )
 from harness.records.example import (
     Example,
+    Message,
     Splits,
+    system_of,
+    whole_conversations,
 )
 from harness.records.files import file_sha256, sync, whole_file, write_whole
 from harness.records.known_training import KnownTraining
@@ -114,6 +117,7 @@ __all__ = [
     "KnownTraining",
     "LeakKind",
     "LeakedPair",
+    "Message",
     "ModelWork",
     "Phase",
     "Place",
@@ -156,11 +160,13 @@ __all__ = [
     "selected",
     "study_folder",
     "sync",
+    "system_of",
     "to_json",
     "to_plain",
     "unscored_notes",
     "utc_now",
     "ways_of",
+    "whole_conversations",
     "whole_file",
     "write_whole",
 ]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.records.plain import JsonValue
+
+Message = dict[str, JsonValue]
+"""One message as chat templates take it: ``role`` and ``content``; ``tool_calls`` where an
+assistant calls tools, ``tool_call_id`` and ``name`` where a tool replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,12 @@ class Example:
     slices: dict[str, str] = field(default_factory=dict)
     """Column of ``data.slices`` -> the row's value, trimmed, empty where there is none. It only
     divides a report, so it is in no file of examples and in no hash."""
+    messages: tuple[Message, ...] = ()
+    """The conversation up to the answer, where the item is one; ``inputs`` show it as text, too. A
+    system message of its own is the first of them. Empty for other items."""
+    conversation: str = ""
+    """Name of the conversation that the answer is a turn of, of which there may be several; empty
+    for other items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,31 @@ class Splits:
     """Name of an out-of-domain set -> its examples; empty where none is declared."""
 
 
+def system_of(example: Example) -> str:
+    """The system message at the head of the example's conversation; empty where it has none."""
+    head = example.messages[0] if example.messages else {"role": "", "content": ""}
+    return str(head["content"]) if head["role"] == "system" else ""
+
+
+def whole_conversations(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """The examples without those that another one, of the same conversation, goes on from."""
+    longest: dict[str, Example] = {}
+    for example in examples:
+        if example.conversation:
+            known = longest.setdefault(example.conversation, example)
+            if len(example.messages) > len(known.messages):
+                longest[example.conversation] = example
+    return tuple(
+        example
+        for example in examples
+        if not example.conversation or longest[example.conversation] is example
+    )
+
+
 __all__ = [
     "Example",
+    "Message",
     "Splits",
+    "system_of",
+    "whole_conversations",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -154,6 +155,15 @@ class Endpoint:
     """Currency of the prices and the cap."""
     ledger: str
     """File in which every request's cost is noted, over all trials of the study."""
+    chat_template_args: dict[str, JsonValue] = field(default_factory=dict)
+    """What the server's chat template is told beside the messages; empty: nothing."""
+
+    @property
+    def asked_as(self) -> str:
+        """Who answers there: the model, the address, and what its chat template is told."""
+        told = json.dumps(self.chat_template_args, ensure_ascii=False, sort_keys=True)
+        args = f" with chat_template_args {told}" if self.chat_template_args else ""
+        return f"{self.model} at {self.url}{args}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +218,8 @@ class TrialSpec:
     date: str | None = None
     """Day that a chat template which writes the date is told, as YYYY-MM-DD: the study's, not the
     trial's. None where none is told."""
+    template_args: dict[str, JsonValue] = field(default_factory=dict)
+    """What the model's chat template is told beside the messages; empty: nothing."""
     trained_path: str = ""
     """Folder with the weights that were trained already, by this trial or another, which this one
     takes in place of training; empty where it trains, or where the arm trains nothing."""

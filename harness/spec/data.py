@@ -71,6 +71,31 @@ class Limits(FrozenSpec):
     )
 
 
+class ConversationSpec(FrozenSpec):
+    """Rows that are conversations: items are answers, each after the conversation up to it."""
+
+    column: str = Field(
+        "messages",
+        min_length=1,
+        description="Column with the messages of each row, in any of the notations that are read.",
+    )
+    turns: Literal["every", "last"] = Field(
+        "every",
+        description="Answers that are trained on and scored: every one of the assistant, or the "
+        "one that ends each conversation.",
+    )
+
+    @property
+    def template(self) -> str:
+        """The template by which items are shown as text."""
+        return f"{{{self.column}_prompt}}"
+
+    @property
+    def answer_column(self) -> str:
+        """The column in which a task's answer finds what the assistant says."""
+        return f"{self.column}_response"
+
+
 class DataSpec(FrozenSpec):
     """Where examples come from and how they are divided."""
 
@@ -81,6 +106,9 @@ class DataSpec(FrozenSpec):
     )
     encoding: str = Field(
         "utf-8", description="Encoding of text files: utf-8, windows-1252, utf-16 ..."
+    )
+    conversations: ConversationSpec | None = Field(
+        None, description="Ask and train in whole conversations; null cuts nothing out of rows."
     )
     id: str | None = Field(None, description="Column with a unique id; line numbers if not given.")
     group: str | None = Field(

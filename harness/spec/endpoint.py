@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from harness.records.frozen_spec import FrozenSpec
+from harness.spec.model import TemplateArgs
 from harness.spec.spaces import Count, PositiveFloat, PositiveInt
 
 Price = Annotated[float, Field(ge=0)]
@@ -57,6 +58,12 @@ class EndpointSpec(FrozenSpec):
         None,
         description="Money that this arm may spend in the whole study; nothing is sent that could "
         "pass it. Required where tokens have a price.",
+    )
+    chat_template_args: TemplateArgs = Field(
+        default_factory=dict,
+        description="What the server's chat template is told beside the messages, such as "
+        "{enable_thinking: false}; sent as chat_template_kwargs, which vLLM, SGLang and llama.cpp "
+        "take.",
     )
 
     @field_validator("url")

@@ -10,6 +10,7 @@ from harness.records import JUDGING_FIELDS, SEARCH_SEED, content_hash
 from harness.records.frozen_spec import FrozenSpec
 from harness.spec.arm_base import STUDY_FIELDS
 from harness.spec.arms import Arm, TrainedArm
+from harness.spec.conversations import check_conversations, with_template_of_conversations
 from harness.spec.data import DataSpec
 from harness.spec.endpoint import TERMS
 from harness.spec.model import ModelSpec, from_reference
@@ -166,6 +167,11 @@ class Experiment(FrozenSpec):
     def _short_model(cls, model: Any) -> Any:
         return from_reference(model)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _template_of_conversations(cls, values: Any) -> Any:
+        return with_template_of_conversations(values)
+
     @model_validator(mode="after")
     def _margin_in_unit(self) -> Self:
         # What a metric that the user brings declares is not known until its file is read.
@@ -188,6 +194,7 @@ class Experiment(FrozenSpec):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         answer = self.task.answer
+        check_conversations(self.data, self.task, self.arms)
         for name, arm in self.arms.items():
             if "choice" in arm.values_of("answering") and not answer.is_closed:
                 raise ValueError(

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from harness.records.frozen_spec import FrozenSpec
+
+# What every chat template is handed anyway, or renders with.
+_HANDED = frozenset(
+    {"messages", "tools", "documents", "conversation", "chat_template", "tokenize",
+     "add_generation_prompt", "continue_final_message", "padding", "truncation", "max_length",
+     "return_tensors", "return_dict", "still_clock", "strftime_now"}
+)  # fmt: skip
+
+
+def known_template_args(args: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a chat template, as they are.
+
+    Raises:
+        ValueError: a name is none that a template can read, or one that it is handed anyway.
+    """
+    for name in args:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise ValueError(f"{name!r} is no name that a chat template can read")
+        if name in _HANDED or name.endswith("_token"):
+            raise ValueError(f"{name!r} is handed to every chat template anyway; leave it out")
+    return args
+
+
+TemplateArgs = Annotated[
+    dict[str, bool | int | float | str | None], AfterValidator(known_template_args)
+]
 
 
 class ModelSpec(FrozenSpec):
@@ -23,6 +50,11 @@ class ModelSpec(FrozenSpec):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps.")
     trust_remote_code: bool = Field(
         False, description="Run code that comes with the model. Only for sources you trust."
+    )
+    chat_template_args: TemplateArgs = Field(
+        default_factory=dict,
+        description="What the model's chat template is told beside the messages, such as "
+        "{enable_thinking: false}: the same in training and in scoring.",
     )
 
 

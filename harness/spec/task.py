@@ -20,9 +20,14 @@ from harness.spec.spaces import PositiveInt
 class TaskSpec(FrozenSpec):
     """Instruction, template, answer and metrics."""
 
-    instruction: str = Field(min_length=1, description="What the model is asked to do.")
+    instruction: str = Field(
+        description="What the model is asked to do. With data.conversations it stands before a "
+        "conversation's own system message, and may be empty."
+    )
     template: str = Field(
-        "{text}", description="The item, with `{column}` where a column's text goes."
+        "{text}",
+        description="The item, with `{column}` where a column's text goes. With data.conversations "
+        "it is left out: a conversation is shown message by message.",
     )
     answer: AnyAnswer
     metrics: tuple[str | AnyMeasure, ...] = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from harness.records import JsonValue
 from harness.spec import Experiment, ModelSpec, PromptArm
 
 BASE = "base"
@@ -32,3 +33,12 @@ def models_of(experiment: Experiment, find: Callable[[ModelSpec], M]) -> dict[st
         elif spec.model is not None:
             models[arm] = find(spec.model)
     return models
+
+
+def template_args_of(experiment: Experiment, arm: str) -> dict[str, JsonValue]:
+    """What the chat template of an arm's local model, or of the base's, is told."""
+    spec = experiment.arms.get(arm)
+    if isinstance(spec, PromptArm) and spec.endpoint is not None:
+        return {}
+    own = spec.model if isinstance(spec, PromptArm) else None
+    return dict((own or experiment.model).chat_template_args)

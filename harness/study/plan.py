@@ -30,7 +30,7 @@ from harness.records import (
 )
 from harness.spec import Experiment, PromptArm
 from harness.spec.settings import Settings, TrainedSettings, settings_from
-from harness.study.asked_models import BASE, base_arm
+from harness.study.asked_models import BASE, base_arm, template_args_of
 from harness.study.identity import (
     TrialInputs,
     latency_identity,
@@ -87,7 +87,7 @@ class Plan:
     date: str | None = None
     """First day of the study, YYYY-MM-DD, which chat templates that write the date are told."""
     renderings: dict[str, str] = field(default_factory=dict)
-    """Path of a model -> what its chat template makes of a small conversation then."""
+    """Arm -> what its model's chat template makes of a small conversation then."""
     notes: tuple[str, ...] = ()
     """What was seen of data, prompts and models, a sentence each."""
 
@@ -274,6 +274,7 @@ class Plan:
             checks_per_epoch=self.experiment.search.checks_per_epoch,
             pruning=pruning,
             date=self.date,
+            template_args=template_args_of(self.experiment, arm),
             identity=identity,
             weights_id=weights_id,
         )
@@ -289,9 +290,9 @@ class Plan:
         model, endpoint = self.model_of(arm), self.endpoint_of(arm)
         return TrialInputs(
             model=model.fingerprint,
-            server=f"{endpoint.model} at {endpoint.url}" if endpoint else "",
+            server=endpoint.asked_as if endpoint else "",
             asked_by=self.experiment_id if endpoint else "",
-            rendering=self.renderings.get(model.path, ""),
+            rendering=self.renderings.get(arm, ""),
             runtime=self.runtime,
             settings=settings,
             seed=seed,
@@ -316,11 +317,11 @@ class Plan:
         endpoint = self.endpoint_of(arm)
         if endpoint is not None:
             # What a server answers may change any day: nothing is shared between experiments.
-            weights = content_hash([self.experiment_id, endpoint.url, endpoint.model])
+            weights = content_hash([self.experiment_id, endpoint.asked_as])
         else:
             weights = weights_id or self.model_of(arm).fingerprint
         pool = self.sets["train"].fingerprint
-        rendering = self.renderings.get(self.model_of(arm).path, "")
+        rendering = self.renderings.get(arm, "")
         return ScoringContext(weights, self.runtime, settings, seed, pool, train_items, rendering)
 
 

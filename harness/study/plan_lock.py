@@ -67,7 +67,7 @@ def locked_plan(plan: Plan) -> dict[str, JsonValue]:
         "models": {
             arm: {
                 **{key: to_plain(model)[key] for key in ("reference", "revision", "fingerprint")},
-                "rendering": content_hash(plan.renderings.get(model.path, "")),
+                "rendering": content_hash(plan.renderings.get(arm, "")),
             }
             for arm in experiment.arms
             for model in (plan.model_of(arm),)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from harness.models.token_tree import in_trees, token_tree
 from harness.models.tree_pass import nodes_and_places, takes_trees, to_device, tree_inputs
@@ -80,7 +81,7 @@ class Layout:
         for start in starts:
             part = mine[start : start + size]
             if self._trees and not self.peers.in_step:
-                for group in in_trees([example.prompt + example.answer for example in part]):
+                for group in in_trees([example.tokens for example in part]):
                     yield self.batch([part[index] for index in group])
             else:
                 yield self.batch(part)
@@ -98,11 +99,9 @@ class Layout:
 
 def as_tree(model: Any, examples: Sequence[TokenisedExample]) -> Batch:
     """One row in which what the examples share stands once, and nothing is padded."""
-    tree = token_tree([example.prompt + example.answer for example in examples])
-    # The token before an answer predicts its first one.
+    tree = token_tree([example.tokens for example in examples])
     predicting = [
-        path[len(example.prompt) - 1 : -1]
-        for path, example in zip(tree.paths, examples, strict=True)
+        path[_predicting(example)] for path, example in zip(tree.paths, examples, strict=True)
     ]
     kept, places = nodes_and_places(predicting)
     return Batch(
@@ -122,11 +121,10 @@ def padded(examples: Sequence[TokenisedExample], pad: int) -> Batch:
     width = max(example.length for example in examples)
     ids = torch.full((len(examples), width), pad, dtype=torch.long)
     for index, example in enumerate(examples):
-        ids[index, : example.length] = torch.tensor(example.prompt + example.answer)
-    # The token before an answer predicts its first one.
-    predicting = [np.arange(len(example.prompt) - 1, example.length - 1) for example in examples]
+        ids[index, : example.length] = torch.tensor(example.tokens)
+    predicting = [_predicting(example) for example in examples]
     kept, places = nodes_and_places(predicting)
-    rows = np.repeat(np.arange(len(examples)), [len(example.answer) for example in examples])
+    rows = np.repeat(np.arange(len(examples)), [example.learnt_tokens for example in examples])
     return Batch(
         {"input_ids": ids},
         torch.from_numpy(kept),
@@ -137,7 +135,12 @@ def padded(examples: Sequence[TokenisedExample], pad: int) -> Batch:
 
 
 def _labels(examples: Sequence[TokenisedExample]) -> torch.Tensor:
-    return torch.tensor([token for example in examples for token in example.answer])
+    return torch.tensor([e.tokens[place] for e in examples for place in e.learnt])
+
+
+def _predicting(example: TokenisedExample) -> NDArray[np.int64]:
+    """Places of the tokens that predict what is learnt: each the one before it."""
+    return np.asarray(example.learnt, dtype=np.int64) - 1
 
 
 def epoch_batches(

@@ -233,4 +233,4 @@ def _accumulate(
 
 
 def _answer_tokens(examples: Sequence[TokenisedExample]) -> int:
-    return sum(len(example.answer) for example in examples)
+    return sum(example.learnt_tokens for example in examples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from harness.records import (
     Canaries,
     Checkpoint,
     Example,
+    JsonValue,
     Reply,
     ScoreRecord,
     ScoreRequest,
@@ -140,7 +141,7 @@ def candidate_of(spec: TrialSpec, loaded: LoadedModel) -> Candidate:
     task = TaskSpec.model_validate(spec.task)
     split = read_examples_file(Path(spec.train_path))
     pool = split[: spec.train_items]
-    renderer = renderer_of(settings, spec.seed, task, pool, loaded.tokenizer, spec.date)
+    renderer = make_renderer(spec, task, pool, loaded.tokenizer)
     return Candidate(spec, settings, task, split, pool, loaded, renderer)
 
 
@@ -148,7 +149,15 @@ def make_renderer(
     spec: TrialSpec, task: TaskSpec, pool: Sequence[Example], tokenizer: Any
 ) -> PromptRenderer:
     """What writes the trial's prompts, with shots out of ``pool``."""
-    return renderer_of(settings_from(spec.params), spec.seed, task, pool, tokenizer, spec.date)
+    return renderer_of(
+        settings_from(spec.params),
+        spec.seed,
+        task,
+        pool,
+        tokenizer,
+        spec.date,
+        spec.template_args,
+    )
 
 
 def renderer_of(
@@ -158,6 +167,7 @@ def renderer_of(
     pool: Sequence[Example],
     tokenizer: Any,
     date: str | None = None,
+    template_args: Mapping[str, JsonValue] | None = None,
 ) -> PromptRenderer:
     """What writes prompts under a setting, with shots drawn by ``seed``."""
     template = settings.template or task.template
@@ -177,6 +187,7 @@ def renderer_of(
         template=template,
         chat=settings.chat,
         date=date,
+        template_args=template_args,
     )
 
 
@@ -243,11 +254,10 @@ def check_rendering(candidate: Candidate) -> None:
     Raises:
         CanaryError: they are not; says what is wrong.
     """
-    from harness.prompting.rendering_check import rendering_faults
+    from harness.prompting.rendering_check import rendering_faults, whole_turns
 
-    faults = rendering_faults(
-        candidate.renderer, candidate.loaded.tokenizer, candidate.pool[:CANARY_PROMPTS]
-    )
+    looked_at = whole_turns(candidate.pool, CANARY_PROMPTS)
+    faults = rendering_faults(candidate.renderer, candidate.loaded.tokenizer, looked_at)
     if faults:
         raise CanaryError("; ".join(faults))
 

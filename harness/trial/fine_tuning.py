@@ -209,23 +209,25 @@ def _job(candidate: Candidate, settings: TrainedSettings, run: TrialRun) -> Trai
     spec, renderer = candidate.spec, candidate.renderer
     context = context_of(candidate)
     longest = within(context, settings.max_length)
-    encoded = [renderer.encode(item) for item in candidate.pool]
-    examples = [example for example in encoded if example.length <= longest]
-    if len(examples) < len(encoded):
+    examples = renderer.sequences(candidate.pool, longest)
+    asked, learnt = len(candidate.pool), sum(example.answers for example in examples)
+    if learnt < asked:
         run.environment["left_out_of_training"] = (
-            f"{len(encoded) - len(examples)} of {len(encoded)} examples are longer than "
+            f"{asked - learnt} of {asked} examples are longer than "
             f"{longest} tokens (max_length, or what the model reads)"
         )
-    run.environment["train_examples"] = str(len(examples))
+    run.environment["train_examples"] = str(learnt)
+    if len(examples) < learnt:
+        run.environment["train_sequences"] = (
+            f"{learnt} answers are learnt in {len(examples)} sequences, each of one conversation; "
+            "a batch counts sequences"
+        )
     if not examples:
         raise TrialError("length", f"every training example is longer than {longest} tokens")
     validation: list[TokenisedExample] = []
     if spec.validation_path:
         items = read_examples_file(Path(spec.validation_path))
-        encoded = [renderer.encode(item) for item in items]
-        validation = [
-            example for example in encoded if example.length == within(context, example.length)
-        ]
+        validation = renderer.sequences(items, context)
     return TrainingJob(
         model=spec.model,
         runtime=spec.runtime,

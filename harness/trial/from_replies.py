@@ -31,7 +31,8 @@ def score_from_replies(spec: TrialSpec, run: TrialRun, announce: Announce) -> bo
         SimpleNamespace(config=config), tokenizer, form_of(settings, spec.runtime), 0
     )
     candidate = candidate_of(spec, on_paper)
-    lm = KnownReplies(WeightlessLM(config, tokenizer, spec.date), known_replies(spec))
+    weightless = WeightlessLM(config, tokenizer, spec.date, spec.template_args)
+    lm = KnownReplies(weightless, known_replies(spec))
     scored = TrialRun()
     try:
         score_requests(candidate, scored, announce, lm)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.answers.thoughts import without_thought
 from harness.data import read_examples_file
@@ -40,14 +40,16 @@ from harness.trial.candidate import (
 )
 from harness.trial.early_stopping import ItemWatch
 
+if TYPE_CHECKING:
+    from harness.evaluation.local.candidate_lm import CandidateLM
+
 
 def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
-    from harness.evaluation.local.candidate_lm import CandidateLM
     from harness.models.packed_weights import packed_weights
 
     spec = candidate.spec
     loaded = candidate.loaded
-    own = CandidateLM(loaded.model, loaded.tokenizer, spec.runtime.score_batch_size, spec.date)
+    own = _candidate_lm(candidate)
     lm = KnownReplies(own, known_replies(spec))
     known = run.canaries or Canaries(None, None, prompt_tokens_equal=True)
     equal = all(
@@ -63,6 +65,14 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
             score_requests(candidate, run, announce, lm)
     finally:
         run.replies.extend(lm.fresh)
+
+
+def _candidate_lm(candidate: Candidate) -> CandidateLM:
+    from harness.evaluation.local.candidate_lm import CandidateLM
+
+    loaded, spec = candidate.loaded, candidate.spec
+    size = spec.runtime.score_batch_size
+    return CandidateLM(loaded.model, loaded.tokenizer, size, spec.date, spec.template_args)
 
 
 def unknown_scores(spec: TrialSpec) -> list[ScoreRequest]:
@@ -132,10 +142,8 @@ def score_of_check(candidate: Candidate, announce: Announce) -> float:
 
 
 def _score_now(candidate: Candidate, request: ScoreRequest, announce: Announce) -> float | None:
-    from harness.evaluation.local.candidate_lm import CandidateLM
-
     spec, loaded = candidate.spec, candidate.loaded
-    lm = CandidateLM(loaded.model, loaded.tokenizer, spec.runtime.score_batch_size, spec.date)
+    lm = _candidate_lm(candidate)
     lm.on_progress = partial(announce, "score", task=request.task)
     constraint = reply_constraint(
         candidate.renderer, loaded.tokenizer, candidate.task, candidate.split, spec.answering

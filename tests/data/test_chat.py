@@ -103,7 +103,9 @@ CALL = {"id": "c", "type": "function", "function": {"name": "tide", "arguments":
 def test_calls_of_tools_stand_in_the_prompt(tmp_path: Path, between: Any, shown: str) -> None:
     table = read(tmp_path, {"messages": [say("user", "Now?"), *between, say("assistant", "ebb")]})
     assert parts(table)[1:] == (f"User: Now?\n\n{shown}", "ebb")
-    assert table.notes == ("1 row(s) hold calls of tools: these stand in the prompt as text",)
+    assert table.conversation_notes == (
+        "1 row(s) hold calls of tools: these stand in the prompt as text",
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,4 +174,6 @@ def test_what_the_system_says_later_stands_where_it_was_said(tmp_path: Path) -> 
 def test_thoughts_are_no_part_of_an_answer(tmp_path: Path, answer: dict[str, Any]) -> None:
     found = read(tmp_path, {"messages": [*PLAIN[:2], answer]}, {"messages": PLAIN})
     assert parts(found) == parts(found, row=1) == SAID
-    assert found.notes == ("1 row(s) say what was thought before an answer: that is left out",)
+    assert found.conversation_notes == (
+        "1 row(s) say what was thought before an answer: that is left out",
+    )

@@ -493,3 +493,59 @@ def test_names_of_columns_may_have_space_around_them(tmp_path: Path) -> None:
     content = lines([{" note": t, "label ": a} for t, a in labelled()])
     drafted(tmp_path, content, "rows.jsonl")
     assert checked(tmp_path)[1].counts["train"]
+
+
+def talk(number: int, *, system: str = "", turns: int = 2) -> dict[str, Any]:
+    said = [(("user", "assistant")[n % 2], f"{words(number)} {n}") for n in range(2 * turns)]
+    head = [("system", system)] if system else []
+    return {"messages": [{"role": role, "content": text} for role, text in [*head, *said]]}
+
+
+def test_conversations_of_several_turns_are_asked_as_such(tmp_path: Path) -> None:
+    rows = [talk(n, system="You sort mail.", turns=2 + n % 2) for n in range(40)]
+    draft = drafted(tmp_path, lines(rows), "rows.jsonl")
+    experiment, prepared = checked(tmp_path)
+    talks = experiment.data.conversations
+    assert talks is not None
+    assert (talks.column, talks.turns) == ("messages", "every")
+    assert (experiment.task.instruction, experiment.task.answer.kind) == ("", "text")
+    assert "template" not in draft.text
+    assert sum(prepared.counts.values()) + len(prepared.audit.dropped) == 100
+    assert "few-shot" in experiment.arms
+    assert "of 40 have several turns" in draft.text
+
+
+def test_conversations_without_system_messages_get_an_instruction(tmp_path: Path) -> None:
+    drafted(tmp_path, lines([talk(n) for n in range(40)]), "rows.jsonl")
+    experiment, _ = checked(tmp_path)
+    assert experiment.data.conversations is not None
+    assert experiment.task.instruction == "Reply to the last message."
+
+
+def test_system_messages_that_differ_show_no_worked_examples(tmp_path: Path) -> None:
+    rows = [talk(n, system=f"You sort mail of shelf {n % 5}.", turns=1) for n in range(40)]
+    draft = drafted(tmp_path, lines(rows), "rows.jsonl")
+    experiment, _ = checked(tmp_path)
+    assert experiment.data.conversations is not None
+    assert experiment.data.conversations.turns == "last"
+    assert "few-shot" not in experiment.arms
+    assert "Left out: few-shot, since conversations with different system messages" in draft.text
+
+
+def test_labels_at_the_end_of_conversations_are_asked_for_alone(tmp_path: Path) -> None:
+    rows = [talk(n) for n in range(42)]
+    for n, row in enumerate(rows):
+        row["messages"][-1]["content"] = LABELS[n % 3]
+    drafted(tmp_path, lines(rows), "rows.jsonl")
+    experiment, prepared = checked(tmp_path)
+    assert experiment.data.conversations is not None
+    assert experiment.data.conversations.turns == "last"
+    assert prepared.labels == tuple(sorted(LABELS))
+
+
+def test_a_named_text_is_shown_as_one_text(tmp_path: Path) -> None:
+    rows = [talk(n) for n in range(40)]
+    drafted(tmp_path, lines(rows), "rows.jsonl", texts=("messages_prompt",))
+    experiment, _ = checked(tmp_path)
+    assert experiment.data.conversations is None
+    assert experiment.task.template == "{messages_prompt}"

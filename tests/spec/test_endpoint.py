@@ -67,7 +67,7 @@ def test_terms_are_no_part_of_what_a_trial_computes() -> None:
     }
     assert changed.keys() == TERMS
     assert experiment(**changed).trial_identity() == plain
-    assert set(EndpointSpec.model_fields) - TERMS == {"url", "model"}
+    assert set(EndpointSpec.model_fields) - TERMS == {"url", "model", "chat_template_args"}
     assert experiment(model="small").trial_identity() != plain
     assert experiment(url="http://localhost:8000/v1").trial_identity() != plain
 

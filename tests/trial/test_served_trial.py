@@ -384,3 +384,27 @@ def test_a_hopeless_prompt_is_stopped_and_saves_requests(
     assert record.environment["endpoint_answered_as"] == "little-2026"
     server.reply = lambda message: "positive" if "great" in message else "negative"
     assert done(run_trial(spec, tmp_path)).scores[0].aggregates["exact_match"] == 1.0
+
+
+def test_a_server_s_chat_template_is_told(
+    server: FakeServer, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    spec = make_spec(("test",), {"chat_template_args": {"enable_thinking": False}})
+    record = done(run_trial(spec, tmp_path / "told"))
+    assert all(
+        seen.payload["chat_template_kwargs"] == {"enable_thinking": False} for seen in server.seen
+    )
+    assert '{"enable_thinking": false}' in record.environment["endpoint"]
+    server.seen.clear()
+    done(run_trial(make_spec(("test",)), tmp_path / "untold"))
+    assert not any("chat_template_kwargs" in seen.payload for seen in server.seen)
+
+
+def test_a_server_that_takes_no_arguments_of_its_template_is_named(
+    server: FakeServer, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    spec = make_spec(("test",), {"chat_template_args": {"enable_thinking": False}})
+    server.script = [Answer(400, json.dumps({"error": {"message": "unknown parameter"}}))] * 40
+    record = run_trial(spec, tmp_path / "refused")
+    assert record.status == "failed"
+    assert "leave endpoint.chat_template_args out" in record.failure_message

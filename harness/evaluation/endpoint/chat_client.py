@@ -6,6 +6,7 @@ server sent is searched for it before it goes on.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -286,6 +287,10 @@ def worst_case(payload: Mapping[str, Any]) -> tuple[int, int]:
     a chat template adds is bounded generously.
     """
     messages = payload["messages"]
-    text = sum(len(str(message["content"]).encode()) for message in messages)
+    text = sum(
+        len(str(message["content"]).encode())
+        + (len(json.dumps(message["tool_calls"])) if "tool_calls" in message else 0)
+        for message in messages
+    )
     reply = payload.get("max_tokens") or payload.get("max_completion_tokens") or 0
     return text + PER_CHAT + PER_MESSAGE * len(messages), int(reply) + PER_REPLY

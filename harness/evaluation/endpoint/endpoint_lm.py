@@ -24,8 +24,8 @@ from harness.evaluation.endpoint.chat_client import ChatClient, Refused
 from harness.evaluation.endpoint.chat_reply import Reply
 from harness.evaluation.endpoint.reply_cache import ReplyCache
 from harness.evaluation.endpoint.spending import Ledger
-from harness.prompting.chat_template import without_system
-from harness.records import Endpoint
+from harness.prompting.chat_messages import with_arguments_as_text, without_system
+from harness.records import Endpoint, Message
 
 # Replies are greedy, so a seed only matters to servers that break ties by it.
 SEED = 0
@@ -149,7 +149,7 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         """What a reader of the trial should know of the server, a line each."""
         endpoint = self._endpoint
         notes = {
-            "endpoint": f"{endpoint.model} at {endpoint.url}",
+            "endpoint": endpoint.asked_as,
             "endpoint_answered_as": ", ".join(sorted(filter(None, self._models))) or "not told",
             "endpoint_spent": f"{self._ledger.of_trial():f} {endpoint.currency}",
         }
@@ -195,7 +195,7 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
 
     def _create_payload(
         self,
-        messages: list[dict[str, str]],
+        messages: list[Message],
         generate: bool = True,
         gen_kwargs: dict[str, Any] | None = None,
         seed: int = SEED,
@@ -205,6 +205,8 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         payload: dict[str, Any] = super()._create_payload(
             messages, generate=generate, gen_kwargs=gen_kwargs, seed=seed, eos=eos
         )
+        if self._endpoint.chat_template_args:
+            payload["chat_template_kwargs"] = self._endpoint.chat_template_args
         if not payload["stop"]:
             # Some servers refuse an empty list.
             del payload["stop"]
@@ -227,9 +229,16 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         if refusal.failure.status == 500 and system and not self._heard:
             # A chat template that knows no system message fails on the first request already.
             return "system"
+        if self._endpoint.chat_template_args and not self._heard:
+            raise TrialError(
+                "endpoint",
+                f"{refusal}; the request held chat_template_kwargs, which not every server takes: "
+                "if that is the reason, leave endpoint.chat_template_args out and set it where "
+                "the model is served",
+            )
         raise TrialError("endpoint", str(refusal))
 
 
-def as_context(messages: Sequence[dict[str, str]]) -> str:
+def as_context(messages: Sequence[Message]) -> str:
     """A chat as the context of an lm-eval request."""
-    return json.dumps(messages, ensure_ascii=False)
+    return json.dumps([with_arguments_as_text(m) for m in messages], ensure_ascii=False)

@@ -21,7 +21,7 @@ class ReplyCache:
 
     def __init__(self, endpoint: Endpoint, trial_id: str) -> None:
         self._path = Path(endpoint.ledger).with_suffix("") / f"{trial_id}.jsonl"
-        self._asked = f"{endpoint.model} at {endpoint.url}"
+        self._asked = endpoint.asked_as
         self._lock = threading.Lock()
         self._found = dict(self._read())
         self.used = 0

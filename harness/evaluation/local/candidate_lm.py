@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,7 +35,7 @@ from harness.models.prompt_prefix import PromptPrefix, compute_prompt_prefix
 from harness.models.row_attention import takes_rows
 from harness.models.shared_prefix import shared_prefix_length
 from harness.models.tree_pass import attention_windows, takes_trees
-from harness.records import ModelWork
+from harness.records import JsonValue, ModelWork
 
 Request = tuple[Any, list[int], list[int]]
 
@@ -49,14 +49,19 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
     Args:
         batch_size: requests per generation batch; log-likelihoods are batched by their tokens.
         date: day that a chat template which writes the date is told; today if None.
-
+        template_args: what the chat template is told beside the messages.
     """
 
     def __init__(
-        self, model: Any, tokenizer: Any, batch_size: int, date: str | None = None
+        self,
+        model: Any,
+        tokenizer: Any,
+        batch_size: int,
+        date: str | None = None,
+        template_args: Mapping[str, JsonValue] | None = None,
     ) -> None:
         logging.getLogger("lm_eval.models.huggingface").setLevel(logging.ERROR)
-        self.read_with(model.config, tokenizer, date)
+        self.read_with(model.config, tokenizer, date, template_args)
         super().__init__(
             pretrained=model,
             tokenizer=tokenizer,

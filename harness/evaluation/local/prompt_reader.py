@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 from harness.models.context import context_length
 from harness.prompting.chat_template import ChatTemplate
 from harness.prompting.encoding import TextEncoder
-from harness.records import ModelWork
+from harness.records import JsonValue, ModelWork
 
 # Of models that read without end.
 UNLIMITED = 2**20
@@ -25,11 +25,18 @@ class PromptReader:
         work: what the model has computed since :meth:`listen`.
     """
 
-    def read_with(self, config: Any, tokenizer: Any, date: str | None) -> None:
+    def read_with(
+        self,
+        config: Any,
+        tokenizer: Any,
+        date: str | None,
+        template_args: Mapping[str, JsonValue] | None,
+    ) -> None:
         """Take the model's configuration and tokenizer.
 
         Args:
             date: day that a chat template which writes the date is told; today if None.
+            template_args: what the chat template is told beside the messages.
         """
         self.on_progress: Callable[[int, int], None] = lambda done, total: None
         self.cut: dict[str, int] = {}
@@ -37,7 +44,7 @@ class PromptReader:
         self.longest = context_length(config) or UNLIMITED
         self._encode = TextEncoder(tokenizer)
         self._prompts_of = tokenizer
-        self._date = date
+        self._date, self._template_args = date, template_args
 
     def listen(self, on_progress: Callable[[int, int], None]) -> None:
         """Begin a score: progress is told to ``on_progress``, work and cut prompts count anew."""
@@ -64,4 +71,4 @@ class PromptReader:
 
     @cached_property
     def _template(self) -> ChatTemplate:
-        return ChatTemplate(self._prompts_of, self._date)
+        return ChatTemplate(self._prompts_of, self._date, self._template_args)

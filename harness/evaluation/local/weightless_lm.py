@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from harness.evaluation.known_replies import UnknownReplyError
 from harness.evaluation.local.prompt_reader import PromptReader
+from harness.records import JsonValue
 
 
 class WeightlessLM(PromptReader):
@@ -19,13 +20,20 @@ class WeightlessLM(PromptReader):
         config: configuration of the candidate's base.
         tokenizer: tokenizer of the candidate.
         date: day that a chat template which writes the date is told; today if None.
+        template_args: what the chat template is told beside the messages.
     """
 
     rank = 0
     world_size = 1
 
-    def __init__(self, config: Any, tokenizer: Any, date: str | None) -> None:
-        self.read_with(config, tokenizer, date)
+    def __init__(
+        self,
+        config: Any,
+        tokenizer: Any,
+        date: str | None,
+        template_args: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        self.read_with(config, tokenizer, date, template_args)
         self.tokenizer_name = str(tokenizer.name_or_path)
         self.max_length = self.longest
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.errors import TrialError
+from harness.errors import SpecError, TrialError
 from harness.prompting import PromptRenderer
+from harness.prompting.chat_messages import said_twice
 from harness.prompting.render import fill
 from harness.prompting.rendering_check import indistinct_answers, rendering_faults
-from harness.records import Example, to_plain
+from harness.records import Example, system_of, to_plain
 from harness.spec import Experiment
 from harness.spec.arms import Arm
 from harness.spec.settings import Settings, TrainedSettings, settings_from
 from harness.spec.spaces import Choice, IntRange
+from harness.study.preflight.reader import Overlong, Reader
+from harness.study.preflight.shown import ShownConversation, shown_conversation
 from harness.trial.candidate import renderer_of, reply_constraint, reply_room, room_for
 
 if TYPE_CHECKING:
@@ -33,62 +35,6 @@ BORDERS = 8
 WRITING = ("instruction", "template", "chat", "selection", "answering")
 BY_SEED = ("random", "balanced")
 Splits = Mapping[str, Sequence[Example]]
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """One model: what reads a prompt, and how much of it."""
-
-    name: str
-    """What the model is called in messages."""
-    tokenizer: Any
-    """The model's tokenizer."""
-    context: int | None
-    """Tokens that the model can read; None where there is no limit."""
-    _lengths: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
-    """Text -> its tokens, once counted."""
-
-    def tokens(self, text: str) -> int:
-        """Tokens of a text by itself; each text is cut into them once."""
-        if text not in self._lengths:
-            self._lengths[text] = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        return self._lengths[text]
-
-
-@dataclass(frozen=True, slots=True)
-class Overlong:
-    """A prompt that is too long."""
-
-    arm: str
-    """Name of the arm."""
-    shots: int
-    """Number of worked examples in the prompt."""
-    tokens: int
-    """Tokens of the prompt."""
-    alone: int
-    """Tokens of the prompt without worked examples."""
-    room: int
-    """Tokens that its answer may have."""
-    needed: int
-    """Tokens that its answer needs at least."""
-    reader: Reader
-    """The model that cannot read it."""
-
-    def sentence(self) -> str:
-        """What is wrong, and what to do."""
-        shown = f" with {self.shots} worked examples ({self.alone:,} without)" if self.shots else ""
-        context = self.reader.context or 0
-        if self.tokens + self.needed <= context:
-            remedy = f"set task.max_new_tokens to {self.needed:,} or few more"
-        elif self.shots and self.alone + self.room <= context:
-            remedy = "take fewer shots"
-        else:
-            remedy = "shorten it"
-        return (
-            f"its prompt has {self.tokens:,} tokens in arm {self.arm}{shown} and its answer may "
-            f"have {self.room:,}; {self.reader.name} reads {self.reader.context:,} in all: "
-            f"{remedy}, or take a model that reads more"
-        )
 
 
 def writing_settings(spec: Arm) -> Iterator[Settings]:
@@ -108,7 +54,11 @@ def writing_settings(spec: Arm) -> Iterator[Settings]:
 
 
 class ArmPrompts:
-    """The prompts of one arm under one setting."""
+    """The prompts of one arm under one setting.
+
+    Attributes:
+        trained: whether the arm is fine-tuned.
+    """
 
     def __init__(
         self,
@@ -120,7 +70,7 @@ class ArmPrompts:
     ) -> None:
         self._task, self._arm, self._setting = experiment.task, arm, setting
         self._splits, self._reader = splits, reader
-        self._trained = isinstance(setting, TrainedSettings)
+        self.trained = isinstance(setting, TrainedSettings)
         self._pool = splits["train"]
         self._template = setting.template or experiment.task.template
 
@@ -142,7 +92,15 @@ class ArmPrompts:
 
     def _drawing(self, seed: int) -> PromptRenderer:
         """The renderer that writes prompts as a trial of that seed does."""
-        return renderer_of(self._setting, seed, self._task, self._pool, self._reader.tokenizer)
+        reader = self._reader
+        return renderer_of(
+            self._setting,
+            seed,
+            self._task,
+            self._pool,
+            reader.tokenizer,
+            template_args=reader.template_args,
+        )
 
     def _showing(self, shots: Callable[[Example], Sequence[Example]]) -> PromptRenderer:
         return PromptRenderer(
@@ -152,6 +110,7 @@ class ArmPrompts:
             self._setting.instruction,
             template=self._template,
             chat=self._setting.chat,
+            template_args=self._reader.template_args,
         )
 
     def faults(self) -> Iterator[str]:
@@ -162,9 +121,11 @@ class ArmPrompts:
         first = self._pool[:LOOKED_AT]
         bare = self._bare
         shown = self._showing(lambda item: [other for other in first if other.id != item.id][:2])
+        # Conversations that are never shown to others need not stand well beside them.
+        talks = any(item.messages for item in first)
         faults = [
             fault
-            for renderer in (bare, shown)
+            for renderer in ((bare,) if talks and not self._setting.shots else (bare, shown))
             for fault in rendering_faults(renderer, self._reader.tokenizer, first)
         ]
         if bare.alters and not faults:
@@ -188,6 +149,40 @@ class ArmPrompts:
         """What the chat template does otherwise than most."""
         for note in self._bare.notes:
             yield f"{self._reader.name}: {note}"
+        items = [item for items in self._splits.values() for item in items]
+        moved = sum(bool(system_of(item)) for item in items)
+        if moved and not self._bare.takes_system:
+            yield (
+                f"{self._reader.name}: the chat template takes no system message: those of "
+                f"{moved} prompt(s) stand at the head of the first user message"
+            )
+        merged = sum(said_twice(item.messages) for item in items)
+        if merged and self._bare.wants_turns:
+            yield (
+                f"{self._reader.name}: the chat template refuses two messages of a user in a row: "
+                f"in {merged} prompt(s) they stand as one, with an empty line between them"
+            )
+
+    def shown(self) -> ShownConversation | None:
+        """A conversation as the arm trains on it, or is asked; None where items are none."""
+        return shown_conversation(self._arm, self._bare, self._reader.tokenizer, self._pool)
+
+    def refused(self) -> Iterator[tuple[str, str, str]]:
+        """(split, id, why) of the conversations that the chat template does not take."""
+        for split, items in self._splits.items():
+            for item in items:
+                try:
+                    if item.messages:
+                        self._tokens(item)
+                except SpecError as refusal:
+                    yield split, item.id, f"{refusal} ({self._reader.name})"
+
+    def _tokens(self, item: Example) -> int:
+        """Tokens of a conversation's prompt without worked examples; each is counted once."""
+        key = (self._setting.instruction, self._setting.chat, id(item))
+        if key not in self._reader.asked:
+            self._reader.asked[key] = len(self._bare.encode_prompt(item))
+        return self._reader.asked[key]
 
     def too_long(self, seeds: Sequence[int], *, shown: bool) -> Iterator[tuple[str, str, Overlong]]:
         """(split, id, length) of the examples whose prompt and answer the model cannot hold.
@@ -233,12 +228,19 @@ class ArmPrompts:
         spare = self._task.max_new_tokens or room_for(max(answers) + around)
         # Trained arms are scored on a sample of what they were trained on, too; prompt arms show
         # examples of it, which must fit by themselves.
-        asked = self._trained or (self._setting.shots and not shots)
+        asked = self.trained or (self._setting.shots and not shots)
+        if any(item.messages for item in self._pool):
+            around, costs = (
+                0,
+                [self._tokens(item) + len(item.answer.encode()) + BORDERS for item in self._pool],
+            )
+            worst = sum(sorted(costs, reverse=True)[:shots])
         return {
             name: [
                 item
                 for item, size in zip(examples, self._sizes[name], strict=True)
-                if around + size + worst + spare > context
+                if around + (self._tokens(item) if item.messages else size) + worst + spare
+                > context
             ]
             for name, examples in self._splits.items()
             if name != "train" or asked
@@ -247,6 +249,11 @@ class ArmPrompts:
     def _estimate(self) -> Callable[[PromptRenderer, Example], int]:
         """Tokens of a renderer's prompt for an item, summed up from its texts; rather too many."""
         first, bare = self._pool[0], self._bare
+        if first.messages:
+            shots = self._setting.shots
+            return lambda renderer, item: (
+                len(renderer.encode_prompt(item)) if shots else self._tokens(item)
+            )
 
         def asked(item: Example) -> int:
             return self._reader.tokens(bare.item_text(item))
@@ -298,9 +305,14 @@ class ArmPrompts:
     def training_lengths(self, longest: int, seed: int) -> list[int]:
         """Tokens of the training examples that may be longer than ``longest``."""
         bare = self._bare
-        if not self._setting.shots and all(
-            self._around + size + len(item.answer.encode()) <= longest
-            for item, size in zip(self._pool, self._sizes["train"], strict=True)
+        talks = any(item.messages for item in self._pool)
+        if (
+            not talks
+            and not self._setting.shots
+            and all(
+                self._around + size + len(item.answer.encode()) <= longest
+                for item, size in zip(self._pool, self._sizes["train"], strict=True)
+            )
         ):
             return []
         renderer, estimate = self._drawing(seed), self._estimate()

@@ -10,12 +10,14 @@ from harness.models.context import context_length, within
 from harness.models.lora_targets import problems_of_arms
 from harness.prompting.chat_template import rendering_of
 from harness.prompting.control_tokens import ControlTokens
-from harness.records import SEARCH_SEED, ResolvedModel
+from harness.records import SEARCH_SEED, Example, ResolvedModel
 from harness.spec import Experiment
 from harness.spec.arms import Arm
 from harness.spec.settings import Settings, TrainedSettings
-from harness.study.asked_models import BASE, base_arm
-from harness.study.preflight.arm_prompts import ArmPrompts, Reader, Splits, writing_settings
+from harness.study.asked_models import BASE, base_arm, template_args_of
+from harness.study.preflight.arm_prompts import ArmPrompts, Splits, writing_settings
+from harness.study.preflight.reader import Reader
+from harness.study.preflight.shown import ShownConversation
 
 
 @dataclass(slots=True)
@@ -31,8 +33,8 @@ class Preflight:
     """What a user should know, a sentence each, once :meth:`unfit` was called."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Fine-tuned arm -> number of training examples that are longer than it trains on."""
-    _readers: dict[str, Reader] = field(default_factory=dict)
-    """Path of a model -> its reader, once opened."""
+    _readers: dict[tuple[str, str], Reader] = field(default_factory=dict)
+    """Path of a model and what its chat template is told -> its reader, once opened."""
     _rendered: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
     """What decides how an arm's prompts are written -> faults found in them, once looked at."""
 
@@ -48,6 +50,10 @@ class Preflight:
             problems := problems_of_arms(self.experiment, self.models[BASE])
         ):
             raise SpecError(problems)
+        refused = self._refused(splits)
+        splits = _without(splits, refused)
+        if not all(splits.values()):
+            return refused
         self._look(splits)
         too_long, kept = self._without_overlong(splits)
         for arm, spec in self._asked() if kept["train"] else ():
@@ -56,7 +62,17 @@ class Preflight:
                 self._count_training(arm, spec, default, kept)
         self._note(self._control_notes(kept))
         self._note(self._own_control_notes())
-        return too_long
+        return {name: refused.get(name, {}) | too_long.get(name, {}) for name in splits}
+
+    def _refused(self, splits: Splits) -> dict[str, dict[str, str]]:
+        """Split -> id -> why some arm's chat template does not take that conversation."""
+        if self.experiment.data.conversations is None:
+            return {}
+        refused: dict[str, dict[str, str]] = {}
+        for _, look, *_ in self._prompts(splits):
+            for split, identity, why in look.refused():
+                refused.setdefault(split, {}).setdefault(identity, why)
+        return refused
 
     def _look(self, splits: Splits) -> None:
         """See whether all arms' prompts are what is meant."""
@@ -87,34 +103,34 @@ class Preflight:
             if shown and not more:
                 break
             shown = True
-            kept = {
-                split: [
-                    example for example in examples if example.id not in too_long.get(split, {})
-                ]
-                for split, examples in splits.items()
-            }
+            kept = _without(splits, too_long)
         return too_long, kept
 
     def _prompts(self, splits: Splits) -> Iterator[tuple[str, ArmPrompts, Reader, Settings]]:
         for arm, spec in self._asked():
-            reader = self._reader(self.models[arm])
+            reader = self._reader(arm)
             for setting in writing_settings(spec):
                 look = ArmPrompts(self.experiment, arm, setting, splits, reader)
                 yield arm, look, reader, setting
 
     def renderings(self, date: str) -> dict[str, str]:
-        """Path of each model -> what its chat template makes of a small conversation that day.
+        """Arm -> what its model's chat template makes of a small conversation that day.
 
-        A model whose template no arm asks through has none.
+        An arm whose model no arm asks through its template has none.
         """
-        chat = {
-            self.models[arm].path for arm, spec in self._asked() if True in spec.values_of("chat")
-        }
+        asked = {arm: (self._reader(arm), spec) for arm, spec in self._asked()}
+        chat = {id(reader) for reader, spec in asked.values() if True in spec.values_of("chat")}
         return {
-            path: rendering_of(reader.tokenizer, date)
-            for path, reader in self._readers.items()
-            if path in chat
+            arm: rendering_of(reader.tokenizer, date, reader.template_args)
+            for arm, (reader, _) in asked.items()
+            if id(reader) in chat
         }
+
+    def shown(self, splits: Splits) -> ShownConversation | None:
+        """A conversation as the first fine-tuned arm reads it, or the first one that is here."""
+        looks = [look for _, look, *_ in self._prompts(splits)] if splits["train"] else []
+        looks.sort(key=lambda look: not look.trained)
+        return looks[0].shown() if looks else None
 
     def _asked(self) -> Iterator[tuple[str, Arm]]:
         for arm, spec in self.experiment.arms.items():
@@ -126,6 +142,7 @@ class Preflight:
     def _faults(self, look: ArmPrompts, reader: Reader, setting: Settings) -> Sequence[str]:
         key = (
             reader.name,
+            repr(reader.template_args),
             *map(repr, (setting.instruction, setting.template, setting.chat, setting.answering)),
         )
         if key not in self._rendered:
@@ -142,14 +159,16 @@ class Preflight:
         searches = (self.experiment.search_seed(arm, repeat) for repeat in repeats)
         return tuple(dict.fromkeys((*searches, *self.experiment.seeds_of(arm))))
 
-    def _reader(self, model: ResolvedModel) -> Reader:
-        if model.path not in self._readers:
+    def _reader(self, arm: str) -> Reader:
+        model, args = self.models[arm], template_args_of(self.experiment, arm)
+        key = (model.path, repr(args))
+        if key not in self._readers:
             from harness.models.load import load_config, load_tokenizer, quiet_libraries
 
             quiet_libraries()
-            tokenizer, config = load_tokenizer(model), load_config(model)
-            self._readers[model.path] = Reader(model.reference, tokenizer, context_length(config))
-        return self._readers[model.path]
+            tokenizer, context = load_tokenizer(model), context_length(load_config(model))
+            self._readers[key] = Reader(model.reference, tokenizer, context, args)
+        return self._readers[key]
 
     def _note(self, sentences: Iterable[str]) -> None:
         self.notes += [sentence for sentence in sentences if sentence not in self.notes]
@@ -158,7 +177,7 @@ class Preflight:
         self, arm: str, spec: Arm, default: TrainedSettings, splits: Splits
     ) -> None:
         """Count the training examples that the arm leaves out as too long."""
-        reader = self._reader(self.models[arm])
+        reader = self._reader(arm)
         longest = within(reader.context, default.max_length)
 
         def too_long(setting: Settings) -> list[int]:
@@ -203,7 +222,7 @@ class Preflight:
         task = self.experiment.task
         holders: dict[tuple[str, str, str], list[str]] = {}
         for arm, spec in self._asked():
-            reader = self._reader(self.models[arm])
+            reader = self._reader(arm)
             control = ControlTokens(reader.tokenizer)
             for name, usual in (("instruction", task.instruction), ("template", task.template)):
                 for text in spec.values_of(name):
@@ -241,6 +260,13 @@ class Preflight:
                     f"{len(answers)} row(s) hold control tokens of {reader.name} in their answer "
                     f"({shown}; {sorted(answers)[0]} is one): no reply can give them as they stand"
                 )
+
+
+def _without(splits: Splits, left_out: Mapping[str, Mapping[str, str]]) -> dict[str, list[Example]]:
+    return {
+        split: [example for example in examples if example.id not in left_out.get(split, {})]
+        for split, examples in splits.items()
+    }
 
 
 def _places(arms: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from harness.spec import Experiment
 from harness.study.asked_models import models_of
 from harness.study.preflight import Preflight
 from harness.trial.candidate import reply_constraint, reply_room
-from tests.tiny_model import MAX_LENGTH, TinyModels, resolved
+from tests.tiny_model import CHATML, MAX_LENGTH, TinyModels, resolved, write_model
 
 LABELS = ["positive", "negative"]
 
@@ -291,3 +291,18 @@ def test_a_model_that_reads_without_end_holds_every_row(
     (model / "config.json").write_text('{"model_type": "mamba"}', encoding="utf-8")
     spec = experiment(tmp_path, model, [*short(29), "word after word " * 400])
     assert look(spec)[1].dropped == ()
+
+
+def test_what_a_chat_template_is_told_is_looked_at_and_known_by_arm(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", "{{ mood }}" + CHATML)
+    told = {"reference": str(model), "chat_template_args": {"mood": "kind"}}
+    arms = {"own": {"kind": "prompt"}, "other": {"kind": "prompt", "model": told},
+            "same": {"kind": "prompt", "model": str(model)}}  # fmt: skip
+    found, _ = look(experiment(tmp_path, model, short(30), arms=arms))
+    renderings = found.renderings("2026-01-02")
+    assert renderings["own"] == renderings["same"] == renderings["base"]
+    assert renderings["other"].startswith("kind<|im_start|>")
+    told = {**told, "chat_template_args": {"moods": "kind"}}
+    wrong = experiment(tmp_path, model, short(30), arms={"zero": {"kind": "prompt", "model": told}})
+    with pytest.raises(SpecError, match=r"arms\.zero.*reads no `moods` \(it reads `mood`\)"):
+        look(wrong)
