@@ -100,6 +100,13 @@ def test_what_cannot_be_used_is_refused_with_its_place(
         located(tmp_path, code)
 
 
+@pytest.mark.parametrize("name", ["", " a", "a ", "a,b", "a\nb", "a/b", "x" * 61, "a_stderr"])
+def test_a_name_is_plain(name: str) -> None:
+    with pytest.raises(ValueError, match="is no name for a metric"):
+        PythonMetric(python="own.py:score", names=[name])
+    assert PythonMetric(python="own.py:score", names=["größte Nähe"]).metric_names
+
+
 def test_no_file_no_function_no_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no such file: .*gone.py"):
         PythonMetric(python="gone.py:score").located(tmp_path)
