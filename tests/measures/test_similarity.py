@@ -25,7 +25,7 @@ def tokenizer(folder: Path) -> None:
     from tokenizers.pre_tokenizers import Whitespace
 
     made = Tokenizer(WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="[UNK]"))  # noqa: S106
-    made.pre_tokenizer = Whitespace()  # type: ignore[assignment]
+    made.pre_tokenizer = Whitespace()
     made.save(str(folder / "tokenizer.json"))
 
 
