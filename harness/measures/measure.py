@@ -98,12 +98,16 @@ class Measure(FrozenSpec, ABC):
     @cached_property
     def infos(self) -> tuple[MetricInfo, ...]:
         """What a reader and the analysis need of each of its values."""
-        single = len(self.metric_names) == 1
+        single, better = len(self.metric_names) == 1, "higher" if self.higher_is_better else "lower"
+        # Whatever the user calls it, the reader is told what it is.
+        meaning = f"{self.meaning or 'a metric of this study'}; {self.kind_in_words}"
+        if "better" not in meaning and "best" not in meaning:
+            meaning += f"; {better} is better"
         return tuple(
             MetricInfo(
                 name,
                 (self.label if single else "") or name,
-                self.meaning or self._usual_meaning(),
+                meaning,
                 higher_is_better=self.higher_is_better,
                 lowest=self.lowest,
                 highest=self.highest,
@@ -111,10 +115,6 @@ class Measure(FrozenSpec, ABC):
             )
             for name in self.metric_names
         )
-
-    def _usual_meaning(self) -> str:
-        better = "higher" if self.higher_is_better else "lower"
-        return f"a metric of this study's own, {self.kind_in_words}; {better} is better"
 
     @property
     @abstractmethod

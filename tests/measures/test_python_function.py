@@ -55,7 +55,9 @@ def test_the_decorator_declares(tmp_path: Path) -> None:
     metric = located(tmp_path, code)
     near, far = metric.infos
     assert (near.name, near.label, far.name, far.label) == ("near", "near", "far", "far")
-    assert (near.meaning, near.higher_is_better) == ("metres off", False)
+    assert near.meaning.startswith("metres off; computed by score of own.py, version 2 (SHA-256 ")
+    assert near.meaning.endswith("); lower is better")
+    assert near.higher_is_better is False
     assert (near.lowest, near.highest) == (-math.inf, 9)
     assert metric.version == "2"
     assert metric.scorer()(ITEM, "", "") == {"near": 1, "far": -5.5}

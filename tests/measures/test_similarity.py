@@ -125,6 +125,8 @@ def test_it_is_named_as_what_it_is(tmp_path: Path) -> None:
     assert (info.name, info.lowest, info.highest) == ("similarity", -1, 1)
     assert "by the embedding model small-english" in info.meaning
     assert "likeness, not correctness" in info.meaning
+    (info,) = metric.model_copy(update={"meaning": "how right it is"}).infos
+    assert "likeness, not correctness" in info.meaning
     kept = SimilarityMetric.model_validate(metric.model_dump(mode="json", by_alias=True))
     assert kept == metric
     moved = tmp_path / "elsewhere"
