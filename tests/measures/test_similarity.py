@@ -25,7 +25,7 @@ def tokenizer(folder: Path) -> None:
     from tokenizers.pre_tokenizers import Whitespace
 
     made = Tokenizer(WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="[UNK]"))  # noqa: S106
-    made.pre_tokenizer = Whitespace()  # type: ignore[assignment]
+    made.pre_tokenizer = Whitespace()
     made.save(str(folder / "tokenizer.json"))
 
 
@@ -124,6 +124,8 @@ def test_it_is_named_as_what_it_is(tmp_path: Path) -> None:
     (info,) = metric.infos
     assert (info.name, info.lowest, info.highest) == ("similarity", -1, 1)
     assert "by the embedding model small-english" in info.meaning
+    assert "likeness, not correctness" in info.meaning
+    (info,) = metric.model_copy(update={"meaning": "how right it is"}).infos
     assert "likeness, not correctness" in info.meaning
     kept = SimilarityMetric.model_validate(metric.model_dump(mode="json", by_alias=True))
     assert kept == metric
