@@ -12,16 +12,16 @@ from harness.answers.answer import (
     INVALID,
     MAX_CHOICES,
     Answer,
-    AnswerColumn,
     Reading,
     ReplyReader,
-    RowReader,
     only_column,
 )
+from harness.answers.answer_column import AnswerColumn
 from harness.answers.cells import AnswerError, scalar_text
 from harness.answers.characters import trimmed
 from harness.answers.label_reader import LabelReader, as_listed, one_notation
 from harness.answers.metrics import EXACT_MATCH, MACRO_F1, VALID
+from harness.answers.row_reader import RowReader
 from harness.errors import DataError
 from harness.records import Example, JsonValue
 from harness.records.guess import Guess
@@ -64,15 +64,15 @@ class LabelAnswer(Answer):
         """The one column."""
         return (self.column,)
 
-    def row_reader(self) -> RowReader:
+    def _row_reader(self) -> RowReader:
         """Reads labels as ``labels`` writes them; else in normal form C and trimmed."""
         return _LabelRows(self)
 
-    def respelt(self, answers: Iterable[str]) -> dict[str, str]:
+    def _respelt(self, answers: Iterable[str]) -> dict[str, str]:
         """Labels that are one number are written in one way (1 and 1.0), unless they are listed."""
         return one_notation(answers) if self.labels is None else {}
 
-    def count_classes(self, answers: Iterable[str]) -> dict[str, Counter[str]]:
+    def _count_classes(self, answers: Iterable[str]) -> dict[str, Counter[str]]:
         """The one field is called ``label``."""
         return {_FIELD: Counter(answers)}
 
@@ -89,7 +89,7 @@ class LabelAnswer(Answer):
         """The labels listed, else those of training, sorted."""
         if self.labels is not None:
             return self.labels
-        return tuple(sorted({example.answer for example in train}))
+        return tuple(sorted({self.final(example.answer) for example in train}))
 
     @property
     def is_closed(self) -> bool:

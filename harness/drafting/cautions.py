@@ -204,7 +204,11 @@ def _label_cautions(request: DraftRequest, sizing: Sizing, prepared: Prepared) -
         return
     reader = LabelReader(labels)
     texts = request.columns[request.answers[0]].texts
-    counts = Counter(label for text in texts if (label := reader.read(text)) is not None)
+    counts = Counter(
+        label
+        for text in texts
+        if (label := reader.read(request.form.found_in(text) or "")) is not None
+    )
     rare = [label for label, count in counts.items() if count < _RARE]
     if rare:
         shown = ", ".join(map(repr, rare[:5])) + (" …" if rare[5:] else "")

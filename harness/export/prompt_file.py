@@ -167,6 +167,7 @@ class _Asking:
         run, spec = self.run, self.run.spec
         record = run.analysed.study.experiment
         answers = self.task.answer.valid_answers(self.split)
+        extract = self.task.answer.extract
         content: dict[str, Any] = {
             "harness": __version__,
             "study": record.name,
@@ -185,6 +186,7 @@ class _Asking:
             "answering": self.settings.answering,
             "answers": list(answers) if answers else None,
             "schema": self.task.answer.reply_schema(),
+            "extract": extract.model_dump(exclude_none=True) if extract else None,
             "notes": self._notes(),
         }
         if self.by_item:

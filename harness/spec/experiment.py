@@ -168,11 +168,8 @@ class Experiment(FrozenSpec):
     def _consistent(self) -> Self:
         answer = self.task.answer
         for name, arm in self.arms.items():
-            if "choice" in arm.values_of("answering") and not answer.is_closed:
-                raise ValueError(
-                    f"arms.{name}.answering: choice needs a short closed list of valid answers; "
-                    "use labels or a schema of enumerations, or answering: generate"
-                )
+            if "choice" in arm.values_of("answering") and (why := answer.why_not_chosen()):
+                raise ValueError(f"arms.{name}.answering: choice {why}")
             if "constrained" in arm.values_of("answering"):
                 where = f"arms.{name}.answering: constrained"
                 if why := answer.why_not_constrained():
