@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, get_args
 
@@ -22,6 +22,8 @@ from harness.records.guess import Guess
 
 # Valid answers of a closed list at most.
 MAX_CHOICES = 256
+# Different numbers at most of a column that is a scale, such as a rating, and no measure.
+SCALE = 20
 # Rows of each label, on average, from which a column of texts is taken for labels.
 REPEATS = 3
 INVALID = "<invalid>"
@@ -138,6 +140,10 @@ class Answer(FrozenSpec, ABC):
     def _count_classes(self, answers: Iterable[str]) -> dict[str, Counter[str]]:
         """Likewise, of answers that stand alone."""
         return {}
+
+    def notes(self, answers: Iterable[str]) -> Iterator[str]:
+        """What a user should know of how answers of the data are read, a sentence each."""
+        return iter(())
 
     def judged_by(self) -> dict[str, Any]:
         """The keys that decide what a right answer is: all but where the data hold it."""

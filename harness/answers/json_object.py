@@ -127,7 +127,7 @@ class JsonAnswer(Answer):
 
     @classmethod
     def recognise(cls, columns: Sequence[AnswerColumn]) -> Guess[Self] | None:
-        """Several columns, objects, lists, or numbers that are no labels."""
+        """Several columns, objects or lists."""
         column = columns[0]
         if len(columns) > 1:
             why = "several fields, which make one JSON object"
@@ -135,11 +135,6 @@ class JsonAnswer(Answer):
             why = "JSON objects, which are scored field by field"
         elif column.lists:
             why = "lists, each as the one field of a JSON object"
-        elif column.is_number:
-            why = (
-                "numbers of which most differ: right means equal, so if near is good enough, make "
-                "classes of them first"
-            )
         else:
             return None
         return Guess(cls.of_columns(columns), why)

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from harness.answers.answer import (
     INVALID,
     MAX_CHOICES,
+    SCALE,
     Answer,
     Reading,
     ReplyReader,
@@ -118,6 +119,8 @@ class LabelAnswer(Answer):
         if len(columns) > 1 or column.objects or column.lists or not column.is_closed:
             return None
         if any("\n" in text for text in column.texts):
+            return None
+        if column.is_number and len(set(column.texts)) > SCALE:
             return None
         answer = cls.of_columns(columns)
         what = "numbers of a scale" if column.is_number else "labels that repeat"

@@ -42,13 +42,13 @@ class MetricInfo:
 EXACT_MATCH = MetricInfo(
     "exact_match",
     "exact match",
-    "share of answers that equal the right answer; 1 is best",
+    "share of answers that equal the right answer, of numbers within the tolerance; 1 is best",
     share_of="answers exactly right",
 )
 VALID = MetricInfo(
     "valid",
     "valid answer",
-    "share of answers that the task allows (label listed, schema fulfilled); 1 is best",
+    "share of answers that the task allows (label listed, schema fulfilled, a number); 1 is best",
     share_of="answers valid",
 )
 VALID_JSON = MetricInfo(
@@ -68,6 +68,21 @@ MACRO_F1 = MetricInfo(
     "macro F1",
     "F1 averaged over the classes, rare ones counting as much as common ones; 1 is best",
     per_item=False,
+)
+ABSOLUTE_ERROR = MetricInfo(
+    "absolute_error",
+    "absolute error",
+    "distance from the right number, in its unit, where a reply without a number is as far off as "
+    "the farthest number of training; lower is better",
+    higher_is_better=False,
+    highest=math.inf,
+)
+RELATIVE_ERROR = MetricInfo(
+    "relative_error",
+    "relative error",
+    "distance from the right number as a share of it, 1 at most, as of a reply without a number; "
+    "lower is better",
+    higher_is_better=False,
 )
 CHRF = MetricInfo(
     "chrf", "chrF", "overlap of character sequences with the reference; higher is better"
@@ -126,8 +141,9 @@ VERBATIM = MetricInfo(
 METRICS: Mapping[str, MetricInfo] = {
     metric.name: metric
     for metric in (
-        EXACT_MATCH, VALID, VALID_JSON, FIELD_F1, MACRO_F1, CHRF, ROUGE_L, ACC, ACC_NORM,
-        BITS_PER_BYTE, BYTE_PERPLEXITY, WORD_PERPLEXITY, KL_TO_BASE, VERBATIM,
+        EXACT_MATCH, VALID, VALID_JSON, FIELD_F1, MACRO_F1, ABSOLUTE_ERROR, RELATIVE_ERROR, CHRF,
+        ROUGE_L, ACC, ACC_NORM, BITS_PER_BYTE, BYTE_PERPLEXITY, WORD_PERPLEXITY, KL_TO_BASE,
+        VERBATIM,
     )
 }  # fmt: skip
 

@@ -38,9 +38,7 @@ def test_labels_are_most_frequent_first_and_numbers_in_order() -> None:
 def test_other_answers() -> None:
     assert form([words(n, 5) for n in range(20)]).kind == "text"
     assert form([f"t{n % (MAX_CHOICES + 1)}" for n in range(4 * MAX_CHOICES)]).kind == "text"
-    numbers = form([n / 7 for n in range(20)])
-    assert isinstance(numbers, JsonAnswer)
-    assert numbers.columns == {"answer": "answer"}
+    assert form([n / 7 for n in range(20)]).kind == "number"
     tags = form([["a", "b"], ["a"]] * 5)
     assert isinstance(tags, JsonAnswer)
     assert tags.schema_["properties"]["answer"]["items"] == {"enum": ["a", "b"]}

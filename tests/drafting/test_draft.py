@@ -83,7 +83,7 @@ GOOD: dict[str, tuple[str, str | bytes, str]] = {
     "ratings": ("rows.csv", table([(t, n % 5 + 1) for n, (t, _) in enumerate(labelled())],
                                   ("review", "stars")), "label"),
     "numbers": ("rows.csv", table([(t, n * 1.37) for n, (t, _) in enumerate(labelled())],
-                                  ("review", "price")), "json"),
+                                  ("review", "price")), "number"),
     "index column": ("rows.csv", table([(n, *row) for n, row in enumerate(labelled())],
                                        ("", "text", "label")), "label"),
     "long texts": ("rows.csv", table([(words(n, 2500), LABELS[n % 3]) for n in range(24)]),
