@@ -50,7 +50,8 @@ class PastTrial:
     status: Status
     """How it ended."""
     score: float | None = None
-    """Primary metric on validation; None unless the trial is complete."""
+    """Primary metric on validation, signed so that higher is better; None unless the trial is
+    complete."""
     general_change: float | None = None
     """Mean change of the general tasks against the base, -1 to 1, positive is better; None where it
     was not measured."""

@@ -64,8 +64,10 @@ class GeneralSpec(FrozenSpec):
 class ContrastSpec(FrozenSpec):
     """The primary contrast, declared before the run."""
 
-    margin: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.02, description="Differences of the primary metric within this are no difference."
+    margin: PositiveFloat = Field(
+        0.02,
+        description="Differences of the primary metric within this are no difference; below 1 for "
+        "metrics from 0 to 1, and to be stated for others, such as absolute_error, in their unit.",
     )
     fine_tuned: str | None = Field(
         None, description="Fine-tuned arm; the best on validation if not given."
@@ -186,6 +188,10 @@ class Experiment(FrozenSpec):
                     f"must be {repeats} or a multiple, and are {seeds}; change seeds (or "
                     f"arms.{name}.seeds), or repeats"
                 )
+        self._check_contrast()
+        return self
+
+    def _check_contrast(self) -> None:
         for field in ("fine_tuned", "against"):
             chosen = getattr(self.contrast, field)
             if chosen is not None and chosen not in self.arms:
@@ -193,6 +199,8 @@ class Experiment(FrozenSpec):
                     f"contrast.{field}: no arm is called {chosen!r}; "
                     f"the arms are {', '.join(self.arms)}"
                 )
+        if why := self._wrong_margin():
+            raise ValueError(f"contrast.margin: {why}")
         first, second = self.contrast.fine_tuned, self.contrast.against
         if first is not None and not isinstance(self.arms[first], TrainedArm):
             raise ValueError(f"contrast.fine_tuned: arm {first!r} is a prompt arm")
@@ -202,7 +210,23 @@ class Experiment(FrozenSpec):
             raise ValueError(
                 f"contrast.against: {second!r} is fine-tuned; name contrast.fine_tuned as well"
             )
-        return self
+
+    def _wrong_margin(self) -> str:
+        """Why the contrast's margin cannot be meant; empty where it can."""
+        metric = self.task.primary_info
+        if metric.highest <= 1:
+            return (
+                f"{self.contrast.margin:g} is more than {metric.label} can differ, which lies "
+                "between 0 and 1; 0.02 are two percentage points"
+                if self.contrast.margin >= 1
+                else ""
+            )
+        if "margin" in self.contrast.model_fields_set:
+            return ""
+        return (
+            f"{metric.label} has a unit of its own, so say from which difference on, in that unit, "
+            "you would act"
+        )
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:
         """Seeds of the arm's final runs: its own, or the experiment's."""

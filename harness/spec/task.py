@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from harness.answers import KINDS, AnyAnswer
+from harness.answers.metrics import MetricInfo
 from harness.records.frozen_spec import FrozenSpec
 from harness.spec.spaces import PositiveInt
 
@@ -69,10 +70,15 @@ class TaskSpec(FrozenSpec):
         return self.metrics[0]
 
     @property
+    def primary_info(self) -> MetricInfo:
+        """What is known of the primary metric."""
+        (info,) = (each for each in self.answer.metrics if each.name == self.primary_metric)
+        return info
+
+    @property
     def higher_is_better(self) -> bool:
         """Direction of the primary metric."""
-        (info,) = (each for each in self.answer.metrics if each.name == self.primary_metric)
-        return info.higher_is_better
+        return self.primary_info.higher_is_better
 
 
 def template_fields(template: str) -> tuple[str, ...]:

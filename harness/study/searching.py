@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from harness.analysis.searches.selection import measured_changes
-from harness.analysis.statistics.scores import Scores, validation_score
+from harness.analysis.statistics.scores import Scores, validation_worth
 from harness.records import EndReason, SearchBudget, SearchEnded, TrialSpec, TrialSummary
 from harness.search import ArmSearch, PastTrial
 from harness.spec.kinds import kind_info
@@ -153,12 +153,15 @@ class Searches:
         return {trial: change for changes in by_arm for trial, change in changes.items()}
 
     def _item_values(self, trial: TrialSummary, metric: str) -> tuple[tuple[int, float], ...]:
-        """The metric of a complete trial by place in the validation set."""
+        """The metric of a complete trial by place in the validation set; higher is better."""
         values = self._reader.item_values(
             self._plan.experiment_id, trial.trial_id, "domain", "validation", metric
         )
         validation = self._plan.prepared.splits.validation
-        return tuple((n, values[item.id]) for n, item in enumerate(validation) if item.id in values)
+        sign = 1 if self._plan.experiment.task.higher_is_better else -1
+        return tuple(
+            (n, sign * values[item.id]) for n, item in enumerate(validation) if item.id in values
+        )
 
     def _state(
         self, arm: str, repeat: int, known: Sequence[TrialSummary], changes: Mapping[str, float]
@@ -226,7 +229,8 @@ class Searches:
         space = self._plan.experiment.arms[trial.arm].search_space()
         metric = self._plan.experiment.task.primary_metric
         complete = trial.status == "complete"
-        score = validation_score(trial, metric) if complete else None
+        worth = validation_worth(trial, metric) if complete else -math.inf
+        score = worth if math.isfinite(worth) else None
         unscored = complete and score is None
         values = trial.curve
         if complete and not kind_info(trial.kind).trains:

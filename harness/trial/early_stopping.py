@@ -50,11 +50,15 @@ class ItemWatch:
 
     Args:
         total: items of the validation set.
+        higher_is_better: direction of the metric.
     """
 
-    def __init__(self, pruning: Pruning | None, total: int) -> None:
+    def __init__(
+        self, pruning: Pruning | None, total: int, *, higher_is_better: bool = True
+    ) -> None:
         self._judge = None if pruning is None else Judge(pruning)
         self._total = total
+        self._sign = 1 if higher_is_better else -1
         self._tokens = 0
 
     def __call__(self, wave: Sequence[Answered]) -> None:
@@ -67,7 +71,7 @@ class ItemWatch:
         judge = self._judge
         if judge is None:
             return
-        hopeless = judge.should_prune([(item.place, item.value) for item in wave])
+        hopeless = judge.should_prune([(item.place, self._sign * item.value) for item in wave])
         done = len(judge.values)
         if not hopeless or done == self._total:
             return

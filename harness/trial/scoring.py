@@ -233,7 +233,9 @@ def _score(
             form,
             answer_end=renderer.end,
             answer_lead=renderer.lead,
-            watch=ItemWatch(candidate.spec.pruning, len(items)),
+            watch=ItemWatch(
+                candidate.spec.pruning, len(items), higher_is_better=task.higher_is_better
+            ),
         )
 
 

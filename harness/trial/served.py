@@ -116,7 +116,7 @@ def _score(
         domain,
         request,
         FORM,
-        watch=ItemWatch(spec.pruning, len(items)),
+        watch=ItemWatch(spec.pruning, len(items), higher_is_better=task.higher_is_better),
     )
     if all(output.prompt_tokens for output in record.outputs):
         return record

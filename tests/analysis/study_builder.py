@@ -224,7 +224,8 @@ class StudyBuilder:
         suite, task, split = _place(where)
         reading = self.general_tasks.get(task) if suite == "general" else None
         metric = reading.metric if reading else self.experiment.task.primary_metric
-        higher = reading.higher_is_better if reading else True
+        own = self.experiment.task.higher_is_better
+        higher = reading.higher_is_better if reading else own
         if suite == "memorisation":
             metric = where.split(":")[1]
             higher = metric == "verbatim"
@@ -324,7 +325,7 @@ class StudyBuilder:
             completion_tokens=5.0,
             seconds=10.0,
             reused=False,
-            higher_is_better=True,
+            higher_is_better=self.experiment.task.higher_is_better,
             chance=None,
         )
 

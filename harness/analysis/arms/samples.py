@@ -36,7 +36,7 @@ def gather_samples(study: Study) -> Samples:
         targets=tuple(row.target for row in items.values()),
         arms=arm_samples,
         higher_is_better=higher,
-        full=_full(arm_samples) if higher else None,
+        full=_full(arm_samples, higher=higher),
     )
 
 
@@ -86,9 +86,11 @@ def _higher_is_better(scores: Scores) -> bool:
     return values[0].higher_is_better if values else True
 
 
-def _full(arms: Iterable[ArmSamples]) -> float | None:
-    """The score of a wholly right answer: 1 for a metric that is a share, as far as values tell."""
+def _full(arms: Iterable[ArmSamples], *, higher: bool) -> float | None:
+    """The score of a wholly right answer, as far as values tell: 1 of a share, no error at all."""
     known = [score for arm in arms for run in arm.runs for score in run.scores if score is not None]
+    if not higher:
+        return 0.0 if known and min(known) == 0 else None
     return 1.0 if known and min(known) >= 0 and max(known) == 1 else None
 
 

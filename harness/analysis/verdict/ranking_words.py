@@ -121,18 +121,13 @@ def _why_named(e: Evidence, ranked: Ranking, winner: str) -> str:
 
 def _by_test_score(e: Evidence) -> str:
     scores = {name: arm.test for name, arm in e.arms.items() if arm.test is not None}
-    higher = e.primary is None or _higher_is_better(e.primary)
+    higher = e.experiment.task.higher_is_better
     ranked = sorted(scores, key=lambda name: scores[name], reverse=higher)
     metric = e.primary.metric if e.primary else ""
     scale = 100 if is_share(metric) else 1
     unit = " %" if scale == 100 else ""
     shown = ", ".join(f"{name} {wording.number(scores[name], scale)}{unit}" for name in ranked)
     return f"By test score: {shown}."
-
-
-def _higher_is_better(contrast: Contrast) -> bool:
-    """The difference is turned so that positive is better; the means are as measured."""
-    return (contrast.mean_a - contrast.mean_b) * contrast.difference >= 0
 
 
 def _results(*contrasts: Contrast | None) -> str:

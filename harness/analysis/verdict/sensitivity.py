@@ -190,7 +190,10 @@ def _flips(measured: Measured, judgement: Judgement) -> Iterator[Flip]:
 def _margins_and_money(measured: Measured) -> Iterator[Assumption]:
     general = measured.experiment.general
     for assumption in MARGINS_AND_MONEY:
-        if assumption.field != "general.margin":
+        if assumption.field == "contrast.margin":
+            widest = measured.experiment.task.primary_info.highest
+            yield assumption if widest <= 1 else replace(assumption, most=math.inf)
+        elif assumption.field != "general.margin":
             yield assumption
         elif general is not None and measured.experiment.trained_arms():
             widest = max(measured.widest_margin(), general.margin)

@@ -80,7 +80,8 @@ class Material:
             if contrast is not None and row.arm in (contrast.a, contrast.b):
                 return row
         scored = [row for row in rows if row.test is not None]
-        return max(scored, key=lambda row: row.test or 0.0, default=None)
+        sign = 1 if self.experiment.task.higher_is_better else -1
+        return max(scored, key=lambda row: sign * (row.test or 0.0), default=None)
 
     @property
     def prompts_only(self) -> bool:
