@@ -10,12 +10,13 @@ from pydantic import Field
 from harness.answers.answer import Answer
 from harness.answers.json_object import JsonAnswer
 from harness.answers.label import LabelAnswer
+from harness.answers.labels import LabelsAnswer
 from harness.answers.number import NumberAnswer
 from harness.answers.text import TextAnswer
 
 # In the order in which `init` asks them whether they know a column.
 AnyAnswer = Annotated[
-    LabelAnswer | NumberAnswer | JsonAnswer | TextAnswer, Field(discriminator="kind")
+    LabelsAnswer | LabelAnswer | NumberAnswer | JsonAnswer | TextAnswer, Field(discriminator="kind")
 ]
 
 KINDS: Mapping[str, type[Answer]] = {kind.name(): kind for kind in get_args(get_args(AnyAnswer)[0])}
@@ -26,6 +27,7 @@ __all__ = [
     "AnyAnswer",
     "JsonAnswer",
     "LabelAnswer",
+    "LabelsAnswer",
     "NumberAnswer",
     "TextAnswer",
 ]

@@ -165,7 +165,7 @@ class Answer(FrozenSpec, ABC):
 
     def valid_answers(self, train: Iterable[Example]) -> tuple[str, ...] | None:
         """The closed list of valid replies, with the help of training; None if there is none."""
-        if self.extract is not None:
+        if self.extract is not None or not self.is_closed:
             return None
         finite = self.finite_answers()
         return self.labels_of(train) if finite is None else finite
@@ -185,8 +185,10 @@ class Answer(FrozenSpec, ABC):
 
     def why_not_chosen(self) -> str:
         """Why no reply can be chosen among all valid ones, and what to do; empty where it can."""
-        if self.extract is not None:
-            return _NO_LIST
+        return _NO_LIST if self.extract is not None else self._why_not_chosen()
+
+    def _why_not_chosen(self) -> str:
+        """Likewise, of answers that stand alone."""
         if self.is_closed:
             return ""
         return (

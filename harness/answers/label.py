@@ -52,13 +52,7 @@ class LabelAnswer(Answer):
     @field_validator("labels")
     @classmethod
     def _distinct(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        labels = labels and tuple(map(trimmed, labels))
-        if "" in (labels or ()):
-            raise ValueError("a label is empty; an empty reply is never right")
-        twice = sorted({label for label in labels or () if (labels or ()).count(label) > 1})
-        if twice:
-            raise ValueError(f"labels stand twice: {', '.join(twice)}; keep one of each")
-        return labels
+        return distinct_labels(labels)
 
     @property
     def columns_read(self) -> tuple[str, ...]:
@@ -161,6 +155,21 @@ class LabelAnswer(Answer):
     def _is_short(self) -> bool:
         """Whether the list of labels is short enough to stand in every prompt."""
         return sum(map(len, self.labels or ())) <= _LISTED_CHARACTERS
+
+
+def distinct_labels(labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The labels of a closed list, trimmed; None where it is not given.
+
+    Raises:
+        ValueError: one is empty, or stands twice.
+    """
+    labels = labels and tuple(map(trimmed, labels))
+    if "" in (labels or ()):
+        raise ValueError("a label is empty; an empty reply is never right")
+    twice = sorted({label for label in labels or () if (labels or ()).count(label) > 1})
+    if twice:
+        raise ValueError(f"labels stand twice: {', '.join(twice)}; keep one of each")
+    return labels
 
 
 class _LabelRows(RowReader):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 Classes = Mapping[str, tuple[str, str]]
 """Field -> (target class, replied class) of one item."""
+ABSENT = "<absent>"
+"""The class of a label that does not apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,17 @@ FIELD_F1 = MetricInfo(
     "field F1",
     "share of the answer's fields that are right, balanced over missing and surplus fields; 1 is "
     "best",
+)
+SET_F1 = MetricInfo(
+    "set_f1",
+    "set F1",
+    "share of the item's labels that are right, balanced over missing and surplus ones, and 1 "
+    "where none applies and none is named; 1 is best",
+)
+JACCARD = MetricInfo(
+    "jaccard",
+    "Jaccard index",
+    "labels that right answer and reply share, over those that either has; 1 is best",
 )
 MACRO_F1 = MetricInfo(
     "macro_f1",
@@ -141,7 +154,8 @@ VERBATIM = MetricInfo(
 METRICS: Mapping[str, MetricInfo] = {
     metric.name: metric
     for metric in (
-        EXACT_MATCH, VALID, VALID_JSON, FIELD_F1, MACRO_F1, ABSOLUTE_ERROR, RELATIVE_ERROR, CHRF,
+        EXACT_MATCH, VALID, VALID_JSON, FIELD_F1, SET_F1, JACCARD, MACRO_F1, ABSOLUTE_ERROR,
+        RELATIVE_ERROR, CHRF,
         ROUGE_L, ACC, ACC_NORM, BITS_PER_BYTE, BYTE_PERPLEXITY, WORD_PERPLEXITY, KL_TO_BASE,
         VERBATIM,
     )
@@ -159,13 +173,18 @@ def mean(values: Sequence[float]) -> float:
 
 
 def macro_f1(items: Sequence[Classes]) -> float:
-    """Mean over fields of the macro-averaged F1 over the classes that occur as targets."""
+    """Mean over fields of the macro-averaged F1 over the classes that occur as targets.
+
+    Absence is no class of its own: of labels that apply or not, the F1 of applying counts.
+    """
     from sklearn.metrics import f1_score
 
     fields = sorted({field for item in items for field in item})
     scores = []
     for field in fields:
         targets, replies = zip(*(item[field] for item in items if field in item), strict=True)
-        labels = sorted(set(targets))
+        labels = sorted({*targets} - {ABSENT})
+        if not labels:
+            continue
         scores.append(f1_score(targets, replies, labels=labels, average="macro", zero_division=0))
     return float(sum(scores) / len(scores)) if scores else 0.0

@@ -117,8 +117,9 @@ class NumberAnswer(Answer):
 
     def known_from(self, train: Iterable[Example]) -> tuple[str, ...]:
         """The least and the greatest number, from which the farthest is told."""
-        finals = sorted({self.final(e.answer) for e in train}, key=lambda a: self._number(a).value)
-        return (finals[0], finals[-1]) if finals else ()
+        finals = {self.final(example.answer) for example in train}
+        ranked = sorted(finals, key=lambda final: self._number(final).value)
+        return (ranked[0], ranked[-1]) if ranked else ()
 
     def _number(self, final: str) -> Number:
         number = _cell_number(final, self.decimal)
@@ -137,7 +138,7 @@ class NumberAnswer(Answer):
             if replied is None:
                 farthest = max((abs(right.value - end) for end in ends), default=None)
                 # Where training knows one number only, no reply is as far off as nothing.
-                unread = math.inf if farthest is None else float(farthest or max(size, 1))
+                unread = math.inf if farthest is None else float(farthest or max(size, Fraction(1)))
                 return Reading(_metrics(exact=False, valid=False, off=unread, share=1.0), {})
             off = min(abs(value - right.value) for value in _values(replied, right))
             of_size = min(off / size, Fraction(1)) if size else Fraction(off > 0)

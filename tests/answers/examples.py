@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from harness.answers import Answer, JsonAnswer, LabelAnswer, NumberAnswer, TextAnswer
+from harness.answers import Answer, JsonAnswer, LabelAnswer, LabelsAnswer, NumberAnswer, TextAnswer
 from harness.records import JsonValue
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}}
@@ -23,6 +23,11 @@ class KindExample(NamedTuple):
 
 
 EXAMPLES = (
+    KindExample(
+        LabelsAnswer(kind="labels", column="y", labels=("a", "b", "c"), separator=";"),
+        " c; a;\u200bc",
+        '["a", "c"]',
+    ),
     KindExample(LabelAnswer(kind="label", column="y", labels=("yes", "no")), " yes\u200b", "yes"),
     KindExample(
         NumberAnswer(kind="number", column="y", tolerance=0.5),
