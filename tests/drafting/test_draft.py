@@ -115,7 +115,8 @@ GOOD: dict[str, tuple[str, str | bytes, str]] = {
     "separator line": ("rows.csv", "sep=;\r\n" + table(labelled(), mark=";"), "label"),
     "empty columns": ("rows.csv", table([(*row, "", "") for row in labelled()],
                                         ("text", "label", "", "")), "label"),
-    "lists": ("rows.jsonl", lines([{"text": t, "tags": [a, "x"]} for t, a in labelled()]), "labels"),
+    "lists": ("rows.jsonl", lines([{"text": t, "tags": [a, "x"]} for t, a in labelled()]),
+              "labels"),
     "odd labels": ("rows.csv", table([(t, f"{a}: #'\"é\u0085 ") for t, a in labelled()]), "label"),
     "labels like YAML": ("rows.csv", table([(t, ("yes", "no", "3", "null")[n % 4])
                                             for n, (t, _) in enumerate(labelled())]), "label"),
