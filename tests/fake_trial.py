@@ -24,6 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.answers.metrics import METRICS
 from harness.data import read_examples_file
 from harness.engine.in_process import InProcessEngine
 from harness.evaluation.suites.find import Suite, load_suite
@@ -187,6 +188,9 @@ def _score(spec: TrialSpec, request: ScoreRequest, gain: float, lost: float) -> 
     who = content_hash([spec.kind, dict(spec.params), spec.seed, spec.train_items])
     asked = f"{who}/{request.answering}"
     values = [float(_uniform(asked, identity) < share) for identity, _, _, share in items]
+    if request.suite in ("domain", "out_of_domain") and not all(metrics.values()):
+        # Of an error what is right has none.
+        values = [1 - value for value in values]
     return ScoreRecord(
         key=request.key,
         asked=request.asked,
@@ -233,7 +237,8 @@ def _asked(
         return {"verbatim": True, "bits_per_byte": False}, None, items
     if request.suite == "divergence":
         return {"kl_to_base": False}, None, items[: request.limit]
-    return {primary_name(spec.task["metrics"]): True}, None, items
+    name = primary_name(spec.task["metrics"])
+    return {name: METRICS[name].higher_is_better if name in METRICS else True}, None, items
 
 
 @cache

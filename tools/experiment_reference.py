@@ -72,12 +72,15 @@ def _union_sections(path: str, members: Sequence[type[BaseModel]]) -> Iterator[s
         base
         for member in members
         for base in reversed(member.__mro__)
-        if base not in members and issubclass(base, FrozenSpec) and base not in (FrozenSpec, Answer)
+        if base not in members and issubclass(base, FrozenSpec) and base is not FrozenSpec
     )
     for base in bases:
         kinds = [_kind(member) for member in members if issubclass(member, base)]
         title = f"{path}, shared by {listed(kinds)}"
-        yield _section(title, base, _doc(base), _own_fields(base))
+        text = "What all kinds of answers share." if base is Answer else _doc(base)
+        yield _section(title, base, text, _own_fields(base))
+        if base is Answer:
+            yield from _below(base, f"{path}.")
     for member in members:
         parents = [other for other in members if other is not member and issubclass(member, other)]
         text = _doc(member)

@@ -26,9 +26,10 @@ def result(contrast: Contrast) -> str:
         unit = " percentage points"
         scale = 100.0
     else:
+        lower = "" if metric is None or metric.higher_is_better else ", where lower is better,"
         shown = (
             f"{a} scores {number(contrast.mean_a, 1)} and {b} {number(contrast.mean_b, 1)} in "
-            f"{metric.label if metric else contrast.label or contrast.metric} {size}"
+            f"{metric.label if metric else contrast.label or contrast.metric}{lower} {size}"
         )
         unit, scale = "", 1.0
     within = span(contrast.interval, scale)

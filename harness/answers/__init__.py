@@ -10,11 +10,24 @@ from pydantic import Field
 from harness.answers.answer import Answer
 from harness.answers.json_object import JsonAnswer
 from harness.answers.label import LabelAnswer
+from harness.answers.labels import LabelsAnswer
+from harness.answers.number import NumberAnswer
 from harness.answers.text import TextAnswer
 
 # In the order in which `init` asks them whether they know a column.
-AnyAnswer = Annotated[LabelAnswer | JsonAnswer | TextAnswer, Field(discriminator="kind")]
+AnyAnswer = Annotated[
+    LabelsAnswer | LabelAnswer | NumberAnswer | JsonAnswer | TextAnswer, Field(discriminator="kind")
+]
 
 KINDS: Mapping[str, type[Answer]] = {kind.name(): kind for kind in get_args(get_args(AnyAnswer)[0])}
 
-__all__ = ["KINDS", "Answer", "AnyAnswer", "JsonAnswer", "LabelAnswer", "TextAnswer"]
+__all__ = [
+    "KINDS",
+    "Answer",
+    "AnyAnswer",
+    "JsonAnswer",
+    "LabelAnswer",
+    "LabelsAnswer",
+    "NumberAnswer",
+    "TextAnswer",
+]

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self, get_args
+from typing import Any, ClassVar, Self, get_args
 
+from pydantic import Field
+
+from harness.answers.answer_column import AnswerColumn
+from harness.answers.extract import Extract
 from harness.answers.json_text import JsonObject
 from harness.answers.metrics import Classes, MetricInfo
-from harness.answers.thoughts import without_thought
+from harness.answers.row_reader import ExtractedRows, RowReader, answer_part, extracted, with_part
 from harness.errors import DataError
-from harness.records import Example, JsonValue
+from harness.records import Example
 from harness.records.frozen_spec import FrozenSpec
 from harness.records.guess import Guess
 
 # Valid answers of a closed list at most.
 MAX_CHOICES = 256
+# Different numbers at most of a column that is a scale, such as a rating, and no measure.
+SCALE = 20
 # Rows of each label, on average, from which a column of texts is taken for labels.
 REPEATS = 3
 INVALID = "<invalid>"
 """The class of a reply that is none of those that a task allows."""
+_NO_LIST = (
+    "cannot be meant with task.answer.extract: the answer is a part of a reply whose other words "
+    "are free, so valid replies can neither be listed nor kept to; use answering: generate, or "
+    "give the answer a column of its own"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,50 +49,6 @@ ReplyReader = Callable[[str, str], Reading]
 """The function (target, reply) -> reading."""
 
 
-class RowReader(ABC):
-    """Turns the rows of one source into answers, checking them against the task."""
-
-    def __init__(self) -> None:
-        self.spellings: dict[str, set[str]] = {}
-        """Answer -> how else the source writes it; only of kinds that unify spellings."""
-
-    @abstractmethod
-    def read(self, values: Mapping[str, JsonValue]) -> str:
-        """The canonical answer of a row: the text that training learns to write.
-
-        Args:
-            values: column -> value.
-
-        Raises:
-            AnswerError: there is no answer, or the task does not allow it.
-        """
-
-
-class AnswerColumn(Protocol):
-    """A column of answers, as ``init`` sees it; see :class:`harness.data.columns.Column`."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def missing(self) -> int: ...
-    @property
-    def values(self) -> Sequence[JsonValue]: ...
-    @property
-    def texts(self) -> Sequence[str]: ...
-    @property
-    def objects(self) -> Sequence[JsonObject]: ...
-    @property
-    def lists(self) -> Sequence[list[Any]]: ...
-    @property
-    def distinct(self) -> int: ...
-    @property
-    def is_closed(self) -> bool: ...
-    @property
-    def is_number(self) -> bool: ...
-    @property
-    def is_whole(self) -> bool: ...
-
-
 class Answer(FrozenSpec, ABC):
     """The answer of a task: its part of the experiment, and all that its kind decides.
 
@@ -89,6 +56,11 @@ class Answer(FrozenSpec, ABC):
     """
 
     kind: str
+    extract: Extract | None = Field(
+        None,
+        description="Where the answer itself stands in a longer one, such as a number after a "
+        "calculation; all of the column's text if not given.",
+    )
 
     metrics: ClassVar[tuple[MetricInfo, ...]]
     """Those that it has, in the order in which they are reported by default; the first is primary
@@ -117,17 +89,61 @@ class Answer(FrozenSpec, ABC):
     def columns_read(self) -> tuple[str, ...]:
         """Data columns that hold the answer."""
 
-    @abstractmethod
     def row_reader(self) -> RowReader:
         """What reads the rows of one source."""
+        if self.extract is None:
+            return self._row_reader()
+        (column,) = self.columns_read
+        return ExtractedRows(self._row_reader(), column, self.extract)
+
+    @abstractmethod
+    def _row_reader(self) -> RowReader:
+        """What reads rows whose column holds the answer alone."""
+
+    def final(self, answer: str) -> str:
+        """The part of an answer of the data that is scored."""
+        if self.extract is None:
+            return answer
+        part = extracted(self.extract, answer)
+        if part is None:
+            raise ValueError(f"no answer stands {self.extract.place} in {answer!r:.200}")
+        return part
+
+    def meaning(self, answer: str) -> str:
+        """A text that answers of the data share exactly where they mean the same."""
+        return self.final(answer)
 
     def respelt(self, answers: Iterable[str]) -> dict[str, str]:
-        """Answers of all sources together that are to be written otherwise -> how."""
+        """Answers of all sources together that are to be written otherwise -> how.
+
+        Raises:
+            DataError: they cannot be read together.
+        """
+        final_of = {answer: self.final(answer) for answer in answers}
+        written = self._respelt(final_of.values())
+        return {
+            answer: written[final]
+            if self.extract is None
+            else with_part(self.extract, answer, written[final])
+            for answer, final in final_of.items()
+            if final in written
+        }
+
+    def _respelt(self, answers: Iterable[str]) -> dict[str, str]:
+        """Likewise, of answers that stand alone."""
         return {}
 
     def count_classes(self, answers: Iterable[str]) -> dict[str, Counter[str]]:
         """Field with few possible values -> value -> number of answers that have it."""
+        return self._count_classes(map(self.final, answers))
+
+    def _count_classes(self, answers: Iterable[str]) -> dict[str, Counter[str]]:
+        """Likewise, of answers that stand alone."""
         return {}
+
+    def notes(self, answers: Iterable[str]) -> Iterator[str]:
+        """What a user should know of how answers of the data are read, a sentence each."""
+        return iter(())
 
     def judged_by(self) -> dict[str, Any]:
         """The keys that decide what a right answer is: all but where the data hold it."""
@@ -143,10 +159,20 @@ class Answer(FrozenSpec, ABC):
         """Valid labels: as declared, else those of training; None for kinds that have none."""
         return None
 
+    def labels_in(self, answer: str) -> tuple[str, ...]:
+        """The labels in an answer of the data, of kinds that have labels."""
+        return (self.final(answer),)
+
     def valid_answers(self, train: Iterable[Example]) -> tuple[str, ...] | None:
-        """The closed list of valid answers, with the help of training; None if there is none."""
+        """The closed list of valid replies, with the help of training; None if there is none."""
+        if self.extract is not None or not self.is_closed:
+            return None
         finite = self.finite_answers()
         return self.labels_of(train) if finite is None else finite
+
+    def known_from(self, train: Iterable[Example]) -> tuple[str, ...]:
+        """What a reader of replies has to know of training, such as the labels; see `reader`."""
+        return self.labels_of(train) or ()
 
     @property
     def is_closed(self) -> bool:
@@ -157,8 +183,25 @@ class Answer(FrozenSpec, ABC):
         """What constrains a reply where no closed list does; None where nothing could."""
         return None
 
+    def why_not_chosen(self) -> str:
+        """Why no reply can be chosen among all valid ones, and what to do; empty where it can."""
+        return _NO_LIST if self.extract is not None else self._why_not_chosen()
+
+    def _why_not_chosen(self) -> str:
+        """Likewise, of answers that stand alone."""
+        if self.is_closed:
+            return ""
+        return (
+            "needs a short closed list of valid answers; use labels or a schema of enumerations, "
+            "or answering: generate"
+        )
+
     def why_not_constrained(self) -> str:
         """Why no reply can be kept to valid answers, and what to do; empty where it can."""
+        return _NO_LIST if self.extract is not None else self._why_not_constrained()
+
+    def _why_not_constrained(self) -> str:
+        """Likewise, of answers that stand alone."""
         if self.is_closed or self.reply_schema() is not None:
             return ""
         return (
@@ -171,14 +214,23 @@ class Answer(FrozenSpec, ABC):
     def reader(self, labels: Sequence[str] = ()) -> ReplyReader:
         """What reads replies; of target and reply counts what follows a thought.
 
+        Where a part is extracted it alone counts, and a reply that has none is as an empty one.
+
         Each reply is read leniently, in the same way for every arm, so that a chatty model is not
         punished for its manners in the primary metric; the strict reading has metrics of its own.
 
         Args:
-            labels: valid labels, where the experiment does not list them.
+            labels: what is known from training (`known_from`), such as the valid labels, where
+                the experiment does not list them.
         """
         read = self._reader(labels)
+        if self.extract is not None:
+            return lambda target, reply: read(self.final(target), self.found_in(reply) or "")
         return lambda target, reply: read(answer_part(target) or target, answer_part(reply))
+
+    def found_in(self, reply: str) -> str | None:
+        """The part of a reply that is read; None where nothing could be extracted."""
+        return answer_part(reply) if self.extract is None else extracted(self.extract, reply)
 
     @abstractmethod
     def _reader(self, labels: Sequence[str]) -> ReplyReader:
@@ -220,12 +272,9 @@ class Answer(FrozenSpec, ABC):
     def drafted(self) -> dict[str, Any]:
         """Its keys as ``init`` writes them."""
         keys = self.model_dump(mode="json", by_alias=True)
+        if self.extract is not None:
+            keys["extract"] = self.extract.model_dump(exclude_none=True, exclude_defaults=True)
         return {key: value for key, value in keys.items() if value is not None}
-
-
-def answer_part(reply: str) -> str:
-    """The part of a reply that is read as its answer: what follows a thought."""
-    return without_thought(reply).answer.strip()
 
 
 def only_column(kind: type[Answer], columns: Sequence[AnswerColumn]) -> AnswerColumn:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from harness.answers.answer import AnswerColumn
+from harness.answers.answer_column import AnswerColumn
 from harness.answers.characters import composed
 from harness.answers.json_text import JsonObject
 

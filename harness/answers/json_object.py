@@ -12,12 +12,11 @@ from pydantic import Field, field_validator, model_validator
 from harness.answers.answer import (
     INVALID,
     Answer,
-    AnswerColumn,
     Reading,
     ReplyReader,
-    RowReader,
     only_column,
 )
+from harness.answers.answer_column import AnswerColumn
 from harness.answers.cells import AnswerError, is_missing
 from harness.answers.characters import composed
 from harness.answers.grammar import grammar_problems
@@ -33,6 +32,7 @@ from harness.answers.json_schema import (
 from harness.answers.json_text import JsonObject, composed_value, first_object, whole_object
 from harness.answers.json_values import Value, ValueReader, field_f1
 from harness.answers.metrics import EXACT_MATCH, FIELD_F1, MACRO_F1, VALID, VALID_JSON, Classes
+from harness.answers.row_reader import RowReader
 from harness.answers.schema_words import described, field_names
 from harness.records import JsonValue
 from harness.records.guess import Guess
@@ -76,6 +76,8 @@ class JsonAnswer(Answer):
     def _one_source(self) -> Self:
         if (self.columns is None) == (self.column is None):
             raise ValueError("give exactly one of `columns` (field -> column) and `column`")
+        if self.columns is not None and self.extract is not None:
+            raise ValueError("`extract` takes the answer out of one `column`, not of `columns`")
         return self
 
     @property
@@ -83,7 +85,7 @@ class JsonAnswer(Answer):
         """Those of the fields, or the one of the whole answer."""
         return (str(self.column),) if self.columns is None else tuple(self.columns.values())
 
-    def row_reader(self) -> RowReader:
+    def _row_reader(self) -> RowReader:
         """Reads objects as compact JSON whose keys are in the schema's order.
 
         Texts are in normal form C, column values take the type that the schema asks for (``"3"``
@@ -91,7 +93,7 @@ class JsonAnswer(Answer):
         """
         return _JsonRows(self)
 
-    def count_classes(self, answers: Iterable[str]) -> dict[str, Counter[str]]:
+    def _count_classes(self, answers: Iterable[str]) -> dict[str, Counter[str]]:
         """Of fields with an enumeration, truth value or bounded whole number."""
         counts: dict[str, Counter[str]] = {}
         closed = closed_fields(self.schema_)
@@ -111,7 +113,7 @@ class JsonAnswer(Answer):
         """The schema."""
         return self.schema_
 
-    def why_not_constrained(self) -> str:
+    def _why_not_constrained(self) -> str:
         """What no grammar can express, unless all answers can be listed."""
         if self.finite_answers() or not (problems := grammar_problems(self.schema_)):
             return ""
@@ -125,7 +127,7 @@ class JsonAnswer(Answer):
 
     @classmethod
     def recognise(cls, columns: Sequence[AnswerColumn]) -> Guess[Self] | None:
-        """Several columns, objects, lists, or numbers that are no labels."""
+        """Several columns, objects or lists."""
         column = columns[0]
         if len(columns) > 1:
             why = "several fields, which make one JSON object"
@@ -133,11 +135,6 @@ class JsonAnswer(Answer):
             why = "JSON objects, which are scored field by field"
         elif column.lists:
             why = "lists, each as the one field of a JSON object"
-        elif column.is_number:
-            why = (
-                "numbers of which most differ: right means equal, so if near is good enough, make "
-                "classes of them first"
-            )
         else:
             return None
         return Guess(cls.of_columns(columns), why)

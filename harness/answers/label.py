@@ -11,17 +11,18 @@ from pydantic import Field, field_validator
 from harness.answers.answer import (
     INVALID,
     MAX_CHOICES,
+    SCALE,
     Answer,
-    AnswerColumn,
     Reading,
     ReplyReader,
-    RowReader,
     only_column,
 )
+from harness.answers.answer_column import AnswerColumn
 from harness.answers.cells import AnswerError, scalar_text
 from harness.answers.characters import trimmed
 from harness.answers.label_reader import LabelReader, as_listed, one_notation
 from harness.answers.metrics import EXACT_MATCH, MACRO_F1, VALID
+from harness.answers.row_reader import RowReader
 from harness.errors import DataError
 from harness.records import Example, JsonValue
 from harness.records.guess import Guess
@@ -51,28 +52,22 @@ class LabelAnswer(Answer):
     @field_validator("labels")
     @classmethod
     def _distinct(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        labels = labels and tuple(map(trimmed, labels))
-        if "" in (labels or ()):
-            raise ValueError("a label is empty; an empty reply is never right")
-        twice = sorted({label for label in labels or () if (labels or ()).count(label) > 1})
-        if twice:
-            raise ValueError(f"labels stand twice: {', '.join(twice)}; keep one of each")
-        return labels
+        return distinct_labels(labels)
 
     @property
     def columns_read(self) -> tuple[str, ...]:
         """The one column."""
         return (self.column,)
 
-    def row_reader(self) -> RowReader:
+    def _row_reader(self) -> RowReader:
         """Reads labels as ``labels`` writes them; else in normal form C and trimmed."""
         return _LabelRows(self)
 
-    def respelt(self, answers: Iterable[str]) -> dict[str, str]:
+    def _respelt(self, answers: Iterable[str]) -> dict[str, str]:
         """Labels that are one number are written in one way (1 and 1.0), unless they are listed."""
         return one_notation(answers) if self.labels is None else {}
 
-    def count_classes(self, answers: Iterable[str]) -> dict[str, Counter[str]]:
+    def _count_classes(self, answers: Iterable[str]) -> dict[str, Counter[str]]:
         """The one field is called ``label``."""
         return {_FIELD: Counter(answers)}
 
@@ -89,7 +84,7 @@ class LabelAnswer(Answer):
         """The labels listed, else those of training, sorted."""
         if self.labels is not None:
             return self.labels
-        return tuple(sorted({example.answer for example in train}))
+        return tuple(sorted({self.final(example.answer) for example in train}))
 
     @property
     def is_closed(self) -> bool:
@@ -118,6 +113,8 @@ class LabelAnswer(Answer):
         if len(columns) > 1 or column.objects or column.lists or not column.is_closed:
             return None
         if any("\n" in text for text in column.texts):
+            return None
+        if column.is_number and len(set(column.texts)) > SCALE:
             return None
         answer = cls.of_columns(columns)
         what = "numbers of a scale" if column.is_number else "labels that repeat"
@@ -158,6 +155,21 @@ class LabelAnswer(Answer):
     def _is_short(self) -> bool:
         """Whether the list of labels is short enough to stand in every prompt."""
         return sum(map(len, self.labels or ())) <= _LISTED_CHARACTERS
+
+
+def distinct_labels(labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The labels of a closed list, trimmed; None where it is not given.
+
+    Raises:
+        ValueError: one is empty, or stands twice.
+    """
+    labels = labels and tuple(map(trimmed, labels))
+    if "" in (labels or ()):
+        raise ValueError("a label is empty; an empty reply is never right")
+    twice = sorted({label for label in labels or () if (labels or ()).count(label) > 1})
+    if twice:
+        raise ValueError(f"labels stand twice: {', '.join(twice)}; keep one of each")
+    return labels
 
 
 class _LabelRows(RowReader):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 Classes = Mapping[str, tuple[str, str]]
 """Field -> (target class, replied class) of one item."""
+ABSENT = "<absent>"
+"""The class of a label that does not apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,13 @@ class MetricInfo:
 EXACT_MATCH = MetricInfo(
     "exact_match",
     "exact match",
-    "share of answers that equal the right answer; 1 is best",
+    "share of answers that equal the right answer, of numbers within the tolerance; 1 is best",
     share_of="answers exactly right",
 )
 VALID = MetricInfo(
     "valid",
     "valid answer",
-    "share of answers that the task allows (label listed, schema fulfilled); 1 is best",
+    "share of answers that the task allows (label listed, schema fulfilled, a number); 1 is best",
     share_of="answers valid",
 )
 VALID_JSON = MetricInfo(
@@ -63,11 +65,37 @@ FIELD_F1 = MetricInfo(
     "share of the answer's fields that are right, balanced over missing and surplus fields; 1 is "
     "best",
 )
+SET_F1 = MetricInfo(
+    "set_f1",
+    "set F1",
+    "share of the item's labels that are right, balanced over missing and surplus ones, and 1 "
+    "where none applies and none is named; 1 is best",
+)
+JACCARD = MetricInfo(
+    "jaccard",
+    "Jaccard index",
+    "labels that right answer and reply share, over those that either has; 1 is best",
+)
 MACRO_F1 = MetricInfo(
     "macro_f1",
     "macro F1",
     "F1 averaged over the classes, rare ones counting as much as common ones; 1 is best",
     per_item=False,
+)
+ABSOLUTE_ERROR = MetricInfo(
+    "absolute_error",
+    "absolute error",
+    "distance from the right number, in its unit, where a reply without a number is as far off as "
+    "the farthest number of training; lower is better",
+    higher_is_better=False,
+    highest=math.inf,
+)
+RELATIVE_ERROR = MetricInfo(
+    "relative_error",
+    "relative error",
+    "distance from the right number as a share of it, 1 at most, as of a reply without a number; "
+    "lower is better",
+    higher_is_better=False,
 )
 CHRF = MetricInfo(
     "chrf", "chrF", "overlap of character sequences with the reference; higher is better"
@@ -133,8 +161,10 @@ CONFIDENCE = MetricInfo(
 METRICS: Mapping[str, MetricInfo] = {
     metric.name: metric
     for metric in (
-        EXACT_MATCH, VALID, VALID_JSON, FIELD_F1, MACRO_F1, CHRF, ROUGE_L, ACC, ACC_NORM,
-        BITS_PER_BYTE, BYTE_PERPLEXITY, WORD_PERPLEXITY, KL_TO_BASE, VERBATIM, CONFIDENCE,
+        EXACT_MATCH, VALID, VALID_JSON, FIELD_F1, SET_F1, JACCARD, MACRO_F1, ABSOLUTE_ERROR,
+        RELATIVE_ERROR, CHRF,
+        ROUGE_L, ACC, ACC_NORM, BITS_PER_BYTE, BYTE_PERPLEXITY, WORD_PERPLEXITY, KL_TO_BASE,
+        VERBATIM, CONFIDENCE,
     )
 }  # fmt: skip
 
@@ -156,13 +186,18 @@ def mean_of_scored(values: Sequence[float]) -> float:
 
 
 def macro_f1(items: Sequence[Classes]) -> float:
-    """Mean over fields of the macro-averaged F1 over the classes that occur as targets."""
+    """Mean over fields of the macro-averaged F1 over the classes that occur as targets.
+
+    Absence is no class of its own: of labels that apply or not, the F1 of applying counts.
+    """
     from sklearn.metrics import f1_score
 
     fields = sorted({field for item in items for field in item})
     scores = []
     for field in fields:
         targets, replies = zip(*(item[field] for item in items if field in item), strict=True)
-        labels = sorted(set(targets))
+        labels = sorted({*targets} - {ABSENT})
+        if not labels:
+            continue
         scores.append(f1_score(targets, replies, labels=labels, average="macro", zero_division=0))
     return float(sum(scores) / len(scores)) if scores else 0.0

@@ -11,14 +11,14 @@ from harness.answers.answer import (
     MAX_CHOICES,
     REPEATS,
     Answer,
-    AnswerColumn,
     Reading,
     ReplyReader,
-    RowReader,
     only_column,
 )
+from harness.answers.answer_column import AnswerColumn
 from harness.answers.cells import scalar_text
 from harness.answers.metrics import CHRF, EXACT_MATCH, ROUGE_L
+from harness.answers.row_reader import RowReader
 from harness.answers.text_likeness import TextLikeness
 from harness.records import JsonValue
 from harness.records.guess import Guess
@@ -42,11 +42,11 @@ class TextAnswer(Answer):
         """The one column."""
         return (self.column,)
 
-    def row_reader(self) -> RowReader:
+    def _row_reader(self) -> RowReader:
         """Reads texts as they stand."""
         return _TextRows(self.column)
 
-    def why_not_constrained(self) -> str:
+    def _why_not_constrained(self) -> str:
         """Free text has no form."""
         return (
             "needs labels or a JSON schema, since free text has no form to keep to; use "

@@ -30,7 +30,9 @@ SHOWN_ROWS = 10
     help="Column that holds the right answer; repeated, each is a field of a JSON object.",
 )
 @click.option(
-    "--kind", type=click.Choice(["label", "json", "text"]), help="What kind of answer it is."
+    "--kind",
+    type=click.Choice(["labels", "label", "number", "json", "text"]),
+    help="What kind of answer it is.",
 )
 @click.option("--group", help="Column whose equal values must stay in one split, or none.")
 @click.option("--id", "identity", help="Column that names each row, or none.")

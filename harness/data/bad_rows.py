@@ -46,11 +46,14 @@ def without_unseen_labels(
     """Examples outside training whose label training never shows are bad rows of their split."""
     if labels is None:
         return splits, []
+    labels_in = experiment.task.answer.labels_in
     return _without(
         experiment,
         splits,
         {
-            name: unseen_labels(examples, labels, name, source_of.get(name, source_of["train"]))
+            name: unseen_labels(
+                examples, labels, name, source_of.get(name, source_of["train"]), labels_in
+            )
             for name, examples in splits.items()
             if name != "train"
         },

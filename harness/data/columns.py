@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -161,6 +161,12 @@ class Column:
     def lists(self) -> tuple[list[Any], ...]:
         """The values as JSON lists, where most are such; else empty."""
         return self._parsed(list)
+
+    def mapped(self, change: Callable[[str], str | None]) -> Column:
+        """The column with each text changed; nested values, and texts of which None is left, are
+        missing."""
+        cells = (None if text is None else change(text) for text in self.texts_by_row)
+        return replace(self, cells=tuple(cells))
 
     def _text(self, value: JsonValue) -> str | None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.answers.cells import AnswerError, scalar_text
@@ -78,18 +78,22 @@ def read_examples(
 
 
 def unseen_labels(
-    examples: Iterable[Example], known: Sequence[str], split: str, source: str
+    examples: Iterable[Example],
+    known: Sequence[str],
+    split: str,
+    source: str,
+    labels_in: Callable[[str], Sequence[str]],
 ) -> dict[str, Problem]:
-    """Example id -> problem, for the examples whose label does not occur in training."""
+    """Example id -> problem, for the examples with a label that does not occur in training."""
     labels = set(known)
     return {
         example.id: Problem(
             place_of(source, example),
-            f"label {example.answer!r} in {split} never occurs in training, so nothing can learn "
+            f"label {unseen[0]!r} in {split} never occurs in training, so nothing can learn "
             "it; add training examples, raise data.limits.train, or list it in task.answer.labels",
         )
         for example in examples
-        if example.answer not in labels
+        if (unseen := [label for label in labels_in(example.answer) if label not in labels])
     }
 
 

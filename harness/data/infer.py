@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
+from harness.answers.extract_marks import recognise_extract
 from harness.answers.words import words
 from harness.data.chat import PROMPT, RESPONSE, SYSTEM
 from harness.data.columns import MOST, Column
@@ -231,6 +232,9 @@ def _texts(columns: Mapping[str, Column], open_to: Sequence[Column]) -> Guess[tu
 
 def gives_away(columns: Mapping[str, Column], answer: Column) -> dict[str, str]:
     """Column -> how it tells the answer, for those that do: to be kept from the model."""
+    if place := recognise_extract(answer):
+        # The words around an answer are not what other columns tell.
+        answer = answer.mapped(place.value.of)
     if not answer.is_mostly_filled or not answer.texts or answer.distinct < 2:
         return {}
     ways: dict[str, str] = {}

@@ -120,12 +120,13 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
         fingerprint=fingerprint(splits),
         # An example that lost its strongest partner may have a weaker one left.
         remaining=_audited(splits) if audit.dropped or unseen or misfits else audit,
-        notes=tuple(
-            dict.fromkeys(
+        notes=(
+            *dict.fromkeys(
                 f"{Path(source.source).name}: {note}"
                 for source in read.values()
                 for note in source.notes
-            )
+            ),
+            *answer.notes(e.answer for source in read.values() for e in source.examples),
         ),
         contradictions=contradictions,
     )

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from harness.analysis.statistics.paired_proportions import PairedProportions
 from harness.analysis.statistics.power import proportions_minimum_detectable
 from harness.answers import Answer
-from harness.answers.label_reader import LabelReader
 from harness.answers.thoughts import Answered, without_thought
 from harness.data import Prepared
 from harness.data.chat import PROMPT, RESPONSE
@@ -202,9 +201,10 @@ def _label_cautions(request: DraftRequest, sizing: Sizing, prepared: Prepared) -
     labels = request.form.labels_of(prepared.splits.train)
     if labels is None:
         return
-    reader = LabelReader(labels)
-    texts = request.columns[request.answers[0]].texts
-    counts = Counter(label for text in texts if (label := reader.read(text)) is not None)
+    counts = Counter(dict.fromkeys(labels, 0))
+    for fields in prepared.answers.values():
+        counts.update(fields.get("label", {}))
+    rows = sum(prepared.counts.values())
     rare = [label for label, count in counts.items() if count < _RARE]
     if rare:
         shown = ", ".join(map(repr, rare[:5])) + (" …" if rare[5:] else "")
@@ -213,9 +213,9 @@ def _label_cautions(request: DraftRequest, sizing: Sizing, prepared: Prepared) -
             "few to learn or to judge"
         )
     label, most = counts.most_common(1)[0]
-    if most >= _ONE_SIDED * counts.total():
+    if most >= _ONE_SIDED * rows:
         yield (
-            f"{per_cent(most / counts.total())} of the answers are {label!r}: a model that always "
+            f"{per_cent(most / rows)} of the answers are {label!r}: a model that always "
             "says so is right that often; look at macro_f1, too"
         )
     taught = prepared.answers["train"].get("label", {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.answers import Answer
+from harness.answers.extract_marks import asking_for
 from harness.data.chat import RESPONSE
 from harness.data.columns import Column
 from harness.data.infer import varies
@@ -48,6 +49,9 @@ def guess_instruction(
     return Guess(drafted, "a draft: say what you would tell a new colleague")
 
 
+_MOST_LISTED = 20
+
+
 def draft_instruction(form: Answer, answers: Sequence[str], *, is_told: bool = False) -> str:
     """An instruction that says the form of the answer; the task itself only the user knows.
 
@@ -57,4 +61,10 @@ def draft_instruction(form: Answer, answers: Sequence[str], *, is_told: bool = F
     """
     subject = answers[0]
     is_reply = subject.endswith(RESPONSE) or subject.lower() in REPLIES
-    return form.instruction(subject, is_reply=is_reply, is_told=is_told)
+    asked = form.instruction(subject, is_reply=is_reply, is_told=is_told)
+    if form.extract is None:
+        return asked
+    # What the kind asks for is the answer alone, and here words stand before it.
+    labels = form.finite_answers() or ()
+    listed = f" It is one of: {', '.join(labels)}." if 0 < len(labels) <= _MOST_LISTED else ""
+    return f"Work the task out step by step. {asking_for(form.extract)}{listed}"

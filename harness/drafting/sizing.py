@@ -68,7 +68,7 @@ def size_study(request: DraftRequest, counts: Mapping[str, int] | None = None) -
     answers = [request.columns[name] for name in request.answers]
     text = sum(column.mean_length for column in texts)
     answer = max(1.0, sum(_mean_characters(column.values) for column in answers))
-    finite = len(form.finite_answers() or ()) or None
+    finite = None if form.why_not_chosen() else len(form.finite_answers() or ()) or None
     prompts = prompts_of(text, len(request.instruction), answer, finite or 0)
     longest = round(_longest_tokens(request) * _MARGIN)
     max_length = next((n for n in _LENGTHS if n >= longest), _LENGTHS[-1])

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from harness.answers.answer import answer_part
 from harness.answers.metrics import mean_of_scored
+from harness.answers.row_reader import answer_part
 from harness.errors import TrialError
 from harness.measures import Compute, EvaluateMetric, Measure, Scorer, UnscoredError
 from harness.records import Example, Unscored

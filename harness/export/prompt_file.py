@@ -75,6 +75,7 @@ def _content(asking: Asking, path: Path) -> dict[str, Any]:
     run, spec = asking.run, asking.run.spec
     record = run.analysed.study.experiment
     answers = asking.task.answer.valid_answers(asking.split)
+    extract = asking.task.answer.extract
     content: dict[str, Any] = {
         "harness": __version__,
         "study": record.name,
@@ -93,6 +94,7 @@ def _content(asking: Asking, path: Path) -> dict[str, Any]:
         "answering": asking.settings.answering,
         "answers": list(answers) if answers else None,
         "schema": asking.task.answer.reply_schema(),
+        "extract": extract.model_dump(exclude_none=True) if extract else None,
         "notes": _notes(asking),
     }
     if asking.by_item:

@@ -31,6 +31,7 @@ class ShotSelector:
             are the same for all items, and for each item by its id where they differ.
         text: what the similarity compares: an example's rendered input.
         rng: the only source of randomness.
+        answer: what makes an example's answer distinct from others.
 
     Raises:
         ValueError: an unknown selection or order.
@@ -44,6 +45,7 @@ class ShotSelector:
         text: Callable[[Example], str],
         rng: np.random.Generator,
         order: str = "selected",
+        answer: Callable[[Example], str] = lambda example: example.answer,
     ) -> None:
         if order not in ORDERS:
             raise ValueError(f"no order of shots is called {order!r}")
@@ -57,7 +59,7 @@ class ShotSelector:
             self._likeness = similarity(selection, [text(example) for example in self._pool])
         elif self._shots:
             # One spare, so that an item that is itself a shot still gets the full number.
-            places = _drawing(self._pool, selection, rng)[: self._shots + 1]
+            places = _drawing(self._pool, selection, rng, answer)[: self._shots + 1]
             self._drawn = tuple(self._pool[place] for place in places)
         self._groups: defaultdict[str, set[int]] = defaultdict(set)
         self._places: defaultdict[str, set[int]] = defaultdict(set)
@@ -106,22 +108,29 @@ def _same(one: Example, other: Example) -> bool:
     return one.id == other.id
 
 
-def _drawing(pool: Sequence[Example], selection: str, rng: np.random.Generator) -> list[int]:
+def _drawing(
+    pool: Sequence[Example],
+    selection: str,
+    rng: np.random.Generator,
+    answer: Callable[[Example], str],
+) -> list[int]:
     match selection:
         case "fixed":
             return list(range(len(pool)))
         case "random":
             return [int(i) for i in rng.permutation(len(pool))]
         case "balanced":
-            return _balanced_order(pool, rng)
+            return _balanced_order(pool, rng, answer)
         case _:
             raise ValueError(f"no selection of shots is called {selection!r}")
 
 
-def _balanced_order(pool: Sequence[Example], rng: np.random.Generator) -> list[int]:
+def _balanced_order(
+    pool: Sequence[Example], rng: np.random.Generator, answer: Callable[[Example], str]
+) -> list[int]:
     by_answer: dict[str, list[int]] = {}
     for index in rng.permutation(len(pool)).tolist():
-        by_answer.setdefault(pool[index].answer, []).append(index)
+        by_answer.setdefault(answer(pool[index]), []).append(index)
     order: list[int] = []
     queues = list(by_answer.values())
     while queues:

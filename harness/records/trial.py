@@ -103,11 +103,12 @@ class TrialCurve:
     status: Status
     """How the trial ended."""
     score: float | None
-    """Primary metric on validation; None where the trial has none."""
+    """Primary metric on validation, signed so that higher is better; None where the trial has
+    none."""
     values: tuple[tuple[int, float], ...]
     """(step, value) in order, higher is better. For a fine-tuning trial the step counts the checks
     of validation loss, from 1, and the value is the negative loss; for a prompt trial the step is
-    the item's place in the validation file and the value its primary metric."""
+    the item's place in the validation file and the value its primary metric, signed likewise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ class Stopped:
     total: int
     """Units that the whole trial would have had."""
     value: float
-    """What the trial had reached; higher is better (of training the negative loss in nats)."""
+    """What the trial had reached; higher is better (of training the negative loss in nats, of a
+    metric where lower is better its negative)."""
     against: float
     """What the trial, or the median of trials, that it was held against had reached on the same
     items or at the same step; in the same unit."""

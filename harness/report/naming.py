@@ -24,6 +24,16 @@ def metric_name(name: str, task: TaskSpec | None = None) -> str:
     return clean(info.label if info else name, limit=60)
 
 
+def turned(name: str) -> str:
+    """A sentence on how differences of a metric are to be read; empty where higher is better."""
+    if name not in METRICS or METRICS[name].higher_is_better:
+        return ""
+    return (
+        f"Of {METRICS[name].label} lower is better; its differences are turned, so that a positive "
+        "one is better."
+    )
+
+
 def form_name(name: str) -> str:
     """What was scored, in words."""
     if name.startswith("adapter-on-"):
@@ -32,4 +42,4 @@ def form_name(name: str) -> str:
     return FORMS.get(name, clean(name))
 
 
-__all__ = ["FOUR_BITS", "form_name", "metric_name"]
+__all__ = ["FOUR_BITS", "form_name", "metric_name", "turned"]

@@ -135,6 +135,8 @@ def _storage(path: Path, journal: bool) -> Iterator[optuna.storages.BaseStorage]
 
 def _frozen(search: StoredSearch) -> Iterator[FrozenTrial]:
     space = distributions(search.space)
+    # In the direction of the study, as its pruners read them.
+    sign = 1 if search.higher_is_better else -1
     for trial in search.trials:
         values = _values(search, trial)
         other = TrialState.PRUNED if trial.status == "pruned" else TrialState.FAIL
@@ -144,7 +146,7 @@ def _frozen(search: StoredSearch) -> Iterator[FrozenTrial]:
             distributions=space,
             values=values,
             user_attrs=dict(trial.attributes),
-            intermediate_values=dict(trial.values),
+            intermediate_values={step: sign * value for step, value in trial.values},
             constraints=_constraints(search, trial),
         )
         frozen.datetime_start = _local(trial.started_at)

@@ -196,11 +196,8 @@ class Experiment(FrozenSpec):
         answer = self.task.answer
         check_conversations(self.data, self.task, self.arms)
         for name, arm in self.arms.items():
-            if "choice" in arm.values_of("answering") and not answer.is_closed:
-                raise ValueError(
-                    f"arms.{name}.answering: choice needs a short closed list of valid answers; "
-                    "use labels or a schema of enumerations, or answering: generate"
-                )
+            if "choice" in arm.values_of("answering") and (why := answer.why_not_chosen()):
+                raise ValueError(f"arms.{name}.answering: choice {why}")
             if "constrained" in arm.values_of("answering"):
                 where = f"arms.{name}.answering: constrained"
                 if why := answer.why_not_constrained():
@@ -217,6 +214,10 @@ class Experiment(FrozenSpec):
                     f"must be {repeats} or a multiple, and are {seeds}; change seeds (or "
                     f"arms.{name}.seeds), or repeats"
                 )
+        self._check_contrast()
+        return self
+
+    def _check_contrast(self) -> None:
         for field in ("fine_tuned", "against"):
             chosen = getattr(self.contrast, field)
             if chosen is not None and chosen not in self.arms:
@@ -233,7 +234,6 @@ class Experiment(FrozenSpec):
             raise ValueError(
                 f"contrast.against: {second!r} is fine-tuned; name contrast.fine_tuned as well"
             )
-        return self
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:
         """Seeds of the arm's final runs: its own, or the experiment's."""

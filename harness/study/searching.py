@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from harness.analysis.searches.selection import measured_changes
-from harness.analysis.statistics.scores import Scores, validation_score
+from harness.analysis.statistics.scores import Scores, validation_worth
 from harness.records import EndReason, SearchBudget, SearchEnded, TrialSpec, TrialSummary
 from harness.search import ArmSearch, PastTrial
 from harness.spec.kinds import kind_info
@@ -234,7 +234,8 @@ class Searches:
         space = self._plan.experiment.arms[trial.arm].search_space()
         metric = self._plan.experiment.task.primary_metric
         complete = trial.status == "complete"
-        score = validation_score(trial, metric) if complete else None
+        worth = validation_worth(trial, metric) if complete else -math.inf
+        score = worth if math.isfinite(worth) else None
         unscored = complete and score is None
         values = trial.curve
         if complete and not kind_info(trial.kind).trains:

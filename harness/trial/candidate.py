@@ -178,6 +178,7 @@ def renderer_of(
         lambda item: fill(template, item),
         np.random.default_rng([seed, 1]),
         settings.order,
+        lambda item: task.answer.meaning(item.answer),
     )
     return PromptRenderer(
         tokenizer,

@@ -110,7 +110,7 @@ def score_requests(
                 f"{lm.max_length:,} tokens that the model reads; the base and every arm were "
                 "asked by their last ones, as lm-eval does"
             )
-        run.environment |= unfinished_thoughts(spec.arm, record)
+        run.environment |= replies_without_answer(candidate.task, spec.arm, record)
     if spec.ways:
         keep_best_way(spec, run)
 
@@ -230,7 +230,7 @@ def _score(
         end=renderer.end,
         max_new_tokens=room,
         stops=renderer.stops,
-        labels=answers or (),
+        labels=task.answer.known_from(candidate.split),
         choices=(
             {answer: renderer.reply(answer) for answer in answers or ()}
             if answering == "choice"
@@ -255,18 +255,29 @@ def _score(
         )
 
 
-def unfinished_thoughts(arm: str, record: ScoreRecord) -> dict[str, str]:
-    """A note for the reader where replies to the user's task ended before their answer."""
-    replies = [output.output for output in record.outputs]
-    cut = sum(without_thought(reply).unfinished for reply in replies)
-    if not cut or record.suite not in ("domain", "out_of_domain"):
+def replies_without_answer(task: TaskSpec, arm: str, record: ScoreRecord) -> dict[str, str]:
+    """Notes for the reader where replies to the user's task hold no answer that could be read.
+
+    They ended within a thought, or nothing could be extracted from them.
+    """
+    if record.suite not in ("domain", "out_of_domain"):
         return {}
-    return {
-        f"cut_thoughts_{record.task}_{record.split}": (
-            f"{cut} of {len(replies)} replies of {arm} to {record.task} ({record.split}) ended "
-            "within a thought, and count as no answer; raise task.max_new_tokens"
+    replies = [output.output for output in record.outputs]
+    whole = [reply for reply in replies if not without_thought(reply).unfinished]
+    cut = len(replies) - len(whole)
+    without = sum(task.answer.found_in(reply) is None for reply in whole)
+    notes, place = {}, f"{record.task}_{record.split}"
+    of_all = f"of {len(replies)} replies of {arm} to {record.task} ({record.split})"
+    if cut:
+        notes[f"cut_thoughts_{place}"] = (
+            f"{cut} {of_all} ended within a thought, and count as no answer; raise "
+            "task.max_new_tokens"
         )
-    }
+    if without and task.answer.extract is not None:
+        notes[f"cut_extract_{place}"] = (
+            f"{without} {of_all} have nothing {task.answer.extract.place}, and count as no answer"
+        )
+    return notes
 
 
 def _check_lengths(candidate: Candidate, prompts: Mapping[str, str], room: int) -> None:

@@ -17,7 +17,7 @@ from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
 from harness.spec import TaskSpec
 from harness.trial.candidate import Announce, Pruned, TrialRun, make_renderer
 from harness.trial.early_stopping import ItemWatch
-from harness.trial.scoring import known_replies, unfinished_thoughts
+from harness.trial.scoring import known_replies, replies_without_answer
 
 FORM = "endpoint"
 # Beyond the longest training answer: room for a code fence or a preface.
@@ -65,7 +65,7 @@ def score_served(spec: TrialSpec, run: TrialRun, announce: Announce) -> None:
             server.on_progress = partial(announce, "score", task=request.task)
             record = _score(spec, task, split, renderer, request, lm)
             run.scores.append(record)
-            run.environment |= unfinished_thoughts(spec.arm, record)
+            run.environment |= replies_without_answer(task, spec.arm, record)
         server.ended()
     except Pruned:
         server.ended()
@@ -109,7 +109,7 @@ def _score(
         lambda item: as_context(renderer.messages(item)),
         end="",
         max_new_tokens=task.max_new_tokens or answer_room(split),
-        labels=task.answer.valid_answers(split) or (),
+        labels=task.answer.known_from(split),
         brought=brought,
     )
     if request.suite == "latency":

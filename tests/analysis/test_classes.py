@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.analysis import analyse
 from harness.answers.answer import INVALID
+from harness.answers.metrics import ABSENT
 from harness.findings import ArmClasses, ClassScore
 from harness.records import ItemRow
 
@@ -99,3 +100,26 @@ def test_fields_of_an_object_are_told_apart_and_those_without_classes_left_out()
         ("gift", "true", 1.0),
     }
     assert [(c.field, c.target, c.replied) for c in arm.confusions] == [("size", "small", "large")]
+
+
+def test_sets_of_labels_are_counted_label_by_label() -> None:
+    task = {"instruction": "Tag it.", "answer": {"kind": "labels", "column": "tags",
+                                                  "labels": ["red", "blue", "new"]}}  # fmt: skip
+    made = StudyBuilder(experiment(seeds=[1], task=task))
+    made.search("few-shot", [0.5]).search("lora", [0.8])
+    made.finalist("lora", 1, {"test": [1.0, 0.0, 0.0]})
+    pairs = [('["red", "new"]', '["new", "red"]'), ('["red"]', '["blue"]'), ("[]", '["new"]')]
+    made.items += [
+        ItemRow("lora", 1, f"test-{n}", f"row {n}", target, reply, 0.0)
+        for n, (target, reply) in enumerate(pairs)
+    ]
+    (arm,) = analyse(made.build(), resamples=100, sensitivity=False).classes
+    assert {s.value: (s.items, s.recall, s.precision) for s in arm.classes} == {
+        "red": (2, 0.5, 1.0),
+        "new": (1, 1.0, 0.5),
+    }
+    assert {(c.target, c.replied) for c in arm.confusions} == {
+        ("red", ABSENT),
+        (ABSENT, "blue"),
+        (ABSENT, "new"),
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from harness.answers import Answer, JsonAnswer, LabelAnswer, TextAnswer
+from harness.answers import Answer, JsonAnswer, LabelAnswer, LabelsAnswer, NumberAnswer, TextAnswer
 from harness.records import JsonValue
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}}
@@ -18,10 +18,23 @@ class KindExample(NamedTuple):
     """Of column ``y``."""
     target: str
     """The answer that it is read as."""
+    known: tuple[str, ...] = ()
+    """What its reader of replies has to know of training."""
 
 
 EXAMPLES = (
+    KindExample(
+        LabelsAnswer(kind="labels", column="y", labels=("a", "b", "c"), separator=";"),
+        " c; a;\u200bc",
+        '["a", "c"]',
+    ),
     KindExample(LabelAnswer(kind="label", column="y", labels=("yes", "no")), " yes\u200b", "yes"),
+    KindExample(
+        NumberAnswer(kind="number", column="y", tolerance=0.5),
+        " $1,200.50",
+        "$1,200.50",
+        ("-3", "2000"),
+    ),
     KindExample(
         JsonAnswer.model_validate({"kind": "json", "column": "y", "schema": SCHEMA}),
         '{"a":1}',

@@ -44,7 +44,7 @@ def test_a_row_is_read_or_refused(example: KindExample) -> None:
 
 @every_kind
 def test_a_reply_has_a_value_of_each_metric_in_its_range(example: KindExample) -> None:
-    read, target = example.answer.reader(), example.target
+    read, target = example.answer.reader(example.known), example.target
     per_item = {metric.name for metric in example.answer.metrics if metric.per_item}
     for reply in (target, "", "something else"):
         reading = read(target, reply)
@@ -52,7 +52,10 @@ def test_a_reply_has_a_value_of_each_metric_in_its_range(example: KindExample) -
         for name, value in reading.metrics.items():
             assert METRICS[name].lowest <= value <= METRICS[name].highest
     best = read(target, f"<think>Hm.</think>\n{target}\n")
-    assert best.metrics == {name: METRICS[name].highest for name in per_item}
+    assert best.metrics == {
+        name: METRICS[name].highest if METRICS[name].higher_is_better else METRICS[name].lowest
+        for name in per_item
+    }
     if best.classes:
         assert macro_f1([best.classes]) == 1.0
 
@@ -68,4 +71,4 @@ def test_an_answer_is_written_and_read_back(example: KindExample) -> None:
         field.alias or name for name, field in type(answer).model_fields.items()
     }
     counted = answer.count_classes([example.target])
-    assert all(counter.total() == 1 for counter in counted.values())
+    assert all(set(counter.values()) == {1} for counter in counted.values())

@@ -17,31 +17,44 @@ PAGE = ROOT / "docs" / "how-to" / "add-an-answer-kind.md"
 
 
 @pytest.fixture
-def number(monkeypatch: pytest.MonkeyPatch) -> Any:
+def day(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The class of the page, its metric added as the page says."""
     metric, kind, *_ = (block.content for block in blocks_of(PAGE) if block.language == "python")
     namespace = dict(vars(metrics))
     exec(metric, namespace)  # noqa: S102
-    monkeypatch.setattr(metrics, "WITHIN_TOLERANCE", namespace["WITHIN_TOLERANCE"], raising=False)
-    module = ModuleType("number")
-    monkeypatch.setitem(sys.modules, "number", module)
+    monkeypatch.setattr(metrics, "WITHIN_DAYS", namespace["WITHIN_DAYS"], raising=False)
+    module = ModuleType("day")
+    monkeypatch.setitem(sys.modules, "day", module)
     exec(kind, vars(module))  # noqa: S102
-    return module.NumberAnswer
+    return module.DayAnswer
 
 
-def test_a_number_is_right_where_it_is_near_enough(number: Any) -> None:
-    answer: Answer = number(kind="number", column="y", tolerance=0.5)
+def test_a_day_is_right_where_it_is_near_enough(day: Any) -> None:
+    answer: Answer = day(kind="day", column="y", tolerance=2)
     read = answer.reader()
-    for reply, near, valid in (("about 13 EUR", 1, 1), ("13.1", 0, 1), ("none", 0, 0)):
-        assert read("12.5", reply).metrics == {"within_tolerance": near, "valid": valid}
-    assert answer.row_reader().read({"y": " 12.50"}) == "12.50"
-    with pytest.raises(AnswerError, match="is no number"):
-        answer.row_reader().read({"y": "about 3"})
+    for reply, near, valid in (
+        ("on 2024-03-01.", 1, 1),
+        ("2024-03-03", 0, 1),
+        ("2024-02-29 or 2024-03-01", 0, 0),
+        ("2024-02-31", 0, 0),
+        ("none", 0, 0),
+    ):
+        assert read("2024-02-29", reply).metrics == {"within_days": near, "valid": valid}
+    assert answer.row_reader().read({"y": " 2024-02-29"}) == "2024-02-29"
+    with pytest.raises(AnswerError, match="is no day"):
+        answer.row_reader().read({"y": "29 February"})
     assert not answer.is_closed
     assert answer.why_not_constrained().startswith("needs labels or a JSON schema, which answers")
 
 
-def test_numbers_that_repeat_are_left_to_labels(number: Any) -> None:
-    differing = table({"y": n / 7} for n in range(20))["y"]
-    assert number.recognise([differing]).value.columns_read == ("y",)
-    assert number.recognise([table({"y": n % 3} for n in range(20))["y"]]) is None
+def test_a_day_may_stand_in_a_longer_answer(day: Any) -> None:
+    answer: Answer = day(kind="day", column="y", extract={"after": "####"})
+    whole = "From 2024-02-01 four weeks. #### 2024-02-29"
+    assert answer.row_reader().read({"y": whole}) == whole
+    assert answer.reader()(whole, "Hm. #### 2024-02-29").metrics["within_days"] == 1.0
+
+
+def test_days_that_repeat_are_left_to_labels(day: Any) -> None:
+    differing = table({"y": f"2024-03-{n:02}"} for n in range(1, 20))["y"]
+    assert day.recognise([differing]).value.columns_read == ("y",)
+    assert day.recognise([table({"y": f"2024-03-0{n % 3 + 1}"} for n in range(20))["y"]]) is None

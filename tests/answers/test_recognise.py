@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.answers import Answer, JsonAnswer, LabelAnswer
+from harness.answers import Answer, JsonAnswer, LabelAnswer, LabelsAnswer
 from harness.answers.answer import MAX_CHOICES
 from harness.answers.infer_schema import infer_schema
 from harness.answers.recognise import recognise_answer
@@ -38,12 +38,14 @@ def test_labels_are_most_frequent_first_and_numbers_in_order() -> None:
 def test_other_answers() -> None:
     assert form([words(n, 5) for n in range(20)]).kind == "text"
     assert form([f"t{n % (MAX_CHOICES + 1)}" for n in range(4 * MAX_CHOICES)]).kind == "text"
-    numbers = form([n / 7 for n in range(20)])
-    assert isinstance(numbers, JsonAnswer)
-    assert numbers.columns == {"answer": "answer"}
+    assert form([n / 7 for n in range(20)]).kind == "number"
     tags = form([["a", "b"], ["a"]] * 5)
-    assert isinstance(tags, JsonAnswer)
-    assert tags.schema_["properties"]["answer"]["items"] == {"enum": ["a", "b"]}
+    assert isinstance(tags, LabelsAnswer)
+    assert tags.labels == ("a", "b")
+    names = form([[words(n, 1), words(n + 50, 1)] for n in range(20)])
+    assert isinstance(names, JsonAnswer)
+    assert names.columns == {"answer": "answer"}
+    assert names.schema_["properties"]["answer"]["items"] == {"type": "string"}
     assert form(["x"] * 6 + [words(n, 3) for n in range(20)], kind="label").kind == "label"
 
 

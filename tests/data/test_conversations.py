@@ -76,7 +76,8 @@ def test_every_answer_is_an_item_after_the_true_conversation_so_far(tmp_path: Pa
     shown = [e.inputs["messages_prompt"] for e in found.examples]
     assert shown[0] == "Name a knot."
     assert shown[1] == "User: Name a knot.\n\nAssistant: Bowline.\n\nUser: One to stop?"
-    assert found.problems == found.notes == ()
+    assert found.problems == ()
+    assert found.notes == ()
 
 
 def test_the_last_answer_alone_may_be_asked_for(tmp_path: Path) -> None:
@@ -244,7 +245,9 @@ def test_no_split_divides_a_conversation_and_a_shared_greeting_joins_none(tmp_pa
 def test_conversations_that_are_equal_as_a_whole_stay_together() -> None:
     def turn(talk: str, number: int, text: str) -> Example:
         messages = tuple(TALK[: 2 * number - 1])
-        return Example(f"{talk}#{number}", {"t": text}, "a", talk, 1, messages, talk)
+        return Example(
+            f"{talk}#{number}", {"t": text}, "a", talk, 1, messages=messages, conversation=talk
+        )
 
     examples = [turn("a", 1, "Hi"), turn("a", 2, "Hi x"), turn("b", 1, "Hi"), turn("b", 2, "Hi y"),
                 turn("c", 1, "Hi"), turn("c", 2, "hi  x")]  # fmt: skip

@@ -83,7 +83,7 @@ GOOD: dict[str, tuple[str, str | bytes, str]] = {
     "ratings": ("rows.csv", table([(t, n % 5 + 1) for n, (t, _) in enumerate(labelled())],
                                   ("review", "stars")), "label"),
     "numbers": ("rows.csv", table([(t, n * 1.37) for n, (t, _) in enumerate(labelled())],
-                                  ("review", "price")), "json"),
+                                  ("review", "price")), "number"),
     "index column": ("rows.csv", table([(n, *row) for n, row in enumerate(labelled())],
                                        ("", "text", "label")), "label"),
     "long texts": ("rows.csv", table([(words(n, 2500), LABELS[n % 3]) for n in range(24)]),
@@ -115,7 +115,8 @@ GOOD: dict[str, tuple[str, str | bytes, str]] = {
     "separator line": ("rows.csv", "sep=;\r\n" + table(labelled(), mark=";"), "label"),
     "empty columns": ("rows.csv", table([(*row, "", "") for row in labelled()],
                                         ("text", "label", "", "")), "label"),
-    "lists": ("rows.jsonl", lines([{"text": t, "tags": [a, "x"]} for t, a in labelled()]), "json"),
+    "lists": ("rows.jsonl", lines([{"text": t, "tags": [a, "x"]} for t, a in labelled()]),
+              "labels"),
     "odd labels": ("rows.csv", table([(t, f"{a}: #'\"é\u0085 ") for t, a in labelled()]), "label"),
     "labels like YAML": ("rows.csv", table([(t, ("yes", "no", "3", "null")[n % 4])
                                             for n, (t, _) in enumerate(labelled())]), "label"),

@@ -10,7 +10,7 @@ from harness.answers.thoughts import MARKS, Answered, without_thought
 from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.records import ItemOutput, ScoreRecord
 from harness.spec import TaskSpec
-from harness.trial.scoring import unfinished_thoughts
+from harness.trial.scoring import replies_without_answer
 from tests.tiny_model import TASK, TinyModels, load_tiny
 
 
@@ -67,6 +67,9 @@ def test_a_thought_in_a_right_answer_is_not_asked_for_word_by_word() -> None:
 
 
 def test_replies_that_end_within_their_thought_are_counted() -> None:
+    task = TaskSpec.model_validate(
+        {"instruction": "Sum.", "answer": {"kind": "text", "column": "a"}}
+    )
     replies = ("<think>so", "bad", "<think>so</think>bad")
     record = ScoreRecord(
         key="k",
@@ -83,6 +86,12 @@ def test_replies_that_end_within_their_thought_are_counted() -> None:
         aggregates={},
         higher_is_better={},
     )
-    (note,) = unfinished_thoughts("zero-shot", record).values()
+    (note,) = replies_without_answer(task, "zero-shot", record).values()
     assert note.startswith("1 of 3 replies of zero-shot to domain (test) ended within a thought")
-    assert unfinished_thoughts("zero-shot", replace(record, outputs=record.outputs[1:])) == {}
+    ended = replace(record, outputs=record.outputs[1:])
+    assert replies_without_answer(task, "zero-shot", ended) == {}
+    marked = TaskSpec.model_validate(
+        {**task.model_dump(), "answer": {"kind": "text", "column": "a", "extract": {"after": ":"}}}
+    )
+    _, note = replies_without_answer(marked, "zero-shot", record).values()
+    assert note.startswith("2 of 3 replies of zero-shot to domain (test) have nothing after ':'")

@@ -12,6 +12,7 @@ from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer, ShotSelector
 from harness.prompting.chat_messages import first_missing, without_system
 from harness.prompting.rendering_check import rendering_faults, whole_turns
+from harness.prompting.tokenised import as_conversations
 from harness.records import Example
 from harness.spec import TaskSpec
 from tests.tiny_model import CHATML, TinyModels, resolved
@@ -40,7 +41,7 @@ def talk(
     head = [{"role": "system", "content": system}] if system else []
     text = "\n\n".join(said[: 2 * number - 1])
     return Example(f"{name}#{number}", {"messages_prompt": text}, said[2 * number - 1], name, 1,
-                   (*head, *shown), name)  # fmt: skip
+                   messages=(*head, *shown), conversation=name)  # fmt: skip
 
 
 TALK = [talk(1), talk(2), talk(3)]
@@ -143,7 +144,9 @@ ALTERNATING = (
 
 def with_messages(*said: tuple[str, str]) -> Example:
     messages = tuple({"role": role, "content": content} for role, content in said)
-    return Example("x", {"messages_prompt": "x"}, "Yes.", "x", 1, messages, "x")
+    return Example(
+        "x", {"messages_prompt": "x"}, "Yes.", "x", 1, messages=messages, conversation="x"
+    )
 
 
 def test_a_template_that_wants_turns_gets_a_user_s_messages_as_one() -> None:
@@ -175,7 +178,9 @@ def with_tools() -> Example:
         {"role": "assistant", "content": "", "tool_calls": [CALL]},
         {"role": "tool", "content": '{"level": "low\\"er"}', "tool_call_id": "call00001"},
     )
-    return Example("t", {"messages_prompt": "x"}, "Ebb.", "t", 1, messages, "t")
+    return Example(
+        "t", {"messages_prompt": "x"}, "Ebb.", "t", 1, messages=messages, conversation="t"
+    )
 
 
 @pytest.mark.parametrize("template", [TOOL_CHATML, JOINING])
@@ -323,7 +328,7 @@ def test_a_mask_that_is_wrong_is_found(
             for s in real(examples, items)
         ]
 
-    real = rendering_check.as_conversations
+    real = as_conversations
     monkeypatch.setattr(rendering_check, "as_conversations", shifted)
     tokenizer = load_tokenizer(resolved(tiny_models.chat))
     (found,) = rendering_faults(PromptRenderer(tokenizer, TASK), tokenizer, TALK)

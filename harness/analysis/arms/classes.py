@@ -9,9 +9,11 @@ from functools import cache
 
 from harness.analysis.statistics.scores import Scores
 from harness.answers.answer import ReplyReader
+from harness.answers.metrics import ABSENT
 from harness.findings import ArmClasses, ClassScore, Confusion
 from harness.records import ItemRow
 
+LABEL = "label"
 # Wrong pairs of an arm that are kept: enough for the whole matrix of a dozen classes.
 MOST_CONFUSIONS = 200
 
@@ -44,9 +46,9 @@ def _arm(
     for seed, rows in runs.items():
         for row in rows:
             for field, (target, replied) in read(row.target, row.output).classes.items():
-                if field not in fields:
+                pair = _pair(field, target, replied, fields)
+                if pair is None:
                     continue
-                pair = (field, _plain(field, target), _plain(field, replied))
                 pairs[pair] += 1
                 if seed == first:
                     examples.setdefault(pair, row.doc_hash)
@@ -63,9 +65,24 @@ def _arm(
     )
 
 
+def _pair(
+    field: str, target: str, replied: str, fields: Collection[str]
+) -> tuple[str, str, str] | None:
+    """Field, right class and replied one; None where the field has no classes.
+
+    Of a set of labels each label is a field, which an answer has or has not: one that neither
+    target nor reply has is nothing to count.
+    """
+    if field in fields:
+        return field, _plain(field, target), _plain(field, replied)
+    if LABEL in fields and (target, replied) != (ABSENT, ABSENT):
+        return LABEL, target, replied
+    return None
+
+
 def _plain(field: str, value: str) -> str:
     """A class as text: a text of a JSON object's field stands in quotes."""
-    return str(json.loads(value)) if field != "label" and value.startswith('"') else value
+    return str(json.loads(value)) if field != LABEL and value.startswith('"') else value
 
 
 def _classes(pairs: Counter[tuple[str, str, str]], runs: int) -> Iterable[ClassScore]:
@@ -74,6 +91,7 @@ def _classes(pairs: Counter[tuple[str, str, str]], runs: int) -> Iterable[ClassS
     for (field, target, replied), count in pairs.items():
         asked[field, target] += count
         given[field, replied] += count
+    asked.pop((LABEL, ABSENT), None)
     for field, value in sorted(asked, key=lambda one: (one[0], -asked[one], one[1])):
         right = pairs[field, value, value]
         times = given[field, value]

@@ -25,7 +25,7 @@ from harness.analysis.statistics.prediction_powered import (
     marks_to_find,
 )
 from harness.analysis.statistics.scores import DOMAIN, Scores
-from harness.answers.answer import answer_part
+from harness.answers.row_reader import answer_part
 from harness.findings import ArmBias, CorrectedContrast, Interval, JudgeTrust
 from harness.records import CalibrationRow, reply_key
 

@@ -110,7 +110,9 @@ class ItemSample:
     weight: float = 1.0
     """How many times the sample's mean counts in the estimate."""
     bounded: bool = True
-    """Values lie within -1 and 1."""
+    """Values lie within -``size`` and ``size``."""
+    size: float = 1.0
+    """How large a value may be, as far as is known."""
     usual: float = 0.0
     """The value from which items are said to differ, which is 0 for differences."""
 
@@ -271,10 +273,11 @@ def unseen_of(sample: ItemSample, items: Variance) -> Variance:
     """Variance of what a sample of bounded scores is too small to have shown.
 
     Two more clusters, one for each side, of the size L of those that differ from the usual value
-    (their root mean square; 1 where none does), weighed by the share H of clusters that do not:
-    where every cluster varies, nothing is hidden. 2 H L^2 / (m + 2)^2 for m clusters; for rare
-    right-or-wrong flips this is Bonett and Price (2012). Clusters count in H and L by the square
-    of their number of items, as they do in the variance of the mean. Zero for unbounded metrics.
+    (their root mean square; as large as may be where none does), weighed by the share H of
+    clusters that do not: where every cluster varies, nothing is hidden. 2 H L^2 / (m + 2)^2 for m
+    clusters; for rare right-or-wrong flips this is Bonett and Price (2012). Clusters count in H and
+    L by the square of their number of items, as they do in the variance of the mean. Zero for
+    values of which nothing bounds the size.
 
     Args:
         items: variance over items; its degrees of freedom are the effective number of clusters
@@ -288,9 +291,9 @@ def unseen_of(sample: ItemSample, items: Variance) -> Variance:
     weights = sizes**2 / (sizes**2).sum()
     differing = np.abs(means) > 1e-12
     shown = float(weights[differing].sum())
-    size = math.sqrt(weights[differing] @ means[differing] ** 2 / shown) if shown else 1.0
+    size = math.sqrt(weights[differing] @ means[differing] ** 2 / shown) if shown else sample.size
     hidden = max(0.0, 1 - shown)
-    return Variance(2 * hidden * (min(size, 1.0) / (items.degrees + 3)) ** 2, items.degrees)
+    return Variance(2 * hidden * (min(size, sample.size) / (items.degrees + 3)) ** 2, items.degrees)
 
 
 __all__ = [

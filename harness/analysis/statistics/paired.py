@@ -85,14 +85,19 @@ def difference_sampling(
 
 
 def difference_sample(aligned: Aligned, weight: float = 1.0) -> ItemSample:
-    """Item by item, mean of a over its seeds minus mean of b."""
+    """Item by item, mean of a over its seeds minus mean of b.
+
+    Of scores without bounds the largest that was seen says how large a difference may be: twenty
+    items that both got equally wrong do not prove that they always will.
+    """
     a, b = aligned.scores
+    largest = max(float(np.abs(a).max()), float(np.abs(b).max())) if aligned.items else 1.0
     return ItemSample(
         a.mean(axis=0) - b.mean(axis=0),
         aligned.clusters,
         aligned.cluster_count,
         weight,
-        bounded=aligned.bounded,
+        size=max(1.0, largest),
     )
 
 

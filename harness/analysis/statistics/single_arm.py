@@ -12,24 +12,38 @@ from scipy.special import ndtri
 from harness.analysis.statistics.bootstrap import ItemSample, sampling_of, seed_effect
 from harness.analysis.statistics.pairing import Aligned, align
 from harness.analysis.statistics.sampling import Sampling
+from harness.answers.metrics import METRICS
 from harness.findings import Interval
 from harness.records import ScoreVector
 
 
-def mean_sampling(aligned: Aligned, resamples: int, generator: np.random.Generator) -> Sampling:
+def mean_sampling(
+    aligned: Aligned,
+    resamples: int,
+    generator: np.random.Generator,
+    bounds: tuple[float, float] | None = None,
+) -> Sampling:
     """Sampling distribution of the mean score of one arm, oriented so that higher is better.
+
+    Args:
+        bounds: the least and the greatest score that the metric has, oriented likewise; as far as
+            the scores tell if not given.
 
     Raises:
         ValueError: fewer than two clusters.
     """
     (scores,) = aligned.scores
+    if bounds is None:
+        low = 0.0 if scores.min() >= 0 else -1.0
+        high = 0.0 if scores.max() < 0 else 1.0
+        bounds = (low, high) if aligned.bounded else (-np.inf, np.inf)
     return sampling_of(
         [item_sample(aligned)],
         [seed_effect(scores, aligned.clusters, aligned.cluster_count)],
         resamples,
         generator,
-        low=(0.0 if scores.min() >= 0 else -1.0) if aligned.bounded else -np.inf,
-        high=(0.0 if scores.max() < 0 else 1.0) if aligned.bounded else np.inf,
+        low=bounds[0],
+        high=bounds[1],
     )
 
 
@@ -66,7 +80,8 @@ def mean_interval(
         vectors: vectors of the arm, one a seed.
         level: level of confidence.
         resamples, generator: draws of the bootstrap, and its random numbers.
-        share: False for a metric that may be above 1, whatever the scores seen.
+        share: False for a metric that may be above 1, whatever the scores seen; of the metrics that
+            the product knows this is known.
 
     Raises:
         StoreError: the vectors cannot be put on common items.
@@ -76,11 +91,17 @@ def mean_interval(
         return None
     (scores,) = aligned.scores
     sign = 1.0 if vectors[0].higher_is_better else -1.0
-    if aligned.binary and aligned.independent and not (scores != scores[0]).any():
+    known = METRICS.get(vectors[0].metric)
+    share = share and (known is None or known.highest <= 1)
+    if share and aligned.binary and aligned.independent and not (scores != scores[0]).any():
         return wilson(round(float(np.abs(scores[0]).sum())), aligned.items, level)
     if share and aligned.within_unit and (sign * scores >= 0).all() and (sign * scores <= 1).all():
         return _effective_wilson(aligned, sign, level, resamples, generator)
-    sampling = mean_sampling(aligned, resamples, generator)
+    bounds = None
+    if known is not None:
+        least, greatest = sorted((sign * known.lowest, sign * known.highest))
+        bounds = (least, greatest)
+    sampling = mean_sampling(aligned, resamples, generator, bounds)
     return (sampling if sign > 0 else sampling.negated()).interval(level)
 
 

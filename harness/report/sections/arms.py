@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from harness import wording
 from harness.findings import ArmSummary, CostSummary, SearchSummary
 from harness.report.document import Block, Column, Prose, Section, Table
+from harness.report.naming import turned
 from harness.report.scales import scale_of
 from harness.report.sections.material import BASE, Material
 from harness.report.sections.tuning import tuning_blocks
@@ -69,6 +70,7 @@ def arms_section(material: Material) -> Section:
         wording.cell(row.arm) for row in rows if not (row.tuned or kind_info(row.kind).trains)
     ]
     notes = ["Test scores are means over seeds; the interval is for the mean over items."]
+    notes += [sentence for name in (material.metric, *others) if (sentence := turned(name))]
     effort_notes = [
         f"Latency is for one request at a time, on the machine that ran the study{_measured(rows)}."
     ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness import wording
 from harness.answers.answer import INVALID
+from harness.answers.metrics import ABSENT
 from harness.findings import ArmClasses, ClassScore, Confusion
 from harness.report.document import Block, Column, Example, Examples, Section, Table
 from harness.report.sections.material import Material
@@ -150,7 +151,8 @@ def _examples(material: Material, arms: Sequence[ArmClasses]) -> list[Block]:
 
 
 def _class(value: str) -> str:
-    return "no valid answer" if value == INVALID else wording.cell(value, 40) or "(empty)"
+    named = {INVALID: "no valid answer", ABSENT: "not named"}.get(value)
+    return named or wording.cell(value, 40) or "(empty)"
 
 
 def _items(count: float) -> str:

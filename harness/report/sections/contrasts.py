@@ -6,6 +6,7 @@ from harness import wording
 from harness.findings import Contrast
 from harness.report.chart_records import ForestChart, ForestRow
 from harness.report.document import Block, Column, Figure, Prose, Section, Table
+from harness.report.naming import turned
 from harness.report.scales import scale_of
 from harness.report.sections.material import Material
 from harness.report.sections.outcome import not_compared, reading
@@ -29,14 +30,18 @@ def forest_section(material: Material) -> Section:
     heading = "All differences between arms"
     if not rows:
         return Section("contrasts", heading, (Prose("No difference was measured."),))
-    name = material.named(contrasts[0].metric)
+    metric = contrasts[0].metric
+    name = material.named(metric)
     margin = contrasts[0].margin
     figure = Figure(
         key="forest",
         title="Paired differences between arms",
         see=_forest_sentence(contrasts),
         chart=ForestChart(
-            axis=scale.axis(f"Difference in {name}", difference=True),
+            axis=scale.axis(
+                f"Difference in {name}{', positive is better' if turned(metric) else ''}",
+                difference=True,
+            ),
             margin=scale.margin(margin),
             rows=rows,
         ),

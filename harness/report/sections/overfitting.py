@@ -9,6 +9,7 @@ from harness.findings import Overfitting
 from harness.records import Checkpoint, TrialSummary
 from harness.report.chart_records import LossChart, LossLine, SplitChart, SplitScores
 from harness.report.document import Block, Figure, Prose, Section
+from harness.report.naming import turned
 from harness.report.sections.material import DOMAIN, Material
 from harness.report.sections.memorisation import memorisation_blocks
 from harness.report.tables import ARM, Field, table
@@ -69,7 +70,7 @@ def overfitting_section(material: Material) -> Section:
         arms,
         notes=("Train minus test: what was learned by heart, on samples of equal size. Validation "
                "minus test: how much choosing the best of many settings flattered the chosen "
-               "one.",),
+               "one.", *filter(None, [turned(material.metric)])),
     )  # fmt: skip
     return Section("overfitting", heading, (figure, scores, *_memorised(material)))
 

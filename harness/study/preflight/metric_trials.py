@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.answers.answer import answer_part
+from harness.answers.row_reader import answer_part
 from harness.errors import Problem, SpecError
 from harness.measures import EvaluateMetric, Measure, UnscoredError
 from harness.records import Example

@@ -1,0 +1,58 @@
+"""The marks by which people set an answer off from the words before it, as ``init`` knows them."""
+
+from __future__ import annotations
+
+from harness.answers.answer_column import AnswerColumn
+from harness.answers.extract import Extract
+from harness.records.guess import Guess
+
+# So many of the texts must bear the mark; the others are reported as bad rows.
+_MOST = 0.9
+_LONGEST_LINE = 80
+# Mark -> how an instruction asks for it.
+_MARKS = {
+    Extract(after="####"): "End with #### and the answer alone.",
+    **{
+        Extract(tag=tag): f"Put the answer alone between <{tag}> and </{tag}>."
+        for tag in ("answer", "final_answer", "final")
+    },
+    Extract(pattern=r"\\boxed\{((?:[^{}]|\{[^{}]*\})+)\}"): "Put the answer alone into \\boxed{}.",
+}
+# A closing line in words: the answer is short, and nothing follows it.
+_PHRASES = {
+    Extract(pattern=r"(?i)\bfinal answer(?: is)?\W*\s*(.+?)[.\s]*$"): "End with `Final answer:` "
+    "and the answer alone.",
+    Extract(pattern=r"(?i)\banswer is:?\s*(.+?)[.\s]*$"): "End with `The answer is` and the answer "
+    "alone.",
+    Extract(pattern=r"(?i)\banswer:\**\s*(.+?)[.\s]*$"): "End with `Answer:` and the answer alone.",
+}
+
+
+def recognise_extract(column: AnswerColumn) -> Guess[Extract] | None:
+    """Where the answer stands in the texts of a column; None where nothing marks it.
+
+    A closed list of texts needs no mark: each text is a label.
+    """
+    texts = column.texts
+    if column.is_closed or len(texts) < _MOST * len(column.values):
+        return None
+    for extract in (*_MARKS, *_PHRASES):
+        parts = [extract.of(text) for text in texts]
+        found = [part for part in parts if part is not None]
+        if len(found) < _MOST * len(texts):
+            continue
+        if extract in _PHRASES and any(len(part) > _LONGEST_LINE for part in found):
+            continue
+        return Guess(extract, f"in {len(found)} of {len(texts)} texts it stands {extract.place}")
+    return None
+
+
+def asking_for(extract: Extract) -> str:
+    """How an instruction asks for an answer in this place."""
+    known = {**_MARKS, **_PHRASES}.get(extract)
+    return known or f"The answer alone stands {extract.place}."
+
+
+def is_mark(extract: Extract) -> bool:
+    """Whether the place is marked by a sign that says so, not by words as prose has them."""
+    return extract in _MARKS
