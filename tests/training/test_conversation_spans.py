@@ -29,7 +29,7 @@ TURNS = (SECOND, BEFORE, THIRD, STRIPPED, FIRST)
 def item(example: TokenisedExample) -> Example:
     name, _, number = example.id.partition("#")
     messages = ({"role": "user", "content": "x"},) * (2 * int(number) - 1)
-    return Example(example.id, {}, "", name, 0, messages, name)
+    return Example(example.id, {}, "", name, messages=messages, conversation=name)
 
 
 def sequences() -> list[TokenisedExample]:
@@ -61,7 +61,7 @@ def test_loss_and_gradient_are_those_of_every_answer_by_itself(
         model.zero_grad()
         return torch.cat(grads)
 
-    alone = sum(summed_loss(model, batch([turn])) for turn in TURNS)
+    alone = torch.stack([summed_loss(model, batch([turn])) for turn in TURNS]).sum()
     alone.backward()
     wanted = gradient()
     together = summed_loss(model, batch(sequences()))
