@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from harness.answers import Answer
-from harness.data import Rows
+from harness.data import Row, Rows
 from harness.data.chat import PROMPT, RESPONSE, SYSTEM, conversation_columns
 from harness.data.conversations import Asked, ConversationReader, UnusableError
 from harness.spec.data import ConversationSpec
@@ -45,16 +46,19 @@ def conversations_of(
     named = all(column in conversation_columns(table.conversations) for table in tables)
     if not named or not set(texts) <= {column + PROMPT, column + SYSTEM}:
         return None
-    talks = [talk for table in tables for talk in _read(table, column)]
+    read = [each for table in tables for each in _read(table, column)]
+    talks = [talk for _, talk in read]
     systems = {_system(talk) for talk in talks}
     several = sum(len(talk) > 1 for talk in talks)
     longer = sum(len(_after_system(talk[-1])) > 1 for talk in talks)
-    if not longer and len(systems) < 2:
+    # Without a last answer there is none to cut them to.
+    going_on = sum(column + RESPONSE in row.lacking for row, _ in read)
+    if not longer and not going_on and len(systems) < 2:
         return None
-    turns = ConversationSpec.model_fields["turns"].default
-    if not several or not form.is_free_text:
-        turns = "last"
+    every = form.is_free_text if several else bool(going_on)
+    turns: Literal["every", "last"] = "every" if every else "last"
     reasons = [f"{longer} of {len(talks)} have several turns"] if longer else []
+    reasons += [f"{going_on} go on after their last answer"] if going_on else []
     reasons += ["their system messages differ"] if len(systems) > 1 else []
     return ConversationDraft(
         ConversationSpec(column=column, turns=turns),
@@ -65,12 +69,12 @@ def conversations_of(
     )
 
 
-def _read(table: Rows, column: str) -> list[list[Asked]]:
+def _read(table: Rows, column: str) -> list[tuple[Row, list[Asked]]]:
     reader = ConversationReader(table, ConversationSpec(column=column))
     talks = []
     for row in table.rows:
         try:
-            talks.append(reader.read(row))
+            talks.append((row, reader.read(row)))
         except UnusableError:
             # Bad rows are counted where the draft is tried.
             continue

@@ -33,11 +33,11 @@ def guess_instruction(
     if talks is not None and talks.all_have_system:
         own = "each conversation has a system message of its own, before which it would stand"
         return Guess("", own)
-    if talks is not None:
+    if talks is not None and form.is_free_text:
         why = "it stands before a conversation's own system message, and may be empty"
         return Guess("Reply to the last message.", why)
     once = [c for c in columns if c.name not in texts and not varies(c)]
-    if once:
+    if once and talks is None:
         source = (
             "the system message of the conversations"
             if once[0].part

@@ -108,7 +108,7 @@ class DataSpec(FrozenSpec):
         "utf-8", description="Encoding of text files: utf-8, windows-1252, utf-16 ..."
     )
     conversations: ConversationSpec | None = Field(
-        None, description="Ask and train in whole conversations; null cuts nothing out of rows."
+        None, description="Ask and train in whole conversations; null shows each as one text."
     )
     id: str | None = Field(None, description="Column with a unique id; line numbers if not given.")
     group: str | None = Field(

@@ -550,3 +550,17 @@ def test_a_named_text_is_shown_as_one_text(tmp_path: Path) -> None:
     experiment, _ = checked(tmp_path)
     assert experiment.data.conversations is None
     assert experiment.task.template == "{messages_prompt}"
+
+
+def test_conversations_that_go_on_after_their_answer_are_used(tmp_path: Path) -> None:
+    rows = [talk(n, turns=1) for n in range(42)]
+    for n, row in enumerate(rows):
+        row["messages"][-1]["content"] = LABELS[n % 3]
+        row["messages"] += [{"role": "user", "content": "Thanks"}] if n % 2 else []
+    draft = drafted(tmp_path, lines(rows), "rows.jsonl")
+    experiment, prepared = checked(tmp_path)
+    assert experiment.data.conversations is not None
+    assert experiment.data.conversations.turns == "every"
+    assert prepared.dropped == ()
+    assert "21 go on after their last answer" in draft.text
+    assert "one of" in experiment.task.instruction
