@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from harness.measures.evaluate_module import EvaluateMetric
+from harness.measures.judge import JudgeMetric
 from harness.measures.measure import Measure, Scorer, UnscoredError
 from harness.measures.python_function import PythonMetric
 
-AnyMeasure = PythonMetric | EvaluateMetric
+AnyMeasure = PythonMetric | EvaluateMetric | JudgeMetric
 # The key that each kind has to itself, which its short form begins with.
-_KEYS = ("python", "evaluate")
+_KEYS = ("python", "evaluate", "judge")
 
 
 def as_mapping(entry: Any) -> Any:
@@ -24,6 +25,7 @@ def as_mapping(entry: Any) -> Any:
 __all__ = [
     "AnyMeasure",
     "EvaluateMetric",
+    "JudgeMetric",
     "Measure",
     "PythonMetric",
     "Scorer",

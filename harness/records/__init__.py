@@ -5,6 +5,7 @@ The write half exchanges :class:`TrialSpec` and :class:`TrialRecord`; the read h
 to JSON (:func:`to_json`, :func:`from_json`) and hold no handle, tensor or connection.
 """
 
+from harness.records.calibration import CalibrationRow, reply_key
 from harness.records.data import (
     LEAK_KINDS,
     AuditRecord,
@@ -22,6 +23,7 @@ from harness.records.example import (
 from harness.records.files import file_sha256, sync, whole_file, write_whole
 from harness.records.known_training import KnownTraining
 from harness.records.metric_names import primary_name
+from harness.records.model_work import ModelWork
 from harness.records.plain import (
     JsonValue,
     content_hash,
@@ -41,6 +43,7 @@ from harness.records.study import (
     ExperimentRecord,
     GeneralTask,
     ItemRow,
+    Measuring,
     ScoreVector,
     Study,
     TrialSummary,
@@ -59,6 +62,7 @@ from harness.records.trial import (
     ResolvedModel,
     Runtime,
     ScoreRequest,
+    Seat,
     Status,
     SuiteKind,
     TrialCurve,
@@ -71,7 +75,6 @@ from harness.records.trial_record import (
     Checkpoint,
     ItemOutput,
     ItemScore,
-    ModelWork,
     Progress,
     Reply,
     ScoreRecord,
@@ -94,6 +97,7 @@ __all__ = [
     "Aggregate",
     "Artifact",
     "AuditRecord",
+    "CalibrationRow",
     "Canaries",
     "Checkpoint",
     "DataRecord",
@@ -112,6 +116,7 @@ __all__ = [
     "KnownTraining",
     "LeakKind",
     "LeakedPair",
+    "Measuring",
     "ModelWork",
     "Phase",
     "Place",
@@ -126,6 +131,7 @@ __all__ = [
     "ScoreVector",
     "SearchBudget",
     "SearchEnded",
+    "Seat",
     "Splits",
     "Status",
     "StepReport",
@@ -150,6 +156,7 @@ __all__ = [
     "keeps_abilities",
     "loss_beyond_margin",
     "primary_name",
+    "reply_key",
     "selected",
     "study_folder",
     "sync",

@@ -39,5 +39,6 @@ def _data_record(plan: Plan) -> DataRecord:
         answers=prepared.answers,
         dropped_rows=len(prepared.dropped),
         audit=audit_record(prepared),
+        calibration=plan.judges.calibration,
         date=plan.date,
     )
