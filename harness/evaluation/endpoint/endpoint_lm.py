@@ -229,9 +229,8 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         if words & {"json_schema", "schema"}:
             # Of what was sent, only the form of the reply has these words.
             words.add("response_format")
-        asked = {name: name in payload for name in ("seed", "max_tokens", "response_format")} | {
-            "system": system
-        }
+        parts = ("seed", "max_tokens", "response_format")
+        asked: dict[str, bool] = {**{name: name in payload for name in parts}, "system": system}
         for word, sent in asked.items():
             if sent and word in words:
                 return word
