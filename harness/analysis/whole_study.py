@@ -25,6 +25,7 @@ from harness.analysis.generalisation.leakage import (
     beside_flagged,
     without_items,
 )
+from harness.analysis.judge_use import judge_caveats, judge_cost, judge_uses
 from harness.analysis.not_covered import not_covered
 from harness.analysis.search_caveats import search_caveats
 from harness.analysis.searches.selection import current
@@ -105,11 +106,13 @@ def analyse(
     tuning, memorisation = shown.tuning(), shown.memorisation()
     trade_off = shown.trade_off(forgetting)
     searches = summarise_searches(work.scores, work.experiment)
+    judges = judge_uses(study, work.experiment)
     known = [
         *work.problems,
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
         *([primary.decoding] if primary and primary.decoding else []),
         *course.missing_items([*([primary] if primary else []), *secondary]),
+        *judge_caveats(judges, work.experiment),
         *course.leakage_caveats(study.experiment.data.audit, primary, hangs_on),
         *ability_caveats(list(forgetting.values()), unscored),
         *effort_caveats(efforts, verdict, hangs_on),
@@ -141,6 +144,8 @@ def analyse(
         effort=efforts,
         retuning=shown.retuning(),
         plan=plan_lock(study),
+        judges=judges,
+        judge_cost=judge_cost(study, work.experiment),
         not_covered=not_covered(work.experiment, study.experiment, arms, curves),
     )
     if not work.experiment.trained_arms():

@@ -44,6 +44,7 @@ from harness.findings.generalisation import (
     Memorisation,
     Overfitting,
 )
+from harness.findings.judges import JudgeCost, JudgeUse
 from harness.findings.samples import (
     ArmSamples,
     RunSamples,
@@ -102,6 +103,8 @@ __all__ = [
     "ForgettingOutcome",
     "GeneralDelta",
     "Interval",
+    "JudgeCost",
+    "JudgeUse",
     "Latency",
     "LearningCurve",
     "Memorisation",

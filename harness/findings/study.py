@@ -8,6 +8,7 @@ from harness.findings.arms import ArmSummary, BreakEven, MemoryEstimate
 from harness.findings.contrast import Contrast
 from harness.findings.forgetting import Forgetting, SettingEffect, TaskDivergence, TradeOffPoint
 from harness.findings.generalisation import LearningCurve, Memorisation, Overfitting
+from harness.findings.judges import JudgeCost, JudgeUse
 from harness.findings.search import Retuning, SearchSummary, TuningGain
 from harness.findings.verdict import Claim, Effort, NotCovered, PlanLock, Sensitivity, Verdict
 
@@ -59,6 +60,10 @@ class Findings:
     """Spread between searches, of the arms that were searched more than once."""
     plan: PlanLock | None = None
     """The plan as it was locked; None where the study has none."""
+    judges: tuple[JudgeUse, ...] = ()
+    """The judges whose marks are metrics."""
+    judge_cost: JudgeCost | None = None
+    """What judges took; None without a judge."""
     not_covered: tuple[NotCovered, ...] = ()
     """Sources of chance that no interval covers."""
 
