@@ -109,7 +109,7 @@ class JudgeMetric(Measure):
             "rubric": self.rubric,
             "range": list(self.bounds),
             "shows_target": self.shows_target,
-            "prompt": PROMPT_VERSION,
+            "prompt_version": PROMPT_VERSION,
             "names": list(self.metric_names),
         }
 

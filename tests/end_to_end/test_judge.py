@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Iterator
@@ -9,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import harness.evaluation.endpoint.chat_client as client_module
+from harness.answers.answer import answer_part
+from harness.cli import group
+from harness.errors import InputError
+from harness.records import reply_key
 from harness.review.studies import load_study, write_reports
 from harness.store import StoreReader
 from harness.study.run import StudyRun, run_study
@@ -184,7 +190,7 @@ def test_a_reply_that_is_no_mark_is_unscored_and_told(
 def test_nothing_is_sent_beyond_the_cap(
     folder: Path, tiny_models: TinyModels, server: FakeServer
 ) -> None:
-    done, counted = judged(folder, tiny_models, served_judge(server, spending_cap=3.5))
+    done, _ = judged(folder, tiny_models, served_judge(server, spending_cap=3.5))
     assert done.trials_failed > 0
     study = StoreReader(folder / "results" / "harness.duckdb").study(done.experiment_id)
     assert {t.failure_kind for t in study.trials if t.status == "failed"} == {"spending_cap"}
@@ -226,3 +232,100 @@ def test_it_may_be_primary_and_decide_the_search(folder: Path, tiny_models: Tiny
             assert trial.checkpoint is None or trial.checkpoint.validation_score is not None
     files = write_reports(analysed, folder / "out", ("html", "md", "json"))
     assert "judged by judge: kind" in files["md"].read_text()
+
+
+def sheet(folder: Path, done: StudyRun, name: str = "human.csv") -> Path:
+    path = folder / name
+    runner = CliRunner()
+    told = runner.invoke(
+        group,
+        ["judge", done.experiment_id[:10], "--results", str(folder / "results"),
+         "--sample", "5", "--output", str(path)],
+    )  # fmt: skip
+    assert told.exit_code == 0, told.output
+    return path
+
+
+def filled(path: Path, score: str = "2") -> list[dict[str, str]]:
+    rows = list(csv.DictReader(path.read_text("utf-8-sig").splitlines(keepends=True)))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows([{**row, "score": score} for row in rows])
+    return rows
+
+
+def test_people_mark_a_blind_sheet_and_adding_it_computes_nothing(
+    folder: Path, tiny_models: TinyModels
+) -> None:
+    judge = local_judge(folder, tiny_models)
+    done, _ = judged(folder, tiny_models, judge)
+    path = sheet(folder, done)
+    assert path.read_bytes() == sheet(folder, done, "again.csv").read_bytes()
+    refused = CliRunner().invoke(
+        group, ["judge", "--results", str(folder / "results"), "--output", str(path)]
+    )
+    assert isinstance(refused.exception, InputError)
+    rows = filled(path)
+    assert list(rows[0]) == ["id", "text", "target", "reply", "score"]
+    assert {row["score"] for row in rows} == {""}
+    assert len({row["id"] for row in rows}) == 5
+    # Both compared arms' replies are there, once where they are the same.
+    study = load_study(folder / "results", done.experiment_id).study
+    given: dict[str, set[str]] = {}
+    for item in study.items:
+        given.setdefault(item.item_id, set()).add(reply_key(answer_part(item.output)))
+    for identity in {row["id"] for row in rows}:
+        shown = [reply_key(row["reply"]) for row in rows if row["id"] == identity]
+        assert len(shown) == len(set(shown))
+        assert set(shown) == given[identity]
+    again, counted = judged(folder, tiny_models, {**judge, "calibration": str(path)})
+    assert again.experiment_id == done.experiment_id
+    assert counted.specs == []
+    analysed = load_study(folder / "results", done.experiment_id)
+    kept = analysed.study.experiment.data.calibration["kind"]
+    assert {(mark.item_id, reply_key(mark.reply)) for mark in kept} == {
+        (row["id"], reply_key(row["reply"])) for row in rows
+    }
+    assert {mark.score for mark in kept} == {2.0}
+    assert [use.human_items for use in analysed.findings.judges] == [5]
+    # That other paths of data and model were declared is told; this can only come afterwards.
+    assert "calibration" not in " ".join(analysed.findings.verdict.caveats)
+
+
+def test_a_sheet_with_an_unknown_item_is_refused_before_anything_runs(
+    folder: Path, tiny_models: TinyModels
+) -> None:
+    path = folder / "human.csv"
+    path.write_text("id,reply,score\nnowhere,yes,3\n")
+    judge = local_judge(folder, tiny_models, calibration=str(path))
+    with pytest.raises(InputError) as caught:
+        judged(folder, tiny_models, judge)
+    (problem,) = caught.value.problems
+    assert problem.where == f"judges.kind.calibration: {path}:2"
+    assert "id: 'nowhere' is no item" in problem.what
+
+
+def test_a_judge_that_obeys_replies_is_told_of(
+    folder: Path, tiny_models: TinyModels, server: FakeServer
+) -> None:
+    done, _ = judged(folder, tiny_models, served_judge(server))
+    analysed = load_study(folder / "results", done.experiment_id)
+    (use,) = analysed.findings.judges
+    assert (use.moved, use.obeys) == (1.0, True)
+    told = " ".join(analysed.findings.verdict.caveats)
+    assert "moved it by 1 on the scale from 1 to 5" in told
+    server.reply = lambda message: '{"mark": 4}'
+    firm = served_judge(server) | {"rubric": "Is it a kind reply?"}
+    done, _ = judged(folder, tiny_models, firm)
+    analysed = load_study(folder / "results", done.experiment_id)
+    (use,) = analysed.findings.judges
+    assert (use.moved, use.obeys) == (0.0, False)
+    assert "asks for the best mark" not in " ".join(analysed.findings.verdict.caveats)
+    cost = analysed.findings.judge_cost
+    assert cost is not None
+    assert cost.money is not None
+    assert cost.money > 0
+    text = write_reports(analysed, folder / "out", ("md",))["md"].read_text()
+    assert "## The judges" in text
+    assert "no arm's cost holds it" in text

@@ -285,7 +285,8 @@ def _in_house(facts: ClaimFacts) -> Answer:
         return Answer(
             "held",
             "Fine-tuning calls no service elsewhere, and its model and data came from packages or "
-            "local files. That is not so of what asks a server, which was sent texts of the data.",
+            "local files. That is not so of the arms or judges that ask a server: they sent it "
+            "texts of the data.",
             f"{here} But {', '.join(asked)}.",
         )
     return Answer(
