@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 for _name, _value in (
     ("HF_HUB_DISABLE_TELEMETRY", "1"),
     ("DO_NOT_TRACK", "1"),
+    ("HF_UPDATE_DOWNLOAD_COUNTS", "0"),
     ("TQDM_DISABLE", "1"),
     ("TOKENIZERS_PARALLELISM", "false"),
     ("GOMP_SPINCOUNT", "5000"),

@@ -6,7 +6,11 @@ import os
 import subprocess
 import sys
 
-OFF = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+OFF = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+}
 
 
 def test_usage_reports_are_off_once_the_package_is_imported() -> None:

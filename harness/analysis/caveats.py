@@ -32,6 +32,7 @@ def caveats(
     """Caveats that the study's course gives rise to, the weightiest first."""
     return [
         *sides.notes,
+        *_unscored(scores),
         *declaration_caveats(scores.study),
         *_test_looks(scores),
         *_seen_elsewhere(scores),
@@ -40,7 +41,6 @@ def caveats(
         *_budgets(arms, experiment.budget),
         *_finalists(scores, experiment),
         *_lengths(scores, experiment),
-        *_unscored(scores),
         *_limits(experiment, arms),
         *latency_caveats(arms),
         *_served(experiment),

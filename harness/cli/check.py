@@ -73,6 +73,8 @@ def command(experiment: Path) -> None:
         console.print(escape(sentence))
     for sentence in _reading_sentences(prepared):
         console.print(escape(near(sentence)))
+    for sentence in _own_metrics(spec):
+        console.print(escape(near(sentence)))
     console.print(_arms_table(spec))
     if suite and read:
         console.print(_suite_table(suite, read))
@@ -106,6 +108,19 @@ def _prompts(spec: Experiment) -> Preflight:
         for name in away
     ]
     return Preflight(spec, here, notes)
+
+
+def _own_metrics(spec: Experiment) -> Iterator[str]:
+    """What is known of each metric that the user brings."""
+    names = {name for measure in spec.task.measures for name in measure.metric_names}
+    for info in spec.task.metric_infos:
+        if info.name in names:
+            decides = " (it decides)" if info is spec.task.primary else ""
+            better = "higher" if info.higher_is_better else "lower"
+            yield (
+                f"Metric {info.name}{decides}: from {info.lowest:g} to {info.highest:g}, {better} "
+                f"is better; {info.meaning}."
+            )
 
 
 def _arms_table(spec: Experiment) -> Table:

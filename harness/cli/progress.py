@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from harness.records import Progress, TrialRecord, TrialSpec, primary_name
+from harness.records import Progress, TrialRecord, TrialSpec, primary_name, unscored_notes
 from harness.study.observer import ArmExplanation, Observer
 from harness.wording import plural
 
@@ -151,6 +151,10 @@ class RichObserver(QuietObserver):
             outcome = _scores(record)
         seconds = time.monotonic() - began
         self._console.print(f"  {escape(_name(spec)):<28} {seconds:6.1f} s  {outcome}")
+        for score in record.scores:
+            for note in unscored_notes(score.unscored, len(score.outputs)).values():
+                where = f"{score.task} ({score.split})"
+                self._console.print(f"  [yellow]warning:[/] {escape(where)}: {escape(note)}")
 
     def _advance(self) -> None:
         self._ended += 1

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
+import numpy as np
+
 from harness.answers.answer import answer_part
 from harness.answers.metrics import mean_of_scored
 from harness.errors import TrialError
-from harness.measures import EvaluateMetric, Measure, Scorer, UnscoredError
+from harness.measures import Compute, EvaluateMetric, Measure, Scorer, UnscoredError
 from harness.records import Example, Unscored
 from harness.spec import TaskSpec
 
 T = TypeVar("T")
+# A metric may be slow, and an interval's ends need no more digits than these give.
+RESAMPLES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class _Pair:
     """What of the reply counts."""
     target: str
     """What of the right answer does."""
+    cluster: str
+    """Cluster of the item."""
 
 
 class BroughtMetrics:
@@ -33,6 +41,7 @@ class BroughtMetrics:
 
     Attributes:
         unscored: items without a value, each with the reason, in the order of asking.
+        intervals: metric of all items together -> its 95 % interval over items (clusters).
     """
 
     def __init__(self, task: TaskSpec, items: Sequence[Example]) -> None:
@@ -40,6 +49,7 @@ class BroughtMetrics:
         self._items = {item.id: item for item in items}
         self._known: dict[tuple[str, str], dict[str, Any]] = {}
         self.unscored: list[Unscored] = []
+        self.intervals: dict[str, tuple[float, float]] = {}
 
     @property
     def names(self) -> frozenset[str]:
@@ -68,7 +78,7 @@ class BroughtMetrics:
                 name: value
                 for measure, score in self._scorers
                 for name, value in self._asked(measure, score, item, reply).items()
-            } | dict.fromkeys(self._of_all, _Pair(answer_part(reply), target))
+            } | dict.fromkeys(self._of_all, _Pair(answer_part(reply), target, item.group))
         return self._known[asked]
 
     def aggregation(self, name: str) -> Callable[[Any], float]:
@@ -77,12 +87,15 @@ class BroughtMetrics:
         return mean_of_scored if measure is None else partial(self._together, measure)
 
     def _together(self, measure: EvaluateMetric, pairs: Sequence[_Pair]) -> float:
+        compute, name = _usable(measure.computer), measure.metric_names[0]
         try:
-            compute = _usable(measure.computer)
-            return compute([pair.reply for pair in pairs], [pair.target for pair in pairs])
+            value = _computed(compute, pairs)
         except UnscoredError as error:
-            self.unscored.append(Unscored(measure.metric_names[0], "", 0, str(error)))
+            self.unscored.append(Unscored(name, "", 0, str(error)))
             return math.nan
+        if bounds := _bootstrap(compute, pairs):
+            self.intervals[name] = bounds
+        return value
 
     @cached_property
     def _of_all(self) -> dict[str, EvaluateMetric]:
@@ -112,6 +125,31 @@ class BroughtMetrics:
             for measure in self._task.computed
             if measure.is_per_item
         ]
+
+
+def _computed(compute: Compute, pairs: Sequence[_Pair]) -> float:
+    return compute([pair.reply for pair in pairs], [pair.target for pair in pairs])
+
+
+def _bootstrap(compute: Compute, pairs: Sequence[_Pair]) -> tuple[float, float] | None:
+    """Percentile interval over clusters drawn anew; None where it cannot be told."""
+    clusters: defaultdict[str, list[_Pair]] = defaultdict(list)
+    for pair in pairs:
+        clusters[pair.cluster].append(pair)
+    members = list(clusters.values())
+    if len(members) < 2:
+        return None
+    generator = np.random.default_rng(0)
+    values = []
+    for _ in range(RESAMPLES):
+        drawn = generator.integers(len(members), size=len(members)).tolist()
+        # Some samples have no value, as where all of them are of one class.
+        with suppress(UnscoredError):
+            values.append(_computed(compute, [pair for n in drawn for pair in members[n]]))
+    if len(values) < RESAMPLES // 2:
+        return None
+    low, high = np.quantile(values, (0.025, 0.975)).tolist()
+    return low, high
 
 
 def _usable(make: Callable[[], T]) -> T:

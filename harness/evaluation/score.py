@@ -106,6 +106,7 @@ def score_task(
             for metric in (*aggregates, *sorted(own - aggregates.keys()))
         },
         chance=chance,
+        intervals={} if brought is None else dict(brought.intervals),
         unscored=() if brought is None else tuple(brought.unscored),
     )
 

@@ -111,12 +111,13 @@ def _read(results: Path, analysed: AnalysedStudy, trial: TrialSummary, why: str)
     (row,) = own.named
     home = results.resolve() / analysed.study.experiment.folder
     spec = from_json(TrialSpec, row["spec"])
-    # It may have been run for another study, or first for the search.
+    # It may have been run for another study, with other metrics, or first for the search.
+    task = analysed.experiment.task.model_dump(mode="json", by_alias=True)
     asked = _tested(reader, analysed.study.experiment.experiment_id, trial, home)
     return FinalRun(
         analysed=analysed,
         trial=trial,
-        spec=_here(replace(spec, scores=asked), home),
+        spec=_here(replace(spec, scores=asked, task=task), home),
         folder=results.resolve() / TRIALS / trial.trial_id,
         environment=json.loads(row["environment"]),
         why=why,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.findings.contrast import Interval
 
@@ -154,6 +154,9 @@ class ArmSummary:
     """Number of distinct settings of its space; None where they are infinitely many."""
     settings_tried: int = 0
     """Number of distinct settings that were seen through, to the end or until stopped early."""
+    metric_intervals: dict[str, Interval] = field(default_factory=dict)
+    """Metric of all items together that the user brings -> its interval over items, the ends' mean
+    over seeds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.measures.evaluate_module import EvaluateMetric
+from harness.measures.evaluate_module import Compute, EvaluateMetric
 from harness.measures.judge import JudgeMetric
 from harness.measures.measure import Measure, Scorer, UnscoredError
 from harness.measures.python_function import PythonMetric
+from harness.measures.similarity import SimilarityMetric
 
-AnyMeasure = PythonMetric | EvaluateMetric | JudgeMetric
+AnyMeasure = PythonMetric | EvaluateMetric | SimilarityMetric | JudgeMetric
 # The key that each kind has to itself, which its short form begins with.
-_KEYS = ("python", "evaluate", "judge")
+_KEYS = ("python", "evaluate", "similarity", "judge")
 
 
 def as_mapping(entry: Any) -> Any:
@@ -24,11 +25,13 @@ def as_mapping(entry: Any) -> Any:
 
 __all__ = [
     "AnyMeasure",
+    "Compute",
     "EvaluateMetric",
     "JudgeMetric",
     "Measure",
     "PythonMetric",
     "Scorer",
+    "SimilarityMetric",
     "UnscoredError",
     "as_mapping",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -21,7 +22,6 @@ Values = Mapping[str, float]
 """Name of a metric -> value."""
 Scorer = Callable[[Mapping[str, JsonValue], str, str], Values]
 """The function (item, reply, target) -> values; raises :class:`UnscoredError`."""
-# A column of the store and of every table; what stands for infinity beyond JSON is left out.
 _LONGEST_NAME = 60
 _ROUNDING = 1e-9
 
@@ -98,12 +98,16 @@ class Measure(FrozenSpec, ABC):
     @cached_property
     def infos(self) -> tuple[MetricInfo, ...]:
         """What a reader and the analysis need of each of its values."""
-        single = len(self.metric_names) == 1
+        single, better = len(self.metric_names) == 1, "higher" if self.higher_is_better else "lower"
+        # Whatever the user calls it, the reader is told what it is.
+        meaning = f"{self.meaning or 'a metric of this study'}; {self.kind_in_words}"
+        if "better" not in meaning and "best" not in meaning:
+            meaning += f"; {better} is better"
         return tuple(
             MetricInfo(
                 name,
                 (self.label if single else "") or name,
-                self.meaning or self._usual_meaning(),
+                meaning,
                 higher_is_better=self.higher_is_better,
                 lowest=self.lowest,
                 highest=self.highest,
@@ -111,10 +115,6 @@ class Measure(FrozenSpec, ABC):
             )
             for name in self.metric_names
         )
-
-    def _usual_meaning(self) -> str:
-        better = "higher" if self.higher_is_better else "lower"
-        return f"a metric of this study's own, {self.kind_in_words}; {better} is better"
 
     @property
     @abstractmethod
@@ -197,13 +197,13 @@ class Measure(FrozenSpec, ABC):
 def _check_name(name: str) -> None:
     if name in METRICS:
         raise ValueError(f"{name!r} is the name of a metric of the product; choose another")
-    if not name.isprintable() or name != name.strip() or not 0 < len(name) <= _LONGEST_NAME:
+    # lm-eval writes ``metric,filter`` and ``metric_stderr``; MLflow takes no other marks.
+    plain = re.fullmatch(r"[\w.-]([\w. -]*[\w.-])?", name) and not name.endswith("_stderr")
+    if not plain or len(name) > _LONGEST_NAME:
         raise ValueError(
-            f"{name!r} is no name for a metric: up to {_LONGEST_NAME} characters that can be seen"
+            f"{name!r} is no name for a metric: up to {_LONGEST_NAME} letters, digits, dots, "
+            "dashes, underscores and spaces within, and no _stderr at its end"
         )
-    # lm-eval writes ``metric,filter``, and a column of a table has a plain name.
-    if "," in name or name.endswith("_stderr"):
-        raise ValueError(f"{name!r} is no name for a metric: no comma, no _stderr at its end")
 
 
 def check_own_name(name: str) -> None:

@@ -118,6 +118,11 @@ class Aggregate:
     tried."""
     latencies: tuple[float, ...] = ()
     """Seconds of each request, sent one at a time; empty but for the suite ``latency``."""
+    low: float | None = None
+    """Lower end of the 95 % interval of a metric of all items together that the user brings; None
+    elsewhere."""
+    high: float | None = None
+    """Its upper end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,9 @@ class ScoreRecord:
     moved: dict[str, float] = field(default_factory=dict)
     """Metric that is a judge's mark -> how far an instruction within replies moved it: the mean
     mark of a few replies with one appended less that without, in marks."""
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Metric of all items together that the user brings -> its 95 % interval, items drawn anew by
+    cluster."""
     unscored: tuple[Unscored, ...] = ()
     """Items that metrics of the user's could not score, which have no value of these. Not kept in
     the store, but for the values that are missing."""

@@ -180,7 +180,9 @@ class TaskSpec(FrozenSpec):
     def primary_identity(self) -> JsonValue:
         """What the primary metric is known by: its name, and all that can change its value."""
         first = self.metrics[0]
-        return first if isinstance(first, str) else [self.primary_metric, first.identity()]
+        if isinstance(first, str):
+            return first
+        return {"metric": self.primary_metric, **first.identity()}
 
     def located(self, folder: Path) -> TaskSpec:
         """With the metrics that the user brings as a study keeps them.

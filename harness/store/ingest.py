@@ -189,12 +189,13 @@ def insert_scores(
             value = score.aggregates.get(metric)
             known = None if value != value else value  # noqa: PLR0124 NaN
             connection.execute(
-                "INSERT INTO score_metric VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO score_metric VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     score.key,
                     metric,
                     known,
                     higher_is_better,
+                    *score.intervals.get(metric, (None, None)),
                     notes.get(metric),
                     score.moved.get(metric),
                 ],

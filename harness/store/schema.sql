@@ -149,6 +149,8 @@ CREATE TABLE score_metric (
     metric           VARCHAR NOT NULL,  -- metric name
     value            DOUBLE,            -- over all items, in the metric's unit; NULL: per item only, or not a number
     higher_is_better BOOLEAN NOT NULL,  -- direction
+    low              DOUBLE,            -- 95 % interval of a metric of all items together that the user brings,
+    high             DOUBLE,            -- clusters drawn anew; NULL elsewhere
     unscored         VARCHAR,           -- which items the user's metric could not score, and why; NULL: it scored all
     moved            DOUBLE             -- how far an instruction within replies moved a judge's mark, in marks; NULL: not tried
 );

@@ -60,7 +60,7 @@ WITH wanted AS (
 SELECT w.entry, w.suite, w.task, w.split, s.form, m.metric, m.value,
        coalesce(k.items, 0) AS items, k.prompt_tokens, k.completion_tokens, s.seconds,
        s.scored_by <> w.trial_id AS reused, m.higher_is_better, m.moved, s.chance,
-       s.latencies
+       s.latencies, m.low, m.high
 FROM wanted w
 JOIN score s USING (score_key)
 JOIN score_metric m USING (score_key)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from harness.measures import PythonMetric
+from harness.export.final_run import find_final_run
+from harness.measures import EvaluateMetric, PythonMetric
+from harness.records import primary_name
 from harness.review.studies import load_study, write_reports
 from harness.store import StoreReader
 from harness.study.run import StudyRun
@@ -38,6 +40,12 @@ def own_metric(folder: Path, *, factor: int = 1, refused: str = "zzz") -> dict[s
     file = folder / "counts.py"
     file.write_text(SURPLUS.format(factor=factor, refused=refused), encoding="utf-8")
     metric = PythonMetric(python="counts.py:surplus").located(folder)
+    return metric.model_dump(mode="json", by_alias=True)
+
+
+def together(folder: Path) -> dict[str, Any]:
+    """A metric of all items together, of the library evaluate."""
+    metric = EvaluateMetric(evaluate="f1").located(folder)
     return metric.model_dump(mode="json", by_alias=True)
 
 
@@ -90,6 +98,10 @@ def test_it_is_computed_from_replies_and_an_edit_of_it_as_well(
     assert len(set(before.values())) > 1
     again, counted = run_with(folder, tiny_models, ["exact_match", own_metric(folder)])
     assert (again.experiment_id, counted.specs) == (once.experiment_id, [])
+    # Whoever exports what was trained for another study asks it by the metrics of this one.
+    final = find_final_run(results, once.experiment_id, "lora")
+    assert primary_name(final.spec.task["metrics"]) == "exact_match"
+    assert final.spec.task["metrics"][1]["names"] == ["surplus"]
     edited, counted = run_with(folder, tiny_models, ["exact_match", own_metric(folder, factor=2)])
     assert edited.experiment_id != once.experiment_id
     assert (edited.trials_failed, counted.trained, loaded(counted)) == (0, 0, 0)
@@ -100,7 +112,7 @@ def test_it_is_computed_from_replies_and_an_edit_of_it_as_well(
 
 def test_it_may_be_primary_and_lower_may_be_better(folder: Path, tiny_models: TinyModels) -> None:
     done, counted = run_with(
-        folder, tiny_models, [own_metric(folder, refused="5feceb"), "exact_match"]
+        folder, tiny_models, [own_metric(folder, refused="5feceb"), "exact_match", together(folder)]
     )
     assert (done.trials_failed, counted.trained) == (0, 0)
     loaded_study = load_study(folder / "results", done.experiment_id)
@@ -124,6 +136,9 @@ def test_it_may_be_primary_and_lower_may_be_better(folder: Path, tiny_models: Ti
     files = write_reports(loaded_study, folder / "out", ("html", "md", "json"))
     text = files["md"].read_text()
     assert "Surplus letters" in text
+    for row in findings.arms:
+        low, high = row.metric_intervals["f1"].low, row.metric_intervals["f1"].high
+        assert low <= row.metrics["f1"] <= high
     assert json.loads(files["json"].read_text())
 
 

@@ -55,7 +55,9 @@ def test_the_decorator_declares(tmp_path: Path) -> None:
     metric = located(tmp_path, code)
     near, far = metric.infos
     assert (near.name, near.label, far.name, far.label) == ("near", "near", "far", "far")
-    assert (near.meaning, near.higher_is_better) == ("metres off", False)
+    assert near.meaning.startswith("metres off; computed by score of own.py, version 2 (SHA-256 ")
+    assert near.meaning.endswith("); lower is better")
+    assert near.higher_is_better is False
     assert (near.lowest, near.highest) == (-math.inf, 9)
     assert metric.version == "2"
     assert metric.scorer()(ITEM, "", "") == {"near": 1, "far": -5.5}
@@ -98,6 +100,13 @@ def test_what_cannot_be_used_is_refused_with_its_place(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         located(tmp_path, code)
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", "a,b", "a\nb", "a/b", "x" * 61, "a_stderr"])
+def test_a_name_is_plain(name: str) -> None:
+    with pytest.raises(ValueError, match="is no name for a metric"):
+        PythonMetric(python="own.py:score", names=[name])
+    assert PythonMetric(python="own.py:score", names=["größte Nähe"]).metric_names
 
 
 def test_no_file_no_function_no_name(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import pytest
 
 from harness.data.examples_file import write_examples
+from harness.evaluation.score_batches import Answered
 from harness.records import Pruning, TrialCurve, TrialSpec
 from harness.store import read_record, write_record
 from harness.study.score_keys import in_score_batches
 from harness.trial import run_trial
+from harness.trial.candidate import Pruned
+from harness.trial.early_stopping import ItemWatch
 from tests.tiny_model import messages, tiny_models
 from tests.trial.test_trial import MakeSpec, make_spec
 
@@ -57,6 +61,43 @@ def test_a_prompt_that_is_as_good_goes_on(prompt: TrialSpec, tmp_path: Path) -> 
         assert record.status == "complete"
         assert record.stopped is None
         assert len(record.scores[0].outputs) == ITEMS
+
+
+def answered(first: int, values: list[float]) -> list[Answered]:
+    return [Answered(first + n, value, 1) for n, value in enumerate(values)]
+
+
+def test_of_a_metric_that_is_better_when_lower_the_higher_one_is_hopeless() -> None:
+    """Values of the past are signed so that higher is better, as searches hand them on."""
+    for value, hopeless in ((9.0, True), (1.0, False)):
+        watch = ItemWatch(against(-5.0), ITEMS, higher_is_better=False)
+        stopped: Pruned | None = None
+        try:
+            for start in range(0, ITEMS - 8, 8):
+                watch(answered(start, [value] * 8))
+        except Pruned as way_out:
+            stopped = way_out
+        assert (stopped is not None) is hopeless
+        if stopped is not None:
+            assert (stopped.stopped.value, stopped.stopped.against) == (-value, -5.0)
+
+
+def test_items_that_could_not_be_scored_say_nothing() -> None:
+    watch = ItemWatch(against(1.0), 2 * ITEMS)
+    # Not one value: there is nothing that could be hopeless.
+    watch(answered(0, [math.nan] * 8))
+    with pytest.raises(Pruned) as caught:
+        for start in range(8, ITEMS, 8):
+            watch(answered(start, [math.nan, *[0.0] * 7]))
+    stopped = caught.value.stopped
+    assert len(stopped.values) == stopped.done - 8 - (stopped.done - 8) // 8
+    assert stopped.value == 0
+
+
+def test_a_trial_of_which_all_is_asked_is_not_stopped() -> None:
+    watch = ItemWatch(against(1.0), ITEMS)
+    # Some items have no value, and yet there is nothing left to save.
+    watch(answered(0, [math.nan, *[0.0] * (ITEMS - 1)]))
 
 
 def losses(first: float) -> Pruning:

@@ -274,18 +274,27 @@ def test_of_ways_that_score_alike_the_first_is_kept(make_spec: MakeSpec, tmp_pat
         assert record.spec.params["answering"] == ways[0]
 
 
-@pytest.mark.parametrize(("higher", "kept"), [(True, "constrained"), (False, "generate")])
+@pytest.mark.parametrize(
+    ("higher", "first", "kept"),
+    [(True, 0.25, "constrained"), (False, 0.25, "generate"), (False, None, "constrained")],
+)
 def test_the_best_way_is_the_one_with_the_best_primary_metric(
-    make_spec: MakeSpec, higher: bool, kept: str
+    make_spec: MakeSpec, higher: bool, first: float | None, kept: str
 ) -> None:
+    """One whose replies the metric could not score has no value."""
     spec = several_ways(make_spec("lora"), "generate", "constrained", "choice")
-    values = dict(zip([one.key for one in spec.scores], (0.25, 0.75, 0.75, 0.0), strict=True))
+    scored = (first, 0.75, 0.75, 0.0)
+    values = dict(zip([one.key for one in spec.scores], scored, strict=True))
     run = TrialRun()
     run.scores = [
         ScoreRecord(
             one.key, one.task, one.suite, one.split, "full", 0.0,
             outputs=(ItemOutput("h", "i", "c", "a", "b", 30, 2),), item_scores=(),
-            aggregates={"exact_match": values[one.key], "valid": 1.0},
+            aggregates={
+                name: value
+                for name, value in (("exact_match", values[one.key]), ("valid", 1.0))
+                if value is not None
+            },
             higher_is_better={"exact_match": higher, "valid": True},
         )
         for one in spec.scores
@@ -293,7 +302,8 @@ def test_the_best_way_is_the_one_with_the_best_primary_metric(
     keep_best_way(spec, run)
     assert run.answering == kept
     assert [score.key for score in run.scores] == [f"validation-{kept}", "sky"]
-    assert [one["tokens"] for one in json.loads(run.environment["ways"])] == [32, 32, 32]
+    told = [one["tokens"] for one in json.loads(run.environment["ways"])]
+    assert told == [32] * (2 if first is None else 3)
 
 
 def test_a_search_and_a_finalist_answer_different_general_items(

@@ -6,7 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.analysis.statistics.scores import DOMAIN, Scores, aggregates
+from harness.analysis.statistics.scores import DOMAIN, Scores
+from harness.answers.metrics import MetricInfo
 from harness.findings import ArmSamples, RunSamples, Samples
 from harness.records import ItemRow, Study
 
@@ -28,15 +29,15 @@ def gather_samples(study: Study) -> Samples:
         arms[row.arm][row.seed][row.doc_hash] = row
     scores = Scores(study)
     arm_samples = tuple(_arm(arm, runs, tuple(items), scores) for arm, runs in arms.items())
-    higher = _higher_is_better(scores)
+    primary = scores.experiment.task.primary
     return Samples(
         doc_hashes=tuple(items),
         item_ids=tuple(row.item_id for row in items.values()),
         texts=tuple(row.text for row in items.values()),
         targets=tuple(row.target for row in items.values()),
         arms=arm_samples,
-        higher_is_better=higher,
-        full=_full(arm_samples) if higher else None,
+        higher_is_better=primary.higher_is_better,
+        full=_full(arm_samples, primary),
     )
 
 
@@ -80,16 +81,11 @@ def _all(valid: Sequence[bool | None]) -> bool | None:
     return False if False in valid else None if None in valid else True
 
 
-def _higher_is_better(scores: Scores) -> bool:
-    metric = scores.experiment.task.primary_metric
-    values = aggregates(scores.study.trials, "domain", "test", metric)
-    return values[0].higher_is_better if values else True
-
-
-def _full(arms: Iterable[ArmSamples]) -> float | None:
-    """The score of a wholly right answer: 1 for a metric that is a share, as far as values tell."""
+def _full(arms: Iterable[ArmSamples], metric: MetricInfo) -> float | None:
+    """The score of a wholly right answer: the best there can be, where a reply had it."""
     known = [score for arm in arms for run in arm.runs for score in run.scores if score is not None]
-    return 1.0 if known and min(known) >= 0 and max(known) == 1 else None
+    best = metric.highest if metric.higher_is_better else metric.lowest
+    return best if best in known else None
 
 
 __all__ = ["gather_samples"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,8 @@ from harness.analysis.statistics.scores import (
 )
 from harness.analysis.statistics.single_arm import mean_interval
 from harness.errors import StoreError
-from harness.findings import ArmSummary, CostSummary
-from harness.records import JsonValue, SearchEnded, TrialSummary
+from harness.findings import ArmSummary, CostSummary, Interval
+from harness.records import Aggregate, JsonValue, SearchEnded, TrialSummary
 from harness.spec import Experiment
 from harness.spec.experiment import Constraints
 from harness.spec.kinds import kind_info
@@ -68,6 +69,7 @@ def summarise_arm(
         default_validation=_mean(validation_score(trial, metric) for trial in first),
         test=mean_of(test),
         test_interval=interval,
+        metric_intervals=_intervals(on_test),
         metrics=_means({a.metric: [] for a in on_test}, [(a.metric, a.value) for a in on_test]),
         out_of_domain=_means(
             {a.task: [] for a in elsewhere}, [(a.task, a.value) for a in elsewhere]
@@ -236,6 +238,18 @@ def _means(values_of: dict[str, list[float]], rows: list[tuple[str, float]]) -> 
         if np.isfinite(value):
             values_of[name].append(value)
     return {name: float(np.mean(values)) for name, values in values_of.items() if values}
+
+
+def _intervals(on_test: Sequence[Aggregate]) -> dict[str, Interval]:
+    """Metric with an interval of each run -> the mean of its ends."""
+    ends: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for one in on_test:
+        if one.low is not None and one.high is not None:
+            ends[one.metric].append((one.low, one.high))
+    return {
+        name: Interval(*(float(end) for end in np.mean(pairs, axis=0)))
+        for name, pairs in ends.items()
+    }
 
 
 __all__ = [

@@ -49,7 +49,11 @@ class ClaimFacts:
             for arm in self.findings.arms
             if kind_info(arm.kind) is kind and arm.test is not None
         ]
-        return max(arms, key=lambda arm: arm.validation or -math.inf, default=None)
+        sign = 1.0 if self.experiment.task.higher_is_better else -1.0
+        worths = {
+            arm.arm: -math.inf if arm.validation is None else sign * arm.validation for arm in arms
+        }
+        return max(arms, key=lambda arm: worths[arm.arm], default=None)
 
     def between(self, a: str, b: str) -> Contrast | None:
         """The contrast of two arms, turned to read a against b."""

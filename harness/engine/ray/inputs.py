@@ -19,11 +19,11 @@ import yaml
 from filelock import FileLock
 
 from harness.packaged.fetch import cache_folder
-from harness.records import TrialSpec, content_hash, file_sha256, write_whole
+from harness.records import JsonValue, TrialSpec, content_hash, file_sha256, write_whole
 from harness.spec.names import is_suite_file
 from harness.versions import program_versions
 
-InputKind = Literal["file", "suite", "model"]
+InputKind = Literal["file", "suite", "model", "folder"]
 Fetch = Callable[[str], Iterable[bytes]]
 """The parts of a file, by its SHA-256."""
 
@@ -50,7 +50,7 @@ class Input:
     """What lies at one path of a trial's specification."""
 
     kind: InputKind
-    """What it is: a file, a suite or a model."""
+    """What it is: a file, a suite, a model, or a folder with all that is in it."""
     path: str
     """The path as the specification has it."""
     root: str
@@ -88,6 +88,8 @@ def input_paths(spec: TrialSpec) -> dict[str, InputKind]:
     for request in spec.scores:
         if request.suite_path:
             kinds[request.suite_path] = "suite"
+    for path in _embedding_models(spec):
+        kinds[path] = "folder"
     judges = [seat.model.path for seat in spec.judges if seat.model is not None]
     for path in (spec.model.path, spec.trained_path, *judges):
         if path and Path(path).is_dir():
@@ -121,11 +123,29 @@ def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
             replace(seat, model=seat.model and replace(seat.model, path=there(seat.model.path)))
             for seat in spec.judges
         ),
+        task=_moved_metrics(spec.task, there),
         scores=tuple(
             replace(score, items_path=there(score.items_path), suite_path=there(score.suite_path))
             for score in spec.scores
         ),
     )
+
+
+def _embedding_models(spec: TrialSpec) -> list[str]:
+    """Folders of embedding models that metrics of the user's ask."""
+    metrics = [one for one in spec.task.get("metrics", ()) if isinstance(one, dict)]
+    return [one["similarity"] for one in metrics if one.get("similarity")]
+
+
+def _moved_metrics(task: dict[str, JsonValue], there: Callable[[str], str]) -> dict[str, JsonValue]:
+    """The task with the folders of its embedding models where they lie on this machine."""
+    metrics = [
+        {**one, "similarity": there(one["similarity"])}
+        if isinstance(one, dict) and one.get("similarity")
+        else one
+        for one in task.get("metrics", ())
+    ]
+    return {**task, "metrics": metrics} if "metrics" in task else task
 
 
 def gather(path: str, kind: InputKind) -> Input:
@@ -140,6 +160,8 @@ def gather(path: str, kind: InputKind) -> Input:
     place = Path(path)
     if kind == "model":
         root, files = place, [path for path in place.iterdir() if path.suffix not in _UNREAD]
+    elif kind == "folder":
+        root, files = place, [path for path in place.rglob("*") if path.suffix not in _UNREAD]
     elif kind == "suite":
         root, files = _suite(place)
     else:

@@ -35,7 +35,7 @@ def arms_section(material: Material) -> Section:
             kind_info(row.kind).label,
             scale.score(row.test),
             scale.interval(row.test_interval),
-            *(scale_of(name).score(row.metrics.get(name)) for name in others),
+            *(_other(row, name) for name in others),
             _repeats(row),
         )
         for row in rows
@@ -132,6 +132,13 @@ def _tried(row: ArmSummary) -> str:
     if row.settings is None:
         return f"{row.settings_tried:,} of infinitely many"
     return f"{row.settings_tried:,} of {row.settings:,}"
+
+
+def _other(row: ArmSummary, name: str) -> str:
+    """A metric that is not the primary one, with its interval where it has one."""
+    scale, interval = scale_of(name), row.metric_intervals.get(name)
+    shown = scale.score(row.metrics.get(name))
+    return f"{shown} ({scale.interval(interval)})" if interval else shown
 
 
 def _repeats(row: ArmSummary) -> str:
