@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from harness.analysis.arms.confidence import arm_confidence
+from harness.analysis.arms.judged import HumanMarks, judge_trust
 from harness.analysis.arms.slices import slice_contrast
 from harness.analysis.forgetting.divergence import task_divergence, with_divergence
 from harness.analysis.forgetting.setting_effects import setting_effects
@@ -27,6 +28,7 @@ from harness.findings import (
     ArmSummary,
     Contrast,
     Forgetting,
+    JudgeTrust,
     LearningCurve,
     Memorisation,
     Overfitting,
@@ -131,6 +133,34 @@ class Diagnostics:
             return arm_confidence(self.scores, arm, level=self._level, generator=self.generator)
 
         return self._each("The confidence", self.experiment.arms, of)
+
+    def general_unscored(self) -> tuple[str, ...]:
+        """Tasks of the general suite that the base has no score on."""
+        return tuple(
+            name
+            for name, reading in self.scores.study.experiment.general_tasks.items()
+            if not self.scores.vectors(
+                BASE, reading.metric, suite="general", task=name, split="test"
+            )
+        )
+
+    def trust(self, people: Mapping[str, HumanMarks]) -> tuple[JudgeTrust, ...]:
+        """The judges whose marks are metrics, held against people.
+
+        Args:
+            people: metric -> people's marks, after the contrasts were corrected by them.
+        """
+        primary = self.experiment.task.primary_metric
+        return tuple(
+            judge_trust(
+                marks,
+                primary=metric == primary,
+                level=self._level,
+                resamples=self.resamples,
+                generator=self.generator,
+            )
+            for metric, marks in people.items()
+        )
 
     def retuning(self) -> tuple[Retuning, ...]:
         """Spread between searches, of arms that were searched more than once."""

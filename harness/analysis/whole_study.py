@@ -11,8 +11,9 @@ import numpy as np
 from harness.analysis import caveats as course
 from harness.analysis.ability_caveats import ability_caveats
 from harness.analysis.arms.classes import class_scores
-from harness.analysis.arms.cost import break_even, unit_cost
+from harness.analysis.arms.cost import break_evens, unit_cost
 from harness.analysis.arms.decoding import with_decoding
+from harness.analysis.arms.judged import people_of
 from harness.analysis.arms.latency import timed_trials
 from harness.analysis.arms.memory_estimate import estimate_memory
 from harness.analysis.arms.table import Sides, short_of_budget, summarise_arm, validation_worths
@@ -26,6 +27,8 @@ from harness.analysis.generalisation.leakage import (
     beside_flagged,
     without_items,
 )
+from harness.analysis.judge_trust import trust_caveats
+from harness.analysis.judge_use import judge_caveats, judge_cost, judge_uses
 from harness.analysis.not_covered import not_covered
 from harness.analysis.search_caveats import search_caveats
 from harness.analysis.searches.selection import current
@@ -34,7 +37,7 @@ from harness.analysis.slice_caveats import slice_caveats
 from harness.analysis.statistics.bootstrap import named_generator
 from harness.analysis.statistics.paired import Comparison, compare, conclude_primary
 from harness.analysis.statistics.repeats import without_seed
-from harness.analysis.statistics.scores import BASE, DOMAIN, Scores
+from harness.analysis.statistics.scores import DOMAIN, Scores
 from harness.analysis.tuning_caveats import effort_caveats
 from harness.analysis.verdict.decision import Measured, judge
 from harness.analysis.verdict.declaration import plan_lock
@@ -44,14 +47,11 @@ from harness.analysis.verdict.sensitivity import assess_sensitivity
 from harness.errors import StoreError
 from harness.findings import (
     ArmSummary,
-    BreakEven,
     Contrast,
     CostSummary,
     Findings,
 )
 from harness.records import ScoreVector, Study, items_of
-from harness.spec import Experiment
-from harness.spec.kinds import kind_info
 from harness.spec.served_arms import endpoints
 
 # Resamples for the verdict without one seed, which is read off and not reported with an interval.
@@ -77,8 +77,8 @@ def analyse(
     """
     work = _Work(current(study), resamples, seed)
     arms = work.arms()
-    unscored = work.general_unscored()
     shown = work.diagnostics()
+    unscored = shown.general_unscored()
     curves = shown.curves()
     effort = cache(
         partial(assess_effort, work.scores, work.experiment, {curve.arm: curve for curve in curves})
@@ -108,12 +108,16 @@ def analyse(
     trade_off = shown.trade_off(forgetting)
     searches = summarise_searches(work.scores, work.experiment)
     slicing = shown.slicing(primary)
+    judges = judge_uses(study, work.experiment)
+    trust = shown.trust(work.people)
     known = [
         *work.problems,
         *slice_caveats(slicing, verdict.winner),
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
         *([primary.decoding] if primary and primary.decoding else []),
         *course.missing_items([*([primary] if primary else []), *secondary]),
+        *judge_caveats(judges, work.experiment),
+        *trust_caveats(trust, primary),
         *course.leakage_caveats(study.experiment.data.audit, primary, hangs_on),
         *ability_caveats(list(forgetting.values()), unscored),
         *effort_caveats(efforts, verdict, hangs_on),
@@ -127,7 +131,7 @@ def analyse(
         arms=tuple(arms.values()),
         forgetting=tuple(forgetting.values()),
         overfitting=overfitting,
-        break_even=_break_even(arms, sides, work.experiment),
+        break_even=break_evens(arms, sides.prompt, work.experiment.cost.currency),
         trade_off=trade_off,
         general_unscored=unscored,
         task_divergence=shown.task_divergence(),
@@ -145,6 +149,9 @@ def analyse(
         effort=efforts,
         retuning=shown.retuning(),
         plan=plan_lock(study),
+        judges=judges,
+        trust=trust,
+        judge_cost=judge_cost(study, work.experiment),
         not_covered=not_covered(work.experiment, study.experiment, arms, curves),
         slicing=slicing,
         classes=class_scores(work.scores),
@@ -176,6 +183,7 @@ class _Work:
         self.flagged_general = {task: items_of(kinds) for task, kinds in audit.general.items()}
         self.searched = searched_items(self.study, self.experiment)
         self.metric = self.experiment.task.primary_metric
+        self.people = people_of(self.scores)
         self.level = self.experiment.contrast.level
 
     def generator(self, *names: str) -> np.random.Generator:
@@ -229,7 +237,7 @@ class _Work:
         clean: bool = False,
     ) -> Comparison | None:
         try:
-            return compare(
+            found = compare(
                 self.test_vectors(a, without, clean=clean),
                 self.test_vectors(b, without, clean=clean),
                 margin=self.experiment.contrast.margin,
@@ -237,6 +245,11 @@ class _Work:
                 resamples=resamples or self.resamples,
                 generator=self.generator("contrast", *sorted((a, b))),
             )
+            people = self.people.get(self.metric)
+            if people is None or found is None:
+                return found
+            drawn = self.generator("people", *sorted((a, b)))
+            return people.correct(found, resamples or self.resamples, drawn)
         except StoreError as error:
             self.problems.append(f"{a} and {b} could not be compared: {error}.")
             return None
@@ -296,15 +309,6 @@ class _Work:
             return None
         return conclude_primary(comparison) if comparison else None
 
-    def general_unscored(self) -> tuple[str, ...]:
-        return tuple(
-            name
-            for name, reading in self.study.experiment.general_tasks.items()
-            if not self.scores.vectors(
-                BASE, reading.metric, suite="general", task=name, split="test"
-            )
-        )
-
     def without_seed(
         self, sides: Sides, seed: int
     ) -> tuple[Contrast | None, dict[str, MeasuredAbilities]]:
@@ -339,19 +343,6 @@ class _Work:
             except (StoreError, ValueError) as error:
                 self.problems.append(f"What {arm} forgot could not be measured: {error}.")
         return measured
-
-
-def _break_even(
-    arms: dict[str, ArmSummary], sides: Sides, experiment: Experiment
-) -> tuple[BreakEven, ...]:
-    prompt = arms.get(sides.prompt)
-    if prompt is None or prompt.test is None:
-        return ()
-    return tuple(
-        break_even(name, arm.cost, sides.prompt, prompt.cost, experiment.cost.currency)
-        for name, arm in arms.items()
-        if kind_info(arm.kind).trains and arm.test is not None
-    )
 
 
 __all__ = ["analyse"]

@@ -31,6 +31,7 @@ COMMANDS = {
     "run": "Run an experiment, or go on with one that was stopped.",
     "status": "Show the studies in a store: how far each is, and its verdict.",
     "report": "Write the report of an experiment: HTML, Markdown, terminal.",
+    "judge": "Write replies for people to mark, to hold a judge against them.",
     "compare": "Compare several experiments in one report.",
     "query": "Run an SQL query on the store.",
     "export": "Write the winner for use, or a study for other programs.",

@@ -46,6 +46,7 @@ def command(experiment: Path) -> None:
     from harness.spec import load_experiment
     from harness.spec.served_arms import missing_keys
     from harness.study.item_sets import left_out_curves, replay_texts
+    from harness.study.judges import Judges, read_calibrations
     from harness.study.preflight import try_metrics
 
     spec = load_experiment(experiment)
@@ -56,9 +57,11 @@ def command(experiment: Path) -> None:
         console.print(f"[yellow]warning:[/] {escape(notice)}")
     prompts = _prompts(spec)
     of_metrics: list[str] = []
+    judges = Judges()
 
     def unfit(splits: Splits) -> dict[str, dict[str, str]]:
         of_metrics.extend(try_metrics(spec.task, splits["train"]))
+        judges.calibration = read_calibrations(spec, splits)
         return prompts.unfit(splits)
 
     prepared = prepare(spec, unfit)
@@ -83,7 +86,7 @@ def command(experiment: Path) -> None:
     if texts:
         console.print(f"General text to replay: {len(texts.examples)} of {escape(texts.source)}")
     console.print(_trial_counts(spec, prepared))
-    notes = [*label_notes(prepared), *of_metrics, *prompts.notes]
+    notes = [*label_notes(prepared), *of_metrics, *prompts.notes, *judges.notes(spec)]
     missing = [texts.sentence()] if texts and texts.left_out else []
     missing += [str(problem) for problem in missing_keys(spec, os.environ)]
     for sentence in [*notes, *left_out_curves(spec, prepared.splits), *missing]:

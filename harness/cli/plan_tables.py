@@ -41,6 +41,8 @@ def print_forecast(forecast: Forecast, console: Console) -> None:
     console.print(_arms(forecast))
     if any(arm.server for arm in forecast.arms):
         console.print(_servers(forecast))
+    if forecast.judges:
+        console.print(_judges(forecast))
     for line in _totals(forecast):
         console.print(line)
     for warning in forecast.warnings:
@@ -105,6 +107,25 @@ def _servers(forecast: Forecast) -> Table:
     return table
 
 
+def _judges(forecast: Forecast) -> Table:
+    table = Table(title="Asked of judges, at most", title_justify="left")
+    _add_names(table, "judge", (judge.judge for judge in forecast.judges))
+    table.add_column("model", overflow="fold")
+    for name in ("marks", "tokens", forecast.currency, "cap", "MiB"):
+        table.add_column(name, justify="right")
+    for judge in forecast.judges:
+        table.add_row(
+            escape(judge.judge),
+            escape(judge.by),
+            f"{judge.marks.high:,.0f}",
+            _thousands(judge.tokens),
+            _range(judge.money, money),
+            "none" if judge.cap is None else money(judge.cap),
+            f"{judge.least_mib:,.0f}" if judge.least_mib else "",
+        )
+    return table
+
+
 def _totals(forecast: Forecast) -> list[str]:
     sentences = [
         f"About [bold]{forecast.seconds.expected / 60:.0f} minutes[/] "
@@ -138,9 +159,13 @@ def print_explanation(rows: Sequence[ArmExplanation], console: Console) -> None:
 
 
 def _add_arms(table: Table, names: Iterable[str]) -> None:
-    """The column of the arms' names, which are whole, however narrow the terminal is."""
+    _add_names(table, "arm", names)
+
+
+def _add_names(table: Table, heading: str, names: Iterable[str]) -> None:
+    """A column of names, which are whole, however narrow the terminal is."""
     longest = max(map(len, names), default=0)
-    table.add_column("arm", min_width=min(longest, 24), overflow="fold")
+    table.add_column(heading, min_width=min(longest, 24), overflow="fold")
 
 
 def _known(forecast: Forecast) -> int:

@@ -2,6 +2,7 @@
 
 from harness.data.audit import LeakageAudit, audit_general, audit_leakage
 from harness.data.audit_record import audit_record
+from harness.data.calibration import read_calibration
 from harness.data.examples import ExamplesRead, read_examples
 from harness.data.examples_file import (
     columns_fingerprint,
@@ -32,6 +33,7 @@ __all__ = [
     "limited",
     "merge_duplicates",
     "prepare",
+    "read_calibration",
     "read_examples",
     "read_examples_file",
     "read_general_texts",

@@ -54,7 +54,7 @@ class BroughtMetrics:
     @property
     def names(self) -> frozenset[str]:
         """Names of all metrics that it computes."""
-        return frozenset(name for measure in self._task.measures for name in measure.metric_names)
+        return frozenset(name for measure in self._task.computed for name in measure.metric_names)
 
     @property
     def per_item(self) -> frozenset[str]:
@@ -68,7 +68,7 @@ class BroughtMetrics:
 
         Of target and reply counts what follows a thought, as for the product's own metrics.
         """
-        if not self._task.measures:
+        if not self._task.computed:
             return {}
         asked = (item_id, reply)
         if asked not in self._known:
@@ -102,7 +102,7 @@ class BroughtMetrics:
         """Name -> metric of all items together."""
         return {
             name: measure
-            for measure in self._task.measures
+            for measure in self._task.computed
             if isinstance(measure, EvaluateMetric) and not measure.per_item
             for name in measure.metric_names
         }
@@ -122,7 +122,7 @@ class BroughtMetrics:
     def _scorers(self) -> list[tuple[Measure, Scorer]]:
         return [
             (measure, _usable(measure.scorer))
-            for measure in self._task.measures
+            for measure in self._task.computed
             if measure.is_per_item
         ]
 

@@ -55,7 +55,9 @@ def build_domain_task(
         for e in examples
     ]
     read = task.answer.reader(labels)
-    metrics = task.metric_infos
+    # A judge marks replies once they are all there.
+    marked = {name for judged in task.judged for name in judged.metric_names}
+    metrics = [metric for metric in task.metric_infos if metric.name not in marked]
     own = {metric.name for metric in task.answer.metrics}
     asked = brought or BroughtMetrics(task, examples)
 

@@ -59,6 +59,7 @@ from harness.findings.judged import (
     CorrectedContrast,
     JudgeTrust,
 )
+from harness.findings.judges import JudgeCost, JudgeUse
 from harness.findings.samples import (
     ArmSamples,
     RunSamples,
@@ -130,7 +131,9 @@ __all__ = [
     "ForgettingOutcome",
     "GeneralDelta",
     "Interval",
+    "JudgeCost",
     "JudgeTrust",
+    "JudgeUse",
     "Latency",
     "LearningCurve",
     "Memorisation",

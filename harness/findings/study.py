@@ -11,6 +11,7 @@ from harness.findings.contrast import Contrast
 from harness.findings.forgetting import Forgetting, SettingEffect, TaskDivergence, TradeOffPoint
 from harness.findings.generalisation import LearningCurve, Memorisation, Overfitting
 from harness.findings.judged import JudgeTrust
+from harness.findings.judges import JudgeCost, JudgeUse
 from harness.findings.search import Retuning, SearchSummary, TuningGain
 from harness.findings.slices import Slicing
 from harness.findings.verdict import Claim, Effort, NotCovered, PlanLock, Sensitivity, Verdict
@@ -63,6 +64,10 @@ class Findings:
     """Spread between searches, of the arms that were searched more than once."""
     plan: PlanLock | None = None
     """The plan as it was locked; None where the study has none."""
+    judges: tuple[JudgeUse, ...] = ()
+    """The judges whose marks are metrics."""
+    judge_cost: JudgeCost | None = None
+    """What judges took; None without a judge."""
     not_covered: tuple[NotCovered, ...] = ()
     """Sources of chance that no interval covers."""
     slicing: Slicing | None = None
@@ -71,7 +76,7 @@ class Findings:
     """What each arm with a test result made of every class; empty where answers have none."""
     confidence: tuple[ArmConfidence, ...] = ()
     """How sure the arms are that choose among all allowed answers."""
-    judges: tuple[JudgeTrust, ...] = ()
+    trust: tuple[JudgeTrust, ...] = ()
     """The judges whose marks are metrics, held against people."""
 
 

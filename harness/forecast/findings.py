@@ -25,6 +25,30 @@ class ServerUse:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeForecast:
+    """What a judge is asked by all trials, which is no arm's cost."""
+
+    judge: str
+    """Name of the judge."""
+    by: str
+    """Its model."""
+    marks: Estimate
+    """Number of replies that it marks; equal ones are marked once."""
+    tokens: Estimate
+    """Tokens that it reads and, on a server, writes."""
+    seconds: Estimate | None = None
+    """Seconds until all marks are there; None of a local judge, whose speed is not measured."""
+    money: Estimate = NOTHING
+    """Cost of the tokens at its server's prices, in the study's currency; nothing of a local judge.
+    """
+    cap: float | None = None
+    """Money that it may take; None sets no limit."""
+    least_mib: float = 0.0
+    """Memory of its weights (MiB), beside that of the trial's own model in training that asks it;
+    0 of one on a server."""
+
+
+@dataclass(frozen=True, slots=True)
 class ArmForecast:
     """What is still to be spent on one arm, or on the untouched base."""
 
@@ -94,6 +118,8 @@ class Forecast:
     """Disk space (MiB) that the scored items will take in the store."""
     busy_share: float
     """Share of the processors that other programs used before measuring, 0 to 1."""
+    judges: tuple[JudgeForecast, ...] = ()
+    """What is to be asked of each judge."""
     warnings: tuple[str, ...] = ()
     """What will fail or stop early, a sentence each."""
     notes: tuple[str, ...] = ()
@@ -107,9 +133,10 @@ class Forecast:
 
     @property
     def money(self) -> Estimate:
-        """Cost of the machine and of servers, in ``currency``."""
+        """Cost of the machine and of servers, those of judges too, in ``currency``."""
         machine = [arm.money for arm in self.arms if arm.money is not None]
-        return summed(machine + [arm.server.money for arm in self.arms if arm.server])
+        servers = [arm.server.money for arm in self.arms if arm.server]
+        return summed([*machine, *servers, *(judge.money for judge in self.judges)])
 
     @property
     def trials(self) -> Estimate:

@@ -36,6 +36,17 @@ def warnings_of(forecast: Forecast) -> tuple[str, ...]:
                 f"{arm.arm}: {surely} reach its spending_cap of {server.cap:g} {forecast.currency} "
                 "before it is done; trials that cannot be paid for fail"
             )
+    for judge in forecast.judges:
+        if judge.least_mib > forecast.available_mib:
+            warnings.append(
+                f"judge {judge.judge}: needs at least {judge.least_mib:,.0f} MiB of memory and "
+                f"{forecast.available_mib:,.0f} are available: take a smaller one, or a server"
+            )
+        if judge.cap is not None and judge.money.expected > judge.cap:
+            warnings.append(
+                f"judge {judge.judge}: may reach its spending_cap of {judge.cap:g} "
+                f"{forecast.currency} before it is done; trials whose marks cannot be paid for fail"
+            )
     if forecast.disk_mib.high > forecast.free_mib:
         warnings.append(
             f"results take up to {forecast.disk_mib.high:,.0f} MiB and {forecast.free_mib:,.0f} "
@@ -76,6 +87,11 @@ def notes_on(forecast: Forecast, plan: Plan, *, quick: bool) -> tuple[str, ...]:
         notes.append(
             f"Nothing was sent to a server: its tokens are counted by the local tokenizer (within "
             f"{TOKENIZERS:.0%}), and a reply is assumed to take {low:g} to {high:g} seconds."
+        )
+    if forecast.judges:
+        notes.append(
+            "No judge was asked: times leave judging out. Equal replies are marked once, so that "
+            "judges may take less than is said here, whose replies are as long as right answers."
         )
     if any(kind_info(arm.kind).trains for arm in forecast.arms) and _replays(plan):
         notes.append("Training tokens leave out general texts (replay, kl_weight); times do not.")

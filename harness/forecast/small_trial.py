@@ -58,6 +58,8 @@ def small_trial(whole: Workload, folder: Path, *, quick: bool = False) -> TrialS
         known_scores=(),
         keep_artifact=False,
         pruning=None,
+        # What is measured is the arm: a judge may cost money.
+        judges=(),
     )
 
 

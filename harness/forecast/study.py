@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.engine import Engine
 from harness.forecast.arm import ArmCost
 from harness.forecast.findings import Forecast
+from harness.forecast.judges import judge_forecasts
 from harness.forecast.measured import Measured, measure
 from harness.forecast.memory import MIB, busy_share, free_mib
 from harness.forecast.notes import notes_on, warnings_of
@@ -93,6 +94,7 @@ def forecast_study(
         free_mib=free_mib(results),
         store_mib=workloads.items() * STORED_BYTES / MIB,
         busy_share=busy,
+        judges=judge_forecasts(plan, upcoming),
     )
     return replace(
         forecast, warnings=warnings_of(forecast), notes=notes_on(forecast, plan, quick=quick)

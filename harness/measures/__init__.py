@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from harness.measures.evaluate_module import Compute, EvaluateMetric
+from harness.measures.judge import JudgeMetric
 from harness.measures.measure import Measure, Scorer, UnscoredError
 from harness.measures.python_function import PythonMetric
 from harness.measures.similarity import SimilarityMetric
 
-AnyMeasure = PythonMetric | EvaluateMetric | SimilarityMetric
+AnyMeasure = PythonMetric | EvaluateMetric | SimilarityMetric | JudgeMetric
 # The key that each kind has to itself, which its short form begins with.
-_KEYS = ("python", "evaluate", "similarity")
+_KEYS = ("python", "evaluate", "similarity", "judge")
 
 
 def as_mapping(entry: Any) -> Any:
@@ -26,6 +27,7 @@ __all__ = [
     "AnyMeasure",
     "Compute",
     "EvaluateMetric",
+    "JudgeMetric",
     "Measure",
     "PythonMetric",
     "Scorer",

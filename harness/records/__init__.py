@@ -26,6 +26,7 @@ from harness.records.example import (
 from harness.records.files import file_sha256, sync, whole_file, write_whole
 from harness.records.known_training import KnownTraining
 from harness.records.metric_names import primary_name
+from harness.records.model_work import ModelWork
 from harness.records.plain import (
     JsonValue,
     content_hash,
@@ -45,6 +46,7 @@ from harness.records.study import (
     ExperimentRecord,
     GeneralTask,
     ItemRow,
+    Measuring,
     ScoreVector,
     Study,
     TrialSummary,
@@ -63,6 +65,7 @@ from harness.records.trial import (
     ResolvedModel,
     Runtime,
     ScoreRequest,
+    Seat,
     Status,
     SuiteKind,
     TrialCurve,
@@ -75,7 +78,6 @@ from harness.records.trial_record import (
     Checkpoint,
     ItemOutput,
     ItemScore,
-    ModelWork,
     Progress,
     Reply,
     ScoreRecord,
@@ -117,6 +119,7 @@ __all__ = [
     "KnownTraining",
     "LeakKind",
     "LeakedPair",
+    "Measuring",
     "Message",
     "ModelWork",
     "Phase",
@@ -132,6 +135,7 @@ __all__ = [
     "ScoreVector",
     "SearchBudget",
     "SearchEnded",
+    "Seat",
     "Splits",
     "Status",
     "StepReport",

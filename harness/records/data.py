@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.records.calibration import CalibrationRow
+
 LeakKind = Literal["exact", "near", "ngram"]
 LEAK_KINDS: tuple[LeakKind, ...] = ("exact", "near", "ngram")
 """From certain to suggestive; see :mod:`harness.data.audit`."""
@@ -91,6 +93,8 @@ class DataRecord:
     """Rows that could not be used and were left out."""
     audit: AuditRecord
     """Text that the study learns from and that also stands in data meant for judging."""
+    calibration: dict[str, tuple[CalibrationRow, ...]] = field(default_factory=dict)
+    """Judge -> people's marks of this study's replies; only of judges that have some."""
     date: str | None = None
     """The day on which the study began, as YYYY-MM-DD; None where it is not known."""
     slices: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)

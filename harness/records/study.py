@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-JUDGING_FIELDS = ("contrast", "cost", "constraints", "question")
-"""Fields of the experiment file that judge what was run and change nothing of it."""
+JUDGING_FIELDS = ("contrast", "cost", "constraints", "question", "judges")
+"""Fields of the experiment file that judge what was run and change nothing of it. What changes a
+judge's marks is in the metric that they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,9 @@ class Aggregate:
     """Direction of the metric."""
     chance: float | None
     """Score of guessing; None where there is none."""
+    moved: float | None = None
+    """How far an instruction within replies moved a judge's mark, in marks; None where that was not
+    tried."""
     latencies: tuple[float, ...] = ()
     """Seconds of each request, sent one at a time; empty but for the suite ``latency``."""
     low: float | None = None
@@ -119,6 +123,24 @@ class Aggregate:
     elsewhere."""
     high: float | None = None
     """Its upper end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """What judges took."""
+
+    seconds: float = 0.0
+    """Wall time."""
+    tokens: float = 0.0
+    """Tokens read and written."""
+    money: float = 0.0
+    """What servers charged, in the study's currency."""
+
+    def __add__(self, other: Measuring) -> Measuring:
+        """Both."""
+        return Measuring(
+            self.seconds + other.seconds, self.tokens + other.tokens, self.money + other.money
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +203,8 @@ class TrialSummary:
     """What each way of answering scored, where it tried several; ``params`` has the best one."""
     added_seconds: float = 0.0
     """Wall time of what was done of it after it had ended: more was scored, for whichever study."""
+    measuring: Measuring = Measuring()
+    """What judges took for it, then and later."""
 
     @property
     def place(self) -> Place:
@@ -317,6 +341,7 @@ __all__ = [
     "ExperimentRecord",
     "GeneralTask",
     "ItemRow",
+    "Measuring",
     "ScoreVector",
     "Study",
     "TrialSummary",

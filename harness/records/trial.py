@@ -168,6 +168,22 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Seat:
+    """A judge that a trial asks."""
+
+    name: str
+    """Name of the judge in the experiment."""
+    asked: str
+    """Hash of who judges and how: a mark for the same request under the same hash is the same."""
+    model: ResolvedModel | None
+    """The model; None where a server is asked."""
+    endpoint: Endpoint | None = None
+    """The server; None where the model is in memory."""
+    max_new_tokens: int = 64
+    """Longest reply of a server, tokens."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrialSpec:
     """Everything a trial needs: a trial is a pure function of this value."""
 
@@ -235,6 +251,8 @@ class TrialSpec:
     """File of replies that are known, which are not asked for again; empty where none is."""
     adds: bool = False
     """The trial has ended well before; only the scores that are missing are computed."""
+    judges: tuple[Seat, ...] = ()
+    """The judges whose marks are metrics of the task."""
 
     @property
     def place(self) -> Place:
@@ -282,6 +300,7 @@ __all__ = [
     "ResolvedModel",
     "Runtime",
     "ScoreRequest",
+    "Seat",
     "Status",
     "SuiteKind",
     "TrialCurve",

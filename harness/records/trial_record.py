@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.records.model_work import NO_WORK, ModelWork
 from harness.records.trial import Status, SuiteKind, TrialSpec
 from harness.records.unscored import Unscored
 
@@ -66,35 +67,6 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelWork:
-    """What a model was asked to compute: units that its seconds are a linear function of."""
-
-    passes: float = 0.0
-    """Calls of the model, each with a batch."""
-    read: float = 0.0
-    """Tokens of texts that were computed, padding too; what texts share counts once."""
-    written: float = 0.0
-    """Tokens of replies, each computed in a pass of its own or with those of other replies."""
-    predicted: float = 0.0
-    """Positions after which logits of the whole vocabulary were computed."""
-
-    def __add__(self, other: ModelWork) -> ModelWork:
-        """Both."""
-        return ModelWork(
-            self.passes + other.passes,
-            self.read + other.read,
-            self.written + other.written,
-            self.predicted + other.predicted,
-        )
-
-    def __mul__(self, times: float) -> ModelWork:
-        """So often the same."""
-        return ModelWork(
-            self.passes * times, self.read * times, self.written * times, self.predicted * times
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class StepReport:
     """One optimiser step."""
 
@@ -118,7 +90,7 @@ class StepReport:
     """The same loss on validation answers; None where it was not measured at this step."""
     validation_score: float | None = None
     """Primary metric of replies to the same rows; None where none were asked for at this step."""
-    work: ModelWork = ModelWork()
+    work: ModelWork = NO_WORK
     """What this step by itself computed, each pass forward and back; not kept in the store."""
     check_seconds: float = 0.0
     """Part of ``seconds`` that the check after this step took; not kept in the store."""
@@ -211,13 +183,16 @@ class ScoreRecord:
     on average) and ``cores`` (processors of the machine)."""
     asked: str = ""
     """Who was asked and how, as in :class:`~harness.records.ScoreRequest`."""
+    moved: dict[str, float] = field(default_factory=dict)
+    """Metric that is a judge's mark -> how far an instruction within replies moved it: the mean
+    mark of a few replies with one appended less that without, in marks."""
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Metric of all items together that the user brings -> its 95 % interval, items drawn anew by
     cluster."""
     unscored: tuple[Unscored, ...] = ()
     """Items that metrics of the user's could not score, which have no value of these. Not kept in
     the store, but for the values that are missing."""
-    work: ModelWork = ModelWork()
+    work: ModelWork = NO_WORK
     """What ``seconds`` went into; nothing where a server was asked. Not kept in the store."""
 
 
@@ -257,6 +232,12 @@ class TrialCost:
     """Parameters that were trained; 0 for a prompt trial."""
     artifact_bytes: int
     """Size of the trained weights that were kept, bytes; 0 where none were."""
+    measure_seconds: float = 0.0
+    """Wall time of judges, which none of the times above holds."""
+    measure_tokens: int = 0
+    """Tokens that judges read and wrote, marks that were known not counted."""
+    measure_money: float = 0.0
+    """What servers of judges charged, in the study's currency."""
 
 
 @dataclass(frozen=True, slots=True)

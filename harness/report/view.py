@@ -17,7 +17,7 @@ from harness.report.sections.contrasts import forest_section
 from harness.report.sections.curves import curves_section
 from harness.report.sections.examples import examples_section
 from harness.report.sections.forgetting import general_section, out_of_domain_section
-from harness.report.sections.judges import judges_section
+from harness.report.sections.judges import judges_sections
 from harness.report.sections.material import Material
 from harness.report.sections.not_covered import not_covered_section
 from harness.report.sections.outcome import primary_section, verdict_view
@@ -88,7 +88,6 @@ def _sections(material: Material, rules: tuple[tuple[str, str], ...]) -> tuple[S
         arms_section(material),
         claims_section(material),
         forest_section(material),
-        judges_section(material),
         slices_section(material),
         classes_section(material),
         confidence_section(material),
@@ -100,6 +99,7 @@ def _sections(material: Material, rules: tuple[tuple[str, str], ...]) -> tuple[S
         overfitting_section(material),
         curves_section(material),
         loss_section(material),
+        *judges_sections(material),
         cost_section(material),
         examples_section(material),
         run_section(material),

@@ -4,6 +4,7 @@ from harness.spec.arms import Arm, FullArm, LoraArm, PromptArm, QloraArm, Traine
 from harness.spec.data import DataSpec, Limits, SplitFiles, SplitShares
 from harness.spec.endpoint import EndpointSpec
 from harness.spec.experiment import Experiment, GeneralSpec
+from harness.spec.judges import JudgeSpec
 from harness.spec.load import load_experiment
 from harness.spec.model import ModelSpec
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec
@@ -22,6 +23,7 @@ __all__ = [
     "FullArm",
     "GeneralSpec",
     "IntRange",
+    "JudgeSpec",
     "Limits",
     "LoraArm",
     "ModelSpec",

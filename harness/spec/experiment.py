@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from harness.records import JUDGING_FIELDS, SEARCH_SEED, content_hash
 from harness.records.frozen_spec import FrozenSpec
@@ -12,11 +12,13 @@ from harness.spec.arm_base import STUDY_FIELDS
 from harness.spec.arms import Arm, TrainedArm
 from harness.spec.conversations import check_conversations, with_template_of_conversations
 from harness.spec.data import DataSpec
+from harness.spec.decision import Constraints, ContrastSpec, CostSpec
 from harness.spec.endpoint import TERMS
+from harness.spec.judges import JudgeSpec
 from harness.spec.model import ModelSpec, from_reference
 from harness.spec.names import checked_name, distinct_files
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec
-from harness.spec.spaces import Count, PositiveFloat, PositiveInt
+from harness.spec.spaces import Count, PositiveInt
 from harness.spec.task import TaskSpec, template_fields
 
 
@@ -62,50 +64,6 @@ class GeneralSpec(FrozenSpec):
         return None if self.limit is None else self.search_items + self.limit
 
 
-class ContrastSpec(FrozenSpec):
-    """The primary contrast, declared before the run."""
-
-    margin: Annotated[float, Field(gt=0)] = Field(
-        0.02,
-        description="Differences of the primary metric within this are no difference. It is in the "
-        "metric's own unit, and has to be given where that does not go from 0 to 1.",
-    )
-    fine_tuned: str | None = Field(
-        None, description="Fine-tuned arm; the best on validation if not given."
-    )
-    against: str | None = Field(
-        None,
-        description="Arm it is compared with; the best prompt arm on validation if not given. "
-        "Another fine-tuned arm compares two ways of fine-tuning.",
-    )
-    level: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="Confidence level.")
-
-
-class CostSpec(FrozenSpec):
-    """Assumptions that turn time into money."""
-
-    currency: str = Field("EUR", description="Unit of all money.")
-    machine_per_hour: Annotated[float, Field(ge=0)] = Field(
-        0.10, description="Price of the machine for one hour, training or serving."
-    )
-    requests_per_month: Count = Field(100_000, description="Expected volume.")
-    months: PositiveInt = Field(12, description="Horizon over which upfront money is spread.")
-    sizes_billion: tuple[PositiveFloat, ...] = Field(
-        (7.0, 65.0),
-        description="Billions of parameters for which the report estimates training memory.",
-    )
-
-
-class Constraints(FrozenSpec):
-    """Hard limits: an arm that breaks one cannot win."""
-
-    latency_ms: PositiveFloat | None = Field(
-        None, description="95th percentile of one request, milliseconds, on this machine."
-    )
-    memory_mib: PositiveFloat | None = Field(None, description="Peak memory of training, MiB.")
-    artifact_mib: PositiveFloat | None = Field(None, description="Size of what is deployed, MiB.")
-
-
 class Experiment(FrozenSpec):
     """One study, from question to verdict."""
 
@@ -113,10 +71,14 @@ class Experiment(FrozenSpec):
     question: str = Field("", description="What the study is to decide, in a sentence.")
     model: ModelSpec
     data: DataSpec
+    judges: dict[str, JudgeSpec] = Field(
+        default_factory=dict,
+        description="Name -> a model that marks replies; task.metrics has `judge:NAME`.",
+    )
     task: TaskSpec
     arms: dict[str, Arm] = Field(min_length=1, description="Name -> arm.")
     budget: Budget = Field(default_factory=Budget)
-    search: SearchSpec = Field(default_factory=SearchSpec)
+    search: SearchSpec = Field(default_factory=SearchSpec, validate_default=True)
     execution: ExecutionSpec = Field(default_factory=ExecutionSpec)
     seeds: tuple[Count, ...] = Field(
         (1, 2, 3), min_length=1, description="Seeds on which each finalist is trained and tested."
@@ -144,6 +106,36 @@ class Experiment(FrozenSpec):
     @classmethod
     def _safe_name(cls, name: str) -> str:
         return checked_name(name)
+
+    @field_validator("judges")
+    @classmethod
+    def _safe_judge_names(cls, judges: dict[str, JudgeSpec]) -> dict[str, JudgeSpec]:
+        for name in judges:
+            checked_name(name)
+        distinct_files(judges)
+        return judges
+
+    @field_validator("task")
+    @classmethod
+    def _judged(cls, task: TaskSpec, info: ValidationInfo) -> TaskSpec:
+        # Where the judges are refused, that is told by itself.
+        judges = info.data.get("judges")
+        if judges is None:
+            return task
+        return task.judged_by({name: judge.declared() for name, judge in judges.items()})
+
+    @field_validator("search")
+    @classmethod
+    def _prunable_by_metric(cls, search: SearchSpec, info: ValidationInfo) -> SearchSpec:
+        task = info.data.get("task")
+        if task is None or not task.judged or task.judged[0] is not task.metrics[0]:
+            return search
+        if search.prompt_pruner != "none" and "prompt_pruner" in search.model_fields_set:
+            raise ValueError(
+                f"prompt_pruner: {search.prompt_pruner} stops a trial between its replies, and the "
+                "primary metric, a judge's mark, is known after the last; use none"
+            )
+        return search.model_copy(update={"prompt_pruner": "none"})
 
     @field_validator("arms")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from harness.errors import Problem, SpecError
 from harness.spec.data import has_no_path
 from harness.spec.experiment import Experiment
+from harness.spec.judges import JudgeSpec
 from harness.spec.names import is_suite_file
 from harness.spec.task import MetricError, TaskSpec
 from harness.spec.yaml_file import read_as
@@ -64,10 +66,26 @@ def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:
     reference = str(Path(experiment.model.reference).expanduser())
     if (folder / reference).exists():
         changes["model"] = experiment.model.model_copy(update={"reference": absolute(reference)})
+    if experiment.judges:
+        changes["judges"] = {
+            name: _absolute_judge(judge, folder, absolute)
+            for name, judge in experiment.judges.items()
+        }
     if experiment.general and is_suite_file(experiment.general.suite):
         suite = absolute(experiment.general.suite)
         changes["general"] = experiment.general.model_copy(update={"suite": suite})
     return experiment.model_copy(update=changes)
+
+
+def _absolute_judge(judge: JudgeSpec, folder: Path, absolute: Callable[[str], str]) -> JudgeSpec:
+    changes: dict[str, Any] = {}
+    if judge.calibration is not None:
+        changes["calibration"] = absolute(judge.calibration)
+    if judge.model is not None:
+        reference = str(Path(judge.model.reference).expanduser())
+        if (folder / reference).exists():
+            changes["model"] = judge.model.model_copy(update={"reference": absolute(reference)})
+    return judge.model_copy(update=changes)
 
 
 def _with_metrics(task: TaskSpec, path: Path, root: yaml.Node) -> TaskSpec:

@@ -1,4 +1,4 @@
-"""The arms of an experiment whose model lies behind a server."""
+"""The arms and judges of an experiment whose model lies behind a server."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from harness.spec.experiment import Experiment
 
 
 def missing_keys(experiment: Experiment, environment: Mapping[str, str]) -> list[Problem]:
-    """Arms whose endpoint needs a key that the environment does not hold.
+    """Arms and judges whose endpoint needs a key that the environment does not hold.
 
     Args:
         environment: ``os.environ``. No value of it is in what is returned.
     """
+    asked = {f"arms.{arm}": endpoint for arm, endpoint in endpoints(experiment).items()}
+    asked |= {f"judges.{name}": server for name, server in judge_servers(experiment).items()}
     return [
         Problem(
-            f"arms.{name}.endpoint.key_variable",
+            f"{name}.endpoint.key_variable",
             f"the environment variable {endpoint.key_variable} is not set; set it to the key of "
             f"{endpoint.url}",
         )
-        for name, endpoint in endpoints(experiment).items()
+        for name, endpoint in asked.items()
         if endpoint.key_variable and not environment.get(endpoint.key_variable, "").strip()
     ]
 
@@ -30,3 +32,13 @@ def endpoints(experiment: Experiment) -> dict[str, EndpointSpec]:
     """Arm -> the server that it asks, for those arms that ask one."""
     endpoint_of = {name: getattr(arm, "endpoint", None) for name, arm in experiment.arms.items()}
     return {name: endpoint for name, endpoint in endpoint_of.items() if endpoint is not None}
+
+
+def judge_servers(experiment: Experiment) -> dict[str, EndpointSpec]:
+    """Judge -> the server that it asks, for those that ask one and whose mark is a metric."""
+    used = {metric.judge for metric in experiment.task.judged}
+    return {
+        name: judge.endpoint
+        for name, judge in experiment.judges.items()
+        if judge.endpoint is not None and name in used
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from harness.answers import KINDS, AnyAnswer
 from harness.answers.metrics import MetricInfo
-from harness.measures import AnyMeasure, Measure, as_mapping
+from harness.measures import AnyMeasure, JudgeMetric, Measure, as_mapping
 from harness.records import JsonValue
 from harness.records.frozen_spec import FrozenSpec
 from harness.spec.spaces import PositiveInt
@@ -33,7 +34,8 @@ class TaskSpec(FrozenSpec):
     metrics: tuple[str | AnyMeasure, ...] = Field(
         (),
         description="Metrics to report; the first is primary. Default by answer kind. Beside its "
-        "names, `python:FILE.py:FUNCTION` is one of your own, and so is a mapping as below.",
+        "names, `python:FILE.py:FUNCTION` is one of your own, `judge:NAME` a judge's mark, and so "
+        "is a mapping as below.",
     )
     max_new_tokens: PositiveInt | None = Field(
         None, description="Longest generated answer; from the training answers if not given."
@@ -114,6 +116,40 @@ class TaskSpec(FrozenSpec):
     def measures(self) -> tuple[Measure, ...]:
         """The metrics that the user brings, in order."""
         return tuple(metric for metric in self.metrics if isinstance(metric, Measure))
+
+    @property
+    def judged(self) -> tuple[JudgeMetric, ...]:
+        """Those of them that are a judge's marks, in order."""
+        return tuple(metric for metric in self.metrics if isinstance(metric, JudgeMetric))
+
+    @property
+    def computed(self) -> tuple[Measure, ...]:
+        """Those of them that are computed of an item and its reply, in order."""
+        return tuple(one for one in self.measures if not isinstance(one, JudgeMetric))
+
+    def judged_by(self, judges: Mapping[str, Mapping[str, Any]]) -> TaskSpec:
+        """With what is declared of judges in the metrics that are their marks.
+
+        Args:
+            judges: name -> what :meth:`~harness.measures.JudgeMetric.filled` takes.
+
+        Raises:
+            ValueError: there is no such judge, or a metric says otherwise.
+        """
+        if not self.judged:
+            return self
+        metrics: list[str | Measure] = []
+        for metric in self.metrics:
+            if not isinstance(metric, JudgeMetric):
+                metrics.append(metric)
+                continue
+            if metric.judge not in judges:
+                known = f"the judges are {', '.join(judges)}" if judges else "there is none"
+                raise ValueError(
+                    f"metrics: no judge is called {metric.judge!r} under `judges`; {known}"
+                )
+            metrics.append(metric.filled(judges[metric.judge]))
+        return TaskSpec.model_validate(self.model_dump(by_alias=True) | {"metrics": metrics})
 
     @property
     def is_located(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.records import ExperimentRecord, JsonValue, flattened, to_plain
+from harness.records import ExperimentRecord, JsonValue, content_hash, flattened, to_plain
 
 _FACTS = ("name", "splits", "data", "model", "general_tasks")
 
@@ -20,14 +20,17 @@ def fact_changes(
     """What changed of facts found at declaration: split sizes, data, model, general tasks.
 
     Of the data, the leakage audit is left out: it follows from the rest, and differs only where a
-    task of the general suite could not be read at one of the two times.
+    task of the general suite could not be read at one of the two times. Of people's marks, it is a
+    hash that is compared.
     """
     return _changes(flattened(_facts(before)), flattened(_facts(after)))
 
 
 def _facts(experiment: ExperimentRecord) -> dict[str, JsonValue]:
     plain = to_plain(experiment)
+    calibration = plain["data"]["calibration"]
     data = {name: value for name, value in plain["data"].items() if name != "audit"}
+    data["calibration"] = {judge: content_hash(marks) for judge, marks in calibration.items()}
     return {name: plain[name] for name in _FACTS} | {"data": data}
 
 

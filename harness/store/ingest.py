@@ -28,6 +28,7 @@ _STEP_SCHEMA = pa.schema(
         ("validation_score", pa.float64()),
     ]
 )
+MEASURING = ("measure_seconds", "measure_tokens", "measure_money")
 _COST_FIELDS = (
     "load_seconds",
     "train_seconds",
@@ -38,6 +39,7 @@ _COST_FIELDS = (
     "total_parameters",
     "trainable_parameters",
     "artifact_bytes",
+    *MEASURING,
 )
 
 # one mark a column of the table: 13 of the trial, 3 canaries, the cost, hash and time, the stop,
@@ -136,7 +138,7 @@ def insert_addition(
     """
     cost = record.cost
     connection.execute(
-        "INSERT INTO trial_addition VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO trial_addition VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             record.spec.trial_id,
             content_hash,
@@ -144,6 +146,7 @@ def insert_addition(
             cost and cost.load_seconds,
             cost and cost.train_seconds,
             cost and cost.score_seconds,
+            *(cost and getattr(cost, name) for name in MEASURING),
             to_json(record.environment),
         ],
     )
@@ -186,7 +189,7 @@ def insert_scores(
             value = score.aggregates.get(metric)
             known = None if value != value else value  # noqa: PLR0124 NaN
             connection.execute(
-                "INSERT INTO score_metric VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO score_metric VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     score.key,
                     metric,
@@ -194,6 +197,7 @@ def insert_scores(
                     higher_is_better,
                     *score.intervals.get(metric, (None, None)),
                     notes.get(metric),
+                    score.moved.get(metric),
                 ],
             )
     keys = [score.key for score in scores]

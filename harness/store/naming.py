@@ -30,8 +30,8 @@ class NamedTrial:
     known: frozenset[str]
     """Keys of the scores that need not be computed again."""
     replied: frozenset[str]
-    """Who of those asked for the others (:class:`~harness.records.ScoreRequest`) has replied to
-    something before."""
+    """Who of those asked for the others (:class:`~harness.records.ScoreRequest`) and of the judges
+    has replied to something before."""
 
 
 def put_entry(connection: duckdb.DuckDBPyConnection, spec: TrialSpec) -> None:
@@ -158,6 +158,7 @@ def known_of(connection: duckdb.DuckDBPyConnection, spec: TrialSpec) -> NamedTri
     status, params = row or (None, "{}")
     known = known_scores(connection, [request.key for request in spec.scores])
     asked = {request.asked for request in spec.scores if request.key not in known} - {""}
+    asked |= {seat.asked for seat in spec.judges}
     replied = connection.execute(
         "SELECT DISTINCT asked FROM reply WHERE asked IN (SELECT unnest(?))", [sorted(asked)]
     ).fetchall()

@@ -68,6 +68,9 @@ CREATE TABLE trial (
     total_parameters             BIGINT,               -- parameters of the candidate
     trainable_parameters         BIGINT,               -- parameters that were trained
     artifact_bytes               BIGINT,               -- size of what would be deployed
+    measure_seconds              DOUBLE,               -- judges, which no other of its times holds
+    measure_tokens               BIGINT,               -- that judges read and wrote
+    measure_money                DOUBLE,               -- that servers of judges charged
     content_hash                 VARCHAR NOT NULL,     -- SHA-256 of the trial's record: makes ingestion idempotent
     ingested_at                  VARCHAR NOT NULL,     -- when the record entered the store
     stopped                      JSON,                 -- where a pruned trial was stopped: unit, done, total, value, against, values; NULL: not pruned
@@ -105,6 +108,9 @@ CREATE TABLE trial_addition (
     load_seconds  DOUBLE,               -- loading the weights; NULL: not known
     train_seconds DOUBLE,               -- training again, where the weights were gone; NULL: not known
     score_seconds DOUBLE,               -- scoring; NULL: not known
+    measure_seconds DOUBLE,             -- judges; NULL: not known
+    measure_tokens BIGINT,              -- that judges read and wrote; NULL: not known
+    measure_money DOUBLE,               -- that servers of judges charged; NULL: not known
     environment   JSON NOT NULL         -- library -> version, machine, of the process that ran it
 );
 
@@ -145,7 +151,8 @@ CREATE TABLE score_metric (
     higher_is_better BOOLEAN NOT NULL,  -- direction
     low              DOUBLE,            -- 95 % interval of a metric of all items together that the user brings,
     high             DOUBLE,            -- clusters drawn anew; NULL elsewhere
-    unscored         VARCHAR            -- which items the user's metric could not score, and why; NULL: it scored all
+    unscored         VARCHAR,           -- which items the user's metric could not score, and why; NULL: it scored all
+    moved            DOUBLE             -- how far an instruction within replies moved a judge's mark, in marks; NULL: not tried
 );
 
 -- What was replied to single requests, so that none is made twice of one candidate.

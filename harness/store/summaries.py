@@ -16,6 +16,7 @@ from harness.records import (
     Artifact,
     Canaries,
     Checkpoint,
+    Measuring,
     StepReport,
     Stopped,
     TrialCost,
@@ -30,11 +31,16 @@ SELECT entry, trial_id, arm, kind, phase, number, seed, status, params, started_
        failure_kind, failure_message, canary_before_max_difference, canary_after_max_difference,
        canary_prompt_tokens_equal, load_seconds, train_seconds, score_seconds, train_tokens,
        peak_memory_mib, peak_device_mib, total_parameters, trainable_parameters, artifact_bytes,
+       measure_seconds, measure_tokens, measure_money,
        CAST(spec ->> '$.train_items' AS INTEGER) AS train_items, stopped, checkpoint,
-       environment, coalesce(added_seconds, 0) AS added_seconds
+       environment, coalesce(added_seconds, 0) AS added_seconds,
+       coalesce(judged_seconds, 0) AS judged_seconds, coalesce(judged_tokens, 0) AS judged_tokens,
+       coalesce(judged_money, 0) AS judged_money
 FROM named_trial
 LEFT JOIN (
-    SELECT trial_id, sum(load_seconds + train_seconds + score_seconds) AS added_seconds
+    SELECT trial_id, sum(load_seconds + train_seconds + score_seconds) AS added_seconds,
+           sum(measure_seconds) AS judged_seconds, sum(measure_tokens) AS judged_tokens,
+           sum(measure_money) AS judged_money
     FROM trial_addition GROUP BY trial_id
 ) USING (trial_id)
 WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial_id)
@@ -53,8 +59,8 @@ WITH wanted AS (
 )
 SELECT w.entry, w.suite, w.task, w.split, s.form, m.metric, m.value,
        coalesce(k.items, 0) AS items, k.prompt_tokens, k.completion_tokens, s.seconds,
-       s.scored_by <> w.trial_id AS reused, m.higher_is_better, s.chance, s.latencies,
-       m.low, m.high
+       s.scored_by <> w.trial_id AS reused, m.higher_is_better, m.moved, s.chance,
+       s.latencies, m.low, m.high
 FROM wanted w
 JOIN score s USING (score_key)
 JOIN score_metric m USING (score_key)
@@ -153,6 +159,7 @@ def _summary(
         canaries=canaries_of(row),
         cost=_cost(row),
         added_seconds=row["added_seconds"],
+        measuring=_measuring(row),
         aggregates=aggregates,
         steps=steps,
         train_items=row["train_items"],
@@ -178,6 +185,13 @@ def canaries_of(row: Mapping[str, Any]) -> Canaries | None:
     if row["canary_prompt_tokens_equal"] is None:
         return None
     return Canaries(**{field.name: row[f"canary_{field.name}"] for field in fields(Canaries)})
+
+
+def _measuring(row: Mapping[str, Any]) -> Measuring:
+    """What judges took for a trial: when it ran, and of it later."""
+    parts = ("seconds", "tokens", "money")
+    then = (row[f"measure_{part}"] or 0 for part in parts)
+    return Measuring(*then) + Measuring(*(float(row[f"judged_{part}"]) for part in parts))
 
 
 def _cost(row: Mapping[str, Any]) -> TrialCost | None:

@@ -95,7 +95,8 @@ GROUP BY ALL;
 -- One row per trial: what it took, and what a request of the candidate takes. A trial of an arm that
 -- is asked for twice, by the search and as a finalist, is there once, as the finalist.
 -- added_seconds: what more of it, scored or trained again after it had ended, took, whoever asked.
--- machine_money: all seconds at the declared price of the machine.
+-- machine_money: all these seconds at the declared price of the machine.
+-- measuring: what judges took, then and later, which no other column holds; money is their servers'.
 -- Tokens are means per request over the domain suite; latencies, seconds per request, are those of
 -- the trials of phase latency.
 CREATE VIEW costs AS
@@ -117,6 +118,13 @@ WITH tokens AS (
 ), addition AS (
     SELECT trial_id, sum(load_seconds + train_seconds + score_seconds) AS seconds
     FROM trial_addition GROUP BY trial_id
+), measuring AS (
+    SELECT trial_id, sum(measure_seconds) AS seconds, sum(measure_tokens) AS tokens,
+           sum(measure_money) AS money
+    FROM (SELECT trial_id, measure_seconds, measure_tokens, measure_money FROM trial
+          UNION ALL
+          SELECT trial_id, measure_seconds, measure_tokens, measure_money FROM trial_addition)
+    GROUP BY trial_id
 )
 SELECT
     e.name AS experiment, t.experiment_id, t.arm, t.kind, t.phase, t.number, t.seed, t.trial_id,
@@ -126,12 +134,14 @@ SELECT
     r.prompt_tokens, r.completion_tokens, y.latency_p50, y.latency_p95,
     (t.load_seconds + t.train_seconds + t.score_seconds + coalesce(a.seconds, 0)) / 3600
         * CAST(e.spec ->> '$.cost.machine_per_hour' AS DOUBLE) AS machine_money,
+    g.seconds AS measuring_seconds, g.tokens AS measuring_tokens, g.money AS measuring_money,
     e.spec ->> '$.cost.currency' AS currency
 FROM named_trial t
 JOIN experiment e USING (experiment_id)
 LEFT JOIN request r USING (entry)
 LEFT JOIN latency y USING (entry)
 LEFT JOIN addition a ON a.trial_id = t.trial_id
+LEFT JOIN measuring g ON g.trial_id = t.trial_id
 QUALIFY row_number() OVER (
     PARTITION BY t.experiment_id, t.arm, t.trial_id ORDER BY t.phase <> 'finalist', t.entry
 ) = 1;

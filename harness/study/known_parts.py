@@ -34,10 +34,14 @@ def known_parts(spec: TrialSpec, named: NamedTrial, reader: StoreReader, trials:
         spec = replace(settled, adds=True, trained_path=weights_at_hand(settled, reader, trials))
     elif spec.weights_id and not spec.trained_path:
         spec = _trained_before(spec, reader, trials)
-    if named.replied and (spec.adds or not spec.weights_id):
+    # What weights reply that are yet to be trained is not known, whatever a trial that failed said.
+    replied = named.replied
+    if spec.weights_id and not spec.adds:
+        replied &= {seat.asked for seat in spec.judges}
+    if replied:
         path = trials / spec.trial_id / REPLIES_FILE
         with needing_room(path):
-            write_replies(path, reader.replies(sorted(named.replied)))
+            write_replies(path, reader.replies(sorted(replied)))
         spec = replace(spec, replies_path=str(path))
     return spec
 

@@ -49,6 +49,7 @@ from harness.study.item_sets import (
     rows_fingerprint,
     write_item_sets,
 )
+from harness.study.judges import Judges, endpoint_record, seats
 from harness.study.score_keys import (
     ScoringContext,
     divergence_requests,
@@ -82,6 +83,8 @@ class Plan:
     """The study's folder among the results."""
     sets: dict[str, ItemSet]
     """Name of a set of items -> its file."""
+    judges: Judges = field(default_factory=Judges)
+    """What it has of its judges."""
     models: dict[str, ResolvedModel] = field(default_factory=dict)
     """Arm -> the model it starts from, where that is not the experiment's."""
     date: str | None = None
@@ -150,11 +153,7 @@ class Plan:
         if not isinstance(spec, PromptArm) or spec.endpoint is None:
             return None
         ledger = self.folder / "spending" / f"{arm}.jsonl"
-        return Endpoint(
-            **spec.endpoint.model_dump(),
-            currency=self.experiment.cost.currency,
-            ledger=str(ledger),
-        )
+        return endpoint_record(spec.endpoint, self.experiment.cost.currency, str(ledger))
 
     def finalist(self, arm: str, position: int, seed: int, settings: Settings) -> TrialSpec:
         """The selected setting of an arm, drawn anew with ``seed``, on every held-out set."""
@@ -277,6 +276,7 @@ class Plan:
             template_args=template_args_of(self.experiment, arm),
             identity=identity,
             weights_id=weights_id,
+            judges=seats(self.experiment, self.judges.models, self.runtime, self.folder),
         )
 
     def _inputs(
@@ -352,5 +352,5 @@ def make_plan(
     )
     folder = results.resolve() / study_folder(experiment.name, experiment_id)
     sets = write_item_sets(experiment, prepared.splits, folder / "splits", texts)
-    models = models or {}
-    return Plan(experiment, prepared, model, runtime, suite, experiment_id, folder, sets, models)
+    fixed = (experiment, prepared, model, runtime, suite, experiment_id, folder, sets)
+    return Plan(*fixed, models=models or {})

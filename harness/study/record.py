@@ -40,6 +40,7 @@ def _data_record(plan: Plan) -> DataRecord:
         answers=prepared.answers,
         dropped_rows=len(prepared.dropped),
         audit=audit_record(prepared),
+        calibration=plan.judges.calibration,
         date=plan.date,
         slices=slice_ids(prepared.splits.test, plan.experiment.data.slices),
     )

@@ -38,6 +38,7 @@ from harness.store.study_lock import working_on
 from harness.study.asked_models import BASE, models_of
 from harness.study.executing import executing
 from harness.study.explanation import explain
+from harness.study.judges import Judges, known_by_weights, read_calibrations
 from harness.study.milestones import note_end, note_planned
 from harness.study.observer import Observer
 from harness.study.plan import Plan, make_plan
@@ -114,14 +115,17 @@ def plan_study(
         observer.warning(notice)
     observer.stage("Preparing data")
     models: dict[str, ResolvedModel] = {}
+    judges = Judges()
     prompts = Preflight(experiment, models)
     of_metrics: list[str] = []
 
     def unfit(splits: Mapping[str, Sequence[Example]]) -> dict[str, dict[str, str]]:
         # Once the data are known to be readable: models may have to be fetched.
         of_metrics.extend(try_metrics(experiment.task, splits["train"]))
+        judges.calibration = read_calibrations(experiment, splits)
         observer.stage(f"Preparing model {experiment.model.reference}")
         models.update(models_of(experiment, lambda spec: resolve_model(spec, fetch_progress)))
+        judges.find(experiment, lambda spec: resolve_model(spec, fetch_progress))
         observer.stage("Looking at prompts")
         return prompts.unfit(splits)
 
@@ -136,13 +140,16 @@ def plan_study(
     runtime = choose_runtime(
         experiment.model, experiment.score_batch_size, experiment.execution.workers
     )
+    experiment = known_by_weights(experiment, judges.models)
     own = {arm: model for arm, model in models.items() if model is not models[BASE]}
     plan = make_plan(experiment, prepared, models[BASE], runtime, suite, results, own)
     notes = [*prepared.notes, *label_notes(prepared), *of_metrics, *prompts.notes]
+    notes += judges.notes(experiment)
     if prepared.contradictions.texts:
         notes.append(prepared.contradictions.sentence())
     date = _began(held or results, plan.experiment_id) or utc_now()[:10]
-    return replace(plan, date=date, renderings=prompts.renderings(date), notes=tuple(notes))
+    renderings = prompts.renderings(date)
+    return replace(plan, judges=judges, date=date, renderings=renderings, notes=tuple(notes))
 
 
 def _began(results: Path, experiment_id: str) -> str | None:

@@ -165,7 +165,7 @@ def _train(
     beside = SideBySide(job, processes) if processes > 1 else None
     judge = None
     if settings.scores_checks and job.validation:
-        judge = partial(score_of_check, candidate, announce)
+        judge = partial(score_of_check, candidate, announce, run.marked)
     best = BestWeights(candidate.task.higher_is_better) if job.keeps_best else None
     watch = LossWatch(candidate.spec.pruning)
     resumption = None if beside else resumption_of(job, SingleProcess())

@@ -17,6 +17,7 @@ from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.known_replies import KnownReplies, read_replies
 from harness.evaluation.memorisation import completed_text
 from harness.evaluation.suites.find import Suite, build_general_task, load_suite
+from harness.measures import JudgeMetric
 from harness.prompting.encoding import TextEncoder
 from harness.records import (
     Canaries,
@@ -33,6 +34,7 @@ from harness.trial.candidate import (
     CANARY_PROMPTS,
     Announce,
     Candidate,
+    Marker,
     TrialRun,
     context_of,
     reply_constraint,
@@ -111,11 +113,17 @@ def score_requests(
                 "asked by their last ones, as lm-eval does"
             )
         run.environment |= replies_without_answer(candidate.task, spec.arm, record)
+
+
+def judge_scores(spec: TrialSpec, run: TrialRun) -> None:
+    """Have judges mark what was replied; of several ways of answering, keep the best."""
+    request_of = {request.key: request for request in spec.scores}
+    run.scores = run.marked([(record, request_of[record.key]) for record in run.scores])
     if spec.ways:
         keep_best_way(spec, run)
 
 
-def score_on_validation(candidate: Candidate, announce: Announce) -> float | None:
+def score_on_validation(candidate: Candidate, announce: Announce, marked: Marker) -> float | None:
     """The primary metric on validation with the candidate's weights as they are now.
 
     It is not kept as a score of the trial. None where the trial asks for no such score.
@@ -127,21 +135,24 @@ def score_on_validation(candidate: Candidate, announce: Announce) -> float | Non
     if not asked:
         return None
     with packed_weights(loaded.model, spec.runtime.memory_share, loaded.packed):
-        return _score_now(candidate, asked[0], announce)
+        return _score_now(candidate, asked[0], announce, marked)
 
 
-def score_of_check(candidate: Candidate, announce: Announce) -> float:
+def score_of_check(candidate: Candidate, announce: Announce, marked: Marker) -> float:
     """The primary metric on the rows of the validation loss, in the midst of a training.
 
     Weights are used as they are: a packed copy would be of those of an earlier step.
     """
     spec = candidate.spec
     rows = ScoreRequest("", "domain_validation", "domain", "validation", spec.validation_path)
-    value = _score_now(candidate, rows, announce)
+    value = _score_now(candidate, rows, announce, marked)
     return math.nan if value is None else value
 
 
-def _score_now(candidate: Candidate, request: ScoreRequest, announce: Announce) -> float | None:
+def _score_now(
+    candidate: Candidate, request: ScoreRequest, announce: Announce, marked: Marker
+) -> float | None:
+
     spec, loaded = candidate.spec, candidate.loaded
     lm = _candidate_lm(candidate)
     lm.on_progress = partial(announce, "score", task=request.task)
@@ -149,6 +160,8 @@ def _score_now(candidate: Candidate, request: ScoreRequest, announce: Announce) 
         candidate.renderer, loaded.tokenizer, candidate.task, candidate.split, spec.answering
     )
     record = _score(candidate, replace(request, wave=None), lm, constraint, load_suite)
+    if isinstance(candidate.task.metrics[0], JudgeMetric):
+        (record,) = marked([(record, request)])
     return record.aggregates.get(candidate.task.primary_metric)
 
 

@@ -31,7 +31,8 @@ from harness.trial.candidate import (
 )
 from harness.trial.fine_tuning import fine_tune, keep_trained, keep_weights, take_training
 from harness.trial.from_replies import score_from_replies
-from harness.trial.scoring import score_all, score_on_validation, unknown_scores
+from harness.trial.judging import Bench
+from harness.trial.scoring import judge_scores, score_all, score_on_validation, unknown_scores
 from harness.trial.served import score_served
 from harness.versions import environment_versions
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from harness.models.base_cache import BaseCache
 
 Report = Callable[[Progress], None]
+Part = Literal["load", "train", "score"]
 
 
 def run_trial(
@@ -112,21 +114,48 @@ def _execute(
 
     reset_peak_memory(spec.runtime.device)
     clock = _Clock(spec, run)
-    if spec.endpoint is not None:
-        with clock.timing("score"):
-            score_served(spec, run, announce)
-        return
-    if spec.replies_path:
-        with clock.timing("score"):
-            if score_from_replies(spec, run, announce):
-                return
-    announce("load", 0, 1)
+    bases = bases or BaseCache(most=0)
+    if spec.judges:
+        run.marked = Bench(spec, run, bases, announce).marked
     with ExitStack() as stack:
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         if spec.runtime.threads:
             torch.set_num_threads(spec.runtime.threads)
+        if not _score_without_weights(spec, run, clock, announce):
+            _score_with_weights(spec, folder, run, bases, clock, announce)
+        # The candidate has left the memory that a judge may need.
+        judge_scores(spec, run)
+
+
+def _score_without_weights(
+    spec: TrialSpec, run: TrialRun, clock: _Clock, announce: Announce
+) -> bool:
+    """Score by a server, or by replies that are known; whether that was all there is to do."""
+    if spec.endpoint is not None:
+        with clock.timing("score"):
+            score_served(spec, run, announce)
+        return True
+    if not (spec.replies_path and (spec.adds or not spec.weights_id)):
+        # What is known are marks of its judges: what it answers itself is yet to be trained.
+        return False
+    with clock.timing("score"):
+        return score_from_replies(spec, run, announce)
+
+
+def _score_with_weights(
+    spec: TrialSpec,
+    folder: Path,
+    run: TrialRun,
+    bases: BaseCache,
+    clock: _Clock,
+    announce: Announce,
+) -> None:
+    """Load the model, train it where the trial does, and score."""
+    import torch
+
+    announce("load", 0, 1)
+    with ExitStack() as stack:
         with clock.timing("load"):
-            bases = bases or BaseCache(most=0)
             if spec.trained_path:
                 base = _measured_base(spec, folder, bases)
                 candidate = stack.enter_context(trained_candidate(spec, bases))
@@ -173,7 +202,7 @@ def _measure(
             training = fine_tune(candidate, candidate.settings, run, folder, announce)
         if spec.keep_artifact and run.checkpoint and not run.checkpoint.is_last:
             with clock.timing("score"):
-                last = score_on_validation(candidate, announce)
+                last = score_on_validation(candidate, announce, run.marked)
                 run.checkpoint = replace(run.checkpoint, last_score=last)
         with clock.timing("train"):
             trainable = keep_weights(candidate, training, run)
@@ -198,15 +227,15 @@ class _Clock:
     """What the trial has so far; its cost is noted there."""
 
     @contextmanager
-    def timing(self, part: Literal["load", "train", "score"]) -> Iterator[None]:
-        """Add the time of what is done inside to a part of the trial's cost."""
-        began = time.perf_counter()
+    def timing(self, part: Part) -> Iterator[None]:
+        """Add the time of what is done inside to a part of the trial's cost, but for judges'."""
+        began, judged = time.perf_counter(), self.run.cost.measure_seconds
         try:
             yield
         finally:
-            self._note(part, time.perf_counter() - began)
+            self._note(part, time.perf_counter() - began - (self.run.cost.measure_seconds - judged))
 
-    def _note(self, part: Literal["load", "train", "score"], seconds: float) -> None:
+    def _note(self, part: Part, seconds: float) -> None:
         name = f"{part}_seconds"
         before: float = getattr(self.run.cost, name)
         changes: dict[str, Any] = {name: before + seconds}

@@ -21,7 +21,7 @@ def _corrected(findings: Findings, design: Design) -> bool | None:
 
 
 def _uncorrected(findings: Findings, design: Design) -> bool | None:
-    (judge,) = findings.judges
+    (judge,) = findings.trust
     if not judge.contrasts:
         return None
     interval = judge.contrasts[0].judged_interval

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from harness.analysis.arms.latency import measured_latency, why_unmeasured
 from harness.analysis.statistics.scores import aggregates
-from harness.findings import BreakEven, CostSummary, Interval
+from harness.findings import ArmSummary, BreakEven, CostSummary, Interval
 from harness.records import TrialCost, TrialSummary
 from harness.spec import EndpointSpec, Experiment
 from harness.spec.experiment import CostSpec
+from harness.spec.kinds import kind_info
 from harness.spec.served_arms import endpoints
 from harness.wording import money
 
@@ -300,8 +301,29 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(finite)) if finite else None
 
 
+def break_evens(
+    arms: Mapping[str, ArmSummary], against: str, currency: str
+) -> tuple[BreakEven, ...]:
+    """After how many requests each fine-tuned arm is repaid against a prompt arm.
+
+    Args:
+        arms: name -> summary.
+        against: name of the prompt arm; without a test result of it nothing is repaid.
+        currency: what money is counted in.
+    """
+    prompt = arms.get(against)
+    if prompt is None or prompt.test is None:
+        return ()
+    return tuple(
+        break_even(name, arm.cost, against, prompt.cost, currency)
+        for name, arm in arms.items()
+        if kind_info(arm.kind).trains and arm.test is not None
+    )
+
+
 __all__ = [
     "break_even",
+    "break_evens",
     "overlap",
     "priced",
     "search_tokens",

@@ -141,6 +141,15 @@ class HumanMarks:
         }
 
 
+def people_of(scores: Scores) -> dict[str, HumanMarks]:
+    """Metric -> people's marks, none where there are none, of every metric that is a judge's."""
+    marks = scores.study.experiment.data.calibration
+    return {
+        metric.own_name: match_marks(scores, metric.own_name, marks.get(metric.judge, ()))
+        for metric in scores.experiment.task.judged
+    }
+
+
 def match_marks(scores: Scores, metric: str, rows: Sequence[CalibrationRow]) -> HumanMarks:
     """People's marks put to the finalists' replies that they are of.
 
@@ -243,4 +252,4 @@ def _codes(clusters: Codes) -> Codes:
     return np.unique(clusters, return_inverse=True)[1].astype(np.intp)
 
 
-__all__ = ["HumanMarks", "judge_trust", "match_marks"]
+__all__ = ["HumanMarks", "judge_trust", "match_marks", "people_of"]

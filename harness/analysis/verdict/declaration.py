@@ -56,6 +56,7 @@ def declaration_caveats(study: Study) -> list[str]:
                 f"{field} {_sides(sides)}"
                 for key in ("changes", "facts")
                 for field, sides in (event.detail.get(key) or {}).items()
+                if not _is_calibration(field)
             ]
     changes = [
         f"{SEEN[seen]}, {'; '.join(fields)}" for seen, fields in sorted(by_seen.items()) if fields
@@ -74,6 +75,13 @@ def declaration_caveats(study: Study) -> list[str]:
             f"({', '.join(lock.changed_rules)})."
         )
     return caveats
+
+
+def _is_calibration(field: str) -> bool:
+    """Whether a field holds people's marks of replies, which cannot be there before these are."""
+    return field.startswith("data.calibration") or (
+        field.startswith("judges.") and field.endswith(".calibration")
+    )
 
 
 def _sides(sides: Mapping[str, Any]) -> str:

@@ -90,7 +90,8 @@ def input_paths(spec: TrialSpec) -> dict[str, InputKind]:
             kinds[request.suite_path] = "suite"
     for path in _embedding_models(spec):
         kinds[path] = "folder"
-    for path in (spec.model.path, spec.trained_path):
+    judges = [seat.model.path for seat in spec.judges if seat.model is not None]
+    for path in (spec.model.path, spec.trained_path, *judges):
         if path and Path(path).is_dir():
             kinds[path] = "model"
     return kinds
@@ -118,6 +119,10 @@ def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
         training_path=there(spec.training_path),
         model=replace(spec.model, path=there(spec.model.path)),
         trained_path=there(spec.trained_path),
+        judges=tuple(
+            replace(seat, model=seat.model and replace(seat.model, path=there(seat.model.path)))
+            for seat in spec.judges
+        ),
         task=_moved_metrics(spec.task, there),
         scores=tuple(
             replace(score, items_path=there(score.items_path), suite_path=there(score.suite_path))

@@ -145,6 +145,10 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         """Forget what would have spared a next attempt money: the trial has come to its end."""
         self._kept.forget()
 
+    def spent(self) -> float:
+        """Money that the trial spent or reserved here, in all its attempts."""
+        return float(self._ledger.of_trial())
+
     def notes(self) -> dict[str, str]:
         """What a reader of the trial should know of the server, a line each."""
         endpoint = self._endpoint
@@ -214,6 +218,8 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
             del payload["seed"]
         if "max_tokens" in self._unasked:
             payload["max_completion_tokens"] = payload.pop("max_tokens")
+        if "response_format" in self._unasked:
+            payload.pop("response_format", None)
         if "system" in self._unasked:
             payload["messages"] = without_system(payload["messages"])
         return payload
@@ -222,7 +228,11 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         """What to leave out of requests from now on, going by the words of a refusal."""
         words = set(re.findall(r"[a-z_]+", refusal.failure.message.lower()))
         system = payload["messages"][0]["role"] == "system"
-        asked = {"seed": "seed" in payload, "max_tokens": "max_tokens" in payload, "system": system}
+        if words & {"json_schema", "schema"}:
+            # Of what was sent, only the form of the reply has these words.
+            words.add("response_format")
+        parts = ("seed", "max_tokens", "response_format")
+        asked: dict[str, bool] = {**{name: name in payload for name in parts}, "system": system}
         for word, sent in asked.items():
             if sent and word in words:
                 return word

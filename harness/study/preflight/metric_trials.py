@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.answers.row_reader import answer_part
 from harness.errors import Problem, SpecError
-from harness.measures import EvaluateMetric, Measure, UnscoredError
+from harness.measures import EvaluateMetric, JudgeMetric, Measure, UnscoredError
 from harness.records import Example
 from harness.spec import TaskSpec
 
@@ -25,7 +25,7 @@ def try_metrics(task: TaskSpec, train: Sequence[Example]) -> list[str]:
     """
     problems, notes = [], []
     for place, measure in enumerate(task.metrics):
-        if not isinstance(measure, Measure):
+        if not isinstance(measure, Measure) or isinstance(measure, JudgeMetric):
             continue
         where = f"task.metrics.{place}"
         try:

@@ -14,7 +14,7 @@ from harness.wording import plural
 WEAK_KAPPA = 0.4
 
 
-def judge_caveats(trust: Iterable[JudgeTrust], primary: Contrast | None) -> list[str]:
+def trust_caveats(trust: Iterable[JudgeTrust], primary: Contrast | None) -> list[str]:
     """Sentences on the judge that the verdict rests on; none where a metric of another kind does.
 
     Args:
@@ -30,19 +30,13 @@ def _of_primary(judge: JudgeTrust, primary: Contrast | None) -> list[str]:
     said = []
     pair = (primary.a, primary.b) if primary else ("", "")
     corrected = next((one for one in judge.contrasts if (one.a, one.b) == pair), None)
-    if not judge.marked:
-        said.append(
-            f"The verdict rests on marks of a model ({judge.metric}) that no person has checked. "
-            f"`harness judge` writes replies to be marked; judges.{_name(judge)}.calibration takes "
-            "them in, and nothing runs again."
-        )
-    elif corrected is None:
+    if judge.marked and corrected is None:
         said.append(
             f"The verdict rests on marks of a model ({judge.metric}). Of {pair[0]} and {pair[1]} "
             f"people marked too few of the same items to correct it; it takes {FEWEST_MARKED} at "
             "least."
         )
-    else:
+    elif corrected is not None:
         within = corrected.interval
         said.append(
             f"Marks of a model ({judge.metric}) were corrected by people's, on "
@@ -68,8 +62,4 @@ def _of_primary(judge: JudgeTrust, primary: Contrast | None) -> list[str]:
     return said
 
 
-def _name(judge: JudgeTrust) -> str:
-    return judge.metric.partition(":")[2] or judge.metric
-
-
-__all__ = ["judge_caveats"]
+__all__ = ["trust_caveats"]

@@ -1,0 +1,99 @@
+"""Forecast of judges: what they are asked, counted from texts; none of them is asked here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from statistics import fmean
+
+from harness.data import read_examples_file
+from harness.evaluation.judge_prompt import Case, example_of, judges_task
+from harness.evaluation.judging import DATE
+from harness.evaluation.latency import LATENCY_REQUESTS
+from harness.forecast.estimate import Estimate, either, summed
+from harness.forecast.findings import JudgeForecast
+from harness.forecast.memory import MIB, parameters_of
+from harness.forecast.score_load import tokenizer_of
+from harness.forecast.served import MILLION, REPLY_SECONDS, TOKENIZERS
+from harness.forecast.upcoming import Upcoming
+from harness.measures import JudgeMetric
+from harness.prompting import PromptRenderer
+from harness.prompting.render import render_template
+from harness.records import Seat, TrialSpec
+from harness.study.plan import Plan
+from harness.trial.served import ServersTokenizer
+
+# Test items whose prompts stand for all.
+SAMPLE = 32
+# Tokens of a mark in its JSON object.
+MARK_TOKENS = 8
+
+
+def judge_forecasts(plan: Plan, upcoming: Sequence[Upcoming]) -> tuple[JudgeForecast, ...]:
+    """What each judge is asked by the trials that are left.
+
+    Equal replies are marked once, and which will be equal is not known: the low end is nothing.
+    """
+    seats = {seat.name: seat for trials in upcoming for seat in trials.options[0].judges}
+    marks = summed(either(map(_marks, trials.options)) * trials.times for trials in upcoming)
+    marks = Estimate(marks.expected, 0.0, marks.high)
+    return tuple(
+        _forecast(plan, metric, seats[metric.judge], marks)
+        for metric in plan.experiment.task.judged
+        if metric.judge in seats
+    )
+
+
+def _forecast(plan: Plan, metric: JudgeMetric, seat: Seat, marks: Estimate) -> JudgeForecast:
+    prompt = marks * _prompt_tokens(plan, metric, seat)
+    if seat.endpoint is None:
+        least = 0.0
+        if seat.model is not None:
+            bytes_each = 4 if plan.runtime.dtype == "float32" else 2
+            least = parameters_of(seat.model.path) * bytes_each / MIB
+        return JudgeForecast(seat.name, metric.by, marks, prompt, least_mib=least)
+    endpoint = seat.endpoint
+    reply = marks * Estimate(MARK_TOKENS, MARK_TOKENS / 2, seat.max_new_tokens)
+    money = prompt * (endpoint.prompt_price / MILLION) + reply * (
+        endpoint.completion_price / MILLION
+    )
+    seconds = marks * REPLY_SECONDS * (1 / endpoint.concurrency)
+    return JudgeForecast(
+        seat.name, metric.by, marks, prompt + reply, seconds, money, endpoint.spending_cap
+    )
+
+
+def _marks(spec: TrialSpec) -> Estimate:
+    """Number of replies of the trial that are judged, with those that are tried with a plea."""
+    count = 0
+    for request in spec.scores:
+        if request.key in spec.known_scores or request.suite not in ("domain", "out_of_domain"):
+            continue
+        items = _items(request.items_path)
+        probed = (request.suite, request.split) == ("domain", "test")
+        count += items + (min(items, LATENCY_REQUESTS) if probed else 0)
+    return Estimate.exactly(count)
+
+
+@cache
+def _items(path: str) -> int:
+    return len(read_examples_file(Path(path)))
+
+
+def _prompt_tokens(plan: Plan, metric: JudgeMetric, seat: Seat) -> Estimate:
+    """Mean tokens of what a judge is asked, if replies are as long as right answers."""
+    tokenizer = tokenizer_of(seat.model or plan.model)
+    task = judges_task(metric, as_json=seat.endpoint is not None)
+    renderer = PromptRenderer(ServersTokenizer() if seat.endpoint else tokenizer, task, date=DATE)
+    lengths = []
+    for item in plan.prepared.splits.test[:SAMPLE]:
+        text = render_template(plan.experiment.task, item)
+        case = Case(text, item.answer, item.answer if metric.shows_target else None)
+        turns = renderer.messages(example_of(case))
+        asked = "\n".join(turn["content"] for turn in turns)
+        lengths.append(len(tokenizer(asked, add_special_tokens=False)["input_ids"]))
+    return Estimate.exactly(fmean(lengths)).widened(TOKENIZERS)
+
+
+__all__ = ["judge_forecasts"]

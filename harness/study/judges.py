@@ -1,0 +1,173 @@
+"""The judges of a study: their models, their seats in its trials, people's marks beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.data import read_calibration
+from harness.errors import DataError, Problem, SpecError
+from harness.measures import JudgeMetric
+from harness.records import (
+    CalibrationRow,
+    Endpoint,
+    Example,
+    ResolvedModel,
+    Runtime,
+    Seat,
+    content_hash,
+)
+from harness.spec import Experiment, JudgeSpec, ModelSpec
+from harness.spec.endpoint import EndpointSpec
+from harness.study.score_keys import library_versions
+from harness.wording import plural
+
+# So many items, each with the replies of both arms, are marked by people unless told otherwise: a
+# judge's bias is then known to about a sixth of the spread of its errors.
+HUMAN_ITEMS = 40
+
+
+def judging(experiment: Experiment) -> dict[str, JudgeSpec]:
+    """Those judges whose marks are metrics of the task."""
+    names = {metric.judge for metric in experiment.task.judged}
+    return {name: judge for name, judge in experiment.judges.items() if name in names}
+
+
+def known_by_weights(experiment: Experiment, models: Mapping[str, ResolvedModel]) -> Experiment:
+    """The experiment, whose judges are known by what their models are and not where they lie.
+
+    Args:
+        models: judge -> its model, of those that have a local one.
+    """
+    if not models:
+        return experiment
+    metrics = [
+        metric.weighing(models[metric.judge].fingerprint)
+        if isinstance(metric, JudgeMetric) and metric.judge in models
+        else metric
+        for metric in experiment.task.metrics
+    ]
+    task = type(experiment.task).model_validate(
+        experiment.task.model_dump(by_alias=True) | {"metrics": metrics}
+    )
+    return experiment.model_copy(update={"task": task})
+
+
+def asked_of(weights: str, runtime: Runtime | None) -> str:
+    """Who judges and how, as one hash: the same mark is then given for the same request.
+
+    Args:
+        weights: hash of the judge's weights, or its model and server.
+        runtime: where it computes; None of a server.
+    """
+    how = None
+    if runtime is not None:
+        how = [runtime.device.partition(":")[0], runtime.dtype, library_versions()]
+    return content_hash(["judge", weights, how], 40)
+
+
+def endpoint_record(spec: EndpointSpec, currency: str, ledger: str) -> Endpoint:
+    """A server as trials are handed it.
+
+    Args:
+        ledger: the file in which requests to it are noted.
+    """
+    return Endpoint(**spec.model_dump(), currency=currency, ledger=ledger)
+
+
+def seats(
+    experiment: Experiment, models: Mapping[str, ResolvedModel], runtime: Runtime, folder: Path
+) -> tuple[Seat, ...]:
+    """The judges that a trial asks.
+
+    Args:
+        models: judge -> its model, of those that have a local one.
+        folder: the study's, where what servers charge is noted.
+    """
+    taken = []
+    for name, judge in judging(experiment).items():
+        if judge.endpoint is None:
+            model = models[name]
+            taken.append(Seat(name, asked_of(model.fingerprint, runtime), model))
+            continue
+        ledger = folder / "spending" / "judges" / f"{name}.jsonl"
+        server = endpoint_record(judge.endpoint, experiment.cost.currency, str(ledger))
+        asked = asked_of(judge.server, None)
+        taken.append(Seat(name, asked, None, server, judge.max_new_tokens))
+    return tuple(taken)
+
+
+def read_calibrations(
+    experiment: Experiment, splits: Mapping[str, Sequence[Example]]
+) -> dict[str, tuple[CalibrationRow, ...]]:
+    """People's marks beside each judge that has some.
+
+    Raises:
+        SpecError: a file cannot be used; says what is wrong in it, and where.
+    """
+    ids = {item.id for items in splits.values() for item in items}
+    found, problems = {}, []
+    for name, judge in experiment.judges.items():
+        if judge.calibration is None:
+            continue
+        try:
+            found[name] = read_calibration(judge.calibration, judge.scale, ids)
+        except DataError as error:
+            problems += [
+                Problem(f"judges.{name}.calibration: {problem.where}", problem.what)
+                for problem in error.problems
+            ]
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+@dataclass(slots=True)
+class Judges:
+    """What a study has of its judges, once it was found."""
+
+    models: dict[str, ResolvedModel] = field(default_factory=dict)
+    """Judge -> its model; those on servers, and those that mark nothing, are left out."""
+    calibration: dict[str, tuple[CalibrationRow, ...]] = field(default_factory=dict)
+    """Judge -> people's marks of this study's replies; only of judges that have some."""
+
+    def find(self, experiment: Experiment, find: Callable[[ModelSpec], ResolvedModel]) -> None:
+        """Find the judges' models."""
+        for name, judge in judging(experiment).items():
+            if judge.model is not None:
+                self.models[name] = find(judge.model)
+
+    def notes(self, experiment: Experiment) -> list[str]:
+        """What a user should know of the judges, a sentence each."""
+        used, notes = judging(experiment), []
+        for name in experiment.judges:
+            people = len({mark.item_id for mark in self.calibration.get(name, ())})
+            if name not in used:
+                notes.append(
+                    f"judge {name} marks nothing: list judge:{name} under task.metrics to use it"
+                )
+            elif not people:
+                notes.append(
+                    f"judge {name} is held against no person's marks: after the run, harness judge "
+                    f"writes {HUMAN_ITEMS} items for people to mark, and judges.{name}.calibration "
+                    "takes the file; nothing is computed anew for it"
+                )
+            elif people < HUMAN_ITEMS:
+                notes.append(
+                    f"judge {name} is held against people's marks of {plural(people, 'item')}; "
+                    f"{HUMAN_ITEMS} would do"
+                )
+        return notes
+
+
+__all__ = [
+    "HUMAN_ITEMS",
+    "Judges",
+    "asked_of",
+    "endpoint_record",
+    "judging",
+    "known_by_weights",
+    "read_calibrations",
+    "seats",
+]
