@@ -72,8 +72,6 @@ class JudgeMetric(Measure):
                 )
         if "label" not in given:
             given["label"] = f"judged by {declared['by']}: {self.judge}"
-        if given.get("names") is None:
-            given["names"] = (self.own_name,)
         # Known by its weights only once the study is planned.
         return type(self).model_validate({**given, **declared})
 
