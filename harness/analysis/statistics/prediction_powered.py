@@ -24,6 +24,8 @@ from harness.analysis.statistics.sampling import Sampling
 # With fewer an interval of the correction is wider than what it corrects, and not exact.
 FEWEST_MARKED = 20
 POWER = 0.8
+# Of a judge that sees less than this of a difference, what seeds do cannot be read off its marks.
+LEAST_SEEN = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def correct_difference(
         marked: at least :data:`FEWEST_MARKED` items, in two clusters or more.
         unmarked: the rest; with fewer than two clusters the marks alone decide.
         seeds: what seeds do to the judge's mean of each arm, as of a comparison without marks. They
-            count in full, as marks are of one run's replies.
+            count in full, as marks are of one run's replies, and in people's unit: a judge that
+            sees a part of what differs sees that part of what seeds do.
         resamples: draws of the bootstrap.
         generator: source of the draws.
 
@@ -108,10 +111,23 @@ def correct_difference(
         for arm in (0, 1)
     )
     return Corrected(
-        sampling=sampling_of(samples, seeds, resamples, generator),
+        sampling=sampling_of(
+            samples, [_stretched(effect, marked) for effect in seeds], resamples, generator
+        ),
         weight=weight,
         means=(first, second),
     )
+
+
+def _stretched(effect: SeedEffect, marked: Marked) -> SeedEffect:
+    """A seed effect on the judge's mean as one on people's: divided by what the judge makes of a
+    difference of one in people's marks, within 1 and a third."""
+    human, judged = (rows - rows.mean(axis=1, keepdims=True) for rows in
+                     (marked.human, marked.judged))  # fmt: skip
+    variance = float((human**2).mean())
+    seen = float((human * judged).mean()) / variance if variance > 0 else 1.0
+    factor = 1 / float(np.clip(seen, LEAST_SEEN, 1.0))
+    return SeedEffect(effect.means * factor, effect.noise * factor**2)
 
 
 def judge_weight(human: Floats, judged: Floats, others: int) -> float:
