@@ -12,7 +12,7 @@ from harness.errors import Problem, SpecError
 from harness.spec.data import has_no_path
 from harness.spec.experiment import Experiment
 from harness.spec.names import is_suite_file
-from harness.spec.task import MetricError, TaskSpec
+from harness.spec.task import MetricError, TaskSpec, refusals
 from harness.spec.yaml_file import read_as
 from harness.spec.yaml_problems import line_in
 
@@ -106,7 +106,4 @@ def _refused(
     path: Path, root: yaml.Node, below: tuple[str, ...], error: ValidationError
 ) -> list[Problem]:
     where = f"{path}:{line_in(root, below)}"
-    return [
-        Problem(where, detail["msg"].removeprefix("Value error, "))
-        for detail in error.errors(include_url=False)
-    ]
+    return [Problem(where, what) for what in refusals(error)]
