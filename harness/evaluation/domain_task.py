@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.answers.metrics import METRICS, macro_f1, mean
+from harness.answers.thoughts import with_usual_marks
 from harness.prompting.render import render_template
 from harness.records import Example
 from harness.spec import TaskSpec
@@ -24,6 +25,7 @@ def build_domain_task(
     stops: Sequence[str] = (),
     labels: Sequence[str] = (),
     choices: Mapping[str, str] | None = None,
+    thought_marks: Mapping[str, str] | None = None,
 ) -> Any:
     """An lm-eval task over ``examples``.
 
@@ -36,6 +38,7 @@ def build_domain_task(
         stops: texts that end a generated reply; ``end`` alone if not given.
         choices: answers to choose among by likelihood -> each as it stands after a prompt, with
             what ends it; None generates.
+        thought_marks: as :func:`harness.answers.thoughts.own_marks` of the model's tokenizer.
     """
     import datasets
     from lm_eval.api.task import ConfigurableTask
@@ -55,7 +58,7 @@ def build_domain_task(
 
     def process_results(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
         if choices is None:
-            reply = str(results[0])
+            reply = with_usual_marks(str(results[0]), thought_marks or {})
         else:
             likelihoods = [float(result[0]) for result in results]
             reply = list(choices)[likelihoods.index(max(likelihoods))]

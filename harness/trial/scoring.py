@@ -10,7 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.answers.thoughts import without_thought
+from harness.answers.thoughts import own_marks, with_usual_marks, without_thought
 from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
 from harness.evaluation.known_replies import KnownReplies, read_replies
@@ -109,7 +109,7 @@ def score_requests(
                 f"{lm.max_length:,} tokens that the model reads; the base and every arm were "
                 "asked by their last ones, as lm-eval does"
             )
-        run.environment |= unfinished_thoughts(spec.arm, record)
+        run.environment |= unfinished_thoughts(spec.arm, record, _own_marks(candidate))
     if spec.ways:
         keep_best_way(spec, run)
 
@@ -230,6 +230,7 @@ def _score(
             if answering == "choice"
             else None
         ),
+        thought_marks=_own_marks(candidate),
     )
     with lm.kept_to(constraint):
         if request.suite == "latency":
@@ -245,9 +246,20 @@ def _score(
         )
 
 
-def unfinished_thoughts(arm: str, record: ScoreRecord) -> dict[str, str]:
-    """A note for the reader where replies to the user's task ended before their answer."""
-    replies = [output.output for output in record.outputs]
+def _own_marks(candidate: Candidate) -> dict[str, str]:
+    added = candidate.loaded.tokenizer.added_tokens_decoder.values()
+    return own_marks(token.content for token in added)
+
+
+def unfinished_thoughts(
+    arm: str, record: ScoreRecord, marks: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """A note for the reader where replies to the user's task ended before their answer.
+
+    Args:
+        marks: the tokenizer's own marks of thoughts -> the usual ones.
+    """
+    replies = [with_usual_marks(output.output, marks or {}) for output in record.outputs]
     cut = sum(without_thought(reply).unfinished for reply in replies)
     if not cut or record.suite not in ("domain", "out_of_domain"):
         return {}
