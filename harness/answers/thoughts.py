@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 # How models mark where a thought begins and where it ends.
@@ -17,6 +19,16 @@ MARKS = (
     ("◁think▷", "◁/think▷"),
     ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
 )
+_OF_THOUGHT = re.compile("think|thought|reason", re.IGNORECASE)
+# How the end of a thought is named after its beginning.
+_ENDS = (
+    (re.compile(r"^([^\w\s/])(?!/)"), r"\1/"),
+    (re.compile("begin"), "end"),
+    (re.compile("BEGIN"), "END"),
+    (re.compile("start"), "end"),
+    (re.compile("START"), "END"),
+    (re.compile("open"), "close"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +39,46 @@ class Answered:
     """What follows the thought; empty where it never ended."""
     unfinished: bool = False
     """Whether the reply ended within its thought."""
+
+
+def every_mark(tokens: Iterable[str]) -> set[str]:
+    """The usual marks of thoughts, and those among a tokenizer's added tokens."""
+    return {mark for pair in MARKS for mark in pair} | set(own_marks(tokens))
+
+
+def own_marks(tokens: Iterable[str]) -> dict[str, str]:
+    """A tokenizer's own marks of thoughts -> the usual one that means the same.
+
+    Marks are taken for such that are tokens of their own, speak of thinking, and come in pairs.
+
+    Args:
+        tokens: the tokenizer's added tokens.
+    """
+    known = {mark for pair in MARKS for mark in pair}
+    new = {token for token in tokens if _OF_THOUGHT.search(token) and token not in known}
+    marks: dict[str, str] = {}
+    for begin in sorted(new):
+        for how, instead in _ENDS:
+            end = how.sub(instead, begin, count=1)
+            if end != begin and end in new:
+                marks |= {begin: MARKS[0][0], end: MARKS[0][1]}
+    return marks
+
+
+def with_usual_marks(reply: str, own: Mapping[str, str]) -> str:
+    """A reply with the usual marks in place of a tokenizer's own."""
+    for mark, usual in own.items():
+        reply = reply.replace(mark, usual)
+    return reply
+
+
+def without_open_thought(prompt: str) -> str:
+    """The end of a prompt without the thought that it opens: whoever thinks opens one."""
+    for begin, end in MARKS:
+        place = prompt.rfind(begin)
+        if place >= 0 and end not in prompt[place:]:
+            return prompt[:place]
+    return prompt
 
 
 def without_thought(reply: str) -> Answered:

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.answers.thoughts import without_open_thought
 from harness.errors import SpecError
-from harness.models.token_tree import common_beginning
 from harness.prompting.chat_messages import (
     alternating,
     first_missing,
@@ -28,6 +27,7 @@ from harness.prompting.chat_messages import (
 from harness.prompting.control_tokens import ControlTokens
 from harness.prompting.still_clock import stopped_clock
 from harness.prompting.template_args import check_template_args
+from harness.prompting.written import WrittenConversation, end_in, end_of
 from harness.records import JsonValue, Message
 
 ChatMessage = Mapping[str, JsonValue]
@@ -37,22 +37,6 @@ SHOWN = 200
 _ODD_TEXT = "Q a\n\n\nb  c\t<d> & \"e\" 'f' {g} `h` \\n \r\n é 1."
 # Characters that no template trims and hardly a text holds.
 _MARKS = tuple(map(chr, [*range(1, 9), *range(14, 28)]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Conversation:
-    """Two questions with their answers, as a template writes them."""
-
-    before: str
-    """What stands before the first question."""
-    first: str
-    """What stands between the first question and its answer."""
-    between: str
-    """What stands between the first answer and the second question."""
-    last: str
-    """What stands between the second question and its answer."""
-    after: str
-    """What stands behind the last answer."""
 
 
 class ChatTemplate:
@@ -95,13 +79,17 @@ class ChatTemplate:
         self._first, self._last = probe.first, probe.last
         # Some leave out the header of a last answer, as one that is to be gone on with.
         self._gap = probe.first if probe.first.startswith(probe.last) else probe.last
+        self._told = self._asks_otherwise()
+        if self._told:
+            # Who says how to ask is asked so: with a thought, or without.
+            self._gap = without_open_thought(self._offered(self._args))
         self.lead = self._gap[len(self._gap.rstrip(" ")) :]
         control = ControlTokens(tokenizer)
         eos = str(tokenizer.eos_token or "")
-        self.end = _end_of(probe, control) or eos or probe.between.rstrip()
+        self.end = end_of(probe, control) or eos or probe.between.rstrip()
         # Without control tokens, a model that was only shown examples goes on with another one.
         shown = (
-            _end_in(probe.between, control)
+            end_in(probe.between, control)
             if control.found(probe.between)
             else (probe.between.rstrip())
         )
@@ -238,7 +226,7 @@ class ChatTemplate:
                 return False
         return True
 
-    def _probe(self) -> _Conversation:
+    def _probe(self) -> WrittenConversation:
         marks = _MARKS[:4]
         roles = ("user", "assistant", "user", "assistant")
         turns = [{"role": r, "content": m} for r, m in zip(roles, marks, strict=True)]
@@ -249,13 +237,36 @@ class ChatTemplate:
                 who = "an assistant's answer" if mark in marks[1::2] else "what a user says"
                 raise _unusable(f"does not write {who}")
             parts.append(part)
-        return _Conversation(parts[0], parts[1], parts[2], parts[3], text)
+        return WrittenConversation(parts[0], parts[1], parts[2], parts[3], text)
+
+    def _offered(self, args: Mapping[str, JsonValue]) -> str:
+        """What it writes where it is asked for an answer."""
+        own, self._args = self._args, dict(args)
+        try:
+            asking = self._write([{"role": "user", "content": _MARKS[0]}], asking=True)
+        finally:
+            self._args = own
+        return asking.rpartition(_MARKS[0])[2]
+
+    def _asks_otherwise(self) -> bool:
+        """Whether what it is told decides how it asks for an answer."""
+        for name, value in self._args.items():
+            others = [{n: v for n, v in self._args.items() if n != name}]
+            if isinstance(value, bool):
+                others.append({**self._args, name: not value})
+            if any(self._offered(other) != self._offered(self._args) for other in others):
+                return True
+        return False
 
     def _oddities(self) -> list[str]:
         oddities = []
-        asking = self._write([{"role": "user", "content": _MARKS[0]}], asking=True)
-        offered = asking.rpartition(_MARKS[0])[2]
-        if offered.rstrip(" ") != self._gap.rstrip(" "):
+        offered = self._offered(self._args)
+        if self._told:
+            oddities.append(
+                "what the chat template is told (chat_template_args) decides what stands before "
+                f"every answer, asked for, shown and trained on: {self._gap!r}"
+            )
+        elif offered.rstrip(" ") != self._gap.rstrip(" "):
             oddities.append(
                 f"asked for an answer, the chat template writes {offered!r}, and before an answer "
                 f"that was given {self._gap!r}: the latter stands before every answer, asked for, "
@@ -322,19 +333,6 @@ def _source(tokenizer: Any) -> str:
         return str(tokenizer.get_chat_template())
     except ValueError as error:
         raise _unusable(f"is one of several, none of them the usual one: {error}") from error
-
-
-def _end_of(probe: _Conversation, control: ControlTokens) -> str:
-    """What ends an answer: all control tokens that stand behind every one, else the first."""
-    shared = probe.after[: common_beginning(probe.after, probe.between)]
-    ends = control.last_end(shared)
-    return _end_in(probe.after, control) if ends is None else shared[:ends].strip()
-
-
-def _end_in(text: str, control: ControlTokens) -> str:
-    """What ends an answer, of all that is written behind it: up to its first control token."""
-    stripped = text.strip()
-    return stripped[: control.first_end(stripped)]
 
 
 def _unused(messages: Sequence[ChatMessage]) -> str:

@@ -10,7 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.answers.thoughts import without_thought
+from harness.answers.thoughts import own_marks, with_usual_marks, without_thought
 from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
 from harness.evaluation.brought_metrics import BroughtMetrics
@@ -112,7 +112,9 @@ def score_requests(
                 f"{lm.max_length:,} tokens that the model reads; the base and every arm were "
                 "asked by their last ones, as lm-eval does"
             )
-        run.environment |= replies_without_answer(candidate.task, spec.arm, record)
+        run.environment |= replies_without_answer(
+            candidate.task, spec.arm, record, _own_marks(candidate)
+        )
 
 
 def judge_scores(spec: TrialSpec, run: TrialRun) -> None:
@@ -250,6 +252,7 @@ def _score(
             else None
         ),
         brought=brought,
+        thought_marks=_own_marks(candidate),
     )
     with lm.kept_to(constraint):
         if request.suite == "latency":
@@ -268,14 +271,24 @@ def _score(
         )
 
 
-def replies_without_answer(task: TaskSpec, arm: str, record: ScoreRecord) -> dict[str, str]:
+def _own_marks(candidate: Candidate) -> dict[str, str]:
+    added = candidate.loaded.tokenizer.added_tokens_decoder.values()
+    return own_marks(token.content for token in added)
+
+
+def replies_without_answer(
+    task: TaskSpec, arm: str, record: ScoreRecord, marks: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Notes for the reader where replies to the user's task hold no answer that could be read.
 
     They ended within a thought, or nothing could be extracted from them.
+
+    Args:
+        marks: the tokenizer's own marks of thoughts -> the usual ones.
     """
     if record.suite not in ("domain", "out_of_domain"):
         return {}
-    replies = [output.output for output in record.outputs]
+    replies = [with_usual_marks(output.output, marks or {}) for output in record.outputs]
     whole = [reply for reply in replies if not without_thought(reply).unfinished]
     cut = len(replies) - len(whole)
     without = sum(task.answer.found_in(reply) is None for reply in whole)

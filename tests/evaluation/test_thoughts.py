@@ -6,12 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from harness.answers.thoughts import MARKS, Answered, without_thought
+from harness.answers.thoughts import (
+    MARKS,
+    Answered,
+    own_marks,
+    with_usual_marks,
+    without_open_thought,
+    without_thought,
+)
+from harness.evaluation.domain_task import build_domain_task
 from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.records import ItemOutput, ScoreRecord
 from harness.spec import TaskSpec
 from harness.trial.scoring import replies_without_answer
-from tests.tiny_model import TASK, TinyModels, load_tiny
+from tests.tiny_model import TASK, TinyModels, load_tiny, message
 
 
 @pytest.mark.parametrize(("begin", "end"), MARKS)
@@ -95,3 +103,60 @@ def test_replies_that_end_within_their_thought_are_counted() -> None:
     )
     _, note = replies_without_answer(marked, "zero-shot", record).values()
     assert note.startswith("2 of 3 replies of zero-shot to domain (test) have nothing after ':'")
+    marks = {"<a:think>": "<think>", "</a:think>": "</think>"}
+    own = replace(record, outputs=(replace(record.outputs[0], output="<a:think>so"),))
+    assert replies_without_answer(task, "zero-shot", own) == {}
+    assert len(replies_without_answer(task, "zero-shot", own, marks)) == 1
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("<mm:think>", "</mm:think>"),
+        ("[REASON]", "[/REASON]"),
+        ("<|begin_of_reasoning|>", "<|end_of_reasoning|>"),
+        ("<|THOUGHT_START|>", "<|THOUGHT_END|>"),
+        ("<thought_open>", "<thought_close>"),
+    ],
+)
+def test_a_tokenizer_may_have_marks_of_its_own(begin: str, end: str) -> None:
+    tokens = [begin, end, "<|im_end|>", "<think>", "</think>", "<reasonable>", "</s>"]
+    marks = own_marks(tokens)
+    assert set(marks) == {begin, end}
+    reply = with_usual_marks(f"{begin}it rains{end}bad", marks)
+    assert without_thought(reply) == Answered("bad")
+    assert without_thought(with_usual_marks(f"{begin}it", marks)).unfinished
+    assert own_marks([begin]) == own_marks([end]) == own_marks([]) == {}
+
+
+def test_a_tokenizer_s_own_marks_stay_in_a_reply_and_take_its_thought_off(
+    tiny_models: TinyModels,
+) -> None:
+    loaded = load_tiny(tiny_models.chat)
+    tokenizer = loaded.tokenizer
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<a:think>", "</a:think>", "<x>"]})
+    lm = CandidateLM(loaded.model, tokenizer, batch_size=1)
+    ids = tokenizer("<a:think>late?</a:think>positive<x><|im_end|>")["input_ids"]
+    reply = lm.tok_decode(ids)
+    assert reply == "<a:think>late?</a:think>positive"
+    marks = own_marks(token.content for token in tokenizer.added_tokens_decoder.values())
+    task = build_domain_task(
+        "t", TASK, [message("i", "x", "positive")], lambda item: "", end="", max_new_tokens=1,
+        thought_marks=marks,
+    )  # fmt: skip
+    (doc,) = task.test_docs()
+    assert task.process_results(doc, [reply])["exact_match"] == 1.0
+    assert task.process_results(doc, ["<a:think>positive"])["exact_match"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("prompt", "left"),
+    [
+        ("<bot>\n<think>\n", "<bot>\n"),
+        ("<bot><think>\n\n</think>\n\n", "<bot><think>\n\n</think>\n\n"),
+        ("<think></think><bot>[THINK]", "<think></think><bot>"),
+        ("<bot>", "<bot>"),
+    ],
+)
+def test_a_prompt_opens_no_thought(prompt: str, left: str) -> None:
+    assert without_open_thought(prompt) == left

@@ -97,3 +97,48 @@ def test_values_keep_their_types() -> None:
     assert [(type(v), v) for v in spec.chat_template_args.values()] == [
         (type(v), v) for v in args.values()
     ]
+
+
+TURN = "<|im_start|>assistant\n"
+# As Qwen3's: without a thought where none is wanted, and before the last answer of all.
+THINKS = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{% if m.role == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}"
+    "{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}"
+    + TURN
+    + "WHEN{% endif %}"
+)
+NO_THOUGHT = "{% if enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+OPENED = "{% if enable_thinking %}<think>\n{% else %}<think>\n\n</think>\n\n{% endif %}"
+
+
+@pytest.mark.parametrize("when", [NO_THOUGHT, OPENED])
+@pytest.mark.parametrize(
+    ("args", "gap"),
+    [
+        ({}, f"{TURN}<think>\n\n</think>\n\n"),
+        ({"enable_thinking": False}, f"{TURN}<think>\n\n</think>\n\n"),
+        ({"enable_thinking": True}, TURN),
+    ],
+)
+def test_whether_to_think_is_as_the_template_is_told(
+    tiny_models: TinyModels, when: str, args: dict[str, Any], gap: str
+) -> None:
+    tokenizer = load_tokenizer(resolved(tiny_models.chat))
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})
+    tokenizer.chat_template = THINKS.replace("WHEN", when)
+    shot = message("s", "Great", "positive")
+    render = PromptRenderer(tokenizer, TASK, lambda item: (shot,), template_args=args)
+    prompt = render.prompt(ITEM)
+    assert prompt.endswith(f"Torn<|im_end|>\n{gap}")
+    assert f"Great<|im_end|>\n{gap}positive<|im_end|>" in prompt
+    assert tokenizer.decode(render.encode(ITEM).answer) == "negative<|im_end|>"
+    assert rendering_faults(render, tokenizer, [ITEM]) == []
+    assert ("decides what stands before every answer" in " ".join(render.notes)) == bool(args)
+
+
+def test_what_does_not_decide_how_to_ask_leaves_that_alone(moody: Path) -> None:
+    tokenizer = load_tokenizer(resolved(moody))
+    render = PromptRenderer(tokenizer, TASK, template_args={"mood": "brief"})
+    assert render.gap == PromptRenderer(tokenizer, TASK).gap
+    assert "chat_template_args" not in " ".join(render.notes)

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from lm_eval.models.huggingface import HFLM
 
-from harness.answers.thoughts import MARKS
+from harness.answers.thoughts import every_mark
 from harness.errors import TrialError
 from harness.evaluation.local.constrained import Constraint
 from harness.evaluation.local.padded_generation import padded_replies
@@ -72,7 +72,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             # scored by the cut of one of them.
             logits_cache=False,
         )
-        marks = {mark for pair in MARKS for mark in pair}
+        marks = every_mark(token.content for token in tokenizer.added_tokens_decoder.values())
         self._unsaid = {
             number
             for number, token in tokenizer.added_tokens_decoder.items()
