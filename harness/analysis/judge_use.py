@@ -65,7 +65,7 @@ def judge_caveats(uses: Sequence[JudgeUse], experiment: Experiment) -> list[str]
     """Sentences on judges, that of the primary metric first where it is one."""
     caveats = []
     for use in uses:
-        what = f"{use.metric} is the mark of a model, {use.by}"
+        what = f"{use.metric} is the mark of a judge, the model {use.by}"
         if use.metric == experiment.task.primary_metric and not use.human_items:
             caveats.append(
                 f"{what}, and no person's marks were held against it: what it prefers may be the "

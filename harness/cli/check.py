@@ -46,7 +46,7 @@ def command(experiment: Path) -> None:
     from harness.spec import load_experiment
     from harness.spec.served_arms import missing_keys
     from harness.study.item_sets import left_out_curves, replay_texts
-    from harness.study.judges import Judges, read_calibrations
+    from harness.study.judges import Judges, judges_of
     from harness.study.preflight import try_metrics
 
     spec = load_experiment(experiment)
@@ -61,7 +61,7 @@ def command(experiment: Path) -> None:
 
     def unfit(splits: Splits) -> dict[str, dict[str, str]]:
         of_metrics.extend(try_metrics(spec.task, splits["train"]))
-        judges.calibration = read_calibrations(spec, splits)
+        judges.calibration = judges_of(spec, splits).calibration
         return prompts.unfit(splits)
 
     prepared = prepare(spec, unfit)

@@ -10,10 +10,12 @@ from typing import Any
 from harness.errors import SpecError
 from harness.evaluation.judge_prompt import (
     Case,
+    answers_of,
     example_of,
     judges_task,
-    read_mark,
+    read_answer,
     reply_form,
+    worths_of,
 )
 from harness.measures import JudgeMetric, UnscoredError
 from harness.prompting import PromptRenderer
@@ -33,7 +35,7 @@ class Mark:
 
 
 def likely_marks(lm: Any, tokenizer: Any, metric: JudgeMetric, cases: Sequence[Case]) -> list[Mark]:
-    """The expected mark of each case: every mark is weighed by its likelihood as the reply.
+    """The expected mark of each case: every answer is weighed by its likelihood as the reply.
 
     Args:
         lm: :class:`~harness.evaluation.local.candidate_lm.CandidateLM`, or what asks it only for
@@ -42,8 +44,8 @@ def likely_marks(lm: Any, tokenizer: Any, metric: JudgeMetric, cases: Sequence[C
     from harness.evaluation.local.answer_likelihood import likelihoods
 
     renderer = PromptRenderer(tokenizer, judges_task(metric, as_json=False), date=DATE)
-    replies = [renderer.reply(str(mark)) for mark in metric.marks]
-    room = max(len(renderer.encode_answer(str(mark))) for mark in metric.marks)
+    replies = [renderer.reply(answer) for answer in answers_of(metric)]
+    room = max(len(renderer.encode_answer(answer)) for answer in answers_of(metric))
     prompts: dict[Case, str] = {}
     marks: dict[Case, Mark] = {}
     for case in dict.fromkeys(cases):
@@ -65,16 +67,16 @@ def likely_marks(lm: Any, tokenizer: Any, metric: JudgeMetric, cases: Sequence[C
     found = likelihoods(lm, pairs) if pairs else []
     for place, case in enumerate(prompts):
         own = found[place * len(replies) : (place + 1) * len(replies)]
-        marks[case] = Mark(_expected(metric.marks, own))
+        marks[case] = Mark(_expected(worths_of(metric, case), own))
     return [marks[case] for case in cases]
 
 
-def _expected(marks: Sequence[int], likelihoods: Sequence[float]) -> float:
-    """Mean of the marks, weighed by likelihoods in nats."""
+def _expected(worths: Sequence[float], likelihoods: Sequence[float]) -> float:
+    """Mean of what answers are worth, weighed by likelihoods in nats."""
     most = max(likelihoods)
     weights = [math.exp(value - most) for value in likelihoods]
-    mean = math.fsum(w * mark for w, mark in zip(weights, marks, strict=True)) / math.fsum(weights)
-    return min(max(mean, marks[0]), marks[-1])
+    mean = math.fsum(map(math.prod, zip(weights, worths, strict=True))) / math.fsum(weights)
+    return min(max(mean, min(worths)), max(worths))
 
 
 def replied_marks(
@@ -96,7 +98,7 @@ def replied_marks(
         "until": [],
         "max_gen_toks": max_new_tokens,
         "do_sample": False,
-        "response_format": reply_form(metric.marks),
+        "response_format": reply_form(metric),
     }
     once = list(dict.fromkeys(cases))
     requests = [
@@ -106,13 +108,14 @@ def replied_marks(
         for place, case in enumerate(once)
     ]
     replies = lm.generate_until(requests) if requests else []
-    marks = {case: _read(reply, metric) for case, reply in zip(once, replies, strict=True)}
+    marks = {case: _read(reply, metric, case) for case, reply in zip(once, replies, strict=True)}
     return [marks[case] for case in cases]
 
 
-def _read(reply: str, metric: JudgeMetric) -> Mark:
+def _read(reply: str, metric: JudgeMetric, case: Case) -> Mark:
+    worths = dict(zip(answers_of(metric), worths_of(metric, case), strict=True))
     try:
-        return Mark(read_mark(reply, metric.marks))
+        return Mark(worths[read_answer(reply, metric)])
     except UnscoredError as error:
         return Mark(math.nan, str(error))
 

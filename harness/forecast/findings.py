@@ -33,7 +33,7 @@ class JudgeForecast:
     by: str
     """Its model."""
     marks: Estimate
-    """Number of replies that it marks; equal ones are marked once."""
+    """Number of replies that it marks, pairs in each order; equal ones are marked once."""
     tokens: Estimate
     """Tokens that it reads and, on a server, writes."""
     seconds: Estimate | None = None

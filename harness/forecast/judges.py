@@ -18,6 +18,7 @@ from harness.forecast.score_load import tokenizer_of
 from harness.forecast.served import MILLION, REPLY_SECONDS, TOKENIZERS
 from harness.forecast.upcoming import Upcoming
 from harness.measures import JudgeMetric
+from harness.measures.judge import TARGET
 from harness.prompting import PromptRenderer
 from harness.prompting.render import render_template
 from harness.records import Seat, TrialSpec
@@ -39,7 +40,7 @@ def judge_forecasts(plan: Plan, upcoming: Sequence[Upcoming]) -> tuple[JudgeFore
     marks = summed(either(map(_marks, trials.options)) * trials.times for trials in upcoming)
     marks = Estimate(marks.expected, 0.0, marks.high)
     return tuple(
-        _forecast(plan, metric, seats[metric.judge], marks)
+        _forecast(plan, metric, seats[metric.judge], marks * (2 if metric.pairwise else 1))
         for metric in plan.experiment.task.judged
         if metric.judge in seats
     )
@@ -89,7 +90,10 @@ def _prompt_tokens(plan: Plan, metric: JudgeMetric, seat: Seat) -> Estimate:
     lengths = []
     for item in plan.prepared.splits.test[:SAMPLE]:
         text = render_template(plan.experiment.task, item)
-        case = Case(text, item.answer, item.answer if metric.shows_target else None)
+        target = item.answer if metric.shows_target and metric.pairwise != TARGET else None
+        # What a pair compares with is taken to be as long as a right answer.
+        other = None if metric.pairwise is None else item.answer
+        case = Case(text, item.answer, target, other)
         turns = renderer.messages(example_of(case))
         asked = "\n".join(turn["content"] for turn in turns)
         lengths.append(len(tokenizer(asked, add_special_tokens=False)["input_ids"]))

@@ -13,6 +13,8 @@ from harness.records import JsonValue
 
 # Raised when what a judge is asked changes, so that nothing is taken for an answer to it.
 PROMPT_VERSION = 1
+# What a pair compares with where that is no column.
+TARGET = "target"
 
 
 class JudgeMetric(Measure):
@@ -23,6 +25,9 @@ class JudgeMetric(Measure):
         "", description="The judge's model, as the report names it; filled in from `judges`."
     )
     rubric: str = Field("", description="What it judges by; filled in from `judges`.")
+    pairwise: str | None = Field(
+        None, description="What a reply is compared with; filled in from `judges`."
+    )
     shows_target: bool = Field(
         True, description="Whether it sees the right answer; filled in from `judges`."
     )
@@ -34,24 +39,37 @@ class JudgeMetric(Measure):
 
     @property
     def own_name(self) -> str:
+        """The judge's name."""
+        return self.judge
+
+    @property
+    def as_written(self) -> str:
         """As the experiment writes it."""
         return f"judge:{self.judge}"
 
     @property
     def kind_in_words(self) -> str:
         """The model, and what it judges by."""
-        return f"judged by {self.by}: {self.judge}"
+        rubric = " ".join(self.rubric.split())
+        return f"judged by the model {self.by} under “{rubric}”, which is no person's judgement"
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether a reply is compared with what stands in a column."""
+        return self.pairwise not in (None, TARGET)
 
     @property
     def marks(self) -> tuple[int, ...]:
-        """The marks that it may give, the worst first."""
+        """The marks that it may give, the worst first; of pairs none."""
+        if self.pairwise is not None:
+            return ()
         return tuple(range(int(self.lowest), int(self.highest) + 1))
 
     def _usual_meaning(self) -> str:
-        return (
-            f"mark from {self.lowest:g} to {self.highest:g} that a model, {self.by}, gives under "
-            f"the rubric “{self.rubric.strip()}”; higher is better, and it is no person's judgement"
-        )
+        if self.pairwise is None:
+            return f"mark of a reply from {self.lowest:g} to {self.highest:g}"
+        other = "the right answer" if self.pairwise == TARGET else self.pairwise
+        return f"share of replies that are preferred to {other}, ties as half, in both orders"
 
     def filled(self, declared: Mapping[str, Any]) -> Self:
         """The metric with what the experiment declares of its judge.
@@ -63,23 +81,26 @@ class JudgeMetric(Measure):
             ValueError: the metric says otherwise.
         """
         if not self.higher_is_better:
-            raise ValueError(f"{self.own_name}: higher marks are better; remove higher_is_better")
+            raise ValueError(f"{self.as_written}: higher marks are better; remove higher_is_better")
         given = {self._key(name): getattr(self, name) for name in self.model_fields_set}
         for key, value in declared.items():
             if key in given and given[key] not in (value, ""):
                 raise ValueError(
-                    f"{self.own_name}: {key} is not that of judges.{self.judge}; remove it here"
+                    f"{self.as_written}: {key} is not that of judges.{self.judge}; remove it here"
                 )
         if "label" not in given:
             given["label"] = f"judged by {declared['by']}: {self.judge}"
         # Known by its weights only once the study is planned.
-        return type(self).model_validate({**given, **declared})
+        filled = type(self).model_validate({**given, **declared})
+        return filled if filled.meaning else filled._with(meaning=filled._usual_meaning())
 
     def weighing(self, weights: str) -> Self:
         """The metric, known by the judge's weights, or by its server."""
-        return type(self).model_validate(
-            {**self.model_dump(by_alias=True, exclude_unset=True), "weights": weights}
-        )
+        return self._with(weights=weights)
+
+    def _with(self, **changes: str) -> Self:
+        plain = self.model_dump(by_alias=True, exclude_unset=True)
+        return type(self).model_validate(plain | changes)
 
     @classmethod
     def _key(cls, name: str) -> str:
@@ -92,7 +113,7 @@ class JudgeMetric(Measure):
             ValueError: it was not.
         """
         if not self.is_located:
-            raise ValueError(f"{self.own_name}: no judge is declared under `judges`")
+            raise ValueError(f"{self.as_written}: no judge is declared under `judges`")
         return self
 
     @property
@@ -107,13 +128,14 @@ class JudgeMetric(Measure):
             "rubric": self.rubric,
             "range": list(self.bounds),
             "shows_target": self.shows_target,
+            "pairwise": self.pairwise,
             "prompt_version": PROMPT_VERSION,
             "names": list(self.metric_names),
         }
 
     def scorer(self) -> NoReturn:
         """Refuse: a judge is asked about all replies of a trial at once."""
-        raise ValueError(f"{self.own_name} is no function of one item")
+        raise ValueError(f"{self.as_written} is no function of one item")
 
 
-__all__ = ["PROMPT_VERSION", "JudgeMetric"]
+__all__ = ["PROMPT_VERSION", "TARGET", "JudgeMetric"]

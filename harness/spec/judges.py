@@ -14,6 +14,9 @@ from harness.spec.spaces import PositiveInt
 
 # Each is asked for by its likelihood.
 MOST_MARKS = 101
+_USUAL = (1, 5)
+# Worse and better than another reply.
+_PAIRS = (0, 1)
 
 
 class JudgeSpec(FrozenSpec):
@@ -31,7 +34,14 @@ class JudgeSpec(FrozenSpec):
     )
     rubric: str = Field(min_length=1, description="What makes a reply good, in a sentence or more.")
     scale: tuple[int, int] = Field(
-        (1, 5), description="The worst and the best mark; whole marks between them may be given."
+        _USUAL, description="The worst and the best mark; whole marks between them may be given."
+    )
+    pairwise: str | None = Field(
+        None,
+        min_length=1,
+        description="Compare with another reply in place of a scale: `target`, the right answer, "
+        "or the column that holds it. Each pair is judged in both orders; 1 is better, 0 worse, "
+        "0.5 a tie.",
     )
     shows_target: bool = Field(True, description="Whether the judge sees the right answer.")
     max_new_tokens: PositiveInt = Field(
@@ -67,6 +77,12 @@ class JudgeSpec(FrozenSpec):
         return scale
 
     @model_validator(mode="after")
+    def _scale_or_pairs(self) -> Self:
+        if self.pairwise is not None and self.scale != _USUAL:
+            raise ValueError("pairwise: a comparison has no scale; remove one of them")
+        return self
+
+    @model_validator(mode="after")
     def _one_model(self) -> Self:
         if (self.model is None) == (self.endpoint is None):
             raise ValueError("give `model` or `endpoint`, one of them")
@@ -85,13 +101,19 @@ class JudgeSpec(FrozenSpec):
         """Model and address of its server; empty where it is local."""
         return f"{self.endpoint.model} at {self.endpoint.url}" if self.endpoint else ""
 
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The worst and the best value."""
+        return self.scale if self.pairwise is None else _PAIRS
+
     def declared(self) -> dict[str, Any]:
         """What its metric says of it."""
         return {
             "by": self.by,
             "rubric": self.rubric,
             "shows_target": self.shows_target,
-            "range": tuple(float(mark) for mark in self.scale),
+            "range": tuple(float(mark) for mark in self.ends),
+            "pairwise": self.pairwise,
             **({"weights": self.server} if self.endpoint else {}),
         }
 

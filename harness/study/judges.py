@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.data import read_calibration
 from harness.errors import DataError, Problem, SpecError
 from harness.measures import JudgeMetric
+from harness.measures.judge import TARGET
 from harness.records import (
     CalibrationRow,
     Endpoint,
@@ -98,21 +99,26 @@ def seats(
     return tuple(taken)
 
 
-def read_calibrations(
-    experiment: Experiment, splits: Mapping[str, Sequence[Example]]
-) -> dict[str, tuple[CalibrationRow, ...]]:
-    """People's marks beside each judge that has some.
+def judges_of(experiment: Experiment, splits: Mapping[str, Sequence[Example]]) -> Judges:
+    """The judges with people's marks beside them, as far as the data say that they can be used.
 
     Raises:
-        SpecError: a file cannot be used; says what is wrong in it, and where.
+        SpecError: a file of marks cannot be used, or no column holds what a judge is to compare
+            with; says what is wrong, and where.
     """
-    ids = {item.id for items in splits.values() for item in items}
+    every = [item for items in splits.values() for item in items]
+    ids, columns = {item.id for item in every}, {name for item in every for name in item.columns}
     found, problems = {}, []
     for name, judge in experiment.judges.items():
+        of_column = judge.pairwise not in (None, TARGET) and name in judging(experiment)
+        if of_column and judge.pairwise not in columns:
+            known = ", ".join(sorted(columns)) or "none"
+            what = f"the data have no column {judge.pairwise!r}; the columns are {known}"
+            problems.append(Problem(f"judges.{name}.pairwise", what))
         if judge.calibration is None:
             continue
         try:
-            found[name] = read_calibration(judge.calibration, judge.scale, ids)
+            found[name] = read_calibration(judge.calibration, judge.ends, ids)
         except DataError as error:
             problems += [
                 Problem(f"judges.{name}.calibration: {problem.where}", problem.what)
@@ -120,7 +126,7 @@ def read_calibrations(
             ]
     if problems:
         raise SpecError(problems)
-    return found
+    return Judges(calibration=found)
 
 
 @dataclass(slots=True)
@@ -166,8 +172,8 @@ __all__ = [
     "Judges",
     "asked_of",
     "endpoint_record",
+    "judges_of",
     "judging",
     "known_by_weights",
-    "read_calibrations",
     "seats",
 ]

@@ -38,7 +38,7 @@ from harness.store.study_lock import working_on
 from harness.study.asked_models import BASE, models_of
 from harness.study.executing import executing
 from harness.study.explanation import explain
-from harness.study.judges import Judges, known_by_weights, read_calibrations
+from harness.study.judges import Judges, judges_of, known_by_weights
 from harness.study.milestones import note_end, note_planned
 from harness.study.observer import Observer
 from harness.study.plan import Plan, make_plan
@@ -122,7 +122,7 @@ def plan_study(
     def unfit(splits: Mapping[str, Sequence[Example]]) -> dict[str, dict[str, str]]:
         # Once the data are known to be readable: models may have to be fetched.
         of_metrics.extend(try_metrics(experiment.task, splits["train"]))
-        judges.calibration = read_calibrations(experiment, splits)
+        judges.calibration = judges_of(experiment, splits).calibration
         observer.stage(f"Preparing model {experiment.model.reference}")
         models.update(models_of(experiment, lambda spec: resolve_model(spec, fetch_progress)))
         judges.find(experiment, lambda spec: resolve_model(spec, fetch_progress))

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from harness.answers.metrics import mean_of_scored
+from harness.answers.metrics import mean, mean_of_scored
 from harness.data import read_examples_file
 from harness.errors import TrialError
-from harness.evaluation.judge_prompt import Case, case_of
+from harness.evaluation.judge_prompt import Case, cases_of, wanted
 from harness.evaluation.judging import Mark, likely_marks, replied_marks
 from harness.evaluation.known_replies import KnownReplies
 from harness.evaluation.latency import timed_items
-from harness.measures import JudgeMetric
+from harness.measures import JudgeMetric, UnscoredError
 from harness.records import (
+    Example,
+    ItemOutput,
     ItemScore,
     Reply,
     ScoreRecord,
@@ -102,7 +104,7 @@ class Bench:
             self.run.kept_mib += max(0.0, self.bases.mib - kept)
             own = CandidateLM(loaded.model, loaded.tokenizer, runtime.score_batch_size, DATE)
             lm = self._knowing(own, seat)
-            lm.listen(partial(self.announce, "score", task=metric.own_name))
+            lm.listen(partial(self.announce, "score", task=metric.as_written))
             with packed_weights(loaded.model, runtime.memory_share, loaded.packed):
                 try:
                     yield partial(likely_marks, lm, loaded.tokenizer, metric)
@@ -117,7 +119,7 @@ class Bench:
         if seat.endpoint is None:
             raise TrialError("error", f"judge {seat.name} has no server")
         server = EndpointLM(seat.endpoint, self.spec.trial_id)
-        server.on_progress = partial(self.announce, "score", task=metric.own_name)
+        server.on_progress = partial(self.announce, "score", task=metric.as_written)
         lm, before = self._knowing(server, seat), server.spent()
         try:
             yield partial(
@@ -161,30 +163,65 @@ def _counted(replies: Sequence[Reply]) -> int:
 def _marked(metric: JudgeMetric, scores: Sequence[Scored], ask: Ask) -> list[ScoreRecord]:
     """The scores with one judge's marks, asked for all at once."""
     asked = [place for place, (_, request) in enumerate(scores) if _is_judged(request)]
-    cases = {place: [case_of(metric, out) for out in scores[place][0].outputs] for place in asked}
+    items = {place: _items_of(scores[place][1]) for place in asked}
+    replies = {
+        place: [_Judged.of(metric, output, items[place]) for output in scores[place][0].outputs]
+        for place in asked
+    }
     pleas = {
-        place: [
-            (case, case.pleading(metric.marks[-1])) for case in timed_items(tuple(cases[place]))
-        ]
+        place: [(one, one.pleading(metric)) for one in timed_items(tuple(replies[place]))]
         for place in asked
         if _is_probed(scores[place][1])
     }
-    every = [case for place in asked for case in cases[place]]
-    every += [plea for pairs in pleas.values() for _, plea in pairs]
-    once = list(dict.fromkeys(every))
+    every = [*replies.values(), *([plea for _, plea in pairs] for pairs in pleas.values())]
+    once = list(dict.fromkeys(case for group in every for one in group for case in one.cases))
     marks = dict(zip(once, ask(once), strict=True))
     records = []
-    for place, (record, request) in enumerate(scores):
-        if place not in cases:
+    for place, (record, _) in enumerate(scores):
+        if place not in replies:
             records.append(record)
             continue
-        whole = _with_marks(record, request, metric, [marks[case] for case in cases[place]])
-        moves = [marks[plea].value - marks[case].value for case, plea in pleas.get(place, ())]
-        moved = mean_of_scored(moves)
+        own = [one.mark(marks) for one in replies[place]]
+        whole = _with_marks(record, items[place], metric, own)
+        moved = mean_of_scored(
+            [plea.mark(marks).value - one.mark(marks).value for one, plea in pleas.get(place, ())]
+        )
         if not math.isnan(moved):
             whole = replace(whole, moved={**whole.moved, metric.metric_names[0]: moved})
         records.append(whole)
     return records
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A reply, and what is asked about it."""
+
+    cases: tuple[Case, ...]
+    """What the judge is asked; of a pair, in both orders."""
+    why: str = ""
+    """Why nothing can be asked."""
+
+    @classmethod
+    def of(cls, metric: JudgeMetric, output: ItemOutput, items: Mapping[str, Example]) -> Self:
+        """What is asked about one reply."""
+        try:
+            return cls(cases_of(metric, output, items[output.item_id].columns))
+        except UnscoredError as error:
+            return cls((), str(error))
+
+    def pleading(self, metric: JudgeMetric) -> _Judged:
+        """The same, with a sentence in the reply that asks for the best mark."""
+        return replace(self, cases=tuple(case.pleading(wanted(metric)) for case in self.cases))
+
+    def mark(self, marks: Mapping[Case, Mark]) -> Mark:
+        """The mean of what the judge made of it."""
+        given = [marks[case] for case in self.cases]
+        why = self.why or next((mark.why for mark in given if mark.why), "")
+        return Mark(math.nan, why) if why else Mark(mean([mark.value for mark in given]))
+
+
+def _items_of(request: ScoreRequest) -> dict[str, Example]:
+    return {item.id: item for item in read_examples_file(Path(request.items_path))}
 
 
 def _is_judged(request: ScoreRequest) -> bool:
@@ -197,15 +234,11 @@ def _is_probed(request: ScoreRequest) -> bool:
 
 
 def _with_marks(
-    record: ScoreRecord, request: ScoreRequest, metric: JudgeMetric, marks: Sequence[Mark]
+    record: ScoreRecord, items: Mapping[str, Example], metric: JudgeMetric, marks: Sequence[Mark]
 ) -> ScoreRecord:
     name = metric.metric_names[0]
     pairs = list(zip(record.outputs, marks, strict=True))
-    lines: dict[str, int] = {}
-    if any(mark.why for mark in marks):
-        items = read_examples_file(Path(request.items_path))
-        lines = {item.id: item.line for item in items}
-    mean = mean_of_scored([mark.value for mark in marks])
+    value = mean_of_scored([mark.value for mark in marks])
     return replace(
         record,
         item_scores=(
@@ -215,12 +248,12 @@ def _with_marks(
                 for out, mark in pairs
             ),
         ),
-        aggregates=record.aggregates | ({} if math.isnan(mean) else {name: mean}),
+        aggregates=record.aggregates | ({} if math.isnan(value) else {name: value}),
         higher_is_better={**record.higher_is_better, name: True},
         unscored=(
             *record.unscored,
             *(
-                Unscored(name, out.item_id, lines.get(out.item_id, 0), mark.why)
+                Unscored(name, out.item_id, items[out.item_id].line, mark.why)
                 for out, mark in pairs
                 if mark.why
             ),

@@ -59,7 +59,7 @@ def marks(folder: Path, done: StudyRun) -> dict[tuple[str, str, str], float]:
     return {
         (vector.arm, vector.split, item): value
         for vector in study.vectors
-        if vector.metric == "judge:kind"
+        if vector.metric == "kind"
         for item, value in zip(vector.item_ids, vector.values.tolist(), strict=True)
     }
 
@@ -125,7 +125,7 @@ def test_an_instruction_within_replies_is_tried_on_test_items(
         for trial in study.trials
         if trial.phase == "finalist"
         for a in trial.aggregates
-        if a.metric == "judge:kind"
+        if a.metric == "kind"
     }
     shift = moved.pop(("domain", "test"))
     assert shift is not None
@@ -184,7 +184,7 @@ def test_a_reply_that_is_no_mark_is_unscored_and_told(
     done, _ = judged(folder, tiny_models, served_judge(server))
     found = load_study(folder / "results", done.experiment_id)
     told = " ".join(found.findings.verdict.caveats)
-    assert "could not be scored by judge:kind" in told
+    assert "could not be scored by kind" in told
     assert "the judge replied 'I like it', which holds no single mark" in told
 
 
@@ -220,11 +220,11 @@ def test_it_may_be_primary_and_decide_the_search(folder: Path, tiny_models: Tiny
     analysed = load_study(folder / "results", done.experiment_id)
     contrast = analysed.findings.primary
     assert contrast is not None
-    assert (contrast.metric, contrast.items) == ("judge:kind", 8)
+    assert (contrast.metric, contrast.items) == ("kind", 8)
     searched: dict[str, list[tuple[float, int, Any]]] = {}
     for trial in analysed.study.trials:
         if trial.phase == "search":
-            (value,) = [a.value for a in trial.aggregates if a.metric == "judge:kind"]
+            (value,) = [a.value for a in trial.aggregates if a.metric == "kind"]
             searched.setdefault(trial.arm, []).append((-value, trial.number, trial.params))
     assert len(searched["few-shot"]) == 2
     for trial in analysed.study.trials:
@@ -330,3 +330,28 @@ def test_a_judge_that_obeys_replies_is_told_of(
     text = write_reports(analysed, folder / "out", ("md",))["md"].read_text()
     assert "## The judges" in text
     assert "no arm's cost holds it" in text
+
+
+def test_pairs_are_judged_in_both_orders(
+    folder: Path, tiny_models: TinyModels, server: FakeServer
+) -> None:
+    # One that prefers whatever stands first.
+    server.reply = lambda message: '{"better": "A"}'
+    done, counted = judged(folder, tiny_models, served_judge(server) | {"pairwise": "target"})
+    assert (done.trials_failed, counted.trained, loaded(counted)) == (0, 0, 0)
+    assert set(marks(folder, done).values()) == {0.5}
+    local = local_judge(folder, tiny_models, pairwise="target")
+    done, _ = judged(folder, tiny_models, local)
+    assert done.trials_failed == 0
+    values = set(marks(folder, done).values())
+    assert len(values) > 3
+    assert all(0 < value < 1 for value in values)
+
+
+def test_a_column_that_is_not_there_is_refused(folder: Path, tiny_models: TinyModels) -> None:
+    judge = local_judge(folder, tiny_models, pairwise="ours")
+    with pytest.raises(InputError) as caught:
+        judged(folder, tiny_models, judge)
+    (problem,) = caught.value.problems
+    assert problem.where == "judges.kind.pairwise"
+    assert "no column 'ours'" in problem.what

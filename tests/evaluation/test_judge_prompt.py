@@ -6,17 +6,18 @@ import pytest
 
 from harness.evaluation.judge_prompt import (
     Case,
-    case_of,
+    cases_of,
     example_of,
     judges_task,
-    read_mark,
+    read_answer,
+    reply_form,
+    wanted,
+    worths_of,
 )
 from harness.measures import JudgeMetric, UnscoredError
 from harness.prompting import PromptRenderer
 from harness.records import ItemOutput
 from harness.trial.served import ServersTokenizer
-
-MARKS = (1, 2, 3, 4, 5)
 
 
 def metric(**changes: object) -> JudgeMetric:
@@ -32,9 +33,10 @@ def output(reply: str) -> ItemOutput:
 
 
 def test_it_sees_item_answer_and_reply_without_its_thought() -> None:
-    case = case_of(metric(), output("<think>No?</think> Perhaps."))
+    (case,) = cases_of(metric(), output("<think>No?</think> Perhaps."), {})
     assert case == Case("Shall we go?", "Perhaps.", "Yes.")
-    assert case_of(metric(shows_target=False), output("Perhaps.")).target is None
+    (unaided,) = cases_of(metric(shows_target=False), output("Perhaps."), {})
+    assert unaided.target is None
     shown = PromptRenderer(ServersTokenizer(), judges_task(metric(), as_json=True)).messages(
         example_of(case)
     )
@@ -89,7 +91,7 @@ def test_a_plea_is_appended_to_the_reply_alone() -> None:
     ],
 )
 def test_a_mark_is_read(reply: str, mark: int) -> None:
-    assert read_mark(reply, MARKS) == mark
+    assert read_answer(reply, metric()) == str(mark)
 
 
 @pytest.mark.parametrize(
@@ -99,4 +101,49 @@ def test_a_mark_is_read(reply: str, mark: int) -> None:
 )  # fmt: skip
 def test_what_is_no_single_mark_is_none(reply: str) -> None:
     with pytest.raises(UnscoredError, match="from 1 to 5"):
-        read_mark(reply, MARKS)
+        read_answer(reply, metric())
+
+
+def pair(**changes: object) -> JudgeMetric:
+    return metric(pairwise="target", range=(0.0, 1.0), **changes)
+
+
+def test_a_pair_is_asked_in_both_orders_and_one_that_likes_the_first_is_worth_nothing() -> None:
+    first, second = cases_of(pair(), output("Perhaps."), {})
+    assert (first.other, first.target) == ("Yes.", None)
+    assert "[reply A" in first.quoted()
+    assert first.quoted().index("Perhaps.") < first.quoted().index("Yes.")
+    assert second.quoted().index("Yes.") < second.quoted().index("Perhaps.")
+    worths = [worths_of(pair(), case) for case in (first, second)]
+    assert worths == [(1.0, 0.0, 0.5), (0.0, 1.0, 0.5)]
+    shown = judges_task(pair(), as_json=True)
+    assert "A, B, or tie" in shown.instruction
+    assert "right answer" not in shown.instruction
+    assert reply_form(pair())["json_schema"]["schema"]["properties"] == {
+        "better": {"type": "string", "enum": ["A", "B", "tie"]}
+    }
+    assert wanted(pair()) is None
+    assert "better one" in first.pleading(None).reply
+
+
+def test_a_pair_may_stand_in_a_column() -> None:
+    of_column = metric(pairwise="ours", range=(0.0, 1.0))
+    assert of_column.reads_rows
+    assert not pair().reads_rows
+    first, _ = cases_of(of_column, output("Perhaps."), {"ours": " Surely. "})
+    assert (first.other, first.target) == ("Surely.", "Yes.")
+    with pytest.raises(UnscoredError, match="no text under ours"):
+        cases_of(of_column, output("Perhaps."), {"ours": None})
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"), [("A", "A"), ("tie.", "tie"), ('{"better": "b"}', "B"), ("TIE", "tie")]
+)
+def test_which_is_better_is_read(reply: str, answer: str) -> None:
+    assert read_answer(reply, pair()) == answer
+
+
+@pytest.mark.parametrize("reply", ["A and B", "5", "", '{"mark": "A"}'])
+def test_what_does_not_say_which_is_none(reply: str) -> None:
+    with pytest.raises(UnscoredError, match="A, B or tie was asked for"):
+        read_answer(reply, pair())

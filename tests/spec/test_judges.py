@@ -47,9 +47,10 @@ def refusal(path: Path) -> str:
 def test_the_metric_says_who_judges_by_what_and_on_which_scale(tmp_path: Path) -> None:
     spec = load_experiment(written(tmp_path))
     info = spec.task.primary
-    assert (info.name, info.lowest, info.highest) == ("judge:kindness", 1.0, 5.0)
+    assert (info.name, info.lowest, info.highest) == ("kindness", 1.0, 5.0)
     assert info.higher_is_better
     assert info.label == "judged by smollm2-135m-instruct: kindness"
+    assert "mark of a reply from 1 to 5" in info.meaning
     assert "Is it kind?" in info.meaning
     assert "no person's judgement" in info.meaning
     again = Experiment.model_validate(spec.plain())
