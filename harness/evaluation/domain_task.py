@@ -59,7 +59,7 @@ def build_domain_task(
         else:
             likelihoods = [float(result[0]) for result in results]
             reply = list(choices)[likelihoods.index(max(likelihoods))]
-        reading = read(doc["answer"], reply)
+        reading = read(task.answer.target_of(by_id[doc["id"]]), reply)
         return {
             metric.name: reading.metrics[metric.name] if metric.per_item else reading.classes
             for metric in metrics
