@@ -93,7 +93,7 @@ def _call(value: Any) -> Call:
     bare = isinstance(value, Mapping) and set(value) <= {*_NAMES, "type", "id"}
     if name is None or not name.strip() or not (bare or set(value) & set(_ARGUMENTS)):
         raise BrokenCallError(f"{value!r:.60} is no call, which has a name and arguments")
-    arguments = next((value[key] for key in _ARGUMENTS if value.get(key) is not None), {})
+    arguments: Any = next((value[key] for key in _ARGUMENTS if value.get(key) is not None), {})
     if isinstance(arguments, str):
         arguments = _json(arguments) if arguments.strip() else {}
     if not isinstance(arguments, dict):
@@ -152,20 +152,16 @@ def _after_mark(text: str) -> list[Call]:
 def _bare(text: str) -> list[Call] | None:
     """Calls that are marked by nothing: JSON with a name and arguments, or as Python calls."""
     calls: list[Call] = []
-    seen = is_json = False
+    seen = False
     for value in _values(text):
-        is_json = True
         if value == []:
             seen = True
             continue
         try:
             calls += calls_of(value)
         except BrokenCallError:
-            if (
-                isinstance(value, dict)
-                and set(value) & set(_NAMES)
-                and set(value) & set(_ARGUMENTS)
-            ):
+            keys = set(value) if isinstance(value, dict) else set[str]()
+            if keys & set(_NAMES) and keys & set(_ARGUMENTS):
                 raise
             continue
         seen = True
@@ -174,11 +170,7 @@ def _bare(text: str) -> list[Call] | None:
     whole = text.strip()
     if _CALLED.fullmatch(whole) and len(whole) < _LONGEST:
         return _python(whole)
-    if (
-        not is_json
-        and whole.startswith(("{", "["))
-        and regex.match(r"[\[{\s]*[\"'](?:name|function)[\"']", whole)
-    ):
+    if _BEGINNING.match(whole) and not _begins_with_json(whole):
         raise BrokenCallError("a call that breaks off")
     return None
 
@@ -191,6 +183,7 @@ def _values(text: str) -> Iterator[Any]:
             yield read_json_text(text).value
             return
         except ValueError:
+            # What follows the first value may be words, or another one.
             pass
     while (found := regex.search(r"[{\[]", text, pos=place)) is not None:
         try:
@@ -200,6 +193,14 @@ def _values(text: str) -> Iterator[Any]:
             continue
         if isinstance(value, dict | list):
             yield value
+
+
+def _begins_with_json(text: str) -> bool:
+    try:
+        json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _python(text: str) -> list[Call] | None:

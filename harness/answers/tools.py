@@ -80,7 +80,7 @@ def _tool(part: Any, place: int) -> Tool:
     name = part.get("name") if isinstance(part, Mapping) else None
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"tool {place} has no name: an object with `name` and `parameters`")
-    schema = next((part[key] for key in _SCHEMAS if part.get(key) is not None), {})
+    schema: Any = next((part[key] for key in _SCHEMAS if part.get(key) is not None), {})
     if not isinstance(schema, Mapping):
         raise ValueError(f"tool {name!r}: its parameters are no JSON Schema")
     try:

@@ -108,6 +108,7 @@ def test_words_and_other_json_call_nothing(reply: str) -> None:
     [
         '<tool_call>{"name": "weather", "argum',
         '{"name": "weather", "arguments": {"city": "Pa',
+        '{"name": "weather", "arguments": {"city": "Paris"}',
         '<tool_call>{"name": "weather", "arguments": [1]}</tool_call>',
         '{"name": "weather", "arguments": "Paris"}',
         '<tool_call>{"arguments": {}}</tool_call>',
