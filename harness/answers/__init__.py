@@ -8,6 +8,7 @@ from typing import Annotated, get_args
 from pydantic import Field
 
 from harness.answers.answer import Answer
+from harness.answers.calls import CallsAnswer
 from harness.answers.json_object import JsonAnswer
 from harness.answers.label import LabelAnswer
 from harness.answers.labels import LabelsAnswer
@@ -16,7 +17,8 @@ from harness.answers.text import TextAnswer
 
 # In the order in which `init` asks them whether they know a column.
 AnyAnswer = Annotated[
-    LabelsAnswer | LabelAnswer | NumberAnswer | JsonAnswer | TextAnswer, Field(discriminator="kind")
+    LabelsAnswer | LabelAnswer | NumberAnswer | CallsAnswer | JsonAnswer | TextAnswer,
+    Field(discriminator="kind"),
 ]
 
 KINDS: Mapping[str, type[Answer]] = {kind.name(): kind for kind in get_args(get_args(AnyAnswer)[0])}
@@ -25,6 +27,7 @@ __all__ = [
     "KINDS",
     "Answer",
     "AnyAnswer",
+    "CallsAnswer",
     "JsonAnswer",
     "LabelAnswer",
     "LabelsAnswer",

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self, get_args
 
 from pydantic import Field
@@ -148,6 +149,34 @@ class Answer(FrozenSpec, ABC):
     def judged_by(self) -> dict[str, Any]:
         """The keys that decide what a right answer is: all but where the data hold it."""
         return self.model_dump(mode="json", by_alias=True, exclude={"column", "columns"})
+
+    def shown_as_text(self, column: str) -> bool:
+        """Whether a template shows a column as JSON, whatever it holds, and not as it stands."""
+        return False
+
+    @property
+    def columns_shown(self) -> tuple[str, ...]:
+        """Data columns that the task's template must show."""
+        return ()
+
+    def with_files(self, folder: Path) -> Answer:
+        """The answer with what the files that it names hold.
+
+        Args:
+            folder: where relative paths start.
+
+        Raises:
+            ValueError: one cannot be read.
+        """
+        return self
+
+    def told(self, instruction: str) -> str:
+        """The instruction, with what else every prompt of such a task must say."""
+        return instruction
+
+    def target_of(self, example: Example) -> str:
+        """What a reader of replies holds them against."""
+        return example.answer
 
     # ---------------------------------------------------------------------- valid answers
 

@@ -76,6 +76,19 @@ JACCARD = MetricInfo(
     "Jaccard index",
     "labels that right answer and reply share, over those that either has; 1 is best",
 )
+ARGUMENT_F1 = MetricInfo(
+    "argument_f1",
+    "argument F1",
+    "share of the arguments of calls that are right, balanced over missing and surplus ones, each "
+    "of the right function; 1 is best",
+)
+RIGHT_FUNCTIONS = MetricInfo(
+    "right_functions",
+    "right functions",
+    "share of replies that call the right functions, each as often as is right, whatever their "
+    "arguments; 1 is best",
+    share_of="replies with the right functions",
+)
 MACRO_F1 = MetricInfo(
     "macro_f1",
     "macro F1",
@@ -161,8 +174,8 @@ CONFIDENCE = MetricInfo(
 METRICS: Mapping[str, MetricInfo] = {
     metric.name: metric
     for metric in (
-        EXACT_MATCH, VALID, VALID_JSON, FIELD_F1, SET_F1, JACCARD, MACRO_F1, ABSOLUTE_ERROR,
-        RELATIVE_ERROR, CHRF,
+        EXACT_MATCH, VALID, VALID_JSON, FIELD_F1, SET_F1, JACCARD, ARGUMENT_F1,
+        RIGHT_FUNCTIONS, MACRO_F1, ABSOLUTE_ERROR, RELATIVE_ERROR, CHRF,
         ROUGE_L, ACC, ACC_NORM, BITS_PER_BYTE, BYTE_PERPLEXITY, WORD_PERPLEXITY, KL_TO_BASE,
         VERBATIM, CONFIDENCE,
     )

@@ -31,7 +31,7 @@ SHOWN_ROWS = 10
 )
 @click.option(
     "--kind",
-    type=click.Choice(["labels", "label", "number", "json", "text"]),
+    type=click.Choice(["labels", "label", "number", "calls", "json", "text"]),
     help="What kind of answer it is.",
 )
 @click.option("--group", help="Column whose equal values must stay in one split, or none.")

@@ -108,6 +108,7 @@ class _RowReader:
         self._fields = experiment.input_columns()
         self._whole_rows = experiment.task.reads_rows
         self._own_fields = template_fields(experiment.task.template)
+        self._answer_kind = experiment.task.answer
         self.answers = experiment.task.answer.row_reader()
         self._id_prefix = id_prefix
         self._line_of_id: dict[str, int] = {}
@@ -193,6 +194,8 @@ class _RowReader:
         before = len(problems)
         for field in self._fields:
             value = values.get(field)
+            if isinstance(value, dict | list) and self._answer_kind.shown_as_text(field):
+                value = json.dumps(value, ensure_ascii=False)
             # One field of several may be empty text, but none may be missing.
             inputs[field] = value if isinstance(value, str) else _text(values, field, problems)
         if len(problems) == before and not any(inputs[name].strip() for name in self._own_fields):

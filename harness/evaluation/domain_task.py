@@ -71,7 +71,7 @@ def build_domain_task(
             likelihoods = [float(result[0]) for result in results]
             reply = list(choices)[likelihoods.index(max(likelihoods))]
             sure = 1 / sum(math.exp(one - max(likelihoods)) for one in likelihoods)
-        reading = read(doc["answer"], reply)
+        reading = read(task.answer.target_of(by_id[doc["id"]]), reply)
         values: dict[str, Any] = dict(asked.values(doc["id"], reply))
         for metric in metrics:
             if metric.name in own:

@@ -90,6 +90,8 @@ class JudgeMetric(Measure):
                 )
         if "label" not in given:
             given["label"] = f"judged by {declared['by']}: {self.judge}"
+        if given.get("names") is None:
+            given["names"] = (self.own_name,)
         # Known by its weights only once the study is planned.
         filled = type(self).model_validate({**given, **declared})
         return filled if filled.meaning else filled._with(meaning=filled._usual_meaning())

@@ -78,7 +78,9 @@ class PromptRenderer:
         self._tokenizer = tokenizer
         self._control = ControlTokens(tokenizer)
         self._shots = shots
-        self.instruction = instruction if instruction is not None else task.instruction
+        self.instruction = task.answer.told(
+            instruction if instruction is not None else task.instruction
+        )
         self._template = template if template is not None else task.template
         self.notes: tuple[str, ...] = ()
         self.alters = self._chat is not None and self._chat.alters

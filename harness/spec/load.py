@@ -36,10 +36,27 @@ def load_experiment(path: str | Path) -> Experiment:
     task = _with_metrics(experiment.task, path, root)
     if task is not experiment.task:
         experiment = _validated_again(experiment, task, path, root)
+    folder = path.parent.resolve()
     try:
-        return _with_absolute_paths(experiment, path.parent.resolve())
+        experiment = _with_files(experiment, folder)
+    except ValidationError as error:
+        what = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+        raise SpecError(Problem(str(path), what)) from error
+    except ValueError as error:
+        raise SpecError(Problem(str(path), str(error))) from error
+    try:
+        return _with_absolute_paths(experiment, folder)
     except (OSError, RuntimeError, ValueError) as error:
         raise SpecError(Problem(str(path), f"a path in it cannot be resolved: {error}")) from error
+
+
+def _with_files(experiment: Experiment, folder: Path) -> Experiment:
+    """The experiment with what the files that its answer names hold, validated with it."""
+    answer = experiment.task.answer.with_files(folder)
+    if answer is experiment.task.answer:
+        return experiment
+    task = experiment.task.model_copy(update={"answer": answer})
+    return Experiment.model_validate(experiment.model_copy(update={"task": task}).plain())
 
 
 def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:

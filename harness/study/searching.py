@@ -244,7 +244,7 @@ class Searches:
             number=trial.number,
             params={name: trial.params[name] for name in space},
             status="failed" if unscored else trial.status,
-            score=None if score is None else self._sign * score,
+            score=score,
             general_change=changes.get(trial.trial_id),
             values=values,
         )

@@ -19,7 +19,7 @@ from lab.simulation.drawing import draw_study
 from lab.simulation.judging import JUDGE, Judge
 from lab.simulation.study_design import Design
 
-METRIC = f"judge:{JUDGE}"
+METRIC = JUDGE
 
 
 def study(**changes: Any) -> Study:

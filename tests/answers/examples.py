@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from harness.answers import Answer, JsonAnswer, LabelAnswer, LabelsAnswer, NumberAnswer, TextAnswer
+from harness.answers import (
+    Answer,
+    CallsAnswer,
+    JsonAnswer,
+    LabelAnswer,
+    LabelsAnswer,
+    NumberAnswer,
+    TextAnswer,
+)
 from harness.records import JsonValue
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "integer"}}}
@@ -34,6 +42,13 @@ EXAMPLES = (
         " $1,200.50",
         "$1,200.50",
         ("-3", "2000"),
+    ),
+    KindExample(
+        CallsAnswer.model_validate(
+            {"kind": "calls", "column": "y", "tools": [{"name": "f", "parameters": SCHEMA}]}
+        ),
+        '[{"id": "1", "function": {"name": "f", "arguments": "{\\"a\\": 1}"}}]',
+        '[{"name": "f", "arguments": {"a": 1}}]',
     ),
     KindExample(
         JsonAnswer.model_validate({"kind": "json", "column": "y", "schema": SCHEMA}),

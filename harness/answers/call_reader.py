@@ -1,0 +1,219 @@
+"""Calls of tools, in the notations of those who make models and of those who call them."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import regex
+
+from harness.answers.json_cells import read_json_text
+from harness.answers.json_text import JsonObject, composed_value
+
+_ARGUMENTS = ("arguments", "parameters", "args", "input", "kwargs")
+_NAMES = ("name", "function", "tool", "tool_name", "function_name")
+_WRAPPERS = ("tool_calls", "calls", "function_calls")
+_TAGGED = regex.compile(
+    r"<(tool_call|function_call|tool_calls|functioncall)>(.*?)(?:</\1>|(?=<\1>)|\Z)", regex.S
+)
+_NAMED = regex.compile(r"<function=([\w.:-]+)>(.*?)(?:</function>|\Z)", regex.S)
+_PARAMETER = regex.compile(r"<parameter=([\w.:-]+)>\s*(.*?)\s*</parameter>", regex.S)
+_MISTRAL = regex.compile(r"\[TOOL_CALLS\]", regex.S)
+_MISTRAL_NAMED = regex.compile(r"\s*([\w.:-]+)\s*(?:\[ARGS\])?\s*(?=\{)")
+_PYTHON_TAG = "<|python_tag|>"
+_FENCE = regex.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?[^\S\n]*\1", regex.S)
+_CALLED = regex.compile(r"\s*\[?\s*[A-Za-z_][\w.]*\s*\(.*\)\s*\]?\s*", regex.S)
+_BEGINNING = regex.compile(r"[\[{][\[{\s]*[\"'](?:name|function)[\"']")
+_LONGEST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a tool."""
+
+    name: str
+    """Name of the tool."""
+    arguments: JsonObject
+    """Argument -> value."""
+
+
+class BrokenCallError(ValueError):
+    """What is marked as a call and cannot be read as one; the message is a sentence's end."""
+
+
+def calls_of(value: object) -> list[Call]:
+    """The calls in a JSON value: one, a list of them, or a message that holds them.
+
+    Raises:
+        BrokenCallError: it is none of these.
+    """
+    if isinstance(value, Mapping):
+        for key in _WRAPPERS:
+            if isinstance(value.get(key), list):
+                return calls_of(value[key])
+        for key in ("function_call", "functionCall"):
+            if isinstance(value.get(key), Mapping):
+                return [_call(value[key])]
+        return [_call(value)]
+    if isinstance(value, list):
+        return [call for part in value for call in calls_of(part)]
+    raise BrokenCallError(f"{value!r:.60} is no call, which has a name and arguments")
+
+
+def read_calls(text: str) -> list[Call] | None:
+    """The calls that a reply makes; None where it is words alone.
+
+    Raises:
+        BrokenCallError: it is marked as a call and cannot be read as one.
+    """
+    if found := list(_NAMED.finditer(text)):
+        return [Call(one[1], _named_arguments(one[2])) for one in found]
+    if found := list(_TAGGED.finditer(text)):
+        return [call for one in found for call in calls_of(_json(one[2]))]
+    if mark := _MISTRAL.search(text):
+        return _after_mark(text[mark.end() :])
+    if _PYTHON_TAG in text:
+        text = text.partition(_PYTHON_TAG)[2]
+    for part in (*(fenced[2] for fenced in _FENCE.finditer(text)), text):
+        calls = _bare(part)
+        if calls is not None:
+            return calls
+    return None
+
+
+def _call(value: Any) -> Call:
+    if isinstance(value, Mapping) and isinstance(value.get("function"), Mapping):
+        value = value["function"]
+    name = None
+    if isinstance(value, Mapping):
+        name = next((value[key] for key in _NAMES if isinstance(value.get(key), str)), None)
+    bare = isinstance(value, Mapping) and set(value) <= {*_NAMES, "type", "id"}
+    if name is None or not name.strip() or not (bare or set(value) & set(_ARGUMENTS)):
+        raise BrokenCallError(f"{value!r:.60} is no call, which has a name and arguments")
+    arguments: Any = next((value[key] for key in _ARGUMENTS if value.get(key) is not None), {})
+    if isinstance(arguments, str):
+        arguments = _json(arguments) if arguments.strip() else {}
+    if not isinstance(arguments, dict):
+        raise BrokenCallError(f"the arguments of {name!r} are no object: {arguments!r:.60}")
+    return Call(name.strip(), _composed(arguments))
+
+
+def _composed(arguments: JsonObject) -> JsonObject:
+    try:
+        json.dumps(arguments, allow_nan=False)
+        composed: JsonObject = composed_value(arguments)
+    except (ValueError, TypeError) as error:
+        raise BrokenCallError(f"arguments hold what JSON has not: {error}") from error
+    return composed
+
+
+def _json(text: str) -> Any:
+    try:
+        return read_json_text(text).value
+    except ValueError as error:
+        raise BrokenCallError(str(error)) from error
+
+
+def _named_arguments(text: str) -> JsonObject:
+    """Arguments as one JSON object, or each in a tag of its own, as JSON or else as text."""
+    parameters = list(_PARAMETER.finditer(text))
+    if not parameters:
+        value = _json(text) if text.strip() else {}
+        if not isinstance(value, dict):
+            raise BrokenCallError(f"arguments are no object: {value!r:.60}")
+        return _composed(value)
+    arguments = {}
+    for parameter in parameters:
+        try:
+            arguments[parameter[1]] = json.loads(parameter[2])
+        except ValueError:
+            arguments[parameter[1]] = parameter[2]
+    return _composed(arguments)
+
+
+def _after_mark(text: str) -> list[Call]:
+    """What follows Mistral's mark: a list of calls, or a name with its arguments, repeatedly."""
+    calls = []
+    for part in _MISTRAL.split(text):
+        if named := _MISTRAL_NAMED.match(part):
+            value = next(_values(part[named.end() :]), None)
+            if not isinstance(value, dict):
+                raise BrokenCallError(f"the arguments of {named[1]!r} are no object")
+            calls.append(Call(named[1], _composed(value)))
+        else:
+            first = next(_values(part), None)
+            calls += calls_of(first)
+    return calls
+
+
+def _bare(text: str) -> list[Call] | None:
+    """Calls that are marked by nothing: JSON with a name and arguments, or as Python calls."""
+    calls: list[Call] = []
+    seen = False
+    for value in _values(text):
+        if value == []:
+            seen = True
+            continue
+        try:
+            calls += calls_of(value)
+        except BrokenCallError:
+            keys = set(value) if isinstance(value, dict) else set[str]()
+            if keys & set(_NAMES) and keys & set(_ARGUMENTS):
+                raise
+            continue
+        seen = True
+    if seen:
+        return calls
+    whole = text.strip()
+    if _CALLED.fullmatch(whole) and len(whole) < _LONGEST:
+        return _python(whole)
+    if _BEGINNING.match(whole) and not _begins_with_json(whole):
+        raise BrokenCallError("a call that breaks off")
+    return None
+
+
+def _values(text: str) -> Iterator[Any]:
+    """The JSON objects and lists in a text, one after the other."""
+    decoder, place = json.JSONDecoder(), 0
+    if text.strip().startswith(("{", "[")) and len(text) < _LONGEST:
+        try:
+            yield read_json_text(text).value
+            return
+        except ValueError:
+            # What follows the first value may be words, or another one.
+            pass
+    while (found := regex.search(r"[{\[]", text, pos=place)) is not None:
+        try:
+            value, place = decoder.raw_decode(text, found.start())
+        except (ValueError, RecursionError):
+            place = found.start() + 1
+            continue
+        if isinstance(value, dict | list):
+            yield value
+
+
+def _begins_with_json(text: str) -> bool:
+    try:
+        json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _python(text: str) -> list[Call] | None:
+    """Calls as Python writes them, with arguments by name; None where it is something else."""
+    try:
+        tree = ast.parse(text, mode="eval").body
+        nodes: Sequence[ast.expr] = tree.elts if isinstance(tree, ast.List) else [tree]
+        calls = []
+        for node in nodes:
+            if not isinstance(node, ast.Call) or node.args:
+                return None
+            arguments = {str(key.arg): ast.literal_eval(key.value) for key in node.keywords}
+            calls.append(Call(ast.unparse(node.func), _composed(arguments)))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return calls

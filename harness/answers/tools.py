@@ -1,0 +1,116 @@
+"""The tools that a model may call: their names, what they do, and the schema of their arguments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jsonschema
+
+from harness.answers.json_cells import read_json_text
+from harness.answers.json_schema import checked_schema, schema_validator
+from harness.answers.json_text import JsonObject
+
+# How makers of models call the schema of a tool's arguments.
+_SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One function that may be called."""
+
+    name: str
+    """Its name."""
+    parameters: JsonObject
+    """JSON Schema of its arguments, an object."""
+    description: str = ""
+    """What it does; empty where nobody says."""
+
+    @property
+    def validator(self) -> jsonschema.Draft202012Validator:
+        """What judges arguments. It fetches nothing."""
+        return schema_validator(self.parameters)
+
+    def shown(self) -> str:
+        """A line of JSON, as an instruction lists it."""
+        told = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return json.dumps({key: v for key, v in told.items() if v != ""}, ensure_ascii=False)
+
+
+def read_tools(value: object) -> dict[str, Tool]:
+    """Name -> tool, of a list of tools as OpenAI, Anthropic, Gemini or MCP write them, or its JSON.
+
+    Raises:
+        ValueError: it cannot be read; the message names the tool.
+    """
+    if isinstance(value, str):
+        value = read_json_text(value).value
+    if isinstance(value, Mapping):
+        value = value.get("tools", value.get("functions", [value]))
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise ValueError("tools are a list of objects with a name and parameters each")
+    tools: dict[str, Tool] = {}
+    for place, part in enumerate(_unwrapped(value), 1):
+        tool = _tool(part, place)
+        if tool.name in tools:
+            raise ValueError(f"two tools are called {tool.name!r}; keep one")
+        tools[tool.name] = tool
+    return tools
+
+
+def _unwrapped(parts: Sequence[Any]) -> list[Any]:
+    """The tools themselves, without what their makers put around them."""
+    unwrapped = []
+    for written in parts:
+        part = read_json_text(written).value if isinstance(written, str) else written
+        within = part if isinstance(part, Mapping) else {}
+        declared = within.get("functionDeclarations")
+        function = within.get("function")
+        if isinstance(declared, list):
+            unwrapped += declared
+        else:
+            unwrapped.append(function if isinstance(function, Mapping) else part)
+    return unwrapped
+
+
+def _tool(part: Any, place: int) -> Tool:
+    name = part.get("name") if isinstance(part, Mapping) else None
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"tool {place} has no name: an object with `name` and `parameters`")
+    schema: Any = next((part[key] for key in _SCHEMAS if part.get(key) is not None), {})
+    if not isinstance(schema, Mapping):
+        raise ValueError(f"tool {name!r}: its parameters are no JSON Schema")
+    try:
+        parameters = checked_schema({"type": "object", "properties": {}} | _lowered(dict(schema)))
+    except ValueError as error:
+        raise ValueError(f"tool {name!r}: {error}") from error
+    return Tool(name.strip(), parameters, str(part.get("description") or ""))
+
+
+def _lowered(schema: Any) -> Any:
+    """A schema whose types are written small: Gemini writes STRING."""
+    if isinstance(schema, list):
+        return [_lowered(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value.lower()
+        if key == "type" and isinstance(value, str)
+        else value
+        if key in ("enum", "const", "default", "examples")
+        else _lowered(value)
+        for key, value in schema.items()
+    }
+
+
+@lru_cache(maxsize=1024)
+def tools_of(written: str) -> dict[str, Tool]:
+    """The tools that a text in JSON lists; read once.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
+    return read_tools(written)

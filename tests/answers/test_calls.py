@@ -1,0 +1,343 @@
+"""Calls of tools: how files hold them, in what notations models make them, when they are right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from harness.answers import CallsAnswer
+from harness.answers.call_reader import BrokenCallError, Call, read_calls
+from harness.answers.cells import AnswerError
+from harness.answers.recognise import recognise_answer
+from harness.answers.tools import read_tools
+from harness.data import prepare
+from harness.errors import SpecError
+from harness.records import Example
+from harness.spec import load_experiment
+from tests.data.tiny import experiment, table, words, write_jsonl
+
+WEATHER: dict[str, Any] = {
+    "name": "weather",
+    "description": "Tells the weather.",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string"},
+            "days": {"type": "integer"},
+            "unit": {"enum": ["C", "F"]},
+        },
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+}
+TIME: dict[str, Any] = {"name": "time", "parameters": {"type": "object", "properties": {}}}
+TOOLS = [WEATHER, {"type": "function", "function": TIME}]
+PARIS = Call("weather", {"city": "Paris", "days": 2})
+TARGET = '[{"name": "weather", "arguments": {"city": "Paris", "days": 2}}]'
+
+
+def answer(**fields: Any) -> CallsAnswer:
+    tools = {} if "tools_column" in fields else {"tools": TOOLS}
+    return CallsAnswer.model_validate({"kind": "calls", "column": "y", **tools, **fields})
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '[{"name": "weather", "arguments": {"city": "Paris", "days": 2}}]',
+        '{"name": "weather", "parameters": {"days": 2, "city": "Paris"}}',
+        '{"name": "weather", "arguments": "{\\"city\\": \\"Paris\\", \\"days\\": 2}"}',
+        '{"tool_calls": [{"id": "1", "type": "function", "function": {"name": "weather", '
+        '"arguments": "{\\"city\\": \\"Paris\\", \\"days\\": 2}"}}]}',
+        '<tool_call>\n{"name": "weather", "arguments": {"city": "Paris", "days": 2}}\n</tool_call>',
+        'Let me see.\n<tool_call>{"name": "weather", "arguments": {"city": "Paris", "days": 2}}',
+        '```json\n{"name": "weather", "arguments": {"city": "Paris", "days": 2}}\n```',
+        'I call {"name": "weather", "arguments": {"city": "Paris", "days": 2}} now.',
+        '[TOOL_CALLS] [{"name": "weather", "arguments": {"city": "Paris", "days": 2}}]',
+        '[TOOL_CALLS]weather{"city": "Paris", "days": 2}',
+        '[TOOL_CALLS]weather[ARGS]{"city": "Paris", "days": 2}',
+        '<function=weather>{"city": "Paris", "days": 2}</function>',
+        "<function=weather>\n<parameter=city>\nParis\n</parameter>\n<parameter=days>2</parameter>\n"
+        "</function>",
+        '<|python_tag|>{"type": "function", "name": "weather", "parameters": {"city": "Paris", '
+        '"days": 2}}',
+        "{'name': 'weather', 'arguments': {'city': 'Paris', 'days': 2}}",
+        'weather(city="Paris", days=2)',
+        "[weather(days=2, city='Paris')]",
+    ],
+)
+def test_a_call_is_read_in_every_notation(reply: str) -> None:
+    assert read_calls(reply) == [PARIS]
+    assert answer().reader()(TARGET, reply).metrics == {
+        "exact_match": 1, "argument_f1": 1, "right_functions": 1, "valid": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '<tool_call>{"name": "a", "arguments": {}}</tool_call>'
+        '<tool_call>{"name": "b", "arguments": {"x": 1}}</tool_call>',
+        '{"name": "a"}\n{"name": "b", "arguments": {"x": 1}}',
+        '[{"name": "a", "arguments": null}, {"name": "b", "arguments": {"x": 1}}]',
+        "[a(), b(x=1)]",
+        '[TOOL_CALLS]a{}[TOOL_CALLS]b{"x": 1}',
+    ],
+)
+def test_several_calls(reply: str) -> None:
+    assert read_calls(reply) == [Call("a", {}), Call("b", {"x": 1})]
+
+
+@pytest.mark.parametrize(
+    "reply", ["It is sunny.", "", '{"city": "Paris"}', "weather(2)", "f(x) = 2", '["a"]', "[1]",
+              '{"name": "Ann", "age": 3}']
+)  # fmt: skip
+def test_words_and_other_json_call_nothing(reply: str) -> None:
+    assert read_calls(reply) is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '<tool_call>{"name": "weather", "argum',
+        '{"name": "weather", "arguments": {"city": "Pa',
+        '{"name": "weather", "arguments": {"city": "Paris"}',
+        '<tool_call>{"name": "weather", "arguments": [1]}</tool_call>',
+        '{"name": "weather", "arguments": "Paris"}',
+        '<tool_call>{"arguments": {}}</tool_call>',
+        "<function=weather>Paris</function>",
+        "[TOOL_CALLS] weather Paris",
+    ],
+)
+def test_a_call_that_is_broken_is_none(reply: str) -> None:
+    with pytest.raises(BrokenCallError):
+        read_calls(reply)
+    assert set(answer().reader()(TARGET, reply).metrics.values()) == {0.0}
+    assert set(answer().reader()("[]", reply).metrics.values()) == {0.0}
+
+
+@given(text=st.text(alphabet='{}[]"name:,f()=1 <tol_ca>/\\\n', max_size=60))
+def test_no_reply_breaks_the_reader(text: str) -> None:
+    assert all(0 <= value <= 1 for value in answer().reader()(TARGET, text).metrics.values())
+
+
+def call(name: str = "weather", **arguments: Any) -> dict[str, Any]:
+    return {"name": name, "arguments": arguments}
+
+
+@pytest.mark.parametrize(
+    ("target", "made", "exact", "f1", "functions", "valid"),
+    [
+        ([call(city="Paris")], [call(city="PARIS ")], 1, 1, 1, 1),
+        ([call(city="Paris", days=2)], [call(city="Paris", days=3)], 0, 0.5, 1, 1),
+        ([call(city="Paris", days=2)], [call(city="Paris")], 0, 2 / 3, 1, 1),
+        ([call(city="Paris")], [call(city="Paris", days="2")], 0, 2 / 3, 1, 0),
+        ([call(city="Paris")], [call("time")], 0, 0, 0, 1),
+        ([call(city="Paris")], [call("climate", city="Paris")], 0, 0, 0, 0),
+        ([call(city="Paris"), call("time")], [call("time"), call(city="Paris")], 1, 1, 1, 1),
+        ([call(city="Paris"), call(city="Rome")], [call(city="Rome")], 0, 2 / 3, 0, 1),
+        ([call("time")], [call("time")], 1, 1, 1, 1),
+        ([], [], 1, 1, 1, 1),
+        ([], [call("time")], 0, 0, 0, 1),
+        ([call("time")], [], 0, 0, 0, 1),
+    ],
+)
+def test_calls_are_matched_by_function_and_arguments(
+    target: Any, made: Any, exact: float, f1: float, functions: float, valid: float
+) -> None:
+    metrics = answer().reader()(json.dumps(target), json.dumps(made)).metrics
+    assert metrics == {
+        "exact_match": exact,
+        "argument_f1": pytest.approx(f1),
+        "right_functions": functions,
+        "valid": valid,
+    }
+
+
+def test_words_alone_are_right_where_no_tool_is_to_be_called() -> None:
+    read = answer().reader()
+    assert set(read("[]", "Hello!").metrics.values()) == {1.0}
+    assert set(read(TARGET, "It is sunny.").metrics.values()) == {0.0}
+    assert set(read("[]", " ").metrics.values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        [{"id": "1", "type": "function",
+          "function": {"name": "weather", "arguments": '{"days": 2, "city": "Paris"}'}}],
+        {"name": "weather", "arguments": {"days": 2, "city": "Paris"}},
+        {"role": "assistant", "tool_calls": [{"function": {"name": "weather", "arguments": {
+            "days": 2, "city": "Paris"}}}]},
+        '[{"name": "weather", "input": {"days": 2, "city": "Paris"}}]',
+        "[{'name': 'weather', 'arguments': {'days': 2, 'city': 'Paris'}}]",
+        '<tool_call>{"name": "weather", "arguments": {"days": 2, "city": "Paris"}}</tool_call>',
+    ],
+)  # fmt: skip
+def test_cells_are_written_as_one_list(cell: Any) -> None:
+    rows = answer().row_reader()
+    assert rows.read({"y": cell}) == TARGET
+    assert rows.read({"y": []}) == rows.read({"y": "[]"}) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        (None, "is missing; fill it in, or write"),
+        ("none", "'none' holds no calls"),
+        ([call("climate")], r"calls 'climate', which is none of the tools \(weather, time\)"),
+        ([call(city=3)], "does not conform to the tool's schema: city: 3 is not of type"),
+        ([call()], "arguments: 'city' is a required property"),
+        ([{"name": "time", "arguments": "{"}], "not valid JSON"),
+        ([{"arguments": {}}], "is no call"),
+        (3, "is no call"),
+    ],
+)
+def test_cells_that_are_no_calls_are_bad_rows(cell: Any, problem: str) -> None:
+    with pytest.raises(AnswerError, match=f"^y: .*{problem}"):
+        answer().row_reader().read({"y": cell})
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        [WEATHER],
+        [{"type": "function", "function": WEATHER}],
+        {"tools": [WEATHER]},
+        json.dumps([WEATHER]),
+        [{"name": "weather", "description": WEATHER["description"],
+          "input_schema": WEATHER["parameters"]}],
+        [{"functionDeclarations": [WEATHER]}],
+    ],
+)  # fmt: skip
+def test_tools_are_read_as_their_makers_write_them(tools: Any) -> None:
+    (tool,) = read_tools(tools).values()
+    assert (tool.name, tool.parameters) == ("weather", WEATHER["parameters"])
+    assert tool.description == "Tells the weather."
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"tools": None}, "exactly one of"),
+        ({"tools_column": "t", "tools": TOOLS}, "exactly one of"),
+        ({"tools": []}, "list of objects with a name"),
+        ({"tools": [{"parameters": {}}]}, "tool 1 has no name"),
+        ({"tools": [WEATHER, WEATHER]}, "two tools are called 'weather'"),
+        ({"tools": [{"name": "f", "parameters": {"type": "strnig"}}]}, "tool 'f': not a valid"),
+        ({"tools": [{"name": "f", "parameters": {"properties": {"a": {"$ref": "#/x"}}}}]},
+         "leads nowhere"),
+        ({"tools_column": "t", "extract": {"after": ":"}}, "`extract` goes with `tools`"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(fields: Any, problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        answer(**fields)
+
+
+def test_the_instruction_lists_the_tools() -> None:
+    told = answer().told("Call what is asked for.")
+    first, _, tools, one, other = told.split("\n")
+    assert (first, tools) == ("Call what is asked for.", "Tools:")
+    assert json.loads(one) == WEATHER
+    assert json.loads(other)["name"] == "time"
+    assert answer(tools_column="t").told("Call.") == "Call."
+
+
+def test_calls_are_never_chosen_and_constrained_by_the_schemas() -> None:
+    assert "of which there is no end" in answer().why_not_chosen()
+    assert answer().why_not_constrained() == ""
+    assert "differ by row" in answer(tools_column="t").why_not_constrained()
+    unlistable = {"name": "f", "parameters": {"properties": {"a": {"not": {"type": "null"}}}}}
+    assert "cannot keep to the schemas" in answer(tools=[unlistable]).why_not_constrained()
+
+
+def test_each_row_may_have_its_own_tools(tmp_path: Path) -> None:
+    rows = [
+        {"text": words(n, 8), "tools": [TIME, WEATHER] if n % 2 else json.dumps([TIME]),
+         "label": [call("time")]}
+        for n in range(30)
+    ] + [{"text": words(50, 8), "tools": [TIME], "label": [call(city="Paris")]},
+         {"text": words(51, 8), "tools": None, "label": []},
+         {"text": words(52, 8), "tools": "weather", "label": []}]  # fmt: skip
+    path = write_jsonl(tmp_path / "rows.jsonl", rows)
+    spec = {"kind": "calls", "column": "label", "tools_column": "tools"}
+    with pytest.raises(ValidationError, match="must show the model column 'tools'"):
+        experiment(path, answer=spec)
+    read = experiment(path, answer=spec, template="{tools}\n{text}", bad_rows="drop")
+    prepared = prepare(read)
+    by_line = {problem.where.rpartition(":")[2]: problem.what for problem in prepared.dropped}
+    assert set(by_line) == {"31", "32", "33"}
+    assert "calls 'weather', which is none of the tools (time)" in by_line["31"]
+    example = prepared.splits.train[0]
+    assert json.loads(example.inputs["tools"])[0]["name"] == "time"
+    answered = read.task.answer
+
+    def valid(tools: Any) -> float:
+        item = Example("1", {"text": "t", "tools": json.dumps(tools)}, TARGET, "1")
+        return answered.reader()(answered.target_of(item), TARGET).metrics["valid"]
+
+    assert (valid(TOOLS), valid([TIME])) == (1.0, 0.0)
+
+
+def write_experiment(folder: Path, **fields: Any) -> Path:
+    path = folder / "experiment.yaml"
+    content = {
+        "name": "n",
+        "model": "m",
+        "data": {"source": "rows.jsonl"},
+        "task": {
+            "instruction": "Call.",
+            "answer": {"kind": "calls", "column": "y", "tools": "tools.json", **fields},
+        },
+        "arms": {"zero": {"kind": "prompt", "answering": "constrained"}},
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_tools_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "tools.json").write_text(json.dumps(TOOLS))
+    loaded = load_experiment(write_experiment(tmp_path)).task.answer
+    assert isinstance(loaded, CallsAnswer)
+    assert loaded.row_reader().read({"y": TARGET}) == TARGET
+    assert "weather" in loaded.told("Call.")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "tools.json cannot be read as a list of tools"),
+        ("[{", "cannot be read as a list of tools"),
+        ('[{"parameters": {}}]', "tool 1 has no name"),
+        ('[{"name": "f", "parameters": {"properties": {"a": {"not": {}}}}}]', "cannot keep to the"),
+    ],
+)
+def test_a_file_of_tools_that_cannot_be_used_is_told(
+    tmp_path: Path, content: str | None, problem: str
+) -> None:
+    if content is not None:
+        (tmp_path / "tools.json").write_text(content)
+    with pytest.raises(SpecError, match=problem):
+        load_experiment(write_experiment(tmp_path))
+
+
+def test_init_knows_columns_of_calls() -> None:
+    calls = [[call(city=words(n, 1), days=n)] if n % 3 else [call("time")] for n in range(30)]
+    for values in (calls, [json.dumps(one) for one in calls], [one[0] for one in calls]):
+        form = recognise_answer([table({"y": value} for value in values)["y"]]).value
+        assert isinstance(form, CallsAnswer)
+        tools = {tool["name"]: tool["parameters"] for tool in form.drafted()["tools"]}
+        assert set(tools) == {"time", "weather"}
+        assert tools["weather"]["properties"]["days"]["type"] == "integer"
+        rows = form.row_reader()
+        assert all(rows.read({"y": value}) for value in values)
+    people = [{"name": words(n, 1), "age": n} for n in range(20)]
+    assert recognise_answer([table({"y": one} for one in people)["y"]]).value.kind == "json"
