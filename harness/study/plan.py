@@ -83,14 +83,14 @@ class Plan:
     """The study's folder among the results."""
     sets: dict[str, ItemSet]
     """Name of a set of items -> its file."""
-    judges: Judges = field(default_factory=Judges)
-    """What it has of its judges."""
     models: dict[str, ResolvedModel] = field(default_factory=dict)
     """Arm -> the model it starts from, where that is not the experiment's."""
     date: str | None = None
     """First day of the study, YYYY-MM-DD, which chat templates that write the date are told."""
     renderings: dict[str, str] = field(default_factory=dict)
     """Path of a model -> what its chat template makes of a small conversation then."""
+    judges: Judges = field(default_factory=Judges)
+    """What it has of its judges."""
     notes: tuple[str, ...] = ()
     """What was seen of data, prompts and models, a sentence each."""
 
