@@ -83,14 +83,14 @@ class Plan:
     """The study's folder among the results."""
     sets: dict[str, ItemSet]
     """Name of a set of items -> its file."""
-    judges: Judges = field(default_factory=Judges)
-    """What it has of its judges."""
     models: dict[str, ResolvedModel] = field(default_factory=dict)
     """Arm -> the model it starts from, where that is not the experiment's."""
     date: str | None = None
     """First day of the study, YYYY-MM-DD, which chat templates that write the date are told."""
     renderings: dict[str, str] = field(default_factory=dict)
     """Arm -> what its model's chat template makes of a small conversation then."""
+    judges: Judges = field(default_factory=Judges)
+    """What it has of its judges."""
     notes: tuple[str, ...] = ()
     """What was seen of data, prompts and models, a sentence each."""
 
@@ -352,5 +352,5 @@ def make_plan(
     )
     folder = results.resolve() / study_folder(experiment.name, experiment_id)
     sets = write_item_sets(experiment, prepared.splits, folder / "splits", texts)
-    fixed = (experiment, prepared, model, runtime, suite, experiment_id, folder, sets)
-    return Plan(*fixed, models=models or {})
+    models = models or {}
+    return Plan(experiment, prepared, model, runtime, suite, experiment_id, folder, sets, models)

@@ -185,7 +185,7 @@ def test_a_reply_that_is_no_mark_is_unscored_and_told(
     found = load_study(folder / "results", done.experiment_id)
     told = " ".join(found.findings.verdict.caveats)
     assert "could not be scored by kind" in told
-    assert "the judge replied 'I like it', which holds no single mark" in told
+    assert "the judge replied 'I like it', which is no single answer" in told
 
 
 def test_nothing_is_sent_beyond_the_cap(
