@@ -61,7 +61,7 @@ def test_loss_and_gradient_are_those_of_every_answer_by_itself(
         model.zero_grad()
         return torch.cat(grads)
 
-    alone = sum(summed_loss(model, batch([turn])) for turn in TURNS)
+    alone = torch.stack([summed_loss(model, batch([turn])) for turn in TURNS]).sum()
     alone.backward()
     wanted = gradient()
     together = summed_loss(model, batch(sequences()))
