@@ -110,6 +110,8 @@ def _groups(examples: Sequence[Example], seed: int) -> list[list[Example]]:
     least: dict[str, bytes] = {}
     for example in examples:
         members[example.group].append(example)
+    # Many conversations begin alike, so that each counts as a whole.
+    for example in whole_conversations(examples):
         digest = _digest(example, seed)
         least[example.group] = min(digest, least.get(example.group, digest))
     order = sorted(members, key=lambda group: (hashlib.sha256(least[group]).digest(), group))

@@ -76,8 +76,7 @@ def test_every_answer_is_an_item_after_the_true_conversation_so_far(tmp_path: Pa
     shown = [e.inputs["messages_prompt"] for e in found.examples]
     assert shown[0] == "Name a knot."
     assert shown[1] == "User: Name a knot.\n\nAssistant: Bowline.\n\nUser: One to stop?"
-    assert found.problems == ()
-    assert found.notes == ()
+    assert (found.problems, found.notes) == ((), ())
 
 
 def test_the_last_answer_alone_may_be_asked_for(tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.errors import SpecError
 from harness.models.load import load_tokenizer
-from harness.prompting import PromptRenderer, ShotSelector
+from harness.prompting import PromptRenderer, ShotSelector, as_conversations
 from harness.prompting.chat_messages import first_missing, without_system
 from harness.prompting.rendering_check import rendering_faults, whole_turns
 from harness.prompting.tokenised import as_conversations
@@ -264,8 +266,6 @@ def test_what_is_too_long_is_left_out_and_the_rest_learnt(tiny_models: TinyModel
 
 
 def test_whole_conversations_are_worked_examples(tiny_models: TinyModels) -> None:
-    import numpy as np
-
     pool = [
         *TALK,
         *(talk(n, name="d", said=("Hitch?", "Clove.", "More?", "Rolling.")) for n in (1, 2)),
@@ -318,18 +318,14 @@ def test_a_fault_that_is_planted_is_found(
 def test_a_mask_that_is_wrong_is_found(
     tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
-    from harness.prompting import rendering_check
-
     def shifted(examples: Any, items: Any) -> Any:
         return [
             replace(s, earlier=tuple((a - 1, b) for a, b in s.earlier))
-            for s in real(examples, items)
+            for s in as_conversations(examples, items)
         ]
 
     real = as_conversations
-    monkeypatch.setattr(rendering_check, "as_conversations", shifted)
+    monkeypatch.setattr("harness.prompting.rendering_check.as_conversations", shifted)
     tokenizer = load_tokenizer(resolved(tiny_models.chat))
     (found,) = rendering_faults(PromptRenderer(tokenizer, TASK), tokenizer, TALK)
     assert "not each of its answers" in found

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 import harness.evaluation.endpoint.chat_client as client_module
 from harness.data.examples_file import write_examples
 from harness.records import (
+    Example,
     Progress,
     Pruning,
     ScoreRequest,
@@ -408,3 +409,30 @@ def test_a_server_that_takes_no_arguments_of_its_template_is_named(
     record = run_trial(spec, tmp_path / "refused")
     assert record.status == "failed"
     assert "leave endpoint.chat_template_args out" in record.failure_message
+
+
+def test_a_conversation_is_sent_as_its_messages(
+    server: FakeServer, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "tide", "arguments": {"h": 3}}}
+    said: tuple[dict[str, Any], ...] = (
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Ebb?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "low", "tool_call_id": "c1"},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "Is that great?"},
+    )
+    item = Example("t#2", {"text": "x"}, "positive", "t", 1, said, "t")
+    path = tmp_path / "talks.parquet"
+    write_examples(path, [item])
+    spec = make_spec(("test",))
+    spec = replace(spec, scores=(replace(spec.scores[0], items_path=str(path)),))
+    record = done(run_trial(spec, tmp_path / "trial"))
+    (seen,) = server.seen
+    sent = json.loads(json.dumps(said))
+    sent[0]["content"] = f"{TASK.instruction}\n\nBe brief."
+    sent[2]["tool_calls"][0]["function"]["arguments"] = '{"h": 3}'
+    assert seen.payload["messages"] == sent
+    assert record.scores[0].aggregates["exact_match"] == 1.0
+    assert record.scores[0].outputs[0].cluster == "t"
