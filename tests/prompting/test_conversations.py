@@ -14,7 +14,6 @@ from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer, ShotSelector, as_conversations
 from harness.prompting.chat_messages import first_missing, without_system
 from harness.prompting.rendering_check import rendering_faults, whole_turns
-from harness.prompting.tokenised import as_conversations
 from harness.records import Example
 from harness.spec import TaskSpec
 from tests.tiny_model import CHATML, TinyModels, resolved
@@ -324,7 +323,6 @@ def test_a_mask_that_is_wrong_is_found(
             for s in as_conversations(examples, items)
         ]
 
-    real = as_conversations
     monkeypatch.setattr("harness.prompting.rendering_check.as_conversations", shifted)
     tokenizer = load_tokenizer(resolved(tiny_models.chat))
     (found,) = rendering_faults(PromptRenderer(tokenizer, TASK), tokenizer, TALK)

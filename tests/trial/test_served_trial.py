@@ -423,7 +423,7 @@ def test_a_conversation_is_sent_as_its_messages(
         {"role": "assistant", "content": "Yes."},
         {"role": "user", "content": "Is that great?"},
     )
-    item = Example("t#2", {"text": "x"}, "positive", "t", 1, said, "t")
+    item = Example("t#2", {"text": "x"}, "positive", "t", 1, messages=said, conversation="t")
     path = tmp_path / "talks.parquet"
     write_examples(path, [item])
     spec = make_spec(("test",))
