@@ -22,6 +22,7 @@ from harness.spec import TaskSpec
 T = TypeVar("T")
 # A metric may be slow, and an interval's ends need no more digits than these give.
 RESAMPLES = 200
+REASONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,9 @@ class BroughtMetrics:
         try:
             return dict(score(item.columns, answer_part(reply), target))
         except UnscoredError as error:
-            first = measure.metric_names[0]
-            self.unscored.append(Unscored(first, item.id, item.line, str(error)))
+            # One reason is told; many are much the same.
+            why = str(error) if len(self.unscored) < REASONS else ""
+            self.unscored.append(Unscored(measure.metric_names[0], item.id, item.line, why))
             return dict.fromkeys(measure.metric_names, math.nan)
 
     @cached_property

@@ -63,6 +63,11 @@ class Measure(FrozenSpec, ABC):
     def _room_between_bounds(self) -> Self:
         if not self.lowest < self.highest:
             raise ValueError(f"range: {self.lowest:g} is not less than {self.highest:g}")
+        if self.label and len(self.names or ()) > 1:
+            raise ValueError(
+                f"label: {self.label!r} cannot be that of several values; leave it out, and let "
+                "`names` say what each is"
+            )
         return self
 
     @property

@@ -14,7 +14,7 @@ from harness.spec.data import has_no_path
 from harness.spec.experiment import Experiment
 from harness.spec.judges import JudgeSpec
 from harness.spec.names import is_suite_file
-from harness.spec.task import MetricError, TaskSpec
+from harness.spec.task import MetricError, TaskSpec, refusals
 from harness.spec.yaml_file import read_as
 from harness.spec.yaml_problems import line_in
 
@@ -124,7 +124,4 @@ def _refused(
     path: Path, root: yaml.Node, below: tuple[str, ...], error: ValidationError
 ) -> list[Problem]:
     where = f"{path}:{line_in(root, below)}"
-    return [
-        Problem(where, detail["msg"].removeprefix("Value error, "))
-        for detail in error.errors(include_url=False)
-    ]
+    return [Problem(where, what) for what in refusals(error)]

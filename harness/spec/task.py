@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from harness.answers import KINDS, AnyAnswer
 from harness.answers.metrics import MetricInfo
@@ -200,12 +200,20 @@ class TaskSpec(FrozenSpec):
             if isinstance(metric, Measure):
                 try:
                     metric = metric.located(folder)  # noqa: PLW2901
+                except ValidationError as error:
+                    raise MetricError(place, "; ".join(refusals(error))) from error
                 except ValueError as error:
                     raise MetricError(place, str(error)) from error
             located.append(metric)
         # Validated again: what a decorator declares may be a name that stands twice.
         plain = self.model_dump(by_alias=True) | {"metrics": located}
         return TaskSpec.model_validate(plain)
+
+
+def refusals(error: ValidationError) -> list[str]:
+    """What a validation refused, in the words of its rules."""
+    details = error.errors(include_url=False)
+    return [detail["msg"].removeprefix("Value error, ") for detail in details]
 
 
 class MetricError(ValueError):

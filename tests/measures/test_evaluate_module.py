@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -130,6 +131,22 @@ def test_what_is_no_value_is_said(
     metric = EvaluateMetric(**{"evaluate": "near", "key": "near", **more}).located(tmp_path)
     with pytest.raises(UnscoredError, match=message):
         value(metric, reply, "a")
+
+
+def test_one_of_the_hub_is_kept_with_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As evaluate hands on what it has fetched: a module that can be imported."""
+    from evaluate import loading
+
+    fetched = SimpleNamespace(module_path="harness.measures.modules.accuracy")
+    with monkeypatch.context() as patch:
+        patch.setattr(loading, "evaluation_module_factory", lambda name: fetched)
+        metric = EvaluateMetric(evaluate="someone/accuracy").located(tmp_path)
+    assert "accuracy.py" in metric.files
+    assert value(metric, "a", "a") == 1
+    # From then on no hub is asked.
+    assert metric.located(tmp_path) == metric
 
 
 def test_numbers_are_asked_for(tmp_path: Path) -> None:

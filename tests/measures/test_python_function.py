@@ -170,6 +170,11 @@ def test_a_mapping_has_the_names_that_were_declared(
         returning(tmp_path, value, names=["a", "b"])
 
 
+def test_several_values_have_no_label(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="label: 'x' cannot be that of several values"):
+        located(tmp_path, "def score(i, r, t): ...\n", names=["a", "b"], label="x")
+
+
 def test_a_call_cannot_change_what_the_next_is_handed(tmp_path: Path) -> None:
     code = "def score(item, r, t):\n    item['tags'].append(1)\n    return len(item['tags'])\n"
     score = located(tmp_path, code, range=(0, None)).scorer()

@@ -58,7 +58,7 @@ def refusal(path: Path) -> str:
 
 
 def test_names_and_functions_stand_in_one_list(tmp_path: Path) -> None:
-    metrics = ["python:own.py:near", "exact_match", {"python": "own.py:pair", "label": "x"}]
+    metrics = ["python:own.py:near", "exact_match", {"python": "own.py:pair", "meaning": "x"}]
     spec = load_experiment(written(tmp_path, metrics))
     assert spec.task.metric_names == ("near", "exact_match", "a", "b")
     assert (spec.task.primary_metric, spec.task.higher_is_better) == ("near", True)
@@ -107,6 +107,7 @@ def test_where_it_lies_and_what_it_is_called_for_readers_is_no_part_of_a_study(
         ([{"python": "own.py:near", "highr_is_better": False}], "unknown key `highr_is_better`"),
         ([{"python": "own.py"}], "write it as python: FILE.py:FUNCTION, and not 'own.py'"),
         ([{"name": "near"}], "python"),
+        ([{"python": "own.py:pair", "label": "x"}], "task.metrics.0: label: 'x' cannot be that of"),
         (["nearness"], "choose from exact_match, macro_f1, valid, or bring your own as python:"),
         (["python:own.py:pair", {"python": "own.py:near", "names": ["a"]}], "a stands twice"),
     ],
