@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from harness.answers.metrics import CONFIDENCE
 from harness.data import read_examples_file
 from harness.data.examples_file import write_examples
 from harness.errors import InputError
@@ -196,7 +197,9 @@ def _by_item(
 ) -> dict[str, _Answered]:
     answered = {row["doc_hash"]: _Answered(row["item_id"], row["output"], {}) for row in outputs}
     for row in scores:
-        answered[row["doc_hash"]].values[row["filter"], row["metric"]] = row["value"]
+        # How sure a model is rests on every digit; whether it answers alike does not.
+        if row["metric"] != CONFIDENCE.name:
+            answered[row["doc_hash"]].values[row["filter"], row["metric"]] = row["value"]
     return answered
 
 
