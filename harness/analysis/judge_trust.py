@@ -45,10 +45,11 @@ def _of_primary(judge: JudgeTrust, primary: Contrast | None) -> list[str]:
             f"{number(corrected.corrected, 1, sign=True)} ({number(within.low, 1, sign=True)} to "
             f"{number(within.high, 1, sign=True)})."
         )
-        if primary and primary.outcome == "inconclusive":
+        needed = corrected.marks_needed
+        if primary and primary.outcome == "inconclusive" and needed > corrected.marked:
             said.append(
-                f"More marks of people would settle more: about {corrected.marks_needed} items in "
-                f"place of {corrected.marked}."
+                f"More marks of people would settle more: about {needed} items in place of "
+                f"{corrected.marked}."
             )
     if judge.kappa is not None and judge.kappa < WEAK_KAPPA:
         said.append(

@@ -112,7 +112,7 @@ def analyse(
     trust = shown.trust(work.people)
     known = [
         *work.problems,
-        *slice_caveats(slicing, verdict.winner),
+        *slice_caveats(slicing, verdict.winner, trust),
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
         *([primary.decoding] if primary and primary.decoding else []),
         *course.missing_items([*([primary] if primary else []), *secondary]),
@@ -249,7 +249,13 @@ class _Work:
             if people is None or found is None:
                 return found
             drawn = self.generator("people", *sorted((a, b)))
-            return people.correct(found, resamples or self.resamples, drawn)
+            return people.correct(
+                found,
+                resamples or self.resamples,
+                drawn,
+                whole=without is None and not clean,
+                without=without,
+            )
         except StoreError as error:
             self.problems.append(f"{a} and {b} could not be compared: {error}.")
             return None

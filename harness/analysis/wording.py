@@ -26,7 +26,9 @@ def result(contrast: Contrast) -> str:
         unit = " percentage points"
         scale = 100.0
     else:
-        lower = "" if metric is None or metric.higher_is_better else ", where lower is better,"
+        # Of a metric that the study brings, a difference that was turned tells its direction.
+        falls = (contrast.mean_a - contrast.mean_b) * contrast.difference < 0
+        lower = ", where lower is better," if falls else ""
         shown = (
             f"{a} scores {number(contrast.mean_a, 1)} and {b} {number(contrast.mean_b, 1)} in "
             f"{metric.label if metric else contrast.label or contrast.metric}{lower} {size}"

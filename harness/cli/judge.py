@@ -47,8 +47,11 @@ def command(name: str | None, results: Path, sample: int | None, output: Path, s
     say(f"{len(sheet.rows)} replies to {sheet.items} items: {output}")
     if sheet.items < wanted:
         say(f"Only {sheet.available} items have a reply of both arms.")
+    for judge_name, judge in loaded.experiment.judges.items():
+        low, high = judge.scale
+        say(f"Rubric of {judge_name}, from {low} to {high}: {judge.rubric}")
     say(
-        "Next: fill in the column score by the judge's rubric, without looking at the report; set "
-        f"calibration: {output.name} for the judge; and harness run again, which computes nothing "
-        "anew."
+        "Next: fill in the column score by the rubric, without looking at the report, and leave "
+        f"the column key as it is; set calibration: {output.name} for the judge; and harness run "
+        "again, which computes nothing anew."
     )

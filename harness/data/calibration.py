@@ -50,7 +50,7 @@ def read_calibration(
         except ValueError as error:
             problems.append(Problem(f"{source}:{row.line}", str(error)))
             continue
-        before = marks.setdefault((mark.item_id, mark.reply), mark)
+        before = marks.setdefault((mark.item_id, mark.key or mark.reply), mark)
         if before.score != mark.score:
             what = (
                 f"score: the same reply to item {mark.item_id!r} is given {mark.score:g} here and "
@@ -87,7 +87,7 @@ def _mark(row: Row, scale: tuple[int, int], ids: Collection[str]) -> Calibration
         raise ValueError(
             f"score: {score.strip()[:_SHOWN]} is not on the scale from {low} to {high}"
         )
-    return CalibrationRow(item_id, reply, mark)
+    return CalibrationRow(item_id, reply, mark, _text(row.values.get("key")).strip())
 
 
 def _text(value: JsonValue) -> str:

@@ -25,7 +25,8 @@ class JudgeUse:
     """How far an instruction within replies moved its marks: the mean over final runs of the mean
     mark with one less that without, in marks; None where that was not tried."""
     obeys: bool
-    """Whether that is more than a tenth of the scale, so that replies can ask for marks."""
+    """Whether that is more than a tenth of the scale, or most of the room that good replies leave,
+    so that replies can ask for marks."""
     human_items: int
     """Number of items of which people have marked replies."""
 

@@ -52,9 +52,10 @@ class EvaluateMetric(Measure):
     @classmethod
     def _known_values(cls, values: Any) -> Any:
         """What is known of a module that comes along, where the experiment does not say."""
-        if not isinstance(values, dict) or values.get("evaluate") not in BUNDLED:
+        name = values.get("evaluate") if isinstance(values, dict) else None
+        if not isinstance(name, str) or name not in BUNDLED:
             return values
-        known = BUNDLED[values["evaluate"]]
+        known = BUNDLED[name]
         usual = {
             "range": known.bounds,
             "higher_is_better": known.higher_is_better,

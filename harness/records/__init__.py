@@ -5,7 +5,7 @@ The write half exchanges :class:`TrialSpec` and :class:`TrialRecord`; the read h
 to JSON (:func:`to_json`, :func:`from_json`) and hold no handle, tensor or connection.
 """
 
-from harness.records.calibration import CalibrationRow, reply_key
+from harness.records.calibration import CalibrationRow, marked_key, reply_key
 from harness.records.data import (
     LEAK_KINDS,
     AuditRecord,
@@ -159,6 +159,7 @@ __all__ = [
     "items_of",
     "keeps_abilities",
     "loss_beyond_margin",
+    "marked_key",
     "primary_name",
     "reply_key",
     "selected",

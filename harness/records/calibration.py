@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.records.plain import content_hash
+
 
 @dataclass(frozen=True, slots=True)
 class CalibrationRow:
@@ -15,6 +17,9 @@ class CalibrationRow:
     """The reply that was marked, without its thought, as the person and the judge were shown it."""
     score: float
     """The mark, on the judge's scale."""
+    key: str = ""
+    """What :func:`marked_key` gave of item and reply when the sheet was written, as a spreadsheet
+    may alter a reply; empty in a file that was written otherwise."""
 
 
 def reply_key(reply: str) -> str:
@@ -22,4 +27,9 @@ def reply_key(reply: str) -> str:
     return " ".join(reply.split())
 
 
-__all__ = ["CalibrationRow", "reply_key"]
+def marked_key(item_id: str, reply: str) -> str:
+    """A short name of a reply to an item, the same whatever breaks and spaces it has."""
+    return content_hash([item_id, reply_key(reply)], 16)
+
+
+__all__ = ["CalibrationRow", "marked_key", "reply_key"]

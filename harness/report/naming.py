@@ -24,13 +24,14 @@ def metric_name(name: str, task: TaskSpec | None = None) -> str:
     return clean(info.label if info else name, limit=60)
 
 
-def turned(name: str) -> str:
+def turned(name: str, task: TaskSpec) -> str:
     """A sentence on how differences of a metric are to be read; empty where higher is better."""
-    if name not in METRICS or METRICS[name].higher_is_better:
+    info = METRICS.get(name) or task.metric_info(name)
+    if info is None or info.higher_is_better:
         return ""
     return (
-        f"Of {METRICS[name].label} lower is better; its differences are turned, so that a positive "
-        "one is better."
+        f"Of {metric_name(name, task)} lower is better; its differences are turned, so that a "
+        "positive one is better."
     )
 
 

@@ -13,10 +13,13 @@ import numpy as np
 
 from harness.answers.row_reader import answer_part
 from harness.errors import InputError, writing
-from harness.records import ItemRow, reply_key, write_whole
+from harness.measures.judge import TARGET
+from harness.records import ItemRow, marked_key, reply_key, write_whole
 from harness.review.studies import AnalysedStudy
 
-COLUMNS = ("id", "text", "target", "reply", "score")
+COLUMNS = ("id", "text", "target", "reply", "score", "key")
+# With one of these at its head a spreadsheet takes a text for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _KINDS = (".csv", ".jsonl")
 
 
@@ -50,6 +53,13 @@ def sheet_of(loaded: AnalysedStudy, sample: int, seed: int = 0) -> Sheet:
         raise InputError(
             f"{name} declares no judge: there is nothing to hold people's marks against"
         )
+    judged = loaded.experiment.task.judged
+    if any(metric.pairwise not in (None, TARGET) for metric in judged):
+        raise InputError(
+            f"{name} compares replies with a column of the data, which a sheet does not hold; "
+            "mark them in a file of your own with the columns id, reply and score"
+        )
+    shows_target = any(metric.shows_target or metric.pairwise for metric in judged)
     contrast = loaded.findings.primary
     if contrast is None:
         raise InputError(f"{name} has no two arms with test results yet; run it to its end first")
@@ -69,7 +79,7 @@ def sheet_of(loaded: AnalysedStudy, sample: int, seed: int = 0) -> Sheet:
         for which in draw.permutation(2).tolist():
             row = of_item[which]
             reply = answer_part(row.output)
-            target = answer_part(row.target) or row.target
+            target = (answer_part(row.target) or row.target) if shows_target else ""
             shown.setdefault(reply_key(reply), (row.item_id, row.text, target, reply))
         rows += shown.values()
     return Sheet(tuple(rows), len(chosen), len(whole))
@@ -87,16 +97,26 @@ def write_sheet(sheet: Sheet, output: Path) -> None:
     if output.exists():
         raise InputError(f"{output} is there, and may hold people's marks; name another file")
     if kind == ".jsonl":
-        lines = (dict(zip(COLUMNS, (*row, None), strict=True)) for row in sheet.rows)
+        lines = (dict(zip(COLUMNS, (*row, None, _key(row)), strict=True)) for row in sheet.rows)
         text = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
     else:
         file = io.StringIO(newline="")
         writer = csv.writer(file)
-        writer.writerows([COLUMNS, *((*row, "") for row in sheet.rows)])
+        rows = ((row[0], *map(_cell, row[1:]), "", _key(row)) for row in sheet.rows)
+        writer.writerows([COLUMNS, *rows])
         # Spreadsheets know UTF-8 by its mark.
         text = f"\ufeff{file.getvalue()}"
     with writing(output, "name another file with --output"):
         write_whole(output, text)
+
+
+def _key(row: tuple[str, str, str, str]) -> str:
+    item_id, _, _, reply = row
+    return marked_key(item_id, reply)
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 __all__ = ["COLUMNS", "Sheet", "sheet_of", "write_sheet"]

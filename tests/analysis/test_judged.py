@@ -9,7 +9,7 @@ from harness.analysis.arms.judged import HumanMarks, judge_trust, match_marks
 from harness.analysis.statistics.bootstrap import named_generator
 from harness.analysis.statistics.paired import Comparison, compare, conclude_primary
 from harness.analysis.statistics.scores import Scores
-from harness.records import CalibrationRow, ItemRow
+from harness.records import CalibrationRow, ItemRow, marked_key
 
 from .study_builder import METRIC, StudyBuilder, experiment
 
@@ -154,3 +154,22 @@ def test_a_judge_without_marks_has_no_agreement() -> None:
     )
     assert (found.kappa, found.correlation, found.kappa_interval) == (None, None, None)
     assert (found.marked, found.biases, found.contrasts) == (0, (), ())
+
+
+def test_a_mark_is_found_by_its_key_where_a_spreadsheet_altered_the_reply() -> None:
+    study = Judged()
+    row = study.rows[0]
+    altered = CalibrationRow(row.item_id, "#NAME?", row.score, marked_key(row.item_id, row.reply))
+    marks = study.marks([altered])
+    assert (marks.marked, marks.unmatched) == (1, 0)
+    assert marks.replies["lora"][0].human == row.score
+
+
+def test_what_is_told_is_the_whole_contrast_and_a_seed_left_out_leaves_its_marks_out() -> None:
+    study = Judged(seeds=3)
+    marks = study.marks()
+    whole = corrected(study, marks)
+    told = marks.contrasts["lora", "few-shot"]
+    part = marks.correct(study.comparison(), 1000, np.random.default_rng(0), whole=False, without=1)
+    assert marks.contrasts["lora", "few-shot"] is told
+    assert told.corrected == whole.sampling.estimate != part.sampling.estimate

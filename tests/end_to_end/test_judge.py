@@ -268,7 +268,7 @@ def test_people_mark_a_blind_sheet_and_adding_it_computes_nothing(
     )
     assert isinstance(refused.exception, InputError)
     rows = filled(path)
-    assert list(rows[0]) == ["id", "text", "target", "reply", "score"]
+    assert list(rows[0]) == ["id", "text", "target", "reply", "score", "key"]
     assert {row["score"] for row in rows} == {""}
     assert len({row["id"] for row in rows}) == 5
     # Both compared arms' replies are there, once where they are the same.

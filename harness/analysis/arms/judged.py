@@ -27,7 +27,7 @@ from harness.analysis.statistics.prediction_powered import (
 from harness.analysis.statistics.scores import DOMAIN, Scores
 from harness.answers.row_reader import answer_part
 from harness.findings import ArmBias, CorrectedContrast, Interval, JudgeTrust
-from harness.records import CalibrationRow, reply_key
+from harness.records import CalibrationRow, marked_key
 
 Generator = Callable[..., np.random.Generator]
 # Redraws of an agreement, which is a description and decides nothing.
@@ -46,6 +46,8 @@ class MarkedReply:
     """Mean mark of people."""
     judged: float
     """The judge's mark."""
+    seed: int
+    """Seed of the run that replied."""
 
 
 @dataclass
@@ -61,13 +63,27 @@ class HumanMarks:
     unmatched: int
     """Number of marks that belong to none."""
     contrasts: dict[tuple[str, str], CorrectedContrast] = field(default_factory=dict)
-    """Pair of arms -> the contrast that was corrected last."""
+    """Pair of arms -> the contrast of all their items and seeds."""
 
     def correct(
-        self, comparison: Comparison, resamples: int, generator: np.random.Generator
+        self,
+        comparison: Comparison,
+        resamples: int,
+        generator: np.random.Generator,
+        *,
+        whole: bool = True,
+        without: int | None = None,
     ) -> Comparison:
-        """The comparison as people's marks correct it; as it is where too few items are marked."""
-        found = self._corrected(comparison, resamples, generator)
+        """The comparison as people's marks correct it; as it is where too few items are marked.
+
+        Args:
+            comparison: two arms compared by the judge's scores.
+            resamples: draws of the bootstrap.
+            generator: source of the draws.
+            whole: whether it is of all items and seeds, and so the one to be told of.
+            without: a seed that it leaves out, whose marks are left out too.
+        """
+        found = self._corrected(comparison, resamples, generator, whole=whole, without=without)
         if found is None:
             return comparison
         sampling = found.sampling
@@ -84,10 +100,16 @@ class HumanMarks:
         )
 
     def _corrected(
-        self, comparison: Comparison, resamples: int, generator: np.random.Generator
+        self,
+        comparison: Comparison,
+        resamples: int,
+        generator: np.random.Generator,
+        *,
+        whole: bool,
+        without: int | None,
     ) -> Corrected | None:
         aligned = comparison.aligned
-        of_arm = [self._by_item(arm) for arm in (comparison.a, comparison.b)]
+        of_arm = [self._by_item(arm, without) for arm in (comparison.a, comparison.b)]
         place = {doc_hash: at for at, doc_hash in enumerate(aligned.doc_hashes)}
         both = [at for doc_hash, at in place.items() if all(doc_hash in marks for marks in of_arm)]
         if len(both) < FEWEST_MARKED or len(set(aligned.clusters[both].tolist())) < 2:
@@ -106,6 +128,8 @@ class HumanMarks:
             resamples,
             generator,
         )
+        if not whole:
+            return found
         estimate = found.sampling.estimate
         apart = marked.human[0] - marked.human[1]
         apart = apart - found.weight * (marked.judged[0] - marked.judged[1])
@@ -127,11 +151,12 @@ class HumanMarks:
         )
         return found
 
-    def _by_item(self, arm: str) -> dict[str, tuple[float, float]]:
+    def _by_item(self, arm: str, without: int | None) -> dict[str, tuple[float, float]]:
         """Item -> mean mark of people and of the judge, over the runs that were marked."""
         marks: defaultdict[str, list[MarkedReply]] = defaultdict(list)
         for reply in self.replies.get(arm, ()):
-            marks[reply.doc_hash].append(reply)
+            if reply.seed != without:
+                marks[reply.doc_hash].append(reply)
         return {
             doc_hash: (
                 float(np.mean([one.human for one in replies])),
@@ -155,16 +180,16 @@ def match_marks(scores: Scores, metric: str, rows: Sequence[CalibrationRow]) -> 
 
     Several marks of one reply are averaged. One that belongs to no reply is counted.
     """
-    by_reply: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    by_reply: defaultdict[str, list[float]] = defaultdict(list)
     for row in rows:
-        by_reply[row.item_id, reply_key(row.reply)].append(row.score)
-    used: set[tuple[str, str]] = set()
+        by_reply[row.key or marked_key(row.item_id, row.reply)].append(row.score)
+    used: set[str] = set()
     values: dict[tuple[str, int], Mapping[str, tuple[float, str]]] = {}
     replies: defaultdict[str, list[MarkedReply]] = defaultdict(list)
     for item in scores.study.items:
-        asked = (item.item_id, reply_key(answer_part(item.output)))
+        asked = marked_key(item.item_id, answer_part(item.output))
         if asked not in by_reply:
-            asked = (item.item_id, reply_key(item.output))
+            asked = marked_key(item.item_id, item.output)
         if asked not in by_reply:
             continue
         used.add(asked)
@@ -174,7 +199,7 @@ def match_marks(scores: Scores, metric: str, rows: Sequence[CalibrationRow]) -> 
         if np.isfinite(judged):
             human = float(np.mean(by_reply[asked]))
             replies[item.arm].append(
-                MarkedReply(item.doc_hash, cluster or item.doc_hash, human, judged)
+                MarkedReply(item.doc_hash, cluster or item.doc_hash, human, judged, item.seed)
             )
     marked = sum(len(by_reply[key]) for key in used)
     return HumanMarks(metric, dict(replies), marked, len(rows) - marked)

@@ -70,7 +70,11 @@ def arms_section(material: Material) -> Section:
         wording.cell(row.arm) for row in rows if not (row.tuned or kind_info(row.kind).trains)
     ]
     notes = ["Test scores are means over seeds; the interval is for the mean over items."]
-    notes += [sentence for name in (material.metric, *others) if (sentence := turned(name))]
+    notes += [
+        sentence
+        for name in (material.metric, *others)
+        if (sentence := turned(name, material.experiment.task))
+    ]
     effort_notes = [
         f"Latency is for one request at a time, on the machine that ran the study{_measured(rows)}."
     ]

@@ -32,6 +32,7 @@ def forest_section(material: Material) -> Section:
         return Section("contrasts", heading, (Prose("No difference was measured."),))
     metric = contrasts[0].metric
     name = material.named(metric)
+    positive = ", positive is better" if turned(metric, material.experiment.task) else ""
     margin = contrasts[0].margin
     figure = Figure(
         key="forest",
@@ -39,7 +40,7 @@ def forest_section(material: Material) -> Section:
         see=_forest_sentence(contrasts),
         chart=ForestChart(
             axis=scale.axis(
-                f"Difference in {name}{', positive is better' if turned(metric) else ''}",
+                f"Difference in {name}{positive}",
                 difference=True,
             ),
             margin=scale.margin(margin),

@@ -70,7 +70,7 @@ def overfitting_section(material: Material) -> Section:
         arms,
         notes=("Train minus test: what was learned by heart, on samples of equal size. Validation "
                "minus test: how much choosing the best of many settings flattered the chosen "
-               "one.", *filter(None, [turned(material.metric)])),
+               "one.", *filter(None, [turned(material.metric, material.experiment.task)])),
     )  # fmt: skip
     return Section("overfitting", heading, (figure, scores, *_memorised(material)))
 

@@ -84,12 +84,12 @@ def _table(material: Material, slicing: Slicing) -> Table:
         f"{metric_name(material.metric)} on parts of the test".capitalize(),
         fields,
         slicing.slices,
-        notes=_notes(slicing),
+        notes=_notes(material, slicing),
         strong=_lost(material, slicing),
     )
 
 
-def _notes(slicing: Slicing) -> tuple[str, ...]:
+def _notes(material: Material, slicing: Slicing) -> tuple[str, ...]:
     notes = [
         "Positive is better for the first-named arm. Parts overlap: an item has a length, a class "
         "and a value of every column. p-values are adjusted (Holm) over all parts; intervals are "
@@ -98,6 +98,8 @@ def _notes(slicing: Slicing) -> tuple[str, ...]:
     if slicing.too_small:
         values = wording.plural(slicing.too_small, "value")
         notes.append(f"{values} with fewer than 10 items: not compared.")
+    if any(judge.primary and judge.contrasts for judge in material.findings.trust):
+        notes.append("Parts rest on the judge alone: people's marks correct the whole only.")
     return tuple(notes)
 
 
