@@ -80,7 +80,7 @@ LEFT JOIN item_score i ON i.score_key = l.score_key AND i.doc_hash = o.doc_hash;
 CREATE VIEW finalists AS
 SELECT
     e.name AS experiment, t.experiment_id, t.arm, t.kind, t.seed, t.trial_id, t.status, t.params,
-    e.spec ->> '$.task.metrics[0]' AS metric,
+    coalesce(e.spec ->> '$.task.metrics[0].names[0]', e.spec ->> '$.task.metrics[0]') AS metric,
     max(m.value) FILTER (l.split = 'train') AS train,
     max(m.value) FILTER (l.split = 'validation') AS validation,
     max(m.value) FILTER (l.split = 'test') AS test
@@ -88,7 +88,8 @@ FROM named_trial t
 JOIN experiment e USING (experiment_id)
 LEFT JOIN named_score l ON l.entry = t.entry AND l.suite = 'domain'
 LEFT JOIN score_metric m
-    ON m.score_key = l.score_key AND m.metric = e.spec ->> '$.task.metrics[0]'
+    ON m.score_key = l.score_key
+    AND m.metric = coalesce(e.spec ->> '$.task.metrics[0].names[0]', e.spec ->> '$.task.metrics[0]')
 WHERE t.phase = 'finalist'
 GROUP BY ALL;
 

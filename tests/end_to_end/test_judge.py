@@ -231,6 +231,13 @@ def test_it_may_be_primary_and_decide_the_search(folder: Path, tiny_models: Tiny
         if trial.phase == "finalist":
             assert trial.params == min(searched[trial.arm], key=lambda one: one[:2])[2]
             assert trial.checkpoint is None or trial.checkpoint.validation_score is not None
+    rows = (
+        StoreReader(folder / "results" / "harness.duckdb")
+        .query("SELECT metric, test FROM finalists WHERE experiment_id = ?", [done.experiment_id])
+        .rows
+    )
+    assert {metric for metric, _ in rows} == {"kind"}
+    assert all(1 <= test <= 5 for _, test in rows)
     files = write_reports(analysed, folder / "out", ("html", "md", "json"))
     assert "judged by judge: kind" in files["md"].read_text()
 
