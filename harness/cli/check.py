@@ -117,7 +117,7 @@ def _own_metrics(spec: Experiment) -> Iterator[str]:
     names = {name for measure in spec.task.measures for name in measure.metric_names}
     for info in spec.task.metric_infos:
         if info.name in names:
-            decides = " (it decides)" if info is spec.task.primary else ""
+            decides = " (it decides)" if info.name == spec.task.primary_metric else ""
             better = "higher" if info.higher_is_better else "lower"
             yield (
                 f"Metric {info.name}{decides}: from {info.lowest:g} to {info.highest:g}, {better} "

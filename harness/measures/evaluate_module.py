@@ -107,7 +107,8 @@ class EvaluateMetric(Measure):
         Raises:
             ValueError: there is no such module.
         """
-        check_own_name(self.own_name)
+        if self.names is None:
+            check_own_name(self.own_name)
         place = (folder / Path(self.evaluate).expanduser()).resolve()
         if self.evaluate in BUNDLED:
             evaluate, files = self.evaluate, _texts([FOLDER / f"{self.evaluate}.py"])

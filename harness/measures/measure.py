@@ -7,10 +7,9 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -33,6 +32,9 @@ class UnscoredError(Exception):
 class Measure(FrozenSpec, ABC):
     """A metric that is not the product's own: what is declared of its values."""
 
+    gives_several: ClassVar[bool] = False
+    """Whether it can have several values, each with a name."""
+
     names: tuple[str, ...] | None = Field(
         None,
         min_length=1,
@@ -54,6 +56,8 @@ class Measure(FrozenSpec, ABC):
     def _plain_names(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for name in names or ():
             _check_name(name)
+        if len(names or ()) > 1 and not cls.gives_several:
+            raise ValueError("names: it has one value; name it once, or stand it in the list again")
         twice = sorted({name for name in names or () if (names or ()).count(name) > 1})
         if twice:
             raise ValueError(f"names: {', '.join(twice)} stands twice; give each value its own")
@@ -100,7 +104,7 @@ class Measure(FrozenSpec, ABC):
         """Names of its values, in order."""
         return self.names or (self.own_name,)
 
-    @cached_property
+    @property
     def infos(self) -> tuple[MetricInfo, ...]:
         """What a reader and the analysis need of each of its values."""
         single, better = len(self.metric_names) == 1, "higher" if self.higher_is_better else "lower"

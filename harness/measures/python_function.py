@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator
 
@@ -21,6 +21,8 @@ FORM = "write it as python: FILE.py:FUNCTION"
 
 class PythonMetric(Measure):
     """A function of (item, reply, target) in a Python file of the user's."""
+
+    gives_several: ClassVar[bool] = True
 
     python: str = Field(
         description="`FILE.py:FUNCTION`: the function is called with (item, reply, target) and "
@@ -67,7 +69,8 @@ class PythonMetric(Measure):
         Raises:
             ValueError: no such file or function, or what is declared twice differs.
         """
-        check_own_name(self.own_name)
+        if self.names is None:
+            check_own_name(self.own_name)
         path = (folder / Path(self.python.rpartition(":")[0]).expanduser()).resolve()
         code = PythonCode(path.name, self._read(path))
         declared = declaration_of(code.function(self.own_name))

@@ -56,7 +56,8 @@ class SimilarityMetric(Measure):
         """
         from harness.measures.embedding import fingerprint_of
 
-        check_own_name(self.own_name)
+        if self.names is None:
+            check_own_name(self.own_name)
         place = (folder / Path(self.similarity).expanduser()).resolve()
         found = fingerprint_of(place)
         if self.fingerprint and found != self.fingerprint:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -92,7 +91,7 @@ class TaskSpec(FrozenSpec):
             )
         return self
 
-    @cached_property
+    @property
     def metric_infos(self) -> tuple[MetricInfo, ...]:
         """What is known of each of its metrics, in order: the product's own and those brought."""
         known = {metric.name: metric for metric in self.answer.metrics}
@@ -160,6 +159,11 @@ class TaskSpec(FrozenSpec):
     def reads_rows(self) -> bool:
         """Whether a metric is handed the columns of an item's row."""
         return any(measure.reads_rows for measure in self.measures)
+
+    @property
+    def judged_by_rows(self) -> bool:
+        """Whether the primary metric is."""
+        return not isinstance(self.metrics[0], str) and self.metrics[0].reads_rows
 
     @property
     def primary(self) -> MetricInfo:

@@ -54,6 +54,8 @@ class TrialInputs:
     """The general texts that training may use; empty where there are none."""
     pruning: Pruning | None
     """What may stop it early; None where nothing may."""
+    judging_rows: str = ""
+    """The whole rows of the validation split, where the primary metric reads them; else empty."""
 
 
 def weights_identity(inputs: TrialInputs) -> Identity:
@@ -76,7 +78,7 @@ def weights_identity(inputs: TrialInputs) -> Identity:
             identity |= {
                 "checks answered by": settings.first_way,
                 "task.max_new_tokens": inputs.task.max_new_tokens,
-                "primary metric": inputs.task.primary_identity,
+                "primary metric": _primary_metric(inputs),
                 "score_batch_size": inputs.runtime.score_batch_size,
             }
     return identity | _stopping(inputs)
@@ -151,4 +153,10 @@ def _stopping(inputs: TrialInputs) -> Identity:
 
 
 def _judged(inputs: TrialInputs) -> Identity:
-    return {"validation rows": inputs.validation, "primary metric": inputs.task.primary_identity}
+    return {"validation rows": inputs.validation, "primary metric": _primary_metric(inputs)}
+
+
+def _primary_metric(inputs: TrialInputs) -> JsonValue:
+    """All that can change a value of the metric, beside replies."""
+    known = inputs.task.primary_identity
+    return {**known, "rows": inputs.judging_rows} if inputs.judging_rows else known

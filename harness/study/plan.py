@@ -287,7 +287,7 @@ class Plan:
         train_items: int | None,
         pruning: Pruning | None,
     ) -> TrialInputs:
-        model, endpoint = self.model_of(arm), self.endpoint_of(arm)
+        model, endpoint, task = self.model_of(arm), self.endpoint_of(arm), self.experiment.task
         return TrialInputs(
             model=model.fingerprint,
             server=endpoint.asked_as if endpoint else "",
@@ -296,7 +296,7 @@ class Plan:
             runtime=self.runtime,
             settings=settings,
             seed=seed,
-            task=self.experiment.task,
+            task=task,
             train=self.sets["train"].fingerprint,
             train_items=train_items,
             validation=self.sets["validation"].fingerprint,
@@ -304,6 +304,7 @@ class Plan:
             checks_per_epoch=self.experiment.search.checks_per_epoch,
             general_texts=self.sets[REPLAY].fingerprint if REPLAY in self.sets else "",
             pruning=pruning,
+            judging_rows=self.sets["validation"].columns if task.judged_by_rows else "",
         )
 
     def _asked(

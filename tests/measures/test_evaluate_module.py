@@ -149,6 +149,13 @@ def test_one_of_the_hub_is_kept_with_its_code(
     assert metric.located(tmp_path) == metric
 
 
+def test_it_has_one_value(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="names: it has one value"):
+        EvaluateMetric(evaluate="rouge", names=["a", "b"])
+    metric = EvaluateMetric(evaluate="chrf", names=["letters"]).located(tmp_path)
+    assert metric.metric_names == ("letters",)
+
+
 def test_numbers_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(UnscoredError, match="asks for numbers, and 'about 3' is none"):
         value(EvaluateMetric(evaluate="mae").located(tmp_path), "about 3", "3")

@@ -120,6 +120,8 @@ def test_no_file_no_function_no_name(tmp_path: Path) -> None:
         PythonMetric(python="own.py:score").located(tmp_path)
     with pytest.raises(ValueError, match="'exact_match' is the name of a metric of the product"):
         located(tmp_path, "def exact_match(i, r, t):\n    return 1\n", "exact_match")
+    code = "def exact_match(i, r, t):\n    return 1\n"
+    assert located(tmp_path, code, "exact_match", names=["mine"]).metric_names == ("mine",)
 
 
 @pytest.mark.parametrize(

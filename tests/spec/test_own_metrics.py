@@ -64,7 +64,9 @@ def test_names_and_functions_stand_in_one_list(tmp_path: Path) -> None:
     assert (spec.task.primary_metric, spec.task.higher_is_better) == ("near", True)
     assert spec.task.is_located
     assert spec.task.reads_rows
-    assert spec.task.metric_info("b") is spec.task.metric_infos[3]
+    assert spec.task.metric_info("b") == spec.task.metric_infos[3]
+    turned = spec.task.model_copy(update={"metrics": spec.task.metrics[::-1]})
+    assert (turned.primary_metric, turned.metric_names[-1]) == ("a", "near")
     assert spec.task.metric_info("macro_f1") is not None
     assert spec.task.metric_info("gone") is None
     # A study keeps all of it.

@@ -77,7 +77,9 @@ PROMPT: dict[str, Any] = {"kind": "prompt", "shots": 2}
 def test_any_one_input_makes_another_trial(
     values: dict[str, Any], arm: dict[str, Any], name: str
 ) -> None:
-    assert OTHER.keys() == {field.name for field in fields(TrialInputs)} - {"settings", "task"}
+    names = {field.name for field in fields(TrialInputs)}
+    # The rows that a metric of the user's reads: see test_own_metric_identity.py.
+    assert OTHER.keys() == names - {"settings", "task", "judging_rows"}
     one = inputs(values, arm)
     other = replace(one, **{name: OTHER[name]})
     ignored = arm["kind"] == "prompt" and name in ONLY_TRAINING

@@ -90,6 +90,21 @@ def test_an_edit_counts_where_its_values_choose_what_is_kept(tmp_path: Path) -> 
     assert finalist(one).weights_id != finalist(other).weights_id
 
 
+def test_a_column_counts_where_its_values_choose_what_is_kept(tmp_path: Path) -> None:
+    chosen = {"answering": {"choices": ["generate", "choice"]}}
+
+    def searched() -> TrialSpec:
+        made = plan(tmp_path, [own(tmp_path)], chosen)
+        return made.search_trial("lora", 0, made.default_setting("lora"))
+
+    one = searched()
+    rows = (tmp_path / "data.jsonl").read_text(encoding="utf-8")
+    (tmp_path / "data.jsonl").write_text(rows.replace("{", '{"price": 1, '), encoding="utf-8")
+    other = searched()
+    assert one.trial_id != other.trial_id
+    assert one.weights_id == other.weights_id
+
+
 def test_a_column_that_only_a_metric_reads_is_part_of_its_score_alone(tmp_path: Path) -> None:
     first = plan(tmp_path, ["exact_match", own(tmp_path)])
     rows = (tmp_path / "data.jsonl").read_text(encoding="utf-8")
