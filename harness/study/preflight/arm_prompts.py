@@ -168,7 +168,14 @@ class ArmPrompts:
         return shown_conversation(self._arm, self._bare, self._reader.tokenizer, self._pool)
 
     def refused(self) -> Iterator[tuple[str, str, str]]:
-        """(split, id, why) of the conversations that the chat template does not take."""
+        """(split, id, why) of the conversations that the chat template does not take.
+
+        Of a template that can write none at all :meth:`faults` tell.
+        """
+        try:
+            _ = self._bare
+        except SpecError:
+            return
         for split, items in self._splits.items():
             for item in items:
                 try:

@@ -69,8 +69,12 @@ class Preflight:
         if self.experiment.data.conversations is None:
             return {}
         refused: dict[str, dict[str, str]] = {}
-        for _, look, *_ in self._prompts(splits):
-            for split, identity, why in look.refused():
+        for arm, look, *_ in self._prompts(splits):
+            own = list(look.refused())
+            if own and len(own) == sum(map(len, splits.values())):
+                what = f"{own[0][2]}: so it is with all {len(own)} conversations"
+                raise SpecError(Problem(_places([arm]), what))
+            for split, identity, why in own:
                 refused.setdefault(split, {}).setdefault(identity, why)
         return refused
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.data import Prepared, prepare
-from harness.errors import DataError
+from harness.errors import DataError, SpecError
 from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer
 from harness.spec import Experiment
@@ -160,3 +160,13 @@ def test_worked_examples_that_make_a_prompt_too_long_are_named(
     with pytest.raises(DataError, match=r"with 4 worked examples.*take fewer shots"):
         look(experiment(tmp_path, tiny_models.chat, rows, arms=arms))
     assert count(look(experiment(tmp_path, tiny_models.chat, rows))[1]) == 30
+
+
+def test_a_template_that_takes_no_conversation_at_all_is_said_once(tmp_path: Path) -> None:
+    silent = "{% if messages | length > 5 %}{{ raise_exception('too much') }}{% endif %}" + CHATML
+    model = write_model(tmp_path / "model", silent)
+    rows = [say(f"a {n}", "b", "c", "d", "e", "f") for n in range(30)]
+    last = {"source": str(tmp_path / "talks.jsonl"), "leaks": "report",
+            "conversations": {"turns": "last"}}  # fmt: skip
+    with pytest.raises(SpecError, match=r"arms\.zero: .*too much.*with all 30 conversations"):
+        look(experiment(tmp_path, model, rows, data=last))
