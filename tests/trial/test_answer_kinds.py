@@ -102,4 +102,4 @@ def test_replies_are_kept_to_what_the_kind_allows(
         # A reply that goes on until the limit is cut.
         ended = [output for output in score.outputs if output.output.endswith("]")]
         valid = [item.value for item in score.item_scores if item.metric == "valid"]
-        assert sum(valid) >= len(ended) > 0
+        assert sum(value or 0.0 for value in valid) >= len(ended) > 0
