@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from harness.answers.json_text import JsonObject, composed_value
 
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "kwargs")
 _NAMES = ("name", "function", "tool", "tool_name", "function_name")
+# Of these names only calls make use; people and things have a `name`, too.
+_CALLING = ("function", "tool_name", "function_name")
 _WRAPPERS = ("tool_calls", "calls", "function_calls")
 _TAGGED = regex.compile(
     r"<(tool_call|function_call|tool_calls|functioncall)>(.*?)(?:</\1>|(?=<\1>)|\Z)", regex.S
@@ -25,7 +27,9 @@ _MISTRAL = regex.compile(r"\[TOOL_CALLS\]", regex.S)
 _MISTRAL_NAMED = regex.compile(r"\s*([\w.:-]+)\s*(?:\[ARGS\])?\s*(?=\{)")
 _PYTHON_TAG = "<|python_tag|>"
 _FENCE = regex.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?[^\S\n]*\1", regex.S)
-_CALLED = regex.compile(r"\s*\[?\s*[A-Za-z_][\w.]*\s*\(.*\)\s*\]?\s*", regex.S)
+_CALLED = regex.compile(r"\s*\[?\s*([A-Za-z_][\w.]*)\s*\(.*\)\s*\]?\s*", regex.S)
+# Within words: something is passed, so that neither `time(s)` nor "no need of time()" counts.
+_CALLED_WITHIN = regex.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\((?=\s*(?:\w+\s*=[^=]|[\"'\d\[{]))")
 _BEGINNING = regex.compile(r"[\[{][\[{\s]*[\"'](?:name|function)[\"']")
 _LONGEST = 100_000
 
@@ -63,11 +67,14 @@ def calls_of(value: object) -> list[Call]:
     raise BrokenCallError(f"{value!r:.60} is no call, which has a name and arguments")
 
 
-def read_calls(text: str) -> list[Call] | None:
+def read_calls(text: str, tools: Collection[str] = ()) -> list[Call] | None:
     """The calls that a reply makes; None where it is words alone.
 
+    Args:
+        tools: names of the known tools, by which a call among words is told from words.
+
     Raises:
-        BrokenCallError: it is marked as a call and cannot be read as one.
+        BrokenCallError: it tries to call, and cannot be read as calls.
     """
     if found := list(_NAMED.finditer(text)):
         return [Call(one[1], _named_arguments(one[2])) for one in found]
@@ -78,7 +85,7 @@ def read_calls(text: str) -> list[Call] | None:
     if _PYTHON_TAG in text:
         text = text.partition(_PYTHON_TAG)[2]
     for part in (*(fenced[2] for fenced in _FENCE.finditer(text)), text):
-        calls = _bare(part)
+        calls = _bare(part, tools)
         if calls is not None:
             return calls
     return None
@@ -149,7 +156,7 @@ def _after_mark(text: str) -> list[Call]:
     return calls
 
 
-def _bare(text: str) -> list[Call] | None:
+def _bare(text: str, tools: Collection[str]) -> list[Call] | None:
     """Calls that are marked by nothing: JSON with a name and arguments, or as Python calls."""
     calls: list[Call] = []
     seen = False
@@ -160,19 +167,48 @@ def _bare(text: str) -> list[Call] | None:
         try:
             calls += calls_of(value)
         except BrokenCallError:
-            keys = set(value) if isinstance(value, dict) else set[str]()
-            if keys & set(_NAMES) and keys & set(_ARGUMENTS):
+            if _attempts(value):
                 raise
             continue
         seen = True
-    if seen:
+    if seen and not _breaks_off(text):
         return calls
     whole = text.strip()
-    if _CALLED.fullmatch(whole) and len(whole) < _LONGEST:
-        return _python(whole)
-    if _BEGINNING.match(whole) and not _begins_with_json(whole):
+    if not seen and _CALLED.fullmatch(whole) and len(whole) < _LONGEST:
+        made = _python(whole)
+        if made is not None:
+            return made
+    if _breaks_off(text):
         raise BrokenCallError("a call that breaks off")
+    if any(_calls_known(line, tools) for line in whole.splitlines()):
+        raise BrokenCallError("a call among words, or with arguments that have no names")
     return None
+
+
+def _attempts(value: Any) -> bool:
+    """Whether JSON that is no call was meant for one."""
+    if isinstance(value, list):
+        return any(isinstance(part, dict) and not set(_NAMES).isdisjoint(part) for part in value)
+    return isinstance(value, dict) and (
+        not set(_CALLING).isdisjoint(value)
+        or not (set(_NAMES).isdisjoint(value) or set(_ARGUMENTS).isdisjoint(value))
+    )
+
+
+def _breaks_off(text: str) -> bool:
+    """Whether a call begins in a text and does not end there."""
+    try:
+        read_json_text(text)
+    except ValueError:
+        return any(not _begins_with_json(text[b.start() :]) for b in _BEGINNING.finditer(text))
+    return False
+
+
+def _calls_known(line: str, tools: Collection[str]) -> bool:
+    """Whether a line calls a known tool, as code does."""
+    if (found := _CALLED.fullmatch(line)) and found[1] in tools:
+        return True
+    return any(found[1] in tools for found in _CALLED_WITHIN.finditer(line))
 
 
 def _values(text: str) -> Iterator[Any]:

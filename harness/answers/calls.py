@@ -253,7 +253,7 @@ class _CallReplies:
         """The reading of a reply; words alone call nothing, which is right where nothing is."""
         right = [Call(call["name"], call["arguments"]) for call in json.loads(target)]
         try:
-            made = read_calls(reply)
+            made = read_calls(reply, self._tools)
         except BrokenCallError:
             made = None
         else:

@@ -123,6 +123,35 @@ def test_a_call_that_is_broken_is_none(reply: str) -> None:
     assert set(answer().reader()("[]", reply).metrics.values()) == {0.0}
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '[{"name": "weather", "arguments": 5}]',
+        '[{"name": "weather", "arguments": {"city": "Paris"}}, {"foo": 1}]',
+        '```json\n[{"name": "weather", "arguments": "{bad"}]\n```',
+        "[weather(1)]",
+        'weather(city="Paris")\nweather(city="Rome")',
+        'I call weather(city="Paris")',
+        "Sure:\ntime()",
+        '{"function": "weather", "city": "Paris"}',
+        'I look it up. {"name": "weather", "arguments": {"city": "Pa',
+        '[]\n{"name": "weather", "argum',
+    ],
+)
+def test_a_call_that_is_tried_is_never_no_call(reply: str) -> None:
+    with pytest.raises(BrokenCallError):
+        read_calls(reply, ["weather", "time"])
+    assert set(answer().reader()("[]", reply).metrics.values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    "reply", ["How many time(s)?", "There is no need of time() here.", "sin(x=2) is no tool.",
+              "The weather (in Paris) is good.", '{"name": "Ann", "age": 3}']
+)  # fmt: skip
+def test_words_near_a_tools_name_call_nothing(reply: str) -> None:
+    assert set(answer().reader()("[]", reply).metrics.values()) == {1.0}
+
+
 @given(text=st.text(alphabet='{}[]"name:,f()=1 <tol_ca>/\\\n', max_size=60))
 def test_no_reply_breaks_the_reader(text: str) -> None:
     assert all(0 <= value <= 1 for value in answer().reader()(TARGET, text).metrics.values())
