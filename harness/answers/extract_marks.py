@@ -18,13 +18,15 @@ _MARKS = {
     },
     Extract(pattern=r"\\boxed\{((?:[^{}]|\{[^{}]*\})+)\}"): "Put the answer alone into \\boxed{}.",
 }
-# A closing line in words: the answer is short, and nothing follows it.
+# A closing line in words: in the texts of a file the answer is short, and nothing follows it. A
+# reply may go on, so that each line is looked at.
 _PHRASES = {
-    Extract(pattern=r"(?i)\bfinal answer(?: is)?\W*\s*(.+?)[.\s]*$"): "End with `Final answer:` "
+    Extract(pattern=r"(?im)\bfinal answer(?: is)?[\s:*]*(.+?)[.\s*]*$"): "End with `Final answer:` "
     "and the answer alone.",
-    Extract(pattern=r"(?i)\banswer is:?\s*(.+?)[.\s]*$"): "End with `The answer is` and the answer "
+    Extract(pattern=r"(?im)\banswer is:?\s*(.+?)[.\s*]*$"): "End with `The answer is` and the "
+    "answer alone.",
+    Extract(pattern=r"(?im)\banswer:\**\s*(.+?)[.\s*]*$"): "End with `Answer:` and the answer "
     "alone.",
-    Extract(pattern=r"(?i)\banswer:\**\s*(.+?)[.\s]*$"): "End with `Answer:` and the answer alone.",
 }
 
 
@@ -41,10 +43,22 @@ def recognise_extract(column: AnswerColumn) -> Guess[Extract] | None:
         found = [part for part in parts if part is not None]
         if len(found) < _MOST * len(texts):
             continue
-        if extract in _PHRASES and any(len(part) > _LONGEST_LINE for part in found):
+        if extract in _PHRASES and not all(_closes(extract, text) for text in texts):
             continue
         return Guess(extract, f"in {len(found)} of {len(texts)} texts it stands {extract.place}")
     return None
+
+
+def _closes(extract: Extract, text: str) -> bool:
+    """Whether the answer, where a text has one, is a short line and the last thing in it."""
+    if (span := extract.span(text)) is None:
+        return True
+    begin, end = span
+    return (
+        end - begin <= _LONGEST_LINE
+        and not text[end:].strip(" \n.*")
+        and "\n" not in text[begin:end]
+    )
 
 
 def asking_for(extract: Extract) -> str:
