@@ -9,9 +9,11 @@ from harness.records.guess import Guess
 # So many of the texts must bear the mark; the others are reported as bad rows.
 _MOST = 0.9
 _LONGEST_LINE = 80
+# Markdown writes headings with it, too.
+_HASHES = Extract(after="####")
 # Mark -> how an instruction asks for it.
 _MARKS = {
-    Extract(after="####"): "End with #### and the answer alone.",
+    _HASHES: "End with #### and the answer alone.",
     **{
         Extract(tag=tag): f"Put the answer alone between <{tag}> and </{tag}>."
         for tag in ("answer", "final_answer", "final")
@@ -39,26 +41,24 @@ def recognise_extract(column: AnswerColumn) -> Guess[Extract] | None:
     if column.is_closed or len(texts) < _MOST * len(column.values):
         return None
     for extract in (*_MARKS, *_PHRASES):
-        parts = [extract.of(text) for text in texts]
-        found = [part for part in parts if part is not None]
+        bears = _closes if extract in _PHRASES or extract == _HASHES else _holds
+        found = [text for text in texts if bears(extract, text)]
         if len(found) < _MOST * len(texts):
-            continue
-        if extract in _PHRASES and not all(_closes(extract, text) for text in texts):
             continue
         return Guess(extract, f"in {len(found)} of {len(texts)} texts it stands {extract.place}")
     return None
 
 
+def _holds(extract: Extract, text: str) -> bool:
+    return extract.span(text) is not None
+
+
 def _closes(extract: Extract, text: str) -> bool:
-    """Whether the answer, where a text has one, is a short line and the last thing in it."""
+    """Whether a text holds the answer as a short line and the last thing in it."""
     if (span := extract.span(text)) is None:
-        return True
-    begin, end = span
-    return (
-        end - begin <= _LONGEST_LINE
-        and not text[end:].strip(" \n.*")
-        and "\n" not in text[begin:end]
-    )
+        return False
+    part, rest = text[span[0] : span[1]], text[span[1] :]
+    return len(part) <= _LONGEST_LINE and "\n" not in part and not rest.strip(" \n.*")
 
 
 def asking_for(extract: Extract) -> str:
@@ -69,4 +69,4 @@ def asking_for(extract: Extract) -> str:
 
 def is_mark(extract: Extract) -> bool:
     """Whether the place is marked by a sign that says so, not by words as prose has them."""
-    return extract in _MARKS
+    return extract in _MARKS and extract != _HASHES

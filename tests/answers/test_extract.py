@@ -232,6 +232,14 @@ def test_init_knows_the_usual_marks(write: Any, extract: dict[str, str]) -> None
     assert recognise_answer([column], "text").value.extract is None
 
 
+def test_a_markdown_heading_is_no_mark_of_an_answer() -> None:
+    reports = [f"{words(n, 6)}\n#### Steps\n{words(n + 50, 12)}\n{n % 2}" for n in range(20)]
+    titles = [f"{words(n, 6)}\n#### {words(n + 50, 3)}" for n in range(20)]
+    for texts in (reports, titles):
+        guess = recognise_answer([table({"y": text} for text in texts)["y"]]).value
+        assert (guess.kind, guess.extract) == ("text", None)
+
+
 @pytest.mark.parametrize(
     ("closing", "reply", "part"),
     [
