@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import regex
@@ -42,6 +42,8 @@ class Call:
     """Name of the tool."""
     arguments: JsonObject
     """Argument -> value."""
+    bare: bool = field(default=False, compare=False)
+    """Whether it is a name and nothing else, as things of other kinds have one, too."""
 
 
 class BrokenCallError(ValueError):
@@ -57,7 +59,7 @@ def calls_of(value: object) -> list[Call]:
     if isinstance(value, Mapping):
         for key in _WRAPPERS:
             if isinstance(value.get(key), list):
-                return calls_of(value[key])
+                return [replace(call, bare=False) for call in calls_of(value[key])]
         for key in ("function_call", "functionCall"):
             if isinstance(value.get(key), Mapping):
                 return [_call(value[key])]
@@ -92,7 +94,8 @@ def read_calls(text: str, tools: Collection[str] = ()) -> list[Call] | None:
 
 
 def _call(value: Any) -> Call:
-    if isinstance(value, Mapping) and isinstance(value.get("function"), Mapping):
+    is_wrapped = isinstance(value, Mapping) and isinstance(value.get("function"), Mapping)
+    if is_wrapped:
         value = value["function"]
     name = None
     if isinstance(value, Mapping):
@@ -105,7 +108,7 @@ def _call(value: Any) -> Call:
         arguments = _json(arguments) if arguments.strip() else {}
     if not isinstance(arguments, dict):
         raise BrokenCallError(f"the arguments of {name!r} are no object: {arguments!r:.60}")
-    return Call(name.strip(), _composed(arguments))
+    return Call(name.strip(), _composed(arguments), bare=bare and not is_wrapped)
 
 
 def _composed(arguments: JsonObject) -> JsonObject:
@@ -165,19 +168,22 @@ def _bare(text: str, tools: Collection[str]) -> list[Call] | None:
             seen = True
             continue
         try:
-            calls += calls_of(value)
+            made = calls_of(value)
+            if any(call.bare and call.name not in tools for call in made):
+                raise BrokenCallError("a name without arguments that is none of the tools")
         except BrokenCallError:
             if _attempts(value):
                 raise
             continue
+        calls += made
         seen = True
     if seen and not _breaks_off(text):
         return calls
     whole = text.strip()
     if not seen and _CALLED.fullmatch(whole) and len(whole) < _LONGEST:
-        made = _python(whole)
-        if made is not None:
-            return made
+        written = _python(whole)
+        if written is not None:
+            return written
     if _breaks_off(text):
         raise BrokenCallError("a call that breaks off")
     if any(_calls_known(line, tools) for line in whole.splitlines()):

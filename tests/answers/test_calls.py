@@ -92,7 +92,7 @@ def test_a_call_is_read_in_every_notation(reply: str) -> None:
     ],
 )
 def test_several_calls(reply: str) -> None:
-    assert read_calls(reply) == [Call("a", {}), Call("b", {"x": 1})]
+    assert read_calls(reply, ["a", "b"]) == [Call("a", {}), Call("b", {"x": 1})]
 
 
 @pytest.mark.parametrize(
@@ -369,4 +369,16 @@ def test_init_knows_columns_of_calls() -> None:
         rows = form.row_reader()
         assert all(rows.read({"y": value}) for value in values)
     people = [{"name": words(n, 1), "age": n} for n in range(20)]
-    assert recognise_answer([table({"y": one} for one in people)["y"]]).value.kind == "json"
+    things = [{"name": words(n, 1), "type": "ab"[n % 2]} for n in range(20)]
+    for values in (people, things, [json.dumps(one) for one in things]):
+        assert recognise_answer([table({"y": one} for one in values)["y"]]).value.kind == "json"
+
+
+def test_a_bare_name_calls_a_known_tool_alone() -> None:
+    read = answer().reader()
+    thing = '{"name": "Aspirin", "type": "drug"}'
+    assert set(read("[]", thing).metrics.values()) == {1.0}
+    assert set(read("[]", f"[{thing}]").metrics.values()) == {0.0}
+    assert set(
+        read('[{"name": "time", "arguments": {}}]', '{"name": "time"}').metrics.values()
+    ) == {1.0}
