@@ -10,8 +10,9 @@ from typing import Any
 
 import regex
 
-from harness.answers.json_cells import read_json_text
+from harness.answers.json_cells import coerced, read_json_text
 from harness.answers.json_text import JsonObject, composed_value
+from harness.answers.tools import Tool
 
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "kwargs")
 _NAMES = ("name", "function", "tool", "tool_name", "function_name")
@@ -69,17 +70,19 @@ def calls_of(value: object) -> list[Call]:
     raise BrokenCallError(f"{value!r:.60} is no call, which has a name and arguments")
 
 
-def read_calls(text: str, tools: Collection[str] = ()) -> list[Call] | None:
+def read_calls(text: str, tools: Mapping[str, Tool] | None = None) -> list[Call] | None:
     """The calls that a reply makes; None where it is words alone.
 
     Args:
-        tools: names of the known tools, by which a call among words is told from words.
+        tools: name -> known tool, by which a call among words is told from words, and a text that
+            stands for an argument from a number.
 
     Raises:
         BrokenCallError: it tries to call, and cannot be read as calls.
     """
+    tools = tools or {}
     if found := list(_NAMED.finditer(text)):
-        return [Call(one[1], _named_arguments(one[2])) for one in found]
+        return [Call(one[1], _named_arguments(one[2], tools.get(one[1]))) for one in found]
     if found := list(_TAGGED.finditer(text)):
         return [call for one in found for call in calls_of(_json(one[2]))]
     if mark := _MISTRAL.search(text):
@@ -127,21 +130,35 @@ def _json(text: str) -> Any:
         raise BrokenCallError(str(error)) from error
 
 
-def _named_arguments(text: str) -> JsonObject:
-    """Arguments as one JSON object, or each in a tag of its own, as JSON or else as text."""
+def _named_arguments(text: str, tool: Tool | None) -> JsonObject:
+    """Arguments as one JSON object, or each in a tag of its own: as the tool's schema types it.
+
+    Where the schema gives no type it is JSON or else text.
+    """
     parameters = list(_PARAMETER.finditer(text))
     if not parameters:
         value = _json(text) if text.strip() else {}
         if not isinstance(value, dict):
             raise BrokenCallError(f"arguments are no object: {value!r:.60}")
         return _composed(value)
-    arguments = {}
-    for parameter in parameters:
-        try:
-            arguments[parameter[1]] = json.loads(parameter[2])
-        except ValueError:
-            arguments[parameter[1]] = parameter[2]
-    return _composed(arguments)
+    schemas = (tool.parameters if tool else {}).get("properties", {})
+    return _composed({one[1]: _argument(one[2], schemas.get(one[1])) for one in parameters})
+
+
+def _argument(text: str, schema: object) -> Any:
+    value = coerced(text, schema)
+    # A schema that is true or missing says nothing.
+    told = schema if isinstance(schema, dict) else {}
+    if (
+        not isinstance(value, str)
+        or "string" in told.get("type", ())
+        or text in told.get("enum", ())
+    ):
+        return value
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _after_mark(text: str) -> list[Call]:

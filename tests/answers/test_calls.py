@@ -92,7 +92,10 @@ def test_a_call_is_read_in_every_notation(reply: str) -> None:
     ],
 )
 def test_several_calls(reply: str) -> None:
-    assert read_calls(reply, ["a", "b"]) == [Call("a", {}), Call("b", {"x": 1})]
+    assert read_calls(reply, read_tools([{"name": "a"}, {"name": "b"}])) == [
+        Call("a", {}),
+        Call("b", {"x": 1}),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,7 @@ def test_a_call_that_is_broken_is_none(reply: str) -> None:
 )
 def test_a_call_that_is_tried_is_never_no_call(reply: str) -> None:
     with pytest.raises(BrokenCallError):
-        read_calls(reply, ["weather", "time"])
+        read_calls(reply, read_tools(TOOLS))
     assert set(answer().reader()("[]", reply).metrics.values()) == {0.0}
 
 
@@ -372,6 +375,26 @@ def test_init_knows_columns_of_calls() -> None:
     things = [{"name": words(n, 1), "type": "ab"[n % 2]} for n in range(20)]
     for values in (people, things, [json.dumps(one) for one in things]):
         assert recognise_answer([table({"y": one} for one in values)["y"]]).value.kind == "json"
+
+
+@pytest.mark.parametrize(
+    ("schema", "written", "value"),
+    [
+        ({"type": "string"}, "5", "5"),
+        ({"type": ["string", "null"]}, "true", "true"),
+        ({"enum": ["1", "2"]}, "1", "1"),
+        ({"type": "integer"}, "5", 5),
+        ({"type": "boolean"}, "True", True),
+        ({"type": "array"}, "[1]", [1]),
+        ({"type": ["integer", "null"]}, "null", None),
+        ({"anyOf": [{"type": "integer"}]}, "5", 5),
+        ({}, "a b", "a b"),
+    ],
+)
+def test_an_argument_in_a_tag_has_its_schemas_type(schema: Any, written: str, value: Any) -> None:
+    tools = read_tools([{"name": "f", "parameters": {"properties": {"t": schema}}}])
+    reply = f"<function=f><parameter=t>{written}</parameter></function>"
+    assert read_calls(reply, tools) == [Call("f", {"t": value})]
 
 
 def test_a_bare_name_calls_a_known_tool_alone() -> None:
