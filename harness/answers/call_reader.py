@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import regex
 
-from harness.answers.json_cells import read_json_text
+from harness.answers.json_cells import coerced, read_json_text
 from harness.answers.json_text import JsonObject, composed_value
+from harness.answers.tools import Tool
 
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "kwargs")
 _NAMES = ("name", "function", "tool", "tool_name", "function_name")
+# Of these names only calls make use; people and things have a `name`, too.
+_CALLING = ("function", "tool_name", "function_name")
 _WRAPPERS = ("tool_calls", "calls", "function_calls")
 _TAGGED = regex.compile(
     r"<(tool_call|function_call|tool_calls|functioncall)>(.*?)(?:</\1>|(?=<\1>)|\Z)", regex.S
@@ -25,7 +28,9 @@ _MISTRAL = regex.compile(r"\[TOOL_CALLS\]", regex.S)
 _MISTRAL_NAMED = regex.compile(r"\s*([\w.:-]+)\s*(?:\[ARGS\])?\s*(?=\{)")
 _PYTHON_TAG = "<|python_tag|>"
 _FENCE = regex.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?[^\S\n]*\1", regex.S)
-_CALLED = regex.compile(r"\s*\[?\s*[A-Za-z_][\w.]*\s*\(.*\)\s*\]?\s*", regex.S)
+_CALLED = regex.compile(r"\s*\[?\s*([A-Za-z_][\w.]*)\s*\(.*\)\s*\]?\s*", regex.S)
+# Within words: something is passed, so that neither `time(s)` nor "no need of time()" counts.
+_CALLED_WITHIN = regex.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\((?=\s*(?:\w+\s*=[^=]|[\"'\d\[{]))")
 _BEGINNING = regex.compile(r"[\[{][\[{\s]*[\"'](?:name|function)[\"']")
 _LONGEST = 100_000
 
@@ -38,6 +43,8 @@ class Call:
     """Name of the tool."""
     arguments: JsonObject
     """Argument -> value."""
+    bare: bool = field(default=False, compare=False)
+    """Whether it is a name and nothing else, as things of other kinds have one, too."""
 
 
 class BrokenCallError(ValueError):
@@ -53,7 +60,7 @@ def calls_of(value: object) -> list[Call]:
     if isinstance(value, Mapping):
         for key in _WRAPPERS:
             if isinstance(value.get(key), list):
-                return calls_of(value[key])
+                return [replace(call, bare=False) for call in calls_of(value[key])]
         for key in ("function_call", "functionCall"):
             if isinstance(value.get(key), Mapping):
                 return [_call(value[key])]
@@ -63,14 +70,19 @@ def calls_of(value: object) -> list[Call]:
     raise BrokenCallError(f"{value!r:.60} is no call, which has a name and arguments")
 
 
-def read_calls(text: str) -> list[Call] | None:
+def read_calls(text: str, tools: Mapping[str, Tool] | None = None) -> list[Call] | None:
     """The calls that a reply makes; None where it is words alone.
 
+    Args:
+        tools: name -> known tool, by which a call among words is told from words, and a text that
+            stands for an argument from a number.
+
     Raises:
-        BrokenCallError: it is marked as a call and cannot be read as one.
+        BrokenCallError: it tries to call, and cannot be read as calls.
     """
+    tools = tools or {}
     if found := list(_NAMED.finditer(text)):
-        return [Call(one[1], _named_arguments(one[2])) for one in found]
+        return [Call(one[1], _named_arguments(one[2], tools.get(one[1]))) for one in found]
     if found := list(_TAGGED.finditer(text)):
         return [call for one in found for call in calls_of(_json(one[2]))]
     if mark := _MISTRAL.search(text):
@@ -78,14 +90,15 @@ def read_calls(text: str) -> list[Call] | None:
     if _PYTHON_TAG in text:
         text = text.partition(_PYTHON_TAG)[2]
     for part in (*(fenced[2] for fenced in _FENCE.finditer(text)), text):
-        calls = _bare(part)
+        calls = _bare(part, tools)
         if calls is not None:
             return calls
     return None
 
 
 def _call(value: Any) -> Call:
-    if isinstance(value, Mapping) and isinstance(value.get("function"), Mapping):
+    is_wrapped = isinstance(value, Mapping) and isinstance(value.get("function"), Mapping)
+    if is_wrapped:
         value = value["function"]
     name = None
     if isinstance(value, Mapping):
@@ -98,7 +111,7 @@ def _call(value: Any) -> Call:
         arguments = _json(arguments) if arguments.strip() else {}
     if not isinstance(arguments, dict):
         raise BrokenCallError(f"the arguments of {name!r} are no object: {arguments!r:.60}")
-    return Call(name.strip(), _composed(arguments))
+    return Call(name.strip(), _composed(arguments), bare=bare and not is_wrapped)
 
 
 def _composed(arguments: JsonObject) -> JsonObject:
@@ -117,21 +130,35 @@ def _json(text: str) -> Any:
         raise BrokenCallError(str(error)) from error
 
 
-def _named_arguments(text: str) -> JsonObject:
-    """Arguments as one JSON object, or each in a tag of its own, as JSON or else as text."""
+def _named_arguments(text: str, tool: Tool | None) -> JsonObject:
+    """Arguments as one JSON object, or each in a tag of its own: as the tool's schema types it.
+
+    Where the schema gives no type it is JSON or else text.
+    """
     parameters = list(_PARAMETER.finditer(text))
     if not parameters:
         value = _json(text) if text.strip() else {}
         if not isinstance(value, dict):
             raise BrokenCallError(f"arguments are no object: {value!r:.60}")
         return _composed(value)
-    arguments = {}
-    for parameter in parameters:
-        try:
-            arguments[parameter[1]] = json.loads(parameter[2])
-        except ValueError:
-            arguments[parameter[1]] = parameter[2]
-    return _composed(arguments)
+    schemas = (tool.parameters if tool else {}).get("properties", {})
+    return _composed({one[1]: _argument(one[2], schemas.get(one[1])) for one in parameters})
+
+
+def _argument(text: str, schema: object) -> Any:
+    value = coerced(text, schema)
+    # A schema that is true or missing says nothing.
+    told = schema if isinstance(schema, dict) else {}
+    if (
+        not isinstance(value, str)
+        or "string" in told.get("type", ())
+        or text in told.get("enum", ())
+    ):
+        return value
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _after_mark(text: str) -> list[Call]:
@@ -149,7 +176,7 @@ def _after_mark(text: str) -> list[Call]:
     return calls
 
 
-def _bare(text: str) -> list[Call] | None:
+def _bare(text: str, tools: Collection[str]) -> list[Call] | None:
     """Calls that are marked by nothing: JSON with a name and arguments, or as Python calls."""
     calls: list[Call] = []
     seen = False
@@ -158,21 +185,53 @@ def _bare(text: str) -> list[Call] | None:
             seen = True
             continue
         try:
-            calls += calls_of(value)
+            made = calls_of(value)
+            if any(call.bare and call.name not in tools for call in made):
+                raise BrokenCallError("a name without arguments that is none of the tools")
         except BrokenCallError:
-            keys = set(value) if isinstance(value, dict) else set[str]()
-            if keys & set(_NAMES) and keys & set(_ARGUMENTS):
+            if _attempts(value):
                 raise
             continue
+        calls += made
         seen = True
-    if seen:
+    if seen and not _breaks_off(text):
         return calls
     whole = text.strip()
-    if _CALLED.fullmatch(whole) and len(whole) < _LONGEST:
-        return _python(whole)
-    if _BEGINNING.match(whole) and not _begins_with_json(whole):
+    if not seen and _CALLED.fullmatch(whole) and len(whole) < _LONGEST:
+        written = _python(whole)
+        if written is not None:
+            return written
+    if _breaks_off(text):
         raise BrokenCallError("a call that breaks off")
+    if any(_calls_known(line, tools) for line in whole.splitlines()):
+        raise BrokenCallError("a call among words, or with arguments that have no names")
     return None
+
+
+def _attempts(value: Any) -> bool:
+    """Whether JSON that is no call was meant for one."""
+    if isinstance(value, list):
+        return any(isinstance(part, dict) and not set(_NAMES).isdisjoint(part) for part in value)
+    return isinstance(value, dict) and (
+        not set(_CALLING).isdisjoint(value)
+        or not (set(_NAMES).isdisjoint(value) or set(_ARGUMENTS).isdisjoint(value))
+    )
+
+
+def _breaks_off(text: str) -> bool:
+    """Whether a call begins in a text and does not end there."""
+    try:
+        read_json_text(text)
+    except ValueError:
+        return any(not _begins_with_json(text[b.start() :]) for b in _BEGINNING.finditer(text))
+    return False
+
+
+def _calls_known(line: str, tools: Collection[str]) -> bool:
+    """Whether a line calls a known tool, as code does."""
+    if (found := _CALLED.fullmatch(line)) and found[1] in tools:
+        return True
+    return any(found[1] in tools for found in _CALLED_WITHIN.finditer(line))
 
 
 def _values(text: str) -> Iterator[Any]:

@@ -35,7 +35,7 @@ class CallRows(RowReader):
             )
         tools = self._tools_of_row(values)
         try:
-            calls = read_calls(value) if isinstance(value, str) else calls_of(value)
+            calls = read_calls(value, tools) if isinstance(value, str) else calls_of(value)
         except BrokenCallError as error:
             raise AnswerError(f"{self._column}: {error}") from error
         if calls is None:

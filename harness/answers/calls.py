@@ -253,7 +253,7 @@ class _CallReplies:
         """The reading of a reply; words alone call nothing, which is right where nothing is."""
         right = [Call(call["name"], call["arguments"]) for call in json.loads(target)]
         try:
-            made = read_calls(reply)
+            made = read_calls(reply, self._tools)
         except BrokenCallError:
             made = None
         else:
@@ -312,4 +312,6 @@ def _calls_in(column: AnswerColumn) -> list[Call]:
         if found is not None:
             readable += 1
             calls += found
-    return calls if readable >= _MOST * len(column.values) else []
+    # People and things have names, too, and no arguments.
+    is_named = 2 * sum(call.bare for call in calls) > len(calls)
+    return calls if readable >= _MOST * len(column.values) and not is_named else []

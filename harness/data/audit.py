@@ -15,7 +15,7 @@ general suite. Few-shot examples are drawn from the training split, so the first
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.data.normalise import normalised
 from harness.data.overlap import Overlap, Texts, longest_run, overlaps
@@ -99,7 +99,8 @@ def audit_general(
 ) -> LeakageAudit:
     """Compare training with the items of a general suite; a task is reported as a split.
 
-    Training's answers are looked at too: a model learns them word for word, unlike its inputs.
+    Training's answers are looked at too: a model learns them word for word, unlike its inputs. The
+    system messages of conversations are not: a suite's items have none.
 
     Args:
         tasks: task -> (item id, text). An item may have several texts, each compared whole.
@@ -113,7 +114,8 @@ def audit_general(
         for task, texts in tasks.items()
     }
     texts = {task: Texts(examples) for task, examples in items.items()}
-    pairs = _against("train", [*train, *answers.values()], items, texts)
+    seen = [replace(example, messages=()) for example in train]
+    pairs = _against("train", [*seen, *answers.values()], items, texts)
     return LeakageAudit(
         pairs=pairs,
         flagged={task: _counts(p for p in pairs if p.split == task) for task in items},

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.answers.words import words
 from harness.data.grams import Grams, code_words, jaccard
 from harness.data.minhash import proposed_pairs
-from harness.data.normalise import normalised
+from harness.data.normalise import normalised, normalised_system
 from harness.records import Example, LeakKind
 
 NGRAM = 8
@@ -42,13 +42,18 @@ class Texts:
 
     def __init__(self, examples: Sequence[Example]) -> None:
         self.whole = [normalised(example) for example in examples]
+        self.systems = [normalised_system(example) for example in examples]
         coded = code_words(examples)
         self.shingles = Grams(coded, len(examples), SHINGLE)
         self.ngrams = Grams(coded, len(examples), NGRAM)
 
 
 def overlaps(one: Texts, other: Texts) -> list[Overlap]:
-    """Every pair that shares text, each under the first kind that applies."""
+    """Every pair that shares text, each under the first kind that applies.
+
+    Under different system messages the same text is another item: what such a pair shares is a run
+    of words at most.
+    """
     pairs = _exact(one, other)
     near = _near(one, other)
     known = {(pair.a, pair.b) for pair in near}
@@ -90,7 +95,7 @@ def _near(one: Texts, other: Texts) -> list[Overlap]:
     right = np.flatnonzero(theirs.share_in(mine) >= NEAR).tolist()
     pairs: list[Overlap] = []
     for a, b in sorted(proposed_pairs(mine, left, theirs, right)):
-        if one.whole[a] != other.whole[b]:
+        if one.whole[a] != other.whole[b] and one.systems[a] == other.systems[b]:
             similarity = jaccard(mine.of(a), theirs.of(b))
             if similarity >= NEAR:
                 pairs.append(Overlap("near", a, b, similarity))

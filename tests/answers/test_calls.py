@@ -92,7 +92,10 @@ def test_a_call_is_read_in_every_notation(reply: str) -> None:
     ],
 )
 def test_several_calls(reply: str) -> None:
-    assert read_calls(reply) == [Call("a", {}), Call("b", {"x": 1})]
+    assert read_calls(reply, read_tools([{"name": "a"}, {"name": "b"}])) == [
+        Call("a", {}),
+        Call("b", {"x": 1}),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,35 @@ def test_a_call_that_is_broken_is_none(reply: str) -> None:
         read_calls(reply)
     assert set(answer().reader()(TARGET, reply).metrics.values()) == {0.0}
     assert set(answer().reader()("[]", reply).metrics.values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '[{"name": "weather", "arguments": 5}]',
+        '[{"name": "weather", "arguments": {"city": "Paris"}}, {"foo": 1}]',
+        '```json\n[{"name": "weather", "arguments": "{bad"}]\n```',
+        "[weather(1)]",
+        'weather(city="Paris")\nweather(city="Rome")',
+        'I call weather(city="Paris")',
+        "Sure:\ntime()",
+        '{"function": "weather", "city": "Paris"}',
+        'I look it up. {"name": "weather", "arguments": {"city": "Pa',
+        '[]\n{"name": "weather", "argum',
+    ],
+)
+def test_a_call_that_is_tried_is_never_no_call(reply: str) -> None:
+    with pytest.raises(BrokenCallError):
+        read_calls(reply, read_tools(TOOLS))
+    assert set(answer().reader()("[]", reply).metrics.values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    "reply", ["How many time(s)?", "There is no need of time() here.", "sin(x=2) is no tool.",
+              "The weather (in Paris) is good.", '{"name": "Ann", "age": 3}']
+)  # fmt: skip
+def test_words_near_a_tools_name_call_nothing(reply: str) -> None:
+    assert set(answer().reader()("[]", reply).metrics.values()) == {1.0}
 
 
 @given(text=st.text(alphabet='{}[]"name:,f()=1 <tol_ca>/\\\n', max_size=60))
@@ -340,4 +372,36 @@ def test_init_knows_columns_of_calls() -> None:
         rows = form.row_reader()
         assert all(rows.read({"y": value}) for value in values)
     people = [{"name": words(n, 1), "age": n} for n in range(20)]
-    assert recognise_answer([table({"y": one} for one in people)["y"]]).value.kind == "json"
+    things = [{"name": words(n, 1), "type": "ab"[n % 2]} for n in range(20)]
+    for values in (people, things, [json.dumps(one) for one in things]):
+        assert recognise_answer([table({"y": one} for one in values)["y"]]).value.kind == "json"
+
+
+@pytest.mark.parametrize(
+    ("schema", "written", "value"),
+    [
+        ({"type": "string"}, "5", "5"),
+        ({"type": ["string", "null"]}, "true", "true"),
+        ({"enum": ["1", "2"]}, "1", "1"),
+        ({"type": "integer"}, "5", 5),
+        ({"type": "boolean"}, "True", True),
+        ({"type": "array"}, "[1]", [1]),
+        ({"type": ["integer", "null"]}, "null", None),
+        ({"anyOf": [{"type": "integer"}]}, "5", 5),
+        ({}, "a b", "a b"),
+    ],
+)
+def test_an_argument_in_a_tag_has_its_schemas_type(schema: Any, written: str, value: Any) -> None:
+    tools = read_tools([{"name": "f", "parameters": {"properties": {"t": schema}}}])
+    reply = f"<function=f><parameter=t>{written}</parameter></function>"
+    assert read_calls(reply, tools) == [Call("f", {"t": value})]
+
+
+def test_a_bare_name_calls_a_known_tool_alone() -> None:
+    read = answer().reader()
+    thing = '{"name": "Aspirin", "type": "drug"}'
+    assert set(read("[]", thing).metrics.values()) == {1.0}
+    assert set(read("[]", f"[{thing}]").metrics.values()) == {0.0}
+    assert set(
+        read('[{"name": "time", "arguments": {}}]', '{"name": "time"}').metrics.values()
+    ) == {1.0}

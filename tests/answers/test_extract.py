@@ -232,6 +232,30 @@ def test_init_knows_the_usual_marks(write: Any, extract: dict[str, str]) -> None
     assert recognise_answer([column], "text").value.extract is None
 
 
+def test_a_markdown_heading_is_no_mark_of_an_answer() -> None:
+    reports = [f"{words(n, 6)}\n#### Steps\n{words(n + 50, 12)}\n{n % 2}" for n in range(20)]
+    titles = [f"{words(n, 6)}\n#### {words(n + 50, 3)}" for n in range(20)]
+    for texts in (reports, titles):
+        guess = recognise_answer([table({"y": text} for text in texts)["y"]]).value
+        assert (guess.kind, guess.extract) == ("text", None)
+
+
+@pytest.mark.parametrize(
+    ("closing", "reply", "part"),
+    [
+        ("The final answer is {}.", "The final answer is 72.\n\nLet me know!", "72"),
+        ("Final answer: {}", "**Final answer:** -72\nAnything else?", "-72"),
+        ("Answer: {}", "**Answer:** 72\n\nLet me know!", "72"),
+    ],
+)
+def test_a_drafted_pattern_reads_replies_that_go_on(closing: str, reply: str, part: str) -> None:
+    rows = ({"y": f"{words(n, 8)}. {closing.format(-n)}"} for n in range(40))
+    guess = recognise_answer([table(rows)["y"]]).value
+    assert (guess.kind, guess.extract is None) == ("number", False)
+    assert guess.extract is not None
+    assert guess.extract.of(reply) == part
+
+
 def test_init_knows_a_closing_sentence_by_short_answers_alone() -> None:
     def guessed(*answers: str) -> Answer:
         rows = ({"y": f"{words(n, 8)}. The answer is {a}."} for n, a in enumerate(answers * 10))
@@ -241,6 +265,11 @@ def test_init_knows_a_closing_sentence_by_short_answers_alone() -> None:
     assert (known.kind, known.drafted()["labels"]) == ("label", ["yes", "no"])
     assert known.extract is not None
     assert known.extract.of("I think the answer is: no") == "no"
+    for reply, part in (
+        ("The answer is yes.\n\nLet me know if you need more!", "yes"),
+        ("Well.\n**The answer is no**", "no"),
+    ):
+        assert known.extract.of(reply) == part
     prose = recognise_answer(
         [table({"y": f"The answer is {words(n, 8)}."} for n in range(20))["y"]]
     )

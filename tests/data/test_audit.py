@@ -14,6 +14,7 @@ from harness.data import LeakageAudit, audit_general, audit_leakage
 from harness.data.audit import strongest_first
 from harness.data.normalise import normalised
 from harness.data.overlap import NEAR, NGRAM, SHINGLE, longest_run
+from harness.data.split import merge_duplicates
 from harness.records import Example, from_json, to_json
 
 from .tiny import example, words
@@ -263,3 +264,33 @@ def test_near_copies_by_the_thousand_are_flagged_in_linear_time() -> None:
     assert len(audit.training_ids()) == 2000
     assert audit.flagged["test"]["near"] == 2000
     assert len(audit.pairs) <= 4000
+
+
+def told(identity: str, system: str, text: str) -> Example:
+    messages = ({"role": "system", "content": system}, {"role": "user", "content": text})
+    return Example(identity, {"text": text}, "x", identity, messages=messages)
+
+
+def test_the_same_text_under_another_system_message_is_another_item() -> None:
+    text = words(0, 30)
+    train = [told("t", "Translate to French.", text)]
+    test = [
+        told("same", "translate to French", text),
+        told("near", "Translate to French.", f"{text} y"),
+        told("other", "Translate to German.", text),
+        told("none", "Translate to Greek.", words(60, 30)),
+    ]
+    assert kinds(audit_leakage(train, {"test": test})) == [
+        ("exact", "t", "same"), ("near", "t", "near"), ("ngram", "t", "other"),
+    ]  # fmt: skip
+    short = [told("s", "Translate to French.", "Hello")]
+    assert not audit_leakage(short, {"test": [told("e", "Translate to German.", "Hello")]}).pairs
+    groups = {e.id: e.group for e in merge_duplicates([*train, *test[:1], *test[2:3]])}
+    assert groups["t"] == groups["same"] != groups["other"]
+
+
+def test_a_general_item_is_found_whatever_system_message_stands_before_it() -> None:
+    audit = audit_general(
+        [told("t", "Answer.", "Who wrote it")], {"suite": [("i", "who wrote it?")]}
+    )
+    assert kinds(audit) == [("exact", "t", "i")]
