@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from harness.evaluation.judge_prompt import (
 )
 from harness.measures import JudgeMetric, UnscoredError
 from harness.prompting import PromptRenderer
+from harness.records import JsonValue
 
 # The day that a judge's chat template is told: the same content is the same request on any.
 DATE = "2026-01-01"
@@ -34,16 +35,23 @@ class Mark:
     """Why there is none."""
 
 
-def likely_marks(lm: Any, tokenizer: Any, metric: JudgeMetric, cases: Sequence[Case]) -> list[Mark]:
+def likely_marks(
+    lm: Any,
+    tokenizer: Any,
+    metric: JudgeMetric,
+    cases: Sequence[Case],
+    template_args: Mapping[str, JsonValue] | None = None,
+) -> list[Mark]:
     """The expected mark of each case: every answer is weighed by its likelihood as the reply.
 
     Args:
         lm: :class:`~harness.evaluation.local.candidate_lm.CandidateLM`, or what asks it only for
             what is not known.
+        template_args: what the judge's chat template is told beside the messages.
     """
     from harness.evaluation.local.answer_likelihood import likelihoods
 
-    renderer = PromptRenderer(tokenizer, judges_task(metric, as_json=False), date=DATE)
+    renderer = judges_renderer(tokenizer, metric, template_args)
     replies = [renderer.reply(answer) for answer in answers_of(metric)]
     room = max(len(renderer.encode_answer(answer)) for answer in answers_of(metric))
     prompts: dict[Case, str] = {}
@@ -69,6 +77,18 @@ def likely_marks(lm: Any, tokenizer: Any, metric: JudgeMetric, cases: Sequence[C
         own = found[place * len(replies) : (place + 1) * len(replies)]
         marks[case] = Mark(_expected(worths_of(metric, case), own))
     return [marks[case] for case in cases]
+
+
+def judges_renderer(
+    tokenizer: Any, metric: JudgeMetric, template_args: Mapping[str, JsonValue] | None = None
+) -> PromptRenderer:
+    """What writes the prompts of a local judge.
+
+    Raises:
+        SpecError: its chat template cannot write them, or reads no such arguments.
+    """
+    task = judges_task(metric, as_json=False)
+    return PromptRenderer(tokenizer, task, date=DATE, template_args=template_args)
 
 
 def _expected(worths: Sequence[float], likelihoods: Sequence[float]) -> float:
@@ -120,4 +140,4 @@ def _read(reply: str, metric: JudgeMetric, case: Case) -> Mark:
         return Mark(math.nan, str(error))
 
 
-__all__ = ["Mark", "likely_marks", "replied_marks"]
+__all__ = ["Mark", "judges_renderer", "likely_marks", "replied_marks"]

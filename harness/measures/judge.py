@@ -33,8 +33,8 @@ class JudgeMetric(Measure):
     )
     weights: str = Field(
         "",
-        description="Hash of the judge's weights, or model and address of its server; filled in "
-        "when the study is planned.",
+        description="Hash of the judge's weights and of what its chat template is told, or model "
+        "and address of its server; filled in when the study is planned.",
     )
 
     @property

@@ -181,6 +181,8 @@ class Seat:
     """The server; None where the model is in memory."""
     max_new_tokens: int = 64
     """Longest reply of a server, tokens."""
+    template_args: dict[str, JsonValue] = field(default_factory=dict)
+    """What the chat template of a model in memory is told beside the messages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,17 @@ class JudgeSpec(FrozenSpec):
     def _short_model(cls, model: Any) -> Any:
         return from_reference(model)
 
+    @field_validator("model")
+    @classmethod
+    def _computes_as_the_study(cls, model: ModelSpec | None) -> ModelSpec | None:
+        for name in ("dtype", "device"):
+            if model is not None and getattr(model, name) != "auto":
+                raise ValueError(
+                    f"{name}: a judge computes where and in the number format that the study does; "
+                    f"leave it out here, and set model.{name} of the experiment"
+                )
+        return model
+
     @field_validator("rubric")
     @classmethod
     def _says_something(cls, rubric: str) -> str:

@@ -14,6 +14,7 @@ from harness.records import (
     CalibrationRow,
     Endpoint,
     Example,
+    JsonValue,
     ResolvedModel,
     Runtime,
     Seat,
@@ -44,7 +45,7 @@ def known_by_weights(experiment: Experiment, models: Mapping[str, ResolvedModel]
     if not models:
         return experiment
     metrics = [
-        metric.weighing(models[metric.judge].fingerprint)
+        metric.weighing(_model_as(experiment.judges[metric.judge], models[metric.judge]))
         if isinstance(metric, JudgeMetric) and metric.judge in models
         else metric
         for metric in experiment.task.metrics
@@ -55,11 +56,33 @@ def known_by_weights(experiment: Experiment, models: Mapping[str, ResolvedModel]
     return experiment.model_copy(update={"task": task})
 
 
+def _model_as(judge: JudgeSpec, model: ResolvedModel) -> str:
+    """A local judge's weights, and what its chat template is told."""
+    args = _template_args(judge)
+    return content_hash([model.fingerprint, args]) if args else model.fingerprint
+
+
+def _template_args(judge: JudgeSpec) -> dict[str, JsonValue]:
+    """What the chat template of a local judge is told."""
+    return dict(judge.model.chat_template_args) if judge.model else {}
+
+
+def _see_template(metric: JudgeMetric, judge: JudgeSpec, model: ResolvedModel) -> None:
+    """See whether a local judge's chat template reads what it is told."""
+    if args := _template_args(judge):
+        from harness.evaluation.judging import judges_renderer
+        from harness.models.load import load_tokenizer, quiet_libraries
+
+        quiet_libraries()
+        judges_renderer(load_tokenizer(model), metric, args)
+
+
 def asked_of(weights: str, runtime: Runtime | None) -> str:
     """Who judges and how, as one hash: the same mark is then given for the same request.
 
     Args:
-        weights: hash of the judge's weights, or its model and server.
+        weights: hash of the judge's weights and of what its chat template is told, or its model
+            and server.
         runtime: where it computes; None of a server.
     """
     how = None
@@ -89,8 +112,9 @@ def seats(
     taken = []
     for name, judge in judging(experiment).items():
         if judge.endpoint is None:
-            model = models[name]
-            taken.append(Seat(name, asked_of(model.fingerprint, runtime), model))
+            model, args = models[name], _template_args(judge)
+            asked = asked_of(_model_as(judge, model), runtime)
+            taken.append(Seat(name, asked, model, template_args=args))
             continue
         ledger = folder / "spending" / "judges" / f"{name}.jsonl"
         server = endpoint_record(judge.endpoint, experiment.cost.currency, str(ledger))
@@ -139,10 +163,22 @@ class Judges:
     """Judge -> people's marks of this study's replies; only of judges that have some."""
 
     def find(self, experiment: Experiment, find: Callable[[ModelSpec], ResolvedModel]) -> None:
-        """Find the judges' models."""
-        for name, judge in judging(experiment).items():
-            if judge.model is not None:
-                self.models[name] = find(judge.model)
+        """Find the judges' models.
+
+        Raises:
+            SpecError: what a judge's chat template is told would not be read by it.
+        """
+        used = judging(experiment)
+        for metric in experiment.task.judged:
+            judge = used[metric.judge]
+            if judge.model is None:
+                continue
+            self.models[metric.judge] = find(judge.model)
+            try:
+                _see_template(metric, judge, self.models[metric.judge])
+            except SpecError as refusal:
+                where = f"judges.{metric.judge}.model"
+                raise SpecError(Problem(where, str(refusal))) from refusal
 
     def notes(self, experiment: Experiment) -> list[str]:
         """What a user should know of the judges, a sentence each."""

@@ -102,12 +102,13 @@ class Bench:
         with self.bases.lent(seat.model, runtime, PromptArm(kind="prompt").resolve({})) as loaded:
             # It lies where bases do, and is none of what the trial itself needs.
             self.run.kept_mib += max(0.0, self.bases.mib - kept)
-            own = CandidateLM(loaded.model, loaded.tokenizer, runtime.score_batch_size, DATE)
+            size, args = runtime.score_batch_size, seat.template_args
+            own = CandidateLM(loaded.model, loaded.tokenizer, size, DATE, args)
             lm = self._knowing(own, seat)
             lm.listen(partial(self.announce, "score", task=metric.as_written))
             with packed_weights(loaded.model, runtime.memory_share, loaded.packed):
                 try:
-                    yield partial(likely_marks, lm, loaded.tokenizer, metric)
+                    yield partial(likely_marks, lm, loaded.tokenizer, metric, template_args=args)
                 finally:
                     self.run.replies.extend(lm.fresh)
                     self._note(tokens=round(own.work.read))

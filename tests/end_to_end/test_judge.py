@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from transformers import AutoTokenizer
 
 import harness.evaluation.endpoint.chat_client as client_module
 from harness.answers.row_reader import answer_part
@@ -23,7 +24,7 @@ from harness.study.run import StudyRun, run_study
 from tests.end_to_end.test_change_one_thing import ARMS, TIMED, Counting, run, values_of
 from tests.fake_server import FakeServer, serving
 from tests.fake_trial import experiment
-from tests.tiny_model import TinyModels, tiny_models
+from tests.tiny_model import CHATML, TinyModels, tiny_models
 
 __all__ = ["tiny_models"]
 pytestmark = pytest.mark.weights
@@ -362,3 +363,20 @@ def test_a_column_that_is_not_there_is_refused(folder: Path, tiny_models: TinyMo
     (problem,) = caught.value.problems
     assert problem.where == "judges.kind.pairwise"
     assert "no column 'ours'" in problem.what
+
+
+def test_a_local_judge_is_told_what_its_template_reads(
+    folder: Path, tiny_models: TinyModels
+) -> None:
+    local_judge(folder, tiny_models)
+    tokenizer = AutoTokenizer.from_pretrained(folder / "judge")
+    tokenizer.chat_template = "{{ mood }}\n" + CHATML
+    tokenizer.save_pretrained(folder / "judge")
+    found = []
+    for mood in ("kind", "brief"):
+        model = {"reference": str(folder / "judge"), "chat_template_args": {"mood": mood}}
+        done, counted = judged(folder, tiny_models, {"model": model, "rubric": RUBRIC})
+        assert (done.trials_failed, counted.trained, loaded(counted)) == (0, 0, 0)
+        found.append(marks(folder, done))
+    assert found[0].keys() == found[1].keys()
+    assert found[0] != found[1]

@@ -12,6 +12,7 @@ from harness.errors import SpecError
 from harness.spec import Experiment, load_experiment
 
 JUDGE = {"model": "smollm2-135m-instruct", "rubric": "Is it kind?", "scale": [1, 5]}
+MODEL = {"reference": "smollm2-135m-instruct"}
 SERVER = {"url": "http://localhost:9/v1", "model": "large"}
 
 
@@ -101,6 +102,14 @@ def test_of_a_server_it_is_the_model_and_the_address() -> None:
         pytest.param(
             {"judges": {"kindness": {**JUDGE, "rubric": "  "}}}, "what makes a reply good",
             id="rubric",
+        ),
+        pytest.param(
+            {"judges": {"kindness": {**JUDGE, "model": {**MODEL, "dtype": "float32"}}}},
+            "judges.kindness.model: dtype: a judge computes where", id="dtype",
+        ),
+        pytest.param(
+            {"judges": {"kindness": {**JUDGE, "model": {**MODEL, "device": "cpu"}}}},
+            "set model.device of the experiment", id="device",
         ),
         pytest.param(
             {"search": {"prompt_pruner": "wilcoxon"}}, "known after the last; use none",
