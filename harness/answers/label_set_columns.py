@@ -8,7 +8,7 @@ from harness.answers.answer import MAX_CHOICES, REPEATS
 from harness.answers.answer_column import AnswerColumn
 from harness.answers.cells import is_missing, plain_text
 from harness.answers.characters import trimmed
-from harness.answers.label_set_rows import flag_of
+from harness.answers.label_set_rows import divided, flag_of, is_torn
 
 _SEPARATORS = ("|", ";", ",")
 _LONGEST_LABEL = 60
@@ -28,10 +28,9 @@ def parts_of(column: AnswerColumn, separator: str | None) -> list[list[str]]:
         if any(is_missing(part) or isinstance(part, dict | list) for part in flat):
             return []
         return [[trimmed(plain_text(part)) for part in elements] for elements in column.lists]
-    return [
-        [part for part in map(trimmed, text.split(separator) if separator else [text]) if part]
-        for text in column.texts
-    ]
+    if separator is None:
+        return [[trimmed(text)] for text in column.texts if trimmed(text)]
+    return [divided(text, separator) for text in column.texts]
 
 
 def repeats(parts: Sequence[Sequence[str]]) -> bool:
@@ -56,6 +55,8 @@ def separator_of(column: AnswerColumn) -> str | None:
         parts = parts_of(column, separator)
         lists = sum(len(some) > 1 for some in parts)
         distinct = {part for some in parts for part in some}
+        if any(map(is_torn, distinct)):
+            continue
         often = lists >= max(2, _FEWEST_LISTS * len(parts))
         if often and len(distinct) < wholes and repeats(parts):
             return separator

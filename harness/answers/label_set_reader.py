@@ -17,6 +17,7 @@ _LIST = regex.compile(r"\[[^\[\]]*\]")
 # What may stand between two labels of a line, the surest first.
 _MARKS = ("; ", ";", "|", "\t", ", ", ",", " / ", "/", " and ", " & ", "&", " + ", "+")
 _JOINING = regex.compile(r"\A(?:and|or|&)\s+", regex.I)
+_NUMBERED = regex.compile(r"\A(?:[\p{Pd}*•]|\(?\d{1,2}[.)])\s+(?=\S)")
 _NOTHING = {
     "", "none", "no label", "no labels", "none of them", "none of these", "none of the above",
     "nothing", "n/a", "empty", "no label applies", "none applies", "none apply", "{}",
@@ -66,6 +67,10 @@ class LabelSetReader:
             return None
         first, *more = lines
         found = self._line(first)
+        if None in found and first.endswith((":", ":**")) and more:
+            # It says that labels follow, and is none itself.
+            first, *more = more
+            found = self._line(first)
         for line in more if None not in found else ():
             others = self._line(line)
             if None in others or not others:
@@ -86,6 +91,8 @@ class LabelSetReader:
         """The labels of a line; None in place of each part that is no label."""
         if (label := self._one.read(line)) is not None:
             return [label]
+        if (numbered := _NUMBERED.match(line)) is not None:
+            return self._line(line[numbered.end() :])
         bare = line.strip("[](){}").strip()
         if folded(bare).rstrip(".!") in _NOTHING:
             return []

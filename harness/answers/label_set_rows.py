@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.answers.cells import AnswerError, is_missing, plain_text
@@ -12,6 +13,7 @@ from harness.answers.label_reader import as_listed
 from harness.answers.row_reader import RowReader
 from harness.records import JsonValue
 
+_BRACKETED = re.compile(r"\[([^\[\]{}]*)\]|\{([^\[\]{}]*)\}")
 _TRUE, _FALSE = {"1", "1.0", "true", "yes", "y", "x"}, {"0", "0.0", "false", "no", "n"}
 
 
@@ -49,8 +51,11 @@ class ListRows(RowReader):
             try:
                 value = read_json_text(value).value
             except ValueError as error:
-                if separator is None:
+                bracketed = divided(value, separator) if _BRACKETED.fullmatch(value.strip()) else []
+                if not bracketed and separator is None:
                     raise AnswerError(f"{self._column}: {error}") from error
+                if bracketed and trimmed(value) not in (self._listed or ()):
+                    value = list[JsonValue](bracketed)
         if isinstance(value, list):
             if any(is_missing(part) or isinstance(part, dict | list) for part in value):
                 raise AnswerError(
@@ -62,7 +67,13 @@ class ListRows(RowReader):
                 f"{self._column}: holds {value!r:.60} where a list of labels is needed; say what "
                 "divides labels with task.answer.separator"
             )
-        return [part for part in plain_text(value).split(separator) if trimmed(part)]
+        parts = [part for part in plain_text(value).split(separator) if trimmed(part)]
+        if self._listed is None and any(map(is_torn, parts)):
+            raise AnswerError(
+                f"{self._column}: {separator!r} divides {value!r:.60} within brackets or quotes; "
+                "write a list, or name the labels in task.answer.labels"
+            )
+        return parts
 
     def _label(self, written: str) -> str:
         label = trimmed(written)
@@ -80,6 +91,43 @@ class ListRows(RowReader):
         if written.strip() != label:
             self.spellings.setdefault(label, set()).add(written.strip())
         return label
+
+
+def divided(text: str, separator: str | None) -> list[str]:
+    """The labels of a text, one pair of brackets around it and of quotes around each taken off.
+
+    Args:
+        separator: what divides labels; None where only quotes tell where each ends.
+    """
+    bare = trimmed(text)
+    if found := _BRACKETED.fullmatch(bare):
+        bare = found[1] or found[2] or ""
+        try:
+            # Python writes sets in the brackets of objects.
+            quoted = read_json_text(f"[{bare}]").value
+        except ValueError:
+            quoted = None
+        if isinstance(quoted, list) and not any(map(is_missing, quoted)):
+            return list(map(plain_text, quoted))
+        if separator is None:
+            return []
+    parts = map(trimmed, bare.split(separator) if separator else [bare])
+    return [_unquoted(part) if found else part for part in parts if part]
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1] if len(part) > 1 and part[0] == part[-1] and part[0] in "\"'" else part
+
+
+def is_torn(part: str) -> bool:
+    """Whether brackets or a quote begin in a part that do not end there, or the reverse."""
+    part = trimmed(part)
+    return (
+        any(part.count(opening) != part.count(closing) for opening, closing in ("[]", "{}"))
+        # A list may be numbered a), b).
+        or part.count("(") > part.count(")")
+        or (part[:1] in ("'", '"') and (len(part) == 1 or part[-1] != part[0]))
+    )
 
 
 class FlagRows(RowReader):

@@ -65,6 +65,8 @@ _NUMBER = regex.compile(
       | (?P<letter>[kKMB])(?![\p{L}\d])
     )?
     (?P<percent>\ ?(?:%|(?i:percent|per\ cent|pct)\b))?
+    # Of two units, as feet and inches are written: 5'11.
+    (?P<mixed>'\ ?\d)?
     """,
     regex.VERBOSE,
 )
@@ -148,7 +150,7 @@ def _alone(line: str, decimal: DecimalMark | None) -> Number | None:
 def _number(found: regex.Match[str], decimal: DecimalMark | None) -> Number | None:
     value, mark = _figure(found, decimal)
     shift = _power_of_ten(found)
-    unclear = found["unclear"] or (found["sign"] and found["inner"])
+    unclear = found["unclear"] or found["mixed"] or (found["sign"] and found["inner"])
     if unclear or value is None or shift is None or abs(shift) > _MOST_CHARACTERS:
         return None
     value *= Fraction(10) ** shift

@@ -47,6 +47,11 @@ def answer(**fields: Any) -> LabelsAnswer:
         ({"separator": ";"}, '["praise"]', '["praise"]'),
         ({"separator": ";"}, "Salem, OR", '["Salem, OR"]'),
         ({"separator": "|", "labels": ["1", "2"]}, "2.0|1", '["1", "2"]'),
+        ({"separator": ","}, "[praise, billing]", '["billing", "praise"]'),
+        ({"separator": ","}, "{'Salem, OR', 'billing'}", '["billing", "Salem, OR"]'),
+        ({"separator": ";"}, "{'praise'; billing}", '["billing", "praise"]'),
+        ({}, "{'praise', 'billing'}", '["billing", "praise"]'),
+        ({"separator": ";", "labels": ["[x]", "y"]}, "[x]", '["[x]"]'),
         ({"labels": None}, ["b", "a", "B"], '["B", "a", "b"]'),
         ({"labels": None}, [3, True], '["3", "true"]'),
         ({"labels": None, "separator": ";"}, 3, '["3"]'),
@@ -73,6 +78,10 @@ def test_cells_are_read_as_one_canonical_list(fields: Any, cell: Any, text: str)
         ({}, ["billing", ""], "a label is empty"),
         ({}, {"billing": 1}, "where a list of labels is needed"),
         ({}, '["billing"', "not valid JSON"),
+        ({}, "[billing, praise]", "not valid JSON"),
+        ({"separator": ",", "labels": None}, "[bug, ui", "divides .* within brackets or quotes"),
+        ({"separator": ",", "labels": None}, "bug (ui, ux)", "divides .* within brackets"),
+        ({"separator": ",", "labels": None}, "'bug, ui'", "divides .* within brackets or quotes"),
         ({"separator": ";"}, "billing; N/A", "label 'N/A' is not one of"),
     ],
 )
@@ -131,6 +140,13 @@ def test_what_cannot_be_meant_is_refused(fields: Any, problem: str) -> None:
         ("billing, delivery, and praise", {"billing", "delivery", "praise"}, 0),
         ("- billing\n- praise", {"billing", "praise"}, 0),
         ("* billing\n\n* praise\nBoth are named in the text.", {"billing", "praise"}, 0),
+        ("1. billing\n2. praise", {"billing", "praise"}, 0),
+        ("1) billing\n2) refunds", {"billing"}, 0),
+        ("Labels:\n- billing\n- praise", {"billing", "praise"}, 0),
+        ("Here are the labels:\nbilling, praise", {"billing", "praise"}, 0),
+        ("**Labels:**\n\n1. billing", {"billing"}, 0),
+        ("Labels:\nnone", set(), 0),
+        ("I think:\nrefunds", set(), 1),
         ("billing, billing", {"billing"}, 0),
         # A label with a mark of lists in it is found whole.
         ("Salem, OR", {"Salem, OR"}, 0),
@@ -273,6 +289,13 @@ def test_init_knows_columns_of_sets() -> None:
     for separator in "|;,":
         texts = guessed([separator.join(x) for x in ("ab", "a", "bc", "c", "abc")] * 4)
         assert (texts.kind, texts.separator) == ("labels", separator)
+    for texts in (["[a, b]", "[a]", "[b, c]", "[c]", "[a, b, c]"],
+                  ["{'a', 'b'}", "{'a'}", "{'b', 'c'}", "{'c'}", "{'a', 'b', 'c'}"]):  # fmt: skip
+        form = guessed(texts * 4)
+        assert form.drafted()["labels"] == ["a", "b", "c"]
+        assert form.row_reader().read({"y": texts[2]}) == '["b", "c"]'
+    torn = guessed(["bug (a, b)", "bug (a", "b)", "bug (a, b), c", "c"] * 4)
+    assert torn.kind == "label"
     # Sparse cells mean that no label applies.
     sparse = guessed([["a"], None, ["b"], None, ["a", "b"]] * 5)
     assert (sparse.kind, sparse.empty) == ("labels", True)
