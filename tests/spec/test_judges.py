@@ -79,6 +79,13 @@ def test_of_a_server_it_is_the_model_and_the_address() -> None:
     spec = Experiment.model_validate(values(judges={"kindness": judge}))
     (metric,) = spec.task.judged
     assert metric.identity()["judge"] == "large at http://localhost:9/v1"
+    for other in (
+        {**judge, "endpoint": {**SERVER, "chat_template_args": {"mood": "kind"}}},
+        {**judge, "max_new_tokens": 65},
+    ):
+        asked = Experiment.model_validate(values(judges={"kindness": other}))
+        assert asked.trial_identity() != spec.trial_identity()
+        assert Experiment.model_validate(asked.plain()) == asked
     dearer = {**judge, "endpoint": {**SERVER, "prompt_price": 1, "spending_cap": 2}}
     other = Experiment.model_validate(values(judges={"kindness": dearer}))
     assert other.trial_identity() == spec.trial_identity()
