@@ -10,6 +10,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.measures import Measure
 from harness.records import JsonValue, Pruning, Runtime, content_hash, to_plain
 from harness.spec import TaskSpec
 from harness.spec.settings import Settings, TrainedSettings
@@ -50,6 +51,10 @@ class TrialInputs:
     """The part of it on which training measures its loss."""
     checks_per_epoch: int
     """How often it does so."""
+    validation_columns: str
+    """Whole rows of the validation split, which metrics read; empty where none does."""
+    loss_columns: str
+    """Likewise, of that part of it."""
     general_texts: str
     """The general texts that training may use; empty where there are none."""
     pruning: Pruning | None
@@ -78,6 +83,7 @@ def weights_identity(inputs: TrialInputs) -> Identity:
                 "task.max_new_tokens": inputs.task.max_new_tokens,
                 "primary metric": inputs.task.primary_identity,
                 "score_batch_size": inputs.runtime.score_batch_size,
+                **_rows(inputs, inputs.loss_columns),
             }
     return identity | _stopping(inputs)
 
@@ -140,15 +146,27 @@ def _stopping(inputs: TrialInputs) -> Identity:
     """What may stop the trial early, and on what."""
     if inputs.pruning is None:
         return {}
-    stopping = {"pruning": to_plain(inputs.pruning), **_judged(inputs)}
+    stopping: Identity = {"pruning": to_plain(inputs.pruning)}
     if isinstance(inputs.settings, TrainedSettings):
         # Its loss is looked at: how the metric is computed changes nothing of it.
-        stopping["primary metric"] = inputs.task.primary_metric
-    else:
-        # It is looked at after each batch.
-        stopping["score_batch_size"] = inputs.runtime.score_batch_size
-    return stopping
+        return stopping | {
+            "validation rows": inputs.validation,
+            "primary metric": inputs.task.primary_metric,
+        }
+    # The metric is looked at after each batch.
+    return stopping | _judged(inputs) | {"score_batch_size": inputs.runtime.score_batch_size}
 
 
 def _judged(inputs: TrialInputs) -> Identity:
-    return {"validation rows": inputs.validation, "primary metric": inputs.task.primary_identity}
+    return {
+        "validation rows": inputs.validation,
+        "primary metric": inputs.task.primary_identity,
+        **_rows(inputs, inputs.validation_columns),
+    }
+
+
+def _rows(inputs: TrialInputs, columns: str) -> Identity:
+    """The columns that the primary metric reads beside a reply; nothing where it reads none."""
+    first = inputs.task.metrics[0]
+    reads = isinstance(first, Measure) and first.reads_rows
+    return {"columns of the primary metric": columns} if reads else {}

@@ -302,6 +302,8 @@ class Plan:
             validation=self.sets["validation"].fingerprint,
             validation_losses=self.sets[VALIDATION_LOSSES].fingerprint,
             checks_per_epoch=self.experiment.search.checks_per_epoch,
+            validation_columns=self.sets["validation"].columns,
+            loss_columns=self.sets[VALIDATION_LOSSES].columns,
             general_texts=self.sets[REPLAY].fingerprint if REPLAY in self.sets else "",
             pruning=pruning,
         )
