@@ -81,9 +81,8 @@ def weights_identity(inputs: TrialInputs) -> Identity:
             identity |= {
                 "checks answered by": settings.first_way,
                 "task.max_new_tokens": inputs.task.max_new_tokens,
-                "primary metric": inputs.task.primary_identity,
+                **_primary(inputs, inputs.loss_columns),
                 "score_batch_size": inputs.runtime.score_batch_size,
-                **_rows(inputs, inputs.loss_columns),
             }
     return identity | _stopping(inputs)
 
@@ -132,7 +131,7 @@ def _common(inputs: TrialInputs) -> Identity:
         "chat template": content_hash(inputs.rendering) if settings.chat else "",
         "task.instruction": task["instruction"],
         "task.template": task["template"],
-        "task.answer": task["answer"],
+        "task.answer": inputs.task.answer.as_asked(),
         "training rows": inputs.train,
         "training rows used": inputs.train_items,
         "seed": inputs.seed,
@@ -160,13 +159,16 @@ def _stopping(inputs: TrialInputs) -> Identity:
 def _judged(inputs: TrialInputs) -> Identity:
     return {
         "validation rows": inputs.validation,
-        "primary metric": inputs.task.primary_identity,
-        **_rows(inputs, inputs.validation_columns),
+        **_primary(inputs, inputs.validation_columns),
     }
 
 
-def _rows(inputs: TrialInputs, columns: str) -> Identity:
-    """The columns that the primary metric reads beside a reply; nothing where it reads none."""
-    first = inputs.task.metrics[0]
-    reads = isinstance(first, Measure) and first.reads_rows
-    return {"columns of the primary metric": columns} if reads else {}
+def _primary(inputs: TrialInputs, columns: str) -> Identity:
+    """The primary metric, with all that its values depend on beside replies."""
+    task = inputs.task
+    first = task.metrics[0]
+    identity: Identity = {"primary metric": task.primary_identity}
+    if isinstance(first, Measure):
+        return identity | ({"columns of the primary metric": columns} if first.reads_rows else {})
+    scored = task.answer.as_scored()
+    return identity | ({"how replies are scored": scored} if scored else {})

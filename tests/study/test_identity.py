@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.measures import JudgeMetric
 from harness.records import Pruning, Runtime, TrialCurve, content_hash
-from harness.spec import Experiment
+from harness.spec import Experiment, TaskSpec
 from harness.spec.settings import Settings
 from harness.study.identity import TrialInputs, trial_identity, weights_identity
+from harness.study.item_sets import ItemSet
+from harness.study.score_keys import ScoringContext, domain_request
 from tests.fake_trial import experiment_values
 
 PRUNING = Pruning("median", (TrialCurve(0, "complete", 0.5, ((1, -0.5),)),))
@@ -116,6 +119,37 @@ def test_rows_count_where_the_metric_that_decides_reads_them(
     task = one.task.model_copy(update={"metrics": (JudgeMetric.model_validate(pair),)})
     one = replace(one, task=task)
     assert (known_as(replace(one, **{name: OTHER[name]})) == known_as(one)) is same
+
+
+@pytest.mark.parametrize(
+    ("arm", "pruned", "same"),
+    [
+        pytest.param(PROMPT, False, True, id="asked"),
+        pytest.param(PROMPT, True, False, id="stopped"),
+        pytest.param(LORA, True, True, id="trained"),
+        pytest.param(CHECKED, False, False, id="checked"),
+        pytest.param(CHOSEN, False, False, id="ways"),
+    ],
+)
+def test_a_tolerance_counts_where_scores_decide(
+    values: dict[str, Any], arm: dict[str, Any], pruned: bool, same: bool
+) -> None:
+    one = inputs(values, arm)
+    exact, near, comma = (
+        TaskSpec.model_validate(
+            {"instruction": "Count.", "answer": {"kind": "number", "column": "n", **more}}
+        )
+        for more in ({}, {"tolerance": 2.0}, {"decimal": ","})
+    )
+    one = replace(one, task=exact, pruning=PRUNING if pruned else None)
+    assert (known_as(replace(one, task=near)) == known_as(one)) is same
+    assert known_as(replace(one, task=comma)) != known_as(one)
+    trial = ScoringContext("w" * 64, one.runtime, one.settings, 7, "p" * 64)
+    items = ItemSet("domain", "test", Path("/test"), "i" * 64, 5)
+    first, second, third = (domain_request(trial, task, items) for task in (exact, near, comma))
+    # Replies are known, and scored anew.
+    assert first.asked == second.asked != third.asked
+    assert first.key != second.key
 
 
 @pytest.mark.parametrize(("checks", "keep", "same"), [
