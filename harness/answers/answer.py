@@ -75,6 +75,8 @@ class Answer(FrozenSpec, ABC):
     equal texts with different answers are no contradiction."""
     holds_json: ClassVar[bool] = False
     """Whether its cells are read as JSON, in whatever notation."""
+    only_score: ClassVar[frozenset[str]] = frozenset()
+    """Its fields that say how a reply is scored, and nothing of what is asked or learnt."""
     draft_notes: ClassVar[Mapping[str, str]] = {}
     """Key of the experiment -> what ``init`` says above it."""
 
@@ -149,6 +151,14 @@ class Answer(FrozenSpec, ABC):
     def judged_by(self) -> dict[str, Any]:
         """The keys that decide what a right answer is: all but where the data hold it."""
         return self.model_dump(mode="json", by_alias=True, exclude={"column", "columns"})
+
+    def as_asked(self) -> dict[str, Any]:
+        """The keys that what is asked or learnt may depend on."""
+        return self.model_dump(mode="json", by_alias=True, exclude=set(self.only_score))
+
+    def as_scored(self) -> dict[str, Any]:
+        """The keys that only the scores of replies depend on; none of most kinds."""
+        return self.model_dump(mode="json", by_alias=True, include=set(self.only_score))
 
     def shown_as_text(self, column: str) -> bool:
         """Whether a template shows a column as JSON, whatever it holds, and not as it stands."""

@@ -57,6 +57,7 @@ class NumberAnswer(Answer):
         "where how far off a number is counts."
     )
     form_metric = VALID
+    only_score = frozenset({"tolerance", "relative_tolerance"})
     draft_notes: ClassVar[Mapping[str, str]] = {
         "tolerance": "How far a reply may be off and still be right, in the column's unit.",
         "relative_tolerance": "Likewise, as a share of the right number.",

@@ -36,6 +36,9 @@ class JudgeMetric(Measure):
         description="Hash of the judge's weights and of what its chat template is told, or model "
         "and address of its server; filled in when the study is planned.",
     )
+    max_new_tokens: int | None = Field(
+        None, description="Longest reply of a judge on a server; filled in from `judges`."
+    )
 
     @property
     def own_name(self) -> str:
@@ -127,6 +130,7 @@ class JudgeMetric(Measure):
         """Who judges, by what, and how it is asked."""
         return {
             "judge": self.weights,
+            **({} if self.max_new_tokens is None else {"max_new_tokens": self.max_new_tokens}),
             "rubric": self.rubric,
             "range": list(self.bounds),
             "shows_target": self.shows_target,

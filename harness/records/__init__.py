@@ -70,6 +70,7 @@ from harness.records.trial import (
     SuiteKind,
     TrialCurve,
     TrialSpec,
+    asked_as,
     ways_of,
 )
 from harness.records.trial_record import (
@@ -151,6 +152,7 @@ __all__ = [
     "TrialSummary",
     "Unscored",
     "WayScore",
+    "asked_as",
     "content_hash",
     "count_by_kind",
     "file_sha256",

@@ -162,9 +162,13 @@ class Endpoint:
     @property
     def asked_as(self) -> str:
         """Who answers there: the model, the address, and what its chat template is told."""
-        told = json.dumps(self.chat_template_args, ensure_ascii=False, sort_keys=True)
-        args = f" with chat_template_args {told}" if self.chat_template_args else ""
-        return f"{self.model} at {self.url}{args}"
+        return asked_as(self.model, self.url, self.chat_template_args)
+
+
+def asked_as(model: str, url: str, template_args: Mapping[str, JsonValue]) -> str:
+    """Who answers at a server, in words: what all that it replies is known by."""
+    told = json.dumps(template_args, ensure_ascii=False, sort_keys=True)
+    return f"{model} at {url}{f' with chat_template_args {told}' if template_args else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +311,7 @@ __all__ = [
     "SuiteKind",
     "TrialCurve",
     "TrialSpec",
+    "asked_as",
     "place_of",
     "ways_of",
 ]

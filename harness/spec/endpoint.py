@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from harness.records import asked_as
 from harness.records.frozen_spec import FrozenSpec
 from harness.spec.model import TemplateArgs
 from harness.spec.spaces import Count, PositiveFloat, PositiveInt
@@ -84,6 +85,11 @@ class EndpointSpec(FrozenSpec):
         if self.spending_cap is None and (self.prompt_price or self.completion_price):
             raise ValueError("spending_cap is required where tokens have a price")
         return self
+
+    @property
+    def asked_as(self) -> str:
+        """Who answers there: the model, the address, and what its chat template is told."""
+        return asked_as(self.model, self.url, self.chat_template_args)
 
     @property
     def local(self) -> bool:

@@ -109,8 +109,8 @@ class JudgeSpec(FrozenSpec):
 
     @property
     def server(self) -> str:
-        """Model and address of its server; empty where it is local."""
-        return f"{self.endpoint.model} at {self.endpoint.url}" if self.endpoint else ""
+        """Who answers at its server; empty where it is local."""
+        return self.endpoint.asked_as if self.endpoint else ""
 
     @property
     def ends(self) -> tuple[int, int]:
@@ -125,7 +125,11 @@ class JudgeSpec(FrozenSpec):
             "shows_target": self.shows_target,
             "range": tuple(float(mark) for mark in self.ends),
             "pairwise": self.pairwise,
-            **({"weights": self.server} if self.endpoint else {}),
+            **(
+                {"weights": self.server, "max_new_tokens": self.max_new_tokens}
+                if self.endpoint
+                else {}
+            ),
         }
 
 

@@ -161,11 +161,6 @@ class TaskSpec(FrozenSpec):
         return any(measure.reads_rows for measure in self.measures)
 
     @property
-    def judged_by_rows(self) -> bool:
-        """Whether the primary metric is."""
-        return not isinstance(self.metrics[0], str) and self.metrics[0].reads_rows
-
-    @property
     def primary(self) -> MetricInfo:
         """What is known of the primary metric."""
         return self.metric_infos[0]

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.measures import Measure
 from harness.records import JsonValue, Pruning, Runtime, content_hash, to_plain
 from harness.spec import TaskSpec
 from harness.spec.settings import Settings, TrainedSettings
@@ -50,12 +51,14 @@ class TrialInputs:
     """The part of it on which training measures its loss."""
     checks_per_epoch: int
     """How often it does so."""
+    validation_columns: str
+    """Whole rows of the validation split, which metrics read; empty where none does."""
+    loss_columns: str
+    """Likewise, of that part of it."""
     general_texts: str
     """The general texts that training may use; empty where there are none."""
     pruning: Pruning | None
     """What may stop it early; None where nothing may."""
-    judging_rows: str = ""
-    """The whole rows of the validation split, where the primary metric reads them; else empty."""
 
 
 def weights_identity(inputs: TrialInputs) -> Identity:
@@ -78,7 +81,7 @@ def weights_identity(inputs: TrialInputs) -> Identity:
             identity |= {
                 "checks answered by": settings.first_way,
                 "task.max_new_tokens": inputs.task.max_new_tokens,
-                "primary metric": _primary_metric(inputs),
+                **_primary(inputs, inputs.loss_columns),
                 "score_batch_size": inputs.runtime.score_batch_size,
             }
     return identity | _stopping(inputs)
@@ -128,7 +131,7 @@ def _common(inputs: TrialInputs) -> Identity:
         "chat template": content_hash(inputs.rendering) if settings.chat else "",
         "task.instruction": task["instruction"],
         "task.template": task["template"],
-        "task.answer": task["answer"],
+        "task.answer": inputs.task.answer.as_asked(),
         "training rows": inputs.train,
         "training rows used": inputs.train_items,
         "seed": inputs.seed,
@@ -142,21 +145,30 @@ def _stopping(inputs: TrialInputs) -> Identity:
     """What may stop the trial early, and on what."""
     if inputs.pruning is None:
         return {}
-    stopping = {"pruning": to_plain(inputs.pruning), **_judged(inputs)}
+    stopping: Identity = {"pruning": to_plain(inputs.pruning)}
     if isinstance(inputs.settings, TrainedSettings):
         # Its loss is looked at: how the metric is computed changes nothing of it.
-        stopping["primary metric"] = inputs.task.primary_metric
-    else:
-        # It is looked at after each batch.
-        stopping["score_batch_size"] = inputs.runtime.score_batch_size
-    return stopping
+        return stopping | {
+            "validation rows": inputs.validation,
+            "primary metric": inputs.task.primary_metric,
+        }
+    # The metric is looked at after each batch.
+    return stopping | _judged(inputs) | {"score_batch_size": inputs.runtime.score_batch_size}
 
 
 def _judged(inputs: TrialInputs) -> Identity:
-    return {"validation rows": inputs.validation, "primary metric": _primary_metric(inputs)}
+    return {
+        "validation rows": inputs.validation,
+        **_primary(inputs, inputs.validation_columns),
+    }
 
 
-def _primary_metric(inputs: TrialInputs) -> JsonValue:
-    """All that can change a value of the metric, beside replies."""
-    known = inputs.task.primary_identity
-    return {**known, "rows": inputs.judging_rows} if inputs.judging_rows else known
+def _primary(inputs: TrialInputs, columns: str) -> Identity:
+    """The primary metric, with all that its values depend on beside replies."""
+    task = inputs.task
+    first = task.metrics[0]
+    identity: Identity = {"primary metric": task.primary_identity}
+    if isinstance(first, Measure):
+        return identity | ({"columns of the primary metric": columns} if first.reads_rows else {})
+    scored = task.answer.as_scored()
+    return identity | ({"how replies are scored": scored} if scored else {})

@@ -302,9 +302,10 @@ class Plan:
             validation=self.sets["validation"].fingerprint,
             validation_losses=self.sets[VALIDATION_LOSSES].fingerprint,
             checks_per_epoch=self.experiment.search.checks_per_epoch,
+            validation_columns=self.sets["validation"].columns,
+            loss_columns=self.sets[VALIDATION_LOSSES].columns,
             general_texts=self.sets[REPLAY].fingerprint if REPLAY in self.sets else "",
             pruning=pruning,
-            judging_rows=self.sets["validation"].columns if task.judged_by_rows else "",
         )
 
     def _asked(

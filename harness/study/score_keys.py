@@ -59,7 +59,8 @@ class ScoringContext:
         }
         drawn = settings.selection in ("random", "balanced") or settings.order == "shuffled"
         return {
-            "task": task.model_dump(mode="json", by_alias=True, exclude={"metrics"}),
+            "task": task.model_dump(mode="json", by_alias=True, exclude={"metrics", "answer"}),
+            "answer": task.answer.as_asked(),
             "instruction": settings.instruction,
             "template": settings.template,
             "chat": settings.chat,
@@ -90,10 +91,9 @@ def domain_requests(asked: ScoringContext, task: TaskSpec, items: ItemSet) -> li
 def domain_request(asked: ScoringContext, task: TaskSpec, items: ItemSet) -> ScoreRequest:
     """A request for the user's task, on one of its splits or on a set from elsewhere."""
     same = content_hash({"candidate": asked.candidate(), "prompt": asked.prompt(task)}, 40)
+    scored = [same, sorted(task.metric_names), task.answer.as_scored(), items.fingerprint]
     return ScoreRequest(
-        key=content_hash(
-            [same, sorted(task.metric_names), items.fingerprint, *_brought(task, items)], 40
-        ),
+        key=content_hash([*scored, *_brought(task, items)], 40),
         task=items.task,
         suite="domain" if items.task == DOMAIN else "out_of_domain",
         split=items.split,

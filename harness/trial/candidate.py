@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from harness.models.load import LoadedModel
 
 Announce = Callable[..., None]
-Marker = Callable[[Sequence[tuple[ScoreRecord, ScoreRequest]]], list[ScoreRecord]]
+Marker = Callable[..., list[ScoreRecord]]
+"""As :meth:`harness.trial.judging.Bench.marked`."""
 # Training examples whose prompts are looked at in every trial.
 CANARY_PROMPTS = 32
 
@@ -77,7 +78,7 @@ class TrialRun:
     """Peak memory of the processes that trained in its place, added up, MiB."""
     beside_device_mib: float | None = None
     """Peak memory of the GPU that needed most among them, MiB; None on a CPU."""
-    marked: Marker = lambda scores: [record for record, _ in scores]
+    marked: Marker = lambda scores, only=None: [record for record, _ in scores]
     """Adds the marks of judges to scores; as they are where there is no judge."""
     answering: str = ""
     """The best of the ways of answering, where several were tried; empty elsewhere."""

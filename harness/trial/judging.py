@@ -63,8 +63,11 @@ class Bench:
     _known: list[Reply] | None = None
     """Marks of earlier trials, once read."""
 
-    def marked(self, scores: Sequence[Scored]) -> list[ScoreRecord]:
+    def marked(self, scores: Sequence[Scored], only: str | None = None) -> list[ScoreRecord]:
         """The scores, with the marks of their replies.
+
+        Args:
+            only: name of the one judge to ask; None for all.
 
         Raises:
             TrialError: a judge cannot be asked.
@@ -74,6 +77,8 @@ class Bench:
         records = [record for record, _ in scores]
         requests = [request for _, request in scores]
         for metric in task.judged:
+            if only is not None and metric.judge != only:
+                continue
             with self._asking(seats[metric.judge], metric) as ask:
                 marked = _marked(metric, list(zip(records, requests, strict=True)), ask)
             records = marked

@@ -162,8 +162,10 @@ def _score_now(
         candidate.renderer, loaded.tokenizer, candidate.task, candidate.split, spec.answering
     )
     record = _score(candidate, replace(request, wave=None), lm, constraint, load_suite)
-    if isinstance(candidate.task.metrics[0], JudgeMetric):
-        (record,) = marked([(record, request)])
+    primary = candidate.task.metrics[0]
+    if isinstance(primary, JudgeMetric):
+        # Other judges' marks decide nothing here, and are not kept.
+        (record,) = marked([(record, request)], only=primary.judge)
     return record.aggregates.get(candidate.task.primary_metric)
 
 

@@ -12,7 +12,7 @@ from harness.errors import SpecError
 from harness.spec import Experiment, load_experiment
 
 JUDGE = {"model": "smollm2-135m-instruct", "rubric": "Is it kind?", "scale": [1, 5]}
-MODEL = {"reference": "smollm2-135m-instruct"}
+NAMED: dict[str, object] = {"reference": "smollm2-135m-instruct"}
 SERVER = {"url": "http://localhost:9/v1", "model": "large"}
 
 
@@ -79,9 +79,16 @@ def test_of_a_server_it_is_the_model_and_the_address() -> None:
     spec = Experiment.model_validate(values(judges={"kindness": judge}))
     (metric,) = spec.task.judged
     assert metric.identity()["judge"] == "large at http://localhost:9/v1"
+    for other in (
+        {**judge, "endpoint": {**SERVER, "chat_template_args": {"mood": "kind"}}},
+        {**judge, "max_new_tokens": 65},
+    ):
+        asked = Experiment.model_validate(values(judges={"kindness": other}))
+        assert asked.trial_identity() != spec.trial_identity()
+        assert Experiment.model_validate(asked.plain()) == asked
     dearer = {**judge, "endpoint": {**SERVER, "prompt_price": 1, "spending_cap": 2}}
-    other = Experiment.model_validate(values(judges={"kindness": dearer}))
-    assert other.trial_identity() == spec.trial_identity()
+    priced = Experiment.model_validate(values(judges={"kindness": dearer}))
+    assert priced.trial_identity() == spec.trial_identity()
 
 
 @pytest.mark.parametrize(
@@ -104,11 +111,11 @@ def test_of_a_server_it_is_the_model_and_the_address() -> None:
             id="rubric",
         ),
         pytest.param(
-            {"judges": {"kindness": {**JUDGE, "model": {**MODEL, "dtype": "float32"}}}},
+            {"judges": {"kindness": {**JUDGE, "model": {**NAMED, "dtype": "float32"}}}},
             "judges.kindness.model: dtype: a judge computes where", id="dtype",
         ),
         pytest.param(
-            {"judges": {"kindness": {**JUDGE, "model": {**MODEL, "device": "cpu"}}}},
+            {"judges": {"kindness": {**JUDGE, "model": {**NAMED, "device": "cpu"}}}},
             "set model.device of the experiment", id="device",
         ),
         pytest.param(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.measures import JudgeMetric
 from harness.records import Pruning, Runtime, TrialCurve, content_hash
-from harness.spec import Experiment
+from harness.spec import Experiment, TaskSpec
 from harness.spec.settings import Settings
 from harness.study.identity import TrialInputs, trial_identity, weights_identity
+from harness.study.item_sets import ItemSet
+from harness.study.score_keys import ScoringContext, domain_request
 from tests.fake_trial import experiment_values
 
 PRUNING = Pruning("median", (TrialCurve(0, "complete", 0.5, ((1, -0.5),)),))
@@ -26,11 +30,15 @@ OTHER: dict[str, Any] = {
     "validation": "f" * 64,
     "validation_losses": "a" * 64,
     "checks_per_epoch": 3,
+    "validation_columns": "d" * 64,
+    "loss_columns": "d" * 64,
     "general_texts": "c" * 64,
     "pruning": Pruning("median", (TrialCurve(0, "complete", 0.6, ((1, -0.4),)),)),
 }
 # Of a prompt that nothing stops, what only training reads.
 ONLY_TRAINING = {"validation_losses", "checks_per_epoch", "general_texts"}
+# What only a metric reads that is handed whole rows.
+ONLY_METRICS = {"validation_columns", "loss_columns"}
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +63,8 @@ def inputs(values: dict[str, Any], arm: dict[str, Any]) -> TrialInputs:
         validation="2" * 64,
         validation_losses="3" * 64,
         checks_per_epoch=1,
+        validation_columns="5" * 64,
+        loss_columns="6" * 64,
         general_texts="4" * 64,
         pruning=PRUNING,
     )
@@ -70,6 +80,8 @@ def trained_as(of: TrialInputs) -> str:
 
 LORA: dict[str, Any] = {"kind": "lora", "replay": 0.2, "learning_rate": 1e-3}
 PROMPT: dict[str, Any] = {"kind": "prompt", "shots": 2}
+CHECKED: dict[str, Any] = {**LORA, "checks": "score", "keep": "best"}
+CHOSEN: dict[str, Any] = {**LORA, "answering": {"choices": ["generate", "choice"]}}
 
 
 @pytest.mark.parametrize("arm", [LORA, PROMPT], ids=lambda arm: str(arm["kind"]))
@@ -78,14 +90,67 @@ def test_any_one_input_makes_another_trial(
     values: dict[str, Any], arm: dict[str, Any], name: str
 ) -> None:
     names = {field.name for field in fields(TrialInputs)}
-    # The rows that a metric of the user's reads: see test_own_metric_identity.py.
-    assert OTHER.keys() == names - {"settings", "task", "judging_rows"}
+    assert OTHER.keys() == names - {"settings", "task"}
     one = inputs(values, arm)
     other = replace(one, **{name: OTHER[name]})
-    ignored = arm["kind"] == "prompt" and name in ONLY_TRAINING
+    ignored = name in ONLY_METRICS or (arm["kind"] == "prompt" and name in ONLY_TRAINING)
     assert (known_as(other) == known_as(one)) is ignored
-    if arm["kind"] == "lora":
+    if arm["kind"] == "lora" and not ignored:
         assert trained_as(other) != trained_as(one)
+
+
+@pytest.mark.parametrize(
+    ("arm", "name", "reads", "same"),
+    [
+        pytest.param(PROMPT, "validation_columns", True, False, id="stopped"),
+        pytest.param(PROMPT, "validation_columns", False, True, id="stopped-by-replies"),
+        pytest.param(LORA, "validation_columns", True, True, id="trained"),
+        pytest.param(CHECKED, "loss_columns", True, False, id="checked"),
+        pytest.param(CHECKED, "loss_columns", False, True, id="checked-by-replies"),
+        pytest.param(CHOSEN, "validation_columns", True, False, id="ways"),
+        pytest.param(CHOSEN, "validation_columns", False, True, id="ways-by-replies"),
+    ],
+)
+def test_rows_count_where_the_metric_that_decides_reads_them(
+    values: dict[str, Any], arm: dict[str, Any], name: str, reads: bool, same: bool
+) -> None:
+    pair = {"judge": "kind", "by": "m", "rubric": "Is it kind?", "range": [0, 1]}
+    pair["pairwise"] = "ours" if reads else "target"
+    one = inputs(values, arm)
+    task = one.task.model_copy(update={"metrics": (JudgeMetric.model_validate(pair),)})
+    one = replace(one, task=task)
+    assert (known_as(replace(one, **{name: OTHER[name]})) == known_as(one)) is same
+
+
+@pytest.mark.parametrize(
+    ("arm", "pruned", "same"),
+    [
+        pytest.param(PROMPT, False, True, id="asked"),
+        pytest.param(PROMPT, True, False, id="stopped"),
+        pytest.param(LORA, True, True, id="trained"),
+        pytest.param(CHECKED, False, False, id="checked"),
+        pytest.param(CHOSEN, False, False, id="ways"),
+    ],
+)
+def test_a_tolerance_counts_where_scores_decide(
+    values: dict[str, Any], arm: dict[str, Any], pruned: bool, same: bool
+) -> None:
+    one = inputs(values, arm)
+    exact, near, comma = (
+        TaskSpec.model_validate(
+            {"instruction": "Count.", "answer": {"kind": "number", "column": "n", **more}}
+        )
+        for more in ({}, {"tolerance": 2.0}, {"decimal": ","})
+    )
+    one = replace(one, task=exact, pruning=PRUNING if pruned else None)
+    assert (known_as(replace(one, task=near)) == known_as(one)) is same
+    assert known_as(replace(one, task=comma)) != known_as(one)
+    trial = ScoringContext("w" * 64, one.runtime, one.settings, 7, "p" * 64)
+    items = ItemSet("domain", "test", Path("/test"), "i" * 64, 5)
+    first, second, third = (domain_request(trial, task, items) for task in (exact, near, comma))
+    # Replies are known, and scored anew.
+    assert first.asked == second.asked != third.asked
+    assert first.key != second.key
 
 
 @pytest.mark.parametrize(("checks", "keep", "same"), [

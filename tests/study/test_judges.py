@@ -70,3 +70,21 @@ def test_arguments_that_nothing_reads_are_refused(
     with pytest.raises(SpecError, match=said) as caught:
         Judges().find(spec, lambda _: found)
     assert [problem.where for problem in caught.value.problems] == ["judges.kind.model"]
+
+
+def test_a_served_judge_is_known_by_how_it_is_asked(tmp_path: Path) -> None:
+    server = {"url": "http://localhost:9/v1", "model": "large"}
+    plain, told_so, longer, dearer = (
+        baseline(tmp_path, {"endpoint": {**server, **terms}, **more})
+        for terms, more in (
+            ({}, {}),
+            ({"chat_template_args": {"mood": "kind"}}, {}),
+            ({}, {"max_new_tokens": 128}),
+            ({"retries": 1}, {}),
+        )
+    )
+    # What a longer reply is, its request says; who is asked stays.
+    assert plain.judges[0].asked == longer.judges[0].asked == dearer.judges[0].asked
+    assert told_so.judges[0].asked != plain.judges[0].asked
+    assert len({spec.scores[0].key for spec in (plain, told_so, longer)}) == 3
+    assert dearer.scores[0].key == plain.scores[0].key
