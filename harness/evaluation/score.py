@@ -6,9 +6,12 @@ import logging
 import math
 import time
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from harness.answers.metrics import CONFIDENCE
+from harness.answers.thoughts import with_usual_marks
 from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.score_batches import ScoreBatches, Watch
 from harness.evaluation.suites.find import item_identity
@@ -36,6 +39,7 @@ def score_task(
     watch: Watch | None = None,
     counted: str | None = None,
     brought: BroughtMetrics | None = None,
+    thought_marks: Mapping[str, str] | None = None,
 ) -> ScoreRecord:
     """Score every item of one lm-eval task.
 
@@ -45,6 +49,8 @@ def score_task(
         watch: is told of every batch where the request asks for batches; may raise to stop.
         counted: the filter whose answers count; the task's first if not given.
         brought: metrics that the user brings, as the task was built with them.
+        thought_marks: the tokenizer's own marks of thoughts -> the usual ones, with which replies
+            are kept, so that whoever reads them later finds the answer without the tokenizer.
 
     Raises:
         ValueError: lm-eval returned two scores for one item under one filter and metric.
@@ -81,7 +87,9 @@ def score_task(
             times = met[key, str(sample["filter"])]
             key = key if times == 1 else f"{key}-{times}"
         if key not in outputs:
-            outputs[key] = _output(lm, key, sample, request, answer_lead, answer_end)
+            output = _output(lm, key, sample, request, answer_lead, answer_end)
+            reply = with_usual_marks(output.output, thought_marks or {})
+            outputs[key] = replace(output, output=reply)
         for metric in sample["metrics"]:
             value = _item_value(sample[metric])
             place = (key, str(sample["filter"]), str(metric))

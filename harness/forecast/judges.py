@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import fmean
@@ -22,6 +23,7 @@ from harness.measures.judge import TARGET
 from harness.prompting import PromptRenderer
 from harness.prompting.render import render_template
 from harness.records import Seat, TrialSpec
+from harness.spec.settings import TrainedSettings, settings_from
 from harness.study.plan import Plan
 from harness.trial.served import ServersTokenizer
 
@@ -37,11 +39,22 @@ def judge_forecasts(plan: Plan, upcoming: Sequence[Upcoming]) -> tuple[JudgeFore
     Equal replies are marked once, and which will be equal is not known: the low end is nothing.
     """
     seats = {seat.name: seat for trials in upcoming for seat in trials.options[0].judges}
-    marks = summed(either(map(_marks, trials.options)) * trials.times for trials in upcoming)
-    marks = Estimate(marks.expected, 0.0, marks.high)
+
+    def of_all(count: Callable[[TrialSpec], Estimate]) -> Estimate:
+        marks = summed(either(map(count, trials.options)) * trials.times for trials in upcoming)
+        return Estimate(marks.expected, 0.0, marks.high)
+
+    marks, task = of_all(_marks), plan.experiment.task
+    # The one that decides is asked at every check of a training, too.
+    of_primary = marks + of_all(marks_of_checks)
     return tuple(
-        _forecast(plan, metric, seats[metric.judge], marks * (2 if metric.pairwise else 1))
-        for metric in plan.experiment.task.judged
+        _forecast(
+            plan,
+            metric,
+            seats[metric.judge],
+            (of_primary if metric is task.metrics[0] else marks) * (2 if metric.pairwise else 1),
+        )
+        for metric in task.judged
         if metric.judge in seats
     )
 
@@ -75,6 +88,19 @@ def _marks(spec: TrialSpec) -> Estimate:
         probed = (request.suite, request.split) == ("domain", "test")
         count += items + (min(items, LATENCY_REQUESTS) if probed else 0)
     return Estimate.exactly(count)
+
+
+def marks_of_checks(spec: TrialSpec) -> Estimate:
+    """Number of replies that are judged while the trial trains; none where weights are there."""
+    settings = settings_from(spec.params)
+    if not isinstance(settings, TrainedSettings) or not settings.scores_checks:
+        return Estimate.exactly(0)
+    if spec.trained_path or not spec.validation_path:
+        return Estimate.exactly(0)
+    pool = _items(spec.train_path)
+    steps = math.ceil(min(pool, spec.train_items or pool) / settings.batch_size)
+    checks = min(spec.checks_per_epoch, steps) * settings.epochs
+    return Estimate.exactly(_items(spec.validation_path) * checks)
 
 
 @cache

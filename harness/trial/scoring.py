@@ -238,7 +238,7 @@ def _score(
     room = reply_room(renderer, task, candidate.split, answering, constraint)
     prompts = {item.id: renderer.prompt(item) for item in items}
     _check_lengths(candidate, prompts, room)
-    brought = BroughtMetrics(task, items)
+    brought, marks = BroughtMetrics(task, items), _own_marks(candidate)
     domain = build_domain_task(
         request.task,
         task,
@@ -254,7 +254,7 @@ def _score(
             else None
         ),
         brought=brought,
-        thought_marks=_own_marks(candidate),
+        thought_marks=marks,
     )
     with lm.kept_to(constraint):
         if request.suite == "latency":
@@ -270,6 +270,7 @@ def _score(
                 candidate.spec.pruning, len(items), higher_is_better=task.higher_is_better
             ),
             brought=brought,
+            thought_marks=marks,
         )
 
 

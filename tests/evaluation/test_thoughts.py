@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.answers.row_reader import answer_part
 from harness.answers.thoughts import (
     MARKS,
     Answered,
@@ -16,9 +17,12 @@ from harness.answers.thoughts import (
 )
 from harness.evaluation.domain_task import build_domain_task
 from harness.evaluation.local.candidate_lm import CandidateLM
+from harness.evaluation.score import score_task
 from harness.records import ItemOutput, ScoreRecord
 from harness.spec import TaskSpec
 from harness.trial.scoring import replies_without_answer
+from tests.evaluation import test_brought_metrics
+from tests.evaluation.test_brought_metrics import ITEMS, REQUEST, Replying
 from tests.tiny_model import TASK, TinyModels, load_tiny, message
 
 
@@ -160,3 +164,21 @@ def test_a_tokenizer_s_own_marks_stay_in_a_reply_and_take_its_thought_off(
 )
 def test_a_prompt_opens_no_thought(prompt: str, left: str) -> None:
     assert without_open_thought(prompt) == left
+
+
+def test_a_reply_is_kept_with_the_usual_marks_so_that_later_readers_find_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = TaskSpec.model_validate(
+        {"instruction": "Say.", "answer": {"kind": "text", "column": "y"}}
+    )
+    reply = "<my_think>b?</my_think>abc"
+    own = own_marks(["<my_think>", "</my_think>"])
+    monkeypatch.setattr(test_brought_metrics, "REPLIES", [reply] * len(ITEMS))
+    built = build_domain_task(
+        "domain", task, ITEMS, lambda item: item.inputs["text"], end="", max_new_tokens=3,
+        thought_marks=own,
+    )  # fmt: skip
+    record = score_task(Replying(), built, REQUEST, "base", thought_marks=own)
+    assert {output.output for output in record.outputs} == {"<think>b?</think>abc"}
+    assert {answer_part(output.output) for output in record.outputs} == {"abc"}

@@ -11,9 +11,9 @@ import yaml
 from harness.errors import SpecError
 from harness.spec import Experiment, load_experiment
 
-JUDGE = {"model": "smollm2-135m-instruct", "rubric": "Is it kind?", "scale": [1, 5]}
-NAMED: dict[str, object] = {"reference": "smollm2-135m-instruct"}
-SERVER = {"url": "http://localhost:9/v1", "model": "large"}
+JUDGE: dict[str, Any] = {"model": "smollm2-135m-instruct", "rubric": "Is it kind?", "scale": [1, 5]}
+NAMED: dict[str, Any] = {"reference": "smollm2-135m-instruct"}
+SERVER: dict[str, Any] = {"url": "http://localhost:9/v1", "model": "large"}
 
 
 def values(**changes: Any) -> dict[str, Any]:
