@@ -145,7 +145,7 @@ class RichObserver(QuietObserver):
             stop = record.stopped
             outcome = (
                 f"stopped early after {stop.done} of {stop.total} {stop.unit}: "
-                f"{abs(stop.value):.3f} against {abs(stop.against):.3f}"
+                f"{stop.value:z.3f} against {stop.against:z.3f}"
             )
         else:
             outcome = _scores(record)

@@ -214,8 +214,12 @@ def _label_cautions(request: DraftRequest, sizing: Sizing, prepared: Prepared) -
         )
     label, most = counts.most_common(1)[0]
     if most >= _ONE_SIDED * rows:
+        # Beside one label of a set others may apply.
         yield (
-            f"{per_cent(most / rows)} of the answers are {label!r}: a model that always "
+            f"{per_cent(most / rows)} of the answers hold {label!r}: a model that always names it "
+            "is right about this label that often, whatever it reads; look at macro_f1, too"
+            if request.form.kind == "labels"
+            else f"{per_cent(most / rows)} of the answers are {label!r}: a model that always "
             "says so is right that often; look at macro_f1, too"
         )
     taught = prepared.answers["train"].get("label", {})

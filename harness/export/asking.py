@@ -10,6 +10,7 @@ from harness.data import read_examples_file
 from harness.export.base_model import base_here, short_name
 from harness.export.final_run import FinalRun
 from harness.prompting import PromptRenderer
+from harness.prompting.chat_messages import without_system
 from harness.prompting.shots import BY_ITEM
 from harness.records import Example, Message, file_sha256
 from harness.spec import TaskSpec
@@ -100,6 +101,11 @@ class Asking:
         names = self.run.environment.get("endpoint_conceded", "")
         return set(filter(None, names.split(", ")))
 
+    @property
+    def takes_system(self) -> bool:
+        """Whether a system message is one for the server or the template, not part of a user's."""
+        return "system" not in self.conceded and self.renderer.takes_system
+
     def request(self) -> dict[str, Any]:
         """The body to send once the item is in it; without messages where they differ by item."""
         spec = self.run.spec
@@ -158,7 +164,11 @@ class Asking:
         return [] if self.of_conversations else sorted(template_fields(self.template))
 
     def _before(self, renderer: PromptRenderer) -> list[Message]:
-        """The messages before a conversation: the instruction, and whole ones that are shown."""
+        """The messages before a conversation: the instruction, and whole ones that are shown.
+
+        Without shots the first user message is the conversation's own, so that an instruction
+        which must stand in it is left to who puts the two together.
+        """
         shown = [
             message
             for shot in renderer.shots(self._marked())
@@ -168,14 +178,13 @@ class Asking:
             )
         ]
         told = renderer.instruction
-        return [*([{"role": "system", "content": told}] if told else []), *shown]
+        messages = [*([{"role": "system", "content": told}] if told else []), *shown]
+        return messages if self.takes_system or not messages else without_system(messages)
 
     def _messages(self, renderer: PromptRenderer) -> list[Message]:
         """The messages as the renderer writes them, the last one a template for the item."""
         messages = renderer.messages(self._marked())
         if "system" in self.conceded:
-            from harness.prompting.chat_messages import without_system
-
             messages = without_system(messages)
         return [*messages[:-1], {**messages[-1], "content": _as_template(messages[-1]["content"])}]
 

@@ -174,6 +174,8 @@ def _use(exported: Exported) -> tuple[Block, ...]:
         else ""
     )
     this = "this instruction and this form of an item"
+    # As the model was told it, with the tools that it may call.
+    instruction = task.answer.told(instruction)
     form = [Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False)]
     if (talks := exported.run.analysed.experiment.data.conversations) is not None:
         which = "every answer" if talks.turns == "every" else "the last answer"

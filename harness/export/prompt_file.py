@@ -166,7 +166,13 @@ def _notes(asking: Asking) -> list[str]:
             "The chat template was told what `chat_template_kwargs` holds. vLLM, SGLang and "
             "llama.cpp take it; elsewhere set it where the model is served."
         )
-    if "system" in asking.conceded:
+    if asking.of_conversations and not asking.takes_system:
+        notes.append(
+            "No system message is taken: the instruction, and behind it a conversation's own "
+            "system message, stand at the head of the first user message, with an empty line after "
+            "each. Without worked examples that is the conversation's own: move it there."
+        )
+    elif "system" in asking.conceded:
         notes.append("The server took no system message: it stands in the first user message.")
     if settings.shots:
         notes.append("The worked examples are rows of the study's training data.")

@@ -21,13 +21,14 @@ class Stopped:
     total: int
     """Units that the whole trial would have had."""
     value: float
-    """What the trial had reached; higher is better (of training the negative loss in nats, of a
-    metric where lower is better its negative)."""
+    """What the trial had reached: the mean of the metric, or of training the validation loss in
+    nats."""
     against: float
     """What the trial, or the median of trials, that it was held against had reached on the same
     items or at the same step; in the same unit."""
     values: tuple[tuple[int, float], ...]
-    """(step, value) so far, as in :class:`~harness.records.TrialCurve`."""
+    """(step, value) so far, as in :class:`~harness.records.TrialCurve`: higher is better, so that
+    losses, and metrics where lower is better, are negative."""
     tokens: int = 0
     """Prompt and completion tokens of the items asked; 0 for training, whose tokens the steps
     count."""

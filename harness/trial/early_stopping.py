@@ -39,8 +39,8 @@ class LossWatch:
                 unit="steps",
                 done=step.step,
                 total=step.steps,
-                value=-step.validation_loss,
-                against=judge.against(),
+                value=step.validation_loss,
+                against=-judge.against(),
                 values=judge.values,
             )
         )
@@ -84,8 +84,8 @@ class ItemWatch:
                 unit="items",
                 done=self._asked,
                 total=self._total,
-                value=fmean(value for _, value in judge.values),
-                against=judge.against(),
+                value=self._sign * fmean(value for _, value in judge.values),
+                against=self._sign * judge.against(),
                 values=tuple(sorted(judge.values)),
                 tokens=self._tokens,
             )

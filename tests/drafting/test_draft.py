@@ -292,6 +292,9 @@ def test_given_files_are_the_division(tmp_path: Path) -> None:
          "1 of 4 labels occur in fewer than 5 rows"),
         (table([(t, "a" if n % 10 else "b") for n, (t, _) in enumerate(labelled())]), {},
          "90 % of the answers are 'a'"),
+        (table([(t, ("a;b", "a;c", "a;b;c", "a")[n % 4] if n % 10 else "b")
+                for n, (t, _) in enumerate(labelled())]),
+         {}, "90 % of the answers hold 'a': a model that always names it is right about this"),
         (table([(t, a, n % 4) for n, (t, a) in enumerate(labelled())], ("text", "label", "who")),
          {"group": "who"}, "the test part has 1 group(s) of `who`"),
         (table([(words(n, 2500), LABELS[n % 3]) for n in range(24)]), {}, "max_length"),

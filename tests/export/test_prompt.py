@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from harness.cli import group
 from harness.data import read_examples_file
 from harness.errors import InputError
 from harness.export import export_prompt
+from harness.export.asking import Asking
 from harness.export.final_run import find_final_run
 from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer, ShotSelector
@@ -213,3 +215,20 @@ def test_a_schema_that_replies_were_kept_to_goes_with_the_request(tmp_path: Path
     assert form["type"] == "json_schema"
     assert form["json_schema"]["schema"] == content["schema"] == schema
     assert content["answers"] is None
+
+
+def test_before_a_conversation_no_system_message_stands_where_none_is_taken() -> None:
+    renderer = SimpleNamespace(
+        instruction="Be brief.",
+        shots=lambda _: [SimpleNamespace(answer="Bye")],
+        own_messages=lambda _: [{"role": "user", "content": "Hi"}],
+        answer_text=str,
+    )
+    shown = {}
+    for takes in (True, False):
+        asking: Any = SimpleNamespace(takes_system=takes, _marked=lambda: None)
+        shown[takes] = Asking._before(asking, cast("Any", renderer))
+    assert [message["role"] for message in shown[True]] == ["system", "user", "assistant"]
+    assert [(m["role"], m["content"]) for m in shown[False]] == [
+        ("user", "Be brief.\n\nHi"), ("assistant", "Bye"),
+    ]  # fmt: skip

@@ -79,7 +79,7 @@ def test_of_a_metric_that_is_better_when_lower_the_higher_one_is_hopeless() -> N
             stopped = way_out
         assert (stopped is not None) is hopeless
         if stopped is not None:
-            assert (stopped.stopped.value, stopped.stopped.against) == (-value, -5.0)
+            assert (stopped.stopped.value, stopped.stopped.against) == (value, 5.0)
 
 
 def test_items_that_could_not_be_scored_say_nothing() -> None:
@@ -114,7 +114,7 @@ def test_hopeless_training_stops(make_spec: MakeSpec, tmp_path: Path, kind: str)
     assert record.stopped is not None
     assert record.stopped.unit == "steps"
     assert record.stopped.done == len(record.steps) < record.stopped.total
-    assert record.stopped.value == -(record.steps[-1].validation_loss or 0)
+    assert record.stopped.value == record.steps[-1].validation_loss
     assert record.stopped.against == 0.0
     assert record.cost is not None
     assert record.cost.train_tokens == record.steps[-1].tokens > 0
