@@ -138,7 +138,8 @@ class ChatTemplate:
         marked: list[ChatMessage] = []
         answers: list[str] = []
         for message in messages:
-            if message["role"] == "assistant" and message["content"].strip():
+            says = message["content"].strip() or not as_given
+            if message["role"] == "assistant" and says:
                 marked.append({**message, "content": f"{mark}{len(answers)}{mark}"})
                 answers.append(message["content"])
             else:
