@@ -51,16 +51,20 @@ JUDGE_SCENARIOS: tuple[Scenario, ...] = (
         (COVERED, NOT_FOOLED, ALONE),
     ),
     Scenario(
-        "the same, people mark 20 items, one seed",
+        "a judge that favours fine-tuning by 0.1, people mark 20 items, one seed",
         replace(ONE_SEED, judge=Judge(marked=20)),
         (COVERED, NOT_FOOLED, ALONE),
     ),
     Scenario(
-        "the same, a true gain of 0.05, people mark 100 items, one seed",
+        "a judge that favours fine-tuning by 0.1, a true gain of 0.05, people mark 100 items",
         replace(ONE_SEED, gain=0.05, judge=Judge(marked=100)),
         (COVERED, ALONE),
     ),
-    Scenario("the same, nobody marks", replace(ONE_SEED, judge=Judge(marked=0)), (FOOLED,)),
+    Scenario(
+        "a judge that favours fine-tuning by 0.1, nobody marks",
+        replace(ONE_SEED, judge=Judge(marked=0)),
+        (FOOLED,),
+    ),
 )
 
 __all__ = ["JUDGE_SCENARIOS"]
