@@ -38,6 +38,7 @@ from tests.tiny_model import CHATML, write_model
 
 # The start of a line -> why no test runs it. `harness` lines among them are parsed by test_docs.py.
 NOT_RUN = {
+    "harness judge": "no study here has a judge; tests/end_to_end/test_judge.py",
     "pip install": "changes the environment",
     "source .venv/bin/activate": "changes the shell of the reader, not a file",
     "ray start": "starts a server",

@@ -120,8 +120,8 @@ FROM scores_drawn, unnest(metrics) AS m(metric), unnest(range(items)) AS r(n)
 ORDER BY place, metric, n
 """
 _METRICS = """
-INSERT INTO score_metric
-SELECT score_key, metric, avg(value), true FROM item_score
+INSERT INTO score_metric BY NAME
+SELECT score_key, metric, avg(value) AS value, true AS higher_is_better FROM item_score
 WHERE score_key IN (SELECT score_key FROM scores_drawn) GROUP BY ALL
 """
 

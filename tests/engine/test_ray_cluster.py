@@ -238,7 +238,7 @@ def test_who_asks_a_server_stays_here(opened: Opened, nodes: Nodes, tmp_path: Pa
 def test_a_machine_with_other_libraries_stops_the_study(
     opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_cluster, "program_versions", lambda: {"numpy": "0.1"})
+    monkeypatch.setattr(ray_cluster, "versions_for", lambda spec: {"numpy": "0.1"})
     engine = opened(fake_trial.execute)
     engine.submit(*trial(tmp_path))
     with pytest.raises(InputError, match=r"numpy \d.* in place of 0\.1: install there"):

@@ -94,5 +94,5 @@ def test_a_prompt_trial_with_large_errors_is_stopped() -> None:
     watch(0.05)
     with pytest.raises(Pruned) as stopped:
         watch(0.9)
-    assert stopped.value.stopped.value == pytest.approx(-0.9)
-    assert stopped.value.stopped.against == pytest.approx(-0.1)
+    assert stopped.value.stopped.value == pytest.approx(0.9)
+    assert stopped.value.stopped.against == pytest.approx(0.1)
