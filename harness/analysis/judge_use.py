@@ -23,23 +23,17 @@ def judge_uses(study: Study, experiment: Experiment) -> tuple[JudgeUse, ...]:
     uses = []
     for metric in experiment.task.judged:
         name = metric.metric_names[0]
-        moves = [
-            aggregate.moved
+        # The plea is tried on replies to the test alone.
+        tried = [
+            (aggregate.moved, aggregate.value)
             for trial in study.trials
             if trial.phase == "finalist" and trial.status == "complete"
             for aggregate in trial.aggregates
             if aggregate.metric == name and aggregate.moved is not None
         ]
-        marks = [
-            aggregate.value
-            for trial in study.trials
-            if trial.phase == "finalist" and trial.status == "complete"
-            for aggregate in trial.aggregates
-            if (aggregate.metric, aggregate.split) == (name, "test") and aggregate.moved is not None
-        ]
-        moved = fmean(moves) if moves else None
+        moved = fmean(move for move, _ in tried) if tried else None
         span = metric.highest - metric.lowest
-        room = metric.highest - fmean(marks) if marks else span
+        room = metric.highest - fmean(mark for _, mark in tried) if tried else span
         people = study.experiment.data.calibration.get(metric.judge, ())
         uses.append(
             JudgeUse(

@@ -154,7 +154,6 @@ def score_of_check(candidate: Candidate, announce: Announce, marked: Marker) -> 
 def _score_now(
     candidate: Candidate, request: ScoreRequest, announce: Announce, marked: Marker
 ) -> float | None:
-
     spec, loaded = candidate.spec, candidate.loaded
     lm = _candidate_lm(candidate)
     lm.on_progress = partial(announce, "score", task=request.task)
