@@ -159,13 +159,14 @@ def _conversations() -> dict[str, Row]:
     # Worked examples would stand under another talk's facts.
     arms = {"zero-shot": {"kind": "prompt"}, "lora": ARMS["lora"]}
     written = {}
-    for turns in ("every", "last"):
-        data = {"source": "talks.jsonl", "conversations": {"column": "messages", "turns": turns}}
+    for scored in ("every", "last"):
+        asked = {"column": "messages", "turns": "every", "scored": scored}
+        data = {"source": "talks.jsonl", "conversations": asked}
         task = {
             "instruction": "Answer the customer.",
             "answer": {"kind": "text", "column": "messages_response"},
         }
-        name = f"conversations-{turns}"
+        name = f"conversations-{scored}"
         written[name] = _experiment(name, data, task, arms=arms, contrast={"margin": 0.05})
     return written
 

@@ -118,11 +118,9 @@ def _own_metrics(spec: Experiment) -> Iterator[str]:
     for info in spec.task.metric_infos:
         if info.name in names:
             decides = " (it decides)" if info.name == spec.task.primary_metric else ""
-            better = "higher" if info.higher_is_better else "lower"
-            yield (
-                f"Metric {info.name}{decides}: from {info.lowest:g} to {info.highest:g}, {better} "
-                f"is better; {info.meaning}."
-            )
+            span = f"from {info.lowest:g} to {info.highest:g}"
+            span = "" if span in info.meaning else f"{span}; "
+            yield f"Metric {info.name}{decides}: {span}{info.meaning}."
 
 
 def _arms_table(spec: Experiment) -> Table:

@@ -179,6 +179,7 @@ def _use(exported: Exported) -> tuple[Block, ...]:
     form = [Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False)]
     if (talks := exported.run.analysed.experiment.data.conversations) is not None:
         which = "every answer" if talks.turns == "every" else "the last answer"
+        which += " (scored: the last)" if talks.scores_last_of_every else ""
         told = "this instruction, before" if instruction else "no instruction but"
         this = (
             f"{which} of whole conversations as their messages, under {told} a conversation's own "

@@ -21,6 +21,7 @@ from harness.data.examples_file import fingerprint, row_hashes
 from harness.errors import DataError
 from harness.records import Example, system_of, whole_conversations
 from harness.spec import Experiment
+from harness.study.item_sets import write_item_sets
 
 from .tiny import write_jsonl
 
@@ -239,6 +240,26 @@ def test_no_split_divides_a_conversation_and_a_shared_greeting_joins_none(tmp_pa
     assert sum(map(len, of.values())) == len(set().union(*of.values())) == 40
     assert min(map(len, of.values())) >= 5
     assert len(splits.train) == 2 * len(of["train"])
+
+
+def test_every_answer_may_be_learnt_and_the_last_ones_scored(tmp_path: Path) -> None:
+    talks = [
+        {"messages": [say(m["role"], f"{m['content']} {n} {n * 7}") for m in TALK]}
+        for n in range(20)
+    ]
+    path = write_jsonl(tmp_path / "talks.jsonl", talks)
+    more = {"conversations": {"column": "messages", "turns": "every", "scored": "last"}}
+    spec = experiment(path, data={**more, "leaks": "report"})
+    splits = prepare(spec).splits
+    each = len(SAID) // 2
+    assert len(splits.train) == each * len({e.conversation for e in splits.train})
+    for held_out in (splits.validation, splits.test):
+        assert len(held_out) == len({e.conversation for e in held_out})
+        assert {len(e.messages) for e in held_out} == {len(TALK) - 1}
+    # What training is compared with on its own rows is asked alike.
+    sets = write_item_sets(spec, splits, tmp_path)
+    sampled = read_examples_file(sets["train_sample"].path)
+    assert {len(e.messages) for e in sampled} == {len(TALK) - 1}
 
 
 def test_conversations_that_are_equal_as_a_whole_stay_together() -> None:
