@@ -16,6 +16,7 @@ from harness.answers.answer_column import AnswerColumn
 from harness.answers.call_reader import BrokenCallError, Call, calls_of, read_calls
 from harness.answers.call_rows import CallRows
 from harness.answers.infer_schema import infer_schema
+from harness.answers.json_schema import moved, pointer
 from harness.answers.json_text import JsonObject
 from harness.answers.json_values import UNORDERED, ValueReader, field_f1
 from harness.answers.metrics import ARGUMENT_F1, EXACT_MATCH, RIGHT_FUNCTIONS, VALID
@@ -153,7 +154,15 @@ class CallsAnswer(Answer):
         known = self._known
         if known is None:
             return None
-        return {"type": "array", "items": {"anyOf": list(map(_call_schema, known.values()))}}
+        return {
+            "type": "array",
+            "items": {"anyOf": list(map(_call_schema, known.values()))},
+            # What a tool's schema refers to is found where that stands.
+            "$defs": {
+                tool.name: moved(tool.parameters, pointer("$defs", tool.name))
+                for tool in known.values()
+            },
+        }
 
     def _why_not_chosen(self) -> str:
         """There is no list of all calls."""
@@ -244,7 +253,10 @@ class _CallReplies:
                 UNORDERED: True,
                 "items": {
                     "type": "object",
-                    "properties": {tool.name: tool.parameters for tool in tools.values()},
+                    "properties": {
+                        tool.name: moved(tool.parameters, pointer("items", "properties", tool.name))
+                        for tool in tools.values()
+                    },
                 },
             }
         )
@@ -291,7 +303,10 @@ def _scores(
 def _call_schema(tool: Tool) -> JsonObject:
     return {
         "type": "object",
-        "properties": {"name": {"const": tool.name}, "arguments": tool.parameters},
+        "properties": {
+            "name": {"const": tool.name},
+            "arguments": {"$ref": pointer("$defs", tool.name)},
+        },
         "required": ["name", "arguments"],
         "additionalProperties": False,
     }

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from harness.answers import CallsAnswer
 from harness.answers.call_reader import BrokenCallError, Call, read_calls
 from harness.answers.cells import AnswerError
+from harness.answers.json_schema import schema_validator
 from harness.answers.recognise import recognise_answer
 from harness.answers.tools import read_tools
 from harness.data import prepare
@@ -289,6 +290,39 @@ def test_calls_are_never_chosen_and_constrained_by_the_schemas() -> None:
     assert "differ by row" in answer(tools_column="t").why_not_constrained()
     unlistable = {"name": "f", "parameters": {"properties": {"a": {"not": {"type": "null"}}}}}
     assert "cannot keep to the schemas" in answer(tools=[unlistable]).why_not_constrained()
+
+
+def test_schemas_that_refer_to_their_own_parts_hold_within_a_list_of_tools() -> None:
+    """Where two tools each have a part of the same name, as programs write schemas."""
+    place = {"type": "object", "properties": {"unit": {"$ref": "#/$defs/Unit"}, "city": {}}}
+    tools = [
+        {
+            "name": name,
+            "parameters": {
+                "properties": {"at": {"$ref": "#/$defs/Place"}},
+                "required": ["at"],
+                "additionalProperties": False,
+                "$defs": {"Place": place, "Unit": {"enum": [unit, "K"]}},
+            },
+        }
+        for name, unit in (("look", "C"), ("a/b~c", "F"))
+    ]
+    answer = CallsAnswer.model_validate({"kind": "calls", "column": "c", "tools": tools})
+    assert answer.why_not_constrained() == ""
+    validator = schema_validator(answer.reply_schema() or {})
+    for name, unit in (("look", "C"), ("a/b~c", "F")):
+        call = {"name": name, "arguments": {"at": {"unit": unit}}}
+        assert validator.is_valid([call])
+        assert not validator.is_valid([{**call, "arguments": {"at": {"unit": "CF"}}}])
+        # Texts that a schema lists are read as labels there, too, not as free text.
+        read = answer.reader()
+        target = answer.row_reader().read({"c": [call]})
+        other = json.dumps([{**call, "arguments": {"at": {"unit": f"{unit}."}}}])
+        assert read(target, other).metrics["exact_match"] == 1
+    # Keys are learnt in the order in which a constrained reply writes them.
+    call = {"name": "look", "arguments": {"at": {"city": "Rome", "unit": "K"}}}
+    written = answer.row_reader().read({"c": [call]})
+    assert written.index("unit") < written.index("city")
 
 
 def test_each_row_may_have_its_own_tools(tmp_path: Path) -> None:
