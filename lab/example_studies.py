@@ -121,8 +121,8 @@ def questions(draw: Random) -> Iterator[Row]:
 
 
 ARMS: dict[str, Any] = {
-    "few-shot": {"kind": "prompt", "shots": {"choices": [2, 4], "default": 4}},
-    "lora": {"kind": "lora", "epochs": 2, "batch_size": 4, "learning_rate": 2e-3},
+    "few-shot": {"kind": "prompt", "shots": 4},
+    "lora": {"kind": "lora", "epochs": 1, "batch_size": 4, "learning_rate": 2e-3},
 }
 
 
@@ -133,11 +133,11 @@ def _experiment(name: str, data: Row, task: Row, **more: Any) -> Row:
         "data": {
             **data,
             "splits": {"train": 0.5, "validation": 0.15, "test": 0.35},
-            "limits": {"train": 64, "validation": 16, "test": 48},
+            "limits": {"train": 48, "validation": 12, "test": 32},
         },
         "task": task,
         "arms": ARMS,
-        "budget": {"trials": 2, "test_default": False},
+        "budget": {"trials": 1, "test_default": False},
         "seeds": [1],
         "general": None,
         "train_gap_items": 8,

@@ -47,8 +47,8 @@ class CallsAnswer(Answer):
     )
     tools_column: str | None = Field(
         None,
-        description="Column with the tools of each row, which the template shows. Give this or "
-        "`tools`.",
+        description="Column with the tools of each row. The template may show it; else they stand "
+        "where the chat template writes tools, or after the instruction. Give this or `tools`.",
     )
 
     metrics = (EXACT_MATCH, ARGUMENT_F1, RIGHT_FUNCTIONS, VALID)
@@ -83,11 +83,21 @@ class CallsAnswer(Answer):
         return (self.column,)
 
     @property
-    def _known(self) -> dict[str, Tool] | None:
-        """The tools of all rows; None where each row has its own, or a file is not read yet."""
+    def functions(self) -> tuple[JsonObject, ...]:
+        """The tools of all rows."""
+        return tuple(tool.function for tool in self._known.values())
+
+    @property
+    def _known(self) -> dict[str, Tool]:
+        """The same by name; none where each row has its own, or a file is not read yet."""
         if self.tools is None or isinstance(self.tools, str):
-            return None
+            return {}
         return tools_of(json.dumps(self.tools))
+
+    @property
+    def row_tools(self) -> str | None:
+        """The column of the tools that each row has."""
+        return self.tools_column
 
     def with_files(self, folder: Path) -> Self:
         """The answer with the tools that the file holds in place of its name."""
@@ -113,14 +123,9 @@ class CallsAnswer(Answer):
         except ValueError as error:
             raise ValueError(f"task.answer.tools: {path}: {error}") from error
 
-    @property
-    def columns_shown(self) -> tuple[str, ...]:
-        """The tools of each row."""
-        return () if self.tools_column is None else (self.tools_column,)
-
     def _row_reader(self) -> RowReader:
         """Reads calls as a JSON list of objects with ``name`` and ``arguments``."""
-        return CallRows(self.column, self._known, self.tools_column)
+        return CallRows(self.column, self._known or None, self.tools_column)
 
     def _count_classes(self, answers: Iterable[str]) -> dict[str, Counter[str]]:
         """The one field is called ``function``; an answer counts once for each that it calls."""
@@ -131,28 +136,17 @@ class CallsAnswer(Answer):
         """The tools decide what is valid; where they stand in the data says nothing."""
         return self.model_dump(mode="json", exclude={"column", "tools_column"})
 
-    def shown_as_text(self, column: str) -> bool:
-        """Tools are shown as JSON."""
-        return column == self.tools_column
-
-    def told(self, instruction: str) -> str:
-        """With the tools, a line of JSON each, where all rows have the same."""
-        known = self._known
-        if known is None:
-            return instruction
-        return "\n".join([instruction, "", "Tools:", *(tool.shown() for tool in known.values())])
-
     def target_of(self, example: Example) -> str:
         """The calls, with the row's tools where each row has its own."""
         if self.tools_column is None:
             return example.answer
-        tools = example.inputs.get(self.tools_column, "")
-        return json.dumps({"calls": example.answer, "tools": tools}, ensure_ascii=False)
+        held = {"calls": example.answer, "tools": example.tools}
+        return json.dumps(held, ensure_ascii=False)
 
     def reply_schema(self) -> JsonObject | None:
         """A list of calls with the arguments that the tools take, where all rows have the same."""
         known = self._known
-        if known is None:
+        if not known:
             return None
         return {
             "type": "array",
@@ -172,8 +166,7 @@ class CallsAnswer(Answer):
         """Tools differ by row, or no grammar can express their schemas."""
         if self.tools_column is not None:
             return "cannot keep to tools that differ by row; use answering: generate"
-        known = self._known
-        if known is None:
+        if not self._known:
             return ""  # The file is read when the experiment is loaded, and this asked again.
         from harness.answers.grammar import grammar_problems
 
@@ -202,7 +195,7 @@ class CallsAnswer(Answer):
         return read
 
     def _reader(self, labels: Sequence[str]) -> ReplyReader:
-        return _CallReplies(self._known or {}).read
+        return _CallReplies(self._known).read
 
     @classmethod
     def recognise(cls, columns: Sequence[AnswerColumn]) -> Guess[Self] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -34,10 +34,21 @@ class Tool:
         """What judges arguments. It fetches nothing."""
         return schema_validator(self.parameters)
 
+    @property
+    def function(self) -> JsonObject:
+        """As OpenAI writes it, and as chat templates take it."""
+        told = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {"type": "function", "function": told}
+
     def shown(self) -> str:
         """A line of JSON, as an instruction lists it."""
         told = {"name": self.name, "description": self.description, "parameters": self.parameters}
         return json.dumps({key: v for key, v in told.items() if v != ""}, ensure_ascii=False)
+
+
+def listed_tools(tools: Iterable[Tool]) -> str:
+    """The tools as text for a model whose chat template has no form for them, a line each."""
+    return "\n".join(["Tools:", *(tool.shown() for tool in tools)])
 
 
 def read_tools(value: object) -> dict[str, Tool]:

@@ -17,7 +17,7 @@ from harness.answers.call_reader import BrokenCallError, Call, read_calls
 from harness.answers.cells import AnswerError
 from harness.answers.json_schema import schema_validator
 from harness.answers.recognise import recognise_answer
-from harness.answers.tools import read_tools
+from harness.answers.tools import listed_tools, read_tools, tools_of
 from harness.data import prepare
 from harness.errors import SpecError
 from harness.records import Example
@@ -275,13 +275,14 @@ def test_what_cannot_be_meant_is_refused(fields: Any, problem: str) -> None:
         answer(**fields)
 
 
-def test_the_instruction_lists_the_tools() -> None:
-    told = answer().told("Call what is asked for.")
-    first, _, tools, one, other = told.split("\n")
-    assert (first, tools) == ("Call what is asked for.", "Tools:")
+def test_the_tools_are_listed_a_line_each() -> None:
+    functions = answer().functions
+    assert [one["function"]["name"] for one in functions] == ["weather", "time"]
+    tools, one, other = listed_tools(tools_of(json.dumps(functions)).values()).split("\n")
+    assert tools == "Tools:"
     assert json.loads(one) == WEATHER
     assert json.loads(other)["name"] == "time"
-    assert answer(tools_column="t").told("Call.") == "Call."
+    assert answer(tools_column="t").functions == ()
 
 
 def test_calls_are_never_chosen_and_constrained_by_the_schemas() -> None:
@@ -335,8 +336,6 @@ def test_each_row_may_have_its_own_tools(tmp_path: Path) -> None:
          {"text": words(52, 8), "tools": "weather", "label": []}]  # fmt: skip
     path = write_jsonl(tmp_path / "rows.jsonl", rows)
     spec = {"kind": "calls", "column": "label", "tools_column": "tools"}
-    with pytest.raises(ValidationError, match="must show the model column 'tools'"):
-        experiment(path, answer=spec)
     read = experiment(path, answer=spec, template="{tools}\n{text}", bad_rows="drop")
     prepared = prepare(read)
     by_line = {problem.where.rpartition(":")[2]: problem.what for problem in prepared.dropped}
@@ -345,9 +344,13 @@ def test_each_row_may_have_its_own_tools(tmp_path: Path) -> None:
     example = prepared.splits.train[0]
     assert json.loads(example.inputs["tools"])[0]["name"] == "time"
     answered = read.task.answer
+    # The template need not show them: a prompt says in another place what may be called.
+    apart = prepare(experiment(path, answer=spec, bad_rows="drop")).splits.train
+    assert [set(e.inputs) for e in apart] == [{"text"}] * len(apart)
+    assert {len(json.loads(e.tools)) for e in apart} == {1, 2}
 
     def valid(tools: Any) -> float:
-        item = Example("1", {"text": "t", "tools": json.dumps(tools)}, TARGET, "1")
+        item = Example("1", {"text": "t"}, TARGET, "1", tools=json.dumps(tools))
         return answered.reader()(answered.target_of(item), TARGET).metrics["valid"]
 
     assert (valid(TOOLS), valid([TIME])) == (1.0, 0.0)
@@ -374,7 +377,7 @@ def test_tools_may_stand_in_a_file(tmp_path: Path) -> None:
     loaded = load_experiment(write_experiment(tmp_path)).task.answer
     assert isinstance(loaded, CallsAnswer)
     assert loaded.row_reader().read({"y": TARGET}) == TARGET
-    assert "weather" in loaded.told("Call.")
+    assert next(one["function"]["name"] for one in loaded.functions) == "weather"
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,11 @@ def test_a_system_message_of_another_column_is_the_conversation_s(tmp_path: Path
 
 
 def test_calls_of_tools_are_messages_that_are_shown_and_not_asked_for(tmp_path: Path) -> None:
-    found = read(tmp_path, {"messages": [*TOOLS, *TALK], "tools": [{"name": "tide"}]})
+    found = read(
+        tmp_path,
+        {"messages": [*TOOLS, *TALK], "tools": [{"name": "tide"}]},
+        {"messages": TALK, "tools": "tide"},
+    )
     first = found.examples[0]
     assert first.answer == "Ebb."
     call = {"id": "c1", "type": "function", "function": {"name": "tide", "arguments": {"h": 3}}}
@@ -127,11 +131,14 @@ def test_calls_of_tools_are_messages_that_are_shown_and_not_asked_for(tmp_path: 
         {"role": "assistant", "content": "", "tool_calls": [call]},
         {"role": "tool", "content": "low", "name": "tide", "tool_call_id": "c1"},
     )
-    assert len(found.examples) == 4
+    assert len(found.examples) == 4 + 3
     assert found.notes == (
         "1 conversation(s) hold calls of tools: these are shown, and not asked for",
-        "1 conversation(s) say in `tools` which tools there are: no prompt shows that",
+        "1 conversation(s) have a `tools` that cannot be read as a list of tools: no prompt shows "
+        "it",
     )
+    assert {json.loads(e.tools)[0]["function"]["name"] for e in found.examples[:4]} == {"tide"}
+    assert found.examples[-1].tools == ""
 
 
 def test_calls_without_ids_get_some_that_their_replies_name(tmp_path: Path) -> None:
