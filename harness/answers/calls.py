@@ -79,8 +79,8 @@ class CallsAnswer(Answer):
 
     @property
     def columns_read(self) -> tuple[str, ...]:
-        """The one column; that of the tools is shown, too, and read with the texts."""
-        return (self.column,)
+        """The column of the calls, and that of the tools where each row has its own."""
+        return (self.column, *([self.tools_column] if self.tools_column else []))
 
     @property
     def functions(self) -> tuple[JsonObject, ...]:

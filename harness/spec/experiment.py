@@ -294,9 +294,7 @@ class Experiment(FrozenSpec):
 
     def columns(self) -> tuple[str, ...]:
         """Data columns the task reads, in order of first use."""
-        extra = [
-            name for name in (self.data.id, self.data.group, self.task.answer.row_tools) if name
-        ]
+        extra = [name for name in (self.data.id, self.data.group) if name]
         return tuple(dict.fromkeys([*self.input_columns(), *self.task.answer.columns_read, *extra]))
 
     def input_columns(self) -> tuple[str, ...]:
