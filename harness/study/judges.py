@@ -123,6 +123,18 @@ def seats(
     return tuple(taken)
 
 
+def kept_here(experiment: Experiment) -> str:
+    """What becomes of the trials of a cluster whose replies a server judges; empty without one."""
+    served = [name for name, judge in judging(experiment).items() if judge.endpoint is not None]
+    if not served:
+        return ""
+    return (
+        f"judge {', '.join(served)} asks a server, whose charges are counted on this machine: all "
+        "trials that it marks run here, not in the cluster. To train there, run without its "
+        "metric first and add it afterwards: it then marks the replies, and nothing is trained"
+    )
+
+
 def judges_of(experiment: Experiment, splits: Mapping[str, Sequence[Example]]) -> Judges:
     """The judges with people's marks beside them, as far as the data say that they can be used.
 
@@ -226,6 +238,7 @@ __all__ = [
     "endpoint_record",
     "judges_of",
     "judging",
+    "kept_here",
     "known_by_weights",
     "seats",
 ]
