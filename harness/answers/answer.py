@@ -291,6 +291,10 @@ class Answer(FrozenSpec, ABC):
             DataError: it cannot be.
         """
 
+    def beside(self, columns: Sequence[AnswerColumn]) -> Self:
+        """The answer with what other columns of the file say of it."""
+        return self
+
     @abstractmethod
     def instruction(self, subject: str, *, is_reply: bool, is_told: bool) -> str:
         """A first wording that tells the form of the answer; the task itself the user knows.

@@ -21,7 +21,7 @@ from harness.answers.json_text import JsonObject
 from harness.answers.json_values import UNORDERED, ValueReader, field_f1
 from harness.answers.metrics import ARGUMENT_F1, EXACT_MATCH, RIGHT_FUNCTIONS, VALID
 from harness.answers.row_reader import RowReader
-from harness.answers.tools import Tool, read_tools, tools_of
+from harness.answers.tools import Tool, defines_tools, read_tools, tools_of
 from harness.errors import DataError
 from harness.records import Example
 from harness.records.guess import Guess
@@ -29,6 +29,8 @@ from harness.records.guess import Guess
 _FIELD = "function"
 # A few cells that cannot be read do not change what a column is; they are reported as bad rows.
 _MOST = 0.9
+# Cells by which a column of tools is known.
+_LOOKED_AT = 20
 
 
 class CallsAnswer(Answer):
@@ -59,7 +61,7 @@ class CallsAnswer(Answer):
     form_metric = VALID
     holds_json: ClassVar[bool] = True
     draft_notes: ClassVar[Mapping[str, str]] = {
-        "tools": "As the calls in the file show them: put your own descriptions and schemas here.",
+        "tools": "As the file shows them: what is told of tools, and what calls are checked by.",
     }
 
     @field_validator("tools")
@@ -110,10 +112,7 @@ class CallsAnswer(Answer):
             raise ValueError(
                 f"task.answer.tools: {path} cannot be read as a list of tools: {error}"
             ) from error
-        tools = [
-            {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-            for tool in self._read(content, path).values()
-        ]
+        tools = [tool.plain for tool in self._read(content, path).values()]
         return type(self).model_validate(self.model_dump() | {"tools": tools})
 
     @staticmethod
@@ -225,6 +224,19 @@ class CallsAnswer(Answer):
         ]
         return cls.model_validate({"kind": "calls", "column": column.name, "tools": tools})
 
+    def beside(self, columns: Sequence[AnswerColumn]) -> Self:
+        """With the tools of a column that defines some, in place of what the calls show."""
+        of_tools = next((column for column in columns if is_of_tools(column)), None)
+        if of_tools is None or of_tools.missing:
+            return self
+        source: JsonObject = {"tools": None, "tools_column": of_tools.name}
+        read = [tuple(read_tools(value).values()) for value in of_tools.values]
+        if len({tuple(sorted(tool.shown() for tool in tools)) for tools in read}) == 1:
+            source = {"tools": [tool.plain for tool in read[0]]}
+        elif self.extract is not None:
+            return self
+        return type(self).model_validate(self.model_dump() | source)
+
     def instruction(self, subject: str, *, is_reply: bool, is_told: bool) -> str:
         """Asks for a list of calls; the tools follow by themselves."""
         return (
@@ -305,8 +317,15 @@ def _call_schema(tool: Tool) -> JsonObject:
     }
 
 
+def is_of_tools(column: AnswerColumn) -> bool:
+    """Whether a column says which tools there are, and calls none."""
+    return bool(column.values) and all(map(defines_tools, column.values[:_LOOKED_AT]))
+
+
 def _calls_in(column: AnswerColumn) -> list[Call]:
     """The calls of a column; empty where most cells hold none."""
+    if is_of_tools(column):
+        return []
     values: Sequence[Any] = column.objects or column.lists
     read: Callable[[Any], list[Call] | None] = calls_of
     if not values:
