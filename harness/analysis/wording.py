@@ -29,9 +29,10 @@ def result(contrast: Contrast) -> str:
         # Of a metric that the study brings, a difference that was turned tells its direction.
         falls = (contrast.mean_a - contrast.mean_b) * contrast.difference < 0
         lower = ", where lower is better," if falls else ""
+        people = ", corrected by people's marks," if contrast.corrected else ""
         shown = (
             f"{a} scores {number(contrast.mean_a, 1)} and {b} {number(contrast.mean_b, 1)} in "
-            f"{metric.label if metric else contrast.label or contrast.metric}{lower} {size}"
+            f"{metric.label if metric else contrast.label or contrast.metric}{lower}{people} {size}"
         )
         unit, scale = "", 1.0
     within = span(contrast.interval, scale)

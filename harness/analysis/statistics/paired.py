@@ -65,6 +65,8 @@ class Comparison:
     """The metric as a reader sees it, where the study brings it; empty for the product's own."""
     settled_by_items: bool = True
     """Whether more test items alone would make the interval shorter in the end."""
+    corrected: bool = False
+    """Whether people's marks correct those of a judge."""
     as_worst: CountedAsWorst | None = None
     """The same with replies that could not be scored counted as the worst; None where all were."""
 
@@ -244,6 +246,7 @@ def conclude(comparison: Comparison, *, family: int, p: float, p_outside: float)
         unscored=aligned.unscored,
         unscored_as_worst=as_worst.difference if as_worst else None,
         rests_on_missing=rests_on_missing,
+        corrected=comparison.corrected,
         label=comparison.label,
     )
 
