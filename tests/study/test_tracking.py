@@ -16,7 +16,6 @@ from harness.study.run import StudyRun, run_study
 from harness.study.tracking import TrackedObserver, TrackerName
 from tests.fake_trial import Watching, experiment
 
-
 # An arm with one setting is trained for its search, and scored once more for its test.
 PHASES = ("search-0-seed1", "finalist-0-seed1")
 
