@@ -81,13 +81,13 @@ def command(
         )
     loaded = load_study(results, done.experiment_id)
     files = write_reports(loaded, done.folder)
-    loaded.print(Terminal())
     console.print(
         f"{done.trials_run} trials run, {done.trials_known} known before, "
         f"{done.trials_failed} failed."
     )
-    say(f"Report: {files['html']}")
     note_verdict(loaded)
+    loaded.print_decision(Terminal())
+    say(f"Report: {files['html']}   (harness report {spec.name} prints it)")
     for arm, cause in done.without_result.items():
         observer.warning(f"arm {arm}: none of its trials ended well; the first failed by: {cause}")
     done.require_result()
