@@ -244,6 +244,7 @@ class _Work:
                 level=self.level,
                 resamples=resamples or self.resamples,
                 generator=self.generator("contrast", *sorted((a, b))),
+                worst=self.experiment.task.primary.worst,
             )
             people = self.people.get(self.metric)
             if people is None or found is None:

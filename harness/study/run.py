@@ -38,7 +38,7 @@ from harness.store.study_lock import working_on
 from harness.study.asked_models import BASE, models_of
 from harness.study.executing import executing
 from harness.study.explanation import explain
-from harness.study.judges import Judges, judges_of, known_by_weights
+from harness.study.judges import Judges, judges_of, kept_here, known_by_weights
 from harness.study.milestones import note_end, note_planned
 from harness.study.observer import Observer
 from harness.study.plan import Plan, make_plan
@@ -215,6 +215,8 @@ def run_study(
     if store.exists():
         _say_what_is_known(plan, results, observer)
     plan.folder.mkdir(parents=True, exist_ok=True)
+    if engine == "ray" and (kept := kept_here(experiment)):
+        observer.warning(kept)
     limits = experiment.execution
     with working_on(plan.folder):
         runner = (

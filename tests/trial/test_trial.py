@@ -37,7 +37,7 @@ from harness.records import (
 from harness.spec.arms import Arm
 from harness.trial import run_trial
 from harness.trial.candidate import TrialRun
-from harness.trial.scoring import keep_best_way
+from harness.trial.choosing import keep_best_way
 from tests.tiny_model import (
     MAX_LENGTH,
     PARAMETERS,

@@ -97,6 +97,8 @@ class HumanMarks:
             p_outside=outside(sampling, comparison.margin),
             test=f"{comparison.test}, corrected by people's marks",
             settled_by_items=False,
+            # The worst that a judge could have said is nothing that people said.
+            as_worst=None,
         )
 
     def _corrected(

@@ -115,8 +115,12 @@ class RayEngine:
         return max(1, sum(room_for(machine, self._claims) for machine in self._machines()))
 
     def submit(self, spec: TrialSpec, folder: Path) -> None:
-        """Hand the trial to the cluster; one that asks a server runs on this machine."""
-        if spec.endpoint is not None:
+        """Hand the trial to the cluster; one that asks a server runs on this machine.
+
+        What a server may charge, be it for replies or for a judge's marks, is counted in a file
+        here, which trials elsewhere do not share.
+        """
+        if spec.endpoint is not None or any(seat.endpoint for seat in spec.judges):
             self._here.submit(spec, folder)
             self._running_here += 1
             return
