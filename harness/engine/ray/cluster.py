@@ -22,13 +22,7 @@ from harness.engine.ray.arrival import Arrival
 from harness.engine.ray.claims import claims_of, in_words, room_for
 from harness.engine.ray.connection import connect
 from harness.engine.ray.inputs import Input, file_parts, gather, input_paths, versions_for
-from harness.engine.ray.on_node import (
-    FilePart,
-    Job,
-    Lacking,
-    Relocate,
-    Unfit,
-)
+from harness.engine.ray.on_node import FilePart, Job, Lacking, Relocate, Unfit
 from harness.engine.ray.slots import Slot, Slots, Wanted
 from harness.errors import InputError
 from harness.records import Progress, TrialSpec
