@@ -163,7 +163,7 @@ def _seeds(arms: dict[str, ArmSummary]) -> list[str]:
 
 
 def _depends_on_seed(arm: ArmSummary) -> bool:
-    if kind_info(arm.kind).trains:
+    if kind_info(arm.kind).fine_tuned:
         return True
     params = arm.params
     drawn = params.get("selection", "random") in ("random", "balanced")

@@ -76,7 +76,9 @@ def analyse(
             again.
     """
     work = _Work(current(study), resamples, seed)
-    arms = work.arms()
+    everyone = work.arms()
+    references = {name: everyone[name] for name in work.experiment.reference_arms()}
+    arms = {name: arm for name, arm in everyone.items() if name not in references}
     shown = work.diagnostics()
     unscored = shown.general_unscored()
     curves = shown.curves()
@@ -91,11 +93,12 @@ def analyse(
         compare=work.comparison,
         abilities=work.abilities(work.experiment.trained_arms()),
         effort=effort,
+        references=references,
     )
     judgement = judge(measured, work.experiment)
     sides, verdict = judgement.sides, judgement.verdict
     forgetting = shown.diverged(judgement.evidence.forgetting)
-    primary, secondary = work.evidence_described(judgement.evidence, arms)
+    primary, secondary = work.evidence_described(judgement.evidence, everyone)
     judgement = replace(judgement, evidence=replace(judgement.evidence, secondary=secondary))
     efforts = tuple(effort(arm, sides.prompt) for arm in work.experiment.trained_arms())
     hangs_on = (
@@ -128,7 +131,7 @@ def analyse(
         verdict=replace(verdict, caveats=tuple(dict.fromkeys(known))),
         primary=primary,
         secondary=secondary,
-        arms=tuple(arms.values()),
+        arms=tuple(everyone.values()),
         forgetting=tuple(forgetting.values()),
         overfitting=overfitting,
         break_even=break_evens(arms, sides.prompt, work.experiment.cost.currency),

@@ -1,6 +1,6 @@
 """The experiment file as frozen values. Defaults live here, once."""
 
-from harness.spec.arms import Arm, FullArm, LoraArm, PromptArm, QloraArm, TrainedArm
+from harness.spec.arms import Arm, ClassifierArm, FullArm, LoraArm, PromptArm, QloraArm, TrainedArm
 from harness.spec.data import DataSpec, Limits, SplitFiles, SplitShares
 from harness.spec.endpoint import EndpointSpec
 from harness.spec.experiment import Experiment, GeneralSpec
@@ -15,6 +15,7 @@ __all__ = [
     "Arm",
     "Budget",
     "Choice",
+    "ClassifierArm",
     "DataSpec",
     "EndpointSpec",
     "ExecutionSpec",

@@ -29,6 +29,9 @@ STUDY_FIELDS = frozenset({"seeds", "curve"})
 # With the model that is asked: no hyperparameters.
 NO_HYPERPARAMETERS = STUDY_FIELDS | {"model", "endpoint"}
 
+# Those that only who asks a language model has a use for.
+PROMPT_KEYS = ("shots", "selection", "order", "answering", "instruction", "chat")
+
 
 class ArmBase(FrozenSpec):
     """What every arm has: how the prompt is built and how the answer is obtained."""

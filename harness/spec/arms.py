@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from harness.spec.arm_base import ArmBase
+from harness.spec.arm_base import PROMPT_KEYS, ArmBase
 from harness.spec.endpoint import EndpointSpec
 from harness.spec.model import ModelSpec, from_reference
-from harness.spec.settings import Answering, Checks, Keep, Quantisation, Schedule
+from harness.spec.settings import (
+    Answering,
+    Checks,
+    Features,
+    Keep,
+    Method,
+    Quantisation,
+    Schedule,
+)
 from harness.spec.spaces import (
     Choice,
     FloatRange,
@@ -63,6 +71,45 @@ class PromptArm(ArmBase):
         if self.values_of("chat") != (True,):
             raise ValueError("chat: an endpoint is asked through its chat interface only")
         return self
+
+
+class ClassifierArm(ArmBase):
+    """The reference without a language model: TF-IDF of words and characters, and a classifier.
+
+    For answers that are classes: labels, sets of labels, and JSON of closed fields, each field with
+    a classifier of its own. Of the keys of prompts it reads `template` alone.
+    """
+
+    kind: Literal["classifier"]
+    method: Method | Choice[Method] = Field(
+        Choice(choices=("svm", "logistic", "nearest")),
+        description="Linear support vector machine, logistic regression, or nearest neighbours by "
+        "cosine.",
+    )
+    features: Features | Choice[Features] = Field(
+        Choice(choices=("both", "words", "characters")),
+        description="What is counted: words and pairs of words, 2 to 5 characters within words, "
+        "or both.",
+    )
+    c: PositiveFloat | FloatRange | Choice[float] = Field(
+        FloatRange(low=0.1, high=100.0, log=True, default=1.0),
+        description="Inverse strength of the regularisation of the linear classifiers.",
+    )
+    neighbours: PositiveInt | IntRange | Choice[int] = Field(
+        IntRange(low=1, high=15, default=5),
+        description="Training rows that decide, of method nearest.",
+    )
+    balanced: bool | Choice[bool] = Field(
+        Choice(choices=(False, True)),
+        description="Let rare classes weigh as much as frequent ones, in the linear classifiers.",
+    )
+
+    @field_validator(*PROMPT_KEYS)
+    @classmethod
+    def _not_prompted(cls, value: Any, info: ValidationInfo) -> Any:
+        if value != ArmBase.model_fields[str(info.field_name)].default:
+            raise ValueError("a classifier is not prompted; leave it out")
+        return value
 
 
 class _TrainedArm(ArmBase):
@@ -227,6 +274,8 @@ class QloraArm(LoraArm):
     )
 
 
-Arm = Annotated[PromptArm | FullArm | LoraArm | QloraArm, Field(discriminator="kind")]
+Arm = Annotated[
+    PromptArm | ClassifierArm | FullArm | LoraArm | QloraArm, Field(discriminator="kind")
+]
 TrainedArm = FullArm | LoraArm | QloraArm
 QuantisedArm = QloraArm

@@ -19,6 +19,8 @@ Schedule = Literal["constant", "linear", "cosine"]
 Quantisation = Literal["nf4", "fp4"]
 Keep = Literal["best", "last"]
 Checks = Literal["loss", "score"]
+Method = Literal["logistic", "svm", "nearest"]
+Features = Literal["words", "characters", "both"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,29 @@ class PromptSettings(_Settings):
 
     kind: Literal["prompt"]
     """Of the arm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierSettings(_Settings):
+    """How a classifier without a language model is trained; of prompts it has the template."""
+
+    kind: Literal["classifier"]
+    """Of the arm."""
+    method: Method
+    """The classifier."""
+    features: Features
+    """What of a text is counted."""
+    c: float
+    """Inverse strength of the regularisation; of no meaning to nearest neighbours."""
+    neighbours: int
+    """Training rows that decide; of no meaning to the linear classifiers."""
+    balanced: bool
+    """Rare classes weigh as much as frequent ones; of no meaning to nearest neighbours."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether its training hangs on the seed."""
+        return self.method == "svm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +178,7 @@ class QloraSettings(_AdapterSettings):
 AdapterSettings = LoraSettings | QloraSettings
 QuantisedSettings = QloraSettings
 TrainedSettings = FullSettings | LoraSettings | QloraSettings
-Settings = PromptSettings | FullSettings | LoraSettings | QloraSettings
+Settings = PromptSettings | ClassifierSettings | FullSettings | LoraSettings | QloraSettings
 
 
 _READER = TypeAdapter[Settings](Annotated[Settings, Field(discriminator="kind")])

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from harness.measures import Measure
 from harness.records import JsonValue, Pruning, Runtime, content_hash, to_plain
 from harness.spec import TaskSpec
-from harness.spec.settings import Settings, TrainedSettings
+from harness.spec.arm_base import PROMPT_KEYS
+from harness.spec.kinds import kind_info
+from harness.spec.settings import ClassifierSettings, Settings, TrainedSettings
 from harness.study.score_keys import library_versions
 
 # Raised when training changes in a way that changes numbers.
 TRAINING_VERSION = 4
+# Likewise of classifiers.
+CLASSIFIER_VERSION = 1
 Identity = dict[str, JsonValue]
 
 
@@ -68,6 +72,8 @@ def weights_identity(inputs: TrialInputs) -> Identity:
     replies decide which weights are kept.
     """
     settings = inputs.settings
+    if isinstance(settings, ClassifierSettings):
+        return _of_classifier(inputs, settings)
     identity = {**_common(inputs), "training version": TRAINING_VERSION}
     identity |= {
         "validation rows of the loss": inputs.validation_losses,
@@ -90,6 +96,8 @@ def weights_identity(inputs: TrialInputs) -> Identity:
 def trial_identity(inputs: TrialInputs) -> Identity:
     """What the whole trial reads, but for what it is scored on: each score has its own key."""
     settings = inputs.settings
+    if not kind_info(settings.kind).language_model:
+        return weights_identity(inputs) | {"seed": inputs.seed}
     trains = isinstance(settings, TrainedSettings)
     identity = weights_identity(inputs) if trains else _common(inputs) | _stopping(inputs)
     answering = to_plain(settings)["answering"]
@@ -137,6 +145,21 @@ def _common(inputs: TrialInputs) -> Identity:
         "seed": inputs.seed,
         "device": inputs.runtime.device.partition(":")[0],
         "dtype": inputs.runtime.dtype,
+        "versions": library_versions(),
+    }
+
+
+def _of_classifier(inputs: TrialInputs, settings: ClassifierSettings) -> Identity:
+    """What a classifier is fitted to: it has no model, and is asked without an instruction."""
+    asked = {name: value for name, value in to_plain(settings).items() if name not in PROMPT_KEYS}
+    return {
+        **asked,
+        "task.template": inputs.task.template,
+        "task.answer": inputs.task.answer.as_asked(),
+        "training rows": inputs.train,
+        "training rows used": inputs.train_items,
+        "seed": inputs.seed if settings.draws else None,
+        "classifier version": CLASSIFIER_VERSION,
         "versions": library_versions(),
     }
 

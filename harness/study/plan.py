@@ -29,7 +29,13 @@ from harness.records import (
     to_plain,
 )
 from harness.spec import Experiment, PromptArm
-from harness.spec.settings import Settings, TrainedSettings, settings_from
+from harness.spec.settings import (
+    ClassifierSettings,
+    PromptSettings,
+    Settings,
+    TrainedSettings,
+    settings_from,
+)
 from harness.study.asked_models import BASE, base_arm, template_args_of
 from harness.study.identity import (
     TrialInputs,
@@ -126,8 +132,8 @@ class Plan:
         seed = self.experiment.search_seed(arm, repeat)
         trial = self._trial(arm, "search", number, seed, settings, ["validation"], pruning=pruning)
         stoppable = self.experiment.search.prompt_pruner != "none"
-        trains = isinstance(settings, TrainedSettings)
-        if stoppable and not trains and self.experiment.arms[arm].search_space():
+        prompted = isinstance(settings, PromptSettings)
+        if stoppable and prompted and self.experiment.arms[arm].search_space():
             size = self.runtime.score_batch_size
             trial = replace(
                 trial, scores=tuple(in_score_batches(score, size) for score in trial.scores)
@@ -230,7 +236,8 @@ class Plan:
         replays = isinstance(settings, TrainedSettings) and settings.uses_general_text
         inputs = self._inputs(arm, seed, settings, train_items, pruning)
         identity = trial_identity(inputs)
-        weights_id = content_hash(weights_identity(inputs), 20) if trains else ""
+        fitted = trains or isinstance(settings, ClassifierSettings)
+        weights_id = content_hash(weights_identity(inputs), 20) if fitted else ""
         asked = self._asked(arm, weights_id, seed, settings, train_items)
         task = self.experiment.task
         requests: list[ScoreRequest] = []

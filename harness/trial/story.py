@@ -29,6 +29,7 @@ from harness.trial.candidate import (
     measure_base,
     trained_candidate,
 )
+from harness.trial.classified import score_classified
 from harness.trial.fine_tuning import fine_tune, keep_trained, keep_weights, take_training
 from harness.trial.from_replies import score_from_replies
 from harness.trial.judging import Bench
@@ -121,7 +122,10 @@ def _execute(
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         if spec.runtime.threads:
             torch.set_num_threads(spec.runtime.threads)
-        if not _score_without_weights(spec, run, clock, announce):
+        if not kind_info(spec.kind).language_model:
+            run.kept_mib = bases.mib
+            score_classified(spec, run, announce, clock.timing)
+        elif not _score_without_weights(spec, run, clock, announce):
             _score_with_weights(spec, folder, run, bases, clock, announce)
         # The candidate has left the memory that a judge may need.
         judge_scores(spec, run)

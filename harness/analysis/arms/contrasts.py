@@ -21,7 +21,7 @@ def secondary_pairs(sides: Sides, arms: dict[str, ArmSummary]) -> tuple[tuple[st
     prompt arm.
     """
     tested = {name: arm for name, arm in arms.items() if arm.test is not None}
-    prompts = [name for name, arm in tested.items() if not kind_info(arm.kind).trains]
+    prompts = [name for name, arm in tested.items() if not kind_info(arm.kind).fine_tuned]
     trained = [name for name in tested if name not in prompts]
     pairs = [(name, sides.prompt) for name in trained]
     for kind_a, kind_b in KINDS_COMPARED:

@@ -90,6 +90,8 @@ def unit_cost(
         *(t.cost for t in search if t.cost),
     ]
     devices = [c.peak_device_mib for c in worked if c.peak_device_mib is not None]
+    # Where a classifier answers no token is read.
+    tokens = _mean([a.prompt_tokens for a in on_test]) or None
     summary = CostSummary(
         search_seconds=float(sum(spent)),
         train_seconds=float(np.mean([c.train_seconds for c in costs])) if costs else 0.0,
@@ -99,8 +101,8 @@ def unit_cost(
         trainable_parameters=max((c.trainable_parameters for c in costs), default=0),
         total_parameters=max((c.total_parameters for c in costs), default=0),
         artifact_bytes=max((c.artifact_bytes for c in costs), default=0),
-        prompt_tokens=_mean([a.prompt_tokens for a in on_test]),
-        completion_tokens=_mean([a.completion_tokens for a in on_test]),
+        prompt_tokens=tokens,
+        completion_tokens=_mean([a.completion_tokens for a in on_test]) if tokens else None,
         latency_p50=latency.median if latency else None,
         latency_p95=latency.p95 if latency else None,
         per_thousand_requests=per_thousand,
@@ -317,7 +319,7 @@ def break_evens(
     return tuple(
         break_even(name, arm.cost, against, prompt.cost, currency)
         for name, arm in arms.items()
-        if kind_info(arm.kind).trains and arm.test is not None
+        if kind_info(arm.kind).fine_tuned and arm.test is not None
     )
 
 
