@@ -182,7 +182,9 @@ class _Work:
         self.scores = Scores(self.study)
         self.experiment = self.scores.experiment
         audit = self.study.experiment.data.audit
-        self.flagged = items_of(audit.flagged["test"])
+        self.flagged = items_of(audit.flagged["test"]).union(
+            *(items_of(found["test"]) for found in audit.brought.values())
+        )
         self.flagged_general = {task: items_of(kinds) for task, kinds in audit.general.items()}
         self.searched = searched_items(self.study, self.experiment)
         self.metric = self.experiment.task.primary_metric
@@ -218,6 +220,7 @@ class _Work:
                 timed_trials(self.scores, name),
                 self.metric,
                 asked.get(name),
+                self.experiment.arms[name],
             )
             for name in self.experiment.arms
         }

@@ -86,15 +86,19 @@ def fit_classifier(
     Raises:
         ValueError: the texts hold no word or character that could be counted.
     """
+    from threadpoolctl import threadpool_limits
+
     vectoriser = _vectoriser(settings, len(texts))
     rows = vectoriser.fit_transform(texts)
     parts: dict[str, Any] = {}
-    for part in sorted({part for row in classes for part in row}):
-        column = [row.get(part, NOTHING) for row in classes]
-        only = len(set(column)) == 1
-        parts[part] = column[0] if only else _estimator(settings, len(texts), seed)
-        if not only:
-            parts[part].fit(rows, column)
+    # Several threads wait for each other longer than such small sums take.
+    with threadpool_limits(1):
+        for part in sorted({part for row in classes for part in row}):
+            column = [row.get(part, NOTHING) for row in classes]
+            only = len(set(column)) == 1
+            parts[part] = column[0] if only else _estimator(settings, len(texts), seed)
+            if not only:
+                parts[part].fit(rows, column)
     return TextClassifier(vectoriser, parts)
 
 

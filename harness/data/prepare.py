@@ -16,6 +16,7 @@ from harness.data.bad_rows import (
     without_unfit,
     without_unseen_labels,
 )
+from harness.data.brought import audit_brought
 from harness.data.contradictions import (
     NO_CONTRADICTIONS,
     Contradictions,
@@ -70,6 +71,9 @@ class Prepared:
     """What was read otherwise than it stands in a source, a sentence each."""
     contradictions: Contradictions = NO_CONTRADICTIONS
     """Equal texts with different answers."""
+    brought: Mapping[str, Mapping[str, ItemsByKind]] = field(default_factory=dict)
+    """Arm that was trained elsewhere -> split -> kind -> ids of its examples that share text with
+    what the arm was trained on, of arms that say what that was."""
 
 
 def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepared:
@@ -129,6 +133,9 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
             *answer.notes(e.answer for source in read.values() for e in source.examples),
         ),
         contradictions=contradictions,
+        brought=audit_brought(
+            experiment, {name: chosen for name, chosen in splits.items() if name != "train"}
+        ),
     )
 
 

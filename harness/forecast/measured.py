@@ -72,7 +72,7 @@ def measure(
 
 def base_form(spec: TrialSpec) -> tuple[object, ...]:
     """The base of a trial as it lies in memory: trials of the same can share it."""
-    form = (spec.params.get(name) for name in ("quantisation", "double_quantisation"))
+    form = (spec.params.get(name) for name in ("quantisation", "double_quantisation", "base"))
     # What is fitted without a language model is no base.
     model = spec.model.fingerprint if kind_info(spec.kind).language_model else spec.kind
     return (model, *form)

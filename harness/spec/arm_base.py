@@ -26,8 +26,10 @@ from harness.spec.task import template_fields
 
 # Fields of an arm that say how it is studied, not what it is.
 STUDY_FIELDS = frozenset({"seeds", "curve"})
+# What a training elsewhere was: of its weights alone a trial's result depends on.
+ORIGIN_FIELDS = frozenset({"path", "same_base", "trained_on", "cost"})
 # With the model that is asked: no hyperparameters.
-NO_HYPERPARAMETERS = STUDY_FIELDS | {"model", "endpoint"}
+NO_HYPERPARAMETERS = STUDY_FIELDS | ORIGIN_FIELDS | {"model", "endpoint"}
 
 # Those that only who asks a language model has a use for.
 PROMPT_KEYS = ("shots", "selection", "order", "answering", "instruction", "chat")

@@ -9,8 +9,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from harness.records import JUDGING_FIELDS, SEARCH_SEED, content_hash
 from harness.records.frozen_spec import FrozenSpec
 from harness.spec.answering import check_answering
-from harness.spec.arm_base import STUDY_FIELDS
-from harness.spec.arms import Arm, PromptArm, TrainedArm
+from harness.spec.arm_base import ORIGIN_FIELDS, STUDY_FIELDS
+from harness.spec.arms import Arm, BroughtArm, PromptArm, TrainedArm
 from harness.spec.contrast import check_contrast
 from harness.spec.conversations import check_conversations, with_template_of_conversations
 from harness.spec.data import DataSpec
@@ -208,7 +208,10 @@ class Experiment(FrozenSpec):
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:
         """Seeds of the arm's final runs: its own, or the experiment's."""
-        return self.arms[arm].seeds or self.seeds
+        spec = self.arms[arm]
+        if isinstance(spec, BroughtArm):
+            return tuple(range(1, len(spec.paths) + 1))
+        return spec.seeds or self.seeds
 
     def trained_arms(self) -> dict[str, Arm]:
         """The fine-tuned arms, by name."""
@@ -310,7 +313,7 @@ class Experiment(FrozenSpec):
             plain.pop(key)
         plain["search"].pop("repeats")
         for arm in plain["arms"].values():
-            for key in STUDY_FIELDS & set(arm):
+            for key in (STUDY_FIELDS | ORIGIN_FIELDS) & set(arm):
                 arm.pop(key)
             for key in TERMS & set(arm.get("endpoint") or ()):
                 arm["endpoint"].pop(key)

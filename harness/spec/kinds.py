@@ -100,7 +100,19 @@ QLORA = KindInfo(
     quantises=True,
     operations=9.0,
 )
-KINDS = (PROMPT, FULL, LORA, QLORA, CLASSIFIER)
+BROUGHT = KindInfo(
+    name="trained",
+    label="trained elsewhere",
+    meaning="the model with weights that were fine-tuned before, by another program",
+    why="weights that were trained before",
+    trains=False,
+    fine_tuned=True,
+    language_model=True,
+    adapts=False,
+    quantises=False,
+    operations=0.0,
+)
+KINDS = (PROMPT, FULL, LORA, QLORA, BROUGHT, CLASSIFIER)
 TRAINED_KINDS = tuple(kind for kind in KINDS if kind.trains)
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -115,6 +127,7 @@ def kind_info(name: str) -> KindInfo:
 
 
 __all__ = [
+    "BROUGHT",
     "CLASSIFIER",
     "FULL",
     "KINDS",

@@ -15,7 +15,12 @@ from harness.records import JsonValue, Pruning, Runtime, content_hash, to_plain
 from harness.spec import TaskSpec
 from harness.spec.arm_base import PROMPT_KEYS
 from harness.spec.kinds import kind_info
-from harness.spec.settings import ClassifierSettings, Settings, TrainedSettings
+from harness.spec.settings import (
+    BroughtSettings,
+    ClassifierSettings,
+    Settings,
+    TrainedSettings,
+)
 from harness.study.score_keys import library_versions
 
 # Raised when training changes in a way that changes numbers.
@@ -63,6 +68,8 @@ class TrialInputs:
     """The general texts that training may use; empty where there are none."""
     pruning: Pruning | None
     """What may stop it early; None where nothing may."""
+    brought: str = ""
+    """The weights that another program fine-tuned; empty where there are none."""
 
 
 def weights_identity(inputs: TrialInputs) -> Identity:
@@ -74,6 +81,15 @@ def weights_identity(inputs: TrialInputs) -> Identity:
     settings = inputs.settings
     if isinstance(settings, ClassifierSettings):
         return _of_classifier(inputs, settings)
+    if isinstance(settings, BroughtSettings):
+        # Nothing else changes them: not how they are asked, nor what shots are drawn from.
+        return {
+            "model": inputs.model,
+            "weights brought": inputs.brought,
+            "base": settings.base,
+            "dtype": inputs.runtime.dtype,
+            "versions": library_versions(),
+        }
     identity = {**_common(inputs), "training version": TRAINING_VERSION}
     identity |= {
         "validation rows of the loss": inputs.validation_losses,
@@ -100,6 +116,8 @@ def trial_identity(inputs: TrialInputs) -> Identity:
         return weights_identity(inputs) | {"seed": inputs.seed}
     trains = isinstance(settings, TrainedSettings)
     identity = weights_identity(inputs) if trains else _common(inputs) | _stopping(inputs)
+    if inputs.brought:
+        identity["weights brought"] = inputs.brought
     answering = to_plain(settings)["answering"]
     identity |= {"answering": answering, "task.max_new_tokens": inputs.task.max_new_tokens}
     if settings.ways:

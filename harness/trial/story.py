@@ -139,6 +139,10 @@ def _score_without_weights(
         with clock.timing("score"):
             score_served(spec, run, announce)
         return True
+    kind = kind_info(spec.kind)
+    if kind.fine_tuned and not kind.trains:
+        # Its own tokenizer and template may be needed, which lie with the weights.
+        return False
     if not (spec.replies_path and (spec.adds or not spec.weights_id)):
         # What is known are marks of its judges: what it answers itself is yet to be trained.
         return False
