@@ -45,8 +45,9 @@ class TextClassifier:
     @property
     def numbers(self) -> int:
         """Numbers that were fitted: weights, or the training rows themselves."""
-        weights = sum(fitted.size for fitted in self._weights())
-        return weights + (0 if (rows := self._rows()) is None else rows.nnz)
+        rows = self._rows()
+        weights: int = sum(fitted.size for fitted in self._weights())
+        return weights + (0 if rows is None else int(rows.nnz))
 
     @property
     def bytes(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.answers import Answer
@@ -30,7 +30,7 @@ from harness.data.examples import (
 from harness.data.examples_file import fingerprint
 from harness.data.split import limited, merge_duplicates, shuffled, split_groups
 from harness.errors import DataError, Problem
-from harness.records import Example, Splits
+from harness.records import Example, ItemsByKind, Splits
 from harness.spec import Experiment, SplitFiles
 
 _JUDGED = ("validation", "test")

@@ -150,7 +150,7 @@ class ArmBase(FrozenSpec):
         values = {
             name: params[name] if name in searched else getattr(self, name)
             for name in type(self).model_fields
-            if name not in NO_HYPERPARAMETERS
+            if name not in NO_HYPERPARAMETERS or name in ORIGIN_FIELDS
         }
         whole = type(self).model_validate(values)
         plain = whole.model_dump(mode="json", exclude=set(NO_HYPERPARAMETERS))
