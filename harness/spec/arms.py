@@ -84,12 +84,12 @@ class ClassifierArm(ArmBase):
 
     kind: Literal["classifier"]
     method: Method | Choice[Method] = Field(
-        Choice(choices=("svm", "logistic", "nearest")),
+        Choice[Method](choices=("svm", "logistic", "nearest")),
         description="Linear support vector machine, logistic regression, or nearest neighbours by "
         "cosine.",
     )
     features: Features | Choice[Features] = Field(
-        Choice(choices=("both", "words", "characters")),
+        Choice[Features](choices=("both", "words", "characters")),
         description="What is counted: words and pairs of words, 2 to 5 characters within words, "
         "or both.",
     )
@@ -102,7 +102,7 @@ class ClassifierArm(ArmBase):
         description="Training rows that decide, of method nearest.",
     )
     balanced: bool | Choice[bool] = Field(
-        Choice(choices=(False, True)),
+        Choice[bool](choices=(False, True)),
         description="Let rare classes weigh as much as frequent ones, in the linear classifiers.",
     )
 
@@ -342,7 +342,7 @@ class QloraArm(LoraArm):
 
 
 Arm = Annotated[
-    PromptArm | ClassifierArm | BroughtArm | FullArm | LoraArm | QloraArm,
+    PromptArm | FullArm | LoraArm | QloraArm | BroughtArm | ClassifierArm,
     Field(discriminator="kind"),
 ]
 TrainedArm = FullArm | LoraArm | QloraArm
