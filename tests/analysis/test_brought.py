@@ -46,7 +46,7 @@ def test_it_is_a_fine_tuned_arm_like_any_other() -> None:
     ("declared", "upfront"),
     [
         (None, None),
-        # Its trials here took 30 s of search (loading and scoring are the machine's, at 0.1 an hour).
+        # Its trials here took seconds more, at 0.1 an hour.
         ({"hours": 10}, 1.0),
         ({"hours": 10, "machine_per_hour": 3}, 30.0),
     ],
