@@ -1,4 +1,4 @@
-"""Studies with a classifier and with weights trained elsewhere: what is asked of each, and known."""
+"""Studies with a classifier and with weights trained elsewhere: what is asked of each."""
 
 from __future__ import annotations
 
