@@ -74,7 +74,9 @@ def problems_of_brought(experiment: Experiment, base: ResolvedModel | None) -> l
     """
     problems = []
     for name, arm in experiment.arms.items():
-        for path in arm.paths if isinstance(arm, BroughtArm) else ():
+        if not isinstance(arm, BroughtArm):
+            continue
+        for path in arm.paths:
             try:
                 folder = folder_of(path, fetch=False)
             except UnknownReferenceError as error:

@@ -16,11 +16,11 @@ from harness.prompting.render import fill
 from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
 from harness.spec import TaskSpec
 from harness.spec.settings import ClassifierSettings, settings_from
-from harness.trial.candidate import Announce, TrialRun
+from harness.trial.candidate import Announce, Part, TrialRun
 from harness.trial.scoring import unknown_scores
 
 FORM = "classifier"
-Timing = Callable[[str], AbstractContextManager[None]]
+Timing = Callable[[Part], AbstractContextManager[None]]
 
 
 def score_classified(spec: TrialSpec, run: TrialRun, announce: Announce, timing: Timing) -> None:
@@ -47,6 +47,7 @@ def score_classified(spec: TrialSpec, run: TrialRun, announce: Announce, timing:
     with timing("train"):
         classifier = fitted(task, settings, spec.seed, split[: spec.train_items])
     announce("train", 1, 1)
+    run.environment["train_examples"] = str(len(split[: spec.train_items]))
     run.cost = replace(
         run.cost,
         trainable_parameters=classifier.numbers,

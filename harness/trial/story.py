@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import CanaryError, NoRoomError, TrialError, is_no_room
+from harness.models.brought import own_template
 from harness.models.memory import (
     peak_device_mib,
     peak_memory_mib,
@@ -22,6 +23,7 @@ from harness.spec.settings import TrainedSettings
 from harness.trial.candidate import (
     Announce,
     Candidate,
+    Part,
     Pruned,
     TrialRun,
     base_candidate,
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from harness.models.base_cache import BaseCache
 
 Report = Callable[[Progress], None]
-Part = Literal["load", "train", "score"]
 
 
 def run_trial(
@@ -168,6 +169,7 @@ def _score_with_weights(
                 base = _measured_base(spec, folder, bases)
                 candidate = stack.enter_context(trained_candidate(spec, bases))
                 candidate.base.update(base)
+                run.environment |= notes_on_brought(spec)
             else:
                 candidate = stack.enter_context(base_candidate(spec, bases))
         run.kept_mib = candidate.loaded.beside_mib
@@ -223,6 +225,17 @@ def _measure(
         take_training(candidate, run, folder)
     with clock.timing("score"):
         score_all(candidate, run, announce)
+
+
+def notes_on_brought(spec: TrialSpec) -> dict[str, str]:
+    """What a reader should know of weights that were trained elsewhere."""
+    kind = kind_info(spec.kind)
+    if kind.trains or not kind.fine_tuned or not own_template(Path(spec.trained_path)):
+        return {}
+    return {
+        "told_template": f"{spec.arm} was asked through the chat template that its folder brings, "
+        "in place of the base's"
+    }
 
 
 @dataclass(slots=True)

@@ -54,7 +54,7 @@ def test_it_is_a_fine_tuned_arm_like_any_other() -> None:
 def test_its_training_costs_what_is_declared_or_is_not_known(
     declared: dict[str, Any] | None, upfront: float | None
 ) -> None:
-    found = theirs(**({"cost": declared} if declared else {}))
+    found = theirs(cost=declared)
     money = next(row for row in found.arms if row.arm == "theirs").cost.upfront
     assert (money is None) is (upfront is None)
     if money is not None and upfront is not None:
