@@ -46,7 +46,7 @@ from harness.records import (
 from harness.spec import Experiment
 from harness.store import write_record
 from harness.trial.candidate import TrialRun
-from harness.trial.scoring import keep_best_way
+from harness.trial.choosing import keep_best_way
 
 NOW = "2026-01-02T03:04:05+00:00"
 LABELS = ("billing", "delivery", "praise")

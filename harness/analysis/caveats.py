@@ -64,9 +64,22 @@ def missing_items(contrasts: Sequence[Contrast]) -> list[str]:
             sentences.append(
                 f"{plural(unscored, 'item')} of the test set could not be scored for {a} or {b} "
                 f"and {agreeing(unscored, 'is', 'are')} left out of their comparison, not counted "
-                "as wrong."
+                f"as wrong{_as_worst(contrast)}."
             )
     return sentences
+
+
+def _as_worst(contrast: Contrast) -> str:
+    """A sentence's end on what is found where those count as the worst that the metric gives."""
+    if contrast.unscored_as_worst is None:
+        return ""
+    found = (
+        f"; counted as the worst, the difference is {contrast.unscored_as_worst:.3g} in place of "
+        f"{contrast.difference:.3g}"
+    )
+    if not contrast.rests_on_missing:
+        return found
+    return f"{found}, which comes out otherwise: the comparison counts as inconclusive"
 
 
 def leakage_caveats(

@@ -76,8 +76,7 @@ def analyse(
             again.
     """
     work = _Work(current(study), resamples, seed)
-    everyone = work.arms()
-    references = {name: everyone[name] for name in work.experiment.reference_arms()}
+    everyone, references = work.arms(), work.experiment.reference_arms()
     arms = {name: arm for name, arm in everyone.items() if name not in references}
     shown = work.diagnostics()
     unscored = shown.general_unscored()
@@ -93,7 +92,7 @@ def analyse(
         compare=work.comparison,
         abilities=work.abilities(work.experiment.trained_arms()),
         effort=effort,
-        references=references,
+        references={name: everyone[name] for name in references},
     )
     judgement = judge(measured, work.experiment)
     sides, verdict = judgement.sides, judgement.verdict
@@ -250,6 +249,7 @@ class _Work:
                 level=self.level,
                 resamples=resamples or self.resamples,
                 generator=self.generator("contrast", *sorted((a, b))),
+                worst=self.experiment.task.primary.worst,
             )
             people = self.people.get(self.metric)
             if people is None or found is None:

@@ -160,13 +160,14 @@ class Answer(FrozenSpec, ABC):
         """The keys that only the scores of replies depend on; none of most kinds."""
         return self.model_dump(mode="json", by_alias=True, include=set(self.only_score))
 
-    def shown_as_text(self, column: str) -> bool:
-        """Whether a template shows a column as JSON, whatever it holds, and not as it stands."""
-        return False
+    @property
+    def row_tools(self) -> str | None:
+        """Data column with the tools of each row; None where all rows have the same, or none."""
+        return None
 
     @property
-    def columns_shown(self) -> tuple[str, ...]:
-        """Data columns that the task's template must show."""
+    def functions(self) -> tuple[JsonObject, ...]:
+        """The tools that all rows have, in OpenAI's form; none of most kinds."""
         return ()
 
     def with_files(self, folder: Path) -> Answer:
@@ -179,10 +180,6 @@ class Answer(FrozenSpec, ABC):
             ValueError: one cannot be read.
         """
         return self
-
-    def told(self, instruction: str) -> str:
-        """The instruction, with what else every prompt of such a task must say."""
-        return instruction
 
     def target_of(self, example: Example) -> str:
         """What a reader of replies holds them against."""
@@ -315,6 +312,10 @@ class Answer(FrozenSpec, ABC):
         Raises:
             DataError: it cannot be.
         """
+
+    def beside(self, columns: Sequence[AnswerColumn]) -> Self:
+        """The answer with what other columns of the file say of it."""
+        return self
 
     @abstractmethod
     def instruction(self, subject: str, *, is_reply: bool, is_told: bool) -> str:

@@ -30,7 +30,7 @@ from harness.data.examples import (
 from harness.data.examples_file import fingerprint
 from harness.data.split import limited, merge_duplicates, shuffled, split_groups
 from harness.errors import DataError, Problem
-from harness.records import Example, ItemsByKind, Splits
+from harness.records import Example, ItemsByKind, Splits, whole_conversations
 from harness.spec import Experiment, SplitFiles
 
 _JUDGED = ("validation", "test")
@@ -261,7 +261,18 @@ def _divided(experiment: Experiment, read: Mapping[str, Sequence[Example]]) -> D
         splits["test"] = shuffled(merged["test"], seed)
     for name in data.out_of_domain:
         splits[name] = shuffled(merged[name], seed)
-    return splits
+    return {
+        name: examples if name == "train" else scored_of(experiment, examples)
+        for name, examples in splits.items()
+    }
+
+
+def scored_of(experiment: Experiment, examples: Sequence[Example]) -> tuple[Example, ...]:
+    """Those that are scored: of conversations that are trained on whole maybe the last answers."""
+    talks = experiment.data.conversations
+    return (
+        whole_conversations(examples) if talks and talks.scores_last_of_every else tuple(examples)
+    )
 
 
 def _limited(experiment: Experiment, splits: Divided) -> Divided:

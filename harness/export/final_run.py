@@ -85,7 +85,7 @@ def find_final_run(
     if not runs:
         raise InputError(_no_run(chosen, experiment.name, final))
     if seed is None:
-        metric = analysed.experiment.task.primary_metric
+        metric = analysed.experiment.task.primary
         trial = max(runs, key=lambda run: validation_worth(run, metric))
         how = f"seed {trial.seed}"
         if len(runs) > 1:

@@ -34,7 +34,8 @@ def parameters_of(folder: str) -> int:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             try:
-                header = json.loads(file.read(size))
+                # What is no weight file may begin with any number.
+                header = json.loads(file.read(min(size, path.stat().st_size)))
             except ValueError:
                 # Not a weight file after all; loading it will say so.
                 continue

@@ -122,6 +122,8 @@ def load_base(
     dtype = getattr(torch, runtime.dtype)
     extra: dict[str, Any] = {}
     if quantisation != "none":
+        import harness.models.peft_library  # noqa: F401
+
         extra["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type=quantisation,

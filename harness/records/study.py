@@ -123,6 +123,10 @@ class Aggregate:
     elsewhere."""
     high: float | None = None
     """Its upper end."""
+    unscored: int = 0
+    """Number of replies that the metric could not score; ``value`` is of the others."""
+    worst: float | None = None
+    """The worst value of a reply that it scored; None where it scored all, or none."""
 
 
 @dataclass(frozen=True, slots=True)

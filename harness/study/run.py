@@ -39,7 +39,7 @@ from harness.study.asked_models import BASE, models_of
 from harness.study.brought import BroughtWeights, find_brought
 from harness.study.executing import executing
 from harness.study.explanation import explain
-from harness.study.judges import Judges, judges_of, known_by_weights
+from harness.study.judges import Judges, judges_of, kept_here, known_by_weights
 from harness.study.make_plan import make_plan
 from harness.study.milestones import note_end, note_planned
 from harness.study.observer import Observer
@@ -141,9 +141,8 @@ def plan_study(
         prepared = with_general(prepared, read.texts, read.unread)
         for task, why in read.unread.items():
             observer.warning(f"{task} was not audited for leakage, its items were not read: {why}")
-    runtime = choose_runtime(
-        experiment.model, experiment.score_batch_size, experiment.execution.workers
-    )
+    size, workers = experiment.score_batch_size, experiment.execution.workers
+    runtime = choose_runtime(experiment.model, size, workers)
     experiment = known_by_weights(experiment, judges.models)
     own = {arm: model for arm, model in models.items() if model is not models[BASE]}
     plan = make_plan(experiment, prepared, models[BASE], runtime, suite, results, own, brought)
@@ -219,6 +218,8 @@ def run_study(
     if store.exists():
         _say_what_is_known(plan, results, observer)
     plan.folder.mkdir(parents=True, exist_ok=True)
+    if engine == "ray" and (kept := kept_here(experiment)):
+        observer.warning(kept)
     limits = experiment.execution
     with working_on(plan.folder):
         runner = (

@@ -218,9 +218,7 @@ def _validation_worth(scores: Scores, arm: str, experiment: Experiment) -> float
         search_winner(scores, arm, experiment, repeat)
         for repeat in range(experiment.repeats_of(arm))
     )
-    worths = [
-        validation_worth(winner, experiment.task.primary_metric) for winner in winners if winner
-    ]
+    worths = [validation_worth(winner, experiment.task.primary) for winner in winners if winner]
     return float(np.mean(worths)) if worths else float("-inf")
 
 

@@ -9,8 +9,8 @@ from harness.errors import Problem, SpecError
 from harness.models.brought import problems_of_brought, tokenizer_of
 from harness.models.context import context_length, within
 from harness.models.lora_targets import problems_of_arms
-from harness.prompting.chat_template import rendering_of
 from harness.prompting.control_tokens import ControlTokens
+from harness.prompting.template_rendering import rendering_of
 from harness.records import SEARCH_SEED, Example, ResolvedModel
 from harness.spec import Experiment
 from harness.spec.arms import Arm
@@ -127,10 +127,13 @@ class Preflight:
 
         An arm whose model no arm asks through its template has none.
         """
+        answer = self.experiment.task.answer
+        talks = self.experiment.data.conversations is not None
+        with_tools = talks or bool(answer.functions or answer.row_tools)
         asked = {arm: (self._reader(arm), spec) for arm, spec in self._asked()}
         chat = {id(reader) for reader, spec in asked.values() if True in spec.values_of("chat")}
         return {
-            arm: rendering_of(reader.tokenizer, date, reader.template_args)
+            arm: rendering_of(reader.tokenizer, date, reader.template_args, with_tools=with_tools)
             for arm, (reader, _) in asked.items()
             if id(reader) in chat
         }
