@@ -91,6 +91,18 @@ class LabelAnswer(Answer):
         """The training split lists what the experiment does not."""
         return True
 
+    def _why_not_classified(self) -> str:
+        """Labels are classes."""
+        return ""
+
+    def as_classes(self, answer: str) -> dict[str, str]:
+        """The label."""
+        return {_FIELD: answer}
+
+    def of_classes(self, classes: Mapping[str, str]) -> str:
+        """The label."""
+        return classes[_FIELD]
+
     def _reader(self, labels: Sequence[str]) -> ReplyReader:
         known = LabelReader(self.labels or labels)
 
