@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from harness.evaluation.local.prompt_lookup import PromptLookup
+from harness.models.fused_decoder import row_logits
 from harness.models.prompt_prefix import PromptPrefix
-from harness.models.row_attention import row_logits
 from harness.models.row_cache import Block, RowCache
 from harness.models.token_tree import common_beginning
 from harness.records import ModelWork
