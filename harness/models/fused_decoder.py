@@ -185,9 +185,8 @@ class FusedDecoder:
             states = states.view(len(tokens), -1, self._size)
             turned, value = states.split([self._heads + self._key_heads, self._key_heads], 1)
             turned = turned.float() if layer.head_norm is None else layer.head_norm(turned)
-            turned = torch.addcmul(
-                turned * cosine, turned.roll(self._size // 2, -1), sine
-            )
+            halves = turned.roll(self._size // 2, -1)
+            turned = turned.mul_(cosine).addcmul_(halves, sine)
             query, key = turned.split([self._heads, self._key_heads], 1)
             cache.write(number, key, value)
             attended = attention_over_rows(cache, number, query, key, value, self._scale)

@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from harness.models.prompt_prefix import compute_prompt_prefix
@@ -38,6 +39,8 @@ NAME = "harness_rows"
 # Tokens whose scores are computed at once: where each sees those before it alone, so few that not
 # much is computed in vain; else so many that scores stay near the processor.
 CHUNK_OF_CAUSAL, CHUNK = 64, 512
+# Tokens of rows that are read by torch's own kernel.
+SHORT = 64
 # What models hand on to attention beside scores' scale, and what changes nothing in it. A window
 # does not where no row is longer: whoever makes the cache sees to that.
 HARMLESS = {
@@ -201,11 +204,13 @@ def attention_over_rows(
         if block.padded is not None:
             mine = [tensor[block.padded] for tensor in mine]
         rows = [tensor.unflatten(0, (block.rows, -1)) for tensor in mine]
-        if block.fresh:
-            output = _reading(rows, shared, scale)
-        else:
+        if block.mask is not None:
             mask = block.mask_of(query.shape[1] // key.shape[1])
             output = _going_on(rows[0] * scale, *cache.own(layer, block), mask, shared)
+        elif rows[0].shape[1] > SHORT:
+            output = _reading(rows, shared, scale)
+        else:
+            output = _reading_short(rows, shared, scale)
         output = output.flatten(0, 1)
         parts.append(output if block.real is None else output[block.real])
     return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -228,6 +233,31 @@ def _reading(
     share = torch.sigmoid(weight.flatten(0, 1) - first_weight)[..., None]
     merged = torch.lerp(first.to(share.dtype), output.flatten(0, 1).to(share.dtype), share)
     return merged.view(output.shape)
+
+
+def _reading_short(
+    rows: list[torch.Tensor], shared: tuple[torch.Tensor, torch.Tensor] | None, scale: float
+) -> torch.Tensor:
+    """As :func:`_reading`, of short rows, by torch's own kernel, with what all begin with in each.
+
+    The kernel computes in float32 whatever it is given, and hides what a token does not see.
+    """
+    query, key, value = rows
+    width = query.shape[1]
+    both = [tensor.transpose(1, 2).to(query.dtype) for tensor in (key, value)]
+    opened = 0
+    if shared is not None:
+        opened = shared[0].shape[2]
+        both = [
+            torch.cat((first.to(own.dtype).expand(len(own), -1, -1, -1), own), 2)
+            for first, own in zip(shared, both, strict=True)
+        ]
+    hidden = torch.ones((width, opened + width), dtype=torch.bool).triu(opened + 1)
+    mask = torch.zeros(hidden.shape, dtype=query.dtype).masked_fill_(hidden, -torch.inf)
+    output = scaled_dot_product_attention(
+        query.transpose(1, 2), *both, attn_mask=mask, scale=scale, enable_gqa=True
+    )
+    return output.transpose(1, 2)
 
 
 def _going_on(

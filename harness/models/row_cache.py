@@ -24,8 +24,8 @@ from harness.models.prompt_prefix import PromptPrefix
 
 Ints = NDArray[np.int64]
 
-# Tokens by which the room of rows grows.
-GROWTH = 32
+# Tokens by which the room of rows grows, or part of it where that is more.
+GROWTH, GROWTH_PART = 16, 8
 Block = tuple[Ints, Ints]
 """Slots of the rows of a block, and how many new tokens each of them gets, at least 1."""
 
@@ -52,22 +52,24 @@ class BlockLayout:
     """Which of the padded tokens are tokens of the block, in its order; None where all are."""
     slots: slice | torch.Tensor
     """Slots of its rows."""
-    fresh: bool
-    """Whether the rows were empty, so that each token sees those of the pass before it."""
-    seen: int
-    """Tokens of the longest of its rows, with the new ones."""
     mask: torch.Tensor | None
-    """What is added to the attention scores of each padded token, shape (rows, 1, width, seen),
-    float32; None where the rows were empty, or nothing is hidden."""
+    """What is added to the attention scores of each padded token, shape (rows, 1, width, room),
+    float32; None where the rows were empty, so that each token sees those before it."""
     _grouped: torch.Tensor | None = None
     """The mask as it was last asked for."""
 
-    def mask_of(self, group: int) -> torch.Tensor | None:
-        """The mask where each token stands ``group`` times, shape (rows, 1, width * group, seen);
-        one row of it does for all where a row has one token."""
-        if self.mask is None or self.mask.shape[2] == 1:
-            return self.mask
+    def mask_of(self, group: int) -> torch.Tensor:
+        """The mask where each token stands ``group`` times, shape (rows, 1, width * group, room);
+        one row of it does for all where a row has one token.
+
+        Raises:
+            ValueError: the block has no mask.
+        """
+        if self.mask is None:
+            raise ValueError("whole rows are seen without a mask")
         width = self.mask.shape[2]
+        if width == 1:
+            return self.mask
         if self._grouped is None or self._grouped.shape[2] != width * group:
             self._grouped = self.mask.repeat_interleave(group, dim=2)
         return self._grouped
@@ -114,7 +116,7 @@ class RowCache(Cache):
             before = self.lengths[rows]
             step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
             first = sum(map(len, places))
-            self.blocks.append(_layout(first, rows, before, counts))
+            self.blocks.append(_layout(first, rows, before, counts, self._capacity))
             places.append(np.repeat(before, counts) + step)
             self.lengths[rows] += counts
         self._slots, self._places = slots, np.concatenate(places)
@@ -122,10 +124,18 @@ class RowCache(Cache):
         return torch.from_numpy(self._places + self._opened)[None]
 
     def _make_room(self, blocks: Sequence[Block]) -> None:
-        """Let slots hold what the pass brings."""
-        needed = max(int((self.lengths[slots] + counts).max()) for slots, counts in blocks)
+        """Let slots hold what the pass brings.
+
+        All of a slot takes part in products, as products with a part of it would copy it first.
+        """
+        lengths = self.lengths.copy()
+        for slots, counts in blocks:
+            lengths[slots] += counts
+        needed = int(lengths.max())
         if needed <= self._capacity:
             return
+        # The first time prompts come, whose replies begin at once.
+        needed = max(needed + 1, self._capacity + self._capacity // GROWTH_PART)
         self._capacity = -(-needed // GROWTH) * GROWTH
         for layer, (keys, values) in enumerate(self._own):
             grown = self._empty(keys, values)
@@ -179,12 +189,12 @@ class RowCache(Cache):
         return self._beginning[layer] if self._beginning else None
 
     def own(self, layer: int, block: BlockLayout) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values of a block's rows, each of shape (rows, heads, seen, size).
+        """Keys and values of a block's rows, each of shape (rows, heads, room, size).
 
-        What a shorter row has not filled is hidden by the block's mask.
+        What a row has not filled of its room is hidden by the block's mask.
         """
         keys, values = self._own[layer]
-        return keys[block.slots, :, : block.seen], values[block.slots, :, : block.seen]
+        return keys[block.slots], values[block.slots]
 
     def move(self, source: int, target: int) -> None:
         """Move the row of one slot to another."""
@@ -206,7 +216,7 @@ class RowCache(Cache):
         return self._opened + int(self.lengths.max())
 
 
-def _layout(first: int, slots: Ints, before: Ints, counts: Ints) -> BlockLayout:
+def _layout(first: int, slots: Ints, before: Ints, counts: Ints, capacity: int) -> BlockLayout:
     rows, width, new = len(slots), int(counts.max()), int(counts.sum())
     padded = real = mask = None
     if rows * width > new:
@@ -214,13 +224,10 @@ def _layout(first: int, slots: Ints, before: Ints, counts: Ints) -> BlockLayout:
         starts = np.cumsum(counts) - counts
         padded = torch.from_numpy((starts[:, None] + within).ravel())
         real = torch.from_numpy(np.flatnonzero((np.arange(width) < counts[:, None]).ravel()))
-    seen = int((before + counts).max())
-    fresh = not before.any()
-    if not fresh:
+    if before.any():
         depths = before[:, None] + np.arange(width)
-        hidden = np.arange(seen) > depths[:, :, None]
-        if hidden.any():
-            mask = torch.from_numpy(np.where(hidden, np.float32(-np.inf), np.float32(0)))[:, None]
+        hidden = np.arange(capacity) > depths[:, :, None]
+        mask = torch.from_numpy(np.where(hidden, np.float32(-np.inf), np.float32(0)))[:, None]
     in_a_row = slice(int(slots[0]), int(slots[0]) + rows)
     follow = bool((slots == np.arange(in_a_row.start, in_a_row.stop)).all())
     return BlockLayout(
@@ -230,7 +237,5 @@ def _layout(first: int, slots: Ints, before: Ints, counts: Ints) -> BlockLayout:
         padded=padded,
         real=real,
         slots=in_a_row if follow else torch.from_numpy(slots),
-        fresh=fresh,
-        seen=seen,
         mask=mask,
     )
