@@ -13,7 +13,7 @@ It stands for Llama and those that are built alike, while their weights are pack
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,38 +71,41 @@ def fused_decoder(model: Any) -> FusedDecoder | None:
 def why_not_fused(model: Any) -> str:
     """What stands against computing the model as a :class:`FusedDecoder`; empty if nothing."""
     packed = packed_model(model)
-    core = base_of(model)
-    config = core.config
     if packed is None:
         return "its weights are not packed"
-    if config.model_type not in FAMILIES:
-        return f"its family is {config.model_type}"
-    if type(core).__module__ != f"transformers.models.{config.model_type}.modeling_" + (
-        config.model_type
-    ):
+    core = base_of(model)
+    family = core.config.model_type
+    if family not in FAMILIES:
+        return f"its family is {family}"
+    if type(core).__module__ != f"transformers.models.{family}.modeling_{family}":
         return "it is not computed by transformers' own code"
-    if config.hidden_act != "silu":
-        return f"its gate is {config.hidden_act}"
+    return next(_against(core, packed.layers), "")
+
+
+def _against(core: Any, packed: Mapping[int, PackedLayer]) -> Iterator[str]:
+    """What stands against a model of a known family."""
+    if core.config.hidden_act != "silu":
+        yield f"its gate is {core.config.hidden_act}"
     if core.model.rotary_emb.rope_type in BY_LENGTH:
-        return "the angles of its positions depend on how long a text is"
-    if type(core.model.embed_tokens) is not torch.nn.Embedding:
-        return "its embedding is not a plain one"
-    head = core.lm_head
+        yield "the angles of its positions depend on how long a text is"
+    embedding, head = core.model.embed_tokens, core.lm_head
+    if type(embedding) is not torch.nn.Embedding:
+        yield "its embedding is not a plain one"
     linear = [head]
     for layer in core.model.layers:
         linear += [getattr(layer.self_attn, name) for name in ATTENTION]
         linear += [getattr(layer.mlp, name) for name in FEED_FORWARD]
-    if any(id(one) not in packed.layers for one in linear):
-        return "not all of its products are packed"
-    if len({core.model.embed_tokens.weight.dtype} | {one.kind for one in packed.layers.values()}) > 1:
-        return "its weights are of several types"
+    if any(id(one) not in packed for one in linear):
+        yield "not all of its products are packed"
+    if {one.kind for one in packed.values()} != {embedding.weight.dtype}:
+        yield "its weights are of several types"
     inside = {id(part) for one in linear for part in one.modules()}
     for module in core.modules():
         # The head's own hook lays its input out in memory, as it lies here.
-        hooked = module._forward_hooks or (module._forward_pre_hooks and module is not head)
-        if id(module) not in inside and "forward" in vars(module) or hooked:
-            return f"a {type(module).__name__} has a hook"
-    return ""
+        before = module._forward_pre_hooks and module is not head
+        own = "forward" in vars(module) and id(module) not in inside
+        if own or before or module._forward_hooks:
+            yield f"a {type(module).__name__} has a hook"
 
 
 @dataclass(frozen=True, slots=True)

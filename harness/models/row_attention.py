@@ -172,8 +172,7 @@ def _attend(
     wanted = {name for name, what in more.items() if what is not None} - HARMLESS
     if attention_mask is not None or wanted:
         raise ValueError(f"attention over rows has no {', '.join(sorted(wanted)) or 'mask'}")
-    scale = scaling if scaling is not None else 1 / math.sqrt(query.shape[-1])
-    layer: int = module.layer_idx
+    scale, layer = scaling or 1 / math.sqrt(query.shape[-1]), module.layer_idx
     new = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
     output = attention_over_rows(_CACHE.get(), layer, *new, scale)
     return output.to(query.dtype)[None], None
@@ -238,10 +237,7 @@ def _reading(
 def _reading_short(
     rows: list[torch.Tensor], shared: tuple[torch.Tensor, torch.Tensor] | None, scale: float
 ) -> torch.Tensor:
-    """As :func:`_reading`, of short rows, by torch's own kernel, with what all begin with in each.
-
-    The kernel computes in float32 whatever it is given, and hides what a token does not see.
-    """
+    """As :func:`_reading`, by torch's own kernel, with what all begin with in each row."""
     query, key, value = rows
     width = query.shape[1]
     both = [tensor.transpose(1, 2).to(query.dtype) for tensor in (key, value)]

@@ -143,9 +143,7 @@ class RowCache(Cache):
                 new[:, :, : old.shape[2]] = old
             self._own[layer] = grown
 
-    def _empty(
-        self, keys: torch.Tensor, values: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _empty(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Zeros, since what was never written is multiplied too, by a weight of nothing."""
         shape = (len(self.lengths), keys.shape[1], self._capacity)
         # Products of 16 bits are rounded to 16 bits, and scores that differ little are large.

@@ -38,6 +38,8 @@ def greedy_replies(
     ended: Callable[[list[list[int]]], list[bool]],
     on_work: Callable[[ModelWork], None] = lambda work: None,
     on_end: Callable[[int], None] = lambda count: None,
+    *,
+    guesses: bool = True,
 ) -> list[list[int]]:
     """The most likely next token, again and again, until each reply ends.
 
@@ -49,6 +51,7 @@ def greedy_replies(
         ended: whether each of several replies has come to its end otherwise.
         on_work: told of every pass.
         on_end: told how many replies have ended in a pass.
+        guesses: whether what follows is guessed, and checked in the same pass.
 
     Raises:
         ValueError: a prompt has no token after the beginning, to go on from.
@@ -64,20 +67,18 @@ def greedy_replies(
     growing: list[_Growing] = []
     with torch.inference_mode():
         while growing or waiting:
-            guesses = [
-                one.guess(most)
-                for one, most in zip(growing, _guessed(growing, room, waiting), strict=True)
-            ]
+            most = _guessed(growing, room, waiting) if guesses else [0] * len(growing)
+            guessed = [one.guess(count) for one, count in zip(growing, most, strict=True)]
             joining = _joining(waiting, rests, rows - len(growing))
-            tokens, blocks = _pass(growing, guesses, [rests[index] for index in joining])
-            checked = len(growing) + sum(map(len, guesses))
+            tokens, blocks = _pass(growing, guessed, [rests[index] for index in joining])
+            checked = len(growing) + sum(map(len, guessed))
             kept = list(range(checked))
             if joining:
                 kept += (np.cumsum(blocks[-1][1]) - 1 + checked).tolist()
             predicted = iter(likeliest(row_logits(model, cache, blocks, tokens, kept)))
             newest = list(islice(predicted, len(growing)))
             fresh: list[list[int]] = []
-            for slot, (one, guess) in enumerate(zip(growing, guesses, strict=True)):
+            for slot, (one, guess) in enumerate(zip(growing, guessed, strict=True)):
                 after = [newest[slot], *islice(predicted, len(guess))]
                 fresh.append(one.accept(guess, after))
                 cache.lengths[slot] -= 1 + len(guess) - len(fresh[-1])
