@@ -179,6 +179,6 @@ def _next_adapter(
         return before, named
     if before is not None:
         before.unload()
-    # Not by low_cpu_mem_usage, under which peft takes the weights through the type of the base's: in
+    # Not with low_cpu_mem_usage, by which peft takes the weights through the type of the base's: in
     # bfloat16 a trained adapter would lose 16 of its 24 bits, and answer otherwise than it did.
     return PeftModel.from_pretrained(base.model, folder), named

@@ -45,6 +45,9 @@ from harness.trial.early_stopping import ItemWatch
 if TYPE_CHECKING:
     from harness.evaluation.local.candidate_lm import CandidateLM
 
+# Name of the note on how many layers multiplied by packed copies, which the free memory decides.
+PACKED = "packed_layers"
+
 
 def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     from harness.models.packed_weights import packed_weights
@@ -63,7 +66,8 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     if not equal:
         raise CanaryError("training and scoring tokenise the same prompt differently")
     try:
-        with packed_weights(loaded.model, spec.runtime.memory_share, loaded.packed):
+        with packed_weights(loaded.model, spec.runtime.memory_share, loaded.packed) as packed:
+            run.environment[PACKED] = str(packed)
             score_requests(candidate, run, announce, lm)
     finally:
         run.replies.extend(lm.fresh)
