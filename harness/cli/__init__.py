@@ -34,6 +34,7 @@ COMMANDS = {
     "judge": "Write replies for people to mark, to hold a judge against them.",
     "compare": "Compare several experiments in one report.",
     "query": "Run an SQL query on the store.",
+    "ask": "Answer rows with the winner, exactly as it was scored.",
     "export": "Write the winner for use, or a study for other programs.",
     "rm": "Remove studies from a store, with their folders.",
     "gc": "Free the disk of trained weights that no study names.",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.errors import InputError, ParityError
-from harness.export.base_model import base_here, public_name, short_name
+from harness.export.base_model import base_here, public_name, runtime_here, short_name
 from harness.export.destination import RECEIPT, whole_folder
 from harness.export.exported import Exported, Form
 from harness.export.final_run import FinalRun, find_final_run, trained_files
@@ -76,7 +76,7 @@ def export_model(
         raise InputError(
             f"--dtype is for merged weights; {run.trial.arm} is exported as it was trained"
         )
-    runtime = _runtime_here(run.spec.runtime)
+    runtime = runtime_here(run.spec.runtime)
     kept = dtype or run.spec.runtime.dtype
     base = base_here(run.spec.model)
     with whole_folder(folder, force=force) as unfinished:
@@ -115,15 +115,6 @@ def _form_held(run: FinalRun, asked: RequestedForm) -> Form:
     if not kind_info(run.spec.kind).adapts:
         return "full"
     return "merged" if asked == "merged" else "adapter"
-
-
-def _runtime_here(runtime: Runtime) -> Runtime:
-    """The run's runtime; on the CPU where its device is not on this machine."""
-    import torch
-
-    if runtime.device.startswith("cuda") and not torch.cuda.is_available():
-        return replace(runtime, device="cpu")
-    return runtime
 
 
 def _write_merged(

@@ -13,10 +13,9 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
-import harness.export.model_folder as model_folder
 from harness.cli import group
 from harness.errors import ParityError
-from harness.export import export_model
+from harness.export import export_model, model_folder
 from harness.export.parity import Parity
 from harness.models.load import LoadedModel
 from harness.study.run import StudyRun
@@ -128,9 +127,7 @@ def test_the_adapter_of_another_run_is_refused(
         copied(other, [other / path.relative_to(trained) for path in files], base, folder)
 
     def same_arm(one: Path, other: Path) -> bool:
-        arms = dict(
-            study_rows(study, "SELECT trial_id, arm FROM trials WHERE phase = 'finalist'")
-        )
+        arms = dict(study_rows(study, "SELECT trial_id, arm FROM trials WHERE phase = 'finalist'"))
         return arms[one.parent.name] == arms[other.parent.name]
 
     monkeypatch.setattr(model_folder, "_copy_trained", swapped)
