@@ -82,7 +82,7 @@ def command(
         if source is None
         else questions_in(run, source)
     )
-    with opened(run) as finalist, _shown(len(questions.items)) as progress:
+    with opened(run) as finalist, shown(len(questions.items)) as progress:
         found = predictions(finalist, questions, progress)
     if out is None:
         for one in found:
@@ -130,7 +130,7 @@ def _print(one: Prediction) -> None:
 
 
 @contextmanager
-def _shown(items: int) -> Iterator[Progress]:
+def shown(items: int) -> Iterator[Progress]:
     """A bar on the standard error of a terminal; nothing elsewhere."""
     from rich.progress import Progress as Bars
 

@@ -161,6 +161,14 @@ class PromptRenderer:
         """
         return self._prompt(self.messages(item), as_given=bool(item.messages))
 
+    def encode_messages(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Token ids of a prompt of other messages than those of an item.
+
+        Raises:
+            SpecError: the chat template cannot write it as it is meant.
+        """
+        return self._encode(self._prompt(messages))
+
     def reply(self, answer: str) -> str:
         """An answer as it follows a prompt, up to its end."""
         return self.lead + self.answer_text(answer) + self.end
