@@ -35,6 +35,7 @@ COMMANDS = {
     "compare": "Compare several experiments in one report.",
     "query": "Run an SQL query on the store.",
     "ask": "Answer rows with the winner, exactly as it was scored.",
+    "serve": "Serve the winner with an OpenAI-compatible server.",
     "verify": "Hold what is served or shipped against what was scored.",
     "export": "Write the winner for use, or a study for other programs.",
     "rm": "Remove studies from a store, with their folders.",

@@ -91,7 +91,7 @@ def command(
     say(run.why, err=True)
     found = _verify(run, endpoint, model or "", key_variable, folder, forms, items)
     for one in found:
-        _print(one)
+        printed(one)
     if len(found) > 1:
         _print_forms(found)
     if out is not None:
@@ -140,7 +140,8 @@ def _form(run: FinalRun, form: Form, items: int | None, progress: Progress) -> V
     return verify_form(run, form, limit=items, on_progress=progress)
 
 
-def _print(found: Verification) -> None:
+def printed(found: Verification) -> None:
+    """Print what a verification found."""
     from rich.table import Table
 
     from harness.cli.terminal import Terminal

@@ -2,7 +2,7 @@
 
 A server says how many tokens a prompt had, but not which. They are held against what the prompt
 would have with one thing done wrong at a time: the instruction left out, or moved into the user's
-message, a beginning of text written twice. What fits every prompt is a reason that can be tried:
+message, a beginning of text written twice or not at all. What fits every prompt is a reason that can be tried:
 the scored model is asked so, too.
 """
 
@@ -75,6 +75,8 @@ def fitting_prompts(
         if begun is not None:
             also = _TWICE if name == "BOS twice" else f"{what}, and {_TWICE}"
             ways.append((name, also, _begun_twice(plain, begun)))
+            if name == "BOS twice":
+                ways.append(("BOS missing", _NOT_BEGUN, _not_begun(plain, begun)))
         for label, told, tokens in ways:
             if _fits(tokens, scored, counted):
                 yield OtherPrompt(label, told, tokens)
@@ -90,6 +92,10 @@ def drop_system(messages: list[Message]) -> list[Message]:
     return messages[1:] if has_system(messages) else messages
 
 
+_NOT_BEGUN = (
+    "no beginning of text: the server applies the chat template, which writes none, and leaves out "
+    "what the tokenizer puts before every text; write it into the template that is shipped"
+)
 _TWICE = "the beginning of text twice, by the chat template and by the tokenizer"
 _WRONG: tuple[tuple[CulpritName, str, Rewrite], ...] = (
     ("system prompt", "no system message: the instruction does not reach the model", drop_system),
@@ -107,6 +113,14 @@ def _tokens(asking: Asking, rewrite: Rewrite) -> Tokens:
 
 def _begun_twice(tokens: Tokens, begun: int) -> Tokens:
     return lambda item: (begun, *tokens(item))
+
+
+def _not_begun(tokens: Tokens, begun: int) -> Tokens:
+    def without(item: Example) -> tuple[int, ...]:
+        whole = tokens(item)
+        return whole[1:] if whole[:1] == (begun,) else whole
+
+    return without
 
 
 def _fits(tokens: Tokens, scored: Sequence[ScoredItem], counted: Sequence[int]) -> bool:

@@ -193,7 +193,11 @@ def culprits_of_models(listed: Sequence[Mapping[str, Any]], model: str) -> Itera
     mine = [entry for entry in listed if entry.get("id") == model]
     if listed and not mine:
         names = ", ".join(str(entry.get("id")) for entry in listed[:5])
-        yield Culprit("model name", f"the server does not list {model!r}; it lists {names}")
+        yield Culprit(
+            "model name",
+            f"the server answers to {model!r} but does not list it; it lists {names}",
+            explains=False,
+        )
     for text in [model, *(json.dumps(entry, ensure_ascii=False) for entry in mine)]:
         if found := _FEWER_BITS.search(text):
             yield Culprit(

@@ -16,6 +16,7 @@ from harness.store import STORE_FILE, StoreWriter
 CulpritName = Literal[
     "template",
     "BOS twice",
+    "BOS missing",
     "system prompt",
     "sampling",
     "quantisation",

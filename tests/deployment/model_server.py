@@ -14,6 +14,7 @@ Fault = Literal[
     "no system",
     "system in user",
     "BOS twice",
+    "BOS missing",
     "other template",
     "sampled",
     "sampled by default",
@@ -70,6 +71,8 @@ def chat_of(
         prompt = tokenizer(text)["input_ids"]
         if fault == "BOS twice":
             prompt = [prompt[0], *prompt]
+        if fault == "BOS missing":
+            prompt = prompt[1:]
         room = 1 if fault == "cut" else payload["max_tokens"]
         hot = fault == "sampled" or (fault == "sampled by default" and "temperature" not in payload)
         reply, reason = write(prompt, room, hot)

@@ -73,6 +73,7 @@ FOUND: list[tuple[Fault, str, str]] = [
     ("no system", "system prompt", "the prompts have no system message"),
     ("system in user", "system prompt", "the instruction at the head of the user's message"),
     ("BOS twice", "BOS twice", "the beginning of text twice"),
+    ("BOS missing", "BOS missing", "leaves out what the tokenizer puts before every text"),
     ("other template", "template", "tokens there"),
     ("sampled", "sampling", "of 4 items got different replies when asked 3 times"),
     ("no stop", "stop tokens", "go on behind where the scored reply ended"),
@@ -125,7 +126,7 @@ def test_quantised_weights_behind_a_server_are_found_by_their_replies(
     ("listed", "culprit", "words"),
     [
         ([{"id": "little", "quantization": "Q4_K_M"}], "quantisation", "'Q4_K_M'"),
-        ([{"id": "another"}], "model name", "does not list 'little'; it lists another"),
+        ([{"id": "another"}], "model name", "to 'little' but does not list it; it lists another"),
         ([{"id": "little", "meta": {"n_params": 100}}], None, ""),
     ],
 )
