@@ -17,6 +17,7 @@ from harness.cli.printing import in_one_line, json_text, say
 if TYPE_CHECKING:
     from harness.deployment.finalist import Finalist, Progress
     from harness.deployment.predictions import Prediction
+    from harness.records import JsonValue
 
 
 @click.command()
@@ -109,10 +110,10 @@ def _talk(finalist: Finalist) -> None:
 
 
 def _lines() -> list[str]:
-    return [line for line in click.get_text_stream("stdin").read().splitlines() if line.strip()]
+    return [line for line in sys.stdin.read().splitlines() if line.strip()]
 
 
-def _row(line: str) -> dict[str, object] | str:
+def _row(line: str) -> dict[str, JsonValue] | str:
     """A line as a row: an object of JSON, else the text as it is."""
     try:
         row = json.loads(line)

@@ -2,8 +2,8 @@
 
 A server says how many tokens a prompt had, but not which. They are held against what the prompt
 would have with one thing done wrong at a time: the instruction left out, or moved into the user's
-message, a beginning of text written twice or not at all. What fits every prompt is a reason that can be tried:
-the scored model is asked so, too.
+message, a beginning of text written twice or not at all. What fits every prompt is a reason that
+can be tried: the scored model is asked so, too.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def test_the_adapter_of_another_run_is_refused(
 
     def same_arm(one: Path, other: Path) -> bool:
         arms = dict(study_rows(study, "SELECT trial_id, arm FROM trials WHERE phase = 'finalist'"))
-        return arms[one.parent.name] == arms[other.parent.name]
+        return bool(arms[one.parent.name] == arms[other.parent.name])
 
     monkeypatch.setattr(model_folder, "_copy_trained", swapped)
     parity, error = check(study, tmp_path / "out", "written")
@@ -171,7 +171,8 @@ def test_another_batch_and_plain_weights_are_told(
     assert error is None
     assert any("packed copies of 7 layers, the check by those of 0" in one
                for one in parity.circumstances)  # fmt: skip
-    original = parity_module.candidate_of
+    from harness.trial.candidate import candidate_of as original
+
     monkeypatch.setattr(
         parity_module,
         "candidate_of",
