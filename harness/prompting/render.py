@@ -201,7 +201,7 @@ class PromptRenderer:
         Raises:
             SpecError: the chat template cannot write it as it is meant.
         """
-        return self._encode(self._prompt(messages))
+        return self._encode(_written(self._chat, messages))
 
     def reply(self, answer: str) -> str:
         """An answer as it follows a prompt, up to its end."""
