@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.analysis.arms.latency import latency_caveats
 from harness.analysis.arms.table import Sides
+from harness.analysis.brought_caveats import brought_caveats
 from harness.analysis.statistics.scores import Scores, repeated_accesses
 from harness.analysis.tuning_caveats import ranked_caveats, tuning_caveats
 from harness.analysis.verdict.declaration import declaration_caveats
@@ -36,6 +37,7 @@ def caveats(
         *declaration_caveats(scores.study),
         *_test_looks(scores),
         *_seen_elsewhere(scores),
+        *brought_caveats(experiment, scores.study.experiment.data.audit),
         *_seeds(arms),
         *(tuning_caveats(arms, sides) if experiment.trained_arms() else ranked_caveats(arms)),
         *_budgets(arms, experiment.budget),
@@ -176,7 +178,7 @@ def _seeds(arms: dict[str, ArmSummary]) -> list[str]:
 
 
 def _depends_on_seed(arm: ArmSummary) -> bool:
-    if kind_info(arm.kind).trains:
+    if kind_info(arm.kind).fine_tuned:
         return True
     params = arm.params
     drawn = params.get("selection", "random") in ("random", "balanced")

@@ -245,6 +245,28 @@ class Answer(FrozenSpec, ABC):
             "answering: generate"
         )
 
+    # ---------------------------------------------------------------------- as classes
+
+    def why_not_classified(self) -> str:
+        """Why no classifier can give such answers, and what to do; empty where one can."""
+        if self.extract is not None:
+            return "cannot give a reply of which task.answer.extract takes a part; leave it out"
+        return self._why_not_classified()
+
+    def _why_not_classified(self) -> str:
+        """Likewise, of answers that stand alone."""
+        return (
+            f"needs answers that are classes, and those of kind {self.kind} are not; leave it out"
+        )
+
+    def as_classes(self, answer: str) -> dict[str, str]:
+        """Part of an answer of the data -> its class; a part that it lacks is left out."""
+        raise NotImplementedError(self.why_not_classified())
+
+    def of_classes(self, classes: Mapping[str, str]) -> str:
+        """The answer of these classes, as a reply."""
+        raise NotImplementedError(self.why_not_classified())
+
     # ---------------------------------------------------------------------- from replies
 
     def reader(self, labels: Sequence[str] = ()) -> ReplyReader:
@@ -267,6 +289,14 @@ class Answer(FrozenSpec, ABC):
     def found_in(self, reply: str) -> str | None:
         """The part of a reply that is read; None where nothing could be extracted."""
         return answer_part(reply) if self.extract is None else extracted(self.extract, reply)
+
+    def answer_in(self, reply: str, labels: Sequence[str] = ()) -> str | None:
+        """What a reply answers, as data would write it where that is known; None where nothing.
+
+        Args:
+            labels: as in `reader`.
+        """
+        return self.found_in(reply)
 
     @abstractmethod
     def _reader(self, labels: Sequence[str]) -> ReplyReader:

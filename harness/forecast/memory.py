@@ -47,6 +47,8 @@ def parameters_of(folder: str) -> int:
 
 def least_mib(spec: TrialSpec) -> float:
     """MiB without which the trial cannot run: weights, gradients and optimiser state."""
+    if not kind_info(spec.kind).language_model:
+        return 0.0
     parameters = parameters_of(spec.model.path)
     if not kind_info(spec.kind).trains:
         return parameters * (4 if spec.runtime.dtype == "float32" else 2) / MIB

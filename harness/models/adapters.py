@@ -21,7 +21,7 @@ from harness.models.lora_targets import (
     tied_problem,
     unfit_layers,
 )
-from harness.spec.settings import FullSettings, PromptSettings, Settings
+from harness.spec.settings import FullSettings, Settings, TrainedSettings
 
 # Where an adapter came from, not what it computes.
 _DESCRIBING = frozenset({"base_model_name_or_path", "revision", "inference_mode", "peft_version"})
@@ -39,13 +39,13 @@ def make_trainable(loaded: LoadedModel, settings: Settings, seed: int) -> Loaded
     ``alpha_over_rank`` 0.5 at rank 16 is then a scale of 2.
 
     Raises:
-        ValueError: it is the setting of a prompt.
+        ValueError: it is the setting of an arm that trains no weights.
         TrialError: ``targets`` names a layer that is not there, or that takes no adapter.
     """
     import torch
 
-    if isinstance(settings, PromptSettings):
-        raise ValueError("a prompt trains nothing")
+    if not isinstance(settings, TrainedSettings):
+        raise ValueError(f"an arm of kind {settings.kind} trains nothing here")
     if isinstance(settings, FullSettings):
         loaded.model.requires_grad_(True)
         return replace(loaded, form="full", packed=None)
@@ -174,8 +174,10 @@ def _next_adapter(
         "weights": {name: tuple(weight.shape) for name, weight in weights.items()},
     }
     if before is not None and named == shape:
-        peft.set_peft_model_state_dict(before, weights, low_cpu_mem_usage=True)
+        peft.set_peft_model_state_dict(before, weights)
         return before, named
     if before is not None:
         before.unload()
-    return peft.PeftModel.from_pretrained(base.model, folder, low_cpu_mem_usage=True), named
+    # Not with low_cpu_mem_usage, by which peft takes the weights through the type of the base's: in
+    # bfloat16 a trained adapter would lose 16 of its 24 bits, and answer otherwise than it did.
+    return peft.PeftModel.from_pretrained(base.model, folder), named

@@ -194,7 +194,7 @@ class TrialSummary:
     trained."""
     cut: tuple[str, ...] = ()
     """A sentence for each task whose prompts the model could not read whole, or whose replies ended
-    before their answer."""
+    before their answer, and on a chat template that brought weights have of their own."""
     unscored: tuple[str, ...] = ()
     """A sentence for each metric of the user's that could not score some replies, and why, with
     task and split."""

@@ -140,6 +140,10 @@ def summaries_of(
     )
 
 
+# Notes of a trial with these beginnings are sentences that a report shows.
+_TOLD = ("cut_", "told_")
+
+
 def _summary(
     row: Mapping[str, Any],
     aggregates: tuple[Aggregate, ...],
@@ -174,7 +178,7 @@ def _summary(
         stopped=None if stopped is None else from_json(Stopped, stopped),
         training_memory=environment.get("training_memory", ""),
         train_examples=None if examples is None else int(examples),
-        cut=tuple(what for name, what in environment.items() if name.startswith("cut_")),
+        cut=tuple(what for name, what in environment.items() if name.startswith(_TOLD)),
         unscored=unscored,
         artifacts=artifacts,
         checkpoint=None if checkpoint is None else from_json(Checkpoint, checkpoint),

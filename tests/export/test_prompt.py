@@ -228,7 +228,7 @@ def test_before_a_conversation_no_system_message_stands_where_none_is_taken() ->
     )
     shown = {}
     for takes in (True, False):
-        asking: Any = SimpleNamespace(takes_system=takes, _marked=lambda: None)
+        asking: Any = SimpleNamespace(takes_system=takes, marked=lambda: None)
         shown[takes] = Asking._before(asking, cast("Any", renderer))
     assert [message["role"] for message in shown[True]] == ["system", "user", "assistant"]
     assert [(m["role"], m["content"]) for m in shown[False]] == [

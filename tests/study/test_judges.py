@@ -12,7 +12,8 @@ from harness.data import prepare
 from harness.errors import SpecError
 from harness.records import ResolvedModel, Runtime, TrialSpec
 from harness.study.judges import Judges, kept_here, known_by_weights
-from harness.study.plan import Plan, make_plan
+from harness.study.make_plan import make_plan
+from harness.study.plan import Plan
 from tests.fake_trial import experiment
 from tests.tiny_model import CHATML, write_model
 
