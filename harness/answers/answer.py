@@ -278,8 +278,7 @@ class Answer(FrozenSpec, ABC):
         punished for its manners in the primary metric; the strict reading has metrics of its own.
 
         Args:
-            labels: what is known from training (`known_from`), such as the valid labels, where
-                the experiment does not list them.
+            labels: what training tells (`known_from`), where the experiment does not list it.
         """
         read = self._reader(labels)
         if self.extract is not None:

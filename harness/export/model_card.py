@@ -175,16 +175,14 @@ def _use(exported: Exported) -> tuple[Block, ...]:
         else ""
     )
     this = "this instruction and this form of an item"
-    if task.answer.functions:
-        tools = listed_tools(tools_of(json.dumps(task.answer.functions)).values())
+    if functions := task.answer.functions:
         # As the model was told it, with the tools that it may call.
-        instruction = f"{instruction}\n\n{tools}"
-        chat += (
-            " (where that writes tools in a form of its own, it was told them, as "
-            "`apply_chat_template(..., tools=...)` does, and the instruction did not list them)"
-            if settings.chat
-            else ""
-        )
+        instruction += "\n\n" + listed_tools(tools_of(json.dumps(functions)).values())
+        if settings.chat:
+            chat += (
+                " (one that writes tools in a form of its own was told them so, as by "
+                "`apply_chat_template(..., tools=...)`, and the instruction did not list them)"
+            )
     form = [Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False)]
     if (talks := exported.run.analysed.experiment.data.conversations) is not None:
         which = "every answer" if talks.turns == "every" else "the last answer"
