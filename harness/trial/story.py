@@ -169,7 +169,7 @@ def _score_with_weights(
                 base = _measured_base(spec, folder, bases)
                 candidate = stack.enter_context(trained_candidate(spec, bases))
                 candidate.base.update(base)
-                run.environment |= notes_on_brought(spec)
+                _note_brought(spec, run)
             else:
                 candidate = stack.enter_context(base_candidate(spec, bases))
         run.kept_mib = candidate.loaded.beside_mib
@@ -227,15 +227,18 @@ def _measure(
         score_all(candidate, run, announce)
 
 
-def notes_on_brought(spec: TrialSpec) -> dict[str, str]:
-    """What a reader should know of weights that were trained elsewhere."""
-    kind = kind_info(spec.kind)
-    if kind.trains or not kind.fine_tuned or not own_template(Path(spec.trained_path)):
-        return {}
-    return {
-        "told_template": f"{spec.arm} was asked through the chat template that its folder brings, "
-        "in place of the base's"
-    }
+def _note_brought(spec: TrialSpec, run: TrialRun) -> None:
+    """Note of weights that were trained elsewhere how large they are, and how they are asked."""
+    kind, folder = kind_info(spec.kind), Path(spec.trained_path)
+    if kind.trains or not kind.fine_tuned:
+        return
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    run.cost = replace(run.cost, artifact_bytes=size)
+    if own_template(folder):
+        run.environment["told_template"] = (
+            f"{spec.arm} was asked through the chat template that its folder brings, in place of "
+            "the base's"
+        )
 
 
 @dataclass(slots=True)
