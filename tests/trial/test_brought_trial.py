@@ -1,4 +1,4 @@
-"""A trial of weights that were trained elsewhere: it trains nothing, and scores them as they are."""
+"""A trial of weights that were trained elsewhere: it trains nothing, and scores them."""
 
 from __future__ import annotations
 
