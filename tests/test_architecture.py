@@ -55,9 +55,11 @@ ROOMS: dict[str, set[str]] = {
     "drafting": {"analysis", "data", "forecast", "models"},
     "export": {"analysis", "data", "engine", "evaluation", "models", "prompting", "report",
                "review", "search", "store", "trial"},
-    "api": {"engine", "review", "store", "study"},
-    "cli": {"data", "drafting", "engine", "evaluation", "export", "forecast", "models", "report",
-            "review", "store", "study"},
+    "deployment": {"analysis", "data", "evaluation", "export", "models", "prompting", "review",
+                   "store", "trial"},
+    "api": {"deployment", "engine", "export", "review", "store", "study"},
+    "cli": {"data", "deployment", "drafting", "engine", "evaluation", "export", "forecast",
+            "models", "report", "review", "store", "study"},
     "__init__": {"api"},
 }  # fmt: skip
 # Sub-room -> the sub-rooms beside it, and the modules at their room's root, that it may import.

@@ -290,6 +290,14 @@ class Answer(FrozenSpec, ABC):
         """The part of a reply that is read; None where nothing could be extracted."""
         return answer_part(reply) if self.extract is None else extracted(self.extract, reply)
 
+    def answer_in(self, reply: str, labels: Sequence[str] = ()) -> str | None:
+        """What a reply answers, as data would write it where that is known; None where nothing.
+
+        Args:
+            labels: as in `reader`.
+        """
+        return self.found_in(reply)
+
     @abstractmethod
     def _reader(self, labels: Sequence[str]) -> ReplyReader:
         """What reads replies without a thought."""

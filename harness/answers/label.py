@@ -103,6 +103,11 @@ class LabelAnswer(Answer):
         """The label."""
         return classes[_FIELD]
 
+    def answer_in(self, reply: str, labels: Sequence[str] = ()) -> str | None:
+        """The label that it means."""
+        found = self.found_in(reply)
+        return None if found is None else LabelReader(self.labels or labels).read(found)
+
     def _reader(self, labels: Sequence[str]) -> ReplyReader:
         known = LabelReader(self.labels or labels)
 

@@ -77,6 +77,35 @@ def read_examples(
     return ExamplesRead(source, tuple(examples), tuple(problems), reader.answers.spellings, notes)
 
 
+def read_questions(table: Rows, experiment: Experiment) -> tuple[Example, ...]:
+    """The rows as items of the experiment's task that have no answer yet, in their order.
+
+    Each is its own group, under an id that no row of the data has. An item that is a conversation
+    is all of it.
+
+    Raises:
+        DataError: a column is missing, or rows cannot be used; all of them at once.
+    """
+    spec = experiment.data.conversations
+    conversations = ConversationReader(table, spec) if spec else None
+    _check_columns(table, () if conversations else experiment.input_columns())
+    reader = _RowReader(table.source, experiment, "asked-", answered=False)
+    examples = [
+        example
+        for row in table.rows
+        for example in (
+            [reader.read(row)]
+            if conversations is None
+            else reader.read_conversation(row, conversations)
+        )
+        if example is not None
+    ]
+    problems = [*table.problems, *reader.problems]
+    if problems:
+        raise DataError(sorted(problems, key=lambda problem: line_of(problem.where)))
+    return tuple(examples)
+
+
 def unseen_labels(
     examples: Iterable[Example],
     known: Sequence[str],
@@ -98,13 +127,20 @@ def unseen_labels(
 
 
 class _RowReader:
-    """Reads the rows of one source; holds what must be unique over them."""
+    """Reads the rows of one source; holds what must be unique over them.
 
-    def __init__(self, source: str, experiment: Experiment, id_prefix: str) -> None:
+    Args:
+        answered: whether rows hold the answer, and the names that the data give them.
+    """
+
+    def __init__(
+        self, source: str, experiment: Experiment, id_prefix: str, *, answered: bool = True
+    ) -> None:
         self.problems: list[Problem] = []
         self._source = source
         self._data = experiment.data
-        self._columns = experiment.columns()
+        self._answered = answered
+        self._columns = experiment.columns() if answered else experiment.input_columns()
         self._fields = experiment.input_columns()
         self._whole_rows = experiment.task.reads_rows
         self._own_fields = template_fields(experiment.task.template)
@@ -149,7 +185,7 @@ class _RowReader:
         problems: list[str] = []
         asked: list[Asked] = []
         try:
-            asked = conversations.read(row)
+            asked = conversations.read(row) if self._answered else [conversations.whole(row)]
         except UnusableError as error:
             problems.append(str(error))
         identity, group = self._names(row, problems)
@@ -157,7 +193,8 @@ class _RowReader:
         for turn in asked:
             inputs = {conversations.text_column: turn.text}
             answer = self._answer({conversations.spec.answer_column: turn.answer}, problems)
-            name = identity if conversations.spec.turns == "last" else f"{identity}#{turn.number}"
+            once = conversations.spec.turns == "last" or not self._answered
+            name = identity if once else f"{identity}#{turn.number}"
             examples.append(
                 Example(
                     name,
@@ -184,6 +221,8 @@ class _RowReader:
     def _names(self, row: Row, problems: list[str]) -> tuple[str, str]:
         """The row's id and group."""
         identity = f"{self._id_prefix}{row.line}"
+        if not self._answered:
+            return identity, identity
         if self._data.id is not None:
             identity = self._identity(row, self._data.id, problems)
         if self._data.group is None:
@@ -205,6 +244,8 @@ class _RowReader:
         return inputs
 
     def _answer(self, values: dict[str, JsonValue], problems: list[str]) -> str:
+        if not self._answered:
+            return ""
         try:
             return self.answers.read(values)
         except AnswerError as error:

@@ -174,8 +174,10 @@ def _next_adapter(
         "weights": {name: tuple(weight.shape) for name, weight in weights.items()},
     }
     if before is not None and named == shape:
-        peft.set_peft_model_state_dict(before, weights, low_cpu_mem_usage=True)
+        peft.set_peft_model_state_dict(before, weights)
         return before, named
     if before is not None:
         before.unload()
-    return peft.PeftModel.from_pretrained(base.model, folder, low_cpu_mem_usage=True), named
+    # Not with low_cpu_mem_usage, by which peft takes the weights through the type of the base's: in
+    # bfloat16 a trained adapter would lose 16 of its 24 bits, and answer otherwise than it did.
+    return peft.PeftModel.from_pretrained(base.model, folder), named

@@ -195,6 +195,14 @@ class PromptRenderer:
             chat = self._told_of[item.tools]
         return _written(chat, messages, as_given=bool(item.messages))
 
+    def encode_messages(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Token ids of a prompt of other messages than those of an item.
+
+        Raises:
+            SpecError: the chat template cannot write it as it is meant.
+        """
+        return self._encode(_written(self._chat, messages))
+
     def reply(self, answer: str) -> str:
         """An answer as it follows a prompt, up to its end."""
         return self.lead + self.answer_text(answer) + self.end

@@ -111,8 +111,7 @@ class RayEngine:
     def submit(self, spec: TrialSpec, folder: Path) -> None:
         """Hand the trial to the cluster; one that asks a server runs on this machine.
 
-        What a server may charge, be it for replies or for a judge's marks, is counted in a file
-        here, which trials elsewhere do not share.
+        What a server may charge, for replies or for a judge's marks, is counted in a file here.
         """
         if spec.endpoint is not None or any(seat.endpoint for seat in spec.judges):
             self._here.submit(spec, folder)
