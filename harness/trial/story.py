@@ -140,8 +140,7 @@ def _score_without_weights(
         with clock.timing("score"):
             score_served(spec, run, announce)
         return True
-    kind = kind_info(spec.kind)
-    if kind.fine_tuned and not kind.trains:
+    if kind_info(spec.kind).brought:
         # Its own tokenizer and template may be needed, which lie with the weights.
         return False
     if not (spec.replies_path and (spec.adds or not spec.weights_id)):
@@ -229,8 +228,8 @@ def _measure(
 
 def _note_brought(spec: TrialSpec, run: TrialRun) -> None:
     """Note of weights that were trained elsewhere how large they are, and how they are asked."""
-    kind, folder = kind_info(spec.kind), Path(spec.trained_path)
-    if kind.trains or not kind.fine_tuned:
+    folder = Path(spec.trained_path)
+    if not kind_info(spec.kind).brought:
         return
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     run.cost = replace(run.cost, artifact_bytes=size)

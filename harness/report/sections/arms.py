@@ -130,8 +130,7 @@ def arms_section(material: Material) -> Section:
 
 
 def _trained(row: ArmSummary) -> str:
-    kind = kind_info(row.kind)
-    if kind.fine_tuned and not kind.trains:
+    if kind_info(row.kind).brought:
         return "trained elsewhere"
     return wording.parameters(row.cost.trainable_parameters, row.cost.total_parameters)
 
