@@ -255,9 +255,7 @@ class Answer(FrozenSpec, ABC):
 
     def _why_not_classified(self) -> str:
         """Likewise, of answers that stand alone."""
-        return (
-            f"needs answers that are classes, and those of kind {self.kind} are not; leave it out"
-        )
+        return f"needs answers that are classes; those of kind {self.kind} are not, leave it out"
 
     def as_classes(self, answer: str) -> dict[str, str]:
         """Part of an answer of the data -> its class; a part that it lacks is left out."""

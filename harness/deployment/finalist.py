@@ -12,7 +12,7 @@ from harness.answers.thoughts import with_usual_marks
 from harness.data import read_examples_file
 from harness.errors import InputError, TrialError
 from harness.export.base_model import base_here, runtime_here
-from harness.export.final_run import FinalRun, trained_files
+from harness.export.final_run import FinalRun, brought_folder, trained_files
 from harness.records import ARTIFACT, Endpoint, Example, TrialSpec
 from harness.spec import TaskSpec
 from harness.spec.kinds import kind_info
@@ -73,18 +73,21 @@ def loaded_candidate(run: FinalRun) -> Iterator[Candidate]:
     from harness.models.load import quiet_libraries
     from harness.trial.candidate import base_candidate, trained_candidate
 
-    trains = kind_info(run.spec.kind).trains
-    if trains:
+    kind, trained = kind_info(run.spec.kind), ""
+    if kind.trains:
         trained_files(run)
+        trained = str(run.folder / ARTIFACT)
+    elif kind.brought:
+        trained = str(brought_folder(run))
     quiet_libraries()
     spec = replace(
         run.spec,
         model=base_here(run.spec.model),
         runtime=runtime_here(run.spec.runtime),
-        trained_path=str(run.folder / ARTIFACT) if trains else "",
+        trained_path=trained,
         pruning=None,
     )
-    opening = trained_candidate if trains else base_candidate
+    opening = trained_candidate if trained else base_candidate
     with ExitStack() as stack:
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         if spec.runtime.threads:

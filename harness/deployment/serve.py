@@ -94,6 +94,11 @@ def serving_program() -> Path:
 
 
 def _folder(run: FinalRun, folder: Path | None, dtype: str | None) -> Path:
+    if kind_info(run.spec.kind).brought:
+        raise InputError(
+            f"{run.title} was trained elsewhere: serve its own folder, {run.spec.trained_path}, "
+            "and ask `harness verify --endpoint` whether it answers as it was scored"
+        )
     if not kind_info(run.spec.kind).trains:
         if folder is not None or dtype is not None:
             raise InputError(

@@ -244,6 +244,11 @@ def _loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
     from harness.models.load import load_arms_base, load_base, quiet_libraries
     from harness.models.trained import with_own_tokenizer
 
+    if kind_info(run.spec.kind).brought:
+        raise InputError(
+            f"{run.title} was trained elsewhere, and is known in the form of its folder alone: "
+            "write it in another form and verify that with --folder"
+        )
     quiet_libraries()
     runtime = runtime_here(run.spec.runtime)
     base = base_here(run.spec.model)

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.analysis.statistics.scores import validation_worth
 from harness.engine.ray.inputs import input_paths, with_paths
 from harness.errors import InputError
+from harness.models.brought import fingerprint_of
 from harness.records import (
     ARTIFACT,
     TRIALS,
@@ -77,9 +78,9 @@ def find_final_run(
     chosen = verdict.winner if arm is None else arm
     if chosen in analysed.experiment.reference_arms():
         raise InputError(
-            f"{chosen} is a classifier: it has no prompt and no weights of a language model to "
-            "export. It is fitted to the training rows anew wherever it is needed, which takes "
-            "seconds; the report has its settings"
+            f"{chosen} is a classifier: it has no prompt and no weights of a language model. It is "
+            "fitted to the training rows anew wherever it is needed, which takes seconds; the "
+            "report has its settings. Name an arm with a language model (--arm)"
         )
     runs = [trial for trial in complete if trial.arm == chosen]
     if not runs:
@@ -165,13 +166,30 @@ def _here(spec: TrialSpec, home: Path) -> TrialSpec:
     return with_paths(spec, places)
 
 
+def brought_folder(run: FinalRun) -> Path:
+    """The folder of weights that were trained elsewhere, as they were scored.
+
+    Raises:
+        InputError: it is gone, or holds something else by now.
+    """
+    folder = Path(run.spec.trained_path)
+    if not folder.is_dir():
+        raise InputError(f"{run.title}: {folder} is gone; put it back from a copy")
+    if fingerprint_of(folder) != run.spec.identity.get("weights brought"):
+        raise InputError(
+            f"{run.title}: what {folder} holds is not what was scored; put that back, or run the "
+            "study again"
+        )
+    return folder
+
+
 def trained_files(run: FinalRun) -> list[Path]:
     """The files with the trained weights, whole and as the trial left them.
 
     Raises:
         InputError: the arm trains nothing, or a file is gone or was altered; says what to do.
     """
-    if kind_info(run.spec.kind).fine_tuned and not kind_info(run.spec.kind).trains:
+    if kind_info(run.spec.kind).brought:
         raise InputError(
             f"{run.trial.arm} was trained elsewhere: its weights are yours, and lie where its "
             "`path` says"
@@ -198,4 +216,4 @@ def trained_files(run: FinalRun) -> list[Path]:
     return paths
 
 
-__all__ = ["FinalRun", "find_final_run", "trained_files"]
+__all__ = ["FinalRun", "brought_folder", "find_final_run", "trained_files"]

@@ -38,6 +38,11 @@ class KindInfo:
     more, and 2 for their own gradients. To unpack 4-bit weights about doubles them. 0 where nothing
     is trained."""
 
+    @property
+    def brought(self) -> bool:
+        """Its weights were fine-tuned before, by another program."""
+        return self.fine_tuned and not self.trains
+
 
 PROMPT = KindInfo(
     name="prompt",

@@ -32,7 +32,7 @@ def known_parts(spec: TrialSpec, named: NamedTrial, reader: StoreReader, trials:
     spec = replace(spec, known_scores=tuple(sorted(named.known)))
     if named.status == "complete":
         settled = spec.settled(named.answering) if spec.ways else spec
-        brought = kind_info(spec.kind).fine_tuned and not kind_info(spec.kind).trains
+        brought = kind_info(spec.kind).brought
         weights = spec.trained_path if brought else weights_at_hand(settled, reader, trials)
         spec = replace(settled, adds=True, trained_path=weights)
     elif spec.weights_id and not spec.trained_path:

@@ -140,8 +140,7 @@ def _score_without_weights(
         with clock.timing("score"):
             score_served(spec, run, announce)
         return True
-    kind = kind_info(spec.kind)
-    if kind.fine_tuned and not kind.trains:
+    if kind_info(spec.kind).brought:
         # Its own tokenizer and template may be needed, which lie with the weights.
         return False
     if not (spec.replies_path and (spec.adds or not spec.weights_id)):
@@ -169,7 +168,7 @@ def _score_with_weights(
                 base = _measured_base(spec, folder, bases)
                 candidate = stack.enter_context(trained_candidate(spec, bases))
                 candidate.base.update(base)
-                run.environment |= notes_on_brought(spec)
+                _note_brought(spec, run)
             else:
                 candidate = stack.enter_context(base_candidate(spec, bases))
         run.kept_mib = candidate.loaded.beside_mib
@@ -227,15 +226,18 @@ def _measure(
         score_all(candidate, run, announce)
 
 
-def notes_on_brought(spec: TrialSpec) -> dict[str, str]:
-    """What a reader should know of weights that were trained elsewhere."""
-    kind = kind_info(spec.kind)
-    if kind.trains or not kind.fine_tuned or not own_template(Path(spec.trained_path)):
-        return {}
-    return {
-        "told_template": f"{spec.arm} was asked through the chat template that its folder brings, "
-        "in place of the base's"
-    }
+def _note_brought(spec: TrialSpec, run: TrialRun) -> None:
+    """Note of weights that were trained elsewhere how large they are, and how they are asked."""
+    folder = Path(spec.trained_path)
+    if not kind_info(spec.kind).brought:
+        return
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    run.cost = replace(run.cost, artifact_bytes=size)
+    if own_template(folder):
+        run.environment["told_template"] = (
+            f"{spec.arm} was asked through the chat template that its folder brings, in place of "
+            "the base's"
+        )
 
 
 @dataclass(slots=True)

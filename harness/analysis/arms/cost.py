@@ -244,9 +244,10 @@ def break_even(
         or cost.per_thousand_requests is None
         or other.per_thousand_requests is None
     ):
-        return BreakEven(
-            arm, against, None, f"The cost of serving {arm} or {against} was not measured."
-        )
+        why = f"The cost of serving {arm} or {against} was not measured."
+        if cost.upfront is None and cost.per_thousand_requests is not None:
+            why = f"What {arm} took upfront is not known."
+        return BreakEven(arm, against, None, why)
     extra = cost.upfront - other.upfront
     saved = other.per_thousand_requests - cost.per_thousand_requests
     least, most = _saved_range(cost, other, saved)

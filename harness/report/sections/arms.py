@@ -56,7 +56,7 @@ def arms_section(material: Material) -> Section:
             wording.money(row.cost.per_thousand_requests, material.currency),
             _latency(row.cost),
             _memory(row.cost),
-            wording.parameters(row.cost.trainable_parameters, row.cost.total_parameters),
+            _trained(row),
         )
         for row in rows
     ]
@@ -127,6 +127,12 @@ def arms_section(material: Material) -> Section:
         columns = (Column("Arm"), Column("Setting"), Column("Value"))
         tables.append(Table("Setting that validation selected", columns, settings, folded=True))
     return Section("arms", "The arms", tuple(tables))
+
+
+def _trained(row: ArmSummary) -> str:
+    if kind_info(row.kind).brought:
+        return "trained elsewhere"
+    return wording.parameters(row.cost.trainable_parameters, row.cost.total_parameters)
 
 
 def _tuning(row: ArmSummary) -> str:

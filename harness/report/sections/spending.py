@@ -78,7 +78,7 @@ def _size(rows: tuple[ArmSummary, ...]) -> Table:
 
 def _training_time(row: ArmSummary) -> str:
     kind = kind_info(row.kind)
-    if kind.fine_tuned and not kind.trains:
+    if kind.brought:
         declared = row.cost.train_seconds
         return f"{wording.seconds(declared)} (declared)" if declared else "not known"
     trained = kind.trains or not kind.language_model
