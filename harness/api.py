@@ -10,13 +10,13 @@ result.frame("finalists")          # any view of the store, as a pandas frame
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.findings import Findings, Verdict
-from harness.records import Study
+from harness.records import JsonValue, Study
 from harness.review.studies import (
     DEFAULT_FORMATS,
     AnalysedStudy,
@@ -33,6 +33,7 @@ from harness.study.observer import Observer
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.deployment.predictions import Prediction
     from harness.engine import EngineName
 
 
@@ -79,6 +80,34 @@ class StudyResult:
             f"SELECT * FROM {view} WHERE experiment_id = ?",  # noqa: S608
             [identity],
         )
+
+    def predict(
+        self,
+        rows: Sequence[Mapping[str, JsonValue] | str],
+        *,
+        arm: str | None = None,
+        seed: int | None = None,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[Prediction]:
+        """Rows answered by a finalist, exactly as it was scored; its model is loaded anew.
+
+        Args:
+            rows: columns and values of each, or texts where the task reads one column.
+            arm: the arm; the verdict's winner if not given.
+            seed: seed of its final run; the best one on validation if not given.
+            on_progress: is told how many rows are answered, of how many.
+
+        Raises:
+            InputError: no such arm, a row that cannot be asked, or weights that are gone.
+        """
+        from harness.deployment.finalist import opened
+        from harness.deployment.predictions import predictions, questions_of
+        from harness.export.final_run import find_final_run
+
+        run = find_final_run(self.store.parent, self.study.experiment.experiment_id, arm, seed)
+        questions = questions_of(run, rows)
+        with opened(run) as finalist:
+            return predictions(finalist, questions, on_progress)
 
     def report(
         self,

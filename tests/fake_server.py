@@ -58,7 +58,9 @@ class Seen:
 class FakeServer:
     """Answers as told, one entry of ``script`` a request, then properly.
 
-    reply: last user message -> text. usage: counted tokens of (payload, reply); None counts none.
+    reply: last user message -> text. chat: request -> text, finish reason and tokens of its prompt,
+    in place of it. echo: request for a completion -> body. models: what it lists.
+    usage: counted tokens of (payload, reply); None counts none.
     most: the most requests that were under way at once.
     """
 
@@ -67,6 +69,9 @@ class FakeServer:
     reply: Callable[[str], str] = lambda message: "positive"
     usage: Callable[[dict[str, Any], str], tuple[int, int]] | None = lambda payload, reply: (10, 2)
     finish: str = "stop"
+    chat: Callable[[dict[str, Any]], tuple[str, str, int]] | None = None
+    echo: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    models: list[dict[str, Any]] = field(default_factory=list)
     slow: float = 0.0
     seen: list[Seen] = field(default_factory=list)
     most: int = 0
@@ -75,19 +80,26 @@ class FakeServer:
 
     def completion(self, payload: dict[str, Any]) -> dict[str, Any]:
         """A proper reply."""
-        text = self.reply(payload["messages"][-1]["content"])
+        if self.echo is not None and "prompt" in payload:
+            return self.echo(payload)
+        if self.chat is None:
+            text, finish = self.reply(payload["messages"][-1]["content"]), self.finish
+        else:
+            text, finish, prompt_tokens = self.chat(payload)
         body: dict[str, Any] = {
             "object": "chat.completion",
             "model": f"{payload['model']}-2026",
             "choices": [
                 {
                     "index": 0,
-                    "finish_reason": self.finish,
+                    "finish_reason": finish,
                     "message": {"role": "assistant", "content": text},
                 }
             ],
         }
-        if self.usage is not None:
+        if self.chat is not None:
+            body["usage"] = {"prompt_tokens": prompt_tokens, "completion_tokens": 1}
+        elif self.usage is not None:
             prompt, reply = self.usage(payload, text)
             body["usage"] = {"prompt_tokens": prompt, "completion_tokens": reply}
         return body
@@ -138,6 +150,13 @@ def serving() -> Iterator[FakeServer]:
                 self.close_connection = True
             finally:
                 state.done()
+
+        def do_GET(self) -> None:
+            body = json.dumps({"object": "list", "data": state.models}).encode()
+            self.send_response(200 if state.models else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             """Tests print nothing."""

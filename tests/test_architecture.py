@@ -45,7 +45,8 @@ ROOMS: dict[str, set[str]] = {
     "prompting": {"models"},
     "training": {"models", "prompting"},
     "evaluation": {"models", "prompting"},
-    "trial": {"data", "evaluation", "models", "prompting", "search", "training"},
+    "classifier": set(),
+    "trial": {"classifier", "data", "evaluation", "models", "prompting", "search", "training"},
     "review": {"analysis", "report", "search", "store"},
     "study": {"analysis", "data", "engine", "evaluation", "models", "prompting", "search", "store",
               "trial"},
@@ -54,9 +55,11 @@ ROOMS: dict[str, set[str]] = {
     "drafting": {"analysis", "data", "forecast", "models"},
     "export": {"analysis", "data", "engine", "evaluation", "models", "prompting", "report",
                "review", "search", "store", "trial"},
-    "api": {"engine", "review", "store", "study"},
-    "cli": {"data", "drafting", "engine", "evaluation", "export", "forecast", "models", "report",
-            "review", "store", "study"},
+    "deployment": {"analysis", "data", "evaluation", "export", "models", "prompting", "review",
+                   "store", "trial"},
+    "api": {"deployment", "engine", "export", "review", "store", "study"},
+    "cli": {"data", "deployment", "drafting", "engine", "evaluation", "export", "forecast",
+            "models", "report", "review", "store", "study"},
     "__init__": {"api"},
 }  # fmt: skip
 # Sub-room -> the sub-rooms beside it, and the modules at their room's root, that it may import.
@@ -77,7 +80,7 @@ SUB_ROOMS: dict[str, set[str]] = {
     "evaluation/endpoint": set(),
     "engine/ray": {"child", "outcome"},
     "measures/modules": set(),
-    "study/preflight": {"asked_models", "plan"},
+    "study/preflight": {"asked_models", "brought", "plan"},
 }
 WRITING = {"data", "engine", "evaluation", "models", "prompting", "search", "training", "trial"}
 READING = {"analysis", "findings", "report", "review", "store"}

@@ -174,7 +174,12 @@ def model(
     say(f"{out}: {done.form}, {done.dtype}, of {done.run.why}")
     if done.parity is None:
         say("NOT CHECKED: the exported weights were not scored again.", err=True)
-    elif done.parity.different:
+    elif not done.parity.of_other_weights and done.parity.different:
+        say(
+            f"{done.parity.different} of {done.parity.items} test items have another reply, each "
+            "a near tie that rounding decides; the model card says so."
+        )
+    elif done.parity.of_other_weights:
         say(
             f"DIFFERENT: {done.parity.different} of {done.parity.items} test items; the model "
             "card says so.",

@@ -3,7 +3,7 @@
 from harness.data.audit import LeakageAudit, audit_general, audit_leakage
 from harness.data.audit_record import audit_record
 from harness.data.calibration import read_calibration
-from harness.data.examples import ExamplesRead, read_examples
+from harness.data.examples import ExamplesRead, read_examples, read_questions
 from harness.data.examples_file import (
     columns_fingerprint,
     fingerprint,
@@ -12,8 +12,8 @@ from harness.data.examples_file import (
     write_examples,
 )
 from harness.data.general_text import GeneralTexts, read_general_texts
-from harness.data.prepare import Prepared, answer_counts, prepare, with_general
-from harness.data.read import read_rows
+from harness.data.prepare import Prepared, answer_counts, prepare, scored_of, with_general
+from harness.data.read import read_rows, rows_in_memory
 from harness.data.rows import Row, Rows
 from harness.data.split import limited, merge_duplicates, shuffled, split_groups
 
@@ -37,8 +37,11 @@ __all__ = [
     "read_examples",
     "read_examples_file",
     "read_general_texts",
+    "read_questions",
     "read_rows",
     "row_hashes",
+    "rows_in_memory",
+    "scored_of",
     "shuffled",
     "split_groups",
     "with_general",

@@ -77,6 +77,35 @@ def read_examples(
     return ExamplesRead(source, tuple(examples), tuple(problems), reader.answers.spellings, notes)
 
 
+def read_questions(table: Rows, experiment: Experiment) -> tuple[Example, ...]:
+    """The rows as items of the experiment's task that have no answer yet, in their order.
+
+    Each is its own group, under an id that no row of the data has. An item that is a conversation
+    is all of it.
+
+    Raises:
+        DataError: a column is missing, or rows cannot be used; all of them at once.
+    """
+    spec = experiment.data.conversations
+    conversations = ConversationReader(table, spec) if spec else None
+    _check_columns(table, () if conversations else experiment.input_columns())
+    reader = _RowReader(table.source, experiment, "asked-", answered=False)
+    examples = [
+        example
+        for row in table.rows
+        for example in (
+            [reader.read(row)]
+            if conversations is None
+            else reader.read_conversation(row, conversations)
+        )
+        if example is not None
+    ]
+    problems = [*table.problems, *reader.problems]
+    if problems:
+        raise DataError(sorted(problems, key=lambda problem: line_of(problem.where)))
+    return tuple(examples)
+
+
 def unseen_labels(
     examples: Iterable[Example],
     known: Sequence[str],
@@ -98,13 +127,20 @@ def unseen_labels(
 
 
 class _RowReader:
-    """Reads the rows of one source; holds what must be unique over them."""
+    """Reads the rows of one source; holds what must be unique over them.
 
-    def __init__(self, source: str, experiment: Experiment, id_prefix: str) -> None:
+    Args:
+        answered: whether rows hold the answer, and the names that the data give them.
+    """
+
+    def __init__(
+        self, source: str, experiment: Experiment, id_prefix: str, *, answered: bool = True
+    ) -> None:
         self.problems: list[Problem] = []
         self._source = source
         self._data = experiment.data
-        self._columns = experiment.columns()
+        self._answered = answered
+        self._columns = experiment.columns() if answered else experiment.input_columns()
         self._fields = experiment.input_columns()
         self._whole_rows = experiment.task.reads_rows
         self._own_fields = template_fields(experiment.task.template)
@@ -123,7 +159,7 @@ class _RowReader:
         inputs = self._inputs(row.values, problems)
         answer = self._answer(row.values, problems)
         identity, group = self._names(row, problems)
-        slices = self._slices(row)
+        slices, of_tools = self._slices(row), self._answer_kind.row_tools
         texts = (*inputs.values(), answer, identity, group, *slices.values())
         if not problems and not _encodes(*texts):
             problems.append(_SURROGATE)
@@ -138,6 +174,7 @@ class _RowReader:
             row.line,
             columns=row.values if self._whole_rows else {},
             slices=slices,
+            tools="" if of_tools is None else _tools_text(row.values.get(of_tools)),
         )
 
     def read_conversation(self, row: Row, conversations: ConversationReader) -> Iterator[Example]:
@@ -148,7 +185,7 @@ class _RowReader:
         problems: list[str] = []
         asked: list[Asked] = []
         try:
-            asked = conversations.read(row)
+            asked = conversations.read(row) if self._answered else [conversations.whole(row)]
         except UnusableError as error:
             problems.append(str(error))
         identity, group = self._names(row, problems)
@@ -156,7 +193,8 @@ class _RowReader:
         for turn in asked:
             inputs = {conversations.text_column: turn.text}
             answer = self._answer({conversations.spec.answer_column: turn.answer}, problems)
-            name = identity if conversations.spec.turns == "last" else f"{identity}#{turn.number}"
+            once = conversations.spec.turns == "last" or not self._answered
+            name = identity if once else f"{identity}#{turn.number}"
             examples.append(
                 Example(
                     name,
@@ -167,6 +205,7 @@ class _RowReader:
                     columns=row.values if self._whole_rows else {},
                     slices=self._slices(row),
                     messages=turn.messages,
+                    tools=turn.tools,
                     conversation=identity,
                 )
             )
@@ -182,6 +221,8 @@ class _RowReader:
     def _names(self, row: Row, problems: list[str]) -> tuple[str, str]:
         """The row's id and group."""
         identity = f"{self._id_prefix}{row.line}"
+        if not self._answered:
+            return identity, identity
         if self._data.id is not None:
             identity = self._identity(row, self._data.id, problems)
         if self._data.group is None:
@@ -194,8 +235,8 @@ class _RowReader:
         before = len(problems)
         for field in self._fields:
             value = values.get(field)
-            if isinstance(value, dict | list) and self._answer_kind.shown_as_text(field):
-                value = json.dumps(value, ensure_ascii=False)
+            if field == self._answer_kind.row_tools:
+                value = _tools_text(value)
             # One field of several may be empty text, but none may be missing.
             inputs[field] = value if isinstance(value, str) else _text(values, field, problems)
         if len(problems) == before and not any(inputs[name].strip() for name in self._own_fields):
@@ -203,6 +244,8 @@ class _RowReader:
         return inputs
 
     def _answer(self, values: dict[str, JsonValue], problems: list[str]) -> str:
+        if not self._answered:
+            return ""
         try:
             return self.answers.read(values)
         except AnswerError as error:
@@ -226,6 +269,11 @@ def _text(values: dict[str, JsonValue], column: str, problems: list[str]) -> str
     except AnswerError as error:
         problems.append(str(error))
         return ""
+
+
+def _tools_text(value: JsonValue) -> str:
+    """Tools as text: JSON, or what stands there as text of it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _encodes(*texts: str) -> bool:

@@ -6,6 +6,7 @@ problem and reading goes on, so that one pass finds every such row.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.data.arrow_table import table_rows
@@ -18,6 +19,7 @@ from harness.data.label_studio import with_annotations
 from harness.data.rows import Row, Rows, check_header, rows_of
 from harness.errors import DataError, Problem
 from harness.packaged.data_sets import packaged_rows
+from harness.records import JsonValue
 
 READABLE = ".jsonl, .json, .csv, .tsv or .parquet, `packaged:NAME`, or `hub:DATASET[:SPLIT]`"
 
@@ -37,6 +39,16 @@ def read_rows(source: str, encoding: str = UTF8) -> Rows:
         HarnessError: a packaged data set could not be fetched.
     """
     return with_conversations(with_inputs(with_annotations(_read(source, encoding))))
+
+
+def rows_in_memory(values: Sequence[Mapping[str, JsonValue]], source: str = "row") -> Rows:
+    """Rows that a program or a person hands over, each under its number as its line.
+
+    Raises:
+        DataError: there is none.
+    """
+    rows = [Row(number, dict(one)) for number, one in enumerate(values, 1)]
+    return with_conversations(with_inputs(rows_of(source, rows, [])))
 
 
 def _read(source: str, encoding: str) -> Rows:

@@ -119,9 +119,11 @@ class Asking:
                     else self._messages(self.renderer)
                 )
             else:
-                body["prompt"] = _as_template(self.renderer.prompt(self._marked()))
+                body["prompt"] = as_template(self.renderer.prompt(self.marked()))
         if self.as_chat and self.template_args:
             body["chat_template_kwargs"] = self.template_args
+        if self.renderer.writes_tools and self.renderer.functions:
+            body["tools"] = list(self.renderer.functions)
         room, stops = self._limits()
         limit = "max_completion_tokens" if "max_tokens" in self.conceded else "max_tokens"
         body |= {limit: room, "temperature": 0}
@@ -154,7 +156,7 @@ class Asking:
         named = {"name": "answer", "schema": schema, "strict": True}
         return {"type": "json_schema", "json_schema": named}
 
-    def _marked(self) -> Example:
+    def marked(self) -> Example:
         """An item that shows where its columns go."""
         fields = template_fields(self.template)
         return Example("", {name: f"{MARK}{name}{MARK}" for name in fields}, "", "")
@@ -171,7 +173,7 @@ class Asking:
         """
         shown = [
             message
-            for shot in renderer.shots(self._marked())
+            for shot in renderer.shots(self.marked())
             for message in (
                 *renderer.own_messages(shot),
                 {"role": "assistant", "content": renderer.answer_text(shot.answer)},
@@ -183,10 +185,10 @@ class Asking:
 
     def _messages(self, renderer: PromptRenderer) -> list[Message]:
         """The messages as the renderer writes them, the last one a template for the item."""
-        messages = renderer.messages(self._marked())
+        messages = renderer.messages(self.marked())
         if "system" in self.conceded:
             messages = without_system(messages)
-        return [*messages[:-1], {**messages[-1], "content": _as_template(messages[-1]["content"])}]
+        return [*messages[:-1], {**messages[-1], "content": as_template(messages[-1]["content"])}]
 
     def shots_by_item(self) -> dict[str, Any]:
         """How the study chose shots for each item, and how messages are put together of them."""
@@ -194,7 +196,7 @@ class Asking:
         pool = Path(spec.train_path)
         settings = self.settings
         item: list[Message] = [
-            {"role": "user", "content": _as_template(self.bare.item_text(self._marked()))}
+            {"role": "user", "content": as_template(self.bare.item_text(self.marked()))}
         ]
         without = self._messages(self.bare)
         if self.of_conversations:
@@ -214,7 +216,7 @@ class Asking:
         }
 
 
-def _as_template(text: str) -> str:
+def as_template(text: str) -> str:
     """A text with marked columns as a template that gives it back: other braces are doubled."""
     parts = text.replace("{", "{{").replace("}", "}}").split(MARK)
     return "".join(f"{{{part}}}" if place % 2 else part for place, part in enumerate(parts))

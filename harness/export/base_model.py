@@ -1,12 +1,13 @@
-"""The base that a final run started from, as it lies on this machine, and what is known of it."""
+"""The base that a final run started from, as it lies here, where it runs, what is known of it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from harness.errors import InputError, UnknownReferenceError
 from harness.packaged.catalogue import ASSETS
-from harness.records import ResolvedModel
+from harness.records import ResolvedModel, Runtime
 from harness.spec import ModelSpec
 
 UNKNOWN = "unknown"
@@ -44,6 +45,15 @@ def base_here(base: ResolvedModel) -> ResolvedModel:
     return model
 
 
+def runtime_here(runtime: Runtime) -> Runtime:
+    """The run's runtime; on the CPU where its device is not on this machine."""
+    import torch
+
+    if runtime.device.startswith("cuda") and not torch.cuda.is_available():
+        return replace(runtime, device="cpu")
+    return runtime
+
+
 def public_name(base: ResolvedModel) -> str:
     """The base's id on the hub; empty where it did not come from there."""
     return base.reference if base.revision else ""
@@ -71,4 +81,4 @@ def licence_of(base: ResolvedModel) -> str:
     return licence if isinstance(licence, str) and licence else UNKNOWN
 
 
-__all__ = ["UNKNOWN", "base_here", "licence_of", "public_name", "short_name"]
+__all__ = ["UNKNOWN", "base_here", "licence_of", "public_name", "runtime_here", "short_name"]

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from harness import wording
+from harness.answers.tools import listed_tools, tools_of
 from harness.export.base_model import licence_of, public_name, short_name
 from harness.export.exported import Exported
 from harness.records import Aggregate
@@ -174,11 +175,20 @@ def _use(exported: Exported) -> tuple[Block, ...]:
         else ""
     )
     this = "this instruction and this form of an item"
-    # As the model was told it, with the tools that it may call.
-    instruction = task.answer.told(instruction)
+    if task.answer.functions:
+        tools = listed_tools(tools_of(json.dumps(task.answer.functions)).values())
+        # As the model was told it, with the tools that it may call.
+        instruction = f"{instruction}\n\n{tools}"
+        chat += (
+            " (where that writes tools in a form of its own, it was told them, as "
+            "`apply_chat_template(..., tools=...)` does, and the instruction did not list them)"
+            if settings.chat
+            else ""
+        )
     form = [Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False)]
     if (talks := exported.run.analysed.experiment.data.conversations) is not None:
         which = "every answer" if talks.turns == "every" else "the last answer"
+        which += " (scored: the last)" if talks.scores_last_of_every else ""
         told = "this instruction, before" if instruction else "no instruction but"
         this = (
             f"{which} of whole conversations as their messages, under {told} a conversation's own "
@@ -242,12 +252,20 @@ def _parity(parity: Parity | None) -> tuple[Block, ...]:
                 "exported them; the scores below are those of the trial."
             ),
         )
-    verdict = (
-        "Every item that was asked again is answered and scored as in the trial."
-        if not parity.different
-        else f"{wording.plural(parity.different, 'item')} of {parity.items:,} DIFFER from the "
-        "trial: the scores below are those of the trial, not of these weights."
-    )
+    apart = wording.plural(parity.different, "item")
+    if not parity.different:
+        verdict = "Every item that was asked again is answered and scored as in the trial."
+    elif not parity.of_other_weights:
+        verdict = (
+            f"{apart} of {parity.items:,} have another reply, each a near tie: the exported form "
+            f"finds the two replies equally likely within {parity.tolerance:.2g} nats, which "
+            "rounding decides. All others are answered and scored as in the trial."
+        )
+    else:
+        verdict = (
+            f"{apart} of {parity.items:,} DIFFER from the trial: the scores below are those of "
+            "the trial, not of these weights."
+        )
     notes: tuple[Block, ...] = ()
     if parity.circumstances:
         notes = (Bullets("How the check differs from the trial", parity.circumstances),)
@@ -260,6 +278,7 @@ def parity_table(parity: Parity) -> Table:
         ("Test items asked again", f"{parity.items:,} of {parity.test_items:,}"),
         ("Equal", f"{parity.equal:,}"),
         ("Different", f"{parity.different:,}"),
+        *_ties(parity),
         ("Same reply, letter by letter", f"{parity.same_replies:,}"),
         ("Same value under every metric", f"{parity.same_scores:,}"),
         ("Largest difference of a score", f"{parity.largest_score_difference:.6g}"),
@@ -275,6 +294,19 @@ def parity_table(parity: Parity) -> Table:
     ]
     columns = (Column("Exported form against the trial"), Column("Found", numeric=True))
     return Table("Loaded afresh and scored again", columns, tuple(rows))
+
+
+def _ties(parity: Parity) -> list[tuple[str, str]]:
+    gaps = [gap for one in parity.differences if (gap := one.likelihood_gap) is not None]
+    if parity.tolerance is None:
+        return []
+    return [
+        (
+            f"Of these near ties (replies equally likely within {parity.tolerance:.2g} nats)",
+            f"{parity.near_ties:,}",
+        ),
+        ("Largest difference of two replies' log-likelihood (nats)", f"{max(gaps, default=0):.2g}"),
+    ]
 
 
 def _limits(exported: Exported) -> tuple[Block, ...]:

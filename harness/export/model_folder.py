@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.errors import InputError, ParityError
-from harness.export.base_model import base_here, public_name, short_name
+from harness.export.base_model import base_here, public_name, runtime_here, short_name
 from harness.export.destination import RECEIPT, whole_folder
 from harness.export.exported import Exported, Form
 from harness.export.final_run import FinalRun, find_final_run, trained_files
@@ -76,7 +76,7 @@ def export_model(
         raise InputError(
             f"--dtype is for merged weights; {run.trial.arm} is exported as it was trained"
         )
-    runtime = _runtime_here(run.spec.runtime)
+    runtime = runtime_here(run.spec.runtime)
     kept = dtype or run.spec.runtime.dtype
     base = base_here(run.spec.model)
     with whole_folder(folder, force=force) as unfinished:
@@ -97,7 +97,7 @@ def export_model(
             compared_with = scored if merges and adapter else None
             parity = check_parity(run, results, opened, compared_with, items)
             on_parity(parity)
-            if parity.different and not allow_differences:
+            if parity.of_other_weights and not allow_differences:
                 raise _unequal(parity, folder)
         if held == "gguf" and converter is not None:
             convert_folder(
@@ -115,15 +115,6 @@ def _form_held(run: FinalRun, asked: RequestedForm) -> Form:
     if not kind_info(run.spec.kind).adapts:
         return "full"
     return "merged" if asked == "merged" else "adapter"
-
-
-def _runtime_here(runtime: Runtime) -> Runtime:
-    """The run's runtime; on the CPU where its device is not on this machine."""
-    import torch
-
-    if runtime.device.startswith("cuda") and not torch.cuda.is_available():
-        return replace(runtime, device="cpu")
-    return runtime
 
 
 def _write_merged(
@@ -190,9 +181,21 @@ def _named_base(base: ResolvedModel, folder: Path) -> ResolvedModel:
 
 
 def _unequal(parity: Parity, folder: Path) -> ParityError:
+    apart = parity.different - parity.near_ties
+    what = f"{apart} of {parity.items} test items are not answered or scored as in the trial"
+    gaps = [gap for one in parity.differences if (gap := one.likelihood_gap) is not None]
+    if not apart:
+        what = (
+            "the replies are those of the trial, but how sure the model is of them is not (by "
+            f"{parity.confidence_shift:.2g} nats)"
+        )
+    elif parity.tolerance is not None and max(gaps, default=0.0) > parity.tolerance:
+        what += (
+            f", and not by rounding: it finds one reply up to {max(gaps):.2g} nats likelier than "
+            f"the other, where rounding moves {parity.tolerance:.2g} at most"
+        )
     return ParityError(
-        f"{parity.different} of {parity.items} test items are not answered or scored as in the "
-        f"trial, so {folder} was not written. Weights in float32 are closest to what was scored "
+        f"{what}; so {folder} was not written. Weights in float32 are closest to what was scored "
         "(--dtype float32, for merged weights); --allow-differences exports it as it is, with "
         "the differences in its README.md"
     )
@@ -209,7 +212,11 @@ def _describe(exported: Exported, folder: Path) -> None:
     if parity:
         # Replies may hold the user's texts; which items differ is enough.
         parity["differences"] = [
-            {"item_id": difference["item_id"], "score_difference": difference["score_difference"]}
+            {
+                name: value
+                for name, value in difference.items()
+                if name not in ("trial_output", "exported_output")
+            }
             for difference in parity["differences"]
         ]
     receipt = {

@@ -15,16 +15,19 @@ from harness.data import read_examples_file
 from harness.data.examples_file import write_examples
 from harness.errors import InputError
 from harness.export.final_run import FinalRun
-from harness.records import Example, ScoreRecord, ScoreRequest
+from harness.export.near_ties import LARGEST, TwoReplies, likelihood_gaps, tie_tolerance
+from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
 from harness.store import STORE_FILE, StoreReader
 from harness.trial.candidate import Candidate, TrialRun, candidate_of
-from harness.trial.scoring import score_all
+from harness.trial.scoring import PACKED, score_all
 from harness.versions import environment_versions
 
 if TYPE_CHECKING:
     from harness.models.load import LoadedModel
 
 Values = dict[tuple[str, str], float | None]
+# The log-odds of what is surer than this rest on digits that a likelihood has not.
+SURE = 1 - 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,9 @@ class ItemDifference:
     """What the exported form replied."""
     score_difference: float
     """Largest difference over all metrics; infinite where only one of the two has a value."""
+    likelihood_gap: float | None = None
+    """How much likelier one of the two replies is to the exported form than the other, nats; None
+    where they are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +80,29 @@ class Parity:
     """Items that are not equal."""
     circumstances: tuple[str, ...]
     """What else differs between the check and the trial, a sentence each."""
+    tolerance: float | None = None
+    """Nats up to which two replies are a near tie, as measured in the check; None where nothing
+    differs."""
+    confidence_shift: float | None = None
+    """Largest difference over items of the log-odds (nats) of the answer chosen, in the trial and
+    now; None where none was chosen among several."""
 
     @property
     def different(self) -> int:
         """Number of items that are not equal."""
         return self.items - self.equal
+
+    @property
+    def near_ties(self) -> int:
+        """Number of items with another reply, which the exported form finds as likely."""
+        gaps = [difference.likelihood_gap for difference in self.differences]
+        return sum(gap is not None and gap <= (self.tolerance or 0.0) for gap in gaps)
+
+    @property
+    def of_other_weights(self) -> bool:
+        """Whether something differs that rounding cannot explain."""
+        moved = self.confidence_shift is not None and self.confidence_shift > LARGEST
+        return moved or self.different > self.near_ties
 
 
 Opened = Callable[[], "AbstractContextManager[LoadedModel]"]
@@ -108,9 +132,14 @@ def check_parity(
     if run.spec.runtime.threads:
         torch.set_num_threads(run.spec.runtime.threads)
     torch.manual_seed(run.spec.seed)
+    stored = _stored(results, request.key)
+    packing = run.environment.get(PACKED)
     with exported() as loaded:
-        candidate = candidate_of(run.spec, loaded)
-        rescored = _score(candidate, request, items)
+        candidate = candidate_of(_as_packed(run.spec, packing), loaded)
+        rescored, packed = _score(candidate, request, items)
+        compared = _compare(stored, rescored, run.metric)
+        if compared.differences:
+            compared = _weighed(compared, candidate, items)
         after = _likelihoods(candidate, items) if trained else []
         dtype = str(loaded.model.dtype).removeprefix("torch.")
         device = str(loaded.model.device)
@@ -119,14 +148,14 @@ def check_parity(
         with trained() as loaded:
             before = _likelihoods(candidate_of(run.spec, loaded), items)
     moved = max((abs(a - b) for a, b in zip(after, before, strict=True)), default=None)
-    compared = _compare(_stored(results, request.key), rescored, run.metric)
+    sampled = len(items) < len(all_items)
     return replace(
         compared,
         test_items=len(all_items),
         largest_likelihood_difference=moved,
         dtype=dtype,
         device=device,
-        circumstances=tuple(_circumstances(run, dtype, device, len(items) < len(all_items))),
+        circumstances=tuple(_circumstances(run, dtype, device, packed, sampled)),
     )
 
 
@@ -143,7 +172,32 @@ def _sample(items: Sequence[Example], limit: int | None) -> Sequence[Example]:
     return [items[place * len(items) // limit] for place in range(limit)]
 
 
-def _score(candidate: Candidate, request: ScoreRequest, items: Sequence[Example]) -> ScoreRecord:
+def _as_packed(spec: TrialSpec, packing: str | None) -> TrialSpec:
+    """The specification with weights as the trial had them: where it packed none, none is."""
+    if packing != "0":
+        return spec
+    return replace(spec, runtime=replace(spec.runtime, memory_share=0.0))
+
+
+def _weighed(compared: Parity, candidate: Candidate, items: Sequence[Example]) -> Parity:
+    """The comparison with how far apart different replies are to the exported form."""
+    by_id = {item.id: item for item in items}
+    apart = [one for one in compared.differences if one.trial_output != one.exported_output]
+    asked = [TwoReplies(by_id[o.item_id], o.trial_output, o.exported_output) for o in apart]
+    gaps = dict(zip((o.item_id for o in apart), likelihood_gaps(candidate, asked), strict=True))
+    return replace(
+        compared,
+        differences=tuple(
+            replace(one, likelihood_gap=gaps.get(one.item_id)) for one in compared.differences
+        ),
+        tolerance=tie_tolerance(candidate, items),
+    )
+
+
+def _score(
+    candidate: Candidate, request: ScoreRequest, items: Sequence[Example]
+) -> tuple[ScoreRecord, str]:
+    """The score, and how many layers were packed meanwhile."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "items.parquet"
         write_examples(path, items)
@@ -152,7 +206,7 @@ def _score(candidate: Candidate, request: ScoreRequest, items: Sequence[Example]
         run = TrialRun()
         score_all(candidate, run, lambda *args, **more: None)
     (score,) = run.scores
-    return score
+    return score, run.environment[PACKED]
 
 
 def _likelihoods(candidate: Candidate, items: Sequence[Example]) -> list[float]:
@@ -178,6 +232,8 @@ class _Answered:
     """The reply."""
     values: Values
     """Filter and metric -> value; None where the item could not be scored."""
+    log_odds: list[float]
+    """Of the answer that was chosen, nats; empty where none was, or where it is all but certain."""
 
 
 def _stored(results: Path, key: str) -> dict[str, _Answered]:
@@ -195,11 +251,16 @@ def _stored(results: Path, key: str) -> dict[str, _Answered]:
 def _by_item(
     outputs: Iterable[Mapping[str, Any]], scores: Iterable[Mapping[str, Any]]
 ) -> dict[str, _Answered]:
-    answered = {row["doc_hash"]: _Answered(row["item_id"], row["output"], {}) for row in outputs}
+    answered = {
+        row["doc_hash"]: _Answered(row["item_id"], row["output"], {}, []) for row in outputs
+    }
     for row in scores:
         # How sure a model is rests on every digit; whether it answers alike does not.
         if row["metric"] != CONFIDENCE.name:
             answered[row["doc_hash"]].values[row["filter"], row["metric"]] = row["value"]
+        elif row["value"] is not None and row["value"] < SURE:
+            log_odds = math.log(row["value"]) - math.log1p(-row["value"])
+            answered[row["doc_hash"]].log_odds.append(log_odds)
     return answered
 
 
@@ -212,8 +273,11 @@ def _compare(stored: Mapping[str, _Answered], rescored: ScoreRecord, metric: str
         )
     differences: list[ItemDifference] = []
     same_replies = same_scores = 0
+    shifts: list[float] = []
     for doc, now in again.items():
         then = stored[doc]
+        if now.output == then.output:
+            shifts += [abs(a - b) for a, b in zip(then.log_odds, now.log_odds, strict=False)]
         apart = _largest_gap(then.values, now.values)
         same_replies += now.output == then.output
         same_scores += apart == 0
@@ -236,6 +300,7 @@ def _compare(stored: Mapping[str, _Answered], rescored: ScoreRecord, metric: str
         device="",
         differences=tuple(differences),
         circumstances=(),
+        confidence_shift=max(shifts, default=None),
     )
 
 
@@ -261,12 +326,20 @@ def _mean(answers: Iterable[_Answered], metric: str) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
-def _circumstances(run: FinalRun, dtype: str, device: str, sampled: bool) -> Iterable[str]:
+def _circumstances(
+    run: FinalRun, dtype: str, device: str, packed: str, sampled: bool
+) -> Iterable[str]:
     runtime = run.spec.runtime
     if dtype != runtime.dtype:
         yield f"The trial computed in {runtime.dtype}, the exported weights are {dtype}."
     if device.partition(":")[0] != runtime.device.partition(":")[0]:
         yield f"The trial computed on {runtime.device}, the check on {device}."
+    then = run.environment.get(PACKED, packed)
+    if then != packed:
+        yield (
+            f"The trial multiplied by packed copies of {then} layers, the check by those of "
+            f"{packed}: memory that is free decides that, and sums are rounded in another order."
+        )
     if sampled:
         yield "Not all test items were asked again; other batches can move a score a little."
     now = environment_versions()

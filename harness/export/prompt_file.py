@@ -11,6 +11,7 @@ from harness.errors import InputError
 from harness.export.asking import Asking
 from harness.export.destination import write_file
 from harness.export.final_run import FinalRun, find_final_run
+from harness.export.kept_answers import choice_of, choosing_usage, constraint_of_labels
 from harness.export.prompt_usage import CHAT, TEXT, usage
 from harness.spec.kinds import kind_info
 from harness.versions import __version__
@@ -97,6 +98,10 @@ def _content(asking: Asking, path: Path) -> dict[str, Any]:
         "extract": extract.model_dump(exclude_none=True) if extract else None,
         "notes": _notes(asking),
     }
+    if choice := choice_of(asking):
+        content["choice"] = choice
+    if constraint := constraint_of_labels(asking):
+        content["constraint"] = constraint
     if asking.by_item:
         content["shots_by_item"] = asking.shots_by_item()
     else:
@@ -146,8 +151,15 @@ def _notes(asking: Asking) -> list[str]:
     if settings.answering == "choice":
         notes.append(
             "The study took the answer with the largest log-likelihood among `answers`. A "
-            "chat request cannot do that: what a server replies to it was not scored. One "
-            "that keeps replies to a list of choices comes closest."
+            "chat request cannot do that: what a server replies to it was not scored. "
+            + (
+                "One that gives log-likelihoods of a given text (`echo` with `logprobs` at "
+                "/completions: vLLM, SGLang, llama.cpp) can: `choice` has the prompt and each "
+                "answer as they follow one another, and `usage` chooses so. The server must read "
+                "control tokens in the text as such, and put no second beginning before it."
+                if choice_of(asking)
+                else "One that keeps replies to a list of choices comes closest."
+            )
         )
     if settings.answering == "constrained":
         notes.append(
@@ -155,7 +167,7 @@ def _notes(asking: Asking) -> list[str]:
             "response_format a server does so for JSON, perhaps with other spaces."
             if asking.response_format()
             else "The study kept replies to `answers` while they were written. A chat request "
-            "has no standard field for that; give the list to your server in its own way."
+            "has no standard field for that: `constraint` has what vLLM, SGLang and llama.cpp take."
         )
     notes += [
         f"In the study, {note}. A server that applies the template as it is asks otherwise."
@@ -165,6 +177,22 @@ def _notes(asking: Asking) -> list[str]:
         notes.append(
             "The chat template was told what `chat_template_kwargs` holds. vLLM, SGLang and "
             "llama.cpp take it; elsewhere set it where the model is served."
+        )
+    renderer, column = asking.renderer, asking.task.answer.row_tools
+    if renderer.writes_tools and (asking.of_conversations or column):
+        notes.append(
+            "The chat template was told which tools the row itself names: send them as `tools`, as "
+            "OpenAI writes them."
+        )
+    elif column and column not in asking.fields():
+        notes.append(
+            f"After the instruction stand the tools of the row ({column}), behind an empty line "
+            "and `Tools:`, a line of JSON each."
+        )
+    if renderer.writes_tools and (renderer.functions or column):
+        notes.append(
+            "The study read calls in the reply's own text; a server may hand them back as "
+            "`tool_calls`, which mean the same."
         )
     if asking.of_conversations and not asking.takes_system:
         notes.append(
@@ -181,12 +209,17 @@ def _notes(asking: Asking) -> list[str]:
 
 def _usage(asking: Asking, path: Path) -> list[str]:
     served = asking.run.spec.endpoint
+    server = served.url if served else "http://localhost:8000/v1"
+    key_variable = served.key_variable if served else None
+    if choice_of(asking):
+        return choosing_usage(path.name, asking.fields(), server, key_variable)
     return usage(
         path.name,
         None if asking.of_conversations else asking.fields(),
-        served.url if served else "http://localhost:8000/v1",
-        served.key_variable if served else None,
+        server,
+        key_variable,
         as_chat=asking.as_chat,
+        constrained=constraint_of_labels(asking) is not None,
     )
 
 

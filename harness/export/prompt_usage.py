@@ -24,11 +24,18 @@ _FILL_TALK = (
     "rest = [m for m in body['messages'] + item if not any(m is h for h in head)]\n"
     "body['messages'] = [{'role': 'system', 'content': told}] * bool(head) + rest"
 )
+_KEPT = "body |= saved['constraint']['vllm']  # or 'sglang', or 'llama.cpp'"
 _TALK = [{"role": "user", "content": "..."}]
 
 
 def usage(
-    file: str, fields: Sequence[str] | None, server: str, key_variable: str | None, *, as_chat: bool
+    file: str,
+    fields: Sequence[str] | None,
+    server: str,
+    key_variable: str | None,
+    *,
+    as_chat: bool,
+    constrained: bool = False,
 ) -> list[str]:
     """The lines.
 
@@ -38,17 +45,19 @@ def usage(
         server: base address of the server.
         key_variable: environment variable with its key; None where it needs none.
         as_chat: whether the prompt is messages, not one text.
+        constrained: whether the server is told to keep replies to a list, in its own way.
     """
     headers = "{'Content-Type': 'application/json'"
     if key_variable:
         headers += f", 'Authorization': 'Bearer ' + os.environ[{key_variable!r}]"
+    fill = _FILL_TALK if fields is None else _FILL_CHAT if as_chat else _FILL_TEXT
     values = {
         "file": file,
         "item": _TALK if fields is None else dict.fromkeys(fields, "..."),
         "what": "one value for each of saved['fields']"
         if fields is not None
         else "the conversation, up to the answer",
-        "fill": _FILL_TALK if fields is None else _FILL_CHAT if as_chat else _FILL_TEXT,
+        "fill": f"{fill}\n{_KEPT}" if constrained else fill,
         "headers": headers + "}",
         "url": f"{server}/{CHAT if as_chat else TEXT}",
     }

@@ -11,9 +11,9 @@ from harness.errors import UnknownReferenceError
 from harness.models.vocabulary import Vocabulary, guard_embedding, set_padding
 from harness.records import ResolvedModel, Runtime
 from harness.spec.kinds import kind_info
-from harness.spec.settings import QuantisedSettings, Settings
+from harness.spec.settings import Settings, quantisation_of
 
-Quantisation = Literal["none", "nf4", "fp4"]
+Quantisation = Literal["none", "nf4", "fp4", "int8"]
 # Bytes that torch aligns what it allocates to.
 ALIGNMENT = 64
 
@@ -87,7 +87,8 @@ def form_of(settings: Settings, runtime: Runtime) -> str:
     kind = kind_info(settings.kind)
     if not kind.trains:
         return "base"
-    bits = settings.quantisation if isinstance(settings, QuantisedSettings) else runtime.dtype
+    quantised = quantisation_of(settings)
+    bits = quantised[0] if quantised else runtime.dtype
     return f"adapter-on-{bits}" if kind.adapts else "full"
 
 
@@ -103,7 +104,8 @@ def load_base(
 
     ``nf4`` (normal float) and ``fp4`` (plain float) keep the linear layers but the vocabulary
     projection in 4 bits and compute in the run's dtype (Dettmers et al. 2023).
-    ``double_quantisation`` quantises the scales of the blocks too.
+    ``double_quantisation`` quantises the scales of the blocks too. ``int8`` keeps them in 8 bits
+    (Dettmers et al. 2022). A folder may also say itself how its weights are quantised.
 
     Only safetensors are read: a pickle can run code.
 
@@ -121,6 +123,11 @@ def load_base(
     dtype = getattr(torch, runtime.dtype)
     extra: dict[str, Any] = {}
     if quantisation != "none":
+        import harness.models.peft_library  # noqa: F401
+    if quantisation == "int8":
+        extra["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
+        extra["device_map"] = {"": runtime.device}
+    elif quantisation != "none":
         extra["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type=quantisation,
@@ -138,7 +145,7 @@ def load_base(
             **_source(resolved),
             **extra,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, AssertionError, ImportError) as error:
         if "out of memory" in str(error).lower():
             raise
         raise UnknownReferenceError(
@@ -153,7 +160,7 @@ def load_base(
             f"{min(loading['missing_keys'])}; it is not whole, or was saved as another kind of "
             "model than one that writes text"
         )
-    if quantisation != "none":
+    if quantisation != "none" or getattr(model, "is_quantized", False):
         _keep_differentiable(model)
     else:
         model.to(torch.device(runtime.device))
@@ -197,14 +204,10 @@ def load_arms_base(resolved: ResolvedModel, runtime: Runtime, settings: Settings
     Raises:
         UnknownReferenceError: as :func:`load_base`.
     """
-    if not isinstance(settings, QuantisedSettings):
+    if (quantised := quantisation_of(settings)) is None:
         return load_base(resolved, runtime)
-    return load_base(
-        resolved,
-        runtime,
-        settings.quantisation,
-        double_quantisation=settings.double_quantisation,
-    )
+    bits, double = quantised
+    return load_base(resolved, runtime, bits, double_quantisation=double)
 
 
 def _keep_differentiable(model: Any) -> None:

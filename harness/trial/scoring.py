@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,9 +9,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.answers.thoughts import own_marks, with_usual_marks, without_thought
+from harness.answers.thoughts import with_usual_marks, without_thought
 from harness.data import read_examples_file
-from harness.errors import CanaryError, TrialError
+from harness.errors import CanaryError
 from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.known_replies import KnownReplies, read_replies
 from harness.evaluation.memorisation import completed_text
@@ -26,8 +25,6 @@ from harness.records import (
     ScoreRecord,
     ScoreRequest,
     TrialSpec,
-    WayScore,
-    to_plain,
 )
 from harness.spec import TaskSpec
 from harness.trial.candidate import (
@@ -38,12 +35,16 @@ from harness.trial.candidate import (
     TrialRun,
     context_of,
     reply_constraint,
-    reply_room,
 )
+from harness.trial.choosing import chosen_by, keep_best_way
+from harness.trial.domain import domain_task_of, marks_of
 from harness.trial.early_stopping import ItemWatch
 
 if TYPE_CHECKING:
     from harness.evaluation.local.candidate_lm import CandidateLM
+
+# Name of the note on how many layers multiplied by packed copies, which the free memory decides.
+PACKED = "packed_layers"
 
 
 def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
@@ -51,7 +52,7 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
 
     spec = candidate.spec
     loaded = candidate.loaded
-    own = _candidate_lm(candidate)
+    own = candidate_lm(candidate)
     lm = KnownReplies(own, known_replies(spec))
     known = run.canaries or Canaries(None, None, prompt_tokens_equal=True)
     equal = all(
@@ -63,13 +64,15 @@ def score_all(candidate: Candidate, run: TrialRun, announce: Announce) -> None:
     if not equal:
         raise CanaryError("training and scoring tokenise the same prompt differently")
     try:
-        with packed_weights(loaded.model, spec.runtime.memory_share, loaded.packed):
+        with packed_weights(loaded.model, spec.runtime.memory_share, loaded.packed) as packed:
+            run.environment[PACKED] = str(packed)
             score_requests(candidate, run, announce, lm)
     finally:
         run.replies.extend(lm.fresh)
 
 
-def _candidate_lm(candidate: Candidate) -> CandidateLM:
+def candidate_lm(candidate: Candidate) -> CandidateLM:
+    """The lm-eval model that answers as the candidate."""
     from harness.evaluation.local.candidate_lm import CandidateLM
 
     loaded, spec = candidate.loaded, candidate.spec
@@ -113,7 +116,7 @@ def score_requests(
                 "asked by their last ones, as lm-eval does"
             )
         run.environment |= replies_without_answer(
-            candidate.task, spec.arm, record, _own_marks(candidate)
+            candidate.task, spec.arm, record, marks_of(candidate)
         )
 
 
@@ -155,7 +158,7 @@ def _score_now(
     candidate: Candidate, request: ScoreRequest, announce: Announce, marked: Marker
 ) -> float | None:
     spec, loaded = candidate.spec, candidate.loaded
-    lm = _candidate_lm(candidate)
+    lm = candidate_lm(candidate)
     lm.on_progress = partial(announce, "score", task=request.task)
     constraint = reply_constraint(
         candidate.renderer, loaded.tokenizer, candidate.task, candidate.split, spec.answering
@@ -165,38 +168,7 @@ def _score_now(
     if isinstance(primary, JudgeMetric):
         # Other judges' marks decide nothing here, and are not kept.
         (record,) = marked([(record, request)], only=primary.judge)
-    return record.aggregates.get(candidate.task.primary_metric)
-
-
-def keep_best_way(spec: TrialSpec, run: TrialRun) -> None:
-    """Keep, of a trial that tried several ways of answering, the scores of the best one.
-
-    It is the one with the best primary metric, the first of equals. What each scored is noted. One
-    whose replies that metric could not score is not kept, unless no other is there.
-    """
-    metric = TaskSpec.model_validate(spec.task).primary_metric
-    way_of = {request.key: request.answering for request in spec.scores if request.answering}
-    tried = [record for record in run.scores if record.key in way_of]
-
-    def worth(record: ScoreRecord) -> float:
-        value = record.aggregates.get(metric)
-        if value is None:
-            return -math.inf
-        return value if record.higher_is_better[metric] else -value
-
-    best = max(tried, key=worth)
-    run.answering = way_of[best.key]
-    run.scores = [record for record in run.scores if record is best or record.key not in way_of]
-    scores = [
-        WayScore(
-            way_of[record.key],
-            record.aggregates[metric],
-            sum(output.prompt_tokens + output.completion_tokens for output in record.outputs),
-        )
-        for record in tried
-        if metric in record.aggregates
-    ]
-    run.environment["ways"] = json.dumps([to_plain(score) for score in scores])
+    return chosen_by(record, candidate.task.primary)
 
 
 def _score(
@@ -206,7 +178,6 @@ def _score(
     constraint: Any,
     suite_at: Callable[[Path], Suite],
 ) -> ScoreRecord:
-    from harness.evaluation.domain_task import build_domain_task
     from harness.evaluation.latency import time_requests, timed_items
     from harness.evaluation.memorisation import build_memorisation_task
     from harness.evaluation.score import score_task
@@ -232,29 +203,9 @@ def _score(
         return score_task(lm, build_memorisation_task(request.task, task, items), request, form)
     if request.suite == "latency":
         items = tuple(timed_items(items))
-    answers = task.answer.valid_answers(candidate.split)
+    brought, marks = BroughtMetrics(task, items), marks_of(candidate)
     answering = request.answering or candidate.spec.answering
-    room = reply_room(renderer, task, candidate.split, answering, constraint)
-    prompts = {item.id: renderer.prompt(item) for item in items}
-    _check_lengths(candidate, prompts, room)
-    brought, marks = BroughtMetrics(task, items), _own_marks(candidate)
-    domain = build_domain_task(
-        request.task,
-        task,
-        items,
-        lambda item: prompts[item.id],
-        end=renderer.end,
-        max_new_tokens=room,
-        stops=renderer.stops,
-        labels=task.answer.known_from(candidate.split),
-        choices=(
-            {answer: renderer.reply(answer) for answer in answers or ()}
-            if answering == "choice"
-            else None
-        ),
-        brought=brought,
-        thought_marks=marks,
-    )
+    domain = domain_task_of(candidate, request.task, items, answering, constraint, brought)
     with lm.kept_to(constraint):
         if request.suite == "latency":
             return time_requests(lm, domain, request, form)
@@ -271,11 +222,6 @@ def _score(
             brought=brought,
             thought_marks=marks,
         )
-
-
-def _own_marks(candidate: Candidate) -> dict[str, str]:
-    added = candidate.loaded.tokenizer.added_tokens_decoder.values()
-    return own_marks(token.content for token in added)
 
 
 def replies_without_answer(
@@ -306,30 +252,6 @@ def replies_without_answer(
             f"{without} {of_all} have nothing {task.answer.extract.place}, and count as no answer"
         )
     return notes
-
-
-def _check_lengths(candidate: Candidate, prompts: Mapping[str, str], room: int) -> None:
-    """See that every prompt leaves room for its answer: none is cut.
-
-    Args:
-        prompts: id of an item -> its prompt.
-
-    Raises:
-        TrialError: kind ``length``.
-    """
-    context = context_of(candidate)
-    if context is None:
-        return
-    encode = TextEncoder(candidate.loaded.tokenizer)
-    lengths = {name: len(encode(prompt)) for name, prompt in prompts.items()}
-    longer = [name for name, length in lengths.items() if length + room > context]
-    if longer:
-        raise TrialError(
-            "length",
-            f"the prompts of {len(longer)} of {len(lengths)} items, {longer[0]} among them, and "
-            f"{room} tokens for the answer are more than the {context:,} that the model reads (up "
-            f"to {max(lengths.values()):,}); take fewer shots or a model that reads more",
-        )
 
 
 def _readable(candidate: Candidate, items: tuple[Example, ...]) -> tuple[Example, ...]:

@@ -83,6 +83,35 @@ def answer_room(split: Sequence[Example]) -> int:
     return max(len(item.answer.encode()) for item in split) + PREFACE_TOKENS
 
 
+def served_task(
+    task: TaskSpec,
+    split: Sequence[Example],
+    renderer: PromptRenderer,
+    name: str,
+    items: Sequence[Example],
+    brought: BroughtMetrics | None = None,
+) -> Any:
+    """The user's task on some items as an lm-eval task whose prompts are chats.
+
+    Args:
+        split: the whole training split.
+        brought: metrics that the user brings, for ``items``; made anew if not given.
+    """
+    from harness.evaluation.domain_task import build_domain_task
+    from harness.evaluation.endpoint.endpoint_lm import as_context
+
+    return build_domain_task(
+        name,
+        task,
+        items,
+        lambda item: as_context(renderer.messages(item)),
+        end="",
+        max_new_tokens=task.max_new_tokens or answer_room(split),
+        labels=task.answer.known_from(split),
+        brought=brought,
+    )
+
+
 def _score(
     spec: TrialSpec,
     task: TaskSpec,
@@ -91,8 +120,6 @@ def _score(
     request: ScoreRequest,
     lm: Any,
 ) -> ScoreRecord:
-    from harness.evaluation.domain_task import build_domain_task
-    from harness.evaluation.endpoint.endpoint_lm import as_context
     from harness.evaluation.latency import time_requests, timed_items
     from harness.evaluation.score import score_task
 
@@ -102,16 +129,7 @@ def _score(
     if request.suite == "latency":
         items = tuple(timed_items(items))
     brought = BroughtMetrics(task, items)
-    domain = build_domain_task(
-        request.task,
-        task,
-        items,
-        lambda item: as_context(renderer.messages(item)),
-        end="",
-        max_new_tokens=task.max_new_tokens or answer_room(split),
-        labels=task.answer.known_from(split),
-        brought=brought,
-    )
+    domain = served_task(task, split, renderer, request.task, items, brought)
     if request.suite == "latency":
         return time_requests(lm, domain, request, FORM)
     record = score_task(

@@ -242,6 +242,23 @@ def test_several_adapters_take_turns_on_one_base(
     assert torch.equal(logits(base), alone)
 
 
+@pytest.mark.parametrize("nf4", [False, True])
+def test_an_adapter_on_a_narrow_base_comes_back_bit_by_bit(
+    tiny_models: TinyModels, tmp_path: Path, nf4: bool
+) -> None:
+    expected, folders = [], []
+    for seed in (0, 7):
+        base = load_tiny(tiny_models.chat, "bfloat16", nf4=nf4)
+        candidate = make_trainable(base, trained("qlora" if nf4 else "lora", rank=4), seed)
+        train_a_little(candidate)
+        expected.append(logits(candidate))
+        folders.append(tmp_path / str(seed))
+        save_trained(candidate, folders[-1])
+    base = load_tiny(tiny_models.chat, "bfloat16", nf4=nf4)
+    found = [logits(one) for one in each_adapter(base, folders)]
+    assert all(map(torch.equal, found, expected))
+
+
 def test_a_folder_without_an_adapter_is_named(tiny_models: TinyModels, tmp_path: Path) -> None:
     base = load_tiny(tiny_models.chat)
     with pytest.raises(UnknownReferenceError, match="there is no adapter_model"):

@@ -19,3 +19,27 @@ def likelihoods(lm: CandidateLM, pairs: Sequence[tuple[str, str]]) -> list[float
 
     requests = [Instance("loglikelihood", {}, pair, place) for place, pair in enumerate(pairs)]
     return [value for value, _ in lm.loglikelihood(requests)]
+
+
+def token_likelihoods(
+    lm: CandidateLM, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]
+) -> list[float]:
+    """Log-likelihood (nats) of each continuation after its context, shape (n,).
+
+    Args:
+        pairs: context and continuation, as token ids, neither empty.
+    """
+    asked = [(None, list(context), list(continuation)) for context, continuation in pairs]
+    return [value for value, _ in lm._loglikelihood_tokens(asked, disable_tqdm=True)]
+
+
+def greedy_continuations(
+    lm: CandidateLM, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]
+) -> list[bool]:
+    """Whether each token of a continuation is the likeliest one after its context, shape (n,).
+
+    Args:
+        pairs: context and continuation, as token ids, neither empty.
+    """
+    asked = [(None, list(context), list(continuation)) for context, continuation in pairs]
+    return [greedy for _, greedy in lm._loglikelihood_tokens(asked, disable_tqdm=True)]

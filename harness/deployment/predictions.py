@@ -1,0 +1,165 @@
+"""Rows of a file, a program or the terminal, answered by a finalist."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.data import Rows, read_questions, read_rows, rows_in_memory
+from harness.deployment.finalist import Finalist, Progress
+from harness.errors import InputError, writing
+from harness.export.final_run import FinalRun
+from harness.records import Example, JsonValue, write_whole
+
+ANSWER, REPLY = "answer", "reply"
+WRITABLE = (".csv", ".jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A row with what was answered to it."""
+
+    row: Mapping[str, JsonValue]
+    """The row as it was given."""
+    answer: str | None
+    """What the reply answers, read as it is when scored; None where no answer could be read."""
+    reply: str
+    """The whole reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Rows that can be asked, with the items that they make."""
+
+    rows: tuple[Mapping[str, JsonValue], ...]
+    """The rows as they were given."""
+    items: tuple[Example, ...]
+    """The item of each row."""
+
+
+def questions_in(run: FinalRun, source: Path) -> Questions:
+    """The rows of a file, as the study's own data are read; they need no answer.
+
+    Raises:
+        DataError: it cannot be read, lacks a column, or has rows that cannot be asked.
+    """
+    experiment = run.analysed.experiment
+    return _questions(run, read_rows(str(source), experiment.data.encoding))
+
+
+def questions_of(run: FinalRun, rows: Sequence[Mapping[str, JsonValue] | str]) -> Questions:
+    """Rows of a program or the terminal: columns and values, or texts where there is one column.
+
+    Raises:
+        InputError: there is no row, or a text where the task reads several columns.
+        DataError: a row lacks a column or cannot be asked.
+    """
+    if not rows:
+        raise InputError("no row is given; give at least one")
+    return _questions(run, rows_in_memory([_row(run, row) for row in rows]))
+
+
+def _row(run: FinalRun, row: Mapping[str, JsonValue] | str) -> Mapping[str, JsonValue]:
+    if not isinstance(row, str):
+        return row
+    experiment = run.analysed.experiment
+    columns = experiment.input_columns()
+    if experiment.data.conversations is not None:
+        return {experiment.data.conversations.column: [{"role": "user", "content": row}]}
+    if len(columns) > 1:
+        raise InputError(
+            f"the task reads the columns {', '.join(columns)}, so that a text alone is no row; "
+            "give an object with all of them, such as "
+            + json.dumps(dict.fromkeys(columns, "..."), ensure_ascii=False)
+        )
+    return {columns[0]: row}
+
+
+def _questions(run: FinalRun, table: Rows) -> Questions:
+    items = read_questions(table, run.analysed.experiment)
+    return Questions(tuple(row.values for row in table.rows), items)
+
+
+def predictions(
+    finalist: Finalist, questions: Questions, progress: Progress = lambda done, total: None
+) -> list[Prediction]:
+    """The rows answered, in their order."""
+    replies = finalist.replies(questions.items, progress)
+    return [
+        Prediction(row, finalist.answer(reply), reply)
+        for row, reply in zip(questions.rows, replies, strict=True)
+    ]
+
+
+def check_output(path: Path, *, force: bool) -> None:
+    """See that predictions can be written to a file, before anything is asked.
+
+    Raises:
+        InputError: they cannot; says why.
+    """
+    if path.suffix.lower() not in WRITABLE:
+        raise InputError(f"{path}: predictions are written as {' or '.join(WRITABLE)}")
+    if path.is_dir() or (path.exists() and not force):
+        remedy = "give the name of a file" if path.is_dir() else "--force writes over it"
+        raise InputError(f"{path} exists already; {remedy}")
+
+
+def write_predictions(path: Path, found: Sequence[Prediction]) -> None:
+    """Write each row with its answer and reply, as CSV or as JSON lines by the file's ending.
+
+    Raises:
+        UnwritableError: the system refuses.
+        NoRoomError: the disk is full.
+    """
+    rows = [as_row(one) for one in found]
+    if path.suffix.lower() == ".jsonl":
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    else:
+        text = _csv(rows)
+    with writing(path, "name another file with --out"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+
+
+def as_row(one: Prediction) -> dict[str, Any]:
+    """The row with two more columns, under names that it has not yet."""
+    row = dict(one.row)
+    for name, value in ((ANSWER, one.answer), (REPLY, one.reply)):
+        free = name
+        while free in row:
+            free = f"predicted_{free}"
+        row[free] = value
+    return row
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(row.get(name)) for name in columns])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+__all__ = [
+    "Prediction",
+    "Questions",
+    "as_row",
+    "check_output",
+    "predictions",
+    "questions_in",
+    "questions_of",
+    "write_predictions",
+]
