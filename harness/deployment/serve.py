@@ -129,7 +129,8 @@ def _holds(place: Path, run: FinalRun, dtype: str) -> bool:
     except (OSError, ValueError):
         return False
     known = {"trial_id": run.trial.trial_id, "dtype": dtype}
-    return receipt.get("form") in ("merged", "full") and known.items() <= receipt.items()
+    # An adapter by itself, and a GGUF file, have no configuration of a model beside them.
+    return (place / "config.json").is_file() and known.items() <= receipt.items()
 
 
 @contextmanager
