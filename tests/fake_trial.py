@@ -46,11 +46,13 @@ from harness.records import (
 from harness.spec import Experiment
 from harness.store import write_record
 from harness.trial.candidate import TrialRun
-from harness.trial.scoring import keep_best_way
+from harness.trial.choosing import keep_best_way
 
 NOW = "2026-01-02T03:04:05+00:00"
 LABELS = ("billing", "delivery", "praise")
-RIGHT = {"prompt": 0.4, "full": 0.6, "lora": 0.75, "qlora": 0.7}
+RIGHT = {
+    "prompt": 0.4, "full": 0.6, "lora": 0.75, "qlora": 0.7, "trained": 0.65, "classifier": 0.55,
+}  # fmt: skip
 LOG = "executions.log"
 # For the fork server, of which a process of tests has one: what pretended trials import.
 PRELOADED = ["pandas", "pyarrow.parquet", "harness.store", "tests.fake_trial"]
@@ -118,7 +120,7 @@ def pretend(
 
     lost: of the general abilities, by a fine-tuned candidate.
     """
-    trained = spec.kind != "prompt"
+    trained = spec.kind not in ("prompt", "classifier")
     wanted = () if failed or pruned else spec.scores
     fresh = [one for one in wanted if one.key not in spec.known_scores]
     run = TrialRun(scores=[_score(spec, one, gain, lost if trained else 0.0) for one in fresh])

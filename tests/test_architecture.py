@@ -45,7 +45,8 @@ ROOMS: dict[str, set[str]] = {
     "prompting": {"models"},
     "training": {"models", "prompting"},
     "evaluation": {"models", "prompting"},
-    "trial": {"data", "evaluation", "models", "prompting", "search", "training"},
+    "classifier": set(),
+    "trial": {"classifier", "data", "evaluation", "models", "prompting", "search", "training"},
     "review": {"analysis", "report", "search", "store"},
     "study": {"analysis", "data", "engine", "evaluation", "models", "prompting", "search", "store",
               "trial"},
@@ -79,7 +80,7 @@ SUB_ROOMS: dict[str, set[str]] = {
     "evaluation/endpoint": set(),
     "engine/ray": {"child", "outcome"},
     "measures/modules": set(),
-    "study/preflight": {"asked_models", "plan"},
+    "study/preflight": {"asked_models", "brought", "plan"},
 }
 WRITING = {"data", "engine", "evaluation", "models", "prompting", "search", "training", "trial"}
 READING = {"analysis", "findings", "report", "review", "store"}

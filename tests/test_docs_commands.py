@@ -44,6 +44,7 @@ NOT_RUN = {
     "ray start": "starts a server",
     "transformers serve": "starts a server and loads a model",
     "optuna-dashboard": "starts a server",
+    "tensorboard": "starts a server",
     "harness run experiments/endpoint.yaml": "asks a server; tests/end_to_end/test_served_study.py",
     "harness run experiments/quickstart.yaml --engine ray": "a cluster; tests/engine",
     "harness run night.yaml --engine ray": "a cluster; tests/engine",

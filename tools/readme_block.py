@@ -2,8 +2,8 @@
 
     python -m tools.readme_block results/ quickstart
 
-What a reader sees of the study between the two markers is what the program printed: the verdict as
-it stands in the terminal, and the report's table of test scores. The picture, ``docs/report.png``,
+What a reader sees of the study between the two markers is what the program printed in the terminal
+at the end: the scores and the verdict. The picture, ``docs/report.png``,
 is the top of the HTML report, taken by the browser that prints PDFs.
 """
 
@@ -13,16 +13,13 @@ import argparse
 import io
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from harness.cli.terminal import Terminal
 from harness.errors import HarnessError, InputError
 from harness.records import ExperimentRecord, Study, write_whole
-from harness.report import ReportView, print_report, to_html
-from harness.report.document import Section, Table
-from harness.report.formats.markdown import section_to_markdown
+from harness.report import ReportView, print_decision, to_html
 from harness.report.formats.pdf import to_png
 from harness.review.studies import AnalysedStudy, find_study
 from harness.wording import plural, seconds
@@ -37,7 +34,7 @@ WIDTH, HEIGHT = 1000, 1000
 
 
 def readme_block(study: Study, view: ReportView) -> str:
-    """What stands between the markers: how long the study took, its verdict, its scores, a picture.
+    """What stands between the markers: how long the study took, its scores, its verdict, a picture.
 
     Raises:
         InputError: the study did not come to its end, or has no test scores to show.
@@ -45,8 +42,7 @@ def readme_block(study: Study, view: ReportView) -> str:
     return "\n\n".join(
         (
             _took(study),
-            f"```text\n{_verdict(view)}\n```",
-            _scores(view),
+            f"```text\n{_decision(view)}\n```",
             f"![The top of the study's report.html]({PICTURE})\n",
         )
     )
@@ -99,22 +95,14 @@ def _machine(experiment: ExperimentRecord) -> str:
     return f"a {known['device'].upper() or 'machine'} ({known['dtype']}{threads})"
 
 
-def _verdict(view: ReportView) -> str:
-    """The beginning of the report as the terminal shows it, without colours."""
+def _decision(view: ReportView) -> str:
+    """The end of a run as the terminal shows it, without colours."""
+    if not any(section.key == "arms" for section in view.sections):
+        raise InputError("no arm was scored on the test set: finish the study first")
     console = Terminal(file=io.StringIO(), width=COLUMNS, color_system=None, record=True)
-    print_report(replace(view, sections=()), console)
+    print_decision(view, console)
     lines = console.export_text().splitlines()
     return "\n".join(line.rstrip() for line in lines).strip("\n")
-
-
-def _scores(view: ReportView) -> str:
-    """The report's first table of arms, with its notes."""
-    sections = [section for section in view.sections if section.key == "arms"]
-    tables = [one for section in sections for one in section.blocks if isinstance(one, Table)]
-    if not tables:
-        raise InputError("no arm was scored on the test set: finish the study first")
-    shown = section_to_markdown(Section("arms", "", tuple(tables[:1])))
-    return shown.partition("\n\n")[2]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

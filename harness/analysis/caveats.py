@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.analysis.arms.latency import latency_caveats
 from harness.analysis.arms.table import Sides
+from harness.analysis.brought_caveats import brought_caveats
 from harness.analysis.statistics.scores import Scores, repeated_accesses
 from harness.analysis.tuning_caveats import ranked_caveats, tuning_caveats
 from harness.analysis.verdict.declaration import declaration_caveats
@@ -36,6 +37,7 @@ def caveats(
         *declaration_caveats(scores.study),
         *_test_looks(scores),
         *_seen_elsewhere(scores),
+        *brought_caveats(experiment, scores.study.experiment.data.audit),
         *_seeds(arms),
         *(tuning_caveats(arms, sides) if experiment.trained_arms() else ranked_caveats(arms)),
         *_budgets(arms, experiment.budget),
@@ -62,9 +64,22 @@ def missing_items(contrasts: Sequence[Contrast]) -> list[str]:
             sentences.append(
                 f"{plural(unscored, 'item')} of the test set could not be scored for {a} or {b} "
                 f"and {agreeing(unscored, 'is', 'are')} left out of their comparison, not counted "
-                "as wrong."
+                f"as wrong{_as_worst(contrast)}."
             )
     return sentences
+
+
+def _as_worst(contrast: Contrast) -> str:
+    """A sentence's end on what is found where those count as the worst that the metric gives."""
+    if contrast.unscored_as_worst is None:
+        return ""
+    found = (
+        f"; counted as the worst, the difference is {contrast.unscored_as_worst:.3g} in place of "
+        f"{contrast.difference:.3g}"
+    )
+    if not contrast.rests_on_missing:
+        return found
+    return f"{found}, which comes out otherwise: the comparison counts as inconclusive"
 
 
 def leakage_caveats(
@@ -163,7 +178,7 @@ def _seeds(arms: dict[str, ArmSummary]) -> list[str]:
 
 
 def _depends_on_seed(arm: ArmSummary) -> bool:
-    if kind_info(arm.kind).trains:
+    if kind_info(arm.kind).fine_tuned:
         return True
     params = arm.params
     drawn = params.get("selection", "random") in ("random", "balanced")

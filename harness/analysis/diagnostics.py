@@ -41,6 +41,7 @@ from harness.findings import (
 )
 from harness.records import Phase, ScoreVector
 from harness.spec import Experiment, PromptArm
+from harness.spec.kinds import kind_info
 
 T = TypeVar("T")
 
@@ -244,6 +245,9 @@ class Diagnostics:
             if trained and arm not in forgetting:
                 return None
             spec = self.experiment.arms[arm]
+            if not kind_info(spec.kind).language_model:
+                # There is nothing that it could forget.
+                return None
             if isinstance(spec, PromptArm) and spec.asks_another_model:
                 # Its general abilities are another model's, and were not measured.
                 return None

@@ -77,6 +77,12 @@ def judge_caveats(uses: Sequence[JudgeUse], experiment: Experiment) -> list[str]
                 f"{what}, and no person's marks were held against it: what it prefers may be the "
                 "model's taste. harness judge writes replies for people to mark."
             )
+        declared = experiment.judges.get(use.judge)
+        if declared and declared.model and declared.model.reference == experiment.model.reference:
+            caveats.append(
+                f"{what}, which is the study's own: it marks replies of itself, which models tend "
+                "to like."
+            )
         if use.obeys and use.moved is not None:
             caveats.append(
                 f"{what}, which what it judges can move: a sentence in the reply that asks for the "

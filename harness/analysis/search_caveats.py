@@ -59,7 +59,7 @@ def _forgetting(searches: Sequence[SearchSummary]) -> list[str]:
 
 def _few_settings(compared: Sequence[ArmSummary]) -> Iterator[str]:
     for arm in compared:
-        whole = None if kind_info(arm.kind).trains else arm.settings
+        whole = None if kind_info(arm.kind).fine_tuned else arm.settings
         if whole and arm.settings_tried < LEAST_SHARE * whole:
             yield (
                 f"{arm.arm} tried {arm.settings_tried} of its {whole:,} settings: a better prompt "

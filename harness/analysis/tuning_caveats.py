@@ -17,7 +17,7 @@ def tuning_caveats(arms: Mapping[str, ArmSummary], sides: Sides) -> list[str]:
     prompt = arms.get(sides.prompt)
     if prompt is None or prompt.tuned:
         return []
-    tuned = [name for name, arm in arms.items() if arm.tuned and not kind_info(arm.kind).trains]
+    tuned = [name for name, arm in arms.items() if arm.tuned and not kind_info(arm.kind).fine_tuned]
     if tuned:
         return [
             f"The prompt arm {sides.prompt} has nothing to tune; "

@@ -76,7 +76,8 @@ def analyse(
             again.
     """
     work = _Work(current(study), resamples, seed)
-    arms = work.arms()
+    everyone, references = work.arms(), work.experiment.reference_arms()
+    arms = {name: arm for name, arm in everyone.items() if name not in references}
     shown = work.diagnostics()
     unscored = shown.general_unscored()
     curves = shown.curves()
@@ -91,11 +92,12 @@ def analyse(
         compare=work.comparison,
         abilities=work.abilities(work.experiment.trained_arms()),
         effort=effort,
+        references={name: everyone[name] for name in references},
     )
     judgement = judge(measured, work.experiment)
     sides, verdict = judgement.sides, judgement.verdict
     forgetting = shown.diverged(judgement.evidence.forgetting)
-    primary, secondary = work.evidence_described(judgement.evidence, arms)
+    primary, secondary = work.evidence_described(judgement.evidence, everyone)
     judgement = replace(judgement, evidence=replace(judgement.evidence, secondary=secondary))
     efforts = tuple(effort(arm, sides.prompt) for arm in work.experiment.trained_arms())
     hangs_on = (
@@ -128,7 +130,7 @@ def analyse(
         verdict=replace(verdict, caveats=tuple(dict.fromkeys(known))),
         primary=primary,
         secondary=secondary,
-        arms=tuple(arms.values()),
+        arms=tuple(everyone.values()),
         forgetting=tuple(forgetting.values()),
         overfitting=overfitting,
         break_even=break_evens(arms, sides.prompt, work.experiment.cost.currency),
@@ -179,7 +181,9 @@ class _Work:
         self.scores = Scores(self.study)
         self.experiment = self.scores.experiment
         audit = self.study.experiment.data.audit
-        self.flagged = items_of(audit.flagged["test"])
+        self.flagged = items_of(audit.flagged["test"]).union(
+            *(items_of(found["test"]) for found in audit.brought.values())
+        )
         self.flagged_general = {task: items_of(kinds) for task, kinds in audit.general.items()}
         self.searched = searched_items(self.study, self.experiment)
         self.metric = self.experiment.task.primary_metric
@@ -215,6 +219,7 @@ class _Work:
                 timed_trials(self.scores, name),
                 self.metric,
                 asked.get(name),
+                self.experiment.arms[name],
             )
             for name in self.experiment.arms
         }
@@ -244,6 +249,7 @@ class _Work:
                 level=self.level,
                 resamples=resamples or self.resamples,
                 generator=self.generator("contrast", *sorted((a, b))),
+                worst=self.experiment.task.primary.worst,
             )
             people = self.people.get(self.metric)
             if people is None or found is None:

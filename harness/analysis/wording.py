@@ -10,7 +10,7 @@ from harness.answers.metrics import METRICS
 from harness.findings import ArmSummary, Contrast, EffortReason, Forgetting, Interval
 from harness.records import keeps_abilities
 from harness.spec import Experiment
-from harness.wording import PER_CENT, PLAIN, Scale, agreeing, capitalised, level, money
+from harness.wording import PER_CENT, PLAIN, Scale, agreeing, capitalised, level, money, plural
 
 
 def result(contrast: Contrast) -> str:
@@ -29,9 +29,10 @@ def result(contrast: Contrast) -> str:
         # Of a metric that the study brings, a difference that was turned tells its direction.
         falls = (contrast.mean_a - contrast.mean_b) * contrast.difference < 0
         lower = ", where lower is better," if falls else ""
+        people = ", corrected by people's marks," if contrast.corrected else ""
         shown = (
             f"{a} scores {number(contrast.mean_a, 1)} and {b} {number(contrast.mean_b, 1)} in "
-            f"{metric.label if metric else contrast.label or contrast.metric}{lower} {size}"
+            f"{metric.label if metric else contrast.label or contrast.metric}{lower}{people} {size}"
         )
         unit, scale = "", 1.0
     within = span(contrast.interval, scale)
@@ -45,6 +46,12 @@ def result(contrast: Contrast) -> str:
             return f"{shown}: {a} is worse by {_reversed_gap(contrast, scale, unit)}."
         case "equivalent":
             return f"{shown}: the difference, {signed}, is smaller than the {margin} that matter."
+        case _ if contrast.rests_on_missing:
+            return (
+                f"{shown}: the difference, {signed}, rests on "
+                f"{plural(contrast.unscored, 'item')} that could not be scored and are left out: "
+                "with the worst value for what is missing it comes out otherwise."
+            )
         case _ if not contrast.interval.low <= 0 <= contrast.interval.high:
             return (
                 f"{shown}: the difference, {signed}, may be chance, as it is one of "
@@ -60,6 +67,11 @@ def what_it_takes(contrast: Contrast) -> str:
         return (
             f"If the observed difference between {contrast.a} and {contrast.b} is the true one, "
             f"about {contrast.items_needed:,} test items would settle it."
+        )
+    if contrast.rests_on_missing:
+        return (
+            f"What could not be scored decides between {contrast.a} and {contrast.b}: a metric, or "
+            "a judge, that has a value for every reply would settle it."
         )
     return (
         f"More test items alone would not settle the difference between {contrast.a} and "

@@ -160,13 +160,14 @@ class Answer(FrozenSpec, ABC):
         """The keys that only the scores of replies depend on; none of most kinds."""
         return self.model_dump(mode="json", by_alias=True, include=set(self.only_score))
 
-    def shown_as_text(self, column: str) -> bool:
-        """Whether a template shows a column as JSON, whatever it holds, and not as it stands."""
-        return False
+    @property
+    def row_tools(self) -> str | None:
+        """Data column with the tools of each row; None where all rows have the same, or none."""
+        return None
 
     @property
-    def columns_shown(self) -> tuple[str, ...]:
-        """Data columns that the task's template must show."""
+    def functions(self) -> tuple[JsonObject, ...]:
+        """The tools that all rows have, in OpenAI's form; none of most kinds."""
         return ()
 
     def with_files(self, folder: Path) -> Answer:
@@ -179,10 +180,6 @@ class Answer(FrozenSpec, ABC):
             ValueError: one cannot be read.
         """
         return self
-
-    def told(self, instruction: str) -> str:
-        """The instruction, with what else every prompt of such a task must say."""
-        return instruction
 
     def target_of(self, example: Example) -> str:
         """What a reader of replies holds them against."""
@@ -248,6 +245,28 @@ class Answer(FrozenSpec, ABC):
             "answering: generate"
         )
 
+    # ---------------------------------------------------------------------- as classes
+
+    def why_not_classified(self) -> str:
+        """Why no classifier can give such answers, and what to do; empty where one can."""
+        if self.extract is not None:
+            return "cannot give a reply of which task.answer.extract takes a part; leave it out"
+        return self._why_not_classified()
+
+    def _why_not_classified(self) -> str:
+        """Likewise, of answers that stand alone."""
+        return (
+            f"needs answers that are classes, and those of kind {self.kind} are not; leave it out"
+        )
+
+    def as_classes(self, answer: str) -> dict[str, str]:
+        """Part of an answer of the data -> its class; a part that it lacks is left out."""
+        raise NotImplementedError(self.why_not_classified())
+
+    def of_classes(self, classes: Mapping[str, str]) -> str:
+        """The answer of these classes, as a reply."""
+        raise NotImplementedError(self.why_not_classified())
+
     # ---------------------------------------------------------------------- from replies
 
     def reader(self, labels: Sequence[str] = ()) -> ReplyReader:
@@ -301,6 +320,10 @@ class Answer(FrozenSpec, ABC):
         Raises:
             DataError: it cannot be.
         """
+
+    def beside(self, columns: Sequence[AnswerColumn]) -> Self:
+        """The answer with what other columns of the file say of it."""
+        return self
 
     @abstractmethod
     def instruction(self, subject: str, *, is_reply: bool, is_told: bool) -> str:

@@ -16,11 +16,12 @@ from harness.answers.answer_column import AnswerColumn
 from harness.answers.call_reader import BrokenCallError, Call, calls_of, read_calls
 from harness.answers.call_rows import CallRows
 from harness.answers.infer_schema import infer_schema
+from harness.answers.json_schema import moved, pointer
 from harness.answers.json_text import JsonObject
 from harness.answers.json_values import UNORDERED, ValueReader, field_f1
 from harness.answers.metrics import ARGUMENT_F1, EXACT_MATCH, RIGHT_FUNCTIONS, VALID
 from harness.answers.row_reader import RowReader
-from harness.answers.tools import Tool, read_tools, tools_of
+from harness.answers.tools import Tool, defines_tools, read_tools, tools_of
 from harness.errors import DataError
 from harness.records import Example
 from harness.records.guess import Guess
@@ -28,6 +29,8 @@ from harness.records.guess import Guess
 _FIELD = "function"
 # A few cells that cannot be read do not change what a column is; they are reported as bad rows.
 _MOST = 0.9
+# Cells by which a column of tools is known.
+_LOOKED_AT = 20
 
 
 class CallsAnswer(Answer):
@@ -46,8 +49,8 @@ class CallsAnswer(Answer):
     )
     tools_column: str | None = Field(
         None,
-        description="Column with the tools of each row, which the template shows. Give this or "
-        "`tools`.",
+        description="Column with the tools of each row. The template may show it; else they stand "
+        "where the chat template writes tools, or after the instruction. Give this or `tools`.",
     )
 
     metrics = (EXACT_MATCH, ARGUMENT_F1, RIGHT_FUNCTIONS, VALID)
@@ -58,7 +61,7 @@ class CallsAnswer(Answer):
     form_metric = VALID
     holds_json: ClassVar[bool] = True
     draft_notes: ClassVar[Mapping[str, str]] = {
-        "tools": "As the calls in the file show them: put your own descriptions and schemas here.",
+        "tools": "As the file shows them: what is told of tools, and what calls are checked by.",
     }
 
     @field_validator("tools")
@@ -78,15 +81,25 @@ class CallsAnswer(Answer):
 
     @property
     def columns_read(self) -> tuple[str, ...]:
-        """The one column; that of the tools is shown, too, and read with the texts."""
-        return (self.column,)
+        """The column of the calls, and that of the tools where each row has its own."""
+        return (self.column, *([self.tools_column] if self.tools_column else []))
 
     @property
-    def _known(self) -> dict[str, Tool] | None:
-        """The tools of all rows; None where each row has its own, or a file is not read yet."""
+    def functions(self) -> tuple[JsonObject, ...]:
+        """The tools of all rows."""
+        return tuple(tool.function for tool in self._known.values())
+
+    @property
+    def _known(self) -> dict[str, Tool]:
+        """The same by name; none where each row has its own, or a file is not read yet."""
         if self.tools is None or isinstance(self.tools, str):
-            return None
+            return {}
         return tools_of(json.dumps(self.tools))
+
+    @property
+    def row_tools(self) -> str | None:
+        """The column of the tools that each row has."""
+        return self.tools_column
 
     def with_files(self, folder: Path) -> Self:
         """The answer with the tools that the file holds in place of its name."""
@@ -99,10 +112,7 @@ class CallsAnswer(Answer):
             raise ValueError(
                 f"task.answer.tools: {path} cannot be read as a list of tools: {error}"
             ) from error
-        tools = [
-            {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-            for tool in self._read(content, path).values()
-        ]
+        tools = [tool.plain for tool in self._read(content, path).values()]
         return type(self).model_validate(self.model_dump() | {"tools": tools})
 
     @staticmethod
@@ -112,14 +122,9 @@ class CallsAnswer(Answer):
         except ValueError as error:
             raise ValueError(f"task.answer.tools: {path}: {error}") from error
 
-    @property
-    def columns_shown(self) -> tuple[str, ...]:
-        """The tools of each row."""
-        return () if self.tools_column is None else (self.tools_column,)
-
     def _row_reader(self) -> RowReader:
         """Reads calls as a JSON list of objects with ``name`` and ``arguments``."""
-        return CallRows(self.column, self._known, self.tools_column)
+        return CallRows(self.column, self._known or None, self.tools_column)
 
     def _count_classes(self, answers: Iterable[str]) -> dict[str, Counter[str]]:
         """The one field is called ``function``; an answer counts once for each that it calls."""
@@ -130,30 +135,27 @@ class CallsAnswer(Answer):
         """The tools decide what is valid; where they stand in the data says nothing."""
         return self.model_dump(mode="json", exclude={"column", "tools_column"})
 
-    def shown_as_text(self, column: str) -> bool:
-        """Tools are shown as JSON."""
-        return column == self.tools_column
-
-    def told(self, instruction: str) -> str:
-        """With the tools, a line of JSON each, where all rows have the same."""
-        known = self._known
-        if known is None:
-            return instruction
-        return "\n".join([instruction, "", "Tools:", *(tool.shown() for tool in known.values())])
-
     def target_of(self, example: Example) -> str:
         """The calls, with the row's tools where each row has its own."""
         if self.tools_column is None:
             return example.answer
-        tools = example.inputs.get(self.tools_column, "")
-        return json.dumps({"calls": example.answer, "tools": tools}, ensure_ascii=False)
+        held = {"calls": example.answer, "tools": example.tools}
+        return json.dumps(held, ensure_ascii=False)
 
     def reply_schema(self) -> JsonObject | None:
         """A list of calls with the arguments that the tools take, where all rows have the same."""
         known = self._known
-        if known is None:
+        if not known:
             return None
-        return {"type": "array", "items": {"anyOf": list(map(_call_schema, known.values()))}}
+        return {
+            "type": "array",
+            "items": {"anyOf": list(map(_call_schema, known.values()))},
+            # What a tool's schema refers to is found where that stands.
+            "$defs": {
+                tool.name: moved(tool.parameters, pointer("$defs", tool.name))
+                for tool in known.values()
+            },
+        }
 
     def _why_not_chosen(self) -> str:
         """There is no list of all calls."""
@@ -163,8 +165,7 @@ class CallsAnswer(Answer):
         """Tools differ by row, or no grammar can express their schemas."""
         if self.tools_column is not None:
             return "cannot keep to tools that differ by row; use answering: generate"
-        known = self._known
-        if known is None:
+        if not self._known:
             return ""  # The file is read when the experiment is loaded, and this asked again.
         from harness.answers.grammar import grammar_problems
 
@@ -193,7 +194,7 @@ class CallsAnswer(Answer):
         return read
 
     def _reader(self, labels: Sequence[str]) -> ReplyReader:
-        return _CallReplies(self._known or {}).read
+        return _CallReplies(self._known).read
 
     @classmethod
     def recognise(cls, columns: Sequence[AnswerColumn]) -> Guess[Self] | None:
@@ -223,6 +224,19 @@ class CallsAnswer(Answer):
         ]
         return cls.model_validate({"kind": "calls", "column": column.name, "tools": tools})
 
+    def beside(self, columns: Sequence[AnswerColumn]) -> Self:
+        """With the tools of a column that defines some, in place of what the calls show."""
+        of_tools = next((column for column in columns if is_of_tools(column)), None)
+        if of_tools is None or of_tools.missing:
+            return self
+        source: JsonObject = {"tools": None, "tools_column": of_tools.name}
+        read = [tuple(read_tools(value).values()) for value in of_tools.values]
+        if len({tuple(sorted(tool.shown() for tool in tools)) for tools in read}) == 1:
+            source = {"tools": [tool.plain for tool in read[0]]}
+        elif self.extract is not None:
+            return self
+        return type(self).model_validate(self.model_dump() | source)
+
     def instruction(self, subject: str, *, is_reply: bool, is_told: bool) -> str:
         """Asks for a list of calls; the tools follow by themselves."""
         return (
@@ -244,7 +258,10 @@ class _CallReplies:
                 UNORDERED: True,
                 "items": {
                     "type": "object",
-                    "properties": {tool.name: tool.parameters for tool in tools.values()},
+                    "properties": {
+                        tool.name: moved(tool.parameters, pointer("items", "properties", tool.name))
+                        for tool in tools.values()
+                    },
                 },
             }
         )
@@ -291,14 +308,24 @@ def _scores(
 def _call_schema(tool: Tool) -> JsonObject:
     return {
         "type": "object",
-        "properties": {"name": {"const": tool.name}, "arguments": tool.parameters},
+        "properties": {
+            "name": {"const": tool.name},
+            "arguments": {"$ref": pointer("$defs", tool.name)},
+        },
         "required": ["name", "arguments"],
         "additionalProperties": False,
     }
 
 
+def is_of_tools(column: AnswerColumn) -> bool:
+    """Whether a column says which tools there are, and calls none."""
+    return bool(column.values) and all(map(defines_tools, column.values[:_LOOKED_AT]))
+
+
 def _calls_in(column: AnswerColumn) -> list[Call]:
     """The calls of a column; empty where most cells hold none."""
+    if is_of_tools(column):
+        return []
     values: Sequence[Any] = column.objects or column.lists
     read: Callable[[Any], list[Call] | None] = calls_of
     if not values:

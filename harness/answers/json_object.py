@@ -122,6 +122,24 @@ class JsonAnswer(Answer):
             "use answering: generate"
         )
 
+    def _why_not_classified(self) -> str:
+        """Which field has values without end."""
+        closed = closed_fields(self.schema_)
+        fields = self.schema_.get("properties", {})
+        if fields and not (open_to := [name for name in fields if name not in closed]):
+            return ""
+        what = f"field {open_to[0]!r} has values without end" if fields else "it names no field"
+        return f"needs fields that are enumerations, truth values or bounded numbers: {what}"
+
+    def as_classes(self, answer: str) -> dict[str, str]:
+        """The value of each field, as JSON."""
+        return {name: json.dumps(value) for name, value in json.loads(answer).items()}
+
+    def of_classes(self, classes: Mapping[str, str]) -> str:
+        """The object of these values."""
+        values = {name: json.loads(value) for name, value in classes.items()}
+        return canonical_json(values, self.schema_)
+
     def _reader(self, labels: Sequence[str]) -> ReplyReader:
         return _JsonReplies(self.schema_).read
 

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema
 from referencing import Registry
@@ -16,6 +17,9 @@ from referencing.jsonschema import DRAFT202012
 from harness.answers.answer import MAX_CHOICES
 from harness.answers.json_text import JsonObject, composed_value
 from harness.answers.json_values import check_order_marks
+
+# References that lead to references are followed so far.
+_LONGEST_CHAIN = 32
 
 
 def checked_schema(schema: JsonObject) -> JsonObject:
@@ -96,22 +100,68 @@ def _references(schema: object, scope: Any) -> Iterator[tuple[str, str, Any]]:
 def canonical_json(value: object, schema: JsonObject) -> str:
     """Compact JSON with keys in the schema's order, then alphabetical: one text per value.
 
-    Nested objects follow the schema's nested ``properties`` where it has them.
+    Nested objects follow the schema's nested ``properties`` where it has them, there or where it
+    refers to.
     """
-    return json.dumps(_in_order(value, schema), ensure_ascii=False)
+    return json.dumps(_in_order(value, schema, schema), ensure_ascii=False)
 
 
-def _in_order(value: object, schema: object) -> object:
-    # A schema may also be a truth value.
-    schema = schema if isinstance(schema, dict) else {}
+def _in_order(value: object, schema: object, root: JsonObject) -> object:
+    rules = _followed(schema, root)
     if isinstance(value, list):
-        return [_in_order(item, schema.get("items")) for item in value]
+        return [_in_order(item, rules.get("items"), root) for item in value]
     if not isinstance(value, dict):
         return value
-    properties = schema.get("properties", {})
+    properties = rules.get("properties", {})
     order = {name: rank for rank, name in enumerate(properties)}
     names = sorted(value, key=lambda name: (order.get(name, len(order)), name))
-    return {name: _in_order(value[name], properties.get(name)) for name in names}
+    return {name: _in_order(value[name], properties.get(name), root) for name in names}
+
+
+def _followed(schema: object, root: JsonObject) -> JsonObject:
+    """What a schema of a place says by itself, or what it refers to within the whole one."""
+    for _ in range(_LONGEST_CHAIN):
+        if not isinstance(schema, dict):
+            return {}  # A schema may also be a truth value.
+        reference = schema.get("$ref")
+        if "properties" in schema or str(reference).partition("/")[0] != "#":
+            return schema
+        place: Any = root
+        for part in str(reference).split("/")[1:]:
+            name = unquote(part).replace("~1", "/").replace("~0", "~")
+            place = place.get(name) if isinstance(place, dict) else None
+        schema = place
+    return {}
+
+
+def moved(schema: JsonObject, place: str) -> JsonObject:
+    """The schema as it stands at a place of another one: what it refers to is found there.
+
+    Args:
+        place: JSON pointer to the place, such as ``#/$defs/name``.
+    """
+    # One with a name of its own is referred to by that.
+    return schema if "$id" in schema else _moved(schema, place)
+
+
+def _moved(schema: Any, place: str) -> Any:
+    if isinstance(schema, list):
+        return [_moved(part, place) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: place + value[1:]
+        if key == "$ref" and isinstance(value, str) and (value == "#" or value.startswith("#/"))
+        else value
+        if key in ("enum", "const", "default", "examples")
+        else _moved(value, place)
+        for key, value in schema.items()
+    }
+
+
+def pointer(*names: str) -> str:
+    """The JSON pointer to a place, by the names on the way from the root."""
+    return "/".join(["#", *(name.replace("~", "~0").replace("/", "~1") for name in names)])
 
 
 def enumerate_schema(schema: JsonObject) -> tuple[str, ...] | None:

@@ -96,6 +96,18 @@ class LabelAnswer(Answer):
         found = self.found_in(reply)
         return None if found is None else LabelReader(self.labels or labels).read(found)
 
+    def _why_not_classified(self) -> str:
+        """Labels are classes."""
+        return ""
+
+    def as_classes(self, answer: str) -> dict[str, str]:
+        """The label."""
+        return {_FIELD: answer}
+
+    def of_classes(self, classes: Mapping[str, str]) -> str:
+        """The label."""
+        return classes[_FIELD]
+
     def _reader(self, labels: Sequence[str]) -> ReplyReader:
         known = LabelReader(self.labels or labels)
 

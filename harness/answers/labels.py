@@ -175,6 +175,19 @@ class LabelsAnswer(Answer):
             return ""
         return "needs task.answer.labels, the labels to keep to; list them, or use generate"
 
+    def _why_not_classified(self) -> str:
+        """Each label is a class of its own, which applies or does not."""
+        return ""
+
+    def as_classes(self, answer: str) -> dict[str, str]:
+        """The labels of the set."""
+        return {label: label for label in self.labels_in(answer)}
+
+    def of_classes(self, classes: Mapping[str, str]) -> str:
+        """The set, in the order of the labels."""
+        order = {label: rank for rank, label in enumerate(self.listed or sorted(classes))}
+        return set_text(sorted(classes, key=order.__getitem__))
+
     def _reader(self, labels: Sequence[str]) -> ReplyReader:
         known = self.listed or tuple(labels)
         replies = LabelSetReader(known, self.separator)

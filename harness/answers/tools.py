@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -34,10 +34,38 @@ class Tool:
         """What judges arguments. It fetches nothing."""
         return schema_validator(self.parameters)
 
+    @property
+    def plain(self) -> JsonObject:
+        """All that is known of it."""
+        return {"name": self.name, "description": self.description, "parameters": self.parameters}
+
+    @property
+    def function(self) -> JsonObject:
+        """As OpenAI writes it, and as chat templates take it."""
+        return {"type": "function", "function": self.plain}
+
     def shown(self) -> str:
         """A line of JSON, as an instruction lists it."""
-        told = {"name": self.name, "description": self.description, "parameters": self.parameters}
-        return json.dumps({key: v for key, v in told.items() if v != ""}, ensure_ascii=False)
+        told = {key: value for key, value in self.plain.items() if value != ""}
+        return json.dumps(told, ensure_ascii=False)
+
+
+def defines_tools(value: object) -> bool:
+    """Whether a JSON value defines tools: each has the schema of its arguments, not arguments."""
+    try:
+        tools = read_tools(value)
+    except ValueError:
+        return False
+    written = read_json_text(value).value if isinstance(value, str) else value
+    parts = written if isinstance(written, list) else [written]
+    return any(tool.parameters.get("properties") for tool in tools.values()) and not any(
+        "arguments" in part for part in _unwrapped(parts) if isinstance(part, Mapping)
+    )
+
+
+def listed_tools(tools: Iterable[Tool]) -> str:
+    """The tools as text for a model whose chat template has no form for them, a line each."""
+    return "\n".join(["Tools:", *(tool.shown() for tool in tools)])
 
 
 def read_tools(value: object) -> dict[str, Tool]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.evaluation.suites.texts import SuiteTexts
     from harness.records import LeakKind
     from harness.spec import Experiment
+    from harness.study.judges import Judges
     from harness.study.preflight import Preflight, Splits
 
 SHOWN_ROWS = 10
@@ -46,7 +47,7 @@ def command(experiment: Path) -> None:
     from harness.spec import load_experiment
     from harness.spec.served_arms import missing_keys
     from harness.study.item_sets import left_out_curves, replay_texts
-    from harness.study.judges import Judges, judges_of
+    from harness.study.judges import judges_of
     from harness.study.preflight import try_metrics
 
     spec = load_experiment(experiment)
@@ -57,7 +58,7 @@ def command(experiment: Path) -> None:
         console.print(f"[yellow]warning:[/] {escape(notice)}")
     prompts = _prompts(spec)
     of_metrics: list[str] = []
-    judges = Judges()
+    judges = _judges(spec)
 
     def unfit(splits: Splits) -> dict[str, dict[str, str]]:
         of_metrics.extend(try_metrics(spec.task, splits["train"]))
@@ -112,17 +113,25 @@ def _prompts(spec: Experiment) -> Preflight:
     return Preflight(spec, here, notes)
 
 
+def _judges(spec: Experiment) -> Judges:
+    """The judges, whose models are looked for and not fetched."""
+    from harness.models.resolve import model_here
+    from harness.study.judges import Judges
+
+    judges = Judges()
+    judges.find(spec, model_here)
+    return judges
+
+
 def _own_metrics(spec: Experiment) -> Iterator[str]:
     """What is known of each metric that the user brings."""
     names = {name for measure in spec.task.measures for name in measure.metric_names}
     for info in spec.task.metric_infos:
         if info.name in names:
             decides = " (it decides)" if info.name == spec.task.primary_metric else ""
-            better = "higher" if info.higher_is_better else "lower"
-            yield (
-                f"Metric {info.name}{decides}: from {info.lowest:g} to {info.highest:g}, {better} "
-                f"is better; {info.meaning}."
-            )
+            span = f"from {info.lowest:g} to {info.highest:g}"
+            span = "" if span in info.meaning else f"{span}; "
+            yield f"Metric {info.name}{decides}: {span}{info.meaning}."
 
 
 def _arms_table(spec: Experiment) -> Table:

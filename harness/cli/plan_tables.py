@@ -111,7 +111,7 @@ def _judges(forecast: Forecast) -> Table:
     table = Table(title="Asked of judges, at most", title_justify="left")
     _add_names(table, "judge", (judge.judge for judge in forecast.judges))
     table.add_column("model", overflow="fold")
-    for name in ("marks", "tokens", forecast.currency, "cap", "MiB"):
+    for name in ("marks", "tokens", "minutes", "from", "to", forecast.currency, "cap", "MiB"):
         table.add_column(name, justify="right")
     for judge in forecast.judges:
         table.add_row(
@@ -119,6 +119,7 @@ def _judges(forecast: Forecast) -> Table:
             escape(judge.by),
             f"{judge.marks.high:,.0f}",
             _thousands(judge.tokens),
+            *_minutes(judge.seconds),
             _range(judge.money, money),
             "none" if judge.cap is None else money(judge.cap),
             f"{judge.least_mib:,.0f}" if judge.least_mib else "",

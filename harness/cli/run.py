@@ -12,6 +12,7 @@ from harness.cli.printing import say
 
 if TYPE_CHECKING:
     from harness.engine import EngineName
+    from harness.study.tracking import TrackerName
 
 
 @click.command()
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 @click.option(
     "--retry-failed", is_flag=True, help="Run trials again that failed in an earlier run."
 )
+@click.option(
+    "--track",
+    type=click.Choice(["tensorboard", "mlflow", "wandb"]),
+    help="Write a run for every trial to this tracker too, into the folder of results.",
+)
 @click.option("--quiet", is_flag=True, help="No progress; only the outcome.")
 def command(
     experiment: Path,
@@ -39,6 +45,7 @@ def command(
     engine: EngineName,
     ray_address: str | None,
     retry_failed: bool,
+    track: TrackerName | None,
     quiet: bool,
 ) -> None:
     """Run an experiment to its verdict, or go on with one that was stopped.
@@ -57,6 +64,7 @@ def command(
     from harness.review.studies import load_study, note_verdict, write_reports
     from harness.spec import load_experiment
     from harness.study.run import run_study
+    from harness.study.tracking import TrackedObserver
 
     spec = load_experiment(experiment)
     console = Terminal(stderr=True)
@@ -66,20 +74,20 @@ def command(
             spec,
             results,
             engine=engine,
-            observer=observer,
+            observer=TrackedObserver(observer, track, results, spec.name) if track else observer,
             fetch_progress=observer.fetched,
             retry_failed=retry_failed,
             ray_address=ray_address,
         )
     loaded = load_study(results, done.experiment_id)
     files = write_reports(loaded, done.folder)
-    loaded.print(Terminal())
     console.print(
         f"{done.trials_run} trials run, {done.trials_known} known before, "
         f"{done.trials_failed} failed."
     )
-    say(f"Report: {files['html']}")
     note_verdict(loaded)
+    loaded.print_decision(Terminal())
+    say(f"Report: {files['html']}   (harness report {spec.name} prints it)")
     for arm, cause in done.without_result.items():
         observer.warning(f"arm {arm}: none of its trials ended well; the first failed by: {cause}")
     done.require_result()

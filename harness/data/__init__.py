@@ -12,7 +12,7 @@ from harness.data.examples_file import (
     write_examples,
 )
 from harness.data.general_text import GeneralTexts, read_general_texts
-from harness.data.prepare import Prepared, answer_counts, prepare, with_general
+from harness.data.prepare import Prepared, answer_counts, prepare, scored_of, with_general
 from harness.data.read import read_rows, rows_in_memory
 from harness.data.rows import Row, Rows
 from harness.data.split import limited, merge_duplicates, shuffled, split_groups
@@ -41,6 +41,7 @@ __all__ = [
     "read_rows",
     "row_hashes",
     "rows_in_memory",
+    "scored_of",
     "shuffled",
     "split_groups",
     "with_general",

@@ -100,7 +100,7 @@ def audit_general(
     """Compare training with the items of a general suite; a task is reported as a split.
 
     Training's answers are looked at too: a model learns them word for word, unlike its inputs. The
-    system messages of conversations are not: a suite's items have none.
+    system messages of conversations, and tools, are not: a suite's items have none.
 
     Args:
         tasks: task -> (item id, text). An item may have several texts, each compared whole.
@@ -114,12 +114,18 @@ def audit_general(
         for task, texts in tasks.items()
     }
     texts = {task: Texts(examples) for task, examples in items.items()}
-    seen = [replace(example, messages=()) for example in train]
+    seen = [_without_setting(example) for example in train]
     pairs = _against("train", [*seen, *answers.values()], items, texts)
     return LeakageAudit(
         pairs=pairs,
         flagged={task: _counts(p for p in pairs if p.split == task) for task in items},
     )
+
+
+def _without_setting(example: Example) -> Example:
+    """The example as the items of a suite are: without a system message or tools of its own."""
+    inputs = {name: text for name, text in example.inputs.items() if text != example.tools}
+    return replace(example, messages=(), tools="", inputs=inputs)
 
 
 def items_by_kind(pairs: Iterable[LeakedPair]) -> ItemsByKind:

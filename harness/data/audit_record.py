@@ -22,6 +22,7 @@ def audit_record(prepared: Prepared) -> AuditRecord:
         general_not_audited=prepared.general_not_audited,
         shared_groups=_shared_groups(prepared.splits),
         strongest=tuple(strongest_first(pairs)[:PAIRS_KEPT]),
+        brought={arm: dict(flagged) for arm, flagged in prepared.brought.items()},
     )
 
 

@@ -209,7 +209,8 @@ def why_no_answer(last: Turn) -> str:
     if last.role == "call":
         return (
             "the conversation ends with a tool call, not with an answer in text; add the answer "
-            "that follows, or leave the row out"
+            "that follows, or leave the row out; to ask for calls give them a column of their own, "
+            "for an answer of kind calls"
         )
     whose = {"user": "the user", "tool": "a tool", "system": "the system"}.get(last.role)
     return (

@@ -66,7 +66,7 @@ def find_contradictions(
     for split, examples in splits.items():
         source = Path(source_of.get(split, source_of["train"])).name
         for example in examples:
-            text = (*(example.inputs[field] for field in fields), system_of(example))
+            text = (*(example.inputs[field] for field in fields), system_of(example), example.tools)
             # Two ways of getting to one answer contradict each other in nothing.
             meant = task.answer.meaning(example.answer)
             of_text[text].append((f"{source}:{example.line}", meant))

@@ -9,6 +9,7 @@ from harness.errors import DataError, Problem
 from harness.records import Example, system_of, whole_conversations
 from harness.spec import Experiment
 from harness.spec.spaces import greatest
+from harness.spec.task import template_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +55,50 @@ def conversation_counts(
 
 
 def check_shots(experiment: Experiment, splits: Mapping[str, Sequence[Example]]) -> None:
-    """See whether whole conversations can be worked examples of each other.
+    """See whether items can be worked examples of each other.
 
-    They stand before the item under one system message, so theirs must be the item's, too.
+    They stand before the item under one system message and one list of tools, so theirs must be the
+    item's, too.
 
     Raises:
-        DataError: arms show worked examples, and conversations have different system messages.
+        DataError: arms show worked examples, and system messages or tools differ.
     """
-    if experiment.data.conversations is None:
-        return
-    systems = {system_of(example) for examples in splits.values() for example in examples}
-    arms = list(_arms_with_shots(experiment))
-    if arms and len(systems) > 1:
-        raise DataError(
-            [
-                Problem(
-                    f"arms.{arm}.shots",
-                    f"the conversations have {len(systems)} different system messages, and a "
-                    "worked example would stand under that of another conversation; set shots: 0 "
-                    "(an instruction can still be searched), or give all the same",
-                )
-                for arm in arms
-            ]
-        )
+    every = [example for examples in splits.values() for example in examples]
+    problems = []
+    systems = {system_of(example) for example in every}
+    if len(systems) > 1:
+        problems += [
+            Problem(
+                f"arms.{arm}.shots",
+                f"the conversations have {len(systems)} different system messages, and a "
+                "worked example would stand under that of another conversation; set shots: 0 "
+                "(an instruction can still be searched), or give all the same",
+            )
+            for arm in _arms_with_shots(experiment)
+        ]
+    tools = {example.tools for example in every}
+    column = experiment.task.answer.row_tools
+    if len(tools) > 1:
+        remedy = "set shots: 0"
+        if column is not None:
+            remedy = f"write {{{column}}} into the template, where each shows its own, or {remedy}"
+        problems += [
+            Problem(
+                f"arms.{arm}.shots",
+                f"the rows have {len(tools)} different lists of tools, and a worked example would "
+                f"stand under that of another row; {remedy}",
+            )
+            for arm in _arms_with_shots(experiment)
+            if column is None or not _always_shows(experiment, arm, column)
+        ]
+    if problems:
+        raise DataError(problems)
+
+
+def _always_shows(experiment: Experiment, arm: str, column: str) -> bool:
+    """Whether the templates of an arm all show a column."""
+    own = experiment.arms[arm].values_of("template")
+    return all(column in template_fields(each or experiment.task.template) for each in own)
 
 
 def _arms_with_shots(experiment: Experiment) -> Iterator[str]:

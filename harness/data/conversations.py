@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.answers.thoughts import without_thought
+from harness.answers.tools import read_tools
 from harness.data.chat import (
     PROMPT,
     as_text,
@@ -25,6 +26,8 @@ from harness.records import Message
 from harness.spec.data import ConversationSpec
 from harness.wording import listed
 
+TOOLS = "tools"
+"""Column in which conversations say which tools there are."""
 _ROLES = ("system", "user", "assistant", "tool")
 # As short and plain as the strictest chat templates want the ids of calls.
 _CALL_ID = "call{:05d}"
@@ -46,6 +49,8 @@ class Asked:
     """The same as text, without the system message at its head."""
     answer: str
     """What the assistant answers."""
+    tools: str = ""
+    """The tools that may be called, as a JSON list in OpenAI's form; empty where none are named."""
 
 
 @dataclass(slots=True)
@@ -99,9 +104,19 @@ class ConversationReader:
             self._note("go on after their last answer: what follows it is left out")
         if any(map(holds_thought, raw)):
             self._note("say apart what was thought before an answer: that is left out")
-        if row.values.get("tools") and "tools" in self.table.columns:
-            self._note("say in `tools` which tools there are: no prompt shows that")
-        return asked
+        tools = self._tools(row)
+        return [replace(each, tools=tools) for each in asked] if tools else asked
+
+    def _tools(self, row: Row) -> str:
+        written = row.values.get(TOOLS)
+        if not written or TOOLS not in self.table.columns:
+            return ""
+        try:
+            tools = read_tools(written)
+        except ValueError:
+            self._note("have a `tools` that cannot be read as a list of tools: no prompt shows it")
+            return ""
+        return json.dumps([tool.function for tool in tools.values()], ensure_ascii=False)
 
     def whole(self, row: Row) -> Asked:
         """A row's conversation whose answer is yet to be given.
@@ -115,10 +130,10 @@ class ConversationReader:
                 f"{self.spec.column}: the conversation ends with no message of a user or a tool, "
                 "so that nothing is asked; leave out what follows the last question"
             )
-        head: list[Message] = [{"role": "system", "content": system}] if system.strip() else []
-        turns = [turn for _, _, said in messages for turn in said]
-        said = tuple(head + [message for _, message, _ in messages])
-        return Asked(len(said), said, as_text(turns), "")
+        # As those are read that have an answer, which shows no thoughts of earlier ones.
+        answer: Message = {"role": "assistant", "content": "?"}
+        *_, asked = self._asked(system, [*messages, (None, answer, [])])
+        return replace(asked, answer="", tools=self._tools(row))
 
     def _read(
         self, row: Row

@@ -159,7 +159,7 @@ class _RowReader:
         inputs = self._inputs(row.values, problems)
         answer = self._answer(row.values, problems)
         identity, group = self._names(row, problems)
-        slices = self._slices(row)
+        slices, of_tools = self._slices(row), self._answer_kind.row_tools
         texts = (*inputs.values(), answer, identity, group, *slices.values())
         if not problems and not _encodes(*texts):
             problems.append(_SURROGATE)
@@ -174,6 +174,7 @@ class _RowReader:
             row.line,
             columns=row.values if self._whole_rows else {},
             slices=slices,
+            tools="" if of_tools is None else _tools_text(row.values.get(of_tools)),
         )
 
     def read_conversation(self, row: Row, conversations: ConversationReader) -> Iterator[Example]:
@@ -204,6 +205,7 @@ class _RowReader:
                     columns=row.values if self._whole_rows else {},
                     slices=self._slices(row),
                     messages=turn.messages,
+                    tools=turn.tools,
                     conversation=identity,
                 )
             )
@@ -233,8 +235,8 @@ class _RowReader:
         before = len(problems)
         for field in self._fields:
             value = values.get(field)
-            if isinstance(value, dict | list) and self._answer_kind.shown_as_text(field):
-                value = json.dumps(value, ensure_ascii=False)
+            if field == self._answer_kind.row_tools:
+                value = _tools_text(value)
             # One field of several may be empty text, but none may be missing.
             inputs[field] = value if isinstance(value, str) else _text(values, field, problems)
         if len(problems) == before and not any(inputs[name].strip() for name in self._own_fields):
@@ -267,6 +269,11 @@ def _text(values: dict[str, JsonValue], column: str, problems: list[str]) -> str
     except AnswerError as error:
         problems.append(str(error))
         return ""
+
+
+def _tools_text(value: JsonValue) -> str:
+    """Tools as text: JSON, or what stands there as text of it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _encodes(*texts: str) -> bool:

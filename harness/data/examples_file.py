@@ -37,6 +37,7 @@ def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
                 pa.string(),
             ),
             "conversation": pa.array([e.conversation for e in examples], pa.string()),
+            "tools": pa.array([example.tools for example in examples], pa.string()),
         }
     )
     with needing_room(path), whole_file(path) as file:
@@ -65,6 +66,7 @@ def read_examples_file(path: str | Path) -> tuple[Example, ...]:
                 columns=json.loads(row["columns"]),
                 messages=tuple(json.loads(row["messages"])),
                 conversation=row["conversation"],
+                tools=row["tools"],
             )
             for row in rows
         )
@@ -96,7 +98,9 @@ def row_hashes(examples: Sequence[Example]) -> list[str]:
     return [
         hashlib.sha256(
             json.dumps(
-                [item.inputs, item.answer, *item.messages], ensure_ascii=False, sort_keys=True
+                [item.inputs, item.answer, *item.messages, *filter(None, [item.tools])],
+                ensure_ascii=False,
+                sort_keys=True,
             ).encode()
         ).hexdigest()[:32]
         for item in examples
@@ -114,5 +118,6 @@ def fingerprint(splits: Mapping[str, Sequence[Example]]) -> str:
         for example in splits[name]:
             content = [name, example.id, example.inputs, example.answer, example.group]
             content += [example.conversation, *example.messages] if example.messages else []
+            content += [{"tools": example.tools}] if example.tools else []
             digest.update(json.dumps(content, ensure_ascii=False).encode() + b"\n")
     return digest.hexdigest()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.answers.words import words
+from harness.data.normalise import own_texts
 from harness.records import Example
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -20,7 +21,7 @@ def code_words(examples: Sequence[Example]) -> list[tuple[int, list[int]]]:
     return [
         (owner, [_code(word, codes) for word in words(text)])
         for owner, example in enumerate(examples)
-        for text in example.inputs.values()
+        for text in own_texts(example)
     ]
 
 

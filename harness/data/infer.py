@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
+from harness.answers.calls import is_of_tools
 from harness.answers.extract_marks import recognise_extract
 from harness.answers.words import words
 from harness.data.chat import PROMPT, RESPONSE, SYSTEM
@@ -115,6 +116,8 @@ def _answer_rank(column: Column, longest: Column, *, is_replied: bool) -> tuple[
     rank, reasons = 0.0, list[str]()
     if column.distinct == 1:
         rank = 0.0 if column.objects or column.lists else -4.0
+    elif is_of_tools(column):
+        rank = -4.0
     elif column.objects:
         rank, reasons = 5.0, ["it holds JSON objects"]
     elif column.lists:

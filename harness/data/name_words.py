@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ANSWERS = frozenset({
-    "answer", "answers", "assistant", "category", "chosen", "class", "classification",
+    "answer", "answers", "assistant", "calls", "category", "chosen", "class", "classification",
     "completion", "decision", "department", "expected", "gold", "grade", "intent", "label",
     "labels", "output",
     "priority", "queue", "rating", "reference", "reply", "response", "score", "sentiment",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.answers.words import words
 from harness.data.grams import Grams, code_words, jaccard
 from harness.data.minhash import proposed_pairs
-from harness.data.normalise import normalised, normalised_system
+from harness.data.normalise import normalised, normalised_setting, own_texts
 from harness.records import Example, LeakKind
 
 NGRAM = 8
@@ -42,7 +42,7 @@ class Texts:
 
     def __init__(self, examples: Sequence[Example]) -> None:
         self.whole = [normalised(example) for example in examples]
-        self.systems = [normalised_system(example) for example in examples]
+        self.settings = [normalised_setting(example) for example in examples]
         coded = code_words(examples)
         self.shingles = Grams(coded, len(examples), SHINGLE)
         self.ngrams = Grams(coded, len(examples), NGRAM)
@@ -51,8 +51,8 @@ class Texts:
 def overlaps(one: Texts, other: Texts) -> list[Overlap]:
     """Every pair that shares text, each under the first kind that applies.
 
-    Under different system messages the same text is another item: what such a pair shares is a run
-    of words at most.
+    Under different system messages or tools the same text is another item: what such a pair shares
+    is a run of words at most.
     """
     pairs = _exact(one, other)
     near = _near(one, other)
@@ -65,8 +65,8 @@ def overlaps(one: Texts, other: Texts) -> list[Overlap]:
 def longest_run(one: Example, other: Example) -> int:
     """Length in words of the longest run that an input of one shares with an input of the other."""
     longest = 0
-    for left in map(words, one.inputs.values()):
-        for right in map(words, other.inputs.values()):
+    for left in map(words, own_texts(one)):
+        for right in map(words, own_texts(other)):
             if left == right:
                 longest = max(longest, len(left))
             elif min(len(left), len(right)) > longest:
@@ -95,7 +95,7 @@ def _near(one: Texts, other: Texts) -> list[Overlap]:
     right = np.flatnonzero(theirs.share_in(mine) >= NEAR).tolist()
     pairs: list[Overlap] = []
     for a, b in sorted(proposed_pairs(mine, left, theirs, right)):
-        if one.whole[a] != other.whole[b] and one.systems[a] == other.systems[b]:
+        if one.whole[a] != other.whole[b] and one.settings[a] == other.settings[b]:
             similarity = jaccard(mine.of(a), theirs.of(b))
             if similarity >= NEAR:
                 pairs.append(Overlap("near", a, b, similarity))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.answers import Answer
@@ -16,6 +16,7 @@ from harness.data.bad_rows import (
     without_unfit,
     without_unseen_labels,
 )
+from harness.data.brought import audit_brought
 from harness.data.contradictions import (
     NO_CONTRADICTIONS,
     Contradictions,
@@ -29,7 +30,7 @@ from harness.data.examples import (
 from harness.data.examples_file import fingerprint
 from harness.data.split import limited, merge_duplicates, shuffled, split_groups
 from harness.errors import DataError, Problem
-from harness.records import Example, Splits
+from harness.records import Example, ItemsByKind, Splits, whole_conversations
 from harness.spec import Experiment, SplitFiles
 
 _JUDGED = ("validation", "test")
@@ -70,6 +71,9 @@ class Prepared:
     """What was read otherwise than it stands in a source, a sentence each."""
     contradictions: Contradictions = NO_CONTRADICTIONS
     """Equal texts with different answers."""
+    brought: Mapping[str, Mapping[str, ItemsByKind]] = field(default_factory=dict)
+    """Arm that was trained elsewhere -> split -> kind -> ids of its examples that share text with
+    what the arm was trained on, of arms that say what that was."""
 
 
 def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepared:
@@ -129,6 +133,9 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
             *answer.notes(e.answer for source in read.values() for e in source.examples),
         ),
         contradictions=contradictions,
+        brought=audit_brought(
+            experiment, {name: chosen for name, chosen in splits.items() if name != "train"}
+        ),
     )
 
 
@@ -254,7 +261,18 @@ def _divided(experiment: Experiment, read: Mapping[str, Sequence[Example]]) -> D
         splits["test"] = shuffled(merged["test"], seed)
     for name in data.out_of_domain:
         splits[name] = shuffled(merged[name], seed)
-    return splits
+    return {
+        name: examples if name == "train" else scored_of(experiment, examples)
+        for name, examples in splits.items()
+    }
+
+
+def scored_of(experiment: Experiment, examples: Sequence[Example]) -> tuple[Example, ...]:
+    """Those that are scored: of conversations that are trained on whole maybe the last answers."""
+    talks = experiment.data.conversations
+    return (
+        whole_conversations(examples) if talks and talks.scores_last_of_every else tuple(examples)
+    )
 
 
 def _limited(experiment: Experiment, splits: Divided) -> Divided:

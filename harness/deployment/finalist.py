@@ -73,23 +73,34 @@ def loaded_candidate(run: FinalRun) -> Iterator[Candidate]:
     from harness.models.load import quiet_libraries
     from harness.trial.candidate import base_candidate, trained_candidate
 
-    trains = kind_info(run.spec.kind).trains
-    if trains:
+    trained = run.spec.trained_path if brought(run) else ""
+    if kind_info(run.spec.kind).trains:
         trained_files(run)
+        trained = str(run.folder / ARTIFACT)
     quiet_libraries()
     spec = replace(
         run.spec,
         model=base_here(run.spec.model),
         runtime=runtime_here(run.spec.runtime),
-        trained_path=str(run.folder / ARTIFACT) if trains else "",
+        trained_path=trained,
         pruning=None,
     )
-    opening = trained_candidate if trains else base_candidate
+    opening = trained_candidate if trained else base_candidate
     with ExitStack() as stack:
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         if spec.runtime.threads:
             torch.set_num_threads(spec.runtime.threads)
-        yield stack.enter_context(opening(spec, BaseCache(most=0)))
+        try:
+            candidate = stack.enter_context(opening(spec, BaseCache(most=0)))
+        except TrialError as error:
+            raise InputError(f"{run.title}: {error}") from error
+        yield candidate
+
+
+def brought(run: FinalRun) -> bool:
+    """Whether the run's weights were trained elsewhere, and lie in a folder of the user's."""
+    kind = kind_info(run.spec.kind)
+    return kind.fine_tuned and not kind.trains
 
 
 def replies_of(candidate: Candidate, items: Sequence[Example], progress: Progress) -> list[str]:
@@ -167,4 +178,12 @@ def _by_item(progress: Progress, items: int) -> Progress:
     return lambda done, total: progress(items * done // max(total, 1), items)
 
 
-__all__ = ["Finalist", "Progress", "ledger_of", "loaded_candidate", "opened", "replies_of"]
+__all__ = [
+    "Finalist",
+    "Progress",
+    "brought",
+    "ledger_of",
+    "loaded_candidate",
+    "opened",
+    "replies_of",
+]

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.deployment.finalist import brought
 from harness.errors import HarnessError, InputError
 from harness.export import export_model
 from harness.export.base_model import base_here, runtime_here
@@ -61,6 +62,12 @@ def serve_plan(
         raise InputError(
             f"{run.title}: its model is served already, as {run.spec.endpoint.model} at "
             f"{run.spec.endpoint.url}"
+        )
+    if brought(run):
+        raise InputError(
+            f"{run.title}: its weights were trained elsewhere; serve the folder that `path` names "
+            "with a program of yours, and hold it against the scores with `harness verify "
+            "--endpoint`"
         )
     program = serving_program()
     model = _folder(run, folder, dtype)

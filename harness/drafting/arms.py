@@ -9,7 +9,7 @@ from typing import Any
 from harness.analysis.arms.memory_estimate import bytes_per_parameter
 from harness.answers import Answer
 from harness.drafting.machine import Machine, ModelSize
-from harness.spec.kinds import PROMPT, TRAINED_KINDS
+from harness.spec.kinds import CLASSIFIER, PROMPT, TRAINED_KINDS
 from harness.wording import mebibytes
 
 MIB = 2**20
@@ -78,7 +78,11 @@ def choose_arms(
     """
     prompts, left_out = _prompt_arms(form, finite, constrained, shot_tokens, model)
     trained, unfit = _trained_arms(training, _ways(finite, constrained), model, machine)
-    return ArmChoice((*prompts, *trained), {**left_out, **unfit})
+    references = []
+    if not form.why_not_classified():
+        values = {"kind": CLASSIFIER.name}
+        references = [ChosenArm(CLASSIFIER.name, CLASSIFIER.name, values, CLASSIFIER.why)]
+    return ArmChoice((*prompts, *trained, *references), {**left_out, **unfit})
 
 
 def without_shots(arms: ArmChoice, why: str) -> ArmChoice:

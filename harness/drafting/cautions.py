@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from harness.analysis.statistics.paired_proportions import PairedProportions
 from harness.analysis.statistics.power import proportions_minimum_detectable
 from harness.answers import Answer
+from harness.answers.calls import is_of_tools
 from harness.answers.thoughts import Answered, without_thought
 from harness.data import Prepared
 from harness.data.chat import PROMPT, RESPONSE
@@ -68,7 +69,7 @@ def _unused_cautions(request: DraftRequest, leaks: dict[str, str]) -> Iterator[s
         for name, column in request.columns.items()
         if name not in ("", *used)
         and not name.startswith(f"{INSTRUCTION}_")
-        and not (column.part or column.distinct < 2 or is_rejected(column))
+        and not (column.part or column.distinct < 2 or is_rejected(column) or is_of_tools(column))
     ]
     asked = [c for c in left if c.name.lower() in ANSWERS and not c.is_identifier]
     shown = [c for c in left if c not in asked and (c.is_prose or c.lists or c.objects)]

@@ -26,6 +26,8 @@ class ConversationDraft:
     """Number of different system messages; having none counts as one."""
     all_have_system: bool
     """Whether each conversation has a system message of its own."""
+    tools: int = 1
+    """Number of different lists of tools; having none counts as one."""
 
 
 def conversations_of(
@@ -66,6 +68,7 @@ def conversations_of(
         "and scored, or the last of each conversation",
         len(systems),
         "" not in systems,
+        len({talk[-1].tools for talk in talks}),
     )
 
 

@@ -243,7 +243,7 @@ class Interview:
             if typed != recognised.value.kind:
                 recognised = recognise_answer(columns, answer_kind(typed))
         self.reasons["kind"] = recognised.why
-        form = recognised.value
+        form = recognised.value.beside([c for n, c in self._columns.items() if n not in answers])
         finite = form.finite_answers()
         if all(column.distinct == 1 for column in columns) or (finite and len(finite) == 1):
             raise DataError(

@@ -95,6 +95,11 @@ def size_study(request: DraftRequest, counts: Mapping[str, int] | None = None) -
             return without_shots(
                 arms, "conversations with different system messages cannot show each other"
             )
+        if form.row_tools or (talks is not None and talks.tools > 1):
+            return without_shots(
+                arms,
+                "rows with tools of their own can show each other only in a template with them",
+            )
         return arms
 
     seconds_by_size = [

@@ -109,15 +109,18 @@ def seconds_of(
     # The base is scored once.
     seconds = prices.seconds(whole_suite) + _START[machine.is_gpu]
     for arm in arms:
+        kind = kind_info(arm.kind)
         searched = size.trials if arm.searched else 1
         finals = size.seeds * (_FINALS if arm.searched and size.trials > 1 else 1)
+        if not kind.language_model:
+            seconds += (searched + finals) * _START[machine.is_gpu]
+            continue
         ways = [_answered(arm, way, prompts) for way in arm.answering]
         asked = max(ways, key=prices.seconds)
         batches = (searched * size.validation + finals * size.test) / _BATCH
         scored = sum(ways, ModelWork()) * (searched * size.validation)
         scored += asked * (finals * size.test) + ModelWork(passes=batches * prompts.answer)
         seconds += (searched + finals) * _START[machine.is_gpu]
-        kind = kind_info(arm.kind)
         if kind.trains:
             trained = nominal_prices(
                 parameters, machine.flops, on_gpu=machine.is_gpu, operations=kind.operations

@@ -37,7 +37,7 @@ PRELOADED = [
     "torch",
     "transformers",
     "transformers.models.auto.modeling_auto",
-    "peft",
+    "harness.models.peft_library",
     "lm_eval.evaluator",
     "lm_eval.models.huggingface",
     "sklearn.feature_extraction.text",

@@ -122,6 +122,8 @@ class Asking:
                 body["prompt"] = as_template(self.renderer.prompt(self.marked()))
         if self.as_chat and self.template_args:
             body["chat_template_kwargs"] = self.template_args
+        if self.renderer.writes_tools and self.renderer.functions:
+            body["tools"] = list(self.renderer.functions)
         room, stops = self._limits()
         limit = "max_completion_tokens" if "max_tokens" in self.conceded else "max_tokens"
         body |= {limit: room, "temperature": 0}

@@ -75,11 +75,17 @@ def find_final_run(
             f"export ({arms}). The verdict: {verdict.sentence}"
         )
     chosen = verdict.winner if arm is None else arm
+    if chosen in analysed.experiment.reference_arms():
+        raise InputError(
+            f"{chosen} is a classifier: it has no prompt and no weights of a language model to "
+            "export. It is fitted to the training rows anew wherever it is needed, which takes "
+            "seconds; the report has its settings"
+        )
     runs = [trial for trial in complete if trial.arm == chosen]
     if not runs:
         raise InputError(_no_run(chosen, experiment.name, final))
     if seed is None:
-        metric = analysed.experiment.task.primary_metric
+        metric = analysed.experiment.task.primary
         trial = max(runs, key=lambda run: validation_worth(run, metric))
         how = f"seed {trial.seed}"
         if len(runs) > 1:
@@ -165,6 +171,11 @@ def trained_files(run: FinalRun) -> list[Path]:
     Raises:
         InputError: the arm trains nothing, or a file is gone or was altered; says what to do.
     """
+    if kind_info(run.spec.kind).fine_tuned and not kind_info(run.spec.kind).trains:
+        raise InputError(
+            f"{run.trial.arm} was trained elsewhere: its weights are yours, and lie where its "
+            "`path` says"
+        )
     if not kind_info(run.spec.kind).trains:
         raise InputError(
             f"{run.trial.arm} is a prompt: it trained no weights. `harness export prompt` writes "

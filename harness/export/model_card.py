@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from harness import wording
+from harness.answers.tools import listed_tools, tools_of
 from harness.export.base_model import licence_of, public_name, short_name
 from harness.export.exported import Exported
 from harness.records import Aggregate
@@ -174,11 +175,20 @@ def _use(exported: Exported) -> tuple[Block, ...]:
         else ""
     )
     this = "this instruction and this form of an item"
-    # As the model was told it, with the tools that it may call.
-    instruction = task.answer.told(instruction)
+    if task.answer.functions:
+        tools = listed_tools(tools_of(json.dumps(task.answer.functions)).values())
+        # As the model was told it, with the tools that it may call.
+        instruction = f"{instruction}\n\n{tools}"
+        chat += (
+            " (where that writes tools in a form of its own, it was told them, as "
+            "`apply_chat_template(..., tools=...)` does, and the instruction did not list them)"
+            if settings.chat
+            else ""
+        )
     form = [Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False)]
     if (talks := exported.run.analysed.experiment.data.conversations) is not None:
         which = "every answer" if talks.turns == "every" else "the last answer"
+        which += " (scored: the last)" if talks.scores_last_of_every else ""
         told = "this instruction, before" if instruction else "no instruction but"
         this = (
             f"{which} of whole conversations as their messages, under {told} a conversation's own "

@@ -178,6 +178,22 @@ def _notes(asking: Asking) -> list[str]:
             "The chat template was told what `chat_template_kwargs` holds. vLLM, SGLang and "
             "llama.cpp take it; elsewhere set it where the model is served."
         )
+    renderer, column = asking.renderer, asking.task.answer.row_tools
+    if renderer.writes_tools and (asking.of_conversations or column):
+        notes.append(
+            "The chat template was told which tools the row itself names: send them as `tools`, as "
+            "OpenAI writes them."
+        )
+    elif column and column not in asking.fields():
+        notes.append(
+            f"After the instruction stand the tools of the row ({column}), behind an empty line "
+            "and `Tools:`, a line of JSON each."
+        )
+    if renderer.writes_tools and (renderer.functions or column):
+        notes.append(
+            "The study read calls in the reply's own text; a server may hand them back as "
+            "`tool_calls`, which mean the same."
+        )
     if asking.of_conversations and not asking.takes_system:
         notes.append(
             "No system message is taken: the instruction, and behind it a conversation's own "

@@ -76,6 +76,13 @@ class Contrast:
     """Number of test items that one of the arms lacks."""
     unscored: int = 0
     """Number of items that one of the arms could not score. Neither kind is in the comparison."""
+    unscored_as_worst: float | None = None
+    """``difference`` with the worst value of the metric for each reply that could not be scored;
+    None where all were scored."""
+    corrected: bool = False
+    """Whether means, difference and interval are a judge's marks as people's marks correct them."""
+    rests_on_missing: bool = False
+    """Whether that comes out otherwise, so that the contrast counts as inconclusive."""
     flagged: int = 0
     """Number of items compared that share text with training."""
     without_flagged: WithoutFlagged | None = None

@@ -37,7 +37,8 @@ class JudgeForecast:
     tokens: Estimate
     """Tokens that it reads and, on a server, writes."""
     seconds: Estimate | None = None
-    """Seconds until all marks are there; None of a local judge, whose speed is not measured."""
+    """Seconds until all marks are there; of a local judge by its number of weights, at the speed at
+    which small trials read. None where none was measured."""
     money: Estimate = NOTHING
     """Cost of the tokens at its server's prices, in the study's currency; nothing of a local judge.
     """
@@ -127,8 +128,9 @@ class Forecast:
 
     @property
     def seconds(self) -> Estimate:
-        """Seconds of all arms for which they are known, one trial at a time."""
-        known = [arm.seconds for arm in self.arms if arm.seconds is not None]
+        """Seconds of all arms and judges for which they are known, one trial at a time."""
+        each = [*(arm.seconds for arm in self.arms), *(judge.seconds for judge in self.judges)]
+        known = [seconds for seconds in each if seconds is not None]
         return summed(known) + Estimate.exactly(self.start_seconds if known else 0.0)
 
     @property

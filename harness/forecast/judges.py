@@ -12,8 +12,10 @@ from harness.data import read_examples_file
 from harness.evaluation.judge_prompt import Case, example_of, judges_task
 from harness.evaluation.judging import DATE
 from harness.evaluation.latency import LATENCY_REQUESTS
+from harness.forecast.cost_model import FORWARD, WRITTEN
 from harness.forecast.estimate import Estimate, either, summed
 from harness.forecast.findings import JudgeForecast
+from harness.forecast.measured import Measured
 from harness.forecast.memory import MIB, parameters_of
 from harness.forecast.score_load import tokenizer_of
 from harness.forecast.served import MILLION, REPLY_SECONDS, TOKENIZERS
@@ -33,10 +35,15 @@ SAMPLE = 32
 MARK_TOKENS = 8
 
 
-def judge_forecasts(plan: Plan, upcoming: Sequence[Upcoming]) -> tuple[JudgeForecast, ...]:
+def judge_forecasts(
+    plan: Plan, upcoming: Sequence[Upcoming], measured: Sequence[Measured] = ()
+) -> tuple[JudgeForecast, ...]:
     """What each judge is asked by the trials that are left.
 
     Equal replies are marked once, and which will be equal is not known: the low end is nothing.
+
+    Args:
+        measured: small trials, by whose speed that of a local judge is told.
     """
     seats = {seat.name: seat for trials in upcoming for seat in trials.options[0].judges}
 
@@ -53,20 +60,25 @@ def judge_forecasts(plan: Plan, upcoming: Sequence[Upcoming]) -> tuple[JudgeFore
             metric,
             seats[metric.judge],
             (of_primary if metric is task.metrics[0] else marks) * (2 if metric.pairwise else 1),
+            measured,
         )
         for metric in task.judged
         if metric.judge in seats
     )
 
 
-def _forecast(plan: Plan, metric: JudgeMetric, seat: Seat, marks: Estimate) -> JudgeForecast:
+def _forecast(
+    plan: Plan, metric: JudgeMetric, seat: Seat, marks: Estimate, measured: Sequence[Measured]
+) -> JudgeForecast:
     prompt = marks * _prompt_tokens(plan, metric, seat)
     if seat.endpoint is None:
-        least = 0.0
+        least, seconds = 0.0, None
         if seat.model is not None:
-            bytes_each = 4 if plan.runtime.dtype == "float32" else 2
-            least = parameters_of(seat.model.path) * bytes_each / MIB
-        return JudgeForecast(seat.name, metric.by, marks, prompt, least_mib=least)
+            parameters = parameters_of(seat.model.path)
+            least = parameters * (4 if plan.runtime.dtype == "float32" else 2) / MIB
+            if price := _reading_price(measured):
+                seconds = prompt * (price * parameters)
+        return JudgeForecast(seat.name, metric.by, marks, prompt, seconds, least_mib=least)
     endpoint = seat.endpoint
     reply = marks * Estimate(MARK_TOKENS, MARK_TOKENS / 2, seat.max_new_tokens)
     money = prompt * (endpoint.prompt_price / MILLION) + reply * (
@@ -76,6 +88,21 @@ def _forecast(plan: Plan, metric: JudgeMetric, seat: Seat, marks: Estimate) -> J
     return JudgeForecast(
         seat.name, metric.by, marks, prompt + reply, seconds, money, endpoint.spending_cap
     )
+
+
+def _reading_price(measured: Sequence[Measured]) -> Estimate | None:
+    """Seconds of a token that is read and a weight of the model; None where nothing tells.
+
+    A judge computes no more than a pass over each prompt, so that what small trials took for a
+    token is much for it where they wrote replies, and little where prompts shared a beginning.
+    """
+    prices = []
+    for small in measured:
+        for sample in small.samples:
+            tokens = sample.work.read + WRITTEN / FORWARD * sample.work.written
+            if sample.activity.measure == "score" and tokens and small.total_parameters:
+                prices.append(sample.seconds / (tokens * small.total_parameters))
+    return Estimate.among(prices) if prices else None
 
 
 def _marks(spec: TrialSpec) -> Estimate:

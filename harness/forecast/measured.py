@@ -14,6 +14,7 @@ from harness.forecast.cost_model import Sample
 from harness.forecast.small_trial import small_trial
 from harness.forecast.workload import Workload, workload
 from harness.records import ModelWork, Progress, StepReport, TrialRecord, TrialSpec
+from harness.spec.kinds import kind_info
 from harness.store import read_record
 from harness.study.observer import Observer
 
@@ -29,7 +30,7 @@ class Measured:
     samples: tuple[Sample, ...] = ()
     """Each piece of work with its seconds; empty where the trial failed."""
     load_seconds: float = 0.0
-    """Seconds of loading the model."""
+    """Seconds of loading the model, or of fitting the classifier that is in its place."""
     kept: bool = False
     """Its base was in memory still, from an earlier small trial."""
     start_seconds: float = 0.0
@@ -71,8 +72,10 @@ def measure(
 
 def base_form(spec: TrialSpec) -> tuple[object, ...]:
     """The base of a trial as it lies in memory: trials of the same can share it."""
-    form = (spec.params.get(name) for name in ("quantisation", "double_quantisation"))
-    return (spec.model.fingerprint, *form)
+    form = (spec.params.get(name) for name in ("quantisation", "double_quantisation", "base"))
+    # What is fitted without a language model is no base.
+    model = spec.model.fingerprint if kind_info(spec.kind).language_model else spec.kind
+    return (model, *form)
 
 
 def _measured(whole: Workload, engine: Engine, folder: Path, *, quick: bool) -> Measured:
@@ -93,11 +96,12 @@ def _measured(whole: Workload, engine: Engine, folder: Path, *, quick: bool) -> 
     if record.status != "complete" or cost is None:
         return Measured(whole, record.failure_message or record.status)
     small = workload(spec)
+    loaded = kind_info(spec.kind).language_model
     start = heard[0] - began if heard else 0.0
     return Measured(
         whole,
         samples=tuple(samples_of(record, small, whole)),
-        load_seconds=cost.load_seconds,
+        load_seconds=cost.load_seconds if loaded else cost.load_seconds + cost.train_seconds,
         start_seconds=start,
         other_seconds=max(
             0.0,

@@ -34,7 +34,8 @@ def parameters_of(folder: str) -> int:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             try:
-                header = json.loads(file.read(size))
+                # What is no weight file may begin with any number.
+                header = json.loads(file.read(min(size, path.stat().st_size)))
             except ValueError:
                 # Not a weight file after all; loading it will say so.
                 continue
@@ -46,6 +47,8 @@ def parameters_of(folder: str) -> int:
 
 def least_mib(spec: TrialSpec) -> float:
     """MiB without which the trial cannot run: weights, gradients and optimiser state."""
+    if not kind_info(spec.kind).language_model:
+        return 0.0
     parameters = parameters_of(spec.model.path)
     if not kind_info(spec.kind).trains:
         return parameters * (4 if spec.runtime.dtype == "float32" else 2) / MIB

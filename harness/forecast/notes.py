@@ -90,8 +90,9 @@ def notes_on(forecast: Forecast, plan: Plan, *, quick: bool) -> tuple[str, ...]:
         )
     if forecast.judges:
         notes.append(
-            "No judge was asked: times leave judging out. Equal replies are marked once, so that "
-            "judges may take less than is said here, whose replies are as long as right answers."
+            "No judge was asked: a local one is taken to read as fast as the arms' models, by its "
+            "number of weights, and replies to be as long as right answers. Equal replies are "
+            "marked once, so that judges may take less."
         )
     if any(kind_info(arm.kind).trains for arm in forecast.arms) and _replays(plan):
         notes.append("Training tokens leave out general texts (replay, kl_weight); times do not.")

@@ -94,7 +94,7 @@ def forecast_study(
         free_mib=free_mib(results),
         store_mib=workloads.items() * STORED_BYTES / MIB,
         busy_share=busy,
-        judges=judge_forecasts(plan, upcoming),
+        judges=judge_forecasts(plan, upcoming, measured),
     )
     return replace(
         forecast, warnings=warnings_of(forecast), notes=notes_on(forecast, plan, quick=quick)

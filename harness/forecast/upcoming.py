@@ -107,8 +107,10 @@ class _Outlook:
     def _never_pruned(self, arm: str) -> float:
         """How many first trials of the search always go to their end."""
         rules = self._plan.experiment.search
-        trained = kind_info(self._plan.experiment.arms[arm].kind).trains
-        match rules.trained_pruner if trained else rules.prompt_pruner:
+        kind = kind_info(self._plan.experiment.arms[arm].kind)
+        if not kind.language_model:
+            return float("inf")
+        match rules.trained_pruner if kind.trains else rules.prompt_pruner:
             case "none":
                 return float("inf")
             case "median":

@@ -121,6 +121,8 @@ def workload(spec: TrialSpec, answered: Answered = lambda asked: frozenset()) ->
     Raises:
         UnknownReferenceError: the model has no usable tokenizer.
     """
+    if not kind_info(spec.kind).language_model:
+        return _classified(spec)
     tokenizer = tokenizer_of(spec.model)
     task = TaskSpec.model_validate(spec.task)
     split = _examples(spec.train_path)
@@ -142,6 +144,24 @@ def workload(spec: TrialSpec, answered: Answered = lambda asked: frozenset()) ->
         training=_training(spec, renderer, pool, counter) if trains else None,
         answer=answer,
     )
+
+
+def _classified(spec: TrialSpec) -> Workload:
+    """The work of a trial that fits a classifier: no tokens, and items alone.
+
+    What fitting takes does not grow as a training's work does, and is measured whole.
+    """
+    loads = []
+    for request in spec.scores:
+        if request.key not in spec.known_scores:
+            items = read_examples_file(Path(request.items_path))
+            single = request.suite == "latency"
+            # One more is asked, which warms up and is not counted.
+            number = len(timed_items(items)) + 1 if single else len(items)
+            work = ModelWork(passes=1, read=number)
+            measure: Measure = "single" if single else "score"
+            loads.append((request, ScoreLoad(measure, "classify", number, 0.0, 0.0, work)))
+    return Workload(spec, speed_signature(spec), tuple(loads), None, AnswerTokens(0.0, 0))
 
 
 def _training(

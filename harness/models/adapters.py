@@ -21,7 +21,7 @@ from harness.models.lora_targets import (
     tied_problem,
     unfit_layers,
 )
-from harness.spec.settings import FullSettings, PromptSettings, Settings
+from harness.spec.settings import FullSettings, Settings, TrainedSettings
 
 # Where an adapter came from, not what it computes.
 _DESCRIBING = frozenset({"base_model_name_or_path", "revision", "inference_mode", "peft_version"})
@@ -39,17 +39,17 @@ def make_trainable(loaded: LoadedModel, settings: Settings, seed: int) -> Loaded
     ``alpha_over_rank`` 0.5 at rank 16 is then a scale of 2.
 
     Raises:
-        ValueError: it is the setting of a prompt.
+        ValueError: it is the setting of an arm that trains no weights.
         TrialError: ``targets`` names a layer that is not there, or that takes no adapter.
     """
     import torch
 
-    if isinstance(settings, PromptSettings):
-        raise ValueError("a prompt trains nothing")
+    if not isinstance(settings, TrainedSettings):
+        raise ValueError(f"an arm of kind {settings.kind} trains nothing here")
     if isinstance(settings, FullSettings):
         loaded.model.requires_grad_(True)
         return replace(loaded, form="full", packed=None)
-    from peft import LoraConfig, get_peft_model
+    from harness.models.peft_library import peft
 
     # To peft any other string is a pattern for whole paths, which no layer name matches.
     targets = None if settings.targets == ALL_LINEAR else list_of(settings.targets)
@@ -59,7 +59,7 @@ def make_trainable(loaded: LoadedModel, settings: Settings, seed: int) -> Loaded
     missing = (
         {} if targets is None else {name: missing_problem(loaded.model, [name]) for name in targets}
     )
-    config = LoraConfig(
+    config = peft.LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha_over_rank * settings.rank,
         lora_dropout=settings.dropout,
@@ -72,7 +72,7 @@ def make_trainable(loaded: LoadedModel, settings: Settings, seed: int) -> Loaded
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            model = get_peft_model(loaded.model, config)
+            model = peft.get_peft_model(loaded.model, config)
         except (ValueError, NotImplementedError) as error:
             refuse(next(filter(None, missing.values()), None))
             raise TrialError("error", f"the model takes no such adapter: {error}") from error
@@ -165,20 +165,19 @@ def _next_adapter(
     Args:
         before: the base under another one, if there is one; it is not to be used afterwards.
     """
-    from peft import PeftConfig, PeftModel
-    from peft.utils.save_and_load import load_peft_weights, set_peft_model_state_dict
+    from harness.models.peft_library import peft
 
-    config = PeftConfig.from_pretrained(str(folder)).to_dict()
-    weights = load_peft_weights(str(folder), device="cpu")
+    config = peft.PeftConfig.from_pretrained(str(folder)).to_dict()
+    weights = peft.load_peft_weights(str(folder), device="cpu")
     named = {
         "config": {key: value for key, value in config.items() if key not in _DESCRIBING},
         "weights": {name: tuple(weight.shape) for name, weight in weights.items()},
     }
     if before is not None and named == shape:
-        set_peft_model_state_dict(before, weights)
+        peft.set_peft_model_state_dict(before, weights)
         return before, named
     if before is not None:
         before.unload()
     # Not with low_cpu_mem_usage, by which peft takes the weights through the type of the base's: in
     # bfloat16 a trained adapter would lose 16 of its 24 bits, and answer otherwise than it did.
-    return PeftModel.from_pretrained(base.model, folder), named
+    return peft.PeftModel.from_pretrained(base.model, folder), named

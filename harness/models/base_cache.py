@@ -20,7 +20,7 @@ from harness.models.load import LoadedModel, load_arms_base
 from harness.models.memory import available_mib, release_memory, reset_peak_memory
 from harness.models.tree_pass import COPIED_FROM
 from harness.records import ResolvedModel, Runtime
-from harness.spec.settings import FullSettings, QuantisedSettings, Settings, TrainedSettings
+from harness.spec.settings import FullSettings, Settings, TrainedSettings, quantisation_of
 
 # The plain base and the quantised one of a study with both.
 MOST_BASES = 2
@@ -163,9 +163,7 @@ class BaseCache:
 
 
 def _key(resolved: ResolvedModel, runtime: Runtime, settings: Settings) -> _Key:
-    if not isinstance(settings, QuantisedSettings):
-        return (resolved, runtime.device, runtime.dtype, "none", False)
-    form = (settings.quantisation, settings.double_quantisation)
+    form = quantisation_of(settings) or ("none", False)
     return (resolved, runtime.device, runtime.dtype, *form)
 
 

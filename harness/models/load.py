@@ -11,7 +11,7 @@ from harness.errors import UnknownReferenceError
 from harness.models.vocabulary import Vocabulary, guard_embedding, set_padding
 from harness.records import ResolvedModel, Runtime
 from harness.spec.kinds import kind_info
-from harness.spec.settings import QuantisedSettings, Settings
+from harness.spec.settings import Settings, quantisation_of
 
 Quantisation = Literal["none", "nf4", "fp4", "int8"]
 # Bytes that torch aligns what it allocates to.
@@ -87,7 +87,8 @@ def form_of(settings: Settings, runtime: Runtime) -> str:
     kind = kind_info(settings.kind)
     if not kind.trains:
         return "base"
-    bits = settings.quantisation if isinstance(settings, QuantisedSettings) else runtime.dtype
+    quantised = quantisation_of(settings)
+    bits = quantised[0] if quantised else runtime.dtype
     return f"adapter-on-{bits}" if kind.adapts else "full"
 
 
@@ -121,9 +122,12 @@ def load_base(
     quiet_libraries()
     dtype = getattr(torch, runtime.dtype)
     extra: dict[str, Any] = {}
+    if quantisation != "none":
+        import harness.models.peft_library  # noqa: F401
+
+        extra["device_map"] = {"": runtime.device}
     if quantisation == "int8":
         extra["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
-        extra["device_map"] = {"": runtime.device}
     elif quantisation != "none":
         extra["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
@@ -131,7 +135,6 @@ def load_base(
             bnb_4bit_use_double_quant=double_quantisation,
             bnb_4bit_compute_dtype=dtype,
         )
-        extra["device_map"] = {"": runtime.device}
     loaded: Any
     try:
         loaded = AutoModelForCausalLM.from_pretrained(
@@ -201,14 +204,10 @@ def load_arms_base(resolved: ResolvedModel, runtime: Runtime, settings: Settings
     Raises:
         UnknownReferenceError: as :func:`load_base`.
     """
-    if not isinstance(settings, QuantisedSettings):
+    if (quantised := quantisation_of(settings)) is None:
         return load_base(resolved, runtime)
-    return load_base(
-        resolved,
-        runtime,
-        settings.quantisation,
-        double_quantisation=settings.double_quantisation,
-    )
+    bits, double = quantised
+    return load_base(resolved, runtime, bits, double_quantisation=double)
 
 
 def _keep_differentiable(model: Any) -> None:

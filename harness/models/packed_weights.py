@@ -17,22 +17,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from harness.models.memory import available_mib
+from harness.models.tree_pass import base_of
 
 if TYPE_CHECKING:
     import torch
 
+    from harness.models.packed_layer import Copies, PackedLayer
+
     Forward = Callable[[torch.Tensor], torch.Tensor]
-    Copies = dict[tuple[int, ...], torch.Tensor]
-    """Where a weight lies, and its shape -> its packed copy."""
 
 # Smaller than this on a side, a weight gains nothing.
 SMALLEST_SIDE = 64
 # Part of the free memory that the copies may take.
 MOST_OF_MEMORY = 0.25
 _MIB = 2**20
+
+
+@dataclass(slots=True)
+class PackedModel:
+    """What is packed of a model at the moment."""
+
+    layers: dict[int, PackedLayer] = field(default_factory=dict)
+    """Packed layers by the ``id`` of the module that they stand for, an adapter's where it has
+    one."""
+    copies: Copies = field(default_factory=dict)
+    """Packed copies, those of earlier uses among them."""
+    decoder: Any = None
+    """What :mod:`harness.models.fused_decoder` made of the layers; None before it was asked."""
+
+
+_IN_USE: WeakKeyDictionary[Any, PackedModel] = WeakKeyDictionary()
+
+
+def packed_model(model: Any) -> PackedModel | None:
+    """What is packed of a model at the moment; None where nothing is."""
+    return _IN_USE.get(base_of(model))
 
 
 @contextmanager
@@ -50,13 +74,15 @@ def packed_weights(model: Any, share: float = 1.0, kept: Copies | None = None) -
             they are; None where no copy outlives this context.
     """
     copies: Copies = {} if kept is None else kept
+    found = PackedModel(copies=copies)
+    before = packed_model(model)
     adapted = {id(outer.base_layer): outer for outer in model.modules() if _takes_up(outer)}
     changed = []
     packed = 0
     try:
         for layer in _to_pack(model, share, copies):
             try:
-                forwards = _forwards(layer, adapted.get(id(layer)), copies)
+                forwards = _forwards(layer, adapted.get(id(layer)), found)
             except RuntimeError:
                 # This processor, or this type of numbers, has no such layout.
                 break
@@ -64,8 +90,14 @@ def packed_weights(model: Any, share: float = 1.0, kept: Copies | None = None) -
                 module.forward = forward
                 changed.append(module)
             packed += 1
+        if packed:
+            _IN_USE[base_of(model)] = found
         yield packed
     finally:
+        if before is None:
+            _IN_USE.pop(base_of(model), None)
+        else:
+            _IN_USE[base_of(model)] = before
         for module in changed:
             # The class's own method comes to light again.
             del module.forward
@@ -129,7 +161,7 @@ def _bytes(layer: Any) -> int:
     return int(layer.in_features * layer.out_features * kind.itemsize)
 
 
-def _forwards(layer: Any, adapted: Any, copies: Copies) -> list[tuple[Any, Forward]]:
+def _forwards(layer: Any, adapted: Any, found: PackedModel) -> list[tuple[Any, Forward]]:
     """What to call in place of the layer, and of the adapted layer that it is in, if any.
 
     Raises:
@@ -137,31 +169,53 @@ def _forwards(layer: Any, adapted: Any, copies: Copies) -> list[tuple[Any, Forwa
     """
     import torch
 
+    from harness.models import packed_layer
+
     kind = (_state(layer) or layer.weight).dtype
+
+    def packed(outer: Any, weight: Callable[[], torch.Tensor], **more: Any) -> PackedLayer:
+        place = more["place"]
+        blocks = found.copies.get(place) if place else None
+        if blocks is None:
+            blocks = packed_layer.pack(weight())
+            if place:
+                found.copies[place] = blocks
+        made = packed_layer.PackedLayer(
+            blocks, layer.out_features, kind, layer.bias, weight, **more
+        )
+        found.layers[id(outer)] = made
+        return made
+
     if adapted is not None and kind == torch.float32:
         (name,) = adapted.active_adapters
-        weight = _plain_weight(layer)
-        whole = _packed(weight + adapted.get_delta_weight(name).to(kind))
-        return [(adapted, _product(whole, kind, layer.bias, adapted.forward))]
-    place = _place(layer)
-    if place not in copies:
-        copies[place] = _packed(_plain_weight(layer))
-    inner = _product(copies[place], kind, layer.bias, layer.forward)
-    if adapted is None:
-        return [(layer, inner)]
-    (name,) = adapted.active_adapters
-    first = adapted.lora_A[name].weight.data
-    second = adapted.lora_B[name].weight.data * adapted.scaling[name]
-    plain, linear = adapted.forward, torch.nn.functional.linear
+        whole = packed(
+            adapted,
+            lambda: _plain_weight(layer) + adapted.get_delta_weight(name).to(kind),
+            place=None,
+        )
+        return [(adapted, _forward(whole, adapted.forward))]
+    inner = packed(layer, lambda: _plain_weight(layer), place=_place(layer))
+    forwards = [(layer, _forward(inner, layer.forward))]
+    if adapted is not None:
+        (name,) = adapted.active_adapters
+        outer = packed(
+            adapted,
+            inner.weight,
+            place=inner.place,
+            first=adapted.lora_A[name].weight.data,
+            second=adapted.lora_B[name].weight.data * adapted.scaling[name],
+        )
+        forwards.append((adapted, _forward(outer, adapted.forward)))
+    return forwards
+
+
+def _forward(packed: PackedLayer, plain: Forward) -> Forward:
+    """The packed layer where no gradients are wanted, and ``plain`` where they are."""
 
     def forward(x: torch.Tensor) -> torch.Tensor:
-        if x.requires_grad:
-            out: torch.Tensor = plain(x)
-            return out
-        result = inner(x)
-        return (result + linear(linear(x.to(first.dtype), first), second)).to(result.dtype)
+        return plain(x) if x.requires_grad or x.dtype is not packed.kind else packed(x)
 
-    return [(layer, inner), (adapted, forward)]
+    return forward
 
 
 def _plain_weight(layer: Any) -> torch.Tensor:
@@ -174,33 +228,4 @@ def _plain_weight(layer: Any) -> torch.Tensor:
     return weight
 
 
-def _packed(weight: torch.Tensor) -> torch.Tensor:
-    """The weight in the processor's blocks.
-
-    Raises:
-        RuntimeError: this processor, or this type of numbers, has no such layout.
-    """
-    import torch
-
-    blocks: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
-    return blocks
-
-
-def _product(
-    blocks: torch.Tensor, kind: torch.dtype, bias: torch.Tensor | None, plain: Forward
-) -> Forward:
-    """A layer's function with its packed weight; ``plain`` is called where gradients are wanted."""
-    import torch
-
-    product = torch.ops.mkldnn._linear_pointwise
-
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        if x.requires_grad or x.dtype is not kind:
-            return plain(x)
-        output: torch.Tensor = product(x, blocks, bias, "none", [], "")
-        return output
-
-    return forward
-
-
-__all__ = ["packed_weights"]
+__all__ = ["PackedModel", "packed_model", "packed_weights"]

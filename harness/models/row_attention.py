@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from harness.models.prompt_prefix import compute_prompt_prefix
@@ -38,6 +39,8 @@ NAME = "harness_rows"
 # Tokens whose scores are computed at once: where each sees those before it alone, so few that not
 # much is computed in vain; else so many that scores stay near the processor.
 CHUNK_OF_CAUSAL, CHUNK = 64, 512
+# Tokens of rows that are read by torch's own kernel.
+SHORT = 64
 # What models hand on to attention beside scores' scale, and what changes nothing in it. A window
 # does not where no row is longer: whoever makes the cache sees to that.
 HARMLESS = {
@@ -56,10 +59,10 @@ _CACHE: ContextVar[RowCache] = ContextVar("row_cache")
 _ANSWERS: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
-def row_logits(
+def plain_row_logits(
     model: Any, cache: RowCache, blocks: list[Block], tokens: list[int], kept: list[int]
 ) -> torch.Tensor:
-    """Send new tokens of rows through the model.
+    """Send new tokens of rows through the model's own modules.
 
     Args:
         tokens: those of the first block's first row, of its second row, and so on.
@@ -128,7 +131,7 @@ def _probed(model: Any, beginning: list[int], rests: list[list[int]]) -> torch.T
         tokens = []
         for row, count in rows:
             tokens += rests[row][cache.lengths[row] :][:count]
-        logits = row_logits(model, cache, blocks, tokens, list(range(len(tokens))))
+        logits = plain_row_logits(model, cache, blocks, tokens, list(range(len(tokens))))
         parts = logits.split([count for _, count in rows])
         for (row, _), part in zip(rows, parts, strict=True):
             found[row].append(part)
@@ -166,39 +169,134 @@ def _attend(
     Raises:
         ValueError: the model wants something of attention that is not done here.
     """
-    cache = _CACHE.get()
     wanted = {name for name, what in more.items() if what is not None} - HARMLESS
     if attention_mask is not None or wanted:
         raise ValueError(f"attention over rows has no {', '.join(sorted(wanted)) or 'mask'}")
-    scale = scaling if scaling is not None else 1 / math.sqrt(query.shape[-1])
-    layer: int = module.layer_idx
-    tokens = query[0].transpose(0, 1)
-    new = tokens, key[0].transpose(0, 1), value[0].transpose(0, 1)
+    scale, layer = scaling or 1 / math.sqrt(query.shape[-1]), module.layer_idx
+    new = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    output = attention_over_rows(_CACHE.get(), layer, *new, scale)
+    return output.to(query.dtype)[None], None
+
+
+def attention_over_rows(
+    cache: RowCache,
+    layer: int,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scale: float,
+) -> torch.Tensor:
+    """Attention of a pass's tokens, whose keys and values ``cache`` has been given.
+
+    Args:
+        query: shape (tokens, heads, size).
+        key, value: shape (tokens, key heads, size).
+
+    Returns:
+        Output of shape (tokens, heads, size of a value), in the type that scores or values have.
+    """
+    query = query.to(score_type(key.dtype))
+    shared = cache.shared(layer)
     parts = []
     for block in cache.blocks:
-        mine = [tensor[block.first : block.last] for tensor in new]
+        mine = [tensor[block.first : block.last] for tensor in (query, key, value)]
         if block.padded is not None:
             mine = [tensor[block.padded] for tensor in mine]
         rows = [tensor.unflatten(0, (block.rows, -1)) for tensor in mine]
-        if block.mask is None:
-            # (rows, heads, size, tokens) and (rows, heads, tokens, size)
-            keys = rows[1].permute(0, 2, 3, 1).to(score_type(key.dtype)).contiguous()
-            values = rows[2].transpose(1, 2).contiguous()
-            part = _attention(rows[0], keys, values, scale, causal=True)
-        else:
+        if block.mask is not None:
             mask = block.mask_of(query.shape[1] // key.shape[1])
-            part = _attention(rows[0], *cache.own(layer, block), scale, mask)
-        output, weight = part[0].flatten(0, 1), part[1].flatten(0, 1)
-        parts.append(
-            (output, weight) if block.real is None else (output[block.real], weight[block.real])
-        )
-    output, weight = _joined(parts)
-    shared = cache.shared(layer)
+            output = _going_on(rows[0] * scale, *cache.own(layer, block), mask, shared)
+        elif rows[0].shape[1] > SHORT:
+            output = _reading(rows, shared, scale)
+        else:
+            output = _reading_short(rows, shared, scale)
+        output = output.flatten(0, 1)
+        parts.append(output if block.real is None else output[block.real])
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _reading(
+    rows: list[torch.Tensor], shared: tuple[torch.Tensor, torch.Tensor] | None, scale: float
+) -> torch.Tensor:
+    """Attention of rows that were empty, each to itself and to what all begin with.
+
+    Args:
+        rows: queries, keys and values, each of shape (rows, tokens, heads, size).
+    """
+    query, key, value = rows
+    keys, values = (tensor.transpose(1, 2).contiguous() for tensor in (key, value))
+    output, weight = _attention(query, keys.to(query.dtype), values, scale, causal=True)
+    if shared is None:
+        return output
+    (first,), (first_weight,) = _attention(query.flatten(0, 1)[None], *shared, scale)
+    share = torch.sigmoid(weight.flatten(0, 1) - first_weight)[..., None]
+    merged = torch.lerp(first.to(share.dtype), output.flatten(0, 1).to(share.dtype), share)
+    return merged.view(output.shape)
+
+
+def _reading_short(
+    rows: list[torch.Tensor], shared: tuple[torch.Tensor, torch.Tensor] | None, scale: float
+) -> torch.Tensor:
+    """As :func:`_reading`, by torch's own kernel, with what all begin with in each row."""
+    query, key, value = rows
+    width = query.shape[1]
+    both = [tensor.transpose(1, 2).to(query.dtype) for tensor in (key, value)]
+    opened = 0
     if shared is not None:
-        (first,), (first_weight,) = _attention(tokens[None], *shared, scale)
-        share = torch.sigmoid(weight - first_weight)[..., None]
-        output = torch.lerp(first.to(share.dtype), output.to(share.dtype), share)
-    return output.to(query.dtype)[None], None
+        opened = shared[0].shape[2]
+        both = [
+            torch.cat((first.to(own.dtype).expand(len(own), -1, -1, -1), own), 2)
+            for first, own in zip(shared, both, strict=True)
+        ]
+    hidden = torch.ones((width, opened + width), dtype=torch.bool).triu(opened + 1)
+    mask = torch.zeros(hidden.shape, dtype=query.dtype).masked_fill_(hidden, -torch.inf)
+    output = scaled_dot_product_attention(
+        query.transpose(1, 2), *both, attn_mask=mask, scale=scale, enable_gqa=True
+    )
+    return output.transpose(1, 2)
+
+
+def _going_on(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    shared: tuple[torch.Tensor, torch.Tensor] | None,
+) -> torch.Tensor:
+    """Attention of the few new tokens of rows to what all begin with and to the rows.
+
+    One softmax is taken over both, which costs fewer operations than two that are put together.
+
+    Args:
+        query: shape (rows, tokens, heads, size), scaled.
+        keys, values: shape (rows, key heads, tokens seen, size).
+        mask: what is added to the scores, shape (rows, 1, tokens * group or 1, tokens seen).
+
+    Returns:
+        Shape (rows, tokens, heads, size).
+    """
+    rows, width, heads, size = query.shape
+    key_heads = keys.shape[1]
+    group = heads // key_heads
+    stacked = query.view(rows, width, key_heads, group, size).transpose(1, 2).flatten(2, 3)
+    scores = torch.matmul(stacked, keys.transpose(2, 3))
+    if mask is not None:
+        scores += mask
+    opened = 0
+    if shared is not None:
+        # All rows are as further queries of one.
+        flat = stacked.transpose(0, 1).reshape(key_heads, -1, size)
+        first = torch.matmul(flat, shared[0][0].transpose(1, 2))
+        opened = first.shape[2]
+        first = first.view(key_heads, rows, -1, opened).transpose(0, 1)
+        scores = torch.cat((first, scores), -1)
+    shares = scores.softmax(-1).to(values.dtype)
+    output = torch.matmul(shares[..., opened:], values)
+    if shared is not None:
+        flat = shares[..., :opened].transpose(0, 1).reshape(key_heads, -1, opened)
+        first = torch.matmul(flat, shared[1][0])
+        output = output + first.view(key_heads, rows, -1, first.shape[2]).transpose(0, 1)
+    return output.view(rows, key_heads, width, group, -1).transpose(1, 2).flatten(2, 3)
 
 
 Part = tuple[torch.Tensor, torch.Tensor]
@@ -217,7 +315,6 @@ def _attention(
     keys: torch.Tensor,
     values: torch.Tensor,
     scale: float,
-    mask: torch.Tensor | None = None,
     *,
     causal: bool = False,
 ) -> Part:
@@ -227,29 +324,21 @@ def _attention(
     on a CPU.
 
     Args:
-        keys: shape (rows, key heads, size, tokens seen), of the type that scores are computed in.
-        values: shape (rows, key heads, tokens seen, size).
-        mask: what is added to scores, shape (rows, 1, tokens * group, tokens seen); None if all
-            is seen.
+        query: of the type that scores are computed in, as keys are.
+        keys, values: shape (rows, key heads, tokens seen, size).
         causal: whether the tokens seen are the same tokens, of which each sees those before it.
     """
     rows, width, heads, size = query.shape
     key_heads = keys.shape[1]
     group = heads // key_heads
-    stacked = query.view(rows, width, key_heads, group, size).transpose(1, 2).to(keys.dtype)
+    stacked = query.view(rows, width, key_heads, group, size).transpose(1, 2)
     parts = []
     chunk = CHUNK_OF_CAUSAL if causal else CHUNK
     for start in range(0, width, chunk):
         part = stacked[:, :, start : start + chunk]
         count = part.shape[2]
-        seen = start + count if causal else keys.shape[3]
-        scores = torch.matmul(part.flatten(2, 3), keys[..., :seen])
-        if mask is not None:
-            scores = torch.add(
-                mask[:, :, start * group :][:, :, : count * group], scores, alpha=scale
-            )
-        else:
-            scores.mul_(scale)
+        seen = start + count if causal else keys.shape[2]
+        scores = torch.matmul(part.flatten(2, 3), keys[:, :, :seen].transpose(2, 3)).mul_(scale)
         if causal:
             hidden = torch.ones((count, count), dtype=torch.bool, device=scores.device).triu(1)
             hidden = hidden.repeat_interleave(group, dim=0)

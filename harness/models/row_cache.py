@@ -24,8 +24,8 @@ from harness.models.prompt_prefix import PromptPrefix
 
 Ints = NDArray[np.int64]
 
-# Tokens by which the room of rows grows.
-GROWTH = 32
+# Tokens by which the room of rows grows, or part of it where that is more.
+GROWTH, GROWTH_PART = 16, 8
 Block = tuple[Ints, Ints]
 """Slots of the rows of a block, and how many new tokens each of them gets, at least 1."""
 
@@ -59,7 +59,8 @@ class BlockLayout:
     """The mask as it was last asked for."""
 
     def mask_of(self, group: int) -> torch.Tensor:
-        """The mask where each token stands ``group`` times, shape (rows, 1, width * group, room).
+        """The mask where each token stands ``group`` times, shape (rows, 1, width * group, room);
+        one row of it does for all where a row has one token.
 
         Raises:
             ValueError: the block has no mask.
@@ -89,13 +90,15 @@ class RowCache(Cache):
     def __init__(self, beginning: PromptPrefix, slots: int) -> None:
         super().__init__(layers=[])
         self._beginning = [
-            (keys.transpose(2, 3).to(score_type(keys.dtype)).contiguous(), values.contiguous())
+            (keys.to(score_type(keys.dtype)).contiguous(), values.contiguous())
             for keys, values in beginning.layers
         ]
         self._opened = len(beginning.tokens)
         self._capacity = 0
         self._own: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self._slots = self._places = torch.empty(0, dtype=torch.long)
+        self._slots: Ints = np.empty(0, dtype=np.int64)
+        self._places: Ints = np.empty(0, dtype=np.int64)
+        self._lines: dict[int, torch.Tensor] = {}
         self.lengths: Ints = np.zeros(slots, dtype=np.int64)
         self.blocks: list[BlockLayout] = []
 
@@ -116,33 +119,38 @@ class RowCache(Cache):
             self.blocks.append(_layout(first, rows, before, counts, self._capacity))
             places.append(np.repeat(before, counts) + step)
             self.lengths[rows] += counts
-        own = np.concatenate(places)
-        self._slots, self._places = torch.from_numpy(slots), torch.from_numpy(own)
-        return torch.from_numpy(own + self._opened)[None]
+        self._slots, self._places = slots, np.concatenate(places)
+        self._lines = {}
+        return torch.from_numpy(self._places + self._opened)[None]
 
     def _make_room(self, blocks: Sequence[Block]) -> None:
         """Let slots hold what the pass brings.
 
         All of a slot takes part in products, as products with a part of it would copy it first.
         """
-        needed = max(int((self.lengths[slots] + counts).max()) for slots, counts in blocks)
+        lengths = self.lengths.copy()
+        for slots, counts in blocks:
+            lengths[slots] += counts
+        needed = int(lengths.max())
         if needed <= self._capacity:
             return
+        # The first time prompts come, whose replies begin at once.
+        needed = max(needed + 1, self._capacity + self._capacity // GROWTH_PART)
         self._capacity = -(-needed // GROWTH) * GROWTH
         for layer, (keys, values) in enumerate(self._own):
-            grown = self._empty(keys.shape[1], keys.shape[2], values.shape[3], values.dtype)
-            grown[0][..., : keys.shape[3]] = keys
-            grown[1][:, :, : values.shape[2]] = values
+            grown = self._empty(keys, values)
+            for old, new in zip((keys, values), grown, strict=True):
+                new[:, :, : old.shape[2]] = old
             self._own[layer] = grown
 
-    def _empty(
-        self, heads: int, size: int, value_size: int, dtype: torch.dtype
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _empty(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Zeros, since what was never written is multiplied too, by a weight of nothing."""
-        shape = (len(self.lengths), heads)
+        shape = (len(self.lengths), keys.shape[1], self._capacity)
         # Products of 16 bits are rounded to 16 bits, and scores that differ little are large.
-        keys = torch.zeros((*shape, size, self._capacity), dtype=score_type(dtype))
-        return keys, torch.zeros((*shape, self._capacity, value_size), dtype=dtype)
+        return (
+            torch.zeros((*shape, keys.shape[-1]), dtype=score_type(keys.dtype)),
+            torch.zeros((*shape, values.shape[-1]), dtype=values.dtype),
+        )
 
     def update(
         self,
@@ -157,30 +165,31 @@ class RowCache(Cache):
         Returns:
             The same: attention takes what it needs by :meth:`shared` and :meth:`own`.
         """
-        if layer_idx == len(self._own):
-            self._own.append(
-                self._empty(
-                    key_states.shape[1],
-                    key_states.shape[3],
-                    value_states.shape[3],
-                    key_states.dtype,
-                )
-            )
-        own_keys, own_values = self._own[layer_idx]
-        own_keys[self._slots, :, :, self._places] = key_states[0].transpose(0, 1).to(own_keys.dtype)
-        own_values[self._slots, :, self._places] = value_states[0].transpose(0, 1)
+        self.write(layer_idx, key_states[0].transpose(0, 1), value_states[0].transpose(0, 1))
         return key_states, value_states
 
+    def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Keep the keys and values of a pass's tokens, each of shape (tokens, heads, size)."""
+        if layer == len(self._own):
+            self._own.append(self._empty(keys, values))
+        heads = keys.shape[1]
+        if heads not in self._lines:
+            lines = (self._slots[:, None] * heads + np.arange(heads)) * self._capacity
+            self._lines[heads] = torch.from_numpy((lines + self._places[:, None]).ravel())
+        for own, new in zip(self._own[layer], (keys, values), strict=True):
+            own.flatten(0, 2).index_copy_(
+                0, self._lines[heads], new.reshape(-1, new.shape[2]).to(own.dtype)
+            )
+
     def shared(self, layer: int) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Keys, shape (1, heads, size, tokens), and values (1, heads, tokens, size), of what all
-        rows begin with; None where that is nothing."""
+        """Keys and values, each of shape (1, heads, tokens, size), of what all rows begin with;
+        None where that is nothing."""
         return self._beginning[layer] if self._beginning else None
 
     def own(self, layer: int, block: BlockLayout) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys of a block's rows, shape (rows, heads, size, room), and values (.., room, size).
+        """Keys and values of a block's rows, each of shape (rows, heads, room, size).
 
-        Keys lie so that products of a few queries with them need no other order. What a row has
-        not filled of its room is hidden by the block's mask.
+        What a row has not filled of its room is hidden by the block's mask.
         """
         keys, values = self._own[layer]
         return keys[block.slots], values[block.slots]
@@ -188,9 +197,9 @@ class RowCache(Cache):
     def move(self, source: int, target: int) -> None:
         """Move the row of one slot to another."""
         length = int(self.lengths[source])
-        for keys, values in self._own:
-            keys[target, :, :, :length] = keys[source, :, :, :length]
-            values[target, :, :length] = values[source, :, :length]
+        for both in self._own:
+            for own in both:
+                own[target, :, :length] = own[source, :, :length]
         self.lengths[target], self.lengths[source] = length, 0
 
     def free(self, slot: int) -> None:
@@ -215,8 +224,8 @@ def _layout(first: int, slots: Ints, before: Ints, counts: Ints, capacity: int) 
         real = torch.from_numpy(np.flatnonzero((np.arange(width) < counts[:, None]).ravel()))
     if before.any():
         depths = before[:, None] + np.arange(width)
-        hidden = torch.from_numpy(np.arange(capacity) > depths[:, :, None])[:, None]
-        mask = torch.zeros(hidden.shape).masked_fill_(hidden, -torch.inf)
+        hidden = np.arange(capacity) > depths[:, :, None]
+        mask = torch.from_numpy(np.where(hidden, np.float32(-np.inf), np.float32(0)))[:, None]
     in_a_row = slice(int(slots[0]), int(slots[0]) + rows)
     follow = bool((slots == np.arange(in_a_row.start, in_a_row.stop)).all())
     return BlockLayout(

@@ -9,9 +9,16 @@ from pathlib import Path
 
 from harness.models.adapters import each_adapter
 from harness.models.base_cache import BaseCache
+from harness.models.brought import brought_model
 from harness.models.load import LoadedModel, load_arms_base, load_base, load_tokenizer
 from harness.records import ResolvedModel, Runtime
-from harness.spec.settings import AdapterSettings, FullSettings, QuantisedSettings, Settings
+from harness.spec.settings import (
+    AdapterSettings,
+    BroughtSettings,
+    FullSettings,
+    QuantisedSettings,
+    Settings,
+)
 
 
 def load_whole(folder: Path, runtime: Runtime) -> LoadedModel:
@@ -35,6 +42,10 @@ def trained_model(
     Raises:
         UnknownReferenceError: the folder holds no such weights for this base.
     """
+    if isinstance(settings, BroughtSettings):
+        with brought_model(base, runtime, settings, folder, bases) as loaded:
+            yield loaded
+        return
     if isinstance(settings, FullSettings):
         whole = replace(base, reference=str(folder), path=str(folder), revision="")
         bases.make_room(runtime)

@@ -92,6 +92,11 @@ def attention_windows(model: Any) -> dict[str, int | None]:
     return {kind: window if kind == "sliding_attention" else None for kind in kinds}
 
 
+def sees_all(model: Any, length: int) -> bool:
+    """Whether a token of a row of so many tokens sees all before it, in every layer."""
+    return all(window is None or length <= window for window in attention_windows(model).values())
+
+
 def _added(visible: NDArray[np.bool_], dtype: torch.dtype) -> torch.Tensor:
     import torch
 

@@ -9,12 +9,14 @@ which the template itself writes before an answer that ends a conversation.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
+from harness.answers.json_text import JsonObject
 from harness.answers.thoughts import without_open_thought
+from harness.answers.tools import Tool
 from harness.errors import SpecError
 from harness.prompting.chat_messages import (
     alternating,
@@ -122,6 +124,22 @@ class ChatTemplate:
         except SpecError:
             return True
         return False
+
+    def with_tools(self, tools: Sequence[JsonObject]) -> Self:
+        """The same template, told of tools in OpenAI's form."""
+        told = copy(self)
+        told._args = {**self._args, "tools": list(tools)}
+        return told
+
+    @cached_property
+    def writes_tools(self) -> bool:
+        """Whether it writes the tools that it is told of, in a form of its own."""
+        probe = Tool("probed_by_name", {"type": "object", "properties": {}}, "Nothing.")
+        try:
+            told = self.with_tools([probe.function])
+            return probe.name in told._write([{"role": "user", "content": _MARKS[0]}])
+        except SpecError:
+            return False
 
     def prompt(self, messages: Sequence[ChatMessage], *, as_given: bool = False) -> str:
         """The conversation, up to where the answer to its last message begins.
@@ -302,31 +320,6 @@ class ChatTemplate:
 
     def _alters(self) -> bool:
         return _ODD_TEXT not in self._write([{"role": "user", "content": _ODD_TEXT}])
-
-
-def rendering_of(
-    tokenizer: Any, date: str | None, args: Mapping[str, JsonValue] | None = None
-) -> str:
-    """What a chat template makes of a small conversation, in which all shows that may change it.
-
-    Empty without a template. What scores are kept under holds it: another day in a template that
-    writes the date is another prompt. What the template is told stands behind it, since that may
-    show in other conversations only.
-
-    Raises:
-        SpecError: the template cannot write a question with its answer.
-    """
-    if tokenizer.chat_template is None:
-        return ""
-    template = ChatTemplate(tokenizer, date, args)
-    turns = [
-        *([{"role": "system", "content": "I"}] if template.takes_system else []),
-        {"role": "user", "content": "Q"},
-        {"role": "assistant", "content": "A"},
-        {"role": "user", "content": "Q"},
-    ]
-    told = json.dumps(dict(args), ensure_ascii=False, sort_keys=True) if args else ""
-    return f"{template.prompt(turns)}{template.lead}A{template.end}{told}"
 
 
 def _source(tokenizer: Any) -> str:

@@ -8,6 +8,8 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
+from harness.answers.json_text import JsonObject
+from harness.answers.tools import listed_tools, tools_of
 from harness.errors import SpecError
 from harness.prompting.chat_template import ChatTemplate
 from harness.prompting.control_tokens import ControlTokens
@@ -30,6 +32,8 @@ class PromptRenderer:
     up to the answer; a system message of its own follows the instruction, after an empty line.
     Templates that refuse a system message get it at the head of the first user message. Without a
     chat template, or where the arm does without it, the same parts are written as plain text.
+    Tools stand where the chat template writes them, or else a line of JSON each after the
+    instruction; those of a row that its template shows stand there alone.
 
     Control tokens of the model in an item or an answer are made plain text: no item can end its
     own turn.
@@ -50,6 +54,8 @@ class PromptRenderer:
         stops: texts at which a reply ends: ``end``, and in plain text where a next item begins,
             since a model that was only shown examples goes on with another one.
         alters: whether the chat template changes some texts, so that no prompt can hold them.
+        functions: the tools of all items, in OpenAI's form: told by the chat template where it
+            :attr:`writes_tools`, else the instruction lists them.
         notes: what the chat template does that a reader of results should know.
 
     Raises:
@@ -78,10 +84,15 @@ class PromptRenderer:
         self._tokenizer = tokenizer
         self._control = ControlTokens(tokenizer)
         self._shots = shots
-        self.instruction = task.answer.told(
-            instruction if instruction is not None else task.instruction
-        )
+        self.instruction = instruction if instruction is not None else task.instruction
         self._template = template if template is not None else task.template
+        self._shows_tools = task.answer.row_tools in template_fields(self._template)
+        self._told_of: dict[str, ChatTemplate] = {}
+        self.functions = task.answer.functions
+        if self.functions and self._chat is not None and self.writes_tools:
+            self._chat = self._chat.with_tools(self.functions)
+        elif self.functions:
+            self.instruction += "\n\n" + listed_tools(tools_of(json.dumps(self.functions)).values())
         self.notes: tuple[str, ...] = ()
         self.alters = self._chat is not None and self._chat.alters
         if self._chat is not None:
@@ -128,7 +139,8 @@ class PromptRenderer:
             turns += self.own_messages(shot)
             turns.append({"role": "assistant", "content": self.answer_text(shot.answer)})
         turns += self.own_messages(item)
-        system = "\n\n".join(filter(None, (self.instruction, self.own_system(item))))
+        told = (self.instruction, self.own_system(item), self._tools_as_text(item))
+        system = "\n\n".join(filter(None, told))
         whole = [{"role": "system", "content": system}, *turns] if system else turns
         return whole if self._chat is None else self._chat.accepted(whole)
 
@@ -138,6 +150,22 @@ class PromptRenderer:
         Worked examples have the same one: it is shown once.
         """
         return self._control.as_text(system_of(item))
+
+    @property
+    def writes_tools(self) -> bool:
+        """Whether tools are told by the chat template, in its own form."""
+        return self._chat is not None and self._chat.writes_tools
+
+    def tools_told(self, item: Example) -> tuple[JsonObject, ...]:
+        """The tools of the item's own that stand beside its messages; none that a text shows."""
+        if not item.tools or self._shows_tools or (item.messages and not self.writes_tools):
+            return ()
+        tools = tools_of(self._control.as_text(item.tools))
+        return tuple(tool.function for tool in tools.values())
+
+    def _tools_as_text(self, item: Example) -> str:
+        told = () if self.writes_tools else self.tools_told(item)
+        return listed_tools(tools_of(json.dumps(told)).values()) if told else ""
 
     def own_messages(self, item: Example) -> list[Message]:
         """What the item says, without a system message at its head."""
@@ -159,7 +187,13 @@ class PromptRenderer:
         Raises:
             SpecError: the chat template cannot write it as it is meant.
         """
-        return self._prompt(self.messages(item), as_given=bool(item.messages))
+        messages = self.messages(item)
+        chat, told = self._chat, self.tools_told(item)
+        if chat is not None and told and self.writes_tools:
+            if item.tools not in self._told_of:
+                self._told_of[item.tools] = chat.with_tools(told)
+            chat = self._told_of[item.tools]
+        return _written(chat, messages, as_given=bool(item.messages))
 
     def encode_messages(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids of a prompt of other messages than those of an item.
@@ -167,7 +201,7 @@ class PromptRenderer:
         Raises:
             SpecError: the chat template cannot write it as it is meant.
         """
-        return self._encode(self._prompt(messages))
+        return self._encode(_written(self._chat, messages))
 
     def reply(self, answer: str) -> str:
         """An answer as it follows a prompt, up to its end."""
@@ -235,12 +269,8 @@ class PromptRenderer:
     @cached_property
     def _tail(self) -> str:
         """What every prompt ends with, which decides how what follows is cut into tokens."""
-        return self._prompt([{"role": "user", "content": _MARK}]).rpartition(_MARK)[2]
-
-    def _prompt(self, messages: Sequence[Message], *, as_given: bool = False) -> str:
-        if self._chat is None:
-            return _plain_text(messages)
-        return self._chat.prompt(messages, as_given=as_given)
+        question = [{"role": "user", "content": _MARK}]
+        return _written(self._chat, question).rpartition(_MARK)[2]
 
     def _encode_pair(self, prompt: str, reply: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         asked, whole = self._encode(prompt), self._encode(prompt + reply)
@@ -261,6 +291,12 @@ def fill(template: str, item: Example) -> str:
 def render_template(task: TaskSpec, item: Example) -> str:
     """The item's text: the task's template with the item's columns in it."""
     return fill(task.template, item)
+
+
+def _written(
+    chat: ChatTemplate | None, messages: Sequence[Message], *, as_given: bool = False
+) -> str:
+    return _plain_text(messages) if chat is None else chat.prompt(messages, as_given=as_given)
 
 
 def _plain_text(messages: Sequence[Message]) -> str:

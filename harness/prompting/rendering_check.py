@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -49,6 +50,7 @@ def rendering_faults(
         item_faults = [
             *content_faults(renderer, item, prompt),
             *_training_faults(renderer, item, prompt, encode, control),
+            *_tool_faults(renderer, item, prompt),
         ]
         if scored is not None and tuple(scored(prompt)) != renderer.encode_prompt(item):
             item_faults.append("training and scoring tokenise the same prompt differently")
@@ -86,6 +88,14 @@ def _conversation_faults(renderer: PromptRenderer, item: Example, prompt: str) -
             place = found + len(text)
     if not (prompt + renderer.lead).endswith(renderer.gap.lstrip()):
         yield f"the prompt does not end with what stands before an answer, {renderer.gap!r}"
+
+
+def _tool_faults(renderer: PromptRenderer, item: Example, prompt: str) -> Iterator[str]:
+    """Whether the prompt names every tool that may be called."""
+    for function in (*renderer.functions, *renderer.tools_told(item)):
+        name = function["function"]["name"]
+        if name not in prompt and json.dumps(name)[1:-1] not in prompt:
+            yield f"the prompt does not hold the tool {name!r}"
 
 
 def _said(renderer: PromptRenderer, item: Example) -> list[str]:

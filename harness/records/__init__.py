@@ -88,7 +88,7 @@ from harness.records.trial_record import (
     TrialRecord,
     WayScore,
 )
-from harness.records.unscored import Unscored, unscored_notes
+from harness.records.unscored import Unscored, filled_mean, unscored_notes
 
 __all__ = [
     "ARTIFACT",
@@ -156,6 +156,7 @@ __all__ = [
     "content_hash",
     "count_by_kind",
     "file_sha256",
+    "filled_mean",
     "flattened",
     "from_json",
     "items_of",

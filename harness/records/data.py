@@ -62,6 +62,10 @@ class AuditRecord:
     strongest: tuple[LeakedPair, ...]
     """The pairs in force that share most, of all comparisons, the strongest first; not every pair.
     """
+    brought: dict[str, dict[str, ItemsByKind]] = field(default_factory=dict)
+    """Arm that was trained elsewhere -> split or out-of-domain set -> kind -> ids of its examples
+    that share text with what the arm was trained on. Arms that do not say what that was are left
+    out."""
 
     @property
     def counts(self) -> dict[LeakKind, int]:

@@ -34,6 +34,8 @@ class Example:
     messages: tuple[Message, ...] = ()
     """The conversation up to the answer, where the item is one; ``inputs`` show it as text, too. A
     system message of its own is the first of them. Empty for other items."""
+    tools: str = ""
+    """The tools that the row says may be called, as JSON; empty where it says none."""
     conversation: str = ""
     """Name of the conversation that the answer is a turn of, of which there may be several; empty
     for other items."""

@@ -123,6 +123,10 @@ class Aggregate:
     elsewhere."""
     high: float | None = None
     """Its upper end."""
+    unscored: int = 0
+    """Number of replies that the metric could not score; ``value`` is of the others."""
+    worst: float | None = None
+    """The worst value of a reply that it scored; None where it scored all, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,7 @@ class TrialSummary:
     trained."""
     cut: tuple[str, ...] = ()
     """A sentence for each task whose prompts the model could not read whole, or whose replies ended
-    before their answer."""
+    before their answer, and on a chat template that brought weights have of their own."""
     unscored: tuple[str, ...] = ()
     """A sentence for each metric of the user's that could not score some replies, and why, with
     task and split."""

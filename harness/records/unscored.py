@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,4 +46,23 @@ def unscored_notes(unscored: Sequence[Unscored], items: int) -> dict[str, str]:
     return notes
 
 
-__all__ = ["Unscored", "unscored_notes"]
+def filled_mean(value: float, items: int, unscored: int, bound: float, worst: float) -> float:
+    """The mean over all items by which settings and arms are chosen.
+
+    A reply that could not be scored counts as the worst that the metric gives: left out, it would
+    make whoever fails on the hard items look better than who answers them badly.
+
+    Args:
+        value: mean over the items that were scored.
+        items: number of all items.
+        unscored: number of those without a value.
+        bound: the worst value that the metric can have; infinite where there is none.
+        worst: the worst value of an item that was scored, which stands for it there.
+    """
+    if not unscored:
+        return value
+    missing = bound if math.isfinite(bound) else worst
+    return (value * (items - unscored) + missing * unscored) / items
+
+
+__all__ = ["Unscored", "filled_mean", "unscored_notes"]

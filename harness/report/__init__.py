@@ -8,7 +8,7 @@ from harness.report.formats.html import to_html
 from harness.report.formats.json import comparison_json, report_json
 from harness.report.formats.markdown import to_markdown
 from harness.report.formats.pdf import to_pdf
-from harness.report.formats.terminal import print_report
+from harness.report.formats.terminal import print_decision, print_report
 from harness.report.view import build_view
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "build_comparison",
     "build_view",
     "comparison_json",
+    "print_decision",
     "print_report",
     "report_json",
     "to_html",

@@ -91,7 +91,7 @@ def stored_searches(study: Study) -> Iterator[StoredSearch]:
             repeat=repeat,
             space=arm.search_space(),
             metric=experiment.task.primary_metric,
-            higher_is_better=all(candidate.higher_is_better for candidate in scored.values()),
+            higher_is_better=experiment.task.higher_is_better,
             margin=margin,
             two_objectives=margin is not None and experiment.search.forgetting == "objective",
             trials=tuple(

@@ -66,6 +66,12 @@ class AnalysedStudy:
 
         print_report(self.view, console)
 
+    def print_decision(self, console: Console) -> None:
+        """The scores and the verdict in the terminal, within a screen."""
+        from harness.report import print_decision
+
+        print_decision(self.view, console)
+
 
 @dataclass(frozen=True)
 class ComparedStudies:

@@ -254,8 +254,11 @@ class ArmSearch:
         return self.margin is not None and self.rules.forgetting == "objective"
 
     def _pruner(self) -> str:
-        trains = kind_info(self.arm.kind).trains
-        return self.rules.trained_pruner if trains else self.rules.prompt_pruner
+        kind = kind_info(self.arm.kind)
+        if not kind.language_model:
+            # Its trials take seconds.
+            return "none"
+        return self.rules.trained_pruner if kind.trains else self.rules.prompt_pruner
 
     def _pruning(self, number: int) -> Pruning | None:
         visible = [trial for trial in self._visible(number) if trial.values]

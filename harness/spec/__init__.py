@@ -1,6 +1,15 @@
 """The experiment file as frozen values. Defaults live here, once."""
 
-from harness.spec.arms import Arm, FullArm, LoraArm, PromptArm, QloraArm, TrainedArm
+from harness.spec.arms import (
+    Arm,
+    BroughtArm,
+    ClassifierArm,
+    FullArm,
+    LoraArm,
+    PromptArm,
+    QloraArm,
+    TrainedArm,
+)
 from harness.spec.data import DataSpec, Limits, SplitFiles, SplitShares
 from harness.spec.endpoint import EndpointSpec
 from harness.spec.experiment import Experiment, GeneralSpec
@@ -13,8 +22,10 @@ from harness.spec.task import TaskSpec
 
 __all__ = [
     "Arm",
+    "BroughtArm",
     "Budget",
     "Choice",
+    "ClassifierArm",
     "DataSpec",
     "EndpointSpec",
     "ExecutionSpec",

@@ -26,8 +26,13 @@ from harness.spec.task import template_fields
 
 # Fields of an arm that say how it is studied, not what it is.
 STUDY_FIELDS = frozenset({"seeds", "curve"})
+# What a training elsewhere was: of its weights alone a trial's result depends on.
+ORIGIN_FIELDS = frozenset({"path", "same_base", "trained_on", "cost"})
 # With the model that is asked: no hyperparameters.
-NO_HYPERPARAMETERS = STUDY_FIELDS | {"model", "endpoint"}
+NO_HYPERPARAMETERS = STUDY_FIELDS | ORIGIN_FIELDS | {"model", "endpoint"}
+
+# Those that only who asks a language model has a use for.
+PROMPT_KEYS = ("shots", "selection", "order", "answering", "instruction", "chat")
 
 
 class ArmBase(FrozenSpec):
@@ -145,7 +150,7 @@ class ArmBase(FrozenSpec):
         values = {
             name: params[name] if name in searched else getattr(self, name)
             for name in type(self).model_fields
-            if name not in NO_HYPERPARAMETERS
+            if name not in NO_HYPERPARAMETERS or name in ORIGIN_FIELDS
         }
         whole = type(self).model_validate(values)
         plain = whole.model_dump(mode="json", exclude=set(NO_HYPERPARAMETERS))

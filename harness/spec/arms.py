@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from harness.spec.arm_base import ArmBase
+from harness.records.frozen_spec import FrozenSpec
+from harness.spec.arm_base import PROMPT_KEYS, ArmBase
 from harness.spec.endpoint import EndpointSpec
 from harness.spec.model import ModelSpec, from_reference
-from harness.spec.settings import Answering, Checks, Keep, Quantisation, Schedule
+from harness.spec.settings import (
+    Answering,
+    BaseForm,
+    Checks,
+    Features,
+    Keep,
+    Method,
+    Quantisation,
+    Schedule,
+)
 from harness.spec.spaces import (
     Choice,
     FloatRange,
@@ -63,6 +73,110 @@ class PromptArm(ArmBase):
         if self.values_of("chat") != (True,):
             raise ValueError("chat: an endpoint is asked through its chat interface only")
         return self
+
+
+class ClassifierArm(ArmBase):
+    """The reference without a language model: TF-IDF of words and characters, and a classifier.
+
+    For answers that are classes: labels, sets of labels, and JSON of closed fields, each field with
+    a classifier of its own. Of the keys of prompts it reads `template` alone.
+    """
+
+    kind: Literal["classifier"]
+    method: Method | Choice[Method] = Field(
+        Choice[Method](choices=("svm", "logistic", "nearest")),
+        description="Linear support vector machine, logistic regression, or nearest neighbours by "
+        "cosine.",
+    )
+    features: Features | Choice[Features] = Field(
+        Choice[Features](choices=("both", "words", "characters")),
+        description="What is counted: words and pairs of words, 2 to 5 characters within words, "
+        "or both.",
+    )
+    c: PositiveFloat | FloatRange | Choice[float] = Field(
+        FloatRange(low=0.1, high=100.0, log=True, default=1.0),
+        description="Inverse strength of the regularisation of the linear classifiers.",
+    )
+    neighbours: PositiveInt | IntRange | Choice[int] = Field(
+        IntRange(low=1, high=15, default=5),
+        description="Training rows that decide, of method nearest.",
+    )
+    balanced: bool | Choice[bool] = Field(
+        Choice[bool](choices=(False, True)),
+        description="Let rare classes weigh as much as frequent ones, in the linear classifiers.",
+    )
+
+    @field_validator(*PROMPT_KEYS)
+    @classmethod
+    def _not_prompted(cls, value: Any, info: ValidationInfo) -> Any:
+        if value != ArmBase.model_fields[str(info.field_name)].default:
+            raise ValueError("a classifier is not prompted; leave it out")
+        return value
+
+
+class TrainingCost(FrozenSpec):
+    """What a training took that another program did."""
+
+    hours: Weight = Field(description="Hours of the machine, the search for its settings too.")
+    machine_per_hour: Weight | None = Field(
+        None, description="Price of an hour of that machine; cost.machine_per_hour if not given."
+    )
+
+
+class BroughtArm(ArmBase):
+    """Weights that another program fine-tuned before: an adapter of peft, or a whole checkpoint.
+
+    They are judged as those that the study trains. Of several folders each stands for a seed.
+    """
+
+    kind: Literal["trained"]
+    path: str | tuple[str, ...] = Field(
+        description="Folder with an adapter (adapter_config.json) of the experiment's model, or "
+        "with a whole checkpoint of it, in safetensors; or its name on a hub. Several are taken "
+        "for repeats of one training, on as many seeds.",
+    )
+    base: BaseForm = Field(
+        "plain",
+        description="Form in which the base of an adapter is loaded: plain, in the experiment's "
+        "number format, or nf4, as QLoRA has it.",
+    )
+    same_base: bool = Field(
+        False,
+        description="The base that the adapter names is the experiment's model under another name.",
+    )
+    trained_on: str | None = Field(
+        None,
+        description="File with the rows that it was trained on, of the same columns, which are "
+        "looked for in what judges; without it leaks cannot be excluded.",
+    )
+    cost: TrainingCost | None = Field(
+        None, description="What its training took; not known if not given."
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _named(cls, path: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        paths = (path,) if isinstance(path, str) else path
+        if not paths or not all(one.strip() for one in paths):
+            raise ValueError("name a folder")
+        if len(set(paths)) != len(paths):
+            raise ValueError("a folder stands twice; each is one training")
+        return path
+
+    @field_validator("seeds")
+    @classmethod
+    def _no_seeds(cls, seeds: tuple[int, ...] | None) -> None:
+        if seeds is not None:
+            raise ValueError("its folders stand for its seeds; leave it out, or name more folders")
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Its folders, in their order."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+    def path_of(self, seed: int) -> str:
+        """The folder that stands for a seed; the first for one that is none of its own."""
+        return self.paths[seed - 1 if 0 < seed <= len(self.paths) else 0]
 
 
 class _TrainedArm(ArmBase):
@@ -227,6 +341,9 @@ class QloraArm(LoraArm):
     )
 
 
-Arm = Annotated[PromptArm | FullArm | LoraArm | QloraArm, Field(discriminator="kind")]
+Arm = Annotated[
+    PromptArm | FullArm | LoraArm | QloraArm | BroughtArm | ClassifierArm,
+    Field(discriminator="kind"),
+]
 TrainedArm = FullArm | LoraArm | QloraArm
 QuantisedArm = QloraArm

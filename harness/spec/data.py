@@ -84,6 +84,24 @@ class ConversationSpec(FrozenSpec):
         description="Answers that are trained on and scored: every one of the assistant, or the "
         "one that ends each conversation.",
     )
+    scored: Literal["every", "last"] | None = Field(
+        None,
+        description="Of turns: every, the answers that are scored: `last` trains on every one of a "
+        "conversation, and scores its last; as `turns` if not given.",
+    )
+
+    @model_validator(mode="after")
+    def _scores_what_there_is(self) -> Self:
+        if self.turns == "last" and self.scored == "every":
+            raise ValueError(
+                "scored: every needs turns: every; turns: last leaves the other answers out"
+            )
+        return self
+
+    @property
+    def scores_last_of_every(self) -> bool:
+        """Whether every answer is trained on, and the last of each conversation scored."""
+        return (self.turns, self.scored) == ("every", "last")
 
     @property
     def template(self) -> str:

@@ -8,13 +8,16 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from harness.records import JUDGING_FIELDS, SEARCH_SEED, content_hash
 from harness.records.frozen_spec import FrozenSpec
-from harness.spec.arm_base import STUDY_FIELDS
-from harness.spec.arms import Arm, TrainedArm
+from harness.spec.answering import check_answering
+from harness.spec.arm_base import ORIGIN_FIELDS, STUDY_FIELDS
+from harness.spec.arms import Arm, BroughtArm, PromptArm, TrainedArm
+from harness.spec.contrast import check_contrast
 from harness.spec.conversations import check_conversations, with_template_of_conversations
 from harness.spec.data import DataSpec
 from harness.spec.decision import Constraints, ContrastSpec, CostSpec
 from harness.spec.endpoint import TERMS
 from harness.spec.judges import JudgeSpec
+from harness.spec.kinds import kind_info
 from harness.spec.model import ModelSpec, from_reference
 from harness.spec.names import checked_name, distinct_files
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec
@@ -185,15 +188,9 @@ class Experiment(FrozenSpec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        answer = self.task.answer
         check_conversations(self.data, self.task, self.arms)
+        check_answering(self.task.answer, self.arms)
         for name, arm in self.arms.items():
-            if "choice" in arm.values_of("answering") and (why := answer.why_not_chosen()):
-                raise ValueError(f"arms.{name}.answering: choice {why}")
-            if "constrained" in arm.values_of("answering"):
-                where = f"arms.{name}.answering: constrained"
-                if why := answer.why_not_constrained():
-                    raise ValueError(f"{where} {why}")
             if self.general is None and isinstance(arm, TrainedArm) and arm.uses_general_text():
                 raise ValueError(
                     f"arms.{name}: replay and kl_weight need general.replay, but general is null"
@@ -206,34 +203,19 @@ class Experiment(FrozenSpec):
                     f"must be {repeats} or a multiple, and are {seeds}; change seeds (or "
                     f"arms.{name}.seeds), or repeats"
                 )
-        self._check_contrast()
+        check_contrast(self.contrast, self.arms)
         return self
-
-    def _check_contrast(self) -> None:
-        for field in ("fine_tuned", "against"):
-            chosen = getattr(self.contrast, field)
-            if chosen is not None and chosen not in self.arms:
-                raise ValueError(
-                    f"contrast.{field}: no arm is called {chosen!r}; "
-                    f"the arms are {', '.join(self.arms)}"
-                )
-        first, second = self.contrast.fine_tuned, self.contrast.against
-        if first is not None and not isinstance(self.arms[first], TrainedArm):
-            raise ValueError(f"contrast.fine_tuned: arm {first!r} is a prompt arm")
-        if first is not None and first == second:
-            raise ValueError(f"contrast: arm {first!r} is compared with itself")
-        if first is None and second is not None and isinstance(self.arms[second], TrainedArm):
-            raise ValueError(
-                f"contrast.against: {second!r} is fine-tuned; name contrast.fine_tuned as well"
-            )
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:
         """Seeds of the arm's final runs: its own, or the experiment's."""
-        return self.arms[arm].seeds or self.seeds
+        spec = self.arms[arm]
+        if isinstance(spec, BroughtArm):
+            return tuple(range(1, len(spec.paths) + 1))
+        return spec.seeds or self.seeds
 
     def trained_arms(self) -> dict[str, Arm]:
-        """The fine-tuning arms, by name."""
-        return {name: arm for name, arm in self.arms.items() if isinstance(arm, TrainedArm)}
+        """The fine-tuned arms, by name."""
+        return {name: arm for name, arm in self.arms.items() if kind_info(arm.kind).fine_tuned}
 
     def watches_forgetting(self, arm: str) -> bool:
         """Whether the arm's search trials are scored on some general items too."""
@@ -249,7 +231,13 @@ class Experiment(FrozenSpec):
 
     def prompt_arms(self) -> dict[str, Arm]:
         """The prompting arms, by name."""
-        return {name: arm for name, arm in self.arms.items() if not isinstance(arm, TrainedArm)}
+        return {name: arm for name, arm in self.arms.items() if isinstance(arm, PromptArm)}
+
+    def reference_arms(self) -> dict[str, Arm]:
+        """Arms without a language model, which are no candidates of the verdict, by name."""
+        return {
+            name: arm for name, arm in self.arms.items() if not kind_info(arm.kind).language_model
+        }
 
     def trials_of(self, arm: str) -> int:
         """Trials of one search of the arm: the budget, or fewer where it has fewer settings."""
@@ -325,7 +313,7 @@ class Experiment(FrozenSpec):
             plain.pop(key)
         plain["search"].pop("repeats")
         for arm in plain["arms"].values():
-            for key in STUDY_FIELDS & set(arm):
+            for key in (STUDY_FIELDS | ORIGIN_FIELDS) & set(arm):
                 arm.pop(key)
             for key in TERMS & set(arm.get("endpoint") or ()):
                 arm["endpoint"].pop(key)

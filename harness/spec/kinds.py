@@ -22,7 +22,13 @@ class KindInfo:
     why: str
     """What a first experiment has it for: a phrase."""
     trains: bool
-    """It changes weights; else the model is prompted as it is."""
+    """Its trials change weights of the model."""
+    fine_tuned: bool
+    """The model that it asks was fine-tuned, in its trials or before them; else it is asked as it
+    is."""
+    language_model: bool
+    """A language model answers; else the arm is a reference that stands beside those of which one
+    does, and is no candidate of the verdict."""
     adapts: bool
     """It trains adapters on a frozen base; False where every weight is trained, or none."""
     quantises: bool
@@ -39,6 +45,21 @@ PROMPT = KindInfo(
     meaning="the model as it is, told in words what to do (a prompt)",
     why="the instruction alone",
     trains=False,
+    fine_tuned=False,
+    language_model=True,
+    adapts=False,
+    quantises=False,
+    operations=0.0,
+)
+CLASSIFIER = KindInfo(
+    name="classifier",
+    label="classifier",
+    meaning="a classifier of words and characters, trained on the same examples, without any "
+    "language model",
+    why="what a classifier of a few megabytes does, without any language model",
+    trains=False,
+    fine_tuned=False,
+    language_model=False,
     adapts=False,
     quantises=False,
     operations=0.0,
@@ -49,6 +70,8 @@ FULL = KindInfo(
     meaning="the model after all its weights were trained on examples of the task",
     why="every weight is trained",
     trains=True,
+    fine_tuned=True,
+    language_model=True,
     adapts=False,
     quantises=False,
     operations=6.0,
@@ -59,6 +82,8 @@ LORA = KindInfo(
     meaning="the model with a small set of added weights that were trained on examples of the task",
     why="a small adapter on the frozen model",
     trains=True,
+    fine_tuned=True,
+    language_model=True,
     adapts=True,
     quantises=False,
     operations=4.5,
@@ -69,11 +94,25 @@ QLORA = KindInfo(
     meaning="the same added weights, on a model shrunk to 4 bits so that it needs less memory",
     why="the adapter on a model shrunk to 4 bits, for its memory",
     trains=True,
+    fine_tuned=True,
+    language_model=True,
     adapts=True,
     quantises=True,
     operations=9.0,
 )
-KINDS = (PROMPT, FULL, LORA, QLORA)
+BROUGHT = KindInfo(
+    name="trained",
+    label="trained elsewhere",
+    meaning="the model with weights that were fine-tuned before, by another program",
+    why="weights that were trained before",
+    trains=False,
+    fine_tuned=True,
+    language_model=True,
+    adapts=False,
+    quantises=False,
+    operations=0.0,
+)
+KINDS = (PROMPT, FULL, LORA, QLORA, BROUGHT, CLASSIFIER)
 TRAINED_KINDS = tuple(kind for kind in KINDS if kind.trains)
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -87,4 +126,15 @@ def kind_info(name: str) -> KindInfo:
     return _BY_NAME[name]
 
 
-__all__ = ["FULL", "KINDS", "LORA", "PROMPT", "QLORA", "TRAINED_KINDS", "KindInfo", "kind_info"]
+__all__ = [
+    "BROUGHT",
+    "CLASSIFIER",
+    "FULL",
+    "KINDS",
+    "LORA",
+    "PROMPT",
+    "QLORA",
+    "TRAINED_KINDS",
+    "KindInfo",
+    "kind_info",
+]

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from harness.errors import Problem, SpecError
+from harness.spec.arms import Arm, BroughtArm
 from harness.spec.data import has_no_path
 from harness.spec.experiment import Experiment
 from harness.spec.judges import JudgeSpec
@@ -83,6 +84,9 @@ def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:
     reference = str(Path(experiment.model.reference).expanduser())
     if (folder / reference).exists():
         changes["model"] = experiment.model.model_copy(update={"reference": absolute(reference)})
+    changes["arms"] = {
+        name: _absolute_arm(arm, folder, absolute) for name, arm in experiment.arms.items()
+    }
     if experiment.judges:
         changes["judges"] = {
             name: _absolute_judge(judge, folder, absolute)
@@ -92,6 +96,18 @@ def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:
         suite = absolute(experiment.general.suite)
         changes["general"] = experiment.general.model_copy(update={"suite": suite})
     return experiment.model_copy(update=changes)
+
+
+def _absolute_arm(arm: Arm, folder: Path, absolute: Callable[[str], str]) -> Arm:
+    if not isinstance(arm, BroughtArm):
+        return arm
+    # What is no folder here may be a name on a hub.
+    paths = tuple(
+        absolute(path) if (folder / Path(path).expanduser()).exists() else path
+        for path in arm.paths
+    )
+    trained_on = None if arm.trained_on is None else absolute(arm.trained_on)
+    return arm.model_copy(update={"path": paths, "trained_on": trained_on})
 
 
 def _absolute_judge(judge: JudgeSpec, folder: Path, absolute: Callable[[str], str]) -> JudgeSpec:

@@ -19,6 +19,9 @@ Schedule = Literal["constant", "linear", "cosine"]
 Quantisation = Literal["nf4", "fp4"]
 Keep = Literal["best", "last"]
 Checks = Literal["loss", "score"]
+BaseForm = Literal["plain", "nf4"]
+Method = Literal["logistic", "svm", "nearest"]
+Features = Literal["words", "characters", "both"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,39 @@ class PromptSettings(_Settings):
 
     kind: Literal["prompt"]
     """Of the arm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierSettings(_Settings):
+    """How a classifier without a language model is trained; of prompts it has the template."""
+
+    kind: Literal["classifier"]
+    """Of the arm."""
+    method: Method
+    """The classifier."""
+    features: Features
+    """What of a text is counted."""
+    c: float
+    """Inverse strength of the regularisation; of no meaning to nearest neighbours."""
+    neighbours: int
+    """Training rows that decide; of no meaning to the linear classifiers."""
+    balanced: bool
+    """Rare classes weigh as much as frequent ones; of no meaning to nearest neighbours."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether its training hangs on the seed."""
+        return self.method == "svm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroughtSettings(_Settings):
+    """How a model is asked whose weights were fine-tuned before, by another program."""
+
+    kind: Literal["trained"]
+    """Of the arm."""
+    base: BaseForm
+    """In which form the base of an adapter is loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +189,14 @@ class QloraSettings(_AdapterSettings):
 AdapterSettings = LoraSettings | QloraSettings
 QuantisedSettings = QloraSettings
 TrainedSettings = FullSettings | LoraSettings | QloraSettings
-Settings = PromptSettings | FullSettings | LoraSettings | QloraSettings
+Settings = (
+    PromptSettings
+    | ClassifierSettings
+    | BroughtSettings
+    | FullSettings
+    | LoraSettings
+    | QloraSettings
+)
 
 
 _READER = TypeAdapter[Settings](Annotated[Settings, Field(discriminator="kind")])
@@ -166,3 +209,16 @@ def settings_from(params: Mapping[str, Any]) -> Settings:
         pydantic.ValidationError: a value is missing, or is none of the kind's.
     """
     return _READER.validate_python(dict(params))
+
+
+def quantisation_of(settings: Settings) -> tuple[Quantisation, bool] | None:
+    """4-bit type of the base, and whether its constants are quantised; None where it has all bits.
+
+    That of weights trained elsewhere is the usual one of their trainers.
+    """
+    match settings:
+        case QloraSettings():
+            return settings.quantisation, settings.double_quantisation
+        case BroughtSettings(base="nf4"):
+            return "nf4", True
+    return None

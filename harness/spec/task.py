@@ -165,16 +165,6 @@ class TaskSpec(FrozenSpec):
         """What is known of the primary metric."""
         return self.metric_infos[0]
 
-    @model_validator(mode="after")
-    def _shown(self) -> Self:
-        for column in self.answer.columns_shown:
-            if column not in template_fields(self.template):
-                raise ValueError(
-                    f"the template must show the model column {column!r}, on which the answer "
-                    f"depends: write {{{column}}} into it"
-                )
-        return self
-
     @property
     def primary_metric(self) -> str:
         """The metric that selection and the primary contrast use."""

@@ -56,15 +56,23 @@ WITH wanted AS (
     SELECT score_key, count(*) AS items, avg(prompt_tokens) AS prompt_tokens,
            avg(completion_tokens) AS completion_tokens
     FROM item_output WHERE score_key IN (SELECT score_key FROM wanted) GROUP BY score_key
+), gaps AS (
+    SELECT i.score_key, i.metric, count(*) - count(i.value) AS unscored,
+           CASE WHEN any_value(m.higher_is_better) THEN min(i.value) ELSE max(i.value) END AS worst
+    FROM score_metric m JOIN item_score i ON i.score_key = m.score_key AND i.metric = m.metric
+    WHERE m.unscored IS NOT NULL AND i.filter_rank = 0
+      AND m.score_key IN (SELECT score_key FROM wanted)
+    GROUP BY i.score_key, i.metric
 )
 SELECT w.entry, w.suite, w.task, w.split, s.form, m.metric, m.value,
        coalesce(k.items, 0) AS items, k.prompt_tokens, k.completion_tokens, s.seconds,
        s.scored_by <> w.trial_id AS reused, m.higher_is_better, m.moved, s.chance,
-       s.latencies, m.low, m.high
+       s.latencies, m.low, m.high, coalesce(g.unscored, 0) AS unscored, g.worst
 FROM wanted w
 JOIN score s USING (score_key)
 JOIN score_metric m USING (score_key)
 LEFT JOIN tokens k USING (score_key)
+LEFT JOIN gaps g ON g.score_key = m.score_key AND g.metric = m.metric
 WHERE m.value IS NOT NULL
 ORDER BY w.entry, w.suite, w.task, w.split, m.metric
 """
@@ -132,6 +140,10 @@ def summaries_of(
     )
 
 
+# Notes of a trial with these beginnings are sentences that a report shows.
+_TOLD = ("cut_", "told_")
+
+
 def _summary(
     row: Mapping[str, Any],
     aggregates: tuple[Aggregate, ...],
@@ -166,7 +178,7 @@ def _summary(
         stopped=None if stopped is None else from_json(Stopped, stopped),
         training_memory=environment.get("training_memory", ""),
         train_examples=None if examples is None else int(examples),
-        cut=tuple(what for name, what in environment.items() if name.startswith("cut_")),
+        cut=tuple(what for name, what in environment.items() if name.startswith(_TOLD)),
         unscored=unscored,
         artifacts=artifacts,
         checkpoint=None if checkpoint is None else from_json(Checkpoint, checkpoint),

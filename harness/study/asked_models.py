@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from harness.records import JsonValue
 from harness.spec import Experiment, ModelSpec, PromptArm
+from harness.spec.kinds import kind_info
 
 BASE = "base"
 M = TypeVar("M")
@@ -17,7 +18,8 @@ def base_arm(experiment: Experiment) -> PromptArm:
     own = [
         arm
         for arm in experiment.arms.values()
-        if not (isinstance(arm, PromptArm) and arm.asks_another_model)
+        if kind_info(arm.kind).language_model
+        and not (isinstance(arm, PromptArm) and arm.asks_another_model)
     ]
     chat = not own or any(True in arm.values_of("chat") for arm in own)
     return PromptArm(kind="prompt", chat=chat)
@@ -28,6 +30,8 @@ def models_of(experiment: Experiment, find: Callable[[ModelSpec], M]) -> dict[st
     base = find(experiment.model)
     models = {BASE: base}
     for arm, spec in experiment.arms.items():
+        if not kind_info(spec.kind).language_model:
+            continue
         if not isinstance(spec, PromptArm) or not spec.asks_another_model:
             models[arm] = base
         elif spec.model is not None:

@@ -13,11 +13,20 @@ from dataclasses import dataclass
 from harness.measures import Measure
 from harness.records import JsonValue, Pruning, Runtime, content_hash, to_plain
 from harness.spec import TaskSpec
-from harness.spec.settings import Settings, TrainedSettings
+from harness.spec.arm_base import PROMPT_KEYS
+from harness.spec.kinds import kind_info
+from harness.spec.settings import (
+    BroughtSettings,
+    ClassifierSettings,
+    Settings,
+    TrainedSettings,
+)
 from harness.study.score_keys import library_versions
 
 # Raised when training changes in a way that changes numbers.
 TRAINING_VERSION = 4
+# Likewise of classifiers.
+CLASSIFIER_VERSION = 1
 Identity = dict[str, JsonValue]
 
 
@@ -59,6 +68,8 @@ class TrialInputs:
     """The general texts that training may use; empty where there are none."""
     pruning: Pruning | None
     """What may stop it early; None where nothing may."""
+    brought: str = ""
+    """The weights that another program fine-tuned; empty where there are none."""
 
 
 def weights_identity(inputs: TrialInputs) -> Identity:
@@ -68,6 +79,17 @@ def weights_identity(inputs: TrialInputs) -> Identity:
     replies decide which weights are kept.
     """
     settings = inputs.settings
+    if isinstance(settings, ClassifierSettings):
+        return _of_classifier(inputs, settings)
+    if isinstance(settings, BroughtSettings):
+        # Nothing else changes them: not how they are asked, nor what shots are drawn from.
+        return {
+            "model": inputs.model,
+            "weights brought": inputs.brought,
+            "base": settings.base,
+            "dtype": inputs.runtime.dtype,
+            "versions": library_versions(),
+        }
     identity = {**_common(inputs), "training version": TRAINING_VERSION}
     identity |= {
         "validation rows of the loss": inputs.validation_losses,
@@ -90,8 +112,12 @@ def weights_identity(inputs: TrialInputs) -> Identity:
 def trial_identity(inputs: TrialInputs) -> Identity:
     """What the whole trial reads, but for what it is scored on: each score has its own key."""
     settings = inputs.settings
+    if not kind_info(settings.kind).language_model:
+        return weights_identity(inputs) | {"seed": inputs.seed}
     trains = isinstance(settings, TrainedSettings)
     identity = weights_identity(inputs) if trains else _common(inputs) | _stopping(inputs)
+    if inputs.brought:
+        identity["weights brought"] = inputs.brought
     answering = to_plain(settings)["answering"]
     identity |= {"answering": answering, "task.max_new_tokens": inputs.task.max_new_tokens}
     if settings.ways:
@@ -137,6 +163,21 @@ def _common(inputs: TrialInputs) -> Identity:
         "seed": inputs.seed,
         "device": inputs.runtime.device.partition(":")[0],
         "dtype": inputs.runtime.dtype,
+        "versions": library_versions(),
+    }
+
+
+def _of_classifier(inputs: TrialInputs, settings: ClassifierSettings) -> Identity:
+    """What a classifier is fitted to: it has no model, and is asked without an instruction."""
+    asked = {name: value for name, value in to_plain(settings).items() if name not in PROMPT_KEYS}
+    return {
+        **asked,
+        "task.template": inputs.task.template,
+        "task.answer": inputs.task.answer.as_asked(),
+        "training rows": inputs.train,
+        "training rows used": inputs.train_items,
+        "seed": inputs.seed if settings.draws else None,
+        "classifier version": CLASSIFIER_VERSION,
         "versions": library_versions(),
     }
 

@@ -13,6 +13,7 @@ from harness.data import (
     columns_fingerprint,
     fingerprint,
     read_general_texts,
+    scored_of,
     write_examples,
 )
 from harness.evaluation.memorisation import FEWEST_WORDS, halves
@@ -69,7 +70,11 @@ def write_item_sets(
     sample_size = experiment.train_gap_items or len(splits.test)
     named: dict[str, tuple[str, str, Sequence[Example]]] = {
         "train": (DOMAIN, "train", splits.train),
-        "train_sample": (DOMAIN, "train", _sample(splits.train, sample_size)),
+        "train_sample": (
+            DOMAIN,
+            "train",
+            _sample(scored_of(experiment, splits.train), sample_size),
+        ),
         "validation": (DOMAIN, "validation", splits.validation),
         VALIDATION_LOSSES: (
             DOMAIN,
@@ -80,7 +85,7 @@ def write_item_sets(
         **{name: (name, "test", items) for name, items in splits.out_of_domain.items()},
     }
     for size in {n for arm in experiment.arms for n in curve_sizes(experiment, arm, splits)}:
-        first = splits.train[: min(size, len(splits.validation))]
+        first = scored_of(experiment, splits.train[:size])[: len(splits.validation)]
         named[curve_sample(size)] = (DOMAIN, "train", first)
     for split, items in _to_complete(experiment, splits).items():
         named[f"{MEMORISATION}_{split}"] = (MEMORISATION, split, items)

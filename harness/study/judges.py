@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.data import read_calibration
-from harness.errors import DataError, Problem, SpecError
+from harness.errors import DataError, Problem, SpecError, UnknownReferenceError
 from harness.measures import JudgeMetric
 from harness.measures.judge import TARGET
 from harness.records import (
@@ -123,6 +123,18 @@ def seats(
     return tuple(taken)
 
 
+def kept_here(experiment: Experiment) -> str:
+    """What becomes of the trials of a cluster whose replies a server judges; empty without one."""
+    served = [name for name, judge in judging(experiment).items() if judge.endpoint is not None]
+    if not served:
+        return ""
+    return (
+        f"judge {', '.join(served)} asks a server, whose charges are counted on this machine: all "
+        "trials that it marks run here, not in the cluster. To train there, run without its "
+        "metric first and add it afterwards: it then marks the replies, and nothing is trained"
+    )
+
+
 def judges_of(experiment: Experiment, splits: Mapping[str, Sequence[Example]]) -> Judges:
     """The judges with people's marks beside them, as far as the data say that they can be used.
 
@@ -161,28 +173,44 @@ class Judges:
     """Judge -> its model; those on servers, and those that mark nothing, are left out."""
     calibration: dict[str, tuple[CalibrationRow, ...]] = field(default_factory=dict)
     """Judge -> people's marks of this study's replies; only of judges that have some."""
+    away: list[str] = field(default_factory=list)
+    """Judges whose model was looked for on this machine and is not there."""
 
-    def find(self, experiment: Experiment, find: Callable[[ModelSpec], ResolvedModel]) -> None:
+    def find(
+        self, experiment: Experiment, find: Callable[[ModelSpec], ResolvedModel | None]
+    ) -> None:
         """Find the judges' models.
 
+        Args:
+            find: gives a model, None where it is not on this machine and is not to be fetched now.
+
         Raises:
-            SpecError: what a judge's chat template is told would not be read by it.
+            SpecError: there is no such model, or what its chat template is told would not be read.
         """
         used = judging(experiment)
         for metric in experiment.task.judged:
             judge = used[metric.judge]
             if judge.model is None:
                 continue
-            self.models[metric.judge] = find(judge.model)
             try:
-                _see_template(metric, judge, self.models[metric.judge])
-            except SpecError as refusal:
+                model = find(judge.model)
+                if model is None:
+                    self.away.append(metric.judge)
+                    continue
+                self.models[metric.judge] = model
+                _see_template(metric, judge, model)
+            except (SpecError, UnknownReferenceError) as refusal:
                 where = f"judges.{metric.judge}.model"
                 raise SpecError(Problem(where, str(refusal))) from refusal
 
     def notes(self, experiment: Experiment) -> list[str]:
         """What a user should know of the judges, a sentence each."""
-        used, notes = judging(experiment), []
+        used = judging(experiment)
+        notes = [
+            f"the model of judge {name}, {used[name].by}, is not on this machine yet: harness plan "
+            "and harness run fetch it"
+            for name in self.away
+        ]
         for name in experiment.judges:
             people = len({mark.item_id for mark in self.calibration.get(name, ())})
             if name not in used:
@@ -210,6 +238,7 @@ __all__ = [
     "endpoint_record",
     "judges_of",
     "judging",
+    "kept_here",
     "known_by_weights",
     "seats",
 ]

@@ -15,6 +15,7 @@ from harness.records import (
     to_json,
     write_whole,
 )
+from harness.spec.kinds import kind_info
 from harness.store import StoreReader
 from harness.store.naming import NamedTrial
 
@@ -31,7 +32,9 @@ def known_parts(spec: TrialSpec, named: NamedTrial, reader: StoreReader, trials:
     spec = replace(spec, known_scores=tuple(sorted(named.known)))
     if named.status == "complete":
         settled = spec.settled(named.answering) if spec.ways else spec
-        spec = replace(settled, adds=True, trained_path=weights_at_hand(settled, reader, trials))
+        brought = kind_info(spec.kind).fine_tuned and not kind_info(spec.kind).trains
+        weights = spec.trained_path if brought else weights_at_hand(settled, reader, trials)
+        spec = replace(settled, adds=True, trained_path=weights)
     elif spec.weights_id and not spec.trained_path:
         spec = _trained_before(spec, reader, trials)
     # What weights reply that are yet to be trained is not known, whatever a trial that failed said.

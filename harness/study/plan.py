@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.data import Prepared, fingerprint
+from harness.data import Prepared
 from harness.evaluation.suites.find import Suite
 from harness.records import (
     ARTIFACT,
@@ -25,12 +25,18 @@ from harness.records import (
     TrialSpec,
     TrialSummary,
     content_hash,
-    study_folder,
     to_plain,
 )
 from harness.spec import Experiment, PromptArm
-from harness.spec.settings import Settings, TrainedSettings, settings_from
+from harness.spec.kinds import kind_info
+from harness.spec.settings import (
+    PromptSettings,
+    Settings,
+    TrainedSettings,
+    settings_from,
+)
 from harness.study.asked_models import BASE, base_arm, template_args_of
+from harness.study.brought import BroughtWeights, learnt_the_training_split, weights_of
 from harness.study.identity import (
     TrialInputs,
     latency_identity,
@@ -45,9 +51,6 @@ from harness.study.item_sets import (
     ItemSet,
     curve_sample,
     left_out_curves,
-    replay_texts,
-    rows_fingerprint,
-    write_item_sets,
 )
 from harness.study.judges import Judges, endpoint_record, seats
 from harness.study.score_keys import (
@@ -57,7 +60,6 @@ from harness.study.score_keys import (
     general_request,
     in_score_batches,
     latency_request,
-    library_versions,
     memorisation_request,
     task_divergence_request,
 )
@@ -85,6 +87,8 @@ class Plan:
     """Name of a set of items -> its file."""
     models: dict[str, ResolvedModel] = field(default_factory=dict)
     """Arm -> the model it starts from, where that is not the experiment's."""
+    brought: dict[str, tuple[BroughtWeights, ...]] = field(default_factory=dict)
+    """Arm -> its weights, in the order of its seeds, where these were trained before."""
     date: str | None = None
     """First day of the study, YYYY-MM-DD, which chat templates that write the date are told."""
     renderings: dict[str, str] = field(default_factory=dict)
@@ -126,8 +130,8 @@ class Plan:
         seed = self.experiment.search_seed(arm, repeat)
         trial = self._trial(arm, "search", number, seed, settings, ["validation"], pruning=pruning)
         stoppable = self.experiment.search.prompt_pruner != "none"
-        trains = isinstance(settings, TrainedSettings)
-        if stoppable and not trains and self.experiment.arms[arm].search_space():
+        prompted = isinstance(settings, PromptSettings)
+        if stoppable and prompted and self.experiment.arms[arm].search_space():
             size = self.runtime.score_batch_size
             trial = replace(
                 trial, scores=tuple(in_score_batches(score, size) for score in trial.scores)
@@ -159,7 +163,7 @@ class Plan:
         """The selected setting of an arm, drawn anew with ``seed``, on every held-out set."""
         trained = arm in self.experiment.trained_arms()
         names = ["validation", "test", *self.experiment.data.out_of_domain]
-        if trained:
+        if trained and learnt_the_training_split(self.experiment, arm):
             names = ["train_sample", *names, *self._memorisation_sets()]
         return self._trial(arm, "finalist", position, seed, settings, names, general=trained)
 
@@ -202,7 +206,9 @@ class Plan:
             trial_id=trial_id,
             identity=identity,
             scores=(latency_request(trial_id, test),),
-            trained_path=str(trained) if isinstance(settings, TrainedSettings) else "",
+            trained_path=str(trained)
+            if isinstance(settings, TrainedSettings)
+            else trial.trained_path,
         )
 
     def default_setting(self, arm: str) -> Settings:
@@ -226,11 +232,17 @@ class Plan:
         train_items: int | None = None,
         pruning: Pruning | None = None,
     ) -> TrialSpec:
-        trains = isinstance(settings, TrainedSettings)
+        trains, tuned = isinstance(settings, TrainedSettings), kind_info(settings.kind).fine_tuned
         replays = isinstance(settings, TrainedSettings) and settings.uses_general_text
+        brought = weights_of(self.experiment, self.brought, arm, seed)
         inputs = self._inputs(arm, seed, settings, train_items, pruning)
         identity = trial_identity(inputs)
-        weights_id = content_hash(weights_identity(inputs), 20) if trains else ""
+        # All but the base's: trained here, fitted, or brought.
+        weights_id = (
+            ""
+            if isinstance(settings, PromptSettings)
+            else content_hash(weights_identity(inputs), 20)
+        )
         asked = self._asked(arm, weights_id, seed, settings, train_items)
         task = self.experiment.task
         requests: list[ScoreRequest] = []
@@ -239,16 +251,16 @@ class Plan:
                 requests.append(memorisation_request(asked, task, items))
             else:
                 requests += domain_requests(asked, task, items)
-        if general and trains:
+        if general and tuned:
             requests.append(task_divergence_request(asked, task, self.sets["validation"]))
         if general and self.suite is not None and self.experiment.general is not None:
             rules = self.experiment.general
             for name, general_task in self.general_tasks().items():
                 # What the search was shown does not judge; the base is paired with both.
-                skip = rules.search_items if trains and general_task.accuracy else 0
-                limit = rules.limit if trains else rules.asked
+                skip = rules.search_items if tuned and general_task.accuracy else 0
+                limit = rules.limit if tuned else rules.asked
                 requests.append(general_request(asked, self.suite, name, limit, skip=skip))
-            if trains:
+            if tuned:
                 requests += divergence_requests(asked, self.suite, rules.limit)
         return TrialSpec(
             trial_id=content_hash(identity, 20),
@@ -276,6 +288,7 @@ class Plan:
             template_args=template_args_of(self.experiment, arm),
             identity=identity,
             weights_id=weights_id,
+            trained_path=str(brought.folder) if brought else "",
             judges=seats(self.experiment, self.judges.models, self.runtime, self.folder),
         )
 
@@ -288,6 +301,7 @@ class Plan:
         pruning: Pruning | None,
     ) -> TrialInputs:
         model, endpoint, task = self.model_of(arm), self.endpoint_of(arm), self.experiment.task
+        brought = weights_of(self.experiment, self.brought, arm, seed)
         return TrialInputs(
             model=model.fingerprint,
             server=endpoint.asked_as if endpoint else "",
@@ -306,6 +320,7 @@ class Plan:
             loss_columns=self.sets[VALIDATION_LOSSES].columns,
             general_texts=self.sets[REPLAY].fingerprint if REPLAY in self.sets else "",
             pruning=pruning,
+            brought=brought.fingerprint if brought else "",
         )
 
     def _asked(
@@ -325,34 +340,3 @@ class Plan:
         pool = self.sets["train"].fingerprint
         rendering = self.renderings.get(arm, "")
         return ScoringContext(weights, self.runtime, settings, seed, pool, train_items, rendering)
-
-
-def make_plan(
-    experiment: Experiment,
-    prepared: Prepared,
-    model: ResolvedModel,
-    runtime: Runtime,
-    suite: Suite | None,
-    results: Path,
-    models: dict[str, ResolvedModel] | None = None,
-) -> Plan:
-    """Fix the experiment's identity and write its item sets under ``results``."""
-    texts = replay_texts(experiment, prepared.splits)
-    experiment_id = content_hash(
-        {
-            "spec": experiment.trial_identity(),
-            "data": prepared.fingerprint,
-            "model": model.fingerprint,
-            "models": {arm: own.fingerprint for arm, own in (models or {}).items()},
-            "suite": suite.fingerprint if suite else "",
-            "device": runtime.device.partition(":")[0],
-            "dtype": runtime.dtype,
-            "versions": library_versions(),
-            **({"replay": fingerprint({REPLAY: texts.examples})} if texts else {}),
-            **({"rows": rows} if (rows := rows_fingerprint(prepared.splits)) else {}),
-        }
-    )
-    folder = results.resolve() / study_folder(experiment.name, experiment_id)
-    sets = write_item_sets(experiment, prepared.splits, folder / "splits", texts)
-    models = models or {}
-    return Plan(experiment, prepared, model, runtime, suite, experiment_id, folder, sets, models)

@@ -36,12 +36,14 @@ from harness.store import STORE_FILE, StoreReader, StoreWriter
 from harness.store.relocate import relocate_record
 from harness.store.study_lock import working_on
 from harness.study.asked_models import BASE, models_of
+from harness.study.brought import BroughtWeights, find_brought
 from harness.study.executing import executing
 from harness.study.explanation import explain
-from harness.study.judges import Judges, judges_of, known_by_weights
+from harness.study.judges import Judges, judges_of, kept_here, known_by_weights
+from harness.study.make_plan import make_plan
 from harness.study.milestones import note_end, note_planned
 from harness.study.observer import Observer
-from harness.study.plan import Plan, make_plan
+from harness.study.plan import Plan
 from harness.study.plan_lock import lock_plan
 from harness.study.preflight import Preflight, try_metrics
 from harness.study.record import experiment_record
@@ -115,6 +117,7 @@ def plan_study(
         observer.warning(notice)
     observer.stage("Preparing data")
     models: dict[str, ResolvedModel] = {}
+    brought: dict[str, tuple[BroughtWeights, ...]] = {}
     judges = Judges()
     prompts = Preflight(experiment, models)
     of_metrics: list[str] = []
@@ -125,6 +128,7 @@ def plan_study(
         judges.calibration = judges_of(experiment, splits).calibration
         observer.stage(f"Preparing model {experiment.model.reference}")
         models.update(models_of(experiment, lambda spec: resolve_model(spec, fetch_progress)))
+        brought.update(find_brought(experiment))
         judges.find(experiment, lambda spec: resolve_model(spec, fetch_progress))
         observer.stage("Looking at prompts")
         return prompts.unfit(splits)
@@ -137,12 +141,11 @@ def plan_study(
         prepared = with_general(prepared, read.texts, read.unread)
         for task, why in read.unread.items():
             observer.warning(f"{task} was not audited for leakage, its items were not read: {why}")
-    runtime = choose_runtime(
-        experiment.model, experiment.score_batch_size, experiment.execution.workers
-    )
+    size, workers = experiment.score_batch_size, experiment.execution.workers
+    runtime = choose_runtime(experiment.model, size, workers)
     experiment = known_by_weights(experiment, judges.models)
     own = {arm: model for arm, model in models.items() if model is not models[BASE]}
-    plan = make_plan(experiment, prepared, models[BASE], runtime, suite, results, own)
+    plan = make_plan(experiment, prepared, models[BASE], runtime, suite, results, own, brought)
     notes = [*prepared.notes, *label_notes(prepared), *of_metrics, *prompts.notes]
     notes += judges.notes(experiment)
     if prepared.contradictions.texts:
@@ -215,6 +218,8 @@ def run_study(
     if store.exists():
         _say_what_is_known(plan, results, observer)
     plan.folder.mkdir(parents=True, exist_ok=True)
+    if engine == "ray" and (kept := kept_here(experiment)):
+        observer.warning(kept)
     limits = experiment.execution
     with working_on(plan.folder):
         runner = (

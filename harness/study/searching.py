@@ -232,14 +232,14 @@ class Searches:
 
     def _past(self, trial: TrialSummary, changes: Mapping[str, float]) -> PastTrial:
         space = self._plan.experiment.arms[trial.arm].search_space()
-        metric = self._plan.experiment.task.primary_metric
+        metric = self._plan.experiment.task.primary
         complete = trial.status == "complete"
         worth = validation_worth(trial, metric) if complete else -math.inf
         score = worth if math.isfinite(worth) else None
         unscored = complete and score is None
         values = trial.curve
         if complete and not kind_info(trial.kind).trains:
-            values = self._item_values(trial, metric)
+            values = self._item_values(trial, metric.name)
         return PastTrial(
             number=trial.number,
             params={name: trial.params[name] for name in space},

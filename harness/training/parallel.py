@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from accelerate import PartialState  # type: ignore[import-untyped]
-from accelerate.utils import reduce  # type: ignore[import-untyped]
+from accelerate import PartialState
+from accelerate.utils import reduce
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from harness.models.load import LoadedModel
 
 Announce = Callable[..., None]
+Part = Literal["load", "train", "score"]
+"""A part of a trial of which the time is noted."""
 Marker = Callable[..., list[ScoreRecord]]
 """As :meth:`harness.trial.judging.Bench.marked`."""
 # Training examples whose prompts are looked at in every trial.

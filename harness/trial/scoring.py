@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,8 +25,6 @@ from harness.records import (
     ScoreRecord,
     ScoreRequest,
     TrialSpec,
-    WayScore,
-    to_plain,
 )
 from harness.spec import TaskSpec
 from harness.trial.candidate import (
@@ -39,6 +36,7 @@ from harness.trial.candidate import (
     context_of,
     reply_constraint,
 )
+from harness.trial.choosing import chosen_by, keep_best_way
 from harness.trial.domain import domain_task_of, marks_of
 from harness.trial.early_stopping import ItemWatch
 
@@ -170,38 +168,7 @@ def _score_now(
     if isinstance(primary, JudgeMetric):
         # Other judges' marks decide nothing here, and are not kept.
         (record,) = marked([(record, request)], only=primary.judge)
-    return record.aggregates.get(candidate.task.primary_metric)
-
-
-def keep_best_way(spec: TrialSpec, run: TrialRun) -> None:
-    """Keep, of a trial that tried several ways of answering, the scores of the best one.
-
-    It is the one with the best primary metric, the first of equals. What each scored is noted. One
-    whose replies that metric could not score is not kept, unless no other is there.
-    """
-    metric = TaskSpec.model_validate(spec.task).primary_metric
-    way_of = {request.key: request.answering for request in spec.scores if request.answering}
-    tried = [record for record in run.scores if record.key in way_of]
-
-    def worth(record: ScoreRecord) -> float:
-        value = record.aggregates.get(metric)
-        if value is None:
-            return -math.inf
-        return value if record.higher_is_better[metric] else -value
-
-    best = max(tried, key=worth)
-    run.answering = way_of[best.key]
-    run.scores = [record for record in run.scores if record is best or record.key not in way_of]
-    scores = [
-        WayScore(
-            way_of[record.key],
-            record.aggregates[metric],
-            sum(output.prompt_tokens + output.completion_tokens for output in record.outputs),
-        )
-        for record in tried
-        if metric in record.aggregates
-    ]
-    run.environment["ways"] = json.dumps([to_plain(score) for score in scores])
+    return chosen_by(record, candidate.task.primary)
 
 
 def _score(

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import CanaryError, NoRoomError, TrialError, is_no_room
+from harness.models.brought import own_template
 from harness.models.memory import (
     peak_device_mib,
     peak_memory_mib,
@@ -22,6 +23,7 @@ from harness.spec.settings import TrainedSettings
 from harness.trial.candidate import (
     Announce,
     Candidate,
+    Part,
     Pruned,
     TrialRun,
     base_candidate,
@@ -29,6 +31,7 @@ from harness.trial.candidate import (
     measure_base,
     trained_candidate,
 )
+from harness.trial.classified import score_classified
 from harness.trial.fine_tuning import fine_tune, keep_trained, keep_weights, take_training
 from harness.trial.from_replies import score_from_replies
 from harness.trial.judging import Bench
@@ -41,7 +44,6 @@ if TYPE_CHECKING:
     from harness.models.base_cache import BaseCache
 
 Report = Callable[[Progress], None]
-Part = Literal["load", "train", "score"]
 
 
 def run_trial(
@@ -121,7 +123,10 @@ def _execute(
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         if spec.runtime.threads:
             torch.set_num_threads(spec.runtime.threads)
-        if not _score_without_weights(spec, run, clock, announce):
+        if not kind_info(spec.kind).language_model:
+            run.kept_mib = bases.mib
+            score_classified(spec, run, announce, clock.timing)
+        elif not _score_without_weights(spec, run, clock, announce):
             _score_with_weights(spec, folder, run, bases, clock, announce)
         # The candidate has left the memory that a judge may need.
         judge_scores(spec, run)
@@ -135,6 +140,10 @@ def _score_without_weights(
         with clock.timing("score"):
             score_served(spec, run, announce)
         return True
+    kind = kind_info(spec.kind)
+    if kind.fine_tuned and not kind.trains:
+        # Its own tokenizer and template may be needed, which lie with the weights.
+        return False
     if not (spec.replies_path and (spec.adds or not spec.weights_id)):
         # What is known are marks of its judges: what it answers itself is yet to be trained.
         return False
@@ -160,6 +169,7 @@ def _score_with_weights(
                 base = _measured_base(spec, folder, bases)
                 candidate = stack.enter_context(trained_candidate(spec, bases))
                 candidate.base.update(base)
+                run.environment |= notes_on_brought(spec)
             else:
                 candidate = stack.enter_context(base_candidate(spec, bases))
         run.kept_mib = candidate.loaded.beside_mib
@@ -215,6 +225,17 @@ def _measure(
         take_training(candidate, run, folder)
     with clock.timing("score"):
         score_all(candidate, run, announce)
+
+
+def notes_on_brought(spec: TrialSpec) -> dict[str, str]:
+    """What a reader should know of weights that were trained elsewhere."""
+    kind = kind_info(spec.kind)
+    if kind.trains or not kind.fine_tuned or not own_template(Path(spec.trained_path)):
+        return {}
+    return {
+        "told_template": f"{spec.arm} was asked through the chat template that its folder brings, "
+        "in place of the base's"
+    }
 
 
 @dataclass(slots=True)

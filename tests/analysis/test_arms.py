@@ -136,7 +136,8 @@ def test_overfitting_is_a_difference_of_independent_samples() -> None:
     built = StudyBuilder(experiment()).search("lora", [0.75])
     scores = {"train": right(0.9, 300), "test": right(0.6), "validation": right(0.7, 100)}
     built.finalist("lora", 1, scores)
-    (found,) = analysed(built).overfitting
+    # Widths of intervals are compared below, which a thousand draws tell within some 5 %.
+    (found,) = analyse(built.build(), resamples=10_000, sensitivity=False).overfitting
     assert found.generalisation_gap == pytest.approx(0.3)
     assert found.selection_gap == pytest.approx(0.15)
     assert (found.train, found.validation, found.test) == pytest.approx((0.9, 0.7, 0.6))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from harness.analysis import analyse
+from harness.analysis.arms.confidence import arm_confidence
+from harness.analysis.statistics.bootstrap import named_generator
+from harness.analysis.statistics.scores import Scores
 from harness.findings import ArmConfidence
 from harness.report import build_view
 from harness.report.document import Figure, Table
@@ -32,9 +36,9 @@ def built(confidence: Floats, right: Floats) -> StudyBuilder:
 
 
 def found(confidence: Floats, right: Floats) -> ArmConfidence:
-    study = built(confidence, right).build()
-    (arm,) = analyse(study, resamples=100, sensitivity=False).confidence
-    assert arm.arm == "lora"
+    scores = Scores(built(confidence, right).build())
+    arm = arm_confidence(scores, "lora", level=0.95, generator=partial(named_generator, 0))
+    assert arm is not None
     return arm
 
 

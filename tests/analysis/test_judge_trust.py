@@ -10,6 +10,8 @@ import pytest
 
 from harness.analysis import analyse
 from harness.analysis.judge_trust import trust_caveats
+from harness.analysis.judge_use import judge_caveats, judge_uses
+from harness.analysis.wording import result
 from harness.findings import Findings, JudgeTrust
 from harness.records import Study
 from harness.report import build_view
@@ -57,6 +59,32 @@ def test_marks_of_people_decide() -> None:
     assert contrast.interval == found.primary.interval
     assert "were corrected by people's, on 60 items" in told(found)
     assert "no person's marks" not in told(found)
+
+
+def test_the_scores_that_are_shown_are_those_that_decide() -> None:
+    """Beside a corrected difference stand no marks of the judge alone."""
+    given = study()
+    found = analysed(given)
+    contrast = found.primary
+    assert contrast is not None
+    assert contrast.corrected
+    assert not any(other.corrected for other in [analysed(study(marked=0)).primary] if other)
+    view = build_view(given, Experiment.model_validate(given.experiment.spec), found)
+    sides = {term: text for term, text in view.verdict.figures if "corrected by people's" in term}
+    assert list(sides.values()) == [f"{contrast.mean_a:.3f}", f"{contrast.mean_b:.3f}"]
+    assert "corrected by people's marks, on" in result(contrast)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_model_that_marks_its_own_replies_is_told(own: bool) -> None:
+    given = study(marked=0)
+    experiment = Experiment.model_validate(given.experiment.spec)
+    uses = judge_uses(given, experiment)
+    judge = experiment.judges[JUDGE]
+    assert judge.model is not None
+    model = judge.model if own else judge.model.model_copy(update={"reference": "another"})
+    changed = experiment.model_copy(update={"model": model})
+    assert ("it marks replies of itself" in " ".join(judge_caveats(uses, changed))) == own
 
 
 def test_too_few_marks_are_said_to_be_too_few() -> None:

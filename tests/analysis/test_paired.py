@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm, ttest_rel
 from statsmodels.stats.multitest import multipletests
 
+from harness.analysis.statistics import bootstrap
 from harness.analysis.statistics.bootstrap import (
     Variance,
     cluster_variance,
@@ -71,10 +72,16 @@ def compared(a: list[ScoreVector], b: list[ScoreVector], resamples: int = 500) -
     return found
 
 
-def test_redrawn_means_agree_with_the_slow_definition() -> None:
+@pytest.mark.parametrize("kinds", [12, 3])
+def test_redrawn_means_agree_with_the_slow_definition(
+    kinds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Clusters of few kinds are drawn by how often each kind comes.
+    monkeypatch.setattr(bootstrap, "CLUSTERS_A_KIND", 3)
     generator = np.random.default_rng(3)
-    codes = np.repeat(np.arange(12), generator.integers(1, 6, 12))
-    scores = generator.normal(size=(2, codes.size))
+    sizes = generator.integers(1, 6, kinds)
+    codes = np.repeat(np.arange(12), np.tile(sizes, 12 // kinds))
+    scores = np.tile(generator.normal(size=(2, sizes.sum())), 12 // kinds)
     fast = redrawn_means(scores, codes, 12, 20_000, generator)
     slow = []
     for _ in range(4000):

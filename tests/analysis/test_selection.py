@@ -10,7 +10,7 @@ from harness.analysis import analyse, current
 from harness.analysis.searches.selection import search_choice
 from harness.analysis.statistics.scores import Scores
 from harness.findings import SearchChoice
-from harness.records import Study
+from harness.records import Study, TrialSummary
 from harness.search import ArmSearch, PastTrial
 
 from .study_builder import ACCURACY, StudyBuilder, experiment, right, whole_study
@@ -34,6 +34,31 @@ def _with_second_generation(study: Study) -> tuple[Study, set[str]]:
         study, trials=(*study.trials, winner, fresh), vectors=(*study.vectors, *vectors)
     )
     return extended, old
+
+
+def test_replies_that_could_not_be_scored_win_no_search() -> None:
+    """Trial 1 has the better mean of what was scored; the rest counts as wrong."""
+    built = whole_study(seeds=())
+    study = built.build()
+    searched = [t for t in study.trials if t.arm == "lora" and t.phase == "search"]
+    values = {searched[0].trial_id: (0.6, 0), searched[1].trial_id: (0.9, 100)}
+
+    def scored(trial: TrialSummary) -> TrialSummary:
+        if trial.trial_id not in values:
+            return trial
+        value, unscored = values[trial.trial_id]
+        return replace(
+            trial,
+            aggregates=tuple(
+                replace(a, value=value, items=200, unscored=unscored, worst=0.5)
+                for a in trial.aggregates
+            ),
+        )
+
+    scores = Scores(replace(study, trials=tuple(map(scored, study.trials))))
+    chosen = search_choice(scores, "lora", scores.experiment)
+    assert chosen is not None
+    assert (chosen.number, chosen.score) == (searched[0].number, 0.6)
 
 
 def test_a_study_with_one_generation_is_left_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from harness.analysis import analyse
 from harness.analysis.verdict.rules import RULES, rules
 from harness.analysis.verdict.sentences import SENTENCES
+from harness.analysis.wording import result, what_it_takes
 from harness.findings import Findings, Verdict
 
 from .study_builder import (
@@ -133,7 +135,7 @@ def test_every_rule_has_a_case_and_a_sentence() -> None:
     assert sorted(CASES) == sorted(names)
     assert set(SENTENCES) == set(names)
     assert len(set(names)) == len(names)
-    assert rules() == [(rule.name, rule.text) for rule in RULES]
+    assert rules()[:-1] == [(rule.name, rule.text) for rule in RULES]
     assert all(text.endswith(".") for _, text in rules())
 
 
@@ -301,6 +303,31 @@ def test_missing_and_unscored_items_are_counted() -> None:
     text = caveats_on(built)
     assert "1 item of the test set is missing" in text
     assert "2 items of the test set could not be scored" in text
+
+
+@pytest.mark.parametrize(
+    ("missing", "outcome"), [(2, "better"), (40, "inconclusive")], ids=["few", "many"]
+)
+def test_nobody_wins_by_replies_that_could_not_be_scored(missing: int, outcome: str) -> None:
+    """Counted as the worst, the many are more than what lora is better by."""
+    built = whole_study(seeds=())
+    gaps = [math.nan] * missing
+    built.finalist("lora", 1, {"test": [1.0] * (100 - missing) + gaps})
+    built.finalist("few-shot", 1, {"test": [0.0] * 20 + [1.0] * 80})
+    found = analyse(built.build(), resamples=400, sensitivity=False)
+    contrast = found.primary
+    assert contrast is not None
+    assert (contrast.a, contrast.unscored) == ("lora", missing)
+    assert contrast.outcome == outcome
+    assert contrast.interval.low > 0
+    assert contrast.unscored_as_worst == pytest.approx(0.2 - missing / 100)
+    assert contrast.rests_on_missing == (outcome == "inconclusive")
+    told = " ".join(found.verdict.caveats)
+    assert f"counted as the worst, the difference is {0.2 - missing / 100:.3g}" in told
+    if contrast.rests_on_missing:
+        assert "the comparison counts as inconclusive" in told
+        assert "40 items that could not be scored" in result(contrast)
+        assert "a value for every reply would settle it" in what_it_takes(contrast)
 
 
 def test_the_same_seed_gives_the_same_findings() -> None:

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from harness.answers import CallsAnswer
 from harness.answers.call_reader import BrokenCallError, Call, read_calls
 from harness.answers.cells import AnswerError
+from harness.answers.json_schema import schema_validator
 from harness.answers.recognise import recognise_answer
-from harness.answers.tools import read_tools
+from harness.answers.tools import listed_tools, read_tools, tools_of
 from harness.data import prepare
 from harness.errors import SpecError
 from harness.records import Example
@@ -274,13 +275,14 @@ def test_what_cannot_be_meant_is_refused(fields: Any, problem: str) -> None:
         answer(**fields)
 
 
-def test_the_instruction_lists_the_tools() -> None:
-    told = answer().told("Call what is asked for.")
-    first, _, tools, one, other = told.split("\n")
-    assert (first, tools) == ("Call what is asked for.", "Tools:")
+def test_the_tools_are_listed_a_line_each() -> None:
+    functions = answer().functions
+    assert [one["function"]["name"] for one in functions] == ["weather", "time"]
+    tools, one, other = listed_tools(tools_of(json.dumps(functions)).values()).split("\n")
+    assert tools == "Tools:"
     assert json.loads(one) == WEATHER
     assert json.loads(other)["name"] == "time"
-    assert answer(tools_column="t").told("Call.") == "Call."
+    assert answer(tools_column="t").functions == ()
 
 
 def test_calls_are_never_chosen_and_constrained_by_the_schemas() -> None:
@@ -289,6 +291,39 @@ def test_calls_are_never_chosen_and_constrained_by_the_schemas() -> None:
     assert "differ by row" in answer(tools_column="t").why_not_constrained()
     unlistable = {"name": "f", "parameters": {"properties": {"a": {"not": {"type": "null"}}}}}
     assert "cannot keep to the schemas" in answer(tools=[unlistable]).why_not_constrained()
+
+
+def test_schemas_that_refer_to_their_own_parts_hold_within_a_list_of_tools() -> None:
+    """Where two tools each have a part of the same name, as programs write schemas."""
+    place = {"type": "object", "properties": {"unit": {"$ref": "#/$defs/Unit"}, "city": {}}}
+    tools = [
+        {
+            "name": name,
+            "parameters": {
+                "properties": {"at": {"$ref": "#/$defs/Place"}},
+                "required": ["at"],
+                "additionalProperties": False,
+                "$defs": {"Place": place, "Unit": {"enum": [unit, "K"]}},
+            },
+        }
+        for name, unit in (("look", "C"), ("a/b~c", "F"))
+    ]
+    answer = CallsAnswer.model_validate({"kind": "calls", "column": "c", "tools": tools})
+    assert answer.why_not_constrained() == ""
+    validator = schema_validator(answer.reply_schema() or {})
+    for name, unit in (("look", "C"), ("a/b~c", "F")):
+        call = {"name": name, "arguments": {"at": {"unit": unit}}}
+        assert validator.is_valid([call])
+        assert not validator.is_valid([{**call, "arguments": {"at": {"unit": "CF"}}}])
+        # Texts that a schema lists are read as labels there, too, not as free text.
+        read = answer.reader()
+        target = answer.row_reader().read({"c": [call]})
+        other = json.dumps([{**call, "arguments": {"at": {"unit": f"{unit}."}}}])
+        assert read(target, other).metrics["exact_match"] == 1
+    # Keys are learnt in the order in which a constrained reply writes them.
+    call = {"name": "look", "arguments": {"at": {"city": "Rome", "unit": "K"}}}
+    written = answer.row_reader().read({"c": [call]})
+    assert written.index("unit") < written.index("city")
 
 
 def test_each_row_may_have_its_own_tools(tmp_path: Path) -> None:
@@ -301,8 +336,6 @@ def test_each_row_may_have_its_own_tools(tmp_path: Path) -> None:
          {"text": words(52, 8), "tools": "weather", "label": []}]  # fmt: skip
     path = write_jsonl(tmp_path / "rows.jsonl", rows)
     spec = {"kind": "calls", "column": "label", "tools_column": "tools"}
-    with pytest.raises(ValidationError, match="must show the model column 'tools'"):
-        experiment(path, answer=spec)
     read = experiment(path, answer=spec, template="{tools}\n{text}", bad_rows="drop")
     prepared = prepare(read)
     by_line = {problem.where.rpartition(":")[2]: problem.what for problem in prepared.dropped}
@@ -311,9 +344,13 @@ def test_each_row_may_have_its_own_tools(tmp_path: Path) -> None:
     example = prepared.splits.train[0]
     assert json.loads(example.inputs["tools"])[0]["name"] == "time"
     answered = read.task.answer
+    # The template need not show them: a prompt says in another place what may be called.
+    apart = prepare(experiment(path, answer=spec, bad_rows="drop")).splits.train
+    assert [set(e.inputs) for e in apart] == [{"text"}] * len(apart)
+    assert {len(json.loads(e.tools)) for e in apart} == {1, 2}
 
     def valid(tools: Any) -> float:
-        item = Example("1", {"text": "t", "tools": json.dumps(tools)}, TARGET, "1")
+        item = Example("1", {"text": "t"}, TARGET, "1", tools=json.dumps(tools))
         return answered.reader()(answered.target_of(item), TARGET).metrics["valid"]
 
     assert (valid(TOOLS), valid([TIME])) == (1.0, 0.0)
@@ -340,7 +377,7 @@ def test_tools_may_stand_in_a_file(tmp_path: Path) -> None:
     loaded = load_experiment(write_experiment(tmp_path)).task.answer
     assert isinstance(loaded, CallsAnswer)
     assert loaded.row_reader().read({"y": TARGET}) == TARGET
-    assert "weather" in loaded.told("Call.")
+    assert next(one["function"]["name"] for one in loaded.functions) == "weather"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_check_says_what_it_is(tmp_path: Path) -> None:
     done = asked("check", study(tmp_path, GOOD))
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
-    assert "Metric own (it decides): from 0 to 1, higher is better; a metric of this" in said
+    assert "Metric own (it decides): from 0 to 1; a metric of this" in said
     assert "computed by own of own.py (SHA-256 " in said
 
 

@@ -36,6 +36,13 @@ def test_json_reads_back_what_was_written(text: str) -> None:
     assert json.loads(json_text([text])) == [text]
 
 
+def test_a_path_longer_than_a_line_is_printed_whole() -> None:
+    path = "/home/somebody/" + "a-folder-with-a-long-name/" * 4 + "experiment.yaml"
+    out = io.StringIO()
+    Terminal(file=out, width=40).print(f"[bold]Dropped[/] the row in {path}: no answer is there")
+    assert out.getvalue().splitlines() == ["Dropped the row in", f"{path}:", "no answer is there"]
+
+
 def test_tables_markup_and_texts_are_cleaned_alike() -> None:
     out = io.StringIO()
     console = Terminal(file=out, width=300, force_terminal=False)

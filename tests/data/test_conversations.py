@@ -13,6 +13,8 @@ from harness.data import (
     prepare,
     read_examples,
     read_examples_file,
+    read_questions,
+    rows_in_memory,
     write_examples,
 )
 from harness.data.conversation_counts import conversation_counts
@@ -21,6 +23,7 @@ from harness.data.examples_file import fingerprint, row_hashes
 from harness.errors import DataError
 from harness.records import Example, system_of, whole_conversations
 from harness.spec import Experiment
+from harness.study.item_sets import write_item_sets
 
 from .tiny import write_jsonl
 
@@ -118,7 +121,11 @@ def test_a_system_message_of_another_column_is_the_conversation_s(tmp_path: Path
 
 
 def test_calls_of_tools_are_messages_that_are_shown_and_not_asked_for(tmp_path: Path) -> None:
-    found = read(tmp_path, {"messages": [*TOOLS, *TALK], "tools": [{"name": "tide"}]})
+    found = read(
+        tmp_path,
+        {"messages": [*TOOLS, *TALK], "tools": [{"name": "tide"}]},
+        {"messages": TALK, "tools": "tide"},
+    )
     first = found.examples[0]
     assert first.answer == "Ebb."
     call = {"id": "c1", "type": "function", "function": {"name": "tide", "arguments": {"h": 3}}}
@@ -126,11 +133,14 @@ def test_calls_of_tools_are_messages_that_are_shown_and_not_asked_for(tmp_path: 
         {"role": "assistant", "content": "", "tool_calls": [call]},
         {"role": "tool", "content": "low", "name": "tide", "tool_call_id": "c1"},
     )
-    assert len(found.examples) == 4
+    assert len(found.examples) == 4 + 3
     assert found.notes == (
         "1 conversation(s) hold calls of tools: these are shown, and not asked for",
-        "1 conversation(s) say in `tools` which tools there are: no prompt shows that",
+        "1 conversation(s) have a `tools` that cannot be read as a list of tools: no prompt shows "
+        "it",
     )
+    assert {json.loads(e.tools)[0]["function"]["name"] for e in found.examples[:4]} == {"tide"}
+    assert found.examples[-1].tools == ""
 
 
 def test_calls_without_ids_get_some_that_their_replies_name(tmp_path: Path) -> None:
@@ -241,6 +251,26 @@ def test_no_split_divides_a_conversation_and_a_shared_greeting_joins_none(tmp_pa
     assert len(splits.train) == 2 * len(of["train"])
 
 
+def test_every_answer_may_be_learnt_and_the_last_ones_scored(tmp_path: Path) -> None:
+    talks = [
+        {"messages": [say(m["role"], f"{m['content']} {n} {n * 7}") for m in TALK]}
+        for n in range(20)
+    ]
+    path = write_jsonl(tmp_path / "talks.jsonl", talks)
+    more = {"conversations": {"column": "messages", "turns": "every", "scored": "last"}}
+    spec = experiment(path, data={**more, "leaks": "report"})
+    splits = prepare(spec).splits
+    each = len(SAID) // 2
+    assert len(splits.train) == each * len({e.conversation for e in splits.train})
+    for held_out in (splits.validation, splits.test):
+        assert len(held_out) == len({e.conversation for e in held_out})
+        assert {len(e.messages) for e in held_out} == {len(TALK) - 1}
+    # What training is compared with on its own rows is asked alike.
+    sets = write_item_sets(spec, splits, tmp_path)
+    sampled = read_examples_file(sets["train_sample"].path)
+    assert {len(e.messages) for e in sampled} == {len(TALK) - 1}
+
+
 def test_conversations_that_are_equal_as_a_whole_stay_together() -> None:
     def turn(talk: str, number: int, text: str) -> Example:
         messages = tuple(TALK[: 2 * number - 1])
@@ -274,3 +304,20 @@ def test_worked_examples_are_refused_where_system_messages_differ(tmp_path: Path
     prepare(experiment(path, data={"leaks": "report"}))
     write_jsonl(path, talks(40))
     prepare(experiment(path, arms=arms, data={"leaks": "report"}))
+
+
+@pytest.mark.parametrize("turns", ["every", "last"])
+def test_a_question_is_the_conversation_as_it_is_asked_with_its_answer(
+    tmp_path: Path, turns: str
+) -> None:
+    thought = [*TALK[:1], say("assistant", "<think>Which?</think>Bowline."), *TALK[2:]]
+    spec = experiment(write_jsonl(tmp_path / "a.jsonl", [{"messages": [SYSTEM, *thought]}]), turns)
+    (*_, scored) = read_examples(str(tmp_path / "a.jsonl"), spec).examples
+    rows = rows_in_memory([{"messages": [SYSTEM, *thought[:-1]]}, {"messages": TOOLS[:-1]}])
+    asked, of_tools = read_questions(rows, spec)
+    assert asked.messages == scored.messages
+    assert asked.inputs == scored.inputs
+    assert (asked.answer, asked.id) == ("", "asked-1")
+    assert [message["role"] for message in of_tools.messages] == ["user", "assistant", "tool"]
+    with pytest.raises(DataError, match="row:1: messages: the conversation ends with no message"):
+        read_questions(rows_in_memory([{"messages": TALK}]), spec)

@@ -410,6 +410,13 @@ def test_arms_that_make_sense_on_the_machine(tmp_path: Path) -> None:
     ).text.replace("\n  # ", " ")
 
 
+def test_a_classifier_stands_beside_arms_whose_answers_are_classes(tmp_path: Path) -> None:
+    assert "classifier" in arms(drafted(tmp_path, table(labelled())))
+    assert checked(tmp_path)[0].arms["classifier"].search_space()
+    free = [(words(n), words(n + 500)) for n in range(60)]
+    assert "classifier" not in arms(drafted(tmp_path, table(free)))
+
+
 def test_the_size_ends_within_the_minutes_or_says_so(tmp_path: Path) -> None:
     rows = table(labelled(900))
     seconds = []

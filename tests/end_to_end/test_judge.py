@@ -356,6 +356,31 @@ def test_pairs_are_judged_in_both_orders(
     assert all(0 < value < 1 for value in values)
 
 
+def test_replies_are_compared_with_those_of_a_column(
+    folder: Path, tiny_models: TinyModels, server: FakeServer
+) -> None:
+    rows = [json.loads(line) for line in (folder / "data.jsonl").read_text().splitlines()]
+    lines = (json.dumps({**row, "sent": f"Sent today, {n}"}) for n, row in enumerate(rows))
+    (folder / "data.jsonl").write_text("\n".join(lines) + "\n")
+
+    def prefer_ours(message: str) -> str:
+        first = message.index("Sent today") < message.index("[reply B")
+        return '{"better": "A"}' if first else '{"better": "B"}'
+
+    server.reply = prefer_ours
+    done, counted = judged(folder, tiny_models, served_judge(server) | {"pairwise": "sent"})
+    assert (done.trials_failed, counted.trained, loaded(counted)) == (0, 0, 0)
+    assert set(marks(folder, done).values()) == {0.0}
+    # An edit of that column alone is marked anew.
+    sent = len(server.seen)
+    (folder / "data.jsonl").write_text((folder / "data.jsonl").read_text().replace("today", "now"))
+    server.reply = lambda message: '{"better": "tie"}'
+    done, counted = judged(folder, tiny_models, served_judge(server) | {"pairwise": "sent"})
+    assert (done.trials_failed, counted.trained) == (0, 0)
+    assert set(marks(folder, done).values()) == {0.5}
+    assert len(server.seen) > sent
+
+
 def test_a_column_that_is_not_there_is_refused(folder: Path, tiny_models: TinyModels) -> None:
     judge = local_judge(folder, tiny_models, pairwise="ours")
     with pytest.raises(InputError) as caught:

@@ -46,13 +46,20 @@ Pull = Callable[["Nodes", str], None]
 
 
 def execute(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]) -> None:
-    """A pretended trial that notes where it runs; on a machine that is to be lost, it waits."""
+    """A pretended trial that notes where it runs; on a machine that is to be lost, it waits.
+
+    The other machines wait for that one to begin: it may be slow to start, and the study short.
+    """
     node = os.environ.get(NODE, "driver")
     log = Path(os.environ[LOG]) if LOG in os.environ else None
-    if log is not None and _doomed(log).exists() and _doomed(log).read_text() == node:
-        _note(log, f"stuck {node} {spec.trial_id}")
-        on_progress(Progress(spec.trial_id, spec.arm, "load", 0, 1))
-        time.sleep(60)
+    if log is not None and _doomed(log).exists():
+        if _doomed(log).read_text() == node:
+            _note(log, f"stuck {node} {spec.trial_id}")
+            on_progress(Progress(spec.trial_id, spec.arm, "load", 0, 1))
+            time.sleep(60)
+        patience = time.monotonic() + 30
+        while _doomed(log).exists() and time.monotonic() < patience:
+            time.sleep(0.05)
     fake_trial.execute(spec, folder, on_progress)
     if log is not None:
         _note(log, f"done {node} {spec.trial_id}")

@@ -24,6 +24,7 @@ from harness.records import (
     Endpoint,
     Progress,
     ScoreRequest,
+    Seat,
     TrialRecord,
     TrialSpec,
     file_sha256,
@@ -224,11 +225,13 @@ def test_who_asks_a_server_stays_here(opened: Opened, nodes: Nodes, tmp_path: Pa
                       str(tmp_path / "ledger.jsonl"))  # fmt: skip
     asking, asking_folder = trial(tmp_path, "[sleep=0.2]", "asking")
     other, other_folder = trial(tmp_path, None, "other")
+    judged, judged_folder = trial(tmp_path, None, "judged")
     engine.submit(replace(asking, endpoint=server), asking_folder)
+    engine.submit(replace(judged, judges=(Seat("j", "a", None, server),)), judged_folder)
     engine.submit(other, other_folder)
-    ended = [engine.wait(ignored) for _ in range(2)]
+    ended = [engine.wait(ignored) for _ in range(3)]
     assert all(one.outcome.finished for one in ended)
-    assert ray_trials.where(asking_folder) == "driver"
+    assert ray_trials.where(asking_folder) == ray_trials.where(judged_folder) == "driver"
     assert ray_trials.where(other_folder) in nodes.names
 
 

@@ -21,7 +21,7 @@ from harness.engine.ray.inputs import (
     remembered_sha256,
 )
 from harness.evaluation.suites.find import load_suite
-from harness.records import ScoreRequest, TrialSpec
+from harness.records import ScoreRequest, Seat, TrialSpec
 from tests.engine.contract import trial
 from tests.tiny_model import write_suite
 
@@ -71,6 +71,25 @@ def test_all_that_a_trial_reads_is_taken_down(case: tuple[TrialSpec, tuple[Input
         ],
         "model": ["config.json", "empty.txt", "model.safetensors"],
     }  # fmt: skip
+
+
+def test_a_judge_s_model_goes_along(
+    case: tuple[TrialSpec, tuple[Input, ...]], tmp_path: Path
+) -> None:
+    spec = case[0]
+    judge = tmp_path / "judge"
+    judge.mkdir()
+    (judge / "config.json").write_text('{"judge": true}')
+    (judge / "model.safetensors").write_bytes(b"taste")
+    seat = Seat("kind", "asked", replace(spec.model, path=str(judge)))
+    spec = replace(spec, judges=(seat, Seat("away", "asked", None)))
+    inputs = tuple(gather(path, kind) for path, kind in input_paths(spec).items())
+    there = Driver(inputs).node(in_place=False).localise(spec, inputs).judges
+    assert [one.name for one in there] == ["kind", "away"]
+    assert there[1].model is None
+    assert there[0].model is not None
+    assert there[0].model.path != str(judge)
+    assert (Path(there[0].model.path) / "model.safetensors").read_bytes() == b"taste"
 
 
 def test_a_suite_takes_what_it_extends_and_its_mirrors_along(

@@ -20,11 +20,13 @@ from harness.export.asking import Asking
 from harness.export.final_run import find_final_run
 from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer, ShotSelector
-from harness.records import Example, TrialSpec
+from harness.records import Example, ResolvedModel, TrialSpec
 from harness.spec import TaskSpec
 from harness.study.run import StudyRun
 from harness.trial.candidate import make_renderer
 from tests.fake_server import FakeServer, serving
+from tests.prompting.test_tools import renderer as renderer_of_tools
+from tests.prompting.test_tools import task as task_of_tools
 
 from .small_study import ARMS, SHOTS, experiment, run_small
 
@@ -232,3 +234,28 @@ def test_before_a_conversation_no_system_message_stands_where_none_is_taken() ->
     assert [(m["role"], m["content"]) for m in shown[False]] == [
         ("user", "Be brief.\n\nHi"), ("assistant", "Bye"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["below", "none"])
+def test_a_request_names_the_tools_where_the_chat_template_was_told_them(form: str) -> None:
+    task = task_of_tools()
+    renderer, tokenizer = renderer_of_tools(form, task)
+    spec = SimpleNamespace(endpoint=None, model=ResolvedModel("m", "m", ""), template_args={})
+    settings = SimpleNamespace(shots=0, selection="random", template=None, answering="generate")
+    run: Any = SimpleNamespace(
+        spec=spec,
+        environment={},
+        analysed=SimpleNamespace(
+            experiment=SimpleNamespace(data=SimpleNamespace(conversations=None))
+        ),
+    )
+    asking = Asking(
+        run, cast("Any", settings), task, (Example("1", {"text": "x"}, "[]", "1"),), tokenizer,
+        renderer, renderer,
+    )  # fmt: skip
+    settings.chat = True
+    body = asking.request()
+    told = [tool["function"]["name"] for tool in body.get("tools", ())]
+    assert told == (["tide", "knot"] if form == "below" else [])
+    # Named once: in the one place or in the other.
+    assert ("Tools:" in body["messages"][0]["content"]) == (form == "none")

@@ -11,7 +11,7 @@ import pytest
 from harness.data import prepare, read_examples_file
 from harness.forecast.judges import marks_of_checks
 from harness.records import ResolvedModel, Runtime
-from harness.study.plan import make_plan
+from harness.study.make_plan import make_plan
 from tests.fake_trial import experiment
 
 MODEL = ResolvedModel("fake", "/fake", "f" * 64)

@@ -66,7 +66,14 @@ def test_the_memory_of_a_local_judge_is_foreseen(tmp_path: Path, tiny_models: Ti
     found = foreseen(tmp_path, tiny_models, {"model": str(place), "rubric": "Is it kind?"})
     (judge,) = found.judges
     assert judge.least_mib == pytest.approx(PARAMETERS * 4 / 2**20, rel=0.01)
-    assert (judge.seconds, judge.money.high) == (None, 0.0)
+    assert judge.money.high == 0.0
+    # It is a copy of the arms' model, and reads longer prompts than they.
+    assert judge.seconds is not None
+    assert 0 == judge.seconds.low < judge.seconds.expected <= judge.seconds.high
+    arms = sum(arm.seconds.expected for arm in found.arms if arm.seconds)
+    assert found.seconds.expected == pytest.approx(
+        arms + found.start_seconds + judge.seconds.expected
+    )
     assert not [warning for warning in found.warnings if warning.startswith("judge")]
     short = replace(found, available_mib=judge.least_mib / 2)
     assert "judge kind: needs at least" in " ".join(warnings_of(short))

@@ -17,6 +17,7 @@ from harness.forecast import Forecast, forecast_study, study
 from harness.forecast.arm import trials_started
 from harness.forecast.estimate import Estimate
 from harness.forecast.measured import Measured, base_form
+from harness.forecast.memory import busy_share
 from harness.forecast.score_load import general_ids
 from harness.forecast.trial_time import Stopwatch
 from harness.forecast.workload import workload
@@ -67,10 +68,7 @@ def forecast(
     return forecast_study(plan, results, rehearsal, lambda: InProcessEngine(execute), **options)
 
 
-def test_a_forecast_of_real_small_trials(
-    tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(study, "busy_share", lambda: 0.0)
+def test_a_forecast_of_real_small_trials(tmp_path: Path, tiny_models: TinyModels) -> None:
     found = forecast(tiny(tmp_path, tiny_models), tmp_path)
     assert [arm.arm for arm in found.arms] == ["base", "few-shot", "choice", "lora"]
     assert found.warnings == ()
@@ -93,6 +91,7 @@ def test_a_forecast_of_real_small_trials(
 def test_a_busy_machine_is_spoken_of(
     tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert 0 <= busy_share(0.01) <= 1
     monkeypatch.setattr(study, "busy_share", lambda: 0.7)
     found = forecast(tiny(tmp_path, tiny_models, arms={"zero": {"kind": "prompt"}}), tmp_path)
     assert any("used 70% of the processors" in warning for warning in found.warnings)
@@ -188,19 +187,22 @@ def test_a_base_is_loaded_from_files_once(tmp_path: Path, tiny_models: TinyModel
 def test_scoring_in_several_ways_is_counted_and_training_is_not(
     tmp_path: Path, tiny_models: TinyModels
 ) -> None:
-    def lora(answering: Any) -> Any:
+    def lora(answering: Any) -> Experiment:
         arms = {"lora": {**ARMS["lora"], "answering": answering}}
-        one = tiny(tmp_path, tiny_models, arms=arms, general=None, budget={"trials": 1})
+        return tiny(tmp_path, tiny_models, arms=arms, general=None, budget={"trials": 1})
+
+    def work_of(one: Experiment) -> Any:
         plan = plan_study(one, tmp_path / "elsewhere")
-        trial = plan.search_trial("lora", 0, plan.default_setting("lora"))
-        return forecast(one, tmp_path).arms[1], workload(trial)
+        return workload(plan.search_trial("lora", 0, plan.default_setting("lora")))
 
     ways = ["generate", "choice"]
-    (_, one), (_, other), (both, work) = (lora(a) for a in (*ways, {"choices": ways}))
+    either = lora({"choices": ways})
+    one, other, work = (work_of(asked) for asked in (*map(lora, ways), either))
     assert [part.group for _, part in work.scores] == ["generate", "choice"]
     assert [part for _, part in work.scores] == [one.scores[0][1], other.scores[0][1]]
     assert work.training == one.training
     # Timed by a small trial that asks both ways: none is left without a time.
+    both = forecast(either, tmp_path).arms[1]
     assert both.seconds is not None
     # The finalist will answer in one of them: nobody knows yet in which.
     assert both.trials["finalist"].expected == 1

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from harness.models import base_cache as module
-from harness.models import packed_weights
+from harness.models import packed_layer, packed_weights
 from harness.models.base_cache import BaseCache
 from harness.models.load import LoadedModel, load_arms_base
 from harness.models.tree_pass import COPIED_FROM, asked_once
@@ -282,14 +282,14 @@ def test_packed_copies_are_made_once(
     tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
-    plain: Callable[..., Any] = packed_weights._packed
+    plain: Callable[..., Any] = packed_layer.pack
 
     def packed(weight: torch.Tensor) -> torch.Tensor:
         made.append(weight)
         return plain(weight)  # type: ignore[no-any-return]
 
     monkeypatch.setattr(packed_weights, "SMALLEST_SIDE", 8)
-    monkeypatch.setattr(packed_weights, "_packed", packed)
+    monkeypatch.setattr(packed_layer, "pack", packed)
     bases, model = BaseCache(), resolved(tiny_models.chat)
     found = []
     for _ in range(2):

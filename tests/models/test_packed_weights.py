@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from harness.models import packed_layer
 from harness.models import packed_weights as module
 from harness.models.adapters import make_trainable
 from harness.models.load import LoadedModel, load_base
@@ -161,7 +162,7 @@ def test_where_torch_cannot_pack_the_weights_are_used(
 
     loaded = candidate(tiny_models, "base")
     expected = logits(loaded)
-    monkeypatch.setattr(module, "_product", refuse)
+    monkeypatch.setattr(packed_layer, "pack", refuse)
     with packed_weights(loaded.model) as packed:
         assert packed == 0
         assert torch.equal(logits(loaded), expected)

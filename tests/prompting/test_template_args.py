@@ -12,9 +12,9 @@ from harness.errors import SpecError
 from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer
-from harness.prompting.chat_template import rendering_of
 from harness.prompting.rendering_check import rendering_faults
 from harness.prompting.template_args import names_read
+from harness.prompting.template_rendering import rendering_of
 from harness.spec import ModelSpec
 from tests.tiny_model import CHATML, TASK, TinyModels, load_tiny, message, resolved, write_model
 

@@ -44,6 +44,7 @@ def test_the_template_is_the_conversation() -> None:
         ({"answer": {"kind": "text", "column": "reply"}}, "stand in messages_response; name it"),
         ({"arms": {"zero": {"kind": "prompt", "template": "{text}"}}}, "arms.zero.template"),
         ({"data": {"conversations": {"turns": "first"}}}, "turns"),
+        ({"data": {"conversations": {"turns": "last", "scored": "every"}}}, "needs turns: every"),
         ({"data": {}, "template": "{text}"}, "task.instruction: is empty"),
     ],
 )

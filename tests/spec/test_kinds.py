@@ -6,12 +6,19 @@ import typing
 
 import pytest
 
-from harness.spec import FullArm, LoraArm, PromptArm, QloraArm
+from harness.spec import BroughtArm, ClassifierArm, FullArm, LoraArm, PromptArm, QloraArm
 from harness.spec.arm_base import ArmBase
 from harness.spec.arms import QuantisedArm, TrainedArm
 from harness.spec.kinds import KINDS, TRAINED_KINDS, kind_info
 
-ARMS: tuple[type[ArmBase], ...] = (PromptArm, FullArm, LoraArm, QloraArm)
+ARMS: tuple[type[ArmBase], ...] = (
+    PromptArm,
+    FullArm,
+    LoraArm,
+    QloraArm,
+    BroughtArm,
+    ClassifierArm,
+)
 
 
 def kind_of(arm: type[ArmBase]) -> str:
@@ -30,6 +37,8 @@ def test_an_entry_agrees_with_the_arm_of_its_kind(arm: type[ArmBase]) -> None:
     assert kind.adapts is ("rank" in arm.model_fields)
     assert kind.quantises is issubclass(arm, QuantisedArm)
     assert (kind.operations > 0) is kind.trains
+    assert kind.fine_tuned is (kind.trains or arm is BroughtArm)
+    assert kind.language_model is (arm is not ClassifierArm)
 
 
 def test_a_kind_that_is_not_there_is_an_error() -> None:

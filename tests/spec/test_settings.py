@@ -19,7 +19,8 @@ KIND_NAMES = [kind.name for kind in KINDS]
 
 
 def arm(kind: str, **more: Any) -> Any:
-    return TypeAdapter[Any](Arm).validate_python({"kind": kind, **more})
+    required = {"path": "adapter"} if kind == "trained" else {}
+    return TypeAdapter[Any](Arm).validate_python({"kind": kind, **required, **more})
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
@@ -33,7 +34,7 @@ def test_a_setting_has_the_hyperparameters_of_its_arm_in_their_order(kind: str) 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
 def test_a_setting_is_the_same_after_json(kind: str) -> None:
-    one = arm(kind, **({} if kind == "prompt" else WAYS))
+    one = arm(kind, **({} if kind in ("prompt", "classifier") else WAYS))
     settings = one.resolve(one.defaults())
     plain = to_plain(settings)
     assert settings_from(plain) == settings

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from harness.errors import StoreError
-from harness.records import Checkpoint, ScoreRequest, StepReport, TrialRecord
+from harness.records import Checkpoint, ScoreRequest, StepReport, TrialRecord, Unscored
 from harness.store import StoreReader, StoreWriter, read_record, write_record
 from tests.data_records import audit_record, by_kind
 
@@ -233,6 +233,24 @@ def test_trials_may_come_in_before_the_one_that_scored_for_them(
     writer.ingest(trial("t1", [score("k")]))
     assert StoreReader(path).query(unscored).rows == ((0,),)
     assert len(StoreReader(path).study("e1").vectors) == 2
+
+
+@pytest.mark.parametrize(("higher", "worst"), [(True, 0.25), (False, 0.75)])
+def test_a_metric_comes_back_with_what_it_could_not_score(
+    path: Path, writer: StoreWriter, higher: bool, worst: float
+) -> None:
+    values = (0.75, None, 0.25, None)
+    gap = Unscored("exact_match", "item-1", 2, "no number")
+    record = replace(
+        score("k", values=values),
+        unscored=(gap,),
+        higher_is_better={"exact_match": higher, "macro_f1": True},
+    )
+    writer.ingest(trial(scores=[record]))
+    (summary,) = StoreReader(path).trials("e1")
+    exact, f1 = summary.aggregates
+    assert (exact.items, exact.unscored, exact.worst) == (4, 2, worst)
+    assert (f1.unscored, f1.worst) == (0, None)
 
 
 def test_a_trial_comes_back_without_its_items(path: Path, writer: StoreWriter) -> None:

@@ -90,13 +90,41 @@ def test_any_one_input_makes_another_trial(
     values: dict[str, Any], arm: dict[str, Any], name: str
 ) -> None:
     names = {field.name for field in fields(TrialInputs)}
-    assert OTHER.keys() == names - {"settings", "task"}
+    assert OTHER.keys() == names - {"settings", "task", "brought"}
     one = inputs(values, arm)
     other = replace(one, **{name: OTHER[name]})
     ignored = name in ONLY_METRICS or (arm["kind"] == "prompt" and name in ONLY_TRAINING)
     assert (known_as(other) == known_as(one)) is ignored
     if arm["kind"] == "lora" and not ignored:
         assert trained_as(other) != trained_as(one)
+
+
+def test_brought_weights_are_known_by_what_they_hold(values: dict[str, Any]) -> None:
+    one = replace(inputs(values, {"kind": "trained", "path": "here"}), brought="a" * 64)
+    moved = replace(inputs(values, {"kind": "trained", "path": "there"}), brought="a" * 64)
+    assert known_as(moved) == known_as(one)
+    # How they are asked makes another trial of the same weights.
+    asked = replace(one, settings=replace(one.settings, answering="choice"), seed=8)
+    assert (known_as(asked) == known_as(one), trained_as(asked) == trained_as(one)) == (False, True)
+    for other in (
+        replace(one, brought="b" * 64),
+        replace(one, model="b" * 64),
+        inputs(values, {"kind": "trained", "path": "here", "base": "nf4"}),
+    ):
+        assert trained_as(other) != trained_as(one)
+
+
+@pytest.mark.parametrize("method", ["svm", "nearest"])
+def test_a_classifier_depends_on_no_model_and_on_the_seed_where_it_draws(
+    values: dict[str, Any], method: str
+) -> None:
+    one = inputs(values, {"kind": "classifier", "method": method})
+    same = replace(one, model="b" * 64, rendering="", runtime=Runtime("cuda", "bfloat16", 9))
+    assert known_as(same) == known_as(one)
+    assert trained_as(replace(one, train="b" * 64)) != trained_as(one)
+    other = replace(one, seed=8)
+    assert known_as(other) != known_as(one)
+    assert (trained_as(other) == trained_as(one)) is (method == "nearest")
 
 
 @pytest.mark.parametrize(

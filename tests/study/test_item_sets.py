@@ -15,7 +15,8 @@ from harness.evaluation.suites.find import load_suite
 from harness.records import ResolvedModel, Runtime
 from harness.spec import Experiment
 from harness.study.item_sets import REPLAY, replay_texts
-from harness.study.plan import Plan, make_plan
+from harness.study.make_plan import make_plan
+from harness.study.plan import Plan
 from tests.fake_trial import experiment
 from tests.tiny_model import write_suite
 

@@ -11,8 +11,9 @@ import pytest
 from harness.data import prepare
 from harness.errors import SpecError
 from harness.records import ResolvedModel, Runtime, TrialSpec
-from harness.study.judges import Judges, known_by_weights
-from harness.study.plan import Plan, make_plan
+from harness.study.judges import Judges, kept_here, known_by_weights
+from harness.study.make_plan import make_plan
+from harness.study.plan import Plan
 from tests.fake_trial import experiment
 from tests.tiny_model import CHATML, write_model
 
@@ -88,3 +89,18 @@ def test_a_served_judge_is_known_by_how_it_is_asked(tmp_path: Path) -> None:
     assert told_so.judges[0].asked != plain.judges[0].asked
     assert len({spec.scores[0].key for spec in (plain, told_so, longer)}) == 3
     assert dearer.scores[0].key == plain.scores[0].key
+
+
+def test_a_cluster_is_told_which_trials_stay_here(tmp_path: Path) -> None:
+    endpoint = {"url": "http://localhost:1/v1", "model": "m"}
+    for where, stays in (({"endpoint": endpoint}, True), ({"model": "somewhere"}, False)):
+        spec = experiment(
+            tmp_path,
+            task={
+                "instruction": "Classify.",
+                "answer": {"kind": "label", "column": "label"},
+                "metrics": ["exact_match", "judge:kind"],
+            },
+            judges={"kind": {"rubric": "Is it kind?", **where}},
+        )
+        assert ("judge kind asks a server" in kept_here(spec)) == stays

@@ -10,7 +10,8 @@ from harness.data import prepare
 from harness.measures import PythonMetric
 from harness.records import ResolvedModel, Runtime, TrialSpec
 from harness.spec import Experiment
-from harness.study.plan import Plan, make_plan
+from harness.study.make_plan import make_plan
+from harness.study.plan import Plan
 from tests.fake_trial import experiment
 
 CODE = "def own(item, reply, target):\n    return reply == target\n"

@@ -25,7 +25,8 @@ from harness.records import (
 from harness.spec import Experiment
 from harness.spec.settings import LoraSettings, Settings, settings_from
 from harness.study.known_parts import accesses_to_test
-from harness.study.plan import Plan, make_plan
+from harness.study.make_plan import make_plan
+from harness.study.plan import Plan
 from harness.study.stages import after_search, final_counts, latency_stage
 from tests.fake_trial import ARMS, experiment, write_data
 from tests.settings import setting

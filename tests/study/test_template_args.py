@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.data import prepare
 from harness.records import ResolvedModel, Runtime
-from harness.study.plan import Plan, make_plan
+from harness.study.make_plan import make_plan
+from harness.study.plan import Plan
 from tests.fake_trial import experiment
 
 MODEL = ResolvedModel("fake", "/fake", "f" * 64)

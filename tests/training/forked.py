@@ -20,7 +20,7 @@ PRELOADED = [
     "torch",
     "transformers.models.auto.modeling_auto",
     "transformers.models.llama.modeling_llama",
-    "peft",
+    "harness.models.peft_library",
     "harness.models.adapters",
     "harness.models.load",
     "harness.training.loop",

@@ -54,7 +54,7 @@ def test_one_judge_can_be_asked_alone(
 def test_a_check_asks_the_primary_metrics_judge_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    record = SimpleNamespace(aggregates={"kind": 4.0, "short": 2.0})
+    record = SimpleNamespace(aggregates={"kind": 4.0, "short": 2.0}, item_scores=())
     monkeypatch.setattr(scoring, "candidate_lm", lambda candidate: SimpleNamespace())
     monkeypatch.setattr(scoring, "reply_constraint", lambda *parts: None)
     monkeypatch.setattr(scoring, "_score", lambda *parts: record)

@@ -37,7 +37,7 @@ from harness.records import (
 from harness.spec.arms import Arm
 from harness.trial import run_trial
 from harness.trial.candidate import TrialRun
-from harness.trial.scoring import keep_best_way
+from harness.trial.choosing import keep_best_way
 from tests.tiny_model import (
     MAX_LENGTH,
     PARAMETERS,
@@ -283,6 +283,10 @@ def test_the_best_way_is_the_one_with_the_best_primary_metric(
 ) -> None:
     """One whose replies the metric could not score has no value."""
     spec = several_ways(make_spec("lora"), "generate", "constrained", "choice")
+    metric = "exact_match" if higher else "absolute_error"
+    if not higher:
+        numbers = {"kind": "number", "column": "label"}
+        spec = replace(spec, task={**spec.task, "answer": numbers, "metrics": [metric]})
     scored = (first, 0.75, 0.75, 0.0)
     values = dict(zip([one.key for one in spec.scores], scored, strict=True))
     run = TrialRun()
@@ -292,10 +296,10 @@ def test_the_best_way_is_the_one_with_the_best_primary_metric(
             outputs=(ItemOutput("h", "i", "c", "a", "b", 30, 2),), item_scores=(),
             aggregates={
                 name: value
-                for name, value in (("exact_match", values[one.key]), ("valid", 1.0))
+                for name, value in ((metric, values[one.key]), ("valid", 1.0))
                 if value is not None
             },
-            higher_is_better={"exact_match": higher, "valid": True},
+            higher_is_better={metric: higher, "valid": True},
         )
         for one in spec.scores
     ]  # fmt: skip

@@ -51,42 +51,39 @@ def arm_confidence(
     confidence = np.concatenate([run[0] for run in runs])
     accuracy = np.concatenate([run[1] for run in runs])
     _, clusters = np.unique([name for run in runs for name in run[2]], return_inverse=True)
-    bins = _bins(confidence, accuracy)
+    order = np.argsort(confidence, kind="stable")
+    confidence, accuracy, clusters = confidence[order], accuracy[order], clusters[order]
+    means = _bin_means(confidence, accuracy)
+    bins = tuple(
+        ConfidenceBin(int(items), float(mean), float(share))
+        for items, mean, share in zip(*means, strict=True)
+    )
     return ArmConfidence(
         arm=arm,
         items=len(confidence),
         calibration_error=sum(part.items * abs(part.confidence - part.accuracy) for part in bins)
         / len(confidence),
-        gap=_root(_squared_gap(bins)),
+        gap=_root(_squared_gap(*means)),
         interval=_interval(confidence, accuracy, clusters, level, generator("sure", arm)),
         bins=bins,
         abstentions=tuple(_abstention(runs, share) for share in ABSTAINED),
     )
 
 
-def _bins(confidence: Floats, accuracy: Floats) -> tuple[ConfidenceBin, ...]:
-    order = np.argsort(confidence, kind="stable")
-    count = min(BINS, len(order) // FEWEST_OF_BIN)
-    return tuple(
-        ConfidenceBin(len(rows), float(confidence[rows].mean()), float(accuracy[rows].mean()))
-        for rows in np.array_split(order, max(1, count))
-    )
+def _bin_means(confidence: Floats, accuracy: Floats) -> tuple[Floats, Floats, Floats]:
+    """Of replies ordered by confidence: number, mean confidence and mean accuracy of each bin."""
+    count = max(1, min(BINS, len(confidence) // FEWEST_OF_BIN))
+    sizes = np.full(count, float(len(confidence) // count))
+    sizes[: len(confidence) % count] += 1
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.intp)
+    sure, right = (np.add.reduceat(values, starts) / sizes for values in (confidence, accuracy))
+    return sizes, sure, right
 
 
-def _squared_gap(bins: tuple[ConfidenceBin, ...]) -> float:
+def _squared_gap(sizes: Floats, sure: Floats, right: Floats) -> float:
     """Mean squared gap of confidence and accuracy, less the variance of each bin's accuracy."""
-    total = sum(part.items for part in bins)
-    return (
-        sum(
-            part.items
-            * (
-                (part.confidence - part.accuracy) ** 2
-                - part.accuracy * (1 - part.accuracy) / max(part.items - 1, 1)
-            )
-            for part in bins
-        )
-        / total
-    )
+    chance = right * (1 - right) / np.maximum(sizes - 1, 1)
+    return float(sizes @ ((sure - right) ** 2 - chance) / sizes.sum())
 
 
 def _root(square: float) -> float:
@@ -100,18 +97,18 @@ def _interval(
     level: float,
     generator: np.random.Generator,
 ) -> Interval | None:
+    """Of replies ordered by confidence."""
     count = int(clusters.max()) + 1
     if count < 2:
         return None
-    order = np.argsort(clusters, kind="stable")
-    members = np.split(order, np.searchsorted(clusters[order], np.arange(1, count)))
     redrawn = []
     for _ in range(RESAMPLES):
-        rows = np.concatenate([members[code] for code in generator.integers(0, count, count)])
-        redrawn.append(_squared_gap(_bins(confidence[rows], accuracy[rows])))
+        times = np.bincount(generator.integers(0, count, count), minlength=count)[clusters]
+        means = _bin_means(np.repeat(confidence, times), np.repeat(accuracy, times))
+        redrawn.append(_squared_gap(*means))
     # Redrawing adds the variance of a bin once more, which is not taken off again.
     centre = float(np.mean(redrawn))
-    found = _squared_gap(_bins(confidence, accuracy))
+    found = _squared_gap(*_bin_means(confidence, accuracy))
     low, high = np.quantile(redrawn, [(1 - level) / 2, (1 + level) / 2])
     return Interval(_root(found + centre - high), _root(found + centre - low), level)
 

@@ -21,7 +21,7 @@ def secondary_pairs(sides: Sides, arms: dict[str, ArmSummary]) -> tuple[tuple[st
     prompt arm.
     """
     tested = {name: arm for name, arm in arms.items() if arm.test is not None}
-    prompts = [name for name, arm in tested.items() if not kind_info(arm.kind).trains]
+    prompts = [name for name, arm in tested.items() if not kind_info(arm.kind).fine_tuned]
     trained = [name for name in tested if name not in prompts]
     pairs = [(name, sides.prompt) for name in trained]
     for kind_a, kind_b in KINDS_COMPARED:
@@ -31,6 +31,13 @@ def secondary_pairs(sides: Sides, arms: dict[str, ArmSummary]) -> tuple[tuple[st
             for b in trained
             if tested[a].kind == kind_a and tested[b].kind == kind_b
         ]
+    # What the study trained against what was trained elsewhere.
+    pairs += [
+        (a, b)
+        for a in trained
+        for b in trained
+        if kind_info(tested[a].kind).trains and not kind_info(tested[b].kind).trains
+    ]
     pairs += [(sides.fine_tuned, name) for name in prompts]
     pairs += [(name, sides.prompt) for name in prompts]
     seen = {frozenset((sides.fine_tuned, sides.against))}

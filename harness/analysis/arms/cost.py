@@ -11,7 +11,8 @@ from harness.analysis.arms.latency import measured_latency, why_unmeasured
 from harness.analysis.statistics.scores import aggregates
 from harness.findings import ArmSummary, BreakEven, CostSummary, Interval
 from harness.records import TrialCost, TrialSummary
-from harness.spec import EndpointSpec, Experiment
+from harness.spec import BroughtArm, EndpointSpec, Experiment
+from harness.spec.arms import Arm
 from harness.spec.experiment import CostSpec
 from harness.spec.kinds import kind_info
 from harness.spec.served_arms import endpoints
@@ -30,8 +31,23 @@ def summarise_cost(
 ) -> CostSummary:
     """Cost of one arm, priced as declared; see :func:`unit_cost`."""
     endpoint = endpoints(experiment).get(arm)
-    unit = unit_cost(search, finalists, timed, experiment.task.primary_metric, endpoint)
-    return priced(unit, experiment.cost)
+    metric, spec = experiment.task.primary_metric, experiment.arms[arm]
+    return priced(unit_cost(search, finalists, timed, metric, endpoint, spec), experiment.cost)
+
+
+def _with_declared_training(unit: CostSummary, arm: BroughtArm) -> CostSummary:
+    """The cost of weights with what their training took elsewhere, as far as the user says.
+
+    Where nothing is said the money upfront is not known.
+    """
+    if arm.cost is None or unit.upfront is None:
+        return replace(unit, upfront=None)
+    seconds = arm.cost.hours * 3600
+    if arm.cost.machine_per_hour is None:
+        upfront = unit.upfront + arm.cost.hours * UNIT.machine_per_hour
+        return replace(unit, train_seconds=seconds, upfront=upfront)
+    elsewhere = arm.cost.hours * arm.cost.machine_per_hour
+    return replace(unit, train_seconds=seconds, paid_elsewhere=elsewhere)
 
 
 def priced(unit: CostSummary, spec: CostSpec) -> CostSummary:
@@ -47,7 +63,7 @@ def priced(unit: CostSummary, spec: CostSpec) -> CostSummary:
         per_thousand_range=spread,
         monthly=None if per_thousand is None else per_thousand * spec.requests_per_month / 1000,
         monthly_range=_times(spread, spec.requests_per_month / 1000),
-        upfront=None if unit.upfront is None else unit.upfront * price,
+        upfront=None if unit.upfront is None else unit.upfront * price + unit.paid_elsewhere,
     )
 
 
@@ -57,6 +73,7 @@ def unit_cost(
     timed: Sequence[TrialSummary],
     metric: str,
     endpoint: EndpointSpec | None = None,
+    arm: Arm | None = None,
 ) -> CostSummary:
     """Cost of one arm from its search trials and complete finalists, at ``UNIT`` price and volume.
 
@@ -70,6 +87,7 @@ def unit_cost(
             :func:`~harness.analysis.arms.latency.timed_trials`; no other trial says what a
             request takes.
         endpoint: the server that the arm asks; None where it asks a model in memory.
+        arm: the arm as declared, which may say what its training took elsewhere.
     """
     price = UNIT.machine_per_hour / 3600
     # A setting that is not searched is trained once, for the final runs.
@@ -90,6 +108,8 @@ def unit_cost(
         *(t.cost for t in search if t.cost),
     ]
     devices = [c.peak_device_mib for c in worked if c.peak_device_mib is not None]
+    # Where a classifier answers no token is read.
+    tokens = _mean([a.prompt_tokens for a in on_test]) or None
     summary = CostSummary(
         search_seconds=float(sum(spent)),
         train_seconds=float(np.mean([c.train_seconds for c in costs])) if costs else 0.0,
@@ -99,8 +119,8 @@ def unit_cost(
         trainable_parameters=max((c.trainable_parameters for c in costs), default=0),
         total_parameters=max((c.total_parameters for c in costs), default=0),
         artifact_bytes=max((c.artifact_bytes for c in costs), default=0),
-        prompt_tokens=_mean([a.prompt_tokens for a in on_test]),
-        completion_tokens=_mean([a.completion_tokens for a in on_test]),
+        prompt_tokens=tokens,
+        completion_tokens=_mean([a.completion_tokens for a in on_test]) if tokens else None,
         latency_p50=latency.median if latency else None,
         latency_p95=latency.p95 if latency else None,
         per_thousand_requests=per_thousand,
@@ -115,6 +135,8 @@ def unit_cost(
         monthly_range=_times(spread, UNIT.requests_per_month / 1000),
         added_seconds=sum(every[name].added_seconds for name in finals),
     )
+    if isinstance(arm, BroughtArm):
+        return _with_declared_training(summary, arm)
     return summary if endpoint is None else _by_token(summary, search, endpoint)
 
 
@@ -317,7 +339,7 @@ def break_evens(
     return tuple(
         break_even(name, arm.cost, against, prompt.cost, currency)
         for name, arm in arms.items()
-        if kind_info(arm.kind).trains and arm.test is not None
+        if kind_info(arm.kind).fine_tuned and arm.test is not None
     )
 
 

@@ -21,7 +21,7 @@ def with_decoding(contrast: Contrast, arms: Mapping[str, ArmSummary]) -> Contras
     how = [WAYS.get(str(arm.params.get("answering"))) for arm in (a, b)]
     if None in how or how[0] == how[1]:
         return contrast
-    other = "training" if any(kind_info(arm.kind).trains for arm in (a, b)) else "prompts"
+    other = "training" if any(kind_info(arm.kind).fine_tuned for arm in (a, b)) else "prompts"
     return replace(
         contrast,
         decoding=f"{a.arm} {how[0]} and {b.arm} {how[1]}: their difference is of both the {other} "

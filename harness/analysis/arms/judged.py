@@ -96,7 +96,10 @@ class HumanMarks:
             p_value=sampling.p_value(),
             p_outside=outside(sampling, comparison.margin),
             test=f"{comparison.test}, corrected by people's marks",
+            corrected=True,
             settled_by_items=False,
+            # The worst that a judge could have said is nothing that people said.
+            as_worst=None,
         )
 
     def _corrected(

@@ -25,6 +25,7 @@ from harness.errors import StoreError
 from harness.findings import ArmSummary, CostSummary, Interval
 from harness.records import Aggregate, JsonValue, SearchEnded, TrialSummary
 from harness.spec import Experiment
+from harness.spec.arm_base import PROMPT_KEYS
 from harness.spec.experiment import Constraints
 from harness.spec.kinds import kind_info
 
@@ -64,7 +65,7 @@ def summarise_arm(
         failed=sum(trial.status == "failed" for trial in search),
         pruned=sum(trial.status == "pruned" for trial in search),
         seeds=tuple(vector.seed for vector in scores.runs(arm, metric, task=DOMAIN, split="test")),
-        params=dict(selected[0]) if selected else {},
+        params=_shown(selected[0], experiment.arms[arm].kind) if selected else {},
         validation=_mean(validation_score(winner, metric) for winner in winners),
         default_validation=_mean(validation_score(trial, metric) for trial in first),
         test=mean_of(test),
@@ -217,15 +218,19 @@ def _validation_worth(scores: Scores, arm: str, experiment: Experiment) -> float
         search_winner(scores, arm, experiment, repeat)
         for repeat in range(experiment.repeats_of(arm))
     )
-    worths = [
-        validation_worth(winner, experiment.task.primary_metric) for winner in winners if winner
-    ]
+    worths = [validation_worth(winner, experiment.task.primary) for winner in winners if winner]
     return float(np.mean(worths)) if worths else float("-inf")
 
 
 def _settings(trials: Iterable[TrialSummary]) -> list[dict[str, JsonValue]]:
     """The distinct settings of some trials, in their order."""
     return list({repr(sorted(trial.params.items())): trial.params for trial in trials}.values())
+
+
+def _shown(params: Mapping[str, JsonValue], kind: str) -> dict[str, JsonValue]:
+    """The settings that mean something to arms of the kind."""
+    unused = () if kind_info(kind).language_model else PROMPT_KEYS
+    return {name: value for name, value in params.items() if name not in unused}
 
 
 def _mean(scores: Iterable[float | None]) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from harness.analysis.forgetting.general_change import general_changes
 from harness.analysis.statistics.pairing import align
-from harness.analysis.statistics.scores import BASE, DOMAIN, Scores, validation_worth
+from harness.analysis.statistics.scores import BASE, DOMAIN, Scores, validation_score
 from harness.findings import TradeOffPoint
 from harness.records import GeneralTask, ScoreVector, TrialSummary
 
@@ -108,9 +107,9 @@ def _searched(
     sign = 1.0 if base.higher_is_better else -1.0
     before = sign * float(np.nanmean(base.values))
     for trial in scores.complete(arm, "search"):
-        worth = validation_worth(trial, metric)
-        if math.isfinite(worth):
-            yield trial, worth - before
+        score = validation_score(trial, metric)
+        if score is not None:
+            yield trial, sign * score - before
 
 
 __all__ = ["trade_off_points", "with_fronts"]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.analysis.forgetting.general_change import general_changes
-from harness.analysis.statistics.scores import Scores, aggregates, validation_score
+from harness.analysis.statistics.scores import Scores, validation_score, validation_worth
 from harness.errors import StoreError
 from harness.findings import SearchChoice
 from harness.records import ScoreVector, Study, TrialSummary, keeps_abilities, selected
@@ -25,8 +25,8 @@ class Candidate:
     """The trial."""
     score: float
     """Primary metric on validation, in its own direction."""
-    higher_is_better: bool
-    """Direction of the metric."""
+    worth: float
+    """What it is chosen by; higher is better. See :func:`validation_worth`."""
     general_change: float | None
     """Mean change of the general tasks against the base, -1 to 1, positive is better; None where
     the search does not look at it or it was not measured."""
@@ -35,11 +35,6 @@ class Candidate:
     def number(self) -> int:
         """Place in its search, from 0."""
         return self.trial.number
-
-    @property
-    def worth(self) -> float:
-        """The score, signed so that higher is better."""
-        return self.score if self.higher_is_better else -self.score
 
     def keeps(self, margin: float | None) -> bool:
         """Whether no more than the margin is known to be lost."""
@@ -56,11 +51,11 @@ def candidates(
     for trial in scores.complete(arm, "search"):
         if repeat not in (None, trial.search_repeat):
             continue
-        metric = experiment.task.primary_metric
-        score = validation_score(trial, metric)
+        metric = experiment.task.primary
+        score = validation_score(trial, metric.name)
         if score is not None:
-            higher = aggregates([trial], "domain", "validation", metric)[0].higher_is_better
-            scored.append(Candidate(trial, score, higher, changes.get(trial.trial_id)))
+            worth = validation_worth(trial, metric)
+            scored.append(Candidate(trial, score, worth, changes.get(trial.trial_id)))
     return scored
 
 

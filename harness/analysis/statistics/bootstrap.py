@@ -35,6 +35,8 @@ from harness.analysis.statistics.pairing import Codes, Floats
 from harness.analysis.statistics.sampling import Sampling
 
 CELLS_AT_ONCE = 1 << 16  # small enough to stay in the cache
+# To draw how often one kind of cluster comes takes as long as to draw so many clusters.
+CLUSTERS_A_KIND = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +84,52 @@ def redrawn_means(
         raise ValueError(f"at least 2 clusters are needed to redraw them, not {cluster_count}")
     sums = cluster_sums(scores, clusters, cluster_count)
     sizes = np.bincount(clusters, minlength=cluster_count)
-    even = bool((sizes == sizes[0]).all())
-    kind = np.uint16 if cluster_count <= 1 << 16 else np.uint32
-    means = np.empty((resamples, len(scores)))
-    rows = max(1, CELLS_AT_ONCE // cluster_count)
-    for start in range(0, resamples, rows):
-        stop = min(start + rows, resamples)
-        drawn = generator.integers(0, cluster_count, (stop - start, cluster_count), dtype=kind)
-        items = scores.shape[1] if even else sizes[drawn].sum(axis=1)
-        for row, values in enumerate(sums):
-            means[start:stop, row] = values[drawn].sum(axis=1) / items
+    kinds, count_of = np.unique(np.vstack([sums, sizes]), axis=1, return_counts=True)
+    redrawn = (
+        _redrawn_counts(kinds, count_of, resamples, generator)
+        if len(count_of) * CLUSTERS_A_KIND < cluster_count
+        else _redrawn_clusters(sums, sizes, resamples, generator)
+    )
+    means = redrawn[:, :-1] / redrawn[:, -1:]
     observed = scores.mean(axis=1)
     scale = math.sqrt(cluster_count / (cluster_count - 1))
     return np.asarray(observed + scale * (means - observed), dtype=np.float64)
+
+
+def _redrawn_clusters(
+    sums: Floats, sizes: Codes, resamples: int, generator: np.random.Generator
+) -> Floats:
+    """Sums of each row, and numbers of items, over clusters drawn one by one.
+
+    Returns:
+        Shape (resamples, k + 1).
+    """
+    count = len(sizes)
+    even = bool((sizes == sizes[0]).all())
+    kind = np.uint16 if count <= 1 << 16 else np.uint32
+    redrawn = np.empty((resamples, len(sums) + 1))
+    rows = max(1, CELLS_AT_ONCE // count)
+    for start in range(0, resamples, rows):
+        stop = min(start + rows, resamples)
+        drawn = generator.integers(0, count, (stop - start, count), dtype=kind)
+        for row, values in enumerate(sums):
+            redrawn[start:stop, row] = values[drawn].sum(axis=1)
+        redrawn[start:stop, -1] = count * sizes[0] if even else sizes[drawn].sum(axis=1)
+    return redrawn
+
+
+def _redrawn_counts(
+    kinds: Floats, count_of: Codes, resamples: int, generator: np.random.Generator
+) -> Floats:
+    """The same, by how often each kind of cluster is drawn: most scores have few values.
+
+    Args:
+        kinds: sums and number of items of each kind of cluster, shape (k + 1, kinds).
+        count_of: number of clusters of each kind.
+    """
+    total = int(count_of.sum())
+    drawn = generator.multinomial(total, count_of / total, size=resamples)
+    return np.asarray(drawn @ kinds.T, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

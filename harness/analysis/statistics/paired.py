@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from harness.analysis.statistics.bootstrap import (
     sampling_of,
     seed_effect,
 )
+from harness.analysis.statistics.missing import CountedAsWorst, with_worst
 from harness.analysis.statistics.paired_proportions import PairedProportions
 from harness.analysis.statistics.pairing import Aligned, align
 from harness.analysis.statistics.power import (
@@ -63,6 +65,10 @@ class Comparison:
     """The metric as a reader sees it, where the study brings it; empty for the product's own."""
     settled_by_items: bool = True
     """Whether more test items alone would make the interval shorter in the end."""
+    corrected: bool = False
+    """Whether people's marks correct those of a judge."""
+    as_worst: CountedAsWorst | None = None
+    """The same with replies that could not be scored counted as the worst; None where all were."""
 
 
 def difference_sampling(
@@ -115,11 +121,16 @@ def compare(
     level: float,
     resamples: int,
     generator: np.random.Generator,
+    worst: float = math.inf,
 ) -> Comparison | None:
     """Compare two arms, each given as one vector per seed, on their common scored items.
 
     Swapping the arms flips every sign exactly, because the draws are made in the order of the
     arms' names. None where there are fewer than two clusters of common items.
+
+    Args:
+        worst: the worst value that the metric can have, by which items that one arm could not be
+            scored for are counted in a second comparison; infinite where there is none.
 
     Raises:
         StoreError: the vectors cannot be paired.
@@ -139,6 +150,15 @@ def compare(
         else:
             sampling = difference_sampling(align(b, a), resamples, generator).negated()
     sign = 1.0 if a[0].higher_is_better else -1.0
+    as_worst: CountedAsWorst | None = None
+    if aligned.unscored:
+        filled = compare(
+            *with_worst(a, b, worst), margin=margin, level=level, resamples=resamples,
+            generator=generator,
+        )  # fmt: skip
+        if filled is not None:
+            other = conclude_primary(filled)
+            as_worst = CountedAsWorst(other.difference, other.outcome)
     return Comparison(
         a=a[0].arm,
         b=b[0].arm,
@@ -155,6 +175,7 @@ def compare(
         margin=margin,
         level=level,
         label=a[0].label,
+        as_worst=as_worst,
     )
 
 
@@ -177,14 +198,20 @@ def conclude(comparison: Comparison, *, family: int, p: float, p_outside: float)
     sampling, level = comparison.sampling, comparison.level
     interval = sampling.interval(level)
     outcome = contrast_outcome(interval, p=p, p_outside=p_outside, level=level)
-    aligned = comparison.aligned
+    aligned, as_worst = comparison.aligned, comparison.as_worst
+    # Nobody wins by replies that cannot be scored.
+    rests_on_missing = (
+        outcome != "inconclusive" and as_worst is not None and as_worst.outcome != outcome
+    )
+    if rests_on_missing:
+        outcome = "inconclusive"
     strictest = 1 - (1 - level) / max(family, 1)
     if isinstance(sampling, PairedProportions):
         detectable = proportions_minimum_detectable(sampling, strictest)
     else:
         detectable = minimum_detectable(sampling, strictest)
     needed = None
-    if outcome == "inconclusive" and comparison.settled_by_items:
+    if outcome == "inconclusive" and comparison.settled_by_items and not rests_on_missing:
         margin, items = comparison.margin, aligned.items
         needed = (
             proportions_items_needed(sampling, margin, strictest)
@@ -217,6 +244,9 @@ def conclude(comparison: Comparison, *, family: int, p: float, p_outside: float)
         equivalence_interval=sampling.interval(2 * level - 1),
         left_out=aligned.left_out,
         unscored=aligned.unscored,
+        unscored_as_worst=as_worst.difference if as_worst else None,
+        rests_on_missing=rests_on_missing,
+        corrected=comparison.corrected,
         label=comparison.label,
     )
 

@@ -10,7 +10,15 @@ import numpy as np
 
 from harness.analysis.statistics.repeats import averaged, by_search
 from harness.answers.metrics import MetricInfo
-from harness.records import Aggregate, Phase, ScoreVector, Study, SuiteKind, TrialSummary
+from harness.records import (
+    Aggregate,
+    Phase,
+    ScoreVector,
+    Study,
+    SuiteKind,
+    TrialSummary,
+    filled_mean,
+)
 from harness.spec import Experiment
 
 BASE = "base"
@@ -165,13 +173,25 @@ def validation_score(trial: TrialSummary, metric: str) -> float | None:
     return float(np.mean(finite)) if finite else None
 
 
-def validation_worth(trial: TrialSummary, metric: str) -> float:
-    """Validation score with its sign turned so that higher is better; -inf where there is none."""
-    value = validation_score(trial, metric)
-    if value is None:
+def validation_worth(trial: TrialSummary, metric: MetricInfo) -> float:
+    """What a trial is chosen by: its validation score, signed so that higher is better.
+
+    A reply that the metric could not score counts as the worst
+    (:func:`harness.records.filled_mean`).
+
+    Returns:
+        -inf where there is no score.
+    """
+    values = [
+        filled_mean(
+            a.value, a.items, a.unscored, metric.worst, a.value if a.worst is None else a.worst
+        )
+        for a in aggregates([trial], "domain", "validation", metric.name)
+        if np.isfinite(a.value)
+    ]
+    if not values:
         return float("-inf")
-    values = aggregates([trial], "domain", "validation", metric)
-    return value if values[0].higher_is_better else -value
+    return float(np.mean(values)) if metric.higher_is_better else -float(np.mean(values))
 
 
 def repeated_accesses(study: Study) -> dict[tuple[str, str, str], int]:

@@ -24,6 +24,7 @@ from harness.analysis.statistics.paired import (
 )
 from harness.analysis.verdict.evidence import Evidence
 from harness.analysis.verdict.ranking import ranking_pairs, ranking_sides
+from harness.analysis.verdict.reference import beside_references, reference_pairs
 from harness.analysis.verdict.sentences import decide
 from harness.findings import ArmSummary, Contrast, CostSummary, Effort, Forgetting, Verdict
 from harness.spec import Experiment
@@ -38,7 +39,7 @@ class Measured:
     experiment: Experiment
     """The experiment as declared."""
     arms: Mapping[str, ArmSummary]
-    """The table of arms, by name."""
+    """The table of the candidates, by name."""
     unit_costs: Mapping[str, CostSummary]
     """Arm -> cost at a price of 1 an hour."""
     worths: Mapping[str, float]
@@ -49,6 +50,8 @@ class Measured:
     """Fine-tuned arm -> what was measured of its general abilities."""
     effort: Callable[[str, str], Effort]
     """How hard a fine-tuned arm was tried, beside a prompt arm."""
+    references: Mapping[str, ArmSummary] = field(default_factory=dict)
+    """Arms without a language model, which are no candidates, by name."""
     _comparisons: dict[Pair, Comparison | None] = field(default_factory=dict)
     """Pair of arms -> their comparison, once made."""
     _primaries: dict[Pair, Contrast] = field(default_factory=dict)
@@ -178,7 +181,14 @@ def judge(measured: Measured, experiment: Experiment, *, against: str = "") -> J
         if primary and held_against_a_prompt
         else (),
     )
-    return Judgement(sides, evidence, decide(evidence))
+    verdict = decide(evidence)
+    pairs = reference_pairs(measured.references, evidence, verdict, measured.worths)
+    beside = measured.family(_comparable(measured, pairs), experiment)
+    return Judgement(
+        sides,
+        replace(evidence, secondary=(*evidence.secondary, *beside)),
+        beside_references(verdict, beside, measured.references),
+    )
 
 
 def _comparable(measured: Measured, pairs: Iterable[Pair]) -> tuple[Pair, ...]:

@@ -15,6 +15,7 @@ from harness.analysis.statistics.scores import Scores
 from harness.findings import Effort, EffortReason, LearningCurve
 from harness.records import TrialSummary
 from harness.spec import Experiment, FloatRange
+from harness.spec.kinds import kind_info
 from harness.wording import per_cent
 
 # One setting is a guess; from two on, validation has chosen.
@@ -46,6 +47,9 @@ def assess_effort(
         curves: arm -> its learning curve, of those that have one.
         prompt: the prompt arm; empty where there is none.
     """
+    if not kind_info(experiment.arms[arm].kind).trains:
+        # What was tried of its training is not known here.
+        return Effort(arm, ())
     searched = scores.trials(arm, "search")
     tried = _Tried(
         experiment=experiment,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.analysis.verdict import ranking
+from harness.analysis.verdict import ranking, reference
 from harness.analysis.verdict.evidence import Evidence
 from harness.findings import VerdictOutcome
 from harness.records import content_hash
@@ -311,8 +311,11 @@ RULES: tuple[Rule, ...] = (
 
 
 def rules() -> list[tuple[str, str]]:
-    """Name and text of every rule in the order they are tried; the first that applies decides."""
-    return [(rule.name, rule.text) for rule in RULES]
+    """Name and text of every rule in the order they are tried; the first that applies decides.
+
+    The last one, on arms without a language model, holds beside it.
+    """
+    return [*((rule.name, rule.text) for rule in RULES), (reference.RULE, reference.TEXT)]
 
 
 def rules_hash() -> str:

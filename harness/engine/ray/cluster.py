@@ -22,13 +22,7 @@ from harness.engine.ray.arrival import Arrival
 from harness.engine.ray.claims import claims_of, in_words, room_for
 from harness.engine.ray.connection import connect
 from harness.engine.ray.inputs import Input, file_parts, gather, input_paths, versions_for
-from harness.engine.ray.on_node import (
-    FilePart,
-    Job,
-    Lacking,
-    Relocate,
-    Unfit,
-)
+from harness.engine.ray.on_node import FilePart, Job, Lacking, Relocate, Unfit
 from harness.engine.ray.slots import Slot, Slots, Wanted
 from harness.errors import InputError
 from harness.records import Progress, TrialSpec
@@ -115,8 +109,11 @@ class RayEngine:
         return max(1, sum(room_for(machine, self._claims) for machine in self._machines()))
 
     def submit(self, spec: TrialSpec, folder: Path) -> None:
-        """Hand the trial to the cluster; one that asks a server runs on this machine."""
-        if spec.endpoint is not None:
+        """Hand the trial to the cluster; one that asks a server runs on this machine.
+
+        What a server may charge, for replies or for a judge's marks, is counted in a file here.
+        """
+        if spec.endpoint is not None or any(seat.endpoint for seat in spec.judges):
             self._here.submit(spec, folder)
             self._running_here += 1
             return

@@ -30,11 +30,12 @@ from harness.evaluation.local.reply_ends import EndsIn
 from harness.evaluation.local.row_generation import greedy_replies, row_groups
 from harness.evaluation.local.tree_generation import greedy_tree_replies, tree_groups
 from harness.evaluation.local.tree_scoring import score_pairs
+from harness.models.fused_decoder import fused_decoder
 from harness.models.padding import padded_together
 from harness.models.prompt_prefix import PromptPrefix, compute_prompt_prefix
 from harness.models.row_attention import takes_rows
 from harness.models.shared_prefix import shared_prefix_length
-from harness.models.tree_pass import attention_windows, takes_trees
+from harness.models.tree_pass import sees_all, takes_trees
 from harness.records import JsonValue, ModelWork
 
 Request = tuple[Any, list[int], list[int]]
@@ -256,9 +257,9 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
         generation_kwargs.setdefault("do_sample", False)
         greedy = generation_kwargs == {"do_sample": False} and self._constraint is None
         replies: list[list[int]] = []
-        # One alone has no row to take turns with, and is written without guesses: few servers
-        # guess, and what it gains hangs on how much a reply repeats its prompt.
-        if greedy and len(prompts) > 1 and self._takes_rows(max(map(len, prompts)) + room):
+        # One alone has no row to take turns with.
+        several = len(prompts) > 1 or fused_decoder(self.model) is not None
+        if greedy and several and self._takes_rows(max(map(len, prompts)) + room):
             replies = self._in_rows(prompts, room, stop)
         while len(replies) < len(prompts):
             batch = prompts[len(replies) : len(replies) + self._rows]
@@ -282,6 +283,8 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
                 ends_in.each,
                 self._count,
                 self._generate,
+                # Few servers guess, and what it gains hangs on how much a reply repeats its prompt.
+                guesses=len(prompts) > 1,
             )
             for index, reply in zip(group, written, strict=True):
                 replies[index] = reply
@@ -338,10 +341,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
 
     def _takes_rows(self, longest: int) -> bool:
         """Whether replies grow in rows of up to ``longest`` tokens, each seeing all of its row."""
-        if not (self.takes_trees and takes_rows(self.model)):
-            return False
-        windows = [window for window in attention_windows(self.model).values() if window]
-        return longest <= min([longest, *windows])
+        return self.takes_trees and takes_rows(self.model) and sees_all(self.model, longest)
 
     def _ends(self) -> frozenset[int]:
         """Tokens that end a reply."""

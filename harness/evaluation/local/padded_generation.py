@@ -11,7 +11,7 @@ from transformers import LogitsProcessorList, StoppingCriteriaList
 from harness.evaluation.local.constrained import ConstrainedBatch, Constraint
 from harness.evaluation.local.reply_ends import EndsIn
 from harness.models.shared_prefix import prefix_cache, shared_prefix_length
-from harness.models.tree_pass import attention_windows
+from harness.models.tree_pass import sees_all
 from harness.records import ModelWork
 
 
@@ -80,5 +80,4 @@ def _shared(model: Any, prompts: Sequence[tuple[int, ...]], longest: int) -> int
     Padding in the middle moves what follows it: right only where no layer's window ends within a
     row of ``longest`` tokens.
     """
-    windows = [window for window in attention_windows(model).values() if window]
-    return shared_prefix_length(prompts) if longest <= min([longest, *windows]) else 0
+    return shared_prefix_length(prompts) if sees_all(model, longest) else 0

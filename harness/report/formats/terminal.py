@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -21,6 +23,7 @@ from harness.report.document import (
     Table,
     VerdictView,
 )
+from harness.wording import plural
 
 SHOWN = ("primary", "sensitivity", "arms", "claims", "search", "general")
 COLOURS = {
@@ -50,6 +53,23 @@ def print_report(view: ReportView | ComparisonView, console: Console) -> None:
             _print_section(section, console)
 
 
+def print_decision(view: ReportView, console: Console) -> None:
+    """Print the scores of the arms and the verdict, as short as they can be told."""
+    for section in (section for section in view.sections if section.key == "arms"):
+        tables = [block for block in section.blocks if isinstance(block, Table)]
+        for table in tables[:1]:
+            console.print(_table(replace(table, notes=())))
+    verdict = view.verdict
+    told = " and ".join(
+        plural(len(sentences), name)
+        for sentences, name in ((verdict.reasons, "reason"), (verdict.caveats, "caveat"))
+        if sentences
+    )
+    console.print(_verdict(replace(verdict, reasons=(), caveats=())))
+    if told:
+        console.print(Text(f"With {told} in the report.", style="dim"))
+
+
 def _verdict(verdict: VerdictView) -> Panel:
     parts: list[RenderableType] = [Text(verdict.headline, style="bold")]
     if verdict.detail:
@@ -60,7 +80,7 @@ def _verdict(verdict: VerdictView) -> Panel:
     colour = COLOURS.get(verdict.outcome, "white")
     title = Text(f" {verdict.label} ", style=f"bold {colour}")
     return Panel(
-        Group(*parts), title=title, title_align="left", border_style=colour, padding=(1, 2)
+        Group(*parts), title=title, title_align="left", border_style=colour, padding=(0, 1)
     )
 
 

@@ -67,7 +67,9 @@ def arms_section(material: Material) -> Section:
         for name, value in params.items()
     )
     untuned = [
-        wording.cell(row.arm) for row in rows if not (row.tuned or kind_info(row.kind).trains)
+        wording.cell(row.arm)
+        for row in rows
+        if (kind := kind_info(row.kind)).language_model and not (row.tuned or kind.fine_tuned)
     ]
     notes = ["Test scores are means over seeds; the interval is for the mean over items."]
     notes += [

@@ -63,6 +63,12 @@ def general_section(material: Material) -> Section:
     if material.findings.general_unscored:
         names = wording.listed([wording.cell(name) for name in material.findings.general_unscored])
         blocks.append(Prose(f"Not scored, and so not part of the judgement: {names}."))
+    references = [wording.cell(name) for name in material.experiment.reference_arms()]
+    if references:
+        names = wording.listed(references)
+        blocks.append(
+            Prose(f"Does not apply to {names}: without a language model nothing can be forgotten.")
+        )
     blocks += _task_inputs(material)
     return Section("general", heading, tuple(blocks))
 

@@ -74,11 +74,15 @@ class Material:
     def trains(self, arm: str) -> bool:
         """Whether the arm is known to be fine-tuned."""
         kind = self.kind_of(arm)
-        return kind is not None and kind.trains
+        return kind is not None and kind.fine_tuned
 
     def best(self, prompt: bool) -> ArmSummary | None:
         """The arm of the primary contrast on one side; else the best on test."""
-        rows = [row for row in self.findings.arms if kind_info(row.kind).trains is not prompt]
+        rows = [
+            row
+            for row in self.findings.arms
+            if (kind := kind_info(row.kind)).language_model and kind.fine_tuned is not prompt
+        ]
         contrast = self.findings.primary
         for row in rows:
             if contrast is not None and row.arm in (contrast.a, contrast.b):
@@ -89,9 +93,9 @@ class Material:
 
     @property
     def prompts_only(self) -> bool:
-        """Every arm is a prompt: nothing was trained, so nothing is said of training."""
+        """No arm is fine-tuned: nothing is said of fine-tuning."""
         return bool(self.arms) and all(
-            (kind := self.kind_of(arm)) is not None and not kind.trains for arm in self.arms
+            (kind := self.kind_of(arm)) is not None and not kind.fine_tuned for arm in self.arms
         )
 
     def compared(self) -> tuple[ArmSummary | None, ArmSummary | None]:

@@ -17,6 +17,9 @@ SENTENCE_LIMIT = 2000
 FORGETTING = {"kept": "kept", "forgot": "lost", "inconclusive": "undecided"}
 
 
+_BY_PEOPLE = ", corrected by people's marks,"
+
+
 def verdict_view(material: Material) -> VerdictView:
     """The verdict with the few numbers that carry it."""
     verdict = material.findings.verdict
@@ -49,13 +52,7 @@ def _key_figures(material: Material) -> tuple[tuple[str, str], ...]:
     name = material.metric_name
     sides = _sides(material)
     scale = material.scale
-    figures = [
-        (
-            f"{title} ({wording.cell(row.arm)}){_within(row.test_interval, scale.interval)}",
-            scale.score(row.test),
-        )
-        for title, row in sides
-    ]
+    figures = [_side_figure(material, title, row) for title, row in sides]
     if contrast is not None:
         within = _within(contrast.interval, scale.difference_interval)
         figures.append((f"Difference in {name}{within}", scale.difference(contrast.difference)))
@@ -69,6 +66,16 @@ def _key_figures(material: Material) -> tuple[tuple[str, str], ...]:
         needed = wording.count(material.findings.verdict.items_needed)
         figures.append(("Test items that would settle it", f"about {needed}"))
     return tuple(figures)
+
+
+def _side_figure(material: Material, title: str, row: ArmSummary) -> tuple[str, str]:
+    """An arm's score; what people would say where they correct a judge, as in the difference."""
+    contrast, scale = material.findings.primary, material.scale
+    named = f"{title} ({wording.cell(row.arm)})"
+    if contrast is not None and contrast.corrected and row.arm in (contrast.a, contrast.b):
+        mean = contrast.mean_a if row.arm == contrast.a else contrast.mean_b
+        return f"{named}{_BY_PEOPLE.rstrip(',')}", scale.score(mean)
+    return f"{named}{_within(row.test_interval, scale.interval)}", scale.score(row.test)
 
 
 def _within(interval: Interval | None, written: Callable[[Interval, str], str]) -> str:
@@ -113,7 +120,11 @@ def primary_section(material: Material) -> Section:
     scale = scale_of(contrast.metric)
     facts = [
         ("Compared", f"{_named(material, contrast.a)} against {_named(material, contrast.b)}"),
-        ("Measure", f"{material.named(contrast.metric)} on the {wording.cell(contrast.split)} set"),
+        (
+            "Measure",
+            f"{material.named(contrast.metric)}{_BY_PEOPLE if contrast.corrected else ''} on the "
+            f"{wording.cell(contrast.split)} set",
+        ),
         ("Scores", f"{a} {scale.score(contrast.mean_a)}, {b} {scale.score(contrast.mean_b)}"),
         ("Difference", _difference_words(scale, contrast.difference, contrast.interval)),
         ("Margin", f"differences within ±{scale.margin(contrast.margin)} count as none"),

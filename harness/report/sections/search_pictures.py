@@ -23,7 +23,7 @@ FEW_TRIALS = 30
 def picture_blocks(material: Material) -> list[Block]:
     """Importances and drawings of the arms with enough trials; a sentence for the others."""
     pictures = material.pictures
-    trained = {row.arm for row in material.findings.arms if kind_info(row.kind).trains}
+    trained = {row.arm for row in material.findings.arms if kind_info(row.kind).fine_tuned}
     blocks: list[Block] = [_importances(material, trained)] if pictures else []
     for number, picture in enumerate(pictures):
         blocks += _figures(material, picture, number)

@@ -77,7 +77,11 @@ def _size(rows: tuple[ArmSummary, ...]) -> Table:
 
 
 def _training_time(row: ArmSummary) -> str:
-    trained = kind_info(row.kind).trains
+    kind = kind_info(row.kind)
+    if kind.fine_tuned and not kind.trains:
+        declared = row.cost.train_seconds
+        return f"{wording.seconds(declared)} (declared)" if declared else "not known"
+    trained = kind.trains or not kind.language_model
     return wording.seconds(row.cost.train_seconds) if trained else wording.NOT_APPLICABLE
 
 

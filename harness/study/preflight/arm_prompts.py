@@ -53,6 +53,11 @@ def writing_settings(spec: Arm) -> Iterator[Settings]:
         yield settings_from({**to_plain(default), **writing, "shots": most})
 
 
+def _is_counted_whole(item: Example) -> bool:
+    """Whether more than the columns of its template decides how long its prompt is."""
+    return bool(item.messages or item.tools)
+
+
 class ArmPrompts:
     """The prompts of one arm under one setting.
 
@@ -146,9 +151,10 @@ class ArmPrompts:
             )
 
     def notes(self) -> Iterator[str]:
-        """What the chat template does otherwise than most."""
+        """What the chat template does otherwise than most, and where tools stand."""
         for note in self._bare.notes:
             yield f"{self._reader.name}: {note}"
+        yield from self.tool_notes()
         items = [item for items in self._splits.values() for item in items]
         moved = sum(bool(system_of(item)) for item in items)
         if moved and not self._bare.takes_system:
@@ -161,6 +167,24 @@ class ArmPrompts:
             yield (
                 f"{self._reader.name}: the chat template refuses two messages of a user in a row: "
                 f"in {merged} prompt(s) they stand as one, with an empty line between them"
+            )
+
+    def tool_notes(self) -> Iterator[str]:
+        """Where the prompt tells which tools there are."""
+        bare, name = self._bare, self._reader.name
+        of_rows = [i for items in self._splits.values() for i in items if i.tools]
+        if bare.functions or any(map(bare.tools_told, of_rows)):
+            yield (
+                f"{name}: the chat template writes which tools there are, in its own form"
+                if bare.writes_tools
+                else f"{name}: which tools there are stands after the instruction, a line of JSON "
+                "each, as there is no chat template that writes them in a form of its own"
+            )
+        unsaid = sum(bool(item.messages) for item in of_rows)
+        if unsaid and not bare.writes_tools:
+            yield (
+                f"{name}: {unsaid} prompt(s) of conversations do not say which tools there are "
+                "(`tools`), as there is no chat template that writes them"
             )
 
     def shown(self) -> ShownConversation | None:
@@ -186,7 +210,7 @@ class ArmPrompts:
 
     def _tokens(self, item: Example) -> int:
         """Tokens of a conversation's prompt without worked examples; each is counted once."""
-        key = (self._setting.instruction, self._setting.chat, id(item))
+        key = (self._setting.instruction, self._template, self._setting.chat, id(item))
         if key not in self._reader.asked:
             self._reader.asked[key] = len(self._bare.encode_prompt(item))
         return self._reader.asked[key]
@@ -236,7 +260,8 @@ class ArmPrompts:
         # Trained arms are scored on a sample of what they were trained on, too; prompt arms show
         # examples of it, which must fit by themselves.
         asked = self.trained or (self._setting.shots and not shots)
-        if any(item.messages for item in self._pool):
+        whole = any(map(_is_counted_whole, self._pool))
+        if whole:
             around, costs = (
                 0,
                 [self._tokens(item) + len(item.answer.encode()) + BORDERS for item in self._pool],
@@ -246,8 +271,7 @@ class ArmPrompts:
             name: [
                 item
                 for item, size in zip(examples, self._sizes[name], strict=True)
-                if around + (self._tokens(item) if item.messages else size) + worst + spare
-                > context
+                if (self._tokens(item) if whole else size) + around + worst + spare > context
             ]
             for name, examples in self._splits.items()
             if name != "train" or asked
@@ -256,7 +280,7 @@ class ArmPrompts:
     def _estimate(self) -> Callable[[PromptRenderer, Example], int]:
         """Tokens of a renderer's prompt for an item, summed up from its texts; rather too many."""
         first, bare = self._pool[0], self._bare
-        if first.messages:
+        if _is_counted_whole(first):
             shots = self._setting.shots
             return lambda renderer, item: (
                 len(renderer.encode_prompt(item)) if shots else self._tokens(item)
@@ -312,9 +336,9 @@ class ArmPrompts:
     def training_lengths(self, longest: int, seed: int) -> list[int]:
         """Tokens of the training examples that may be longer than ``longest``."""
         bare = self._bare
-        talks = any(item.messages for item in self._pool)
+        whole = any(map(_is_counted_whole, self._pool))
         if (
-            not talks
+            not whole
             and not self._setting.shots
             and all(
                 self._around + size + len(item.answer.encode()) <= longest

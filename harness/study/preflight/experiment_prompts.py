@@ -6,15 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import Problem, SpecError
+from harness.models.brought import problems_of_brought, tokenizer_of
 from harness.models.context import context_length, within
 from harness.models.lora_targets import problems_of_arms
-from harness.prompting.chat_template import rendering_of
 from harness.prompting.control_tokens import ControlTokens
+from harness.prompting.template_rendering import rendering_of
 from harness.records import SEARCH_SEED, Example, ResolvedModel
 from harness.spec import Experiment
 from harness.spec.arms import Arm
 from harness.spec.settings import Settings, TrainedSettings
 from harness.study.asked_models import BASE, base_arm, template_args_of
+from harness.study.brought import first_folders, notes_on_brought
 from harness.study.preflight.arm_prompts import ArmPrompts, Splits, writing_settings
 from harness.study.preflight.reader import Reader
 from harness.study.preflight.shown import ShownConversation
@@ -46,9 +48,11 @@ class Preflight:
                 on; says which and why.
             UnknownReferenceError: a model has no usable tokenizer.
         """
-        if BASE in self.models and (
-            problems := problems_of_arms(self.experiment, self.models[BASE])
-        ):
+        base = self.models.get(BASE)
+        problems = problems_of_brought(self.experiment, base)
+        if base is not None:
+            problems += problems_of_arms(self.experiment, base)
+        if problems:
             raise SpecError(problems)
         refused = self._refused(splits)
         splits = _without(splits, refused)
@@ -62,6 +66,7 @@ class Preflight:
                 self._count_training(arm, spec, default, kept)
         self._note(self._control_notes(kept))
         self._note(self._own_control_notes())
+        self._note(notes_on_brought(self.experiment, first_folders(self.experiment)))
         return {name: refused.get(name, {}) | too_long.get(name, {}) for name in splits}
 
     def _refused(self, splits: Splits) -> dict[str, dict[str, str]]:
@@ -122,10 +127,13 @@ class Preflight:
 
         An arm whose model no arm asks through its template has none.
         """
+        answer = self.experiment.task.answer
+        talks = self.experiment.data.conversations is not None
+        with_tools = talks or bool(answer.functions or answer.row_tools)
         asked = {arm: (self._reader(arm), spec) for arm, spec in self._asked()}
         chat = {id(reader) for reader, spec in asked.values() if True in spec.values_of("chat")}
         return {
-            arm: rendering_of(reader.tokenizer, date, reader.template_args)
+            arm: rendering_of(reader.tokenizer, date, reader.template_args, with_tools=with_tools)
             for arm, (reader, _) in asked.items()
             if id(reader) in chat
         }
@@ -165,12 +173,14 @@ class Preflight:
 
     def _reader(self, arm: str) -> Reader:
         model, args = self.models[arm], template_args_of(self.experiment, arm)
-        key = (model.path, repr(args))
+        folder = first_folders(self.experiment).get(arm)
+        key = (str(folder or model.path), repr(args))
         if key not in self._readers:
             from harness.models.load import load_config, load_tokenizer, quiet_libraries
 
             quiet_libraries()
-            tokenizer, context = load_tokenizer(model), context_length(load_config(model))
+            context = context_length(load_config(model))
+            tokenizer = tokenizer_of(folder, model) if folder else load_tokenizer(model)
             self._readers[key] = Reader(model.reference, tokenizer, context, args)
         return self._readers[key]
 

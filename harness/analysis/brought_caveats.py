@@ -1,0 +1,33 @@
+"""What is not known of weights that were trained elsewhere, in full sentences."""
+
+from __future__ import annotations
+
+from harness.records import AuditRecord, items_of
+from harness.spec import BroughtArm, Experiment
+from harness.wording import agreeing, plural
+
+
+def brought_caveats(experiment: Experiment, audit: AuditRecord) -> list[str]:
+    """Sentences on training data that are not known, or that hold items of the test set."""
+    sentences = []
+    for name, arm in experiment.arms.items():
+        if not isinstance(arm, BroughtArm):
+            continue
+        if arm.trained_on is None:
+            sentences.append(
+                f"It is not known what {name} was trained on, so that leaks of test items into it "
+                "cannot be excluded, nor was looked for what it memorised; trained_on names its "
+                "rows."
+            )
+            continue
+        flagged = items_of(audit.brought.get(name, {}).get("test", {}))
+        if flagged:
+            sentences.append(
+                f"{plural(len(flagged), 'item')} of the test set "
+                f"{agreeing(len(flagged), 'shares', 'share')} text with the rows that {name} was "
+                "trained on, so that its score may be too good."
+            )
+    return sentences
+
+
+__all__ = ["brought_caveats"]

@@ -1,0 +1,229 @@
+"""Weights that another program fine-tuned: an adapter of peft, or a whole checkpoint.
+
+They lie in a folder of the user's. What is known of their base stands there too, and is held
+against the experiment's model before anything is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import Problem, UnknownReferenceError
+from harness.models.adapters import each_adapter
+from harness.models.base_cache import BaseCache
+from harness.models.load import LoadedModel, load_base, load_tokenizer
+from harness.models.resolve import folder_fingerprint
+from harness.models.safe_folder import check_folder
+from harness.models.vocabulary import read_json
+from harness.records import ResolvedModel, Runtime
+from harness.spec import BroughtArm, Experiment
+from harness.spec.settings import BroughtSettings
+
+ADAPTER = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+TOKENIZER = "tokenizer_config.json"
+TEMPLATE = "chat_template.jinja"
+# Numbers of a configuration in which two models of one architecture and size agree.
+SHAPE = (
+    "model_type",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "intermediate_size",
+)
+
+
+def folder_of(reference: str, *, fetch: bool = True) -> Path | None:
+    """The folder of an adapter or checkpoint: on this machine, or fetched from a hub.
+
+    Args:
+        fetch: whether it may be fetched; else None is given for what is not here.
+
+    Raises:
+        UnknownReferenceError: there is no such folder, and a hub does not serve it.
+    """
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    if reference.startswith((".", "/", "~")) or reference.count("/") != 1:
+        raise UnknownReferenceError(f"{reference}: no such folder")
+    if not fetch:
+        return None
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        patterns = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+        return Path(snapshot_download(reference, allow_patterns=patterns))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise UnknownReferenceError(
+            f"{reference}: not a folder, and a hub does not serve it ({type(error).__name__})"
+        ) from error
+
+
+def problems_of_brought(experiment: Experiment, base: ResolvedModel | None) -> list[Problem]:
+    """What is wrong with the folders of arms that were trained elsewhere, as far as they are here.
+
+    Args:
+        base: the experiment's model; None where it is not on this machine.
+    """
+    problems = []
+    for name, arm in experiment.arms.items():
+        if not isinstance(arm, BroughtArm):
+            continue
+        for path in arm.paths:
+            try:
+                folder = folder_of(path, fetch=False)
+            except UnknownReferenceError as error:
+                problems.append(Problem(f"arms.{name}.path", f"{error}; name one that is there"))
+                continue
+            wrong = folder and _problem(arm, folder, base, experiment.model.reference)
+            if wrong:
+                problems.append(Problem(f"arms.{name}.path", f"{folder}: {wrong}"))
+    return problems
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether the folder holds an adapter; else it is taken for a whole checkpoint."""
+    return (folder / ADAPTER).is_file()
+
+
+def fingerprint_of(folder: Path) -> str:
+    """SHA-256 over weights, configuration and tokenizer."""
+    return folder_fingerprint(folder)
+
+
+def tokenizer_of(folder: Path, base: ResolvedModel) -> Any:
+    """The tokenizer of such weights: a checkpoint's own, else the base's.
+
+    Either has the chat template of the folder, where it brings one.
+
+    Raises:
+        UnknownReferenceError: there is no usable one.
+    """
+    own = not is_adapter(folder) and (folder / TOKENIZER).is_file()
+    tokenizer = load_tokenizer(_itself(folder) if own else base)
+    if template := own_template(folder):
+        tokenizer.chat_template = template
+    return tokenizer
+
+
+def own_template(folder: Path) -> str:
+    """The chat template that the folder brings; empty where it brings none, or several."""
+    if (folder / TEMPLATE).is_file():
+        return (folder / TEMPLATE).read_text(encoding="utf-8")
+    config = read_json(folder / TOKENIZER)
+    template = config.get("chat_template") if isinstance(config, dict) else None
+    return template if isinstance(template, str) else ""
+
+
+@contextmanager
+def brought_model(
+    base: ResolvedModel, runtime: Runtime, settings: BroughtSettings, folder: Path, bases: BaseCache
+) -> Iterator[LoadedModel]:
+    """The weights of ``folder`` in memory: on their base, or by themselves.
+
+    Args:
+        bases: lends the base that an adapter is put on.
+
+    Raises:
+        UnknownReferenceError: the folder holds no such weights for this base.
+    """
+    tokenizer = tokenizer_of(folder, base)
+    if is_adapter(folder):
+        with bases.lent(base, runtime, settings) as lent:
+            for adapted in each_adapter(lent, [folder]):
+                _check_applied(adapted.model, folder)
+                yield replace(adapted, tokenizer=tokenizer)
+        return
+    check_folder(str(folder), folder, trusted=False)
+    bases.make_room(runtime)
+    own = _itself(folder) if (folder / TOKENIZER).is_file() else base
+    loaded = load_base(_itself(folder), runtime, tokenizer_of=own)
+    loaded.tokenizer.chat_template = tokenizer.chat_template
+    yield replace(loaded, form="full", beside_mib=bases.mib)
+
+
+def _check_applied(model: Any, folder: Path) -> None:
+    """See that every weight of the adapter found its layer.
+
+    peft only warns of those that did not, and the base would be judged in the adapter's name.
+    """
+    from peft.utils.save_and_load import get_peft_model_state_dict, load_peft_weights
+
+    brought = load_peft_weights(str(folder), device="cpu")
+    placed = get_peft_model_state_dict(model)
+    strange = sorted(set(brought) - set(placed))
+    if strange or not brought:
+        what = f"such as {strange[0]}" if strange else "as it holds none"
+        raise UnknownReferenceError(
+            f"{folder}: {len(strange)} of its {len(brought)} weights have no place in this base, "
+            f"{what}"
+        )
+    if not any(bool(weight.any()) for name, weight in brought.items() if "lora_A" not in name):
+        raise UnknownReferenceError(f"{folder}: the adapter changes nothing; it was not trained")
+
+
+def _problem(arm: BroughtArm, folder: Path, base: ResolvedModel | None, name: str) -> str:
+    if is_adapter(folder):
+        return _adapter_problem(arm, folder, base, name)
+    if arm.base != "plain":
+        return "base: nf4 is for adapters, and this is a whole checkpoint; leave it out"
+    try:
+        check_folder(str(folder), folder, trusted=False)
+    except UnknownReferenceError as error:
+        return str(error)
+    if base is None:
+        return ""
+    mine, theirs = (read_json(Path(place) / "config.json") for place in (folder, base.path))
+    for key in SHAPE:
+        if mine.get(key) != theirs.get(key):
+            return (
+                f"its {key} is {mine.get(key)}, and that of the experiment's model ({name}) is "
+                f"{theirs.get(key)}: it was trained from another base; name that one as the model"
+            )
+    return ""
+
+
+def _adapter_problem(arm: BroughtArm, folder: Path, base: ResolvedModel | None, name: str) -> str:
+    config = read_json(folder / ADAPTER)
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        found = config.get("peft_type") if isinstance(config, dict) else "not readable"
+        return f"its {ADAPTER} is {found}; LoRA, DoRA and rsLoRA of peft (peft_type: LORA) are read"
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        return (
+            f"there is no {ADAPTER_WEIGHTS}; other formats can run code when read and are refused: "
+            "save the adapter again with save_pretrained"
+        )
+    if config.get("auto_mapping") and not config.get("base_model_name_or_path"):
+        return f"its {ADAPTER} does not say which base it is for"
+    theirs = str(config.get("base_model_name_or_path") or "")
+    if arm.same_base or _is_same(theirs, base, name):
+        return ""
+    return (
+        f"it was trained on {theirs or 'a base that it does not name'}, and the experiment's model "
+        f"is {name}; name its base as the model, or say same_base: true if both are one"
+    )
+
+
+def _is_same(theirs: str, base: ResolvedModel | None, name: str) -> bool:
+    """Whether the base that an adapter names is the experiment's model.
+
+    It is where the names are, but for who publishes it, or where the folders hold the same.
+    """
+    if not theirs:
+        return False
+    path = Path(theirs).expanduser()
+    if path.is_dir() and base is not None:
+        here = Path(base.path)
+        return path.resolve() == here.resolve() or fingerprint_of(path) == fingerprint_of(here)
+    return Path(theirs).name.lower() == Path(name).name.lower()
+
+
+def _itself(folder: Path) -> ResolvedModel:
+    return ResolvedModel(reference=str(folder), path=str(folder), fingerprint="")

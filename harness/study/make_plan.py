@@ -1,0 +1,62 @@
+"""Fix what a study is: its identity, and the files of its items."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.data import Prepared, fingerprint
+from harness.evaluation.suites.find import Suite
+from harness.records import ResolvedModel, Runtime, content_hash, study_folder
+from harness.spec import Experiment
+from harness.study.brought import Brought
+from harness.study.item_sets import REPLAY, replay_texts, rows_fingerprint, write_item_sets
+from harness.study.plan import Plan
+from harness.study.score_keys import library_versions
+
+
+def make_plan(
+    experiment: Experiment,
+    prepared: Prepared,
+    model: ResolvedModel,
+    runtime: Runtime,
+    suite: Suite | None,
+    results: Path,
+    models: dict[str, ResolvedModel] | None = None,
+    brought: Brought | None = None,
+) -> Plan:
+    """Fix the experiment's identity and write its item sets under ``results``."""
+    texts = replay_texts(experiment, prepared.splits)
+    experiment_id = content_hash(
+        {
+            "spec": experiment.trial_identity(),
+            "data": prepared.fingerprint,
+            "model": model.fingerprint,
+            "models": {arm: own.fingerprint for arm, own in (models or {}).items()},
+            "suite": suite.fingerprint if suite else "",
+            "device": runtime.device.partition(":")[0],
+            "dtype": runtime.dtype,
+            "versions": library_versions(),
+            **({"brought": weights} if (weights := _fingerprints(brought or {})) else {}),
+            **({"replay": fingerprint({REPLAY: texts.examples})} if texts else {}),
+            **({"rows": rows} if (rows := rows_fingerprint(prepared.splits)) else {}),
+        }
+    )
+    folder = results.resolve() / study_folder(experiment.name, experiment_id)
+    sets = write_item_sets(experiment, prepared.splits, folder / "splits", texts)
+    models = models or {}
+    return Plan(
+        experiment,
+        prepared,
+        model,
+        runtime,
+        suite,
+        experiment_id,
+        folder,
+        sets,
+        models,
+        dict(brought or {}),
+    )
+
+
+def _fingerprints(brought: Brought) -> dict[str, list[str]]:
+    return {arm: [one.fingerprint for one in weights] for arm, weights in brought.items()}

@@ -1,0 +1,75 @@
+"""Weights that were trained elsewhere, in the findings: contrasts, money, and what is not known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.analysis import analyse
+from harness.findings import Findings
+
+from .study_builder import ACCURACY, StudyBuilder, experiment, right
+
+
+def theirs(*, flagged: int = 0, **keys: Any) -> Findings:
+    """An arm of one folder that was trained elsewhere, beside a LoRA and a prompt."""
+    arm = {"kind": "trained", "path": "adapter", **keys}
+    arms: dict[str, Any] = {"few-shot": "prompt", "lora": "lora", "theirs": arm}
+    built = StudyBuilder(experiment(arms), {"facts": ACCURACY})
+    built.search("few-shot", [0.5, 0.4]).search("lora", [0.7, 0.6]).search("theirs", [0.8])
+    built.finalist("base", 0, {"test": right(0.3), "general:facts": right(0.8)})
+    for seed in (1, 2, 3):
+        built.finalist("few-shot", seed, {"test": right(0.5)})
+        built.finalist("lora", seed, {"test": right(0.7), "general:facts": right(0.8)})
+    built.finalist("theirs", 1, {"test": right(0.9), "general:facts": right(0.8)})
+    items = tuple(f"test-{n}" for n in range(flagged))
+    audit = built.data.audit
+    shared = {"test": {"exact": items, "near": (), "ngram": ()}}
+    built.data = replace(built.data, audit=replace(audit, brought={"theirs": shared}))  # type: ignore[dict-item]
+    return analyse(built.build(), resamples=400, sensitivity=False)
+
+
+def test_it_is_a_fine_tuned_arm_like_any_other() -> None:
+    found = theirs()
+    assert found.primary is not None
+    assert (found.primary.a, found.primary.b) == ("theirs", "few-shot")
+    assert "theirs" in {change.arm for change in found.forgetting}
+    beside = [c for c in found.secondary if (c.a, c.b) == ("lora", "theirs")]
+    assert [contrast.outcome for contrast in beside] == ["worse"]
+    assert next(row for row in found.arms if row.arm == "theirs").seeds == (1,)
+    assert not any("theirs was hardly tried" in one for one in found.verdict.caveats)
+
+
+@pytest.mark.parametrize(
+    ("declared", "upfront"),
+    [
+        (None, None),
+        # Its trials here took seconds more, at 0.1 an hour.
+        ({"hours": 10}, 1.0),
+        ({"hours": 10, "machine_per_hour": 3}, 30.0),
+    ],
+)
+def test_its_training_costs_what_is_declared_or_is_not_known(
+    declared: dict[str, Any] | None, upfront: float | None
+) -> None:
+    found = theirs(cost=declared)
+    money = next(row for row in found.arms if row.arm == "theirs").cost.upfront
+    assert (money is None) is (upfront is None)
+    if money is not None and upfront is not None:
+        assert money == pytest.approx(upfront, abs=0.02)
+
+
+def test_leaks_cannot_be_excluded_where_its_rows_are_not_known() -> None:
+    caveats = " ".join(theirs().verdict.caveats)
+    assert "It is not known what theirs was trained on" in caveats
+
+
+def test_test_items_that_it_was_trained_on_are_told() -> None:
+    caveats = theirs(trained_on="rows.jsonl", flagged=3).verdict.caveats
+    assert any(
+        caveat.startswith("3 items of the test set share text with the rows that theirs was")
+        for caveat in caveats
+    )
+    assert not any("It is not known" in caveat for caveat in caveats)

@@ -1,0 +1,173 @@
+"""Weights that were trained elsewhere: which folders are taken, and what is said of the others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+
+from harness.errors import UnknownReferenceError
+from harness.models.base_cache import BaseCache
+from harness.models.brought import own_template, problems_of_brought
+from harness.models.trained import trained_model
+from harness.spec import BroughtArm, Experiment
+from harness.spec.settings import Settings
+from tests.tiny_model import TinyModels, load_tiny, resolved, runtime
+
+PROMPT = torch.tensor([[5, 6, 7, 8]])
+
+
+def adapter(folder: Path, model: Path, *, dora: bool = False, rslora: bool = False) -> Path:
+    """An adapter as peft saves it after some training: B is no longer 0."""
+    base = load_tiny(model).model
+    base.name_or_path = str(model)
+    config = LoraConfig(
+        r=4, target_modules="all-linear", use_dora=dora, use_rslora=rslora, task_type="CAUSAL_LM",
+        base_model_name_or_path=str(model),
+    )  # fmt: skip
+    trained = get_peft_model(base, config)
+    with torch.no_grad():
+        for name, weight in trained.named_parameters():
+            if "lora_B" in name:
+                weight.copy_(torch.randn_like(weight, generator=None) * 0.1)
+    trained.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def arm_of(path: Path, **keys: object) -> BroughtArm:
+    return BroughtArm.model_validate({"kind": "trained", "path": str(path), **keys})
+
+
+def problems(path: Path, model: Path, **keys: object) -> list[str]:
+    experiment = Experiment.model_validate(
+        {
+            "name": "brought",
+            "model": str(model),
+            "data": {"source": "rows.jsonl"},
+            "task": {
+                "instruction": "?",
+                "template": "{text}",
+                "answer": {"kind": "label", "column": "label", "labels": ["a", "b"]},
+            },
+            "arms": {"theirs": arm_of(path, **keys).model_dump()},
+        }
+    )
+    return [str(problem) for problem in problems_of_brought(experiment, resolved(model))]
+
+
+def logits(folder: Path, model: Path, settings: Settings) -> torch.Tensor:
+    with trained_model(resolved(model), runtime(), settings, folder, BaseCache(most=0)) as loaded:
+        with torch.inference_mode():
+            found: torch.Tensor = loaded.model(input_ids=PROMPT).logits
+        return found
+
+
+@pytest.mark.parametrize("how", [{}, {"dora": True}, {"rslora": True}])
+def test_an_adapter_computes_as_peft_has_it_and_as_it_does_merged(
+    tiny_models: TinyModels, tmp_path: Path, how: dict[str, bool]
+) -> None:
+    from peft import PeftModel
+
+    folder = adapter(tmp_path / "theirs", tiny_models.chat, **how)
+    settings = arm_of(folder).resolve({})
+    assert problems(folder, tiny_models.chat) == []
+    mine = logits(folder, tiny_models.chat, settings)
+    peft = PeftModel.from_pretrained(load_tiny(tiny_models.chat).model, folder).eval()
+    with torch.inference_mode():
+        theirs = peft(input_ids=PROMPT).logits
+        base = load_tiny(tiny_models.chat).model(input_ids=PROMPT).logits
+    assert torch.equal(mine, theirs)
+    assert (mine - base).abs().max() > 1e-3
+    merged = tmp_path / "merged"
+    peft.merge_and_unload().save_pretrained(merged, safe_serialization=True)
+    assert problems(merged, tiny_models.chat) == []
+    assert torch.allclose(logits(merged, tiny_models.chat, settings), mine, atol=1e-4)
+
+
+def test_an_adapter_lies_on_a_base_in_four_bits(tiny_models: TinyModels, tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "theirs", tiny_models.chat)
+    settings = arm_of(folder, base="nf4").resolve({})
+    base = resolved(tiny_models.chat)
+    with trained_model(base, runtime(), settings, folder, BaseCache(most=0)) as loaded:
+        assert loaded.form == "adapter-on-nf4"
+
+
+def test_another_base_is_refused_with_both_names(tiny_models: TinyModels, tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "theirs", tiny_models.chat)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = "somebody/Other-7B"
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    (problem,) = problems(folder, tiny_models.chat)
+    assert "arms.theirs.path" in problem
+    assert "trained on somebody/Other-7B" in problem
+    assert str(tiny_models.chat) in problem
+    assert problems(folder, tiny_models.chat, same_base=True) == []
+    config["base_model_name_or_path"] = f"publisher/{tiny_models.chat.name.upper()}"
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    assert problems(folder, tiny_models.chat) == []
+
+
+def test_a_checkpoint_of_another_size_is_refused(tiny_models: TinyModels, tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    shutil.copytree(tiny_models.chat, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["num_hidden_layers"] += 1
+    (folder / "config.json").write_text(json.dumps(config))
+    (problem,) = problems(folder, tiny_models.chat)
+    assert "its num_hidden_layers is 3, and that of the experiment's model" in problem
+
+
+def test_what_cannot_be_read_safely_or_at_all_is_refused(
+    tiny_models: TinyModels, tmp_path: Path
+) -> None:
+    folder = adapter(tmp_path / "theirs", tiny_models.chat)
+    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
+    assert "can run code when read" in problems(folder, tiny_models.chat)[0]
+    assert "no such folder" in problems(tmp_path / "gone", tiny_models.chat)[0]
+    assert "is for adapters" in problems(tiny_models.chat, tiny_models.chat, base="nf4")[0]
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "peft_type": "IA3"}))
+    assert "adapter_config.json is IA3" in problems(folder, tiny_models.chat)[0]
+
+
+def test_an_adapter_of_other_layers_or_that_changes_nothing_is_no_arm(
+    tiny_models: TinyModels, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = adapter(tmp_path / "theirs", tiny_models.chat)
+    settings = arm_of(folder).resolve({})
+    weights = load_file(folder / "adapter_model.safetensors")
+    strange = {name.replace("layers.1.", "layers.7."): one for name, one in weights.items()}
+    save_file(strange, folder / "adapter_model.safetensors")
+    with pytest.raises(UnknownReferenceError, match="have no place in this base"):
+        logits(folder, tiny_models.chat, settings)
+    untrained = {n: one * 0 if "lora_B" in n else one for n, one in weights.items()}
+    save_file(untrained, folder / "adapter_model.safetensors")
+    with pytest.raises(UnknownReferenceError, match="changes nothing"):
+        logits(folder, tiny_models.chat, settings)
+
+
+def test_its_own_chat_template_is_taken(tiny_models: TinyModels, tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "theirs", tiny_models.chat)
+    assert own_template(folder) == ""
+    (folder / "chat_template.jinja").write_text("{{ messages[0]['content'] }}!")
+    settings = arm_of(folder).resolve({})
+    base = resolved(tiny_models.chat)
+    with trained_model(base, runtime(), settings, folder, BaseCache(most=0)) as loaded:
+        assert loaded.tokenizer.chat_template == "{{ messages[0]['content'] }}!"
+
+
+def test_folders_stand_for_seeds(tmp_path: Path) -> None:
+    arm = arm_of(tmp_path).model_copy(update={"path": ("a", "b", "c")})
+    assert [arm.path_of(seed) for seed in (1, 2, 3, 1_000_003)] == ["a", "b", "c", "a"]
+    for wrong, why in (
+        ({"path": ["a", "a"]}, "stands twice"),
+        ({"path": "a", "seeds": [1]}, "its folders stand for its seeds"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            BroughtArm.model_validate({"kind": "trained", **wrong})

@@ -1,0 +1,121 @@
+"""Studies with a classifier and with weights trained elsewhere: what is asked of each."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import InputError
+from harness.records import TrialSpec
+from harness.review.studies import load_study
+from harness.store import StoreReader
+from harness.study.run import StudyRun, run_study
+from tests.fake_trial import Watching, experiment
+from tests.tiny_model import write_suite
+
+
+def adapter(folder: Path, base: Path, weights: bytes = b"weights") -> Path:
+    """A folder that looks like an adapter of ``base``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"peft_type": "LORA", "base_model_name_or_path": str(base), "r": 4}
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "adapter_model.safetensors").write_bytes(weights)
+    return folder
+
+
+def run(folder: Path, arms: dict[str, Any], **changes: Any) -> tuple[StudyRun, list[TrialSpec]]:
+    engine = Watching()
+    spec = experiment(folder, arms={"zero-shot": {"kind": "prompt"}, **arms}, **changes)
+    return run_study(spec, folder / "results", open_with=lambda: engine), engine.seen
+
+
+def of(seen: list[TrialSpec], arm: str, phase: str) -> list[TrialSpec]:
+    return [spec for spec in seen if (spec.arm, spec.phase) == (arm, phase)]
+
+
+def test_each_folder_is_a_seed_and_scored_as_a_fine_tuned_arm(tmp_path: Path) -> None:
+    folders = [adapter(tmp_path / name, tmp_path / "model", name.encode()) for name in "ab"]
+    suite = str(write_suite(tmp_path))
+    arms = {"theirs": {"kind": "trained", "path": [str(folder) for folder in folders]}}
+    done, seen = run(tmp_path, arms, general={"suite": suite, "limit": 4, "search_limit": 2})
+    finals = of(seen, "theirs", "finalist")
+    assert [(spec.seed, spec.trained_path) for spec in finals] == [
+        (1, str(folders[0])),
+        (2, str(folders[1])),
+    ]
+    assert len({spec.weights_id for spec in finals}) == 2
+    suites = {score.suite for score in finals[0].scores}
+    # What it was trained on is not known, so that nothing is said of fit and memory.
+    assert suites == {"domain", "general", "divergence"}
+    assert {score.split for score in finals[0].scores if score.suite == "domain"} == {
+        "validation",
+        "test",
+    }
+    assert not finals[0].validation_path
+    assert {spec.trained_path for spec in of(seen, "theirs", "latency")} == {str(folders[0])}
+    record = StoreReader(tmp_path / "results" / "harness.duckdb").study(done.experiment_id)
+    assert {trial.kind for trial in record.trials if trial.arm == "theirs"} == {"trained"}
+
+
+def test_weights_are_known_by_what_they_hold_and_not_by_where_they_lie(tmp_path: Path) -> None:
+    first = adapter(tmp_path / "a", tmp_path / "model")
+    arms: dict[str, Any] = {"theirs": {"kind": "trained", "path": str(first)}}
+    run(tmp_path, arms)
+    arms["theirs"]["path"] = str(adapter(tmp_path / "moved" / "b", tmp_path / "model"))
+    _, seen = run(tmp_path, arms)
+    assert seen == []
+    arms["theirs"]["path"] = str(adapter(tmp_path / "c", tmp_path / "model", b"others"))
+    _, seen = run(tmp_path, arms)
+    assert [spec.phase for spec in seen if spec.arm == "theirs"][:2] == ["search", "finalist"]
+
+
+def test_what_it_was_trained_on_is_held_against_what_judges(tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "a", tmp_path / "model")
+    arm = {"kind": "trained", "path": str(folder), "trained_on": str(tmp_path / "data.jsonl")}
+    done, seen = run(tmp_path, {"theirs": arm})
+    study = load_study(tmp_path / "results", done.experiment_id)
+    shared = study.study.experiment.data.audit.brought["theirs"]["test"]["exact"]
+    assert len(shared) == study.study.experiment.splits["test"] > 0
+    caveats = " ".join(study.findings.verdict.caveats)
+    assert "share text with the rows that theirs was trained on" in caveats
+    # The file is the study's own: its training rows are looked at as well.
+    suites = {score.suite for score in of(seen, "theirs", "finalist")[0].scores}
+    assert "memorisation" in suites
+
+
+def test_an_adapter_of_another_base_stops_before_anything_runs(tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "a", Path("somebody/Other-7B"))
+    with pytest.raises(InputError) as refused:
+        run(tmp_path, {"theirs": {"kind": "trained", "path": str(folder)}})
+    assert refused.value.exit_code == 2
+    assert "somebody/Other-7B" in str(refused.value)
+    assert not (tmp_path / "results" / "trials").exists()
+
+
+def test_a_classifier_is_asked_for_the_task_alone(tmp_path: Path) -> None:
+    suite = str(write_suite(tmp_path))
+    done, seen = run(
+        tmp_path,
+        {"words": {"kind": "classifier"}},
+        budget={"trials": 3},
+        general={"suite": suite, "limit": 4},
+    )
+    mine = [spec for spec in seen if spec.arm == "words"]
+    assert len(of(seen, "words", "search")) == 3
+    assert {score.suite for spec in mine for score in spec.scores} == {"domain", "latency"}
+    assert {(spec.pruning, spec.keep_artifact) for spec in mine} == {(None, False)}
+    assert all(spec.identity["template"] is None for spec in mine if spec.phase != "latency")
+    assert not any("model" in spec.identity for spec in mine)
+    findings = load_study(tmp_path / "results", done.experiment_id).findings
+    assert findings.verdict.winner != "words"
+    assert any("words" in reason for reason in findings.verdict.reasons)
+    # A run again has nothing to do.
+    assert run(
+        tmp_path,
+        {"words": {"kind": "classifier"}},
+        budget={"trials": 3},
+        general={"suite": suite, "limit": 4},
+    )[1] == []  # fmt: skip
