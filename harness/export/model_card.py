@@ -50,14 +50,13 @@ def model_card(exported: Exported) -> str:
         tags=["harness", run.trial.kind],
         eval_results=_evaluation(exported),
     )
-    view, parity = run.analysed.view, parity_blocks(exported.parity)
+    view = run.analysed.view
+    checked = parity_blocks(exported.parity)
     parts = [
         f"# {escape(wording.cell(f'{study.name}: {run.trial.arm}'))}",
         section_to_markdown(Section("what", "What this is", _what(exported))),
         section_to_markdown(Section("use", "How to use it", _use(exported))),
-        section_to_markdown(
-            Section("parity", "Is it what was scored?", parity_blocks(exported.parity))
-        ),
+        section_to_markdown(Section("parity", "Is it what was scored?", checked)),
         verdict_to_markdown(view.verdict),
         *(section_to_markdown(view.section(key)) for key in REPORTED),
         section_to_markdown(Section("limits", "Limits", _limits(exported))),
