@@ -288,11 +288,7 @@ class Answer(FrozenSpec, ABC):
         return answer_part(reply) if self.extract is None else extracted(self.extract, reply)
 
     def answer_in(self, reply: str, labels: Sequence[str] = ()) -> str | None:
-        """What a reply answers, as data would write it where that is known; None where nothing.
-
-        Args:
-            labels: as in `reader`.
-        """
+        """What a reply answers, as data would write it (labels as of `reader`); None if nothing."""
         return self.found_in(reply)
 
     @abstractmethod
