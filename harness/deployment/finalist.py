@@ -177,7 +177,6 @@ def _by_item(progress: Progress, items: int) -> Progress:
 __all__ = [
     "Finalist",
     "Progress",
-    "brought",
     "ledger_of",
     "loaded_candidate",
     "opened",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from harness.deployment.agreement import ReplyPair, ScoredItem, agreement, scored_items
 from harness.deployment.endings import culprits_of_endings
-from harness.deployment.finalist import Progress, brought, replies_of
+from harness.deployment.finalist import Progress, replies_of
 from harness.deployment.hypotheses import WEIGHED
 from harness.deployment.shipped import (
     culprits_of_generation,
@@ -91,7 +91,7 @@ def verify_form(
         InputError: its weights are gone, or this machine cannot hold them so.
     """
     _check_local(run)
-    if brought(run):
+    if kind_info(run.spec.kind).brought:
         raise InputError(
             f"{run.title}: its weights were trained elsewhere; make the form that you mean with "
             "the program that trained them, and verify its folder with --folder"
