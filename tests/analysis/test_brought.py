@@ -73,3 +73,13 @@ def test_test_items_that_it_was_trained_on_are_told() -> None:
         for caveat in caveats
     )
     assert not any("It is not known" in caveat for caveat in caveats)
+
+
+def test_what_an_arm_was_trained_on_elsewhere_touches_its_own_comparisons_alone() -> None:
+    found = theirs(trained_on="rows.jsonl", flagged=3)
+    assert found.primary is not None
+    flagged = {(c.a, c.b): c.flagged for c in (found.primary, *found.secondary)}
+    assert flagged == {pair: 3 if "theirs" in pair else 0 for pair in flagged}
+    assert 0 in flagged.values()
+    (caveat,) = (c for c in found.verdict.caveats if "compared in the primary contrast" in c)
+    assert "training examples of the study or of theirs; " in caveat
