@@ -20,13 +20,23 @@ def brought_caveats(experiment: Experiment, audit: AuditRecord) -> list[str]:
                 "rows."
             )
             continue
-        flagged = items_of(audit.brought.get(name, {}).get("test", {}))
-        if flagged:
+        unread = audit.brought_unread.get(name, 0)
+        if unread:
             sentences.append(
-                f"{plural(len(flagged), 'item')} of the test set "
-                f"{agreeing(len(flagged), 'shares', 'share')} text with the rows that {name} was "
-                "trained on, so that its score may be too good."
+                f"{plural(unread, 'row')} that {name} was trained on could not be read, so that "
+                "leaks of test items into it cannot be excluded."
             )
+        for split, so in (
+            ("test", "so that its score may be too good"),
+            ("validation", "so that it may have been picked for what it had seen"),
+        ):
+            flagged = items_of(audit.brought.get(name, {}).get(split, {}))
+            if flagged:
+                sentences.append(
+                    f"{plural(len(flagged), 'item')} of the {split} set "
+                    f"{agreeing(len(flagged), 'shares', 'share')} text with the rows that {name} "
+                    f"was trained on, {so}."
+                )
     return sentences
 
 
