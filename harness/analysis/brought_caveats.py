@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from harness.findings import Verdict
 from harness.records import AuditRecord, items_of
 from harness.spec import BroughtArm, Experiment
-from harness.wording import agreeing, plural
+from harness.wording import agreeing, listed, plural
 
 
 def brought_caveats(experiment: Experiment, audit: AuditRecord) -> list[str]:
@@ -40,4 +41,17 @@ def brought_caveats(experiment: Experiment, audit: AuditRecord) -> list[str]:
     return sentences
 
 
-__all__ = ["brought_caveats"]
+def untried_caveats(experiment: Experiment, verdict: Verdict) -> list[str]:
+    """That a verdict for prompting rests on trainings of which nothing is known."""
+    trained = experiment.trained_arms()
+    all_brought = all(isinstance(arm, BroughtArm) for arm in trained.values())
+    if not trained or not all_brought or verdict.outcome not in ("prompt", "forgets_too_much"):
+        return []
+    return [
+        f"How hard the training of {listed(trained)} was tried is not known, as it took place "
+        "elsewhere: the verdict is about these weights, and not about what fine-tuning can do; an "
+        "arm of kind full, lora or qlora would be tuned here."
+    ]
+
+
+__all__ = ["brought_caveats", "untried_caveats"]

@@ -17,6 +17,7 @@ from harness.analysis.arms.judged import people_of
 from harness.analysis.arms.latency import timed_trials
 from harness.analysis.arms.memory_estimate import estimate_memory
 from harness.analysis.arms.table import Sides, short_of_budget, summarise_arm, validation_worths
+from harness.analysis.brought_caveats import untried_caveats
 from harness.analysis.claims.facts import ClaimFacts
 from harness.analysis.claims.guides import check_claims
 from harness.analysis.diagnostics import Diagnostics
@@ -120,6 +121,7 @@ def analyse(
         *course.leakage_caveats(study.experiment.data.audit, primary, hangs_on),
         *ability_caveats(list(forgetting.values()), unscored),
         *effort_caveats(efforts, verdict, hangs_on),
+        *untried_caveats(work.experiment, verdict),
         *search_caveats(searches, arms, sides, work.experiment, verdict.winner),
         *verdict.caveats,
     ]

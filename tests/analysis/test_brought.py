@@ -93,3 +93,24 @@ def test_validation_items_that_it_was_trained_on_and_rows_not_read_are_told() ->
     told = " ".join(caveats.verdict.caveats)
     assert "2 items of the validation set share text with the rows that theirs was trained" in told
     assert "1 row that theirs was trained on could not be read" in told
+
+
+@pytest.mark.parametrize("tuned_here", [False, True])
+def test_a_verdict_for_prompting_is_not_one_on_fine_tuning_where_all_was_trained_elsewhere(
+    tuned_here: bool,
+) -> None:
+    arms: dict[str, Any] = {
+        "few-shot": "prompt", "theirs": {"kind": "trained", "path": "adapter"},
+    }  # fmt: skip
+    if tuned_here:
+        arms["lora"] = "lora"
+    built = StudyBuilder(experiment(arms, general=None))
+    built.search("few-shot", [0.5, 0.4]).search("theirs", [0.3])
+    built.finalist("theirs", 1, {"test": right(0.3)})
+    for seed in (1, 2, 3):
+        built.finalist("few-shot", seed, {"test": right(0.5)})
+    found = analyse(built.build(), resamples=400, sensitivity=False)
+    assert found.verdict.outcome == "prompt"
+    told = any("How hard the training of theirs was tried is not known" in c
+               for c in found.verdict.caveats)  # fmt: skip
+    assert told is not tuned_here
