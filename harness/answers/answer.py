@@ -276,8 +276,7 @@ class Answer(FrozenSpec, ABC):
         punished for its manners in the primary metric; the strict reading has metrics of its own.
 
         Args:
-            labels: what is known from training (`known_from`), such as the valid labels, where
-                the experiment does not list them.
+            labels: what training tells (`known_from`), where the experiment does not list it.
         """
         read = self._reader(labels)
         if self.extract is not None:
@@ -289,11 +288,7 @@ class Answer(FrozenSpec, ABC):
         return answer_part(reply) if self.extract is None else extracted(self.extract, reply)
 
     def answer_in(self, reply: str, labels: Sequence[str] = ()) -> str | None:
-        """What a reply answers, as data would write it where that is known; None where nothing.
-
-        Args:
-            labels: as in `reader`.
-        """
+        """What a reply answers, as data would write it (labels as of `reader`); None if nothing."""
         return self.found_in(reply)
 
     @abstractmethod

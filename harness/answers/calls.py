@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -130,6 +130,16 @@ class CallsAnswer(Answer):
         """The one field is called ``function``; an answer counts once for each that it calls."""
         called = ({call["name"] for call in json.loads(answer)} for answer in answers)
         return {_FIELD: Counter(name for names in called for name in sorted(names))}
+
+    def notes(self, answers: Iterable[str]) -> Iterator[str]:
+        """How often words alone are right, which a model that never calls gets for nothing."""
+        finals = [self.final(answer) for answer in answers]
+        none = finals.count("[]")
+        if none:
+            yield (
+                f"no tool is to be called in {none} of {len(finals)} rows, where a reply in words "
+                "alone is right: a model that never calls one is right as often"
+            )
 
     def judged_by(self) -> dict[str, Any]:
         """The tools decide what is valid; where they stand in the data says nothing."""

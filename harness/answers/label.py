@@ -91,6 +91,11 @@ class LabelAnswer(Answer):
         """The training split lists what the experiment does not."""
         return True
 
+    def answer_in(self, reply: str, labels: Sequence[str] = ()) -> str | None:
+        """The label that it means."""
+        found = self.found_in(reply)
+        return None if found is None else LabelReader(self.labels or labels).read(found)
+
     def _why_not_classified(self) -> str:
         """Labels are classes."""
         return ""
@@ -102,11 +107,6 @@ class LabelAnswer(Answer):
     def of_classes(self, classes: Mapping[str, str]) -> str:
         """The label."""
         return classes[_FIELD]
-
-    def answer_in(self, reply: str, labels: Sequence[str] = ()) -> str | None:
-        """The label that it means."""
-        found = self.found_in(reply)
-        return None if found is None else LabelReader(self.labels or labels).read(found)
 
     def _reader(self, labels: Sequence[str]) -> ReplyReader:
         known = LabelReader(self.labels or labels)

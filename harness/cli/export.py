@@ -192,7 +192,7 @@ def _print_parity(parity: Parity) -> None:
     from rich.table import Table
 
     from harness.cli.terminal import Terminal
-    from harness.export.model_card import parity_table
+    from harness.export.parity_report import parity_table
     from harness.wording import cell
 
     compared = parity_table(parity)

@@ -130,10 +130,10 @@ class ConversationReader:
                 f"{self.spec.column}: the conversation ends with no message of a user or a tool, "
                 "so that nothing is asked; leave out what follows the last question"
             )
-        head: list[Message] = [{"role": "system", "content": system}] if system.strip() else []
-        turns = [turn for _, _, said in messages for turn in said]
-        said = tuple(head + [message for _, message, _ in messages])
-        return Asked(len(said), said, as_text(turns), "")
+        # As those are read that have an answer, which shows no thoughts of earlier ones.
+        answer: Message = {"role": "assistant", "content": "?"}
+        *_, asked = self._asked(system, [*messages, (None, answer, [])])
+        return replace(asked, answer="", tools=self._tools(row))
 
     def _read(
         self, row: Row

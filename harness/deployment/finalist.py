@@ -92,7 +92,11 @@ def loaded_candidate(run: FinalRun) -> Iterator[Candidate]:
         stack.callback(torch.set_num_threads, torch.get_num_threads())
         if spec.runtime.threads:
             torch.set_num_threads(spec.runtime.threads)
-        yield stack.enter_context(opening(spec, BaseCache(most=0)))
+        try:
+            candidate = stack.enter_context(opening(spec, BaseCache(most=0)))
+        except TrialError as error:
+            raise InputError(f"{run.title}: {error}") from error
+        yield candidate
 
 
 def replies_of(candidate: Candidate, items: Sequence[Example], progress: Progress) -> list[str]:
@@ -170,4 +174,11 @@ def _by_item(progress: Progress, items: int) -> Progress:
     return lambda done, total: progress(items * done // max(total, 1), items)
 
 
-__all__ = ["Finalist", "Progress", "ledger_of", "loaded_candidate", "opened", "replies_of"]
+__all__ = [
+    "Finalist",
+    "Progress",
+    "ledger_of",
+    "loaded_candidate",
+    "opened",
+    "replies_of",
+]

@@ -62,6 +62,12 @@ def serve_plan(
             f"{run.title}: its model is served already, as {run.spec.endpoint.model} at "
             f"{run.spec.endpoint.url}"
         )
+    if kind_info(run.spec.kind).brought:
+        raise InputError(
+            f"{run.title}: its weights were trained elsewhere; serve the folder that `path` names "
+            "with a program of yours, and hold it against the scores with `harness verify "
+            "--endpoint`"
+        )
     program = serving_program()
     model = _folder(run, folder, dtype)
     # Where adapters are not merged, weights are served in the format that they were scored in.
@@ -134,7 +140,8 @@ def _holds(place: Path, run: FinalRun, dtype: str) -> bool:
     except (OSError, ValueError):
         return False
     known = {"trial_id": run.trial.trial_id, "dtype": dtype}
-    return receipt.get("form") in ("merged", "full") and known.items() <= receipt.items()
+    # An adapter by itself, and a GGUF file, have no configuration of a model beside them.
+    return (place / "config.json").is_file() and known.items() <= receipt.items()
 
 
 @contextmanager

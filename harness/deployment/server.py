@@ -70,6 +70,9 @@ class Server:
         if not system:
             messages = drop_system(messages)
         body = {key: value for key, value in self.body.items() if key not in without}
+        renderer = self.asking.renderer
+        if renderer.writes_tools and (told := renderer.tools_told(item)):
+            body["tools"] = list(told)
         try:
             chat = [with_arguments_as_text(message) for message in messages]
             return self.client.ask({**body, "messages": chat})

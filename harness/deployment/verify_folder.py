@@ -91,6 +91,11 @@ def verify_form(
         InputError: its weights are gone, or this machine cannot hold them so.
     """
     _check_local(run)
+    if kind_info(run.spec.kind).brought:
+        raise InputError(
+            f"{run.title}: its weights were trained elsewhere; make the form that you mean with "
+            "the program that trained them, and verify its folder with --folder"
+        )
     scored = scored_items(run, limit)
     what = f"{'merged, ' if kind_info(run.spec.kind).adapts else ''}{form}"
     with loaded_form(run, form) as loaded:

@@ -9,7 +9,7 @@ from typing import Any
 from harness.answers.metrics import CONFIDENCE, MetricInfo, macro_f1, mean
 from harness.answers.thoughts import with_usual_marks
 from harness.evaluation.brought_metrics import BroughtMetrics
-from harness.prompting.render import render_template
+from harness.prompting.render import shown_text
 from harness.records import Example
 from harness.spec import TaskSpec
 
@@ -52,7 +52,7 @@ def build_domain_task(
         {
             "id": e.id,
             "cluster": e.group,
-            "text": render_template(task, e),
+            "text": shown_text(task, e),
             "answer": e.answer,
         }
         for e in examples

@@ -17,7 +17,7 @@ _CHOOSE = (
     "import json, os, urllib.request",
     'saved = json.load(open({file!r}, encoding="utf-8"))',
     "item = {item!r}  # one value for each of saved['fields']",
-    "prompt = saved['choice']['prompt'].format_map(item)",
+    "prompt = saved['choice']['asked'].format_map(item)",
     "def likelihood(text):",
     "    body = {{'model': saved['request']['model'], 'prompt': prompt + text, 'max_tokens': 1,",
     "            'temperature': 0, 'echo': True, 'logprobs': 1}}",
@@ -44,7 +44,7 @@ def choice_of(asking: Asking) -> dict[str, Any] | None:
         return None
     renderer = asking.renderer
     return {
-        "prompt": as_template(renderer.prompt(asking.marked())),
+        "asked": as_template(renderer.prompt(asking.marked())),
         "continuations": {answer: renderer.reply(answer) for answer in answers},
     }
 

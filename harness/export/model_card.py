@@ -11,6 +11,7 @@ from harness import wording
 from harness.answers.tools import listed_tools, tools_of
 from harness.export.base_model import licence_of, public_name, short_name
 from harness.export.exported import Exported
+from harness.export.parity_report import parity_blocks
 from harness.records import Aggregate
 from harness.report.document import Block, Bullets, Code, Column, Facts, Prose, Section, Table
 from harness.report.formats.markdown import escape, section_to_markdown, verdict_to_markdown
@@ -22,7 +23,6 @@ from harness.versions import __version__
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-    from harness.export.parity import Parity
 
 # Parts of the report that speak of what the arms can do; none of them shows an item.
 REPORTED = ("primary", "arms", "general", "out-of-domain", "overfitting")
@@ -51,11 +51,12 @@ def model_card(exported: Exported) -> str:
         eval_results=_evaluation(exported),
     )
     view = run.analysed.view
+    checked = parity_blocks(exported.parity)
     parts = [
         f"# {escape(wording.cell(f'{study.name}: {run.trial.arm}'))}",
         section_to_markdown(Section("what", "What this is", _what(exported))),
         section_to_markdown(Section("use", "How to use it", _use(exported))),
-        section_to_markdown(Section("parity", "Is it what was scored?", _parity(exported.parity))),
+        section_to_markdown(Section("parity", "Is it what was scored?", checked)),
         verdict_to_markdown(view.verdict),
         *(section_to_markdown(view.section(key)) for key in REPORTED),
         section_to_markdown(Section("limits", "Limits", _limits(exported))),
@@ -175,16 +176,14 @@ def _use(exported: Exported) -> tuple[Block, ...]:
         else ""
     )
     this = "this instruction and this form of an item"
-    if task.answer.functions:
-        tools = listed_tools(tools_of(json.dumps(task.answer.functions)).values())
+    if functions := task.answer.functions:
         # As the model was told it, with the tools that it may call.
-        instruction = f"{instruction}\n\n{tools}"
-        chat += (
-            " (where that writes tools in a form of its own, it was told them, as "
-            "`apply_chat_template(..., tools=...)` does, and the instruction did not list them)"
-            if settings.chat
-            else ""
-        )
+        instruction += "\n\n" + listed_tools(tools_of(json.dumps(functions)).values())
+        if settings.chat:
+            chat += (
+                " (one that writes tools in a form of its own was told them so, as by "
+                "`apply_chat_template(..., tools=...)`, and the instruction did not list them)"
+            )
     form = [Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False)]
     if (talks := exported.run.analysed.experiment.data.conversations) is not None:
         which = "every answer" if talks.turns == "every" else "the last answer"
@@ -244,71 +243,6 @@ def _loading(exported: Exported) -> str:
     return "\n".join(lines)
 
 
-def _parity(parity: Parity | None) -> tuple[Block, ...]:
-    if parity is None:
-        return (
-            Prose(
-                "NOT CHECKED. The exported weights were not scored again, at the wish of whoever "
-                "exported them; the scores below are those of the trial."
-            ),
-        )
-    apart = wording.plural(parity.different, "item")
-    if not parity.different:
-        verdict = "Every item that was asked again is answered and scored as in the trial."
-    elif not parity.of_other_weights:
-        verdict = (
-            f"{apart} of {parity.items:,} have another reply, each a near tie: the exported form "
-            f"finds the two replies equally likely within {parity.tolerance:.2g} nats, which "
-            "rounding decides. All others are answered and scored as in the trial."
-        )
-    else:
-        verdict = (
-            f"{apart} of {parity.items:,} DIFFER from the trial: the scores below are those of "
-            "the trial, not of these weights."
-        )
-    notes: tuple[Block, ...] = ()
-    if parity.circumstances:
-        notes = (Bullets("How the check differs from the trial", parity.circumstances),)
-    return (Prose(verdict), parity_table(parity), *notes)
-
-
-def parity_table(parity: Parity) -> Table:
-    """What was compared, in rows of a name and a value."""
-    rows = [
-        ("Test items asked again", f"{parity.items:,} of {parity.test_items:,}"),
-        ("Equal", f"{parity.equal:,}"),
-        ("Different", f"{parity.different:,}"),
-        *_ties(parity),
-        ("Same reply, letter by letter", f"{parity.same_replies:,}"),
-        ("Same value under every metric", f"{parity.same_scores:,}"),
-        ("Largest difference of a score", f"{parity.largest_score_difference:.6g}"),
-        (
-            "Largest difference of a right answer's log-likelihood (nats)",
-            "none: the weights are the trial's own files"
-            if parity.largest_likelihood_difference is None
-            else f"{parity.largest_likelihood_difference:.3g}",
-        ),
-        (f"Mean {metric_name(parity.metric)} in the trial", f"{parity.trial_mean:.6f}"),
-        (f"Mean {metric_name(parity.metric)} exported", f"{parity.exported_mean:.6f}"),
-        ("Computed in, on", f"{parity.dtype}, {parity.device}"),
-    ]
-    columns = (Column("Exported form against the trial"), Column("Found", numeric=True))
-    return Table("Loaded afresh and scored again", columns, tuple(rows))
-
-
-def _ties(parity: Parity) -> list[tuple[str, str]]:
-    gaps = [gap for one in parity.differences if (gap := one.likelihood_gap) is not None]
-    if parity.tolerance is None:
-        return []
-    return [
-        (
-            f"Of these near ties (replies equally likely within {parity.tolerance:.2g} nats)",
-            f"{parity.near_ties:,}",
-        ),
-        ("Largest difference of two replies' log-likelihood (nats)", f"{max(gaps, default=0):.2g}"),
-    ]
-
-
 def _limits(exported: Exported) -> tuple[Block, ...]:
     run = exported.run
     seeds = len({t.seed for t in run.analysed.study.trials
@@ -359,4 +293,4 @@ def _made(exported: Exported) -> tuple[Block, ...]:
     )
 
 
-__all__ = ["model_card", "parity_table"]
+__all__ = ["model_card"]

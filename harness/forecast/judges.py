@@ -23,7 +23,7 @@ from harness.forecast.upcoming import Upcoming
 from harness.measures import JudgeMetric
 from harness.measures.judge import TARGET
 from harness.prompting import PromptRenderer
-from harness.prompting.render import render_template
+from harness.prompting.render import shown_text
 from harness.records import Seat, TrialSpec
 from harness.spec.settings import TrainedSettings, settings_from
 from harness.study.plan import Plan
@@ -142,7 +142,7 @@ def _prompt_tokens(plan: Plan, metric: JudgeMetric, seat: Seat) -> Estimate:
     renderer = PromptRenderer(ServersTokenizer() if seat.endpoint else tokenizer, task, date=DATE)
     lengths = []
     for item in plan.prepared.splits.test[:SAMPLE]:
-        text = render_template(plan.experiment.task, item)
+        text = shown_text(plan.experiment.task, item)
         target = item.answer if metric.shows_target and metric.pairwise != TARGET else None
         # What a pair compares with is taken to be as long as a right answer.
         other = None if metric.pairwise is None else item.answer

@@ -124,9 +124,10 @@ def load_base(
     extra: dict[str, Any] = {}
     if quantisation != "none":
         import harness.models.peft_library  # noqa: F401
+
+        extra["device_map"] = {"": runtime.device}
     if quantisation == "int8":
         extra["quantization_config"] = BitsAndBytesConfig(load_in_8bit=True)
-        extra["device_map"] = {"": runtime.device}
     elif quantisation != "none":
         extra["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
@@ -134,7 +135,6 @@ def load_base(
             bnb_4bit_use_double_quant=double_quantisation,
             bnb_4bit_compute_dtype=dtype,
         )
-        extra["device_map"] = {"": runtime.device}
     loaded: Any
     try:
         loaded = AutoModelForCausalLM.from_pretrained(

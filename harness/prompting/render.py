@@ -288,6 +288,12 @@ def fill(template: str, item: Example) -> str:
     return template.format_map(item.inputs)
 
 
+def shown_text(task: TaskSpec, item: Example) -> str:
+    """The item as readers and judges are shown it: with a conversation's own system message."""
+    system, text = system_of(item), render_template(task, item)
+    return f"System: {system}{PLAIN_BREAK}{text}" if system else text
+
+
 def render_template(task: TaskSpec, item: Example) -> str:
     """The item's text: the task's template with the item's columns in it."""
     return fill(task.template, item)

@@ -17,7 +17,7 @@ import argparse
 import contextlib
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from lm_eval.models.huggingface import HFLM
 from harness.data import prepare
 from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.models.load import LoadedModel, load_base
-from harness.models.packed_weights import packed_weights
+from harness.models.packed_weights import packed_model, packed_weights
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
 from harness.models.token_tree import common_beginning
@@ -86,16 +86,28 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=32)
     parser.add_argument("--dtype", default="auto", choices=["auto", "bfloat16", "float32"])
     parser.add_argument("--only", default="", help="cases whose title begins so")
+    parser.add_argument(
+        "--busy",
+        action="store_true",
+        help="other work runs beside: one thread, and seconds of the processor",
+    )
+    parser.add_argument(
+        "--modules",
+        action="store_true",
+        help="against the product's own path through the model's modules, not HFLM",
+    )
     parser.add_argument("--exact", action="store_true", help="compare with float32 too")
     options = parser.parse_args()
     spec = ModelSpec(reference="smollm2-135m-instruct", dtype=options.dtype)
     runtime, resolved = choose_runtime(spec, 32), resolve_model(spec)
-    torch.set_num_threads(runtime.threads)
+    torch.set_num_threads(1 if options.busy else runtime.threads)
+    clock = time.thread_time if options.busy else time.perf_counter
     # Two loads: what the product does to its model must not speed up the peer.
     ours, theirs = load_base(resolved, runtime), load_base(resolved, runtime)
     theirs.model.get_output_embeddings()._forward_pre_hooks.clear()
     exact = load_base(resolved, replace(runtime, dtype="float32")) if options.exact else None
-    print(f"{machine()}; {runtime.dtype}, {options.items} items; peer: HFLM, batch size 32\n")
+    peer_name = "its modules" if options.modules else "HFLM"
+    print(f"{machine()}; {runtime.dtype}, {options.items} items; peer: {peer_name}, 32 at once\n")
     print(HEADER.replace("results |\n", "products alone | results |\n") + " --- |")
     for case in CASES:
         if not case.title.startswith(options.only):
@@ -109,10 +121,14 @@ def main() -> None:
             peer = HFLM(pretrained=theirs.model, tokenizer=theirs.tokenizer, batch_size=32)
         requests = requests_of(case, prompts)
         with packed_weights(ours.model):
-            bound = products(ours.model, case, [mine.tok_encode(one) for one in prompts])
-        found = alternate(
-            partial(replies, peer, requests), partial(packed_replies, mine, requests), options.pairs
+            encoded = [mine.tok_encode(one) for one in prompts]
+            bound = products(ours.model, case, encoded, clock)
+        theirs_of = (
+            partial(replies_by_modules, mine, requests)
+            if options.modules
+            else partial(replies, peer, requests)
         )
+        found = alternate(theirs_of, partial(packed_replies, mine, requests), options.pairs, clock)
         agreement = compare(found.peer_results[-1], found.own_results[-1], runtime.dtype)
         if exact is not None:
             reference = CandidateLM(exact.model, exact.tokenizer, 32)
@@ -170,19 +186,32 @@ def packed_replies(lm: CandidateLM, requests: list[Instance]) -> list[str]:
         return replies(lm, requests)
 
 
-def products(model: Any, case: Case, prompts: Sequence[Sequence[int]]) -> str:
+def replies_by_modules(lm: CandidateLM, requests: list[Instance]) -> list[str]:
+    """The same, every pass through the model's own modules."""
+    with packed_weights(lm.model):
+        packed = packed_model(lm.model)
+        if packed is not None:
+            packed.decoder = False
+        return replies(lm, requests)
+
+
+def products(
+    model: Any, case: Case, prompts: Sequence[Sequence[int]], clock: Callable[[], float]
+) -> str:
     """How long all products of a case take, prompts with what they share once, then the replies;
     and those of a token of each reply."""
     shared = min(common_beginning(prompts[0], prompt) for prompt in prompts)
     tokens = shared + sum(len(prompt) - shared for prompt in prompts)
     width = min(1024, tokens)
-    reading = seconds_of_products(model, width, head=False) * tokens / width
-    step = seconds_of_products(model, len(prompts), head=True)
+    reading = seconds_of_products(model, width, clock, head=False) * tokens / width
+    step = seconds_of_products(model, len(prompts), clock, head=True)
     whole = reading + step * (case.room - 1)
     return f"{whole:.2f} s, {step * 1e3:.1f} ms a step, {tokens} tokens read"
 
 
-def seconds_of_products(model: Any, tokens: int, *, head: bool) -> float:
+def seconds_of_products(
+    model: Any, tokens: int, clock: Callable[[], float], *, head: bool
+) -> float:
     """Seconds of every linear layer on ``tokens`` tokens, one layer after the other; best of 5."""
     output = model.get_output_embeddings()
     layers = [
@@ -197,10 +226,10 @@ def seconds_of_products(model: Any, tokens: int, *, head: bool) -> float:
     best = float("inf")
     with torch.inference_mode():
         for _ in range(5):
-            began = time.perf_counter()
+            began = clock()
             for layer in layers:
                 layer.forward(inputs[layer.in_features])
-            best = min(best, time.perf_counter() - began)
+            best = min(best, clock() - began)
     return best
 
 

@@ -37,8 +37,18 @@ class Pairs(Generic[R]):
         return statistics.median(self.ratios)
 
 
-def alternate(peer: Callable[[], R], own: Callable[[], R], pairs: int) -> Pairs[R]:
-    """Run both sides ``pairs`` times; which of them is first changes from pair to pair."""
+def alternate(
+    peer: Callable[[], R],
+    own: Callable[[], R],
+    pairs: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Pairs[R]:
+    """Run both sides ``pairs`` times; which of them is first changes from pair to pair.
+
+    Args:
+        clock: seconds; ``time.thread_time`` tells those of the processor, in one thread, where
+            other work runs beside.
+    """
     found: Pairs[R] = Pairs()
     for number in range(pairs):
         sides = [
@@ -47,9 +57,9 @@ def alternate(peer: Callable[[], R], own: Callable[[], R], pairs: int) -> Pairs[
         ]
         for call, seconds, results in sides if number % 2 == 0 else reversed(sides):
             gc.collect()
-            began = time.perf_counter()
+            began = clock()
             result = call()
-            seconds.append(time.perf_counter() - began)
+            seconds.append(clock() - began)
             results.append(result)
     return found
 

@@ -15,6 +15,7 @@ from harness.analysis.verdict.rules import RULES, rules
 from harness.analysis.verdict.sentences import SENTENCES
 from harness.analysis.wording import result, what_it_takes
 from harness.findings import Findings, Verdict
+from harness.report.sections.outcome import not_compared, reading
 
 from .study_builder import (
     ACCURACY,
@@ -324,7 +325,9 @@ def test_nobody_wins_by_replies_that_could_not_be_scored(missing: int, outcome: 
     assert contrast.rests_on_missing == (outcome == "inconclusive")
     told = " ".join(found.verdict.caveats)
     assert f"counted as the worst, the difference is {0.2 - missing / 100:.3g}" in told
+    assert "with the worst value for what is missing" in not_compared(contrast, "none")
     if contrast.rests_on_missing:
+        assert "what could not be scored" in reading(contrast)
         assert "the comparison counts as inconclusive" in told
         assert "40 items that could not be scored" in result(contrast)
         assert "a value for every reply would settle it" in what_it_takes(contrast)

@@ -285,6 +285,12 @@ def test_the_tools_are_listed_a_line_each() -> None:
     assert answer(tools_column="t").functions == ()
 
 
+def test_rows_that_call_nothing_are_counted() -> None:
+    (note,) = answer().notes(["[]", TARGET, "[]", TARGET])
+    assert note.startswith("no tool is to be called in 2 of 4 rows")
+    assert list(answer().notes([TARGET])) == []
+
+
 def test_calls_are_never_chosen_and_constrained_by_the_schemas() -> None:
     assert "of which there is no end" in answer().why_not_chosen()
     assert answer().why_not_constrained() == ""

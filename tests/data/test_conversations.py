@@ -13,6 +13,8 @@ from harness.data import (
     prepare,
     read_examples,
     read_examples_file,
+    read_questions,
+    rows_in_memory,
     write_examples,
 )
 from harness.data.conversation_counts import conversation_counts
@@ -302,3 +304,20 @@ def test_worked_examples_are_refused_where_system_messages_differ(tmp_path: Path
     prepare(experiment(path, data={"leaks": "report"}))
     write_jsonl(path, talks(40))
     prepare(experiment(path, arms=arms, data={"leaks": "report"}))
+
+
+@pytest.mark.parametrize("turns", ["every", "last"])
+def test_a_question_is_the_conversation_as_it_is_asked_with_its_answer(
+    tmp_path: Path, turns: str
+) -> None:
+    thought = [*TALK[:1], say("assistant", "<think>Which?</think>Bowline."), *TALK[2:]]
+    spec = experiment(write_jsonl(tmp_path / "a.jsonl", [{"messages": [SYSTEM, *thought]}]), turns)
+    (*_, scored) = read_examples(str(tmp_path / "a.jsonl"), spec).examples
+    rows = rows_in_memory([{"messages": [SYSTEM, *thought[:-1]]}, {"messages": TOOLS[:-1]}])
+    asked, of_tools = read_questions(rows, spec)
+    assert asked.messages == scored.messages
+    assert asked.inputs == scored.inputs
+    assert (asked.answer, asked.id) == ("", "asked-1")
+    assert [message["role"] for message in of_tools.messages] == ["user", "assistant", "tool"]
+    with pytest.raises(DataError, match="row:1: messages: the conversation ends with no message"):
+        read_questions(rows_in_memory([{"messages": TALK}]), spec)

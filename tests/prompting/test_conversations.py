@@ -13,6 +13,7 @@ from harness.errors import SpecError
 from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer, ShotSelector, as_conversations
 from harness.prompting.chat_messages import first_missing, without_system
+from harness.prompting.render import shown_text
 from harness.prompting.rendering_check import rendering_faults, whole_turns
 from harness.records import Example
 from harness.spec import TaskSpec
@@ -282,6 +283,11 @@ def test_whole_conversations_are_worked_examples(tiny_models: TinyModels) -> Non
     ]
     assert places == sorted(places)
     assert rendering_faults(render, tokenizer, pool) == []
+
+
+def test_readers_and_judges_see_a_conversation_s_own_system_message() -> None:
+    assert shown_text(TASK, TALK[0]) == f"System: {SYSTEM}\n\n{SAID[0]}"
+    assert shown_text(TASK, talk(1, system="")) == SAID[0]
 
 
 def test_whole_turns_are_looked_at() -> None:

@@ -184,8 +184,17 @@ def not_compared(contrast: Contrast, none: str) -> str:
     if contrast.left_out:
         parts.append(f"{wording.count(contrast.left_out)} that one arm lacks")
     if contrast.unscored:
-        parts.append(f"{wording.count(contrast.unscored)} that could not be scored")
+        parts.append(
+            f"{wording.count(contrast.unscored)} that could not be scored{_as_worst(contrast)}"
+        )
     return wording.listed(parts) if parts else none
+
+
+def _as_worst(contrast: Contrast) -> str:
+    if contrast.unscored_as_worst is None:
+        return ""
+    again = scale_of(contrast.metric).difference(contrast.unscored_as_worst)
+    return f" (with the worst value for what is missing the difference is {again})"
 
 
 def _without_flagged(material: Material, contrast: Contrast) -> str:
@@ -219,6 +228,8 @@ def _difference_words(scale: Scale, difference: float, interval: Interval) -> st
 def reading(contrast: Contrast) -> str:
     """What a contrast says, in words."""
     a, b = wording.cell(contrast.a), wording.cell(contrast.b)
+    if contrast.rests_on_missing:
+        return "undecided: it would rest on what could not be scored"
     return {
         "better": f"{a} is better than {b}",
         "worse": f"{a} is worse than {b}",
