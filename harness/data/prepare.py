@@ -30,7 +30,7 @@ from harness.data.examples import (
 from harness.data.examples_file import fingerprint
 from harness.data.split import limited, merge_duplicates, shuffled, split_groups
 from harness.errors import DataError, Problem
-from harness.records import Example, ItemsByKind, Splits, whole_conversations
+from harness.records import Example, Splits, whole_conversations
 from harness.spec import Experiment, SplitFiles
 
 _JUDGED = ("validation", "test")

@@ -181,8 +181,11 @@ def _problem(arm: BroughtArm, folder: Path, base: ResolvedModel | None, name: st
         check_folder(str(folder), folder, trusted=False)
     except UnknownReferenceError as error:
         return str(error)
-    if base is None:
-        return ""
+    return "" if base is None else _shape_problem(folder, base, name)
+
+
+def _shape_problem(folder: Path, base: ResolvedModel, name: str) -> str:
+    """Why a checkpoint cannot have been trained from the base, or not be compared with it."""
     mine, theirs = (read_json(Path(place) / "config.json") for place in (folder, base.path))
     for key in SHAPE:
         if mine.get(key) != theirs.get(key):

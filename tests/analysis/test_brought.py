@@ -13,9 +13,7 @@ from harness.findings import Findings
 from .study_builder import ACCURACY, StudyBuilder, experiment, right
 
 
-def theirs(
-    *, flagged: int = 0, split: str = "test", unread: int = 0, **keys: Any
-) -> Findings:
+def theirs(*, flagged: int = 0, split: str = "test", unread: int = 0, **keys: Any) -> Findings:
     """An arm of one folder that was trained elsewhere, beside a LoRA and a prompt."""
     arm = {"kind": "trained", "path": "adapter", **keys}
     arms: dict[str, Any] = {"few-shot": "prompt", "lora": "lora", "theirs": arm}

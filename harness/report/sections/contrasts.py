@@ -117,12 +117,10 @@ def _secondary(material: Material) -> Table | Prose:
 
 def _corrected(material: Material) -> str:
     if material.prompts_only:
-        apart = (
-            " Those with an arm without a language model are a family of their own."
-            if material.findings.references
-            else ""
-        )
-        return f"p-values are adjusted (Holm) over one family: these and the primary contrast.{apart}"
+        family = "p-values are adjusted (Holm) over one family: these and the primary contrast."
+        if material.findings.references:
+            family += " Those with an arm without a language model are a family of their own."
+        return family
     return (
         "p-values are adjusted (Holm) because several comparisons were made; they support the "
         "primary contrast, not replace it."
