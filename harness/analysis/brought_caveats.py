@@ -45,7 +45,7 @@ def untried_caveats(experiment: Experiment, verdict: Verdict) -> list[str]:
     """That a verdict for prompting rests on trainings of which nothing is known."""
     trained = experiment.trained_arms()
     all_brought = all(isinstance(arm, BroughtArm) for arm in trained.values())
-    if not trained or not all_brought or verdict.outcome not in ("prompt", "forgets_too_much"):
+    if not trained or not all_brought or verdict.winner not in experiment.prompt_arms():
         return []
     return [
         f"How hard the training of {listed(trained)} was tried is not known, as it took place "
