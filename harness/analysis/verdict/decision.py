@@ -18,9 +18,7 @@ from harness.analysis.statistics.paired import (
     Comparison,
     conclude_family,
     conclude_primary,
-    contrast_outcome,
-    holm,
-    outside,
+    family_outcomes,
 )
 from harness.analysis.verdict.evidence import Evidence
 from harness.analysis.verdict.ranking import ranking_pairs, ranking_sides
@@ -117,15 +115,17 @@ class Measured:
         declared = self.experiment.contrast
         if (margin, level) == (declared.margin, declared.level):
             return tuple(contrasts)
-        apart = holm([outside(comparison.sampling, margin) for comparison in comparisons])
-        rejudged = []
-        for contrast, comparison, p_outside in zip(contrasts, comparisons, apart, strict=True):
-            interval = comparison.sampling.interval(level)
-            outcome = contrast_outcome(
-                interval, p=contrast.p_adjusted, p_outside=p_outside, level=level
+        found = family_outcomes(comparisons, margin=margin, level=level)
+        return tuple(
+            replace(
+                contrast,
+                interval=one.interval,
+                margin=margin,
+                outcome=one.outcome,
+                rests_on_missing=one.rests_on_missing,
             )
-            rejudged.append(replace(contrast, interval=interval, margin=margin, outcome=outcome))
-        return tuple(rejudged)
+            for contrast, one in zip(contrasts, found, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
