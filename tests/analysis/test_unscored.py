@@ -22,7 +22,7 @@ from .test_paired import compared, vectors
 
 def lacking(missing: int) -> StudyBuilder:
     """Lora is right wherever it has a score, few-shot on four items of five."""
-    built = whole_study(seeds=())
+    built = whole_study(seeds=(), general_suite=None)
     built.finalist("lora", 1, {"test": [1.0] * (200 - missing) + [math.nan] * missing})
     built.finalist("few-shot", 1, {"test": [0.0] * 40 + [1.0] * 160})
     return built
