@@ -25,6 +25,7 @@ from harness.analysis.verdict.ranking import ranking_pairs, ranking_sides
 from harness.analysis.verdict.reference import beside_references, reference_pairs
 from harness.analysis.verdict.sentences import decide
 from harness.findings import ArmSummary, Contrast, CostSummary, Effort, Forgetting, Verdict
+from harness.records import Worth
 from harness.spec import Experiment
 
 Pair = tuple[str, str]
@@ -40,8 +41,8 @@ class Measured:
     """The table of the candidates, by name."""
     unit_costs: Mapping[str, CostSummary]
     """Arm -> cost at a price of 1 an hour."""
-    worths: Mapping[str, float]
-    """Arm -> its worth on validation, higher is better."""
+    worths: Mapping[str, Worth]
+    """Arm -> its worth on validation."""
     compare: Callable[[str, str], Comparison | None]
     """Compares two arms on the test items; None where they cannot be paired."""
     abilities: Mapping[str, MeasuredAbilities]
