@@ -21,7 +21,7 @@ from harness.answers.json_text import JsonObject
 from harness.answers.json_values import UNORDERED, ValueReader, field_f1
 from harness.answers.metrics import ARGUMENT_F1, EXACT_MATCH, RIGHT_FUNCTIONS, VALID
 from harness.answers.row_reader import RowReader
-from harness.answers.tools import Tool, defines_tools, read_tools, tools_of
+from harness.answers.tools import Tool, defines_tools, read_tools, readable_tools, tools_of
 from harness.errors import DataError
 from harness.records import Example
 from harness.records.guess import Guess
@@ -240,7 +240,7 @@ class CallsAnswer(Answer):
         if of_tools is None or of_tools.missing:
             return self
         source: JsonObject = {"tools": None, "tools_column": of_tools.name}
-        read = [tuple(read_tools(value).values()) for value in of_tools.values]
+        read = [tuple(readable_tools(value).values()) for value in of_tools.values]
         if len({tuple(sorted(tool.shown() for tool in tools)) for tools in read}) == 1:
             source = {"tools": [tool.plain for tool in read[0]]}
         elif self.extract is not None:

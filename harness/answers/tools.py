@@ -52,9 +52,8 @@ class Tool:
 
 def defines_tools(value: object) -> bool:
     """Whether a JSON value defines tools: each has the schema of its arguments, not arguments."""
-    try:
-        tools = read_tools(value)
-    except ValueError:
+    tools = readable_tools(value)
+    if not tools:
         return False
     written = read_json_text(value).value if isinstance(value, str) else value
     parts = written if isinstance(written, list) else [written]
@@ -87,6 +86,14 @@ def read_tools(value: object) -> dict[str, Tool]:
             raise ValueError(f"two tools are called {tool.name!r}; keep one")
         tools[tool.name] = tool
     return tools
+
+
+def readable_tools(value: object) -> dict[str, Tool]:
+    """The same of a cell; none where it cannot be read, which is a bad row once rows are read."""
+    try:
+        return read_tools(value)
+    except ValueError:
+        return {}
 
 
 def _unwrapped(parts: Sequence[Any]) -> list[Any]:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from harness.analysis.statistics.bootstrap import named_generator
-from harness.analysis.statistics.paired import compare, conclude_primary
+from harness.analysis.statistics.paired import Comparison, compare, conclude_primary
 from harness.data import read_examples_file
 from harness.errors import InputError
 from harness.export.final_run import FinalRun
-from harness.findings import Contrast
+from harness.findings import Contrast, Interval
 from harness.records import Example, ScoreVector
 from harness.store import STORE_FILE, StoreReader
 
@@ -61,7 +61,12 @@ class Agreement:
     """The study's primary metric."""
     contrast: Contrast | None
     """What is deployed against what was scored, paired item by item; None where the metric has no
-    value of single replies here."""
+    value of single replies here, or of too few."""
+    worst_case: Interval | None = None
+    """The contrast's interval with the worst value for each reply that could not be scored; None
+    where all were."""
+    unscored: int = 0
+    """Number of replies of what is deployed that the metric could not score."""
 
     @property
     def equal(self) -> int:
@@ -75,10 +80,15 @@ class Agreement:
 
     @property
     def non_inferior(self) -> bool:
-        """Whether the interval's lower bound lies above minus the margin, or nothing differs."""
-        found = self.contrast
-        bounded = found is not None and found.interval.low > -found.margin
-        return bounded or self.equal == len(self.pairs)
+        """Whether the interval's lower bound lies above minus the margin, or nothing differs.
+
+        Replies that cannot be scored are no reason to pass: the bound holds with the worst value
+        for them too.
+        """
+        if self.contrast is None or self.equal == len(self.pairs):
+            return self.equal == len(self.pairs)
+        intervals = (self.contrast.interval, self.worst_case or self.contrast.interval)
+        return all(interval.low > -self.contrast.margin for interval in intervals)
 
 
 def scored_items(run: FinalRun, limit: int | None = None) -> tuple[ScoredItem, ...]:
@@ -124,15 +134,30 @@ def agreement(run: FinalRun, scored: Sequence[ScoredItem], replies: Sequence[str
     )
     metric = run.metric
     values = _values(run, pairs)
-    return Agreement(pairs, metric, _contrast(run, metric, values))
+    unscored = sum(math.isnan(value) for value in values.values())
+    comparison = _comparison(run, metric, values)
+    if comparison is None:
+        return Agreement(pairs, metric, None, unscored=unscored)
+    worst = comparison.as_worst
+    return Agreement(
+        pairs,
+        metric,
+        conclude_primary(comparison),
+        worst.sampling.interval(worst.level) if worst else None,
+        unscored,
+    )
 
 
 def _values(run: FinalRun, pairs: Sequence[ReplyPair]) -> dict[str, float]:
-    """Item id -> value of the primary metric of what is deployed; without those that have none."""
+    """Item id -> value of the primary metric of what is deployed, NaN where it could not be scored.
+
+    Empty where the metric has no value of single replies, or is a judge's.
+    """
     from harness.evaluation.domain_task import build_domain_task
 
     task = run.analysed.experiment.task
-    if any(run.metric in judged.metric_names for judged in task.judged):
+    judged = any(run.metric in judge.metric_names for judge in task.judged)
+    if judged or not task.primary.per_item:
         return {}
     split = read_examples_file(Path(run.spec.train_path))
     built = build_domain_task(
@@ -147,13 +172,13 @@ def _values(run: FinalRun, pairs: Sequence[ReplyPair]) -> dict[str, float]:
     values = {}
     for pair in pairs:
         value = built.process_results({"id": pair.item.id}, [pair.deployed]).get(run.metric)
-        if isinstance(value, int | float) and math.isfinite(value):
-            values[pair.item.id] = float(value)
+        scored = isinstance(value, int | float) and math.isfinite(value)
+        values[pair.item.id] = float(value) if scored else math.nan
     return values
 
 
-def _contrast(run: FinalRun, metric: str, values: Mapping[str, float]) -> Contrast | None:
-    """The deployed form against the scored one, on the items that both have a value of."""
+def _comparison(run: FinalRun, metric: str, values: Mapping[str, float]) -> Comparison | None:
+    """The deployed form against the scored one, on the items that were asked."""
     mine = [
         vector
         for vector in run.analysed.study.vectors
@@ -165,15 +190,15 @@ def _contrast(run: FinalRun, metric: str, values: Mapping[str, float]) -> Contra
     spec = run.analysed.experiment.contrast
     scored = _on_items(mine[0], values)
     found = np.array([values[item] for item in scored.item_ids], dtype=np.float64)
-    comparison = compare(
+    return compare(
         [replace(scored, arm=DEPLOYED, trial_id=DEPLOYED, values=found)],
         [scored],
         margin=spec.margin,
         level=spec.level,
         resamples=RESAMPLES,
         generator=named_generator(0, DEPLOYED, metric),
+        worst=run.analysed.experiment.task.primary.worst,
     )
-    return conclude_primary(comparison) if comparison else None
 
 
 def _on_items(vector: ScoreVector, items: Mapping[str, float]) -> ScoreVector:

@@ -108,6 +108,10 @@ class Verification:
             return f"Every one of the {items:,} replies is the one that was scored."
         equal = f"{found.equal:,} of {items:,} replies are those that were scored"
         contrast = found.contrast
+        if found.unscored:
+            equal += f"; {found.metric} could not score {found.unscored:,} of them"
+        if contrast is None and found.unscored:
+            return f"{equal}, which leaves too few to compare."
         if contrast is None:
             return f"{equal}; {found.metric} has no value of single replies here to compare."
         low, high = contrast.interval.low, contrast.interval.high
@@ -115,6 +119,14 @@ class Verification:
             f"{found.metric} differs by {contrast.difference:+.3f} ({low:+.3f} to {high:+.3f} at "
             f"{contrast.interval.level:.0%})"
         )
+        if found.worst_case is not None:
+            worst = found.worst_case
+            spread += (
+                f", and by {contrast.unscored_as_worst:+.3f} ({worst.low:+.3f} to "
+                f"{worst.high:+.3f}) with the worst value for each of the {contrast.unscored:,} "
+                "items without a score"
+            )
+            low, high = min(low, worst.low), min(high, worst.high)
         if found.non_inferior:
             return f"{equal}; {spread}: not worse by the margin of {contrast.margin:g}."
         if high < 0:
@@ -123,26 +135,6 @@ class Verification:
             f"{equal}; {spread}: that it is not worse by the margin of {contrast.margin:g} is not "
             f"shown with {contrast.items:,} items."
         )
-
-
-def log_look(run: FinalRun, what: str) -> None:
-    """Note in the store that the test items are asked again, before they are.
-
-    It is the same run's: nothing is selected by it, so that the study's report counts it among the
-    readings of the test data and not as a second look of the arm.
-
-    Raises:
-        StoreError: the store stays busy.
-    """
-    detail = {
-        "trial_id": run.trial.trial_id,
-        "arm": run.trial.arm,
-        "seed": run.trial.seed,
-        "task": "domain",
-        "phase": "verify",
-        "purpose": f"verification of {what}",
-    }
-    _writer(run).record_event(run.analysed.study.experiment.experiment_id, "test_access", detail)
 
 
 def log_result(found: Verification) -> None:
@@ -158,6 +150,7 @@ def log_result(found: Verification) -> None:
         "what": found.what,
         "items": len(found.agreement.pairs),
         "equal": found.agreement.equal,
+        "unscored": found.agreement.unscored,
         "difference": contrast.difference if contrast else None,
         "low": contrast.interval.low if contrast else None,
         "passed": found.passed,
@@ -184,6 +177,7 @@ def as_json(found: Verification) -> dict[str, Any]:
         "sentence": found.sentence,
         "items": len(found.agreement.pairs),
         "equal": found.agreement.equal,
+        "unscored": found.agreement.unscored,
         "metric": found.agreement.metric,
         "contrast": to_plain(contrast) if contrast else None,
         "megabytes": found.megabytes,
@@ -204,6 +198,5 @@ __all__ = [
     "as_json",
     "each_once",
     "load_of",
-    "log_look",
     "log_result",
 ]

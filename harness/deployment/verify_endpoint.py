@@ -16,11 +16,11 @@ from harness.deployment.verification import (
     Culprit,
     Verification,
     each_once,
-    log_look,
     log_result,
 )
 from harness.export.asking import Asking
 from harness.export.final_run import FinalRun
+from harness.export.look import log_look
 from harness.wording import plural
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def verify_endpoint(
     ledger = ledger_of(run, run.spec).with_name("verify.jsonl")
     server = server_of(asking, url, model, key_variable, str(ledger))
     what = f"{model} at {url}"
-    log_look(run, what)
+    log_look(run, "verify", f"verification of {what}")
     items = [one.item for one in scored]
     replies, loads = server.answer(items, on_progress)
     found = agreement(run, scored, [reply.content for reply in replies])

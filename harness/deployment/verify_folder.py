@@ -26,13 +26,13 @@ from harness.deployment.verification import (
     Verification,
     each_once,
     load_of,
-    log_look,
     log_result,
 )
 from harness.errors import InputError, SpecError, UnknownReferenceError
 from harness.export.asking import Asking
 from harness.export.base_model import base_here, runtime_here
 from harness.export.final_run import FinalRun, trained_files
+from harness.export.look import log_look
 from harness.export.near_ties import TwoReplies, likelihood_gaps, tie_tolerance
 from harness.records import ARTIFACT, ResolvedModel
 from harness.spec.kinds import kind_info
@@ -122,7 +122,7 @@ def _verified(
 
     from harness.trial.candidate import candidate_of
 
-    log_look(run, what)
+    log_look(run, "verify", f"verification of {what}")
     if run.spec.runtime.threads:
         torch.set_num_threads(run.spec.runtime.threads)
     spec = replace(run.spec, runtime=runtime_here(run.spec.runtime), pruning=None)

@@ -15,6 +15,7 @@ from harness.data import read_examples_file
 from harness.data.examples_file import write_examples
 from harness.errors import InputError
 from harness.export.final_run import FinalRun
+from harness.export.look import log_look
 from harness.export.near_ties import LARGEST, TwoReplies, likelihood_gaps, tie_tolerance
 from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
 from harness.store import STORE_FILE, StoreReader
@@ -127,6 +128,7 @@ def check_parity(
     import torch
 
     request = _test_request(run)
+    log_look(run, "export", "check of the exported model")
     all_items = read_examples_file(Path(request.items_path))
     items = _sample(all_items, limit)
     if run.spec.runtime.threads:

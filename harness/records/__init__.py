@@ -37,7 +37,13 @@ from harness.records.plain import (
     utc_now,
 )
 from harness.records.search_ended import EndReason, SearchBudget, SearchEnded
-from harness.records.selection import keeps_abilities, loss_beyond_margin, selected
+from harness.records.selection import (
+    NO_WORTH,
+    Worth,
+    keeps_abilities,
+    loss_beyond_margin,
+    selected,
+)
 from harness.records.stored_study import FoundStudy, RemovedStudy, StoredStudy, StoredVerdict
 from harness.records.study import (
     JUDGING_FIELDS,
@@ -96,6 +102,7 @@ __all__ = [
     "JUDGING_FIELDS",
     "LEAK_KINDS",
     "MOST_SEARCHES",
+    "NO_WORTH",
     "SEARCH_SEED",
     "TRIALS",
     "Aggregate",
@@ -152,6 +159,7 @@ __all__ = [
     "TrialSummary",
     "Unscored",
     "WayScore",
+    "Worth",
     "asked_as",
     "content_hash",
     "count_by_kind",

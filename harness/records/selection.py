@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
+
+
+class Worth(NamedTuple):
+    """What settings and arms are ranked by; the greater is the better.
+
+    Where no bound says what a reply without a score is worth at least, nothing that stands in for
+    it is sure to be the worst: who lacks a score ranks behind all that have every one.
+    """
+
+    whole: bool
+    """Whether every reply has a score, or the metric a bound that stands for those without."""
+    value: float
+    """Score on validation, signed so that higher is better; -inf where there is none."""
+
+
+NO_WORTH = Worth(False, float("-inf"))
 
 
 class Scored(Protocol):
@@ -14,8 +30,8 @@ class Scored(Protocol):
         """Place in its search, from 0."""
 
     @property
-    def worth(self) -> float:
-        """Score on validation; higher is better."""
+    def worth(self) -> Worth:
+        """Score on validation, as it is ranked."""
 
     @property
     def general_change(self) -> float | None:
@@ -61,4 +77,4 @@ def selected(trials: Iterable[T], margin: float | None) -> T | None:
     return max(by_number, key=lambda trial: trial.general_change or 0.0, default=None)
 
 
-__all__ = ["Scored", "keeps_abilities", "loss_beyond_margin", "selected"]
+__all__ = ["NO_WORTH", "Scored", "Worth", "keeps_abilities", "loss_beyond_margin", "selected"]

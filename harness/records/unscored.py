@@ -57,7 +57,8 @@ def filled_mean(value: float, items: int, unscored: int, bound: float, worst: fl
         items: number of all items.
         unscored: number of those without a value.
         bound: the worst value that the metric can have; infinite where there is none.
-        worst: the worst value of an item that was scored, which stands for it there.
+        worst: the worst value of an item that was scored, which stands for it there; whoever lacks
+            values ranks behind all that have every one then (:class:`harness.records.Worth`).
     """
     if not unscored:
         return value

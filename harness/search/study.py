@@ -8,7 +8,6 @@ core and on a cluster, in one go and after any interruption.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,9 +19,11 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from harness.records import (
+    NO_WORTH,
     Pruning,
     Status,
     TrialCurve,
+    Worth,
     content_hash,
     keeps_abilities,
     loss_beyond_margin,
@@ -57,11 +58,13 @@ class PastTrial:
     was not measured."""
     values: tuple[tuple[int, float], ...] = ()
     """What a pruner looks at, as in :class:`~harness.records.TrialCurve`."""
+    whole: bool = True
+    """As :attr:`harness.records.Worth.whole`."""
 
     @property
-    def worth(self) -> float:
-        """The score, of a complete trial."""
-        return -math.inf if self.score is None else self.score
+    def worth(self) -> Worth:
+        """The score as it is ranked."""
+        return NO_WORTH if self.score is None else Worth(self.whole, self.score)
 
 
 @dataclass(frozen=True, slots=True)

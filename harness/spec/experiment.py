@@ -198,10 +198,12 @@ class Experiment(FrozenSpec):
         for name in self.arms:
             repeats, seeds = self.repeats_of(name), len(self.seeds_of(name))
             if seeds % repeats:
+                brought = isinstance(self.arms[name], BroughtArm)
+                change = "name more folders" if brought else f"change seeds (or arms.{name}.seeds)"
                 raise ValueError(
-                    f"search.repeats: {repeats} searches of {name} share its final seeds, so these "
-                    f"must be {repeats} or a multiple, and are {seeds}; change seeds (or "
-                    f"arms.{name}.seeds), or repeats"
+                    f"search.repeats: {repeats} searches of {name} share its final "
+                    f"{'folders' if brought else 'seeds'}, so these must be {repeats} or a "
+                    f"multiple, and are {seeds}; {change}, or set repeats: 1"
                 )
         check_contrast(self.contrast, self.arms)
         return self

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from harness.analysis.searches.selection import measured_changes
 from harness.analysis.statistics.scores import Scores, validation_worth
-from harness.records import EndReason, SearchBudget, SearchEnded, TrialSpec, TrialSummary
+from harness.records import NO_WORTH, EndReason, SearchBudget, SearchEnded, TrialSpec, TrialSummary
 from harness.search import ArmSearch, PastTrial
 from harness.spec.kinds import kind_info
 from harness.spec.settings import Settings, settings_from
@@ -234,8 +234,8 @@ class Searches:
         space = self._plan.experiment.arms[trial.arm].search_space()
         metric = self._plan.experiment.task.primary
         complete = trial.status == "complete"
-        worth = validation_worth(trial, metric) if complete else -math.inf
-        score = worth if math.isfinite(worth) else None
+        worth = validation_worth(trial, metric) if complete else NO_WORTH
+        score = worth.value if math.isfinite(worth.value) else None
         unscored = complete and score is None
         values = trial.curve
         if complete and not kind_info(trial.kind).trains:
@@ -247,4 +247,5 @@ class Searches:
             score=score,
             general_change=changes.get(trial.trial_id),
             values=values,
+            whole=worth.whole,
         )

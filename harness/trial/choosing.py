@@ -6,7 +6,7 @@ import json
 import math
 
 from harness.answers.metrics import MetricInfo
-from harness.records import ScoreRecord, TrialSpec, WayScore, filled_mean, to_plain
+from harness.records import NO_WORTH, ScoreRecord, TrialSpec, WayScore, Worth, filled_mean, to_plain
 from harness.spec import TaskSpec
 from harness.trial.candidate import TrialRun
 
@@ -37,11 +37,13 @@ def keep_best_way(spec: TrialSpec, run: TrialRun) -> None:
     way_of = {request.key: request.answering for request in spec.scores if request.answering}
     tried = [record for record in run.scores if record.key in way_of]
 
-    def worth(record: ScoreRecord) -> float:
+    def worth(record: ScoreRecord) -> Worth:
         value = chosen_by(record, primary)
         if value is None:
-            return -math.inf
-        return value if primary.higher_is_better else -value
+            return NO_WORTH
+        values = (score.value for score in record.item_scores if score.metric == metric)
+        whole = math.isfinite(primary.worst) or None not in values
+        return Worth(whole, value if primary.higher_is_better else -value)
 
     best = max(tried, key=worth)
     run.answering = way_of[best.key]

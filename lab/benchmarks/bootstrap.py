@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import bootstrap
 
-from harness.analysis.statistics.paired import difference_sampling
+from harness.analysis.statistics.difference import difference_sampling
 from harness.analysis.statistics.pairing import Aligned, Floats
 from harness.findings import Interval
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from harness.analysis import analyse
-from harness.analysis.statistics.paired import difference_sampling
+from harness.analysis.statistics.difference import difference_sampling
 from harness.analysis.statistics.pairing import Aligned
 
 from .study_builder import whole_study

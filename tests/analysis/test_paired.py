@@ -15,13 +15,13 @@ from harness.analysis.statistics.bootstrap import (
     redrawn_means,
     seed_deviations,
 )
+from harness.analysis.statistics.difference import difference_sampling
 from harness.analysis.statistics.paired import (
     Comparison,
     compare,
     conclude_family,
     conclude_primary,
     contrast_outcome,
-    difference_sampling,
     holm,
 )
 from harness.analysis.statistics.pairing import Aligned, Codes, Floats

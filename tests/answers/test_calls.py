@@ -448,3 +448,16 @@ def test_a_bare_name_calls_a_known_tool_alone() -> None:
     assert set(
         read('[{"name": "time", "arguments": {}}]', '{"name": "time"}').metrics.values()
     ) == {1.0}
+
+
+@pytest.mark.parametrize("bad", [[], [{"type": "web_search"}], "weather"], ids=str)
+def test_a_later_row_whose_tools_cannot_be_read_stops_no_draft(bad: Any) -> None:
+    """It is a bad row where rows are read; the column stays, as not all rows have the same."""
+    cells: list[Any] = [[TIME, WEATHER]] * 30
+    rows = table({"y": [call("time")], "tools": cell} for cell in [*cells, bad])
+    form = recognise_answer([rows["y"]]).value.beside([rows["tools"]])
+    assert form.drafted()["tools_column"] == "tools"
+    assert "tools" not in form.drafted() or form.drafted()["tools"] is None
+    same = table({"y": [call("time")], "tools": cell} for cell in cells)
+    alike = recognise_answer([same["y"]]).value.beside([same["tools"]])
+    assert [tool["name"] for tool in alike.drafted()["tools"]] == ["time", "weather"]

@@ -18,6 +18,7 @@ from harness.errors import ParityError
 from harness.export import export_model, model_folder
 from harness.export.parity import Parity
 from harness.models.load import LoadedModel
+from harness.store import StoreReader
 from harness.study.run import StudyRun
 
 from .small_study import ADAPTER, ARMS, experiment, run_small
@@ -103,6 +104,12 @@ def test_near_ties_pass_and_are_told(
     assert all(gap is not None and 0 < gap < 1e-4 for gap in gaps)
     assert parity.tolerance is not None
     assert 1e-3 <= parity.tolerance < 0.01
+    # The test items were read twice more, and the arm was looked at once.
+    rows = StoreReader(study.store).query(
+        "SELECT detail ->> '$.purpose', detail ->> '$.arm' FROM event "
+        "WHERE kind = 'test_access' AND detail ->> '$.phase' = 'export'"
+    )
+    assert rows.rows[:2] == (("check of the exported model", "written"),) * 2
 
 
 def test_what_no_rounding_does_is_refused(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.records import keeps_abilities, loss_beyond_margin, selected
+from harness.records import Worth, keeps_abilities, loss_beyond_margin, selected
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,13 @@ class Tried:
     """A trial as the rule sees it."""
 
     number: int
-    worth: float
+    score: float
     general_change: float | None = None
+    whole: bool = True
+
+    @property
+    def worth(self) -> Worth:
+        return Worth(self.whole, self.score)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +59,9 @@ def test_where_none_keeps_them_the_one_that_loses_least_is_selected() -> None:
     tried = [Tried(0, 0.9, -0.3), Tried(2, 0.1, -0.1), Tried(1, 0.2, -0.1)]
     assert selected(tried, 0.05) == tried[2]
     assert selected([], 0.05) is None
+
+
+def test_who_lacks_a_score_that_nothing_bounds_ranks_behind_all_that_have_every_one() -> None:
+    tried = [Tried(0, 0.9, whole=False), Tried(1, 0.8), Tried(2, 0.95, whole=False)]
+    assert selected(tried, None) == tried[1]
+    assert selected([tried[0], tried[2]], None) == tried[2]

@@ -209,3 +209,25 @@ def test_templates_hold_plain_names_only(template: str) -> None:
 def test_content_hash_does_not_depend_on_key_order() -> None:
     assert content_hash({"a": 1, "b": [1, 2]}) == content_hash({"b": [1, 2], "a": 1})
     assert content_hash({"a": 1}) != content_hash({"a": "1"})
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (
+            {"kind": "trained", "path": "adapter", "shots": {"choices": [0, 2]}},
+            "share its final folders.*name more folders, or",
+        ),
+        ({"kind": "lora"}, r"share its final seeds.*change seeds \(or arms.mine.seeds\), or"),
+    ],
+)
+def test_repeats_that_an_arm_has_too_few_runs_for(
+    changed: dict[str, Any], told: str, feedback: Experiment
+) -> None:
+    plain = feedback.plain()
+    plain |= {"seeds": [1, 2, 3, 4], "general": None}
+    plain["search"]["repeats"] = 3
+    del plain["contrast"]
+    plain["arms"] = {"few-shot": {"kind": "prompt", "seeds": [1, 2, 3]}, "mine": changed}
+    with pytest.raises(ValidationError, match=f"(?s){told} set repeats: 1"):
+        Experiment.model_validate(plain)

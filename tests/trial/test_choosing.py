@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from harness.analysis.statistics.scores import validation_worth
 from harness.answers.metrics import EXACT_MATCH, MetricInfo
-from harness.records import ItemScore, ScoreRecord, filled_mean
+from harness.records import Aggregate, ItemScore, ScoreRecord, TrialSummary, filled_mean
 from harness.trial.choosing import chosen_by
 
 UNBOUNDED = MetricInfo("own", "own", "as it is", lowest=-math.inf, highest=math.inf)
@@ -45,3 +48,19 @@ def test_what_could_not_be_scored_counts_as_the_worst(
 
 def test_a_mean_of_all_items_is_as_it_is() -> None:
     assert filled_mean(0.75, 4, 0, 0.0, 0.5) == 0.75
+
+
+@pytest.mark.parametrize("metric", [UNBOUNDED, replace(UNBOUNDED, lowest=0.0)])
+def test_one_good_reply_of_a_hundred_wins_nothing(metric: MetricInfo) -> None:
+    def trial(value: float, unscored: int, worst: float | None) -> TrialSummary:
+        found = Aggregate(
+            "domain", "domain", "validation", "full", metric.name, value, 100, 1.0, 1.0, 1.0,
+            reused=False, higher_is_better=True, chance=None, unscored=unscored, worst=worst,
+        )  # fmt: skip
+        return cast("TrialSummary", SimpleNamespace(aggregates=(found,)))
+
+    gaps, whole = (
+        validation_worth(trial(*one), metric) for one in ((0.9, 99, 0.9), (0.8, 0, None))
+    )
+    assert gaps < whole
+    assert validation_worth(trial(math.nan, 100, None), metric) < gaps

@@ -14,7 +14,8 @@ from harness.analysis.statistics.agreement import (
     rank_correlation,
     weighted_kappa,
 )
-from harness.analysis.statistics.paired import Comparison, difference_seeds, outside
+from harness.analysis.statistics.difference import difference_seeds
+from harness.analysis.statistics.paired import Comparison
 from harness.analysis.statistics.pairing import Codes, Floats
 from harness.analysis.statistics.prediction_powered import (
     FEWEST_MARKED,
@@ -24,6 +25,7 @@ from harness.analysis.statistics.prediction_powered import (
     correct_difference,
     marks_to_find,
 )
+from harness.analysis.statistics.sampling import Sampling
 from harness.analysis.statistics.scores import DOMAIN, Scores
 from harness.answers.row_reader import answer_part
 from harness.findings import ArmBias, CorrectedContrast, Interval, JudgeTrust
@@ -94,12 +96,10 @@ class HumanMarks:
             mean_b=b,
             sampling=sampling,
             p_value=sampling.p_value(),
-            p_outside=outside(sampling, comparison.margin),
             test=f"{comparison.test}, corrected by people's marks",
             corrected=True,
             settled_by_items=False,
-            # The worst that a judge could have said is nothing that people said.
-            as_worst=None,
+            as_worst=_worst_corrected(comparison, sampling),
         )
 
     def _corrected(
@@ -273,6 +273,25 @@ def _columns(replies: Sequence[MarkedReply]) -> tuple[Floats, Floats, Codes]:
         np.array([one.judged for one in replies], dtype=np.float64),
         np.array([codes.setdefault(one.cluster, len(codes)) for one in replies], dtype=np.intp),
     )
+
+
+def _worst_corrected(comparison: Comparison, sampling: Sampling) -> Comparison | None:
+    """The comparison with the worst for what the judge could not mark, corrected elsewhere.
+
+    People's marks are of replies that the judge marked too: they correct the share of the items
+    that has scores, and say nothing of the rest.
+
+    Args:
+        comparison: as the judge has it.
+        sampling: the corrected difference of the items with scores.
+    """
+    worst = comparison.as_worst
+    if worst is None:
+        return None
+    share = comparison.aligned.items / worst.aligned.items
+    moved = share * (sampling.estimate - comparison.sampling.estimate)
+    shifted = replace(sampling, estimate=worst.sampling.estimate + moved)
+    return replace(worst, sampling=shifted, p_value=shifted.p_value(), corrected=True)
 
 
 def _codes(clusters: Codes) -> Codes:

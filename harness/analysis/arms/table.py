@@ -23,7 +23,7 @@ from harness.analysis.statistics.scores import (
 from harness.analysis.statistics.single_arm import mean_interval
 from harness.errors import StoreError
 from harness.findings import ArmSummary, CostSummary, Interval
-from harness.records import Aggregate, JsonValue, SearchEnded, TrialSummary
+from harness.records import NO_WORTH, Aggregate, JsonValue, SearchEnded, TrialSummary, Worth
 from harness.spec import Experiment
 from harness.spec.arm_base import PROMPT_KEYS
 from harness.spec.experiment import Constraints
@@ -127,7 +127,7 @@ class Sides:
 
 
 def choose_sides(
-    worths: Mapping[str, float], arms: Mapping[str, ArmSummary], experiment: Experiment
+    worths: Mapping[str, Worth], arms: Mapping[str, ArmSummary], experiment: Experiment
 ) -> Sides:
     """The best fine-tuned and the best prompt arm, by validation alone, unless declared.
 
@@ -135,7 +135,7 @@ def choose_sides(
     cost, so the test scores still play no part.
 
     Args:
-        worths: arm -> worth on validation, higher is better; see :func:`validation_worths`.
+        worths: arm -> worth on validation; see :func:`validation_worths`.
         arms: the table of arms.
         experiment: the experiment as declared.
     """
@@ -150,7 +150,7 @@ def choose_sides(
     declared = (experiment.contrast.fine_tuned, experiment.contrast.against)
     kinds = (experiment.trained_arms(), experiment.prompt_arms())
     for named, names in zip(declared, kinds, strict=True):
-        ranked = sorted(names, key=lambda name: -worths[name])
+        ranked = sorted(names, key=lambda name: worths[name], reverse=True)
         able = [name for name in ranked if arms[name].test is not None]
         if not named and able and ranked[0] != able[0]:
             notes.append(
@@ -166,8 +166,8 @@ def choose_sides(
     return Sides(fine_tuned, against, prompt, prompts, excluded, tuple(notes))
 
 
-def validation_worths(scores: Scores, experiment: Experiment) -> dict[str, float]:
-    """Arm -> its worth on validation, higher is better; -inf where it has none."""
+def validation_worths(scores: Scores, experiment: Experiment) -> dict[str, Worth]:
+    """Arm -> its worth on validation."""
     return {name: _validation_worth(scores, name, experiment) for name in experiment.arms}
 
 
@@ -207,7 +207,7 @@ def training_memory(cost: CostSummary) -> float | None:
     return cost.peak_device_mib if cost.peak_device_mib is not None else cost.peak_memory_mib
 
 
-def _validation_worth(scores: Scores, arm: str, experiment: Experiment) -> float:
+def _validation_worth(scores: Scores, arm: str, experiment: Experiment) -> Worth:
     """Worth of an arm on validation: the score of the search trial whose setting was selected.
 
     The mean over its searches, where it was searched several times. Never that of its finalists:
@@ -219,7 +219,10 @@ def _validation_worth(scores: Scores, arm: str, experiment: Experiment) -> float
         for repeat in range(experiment.repeats_of(arm))
     )
     worths = [validation_worth(winner, experiment.task.primary) for winner in winners if winner]
-    return float(np.mean(worths)) if worths else float("-inf")
+    if not worths:
+        return NO_WORTH
+    whole = all(worth.whole for worth in worths)
+    return Worth(whole, float(np.mean([worth.value for worth in worths])))
 
 
 def _settings(trials: Iterable[TrialSummary]) -> list[dict[str, JsonValue]]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import bdtrc
 
 from harness.analysis.statistics.bootstrap import SeedEffect, sampling_of, seed_effect
-from harness.analysis.statistics.paired import difference_sample, difference_sampling
+from harness.analysis.statistics.difference import difference_sample, difference_sampling
 from harness.analysis.statistics.pairing import Aligned, align
 from harness.analysis.statistics.sampling import Sampling
 from harness.analysis.statistics.single_arm import wilson

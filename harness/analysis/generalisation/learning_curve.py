@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.analysis.generalisation.overfitting import gap_of, gap_sampling
 from harness.analysis.statistics.bootstrap import sampling_of
-from harness.analysis.statistics.paired import difference_sample, difference_sampling
+from harness.analysis.statistics.difference import difference_sample, difference_sampling
 from harness.analysis.statistics.pairing import align
 from harness.analysis.statistics.sampling import Sampling
 from harness.analysis.statistics.scores import mean_of

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis.statistics.bootstrap import SeedEffect, sampling_of, seed_effect
-from harness.analysis.statistics.paired import difference_sample
+from harness.analysis.statistics.difference import difference_sample
 from harness.analysis.statistics.pairing import Aligned, align
 from harness.analysis.statistics.sampling import Sampling
 from harness.findings import Memorisation

@@ -54,8 +54,8 @@ def rising(
         margin: smallest difference of scores that matters.
     """
     late = asked - asked // 3
-    before = [candidate.worth for candidate in scored if candidate.trial.number < late]
-    after = [candidate.worth for candidate in scored if candidate.trial.number >= late]
+    before = [candidate.worth.value for candidate in scored if candidate.trial.number < late]
+    after = [candidate.worth.value for candidate in scored if candidate.trial.number >= late]
     left = asked if settings is None else min(asked, settings - asked)
     if not before or not after or left <= 0:
         return None

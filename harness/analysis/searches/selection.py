@@ -13,7 +13,7 @@ from harness.analysis.forgetting.general_change import general_changes
 from harness.analysis.statistics.scores import Scores, validation_score, validation_worth
 from harness.errors import StoreError
 from harness.findings import SearchChoice
-from harness.records import ScoreVector, Study, TrialSummary, keeps_abilities, selected
+from harness.records import ScoreVector, Study, TrialSummary, Worth, keeps_abilities, selected
 from harness.spec import Experiment
 
 
@@ -25,8 +25,8 @@ class Candidate:
     """The trial."""
     score: float
     """Primary metric on validation, in its own direction."""
-    worth: float
-    """What it is chosen by; higher is better. See :func:`validation_worth`."""
+    worth: Worth
+    """What it is chosen by. See :func:`validation_worth`."""
     general_change: float | None
     """Mean change of the general tasks against the base, -1 to 1, positive is better; None where
     the search does not look at it or it was not measured."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.statistics.paired import compare, conclude
+from harness.analysis.statistics.paired import compare, conclude_family
 from harness.analysis.statistics.scores import mean_of
 from harness.findings import TuningGain
 from harness.records import ScoreVector
@@ -50,11 +50,7 @@ def assess_tuning(
             generator=generator,
         )
     )
-    contrast = (
-        conclude(comparison, family=1, p=comparison.p_value, p_outside=comparison.p_outside)
-        if comparison
-        else None
-    )
+    contrast = conclude_family([comparison])[0] if comparison else None
     on_test = mean_of(selected)
     return TuningGain(
         arm=arm,

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from harness.findings import ContrastOutcome
 from harness.records import ScoreVector
-
-
-@dataclass(frozen=True, slots=True)
-class CountedAsWorst:
-    """A comparison again, with the worst value for each reply that could not be scored."""
-
-    difference: float
-    """Mean of a - b, positive when a is better."""
-    outcome: ContrastOutcome
-    """What its interval says of ``a`` against ``b``."""
 
 
 def with_worst(
@@ -46,4 +35,4 @@ def with_worst(
     return [filled(vector) for vector in a], [filled(vector) for vector in b]
 
 
-__all__ = ["CountedAsWorst", "with_worst"]
+__all__ = ["with_worst"]

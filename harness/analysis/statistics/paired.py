@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.analysis.statistics.bootstrap import (
-    ItemSample,
-    SeedEffect,
-    sampling_of,
-    seed_effect,
-)
-from harness.analysis.statistics.missing import CountedAsWorst, with_worst
+from harness.analysis.statistics.difference import difference_sampling
+from harness.analysis.statistics.missing import with_worst
 from harness.analysis.statistics.paired_proportions import PairedProportions
 from harness.analysis.statistics.pairing import Aligned, align
 from harness.analysis.statistics.power import (
@@ -53,8 +48,6 @@ class Comparison:
     inversion."""
     p_value: float
     """Two-sided p-value against no difference."""
-    p_outside: float
-    """P-value of two one-sided tests against "the difference is the margin or more"."""
     test: str
     """The method that gave ``p_value``."""
     margin: float
@@ -67,50 +60,23 @@ class Comparison:
     """Whether more test items alone would make the interval shorter in the end."""
     corrected: bool = False
     """Whether people's marks correct those of a judge."""
-    as_worst: CountedAsWorst | None = None
+    as_worst: Comparison | None = None
     """The same with replies that could not be scored counted as the worst; None where all were."""
 
 
-def difference_sampling(
-    aligned: Aligned, resamples: int, generator: np.random.Generator
-) -> Sampling:
-    """Sampling distribution of mean(a) - mean(b); both arms' seeds are redrawn independently.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a comparison shows among those of its family, at some margin and level."""
 
-    Raises:
-        ValueError: fewer than two clusters.
-    """
-    limit = 1.0 if aligned.bounded else np.inf
-    return sampling_of(
-        [difference_sample(aligned)],
-        difference_seeds(aligned),
-        resamples,
-        generator,
-        low=-limit,
-        high=limit,
-    )
-
-
-def difference_sample(aligned: Aligned, weight: float = 1.0) -> ItemSample:
-    """Item by item, mean of a over its seeds minus mean of b.
-
-    Of scores without bounds the largest that was seen says how large a difference may be: twenty
-    items that both got equally wrong do not prove that they always will.
-    """
-    a, b = aligned.scores
-    largest = max(float(np.abs(a).max()), float(np.abs(b).max())) if aligned.items else 1.0
-    return ItemSample(
-        a.mean(axis=0) - b.mean(axis=0),
-        aligned.clusters,
-        aligned.cluster_count,
-        weight,
-        size=max(1.0, largest),
-    )
-
-
-def difference_seeds(aligned: Aligned) -> list[SeedEffect]:
-    """The seed effects of both arms on their difference."""
-    a, b = (seed_effect(x, aligned.clusters, aligned.cluster_count) for x in aligned.scores)
-    return [a, b.negated()]
+    interval: Interval
+    """Interval of the difference."""
+    p_adjusted: float
+    """P-value against no difference, corrected for the family."""
+    outcome: ContrastOutcome
+    """What they say of the first arm against the second."""
+    rests_on_missing: bool = False
+    """Whether that comes out otherwise where replies without a score count as the worst, so that
+    it is inconclusive."""
 
 
 def compare(
@@ -150,15 +116,12 @@ def compare(
         else:
             sampling = difference_sampling(align(b, a), resamples, generator).negated()
     sign = 1.0 if a[0].higher_is_better else -1.0
-    as_worst: CountedAsWorst | None = None
+    as_worst: Comparison | None = None
     if aligned.unscored:
-        filled = compare(
+        as_worst = compare(
             *with_worst(a, b, worst), margin=margin, level=level, resamples=resamples,
             generator=generator,
         )  # fmt: skip
-        if filled is not None:
-            other = conclude_primary(filled)
-            as_worst = CountedAsWorst(other.difference, other.outcome)
     return Comparison(
         a=a[0].arm,
         b=b[0].arm,
@@ -170,7 +133,6 @@ def compare(
         mean_b=sign * float(aligned.scores[1].mean()),
         sampling=sampling,
         p_value=sampling.p_value(),
-        p_outside=outside(sampling, margin),
         test=test,
         margin=margin,
         level=level,
@@ -184,34 +146,69 @@ def outside(sampling: Sampling | PairedProportions, margin: float) -> float:
     return max(sampling.p_above(-margin), sampling.p_below(margin))
 
 
-def conclude(comparison: Comparison, *, family: int, p: float, p_outside: float) -> Contrast:
-    """The contrast, given its p-values after correction for the family it stands in.
+def family_outcomes(
+    comparisons: Sequence[Comparison],
+    others: Sequence[float] = (),
+    *,
+    margin: float,
+    level: float,
+) -> tuple[Outcome, ...]:
+    """What the comparisons of one family show; a family of one is not corrected.
+
+    Both p-values are Holm-corrected over the family, each kind on its own. Nobody wins by replies
+    that cannot be scored: counted as the worst, among the same family, they must leave the outcome
+    as it is.
+
+    Args:
+        others: p-values of differences of the family that are no paired contrasts.
+        margin, level: those to judge by, which may differ from what the comparisons were made for.
+    """
+    plain = _outcomes(comparisons, others, margin, level)
+    if all(comparison.as_worst is None for comparison in comparisons):
+        return plain
+    filled = [comparison.as_worst or comparison for comparison in comparisons]
+    return tuple(
+        replace(found, outcome="inconclusive", rests_on_missing=True)
+        if found.outcome not in ("inconclusive", worst.outcome)
+        else found
+        for found, worst in zip(plain, _outcomes(filled, others, margin, level), strict=True)
+    )
+
+
+def _outcomes(
+    comparisons: Sequence[Comparison], others: Sequence[float], margin: float, level: float
+) -> tuple[Outcome, ...]:
+    adjusted = holm([*(comparison.p_value for comparison in comparisons), *others])
+    apart = holm([outside(comparison.sampling, margin) for comparison in comparisons])
+    found = []
+    for comparison, p, p_outside in zip(comparisons, adjusted, apart, strict=False):
+        interval = comparison.sampling.interval(level)
+        outcome = contrast_outcome(interval, p=p, p_outside=p_outside, level=level)
+        found.append(Outcome(interval, p, outcome))
+    return tuple(found)
+
+
+def _conclude(comparison: Comparison, found: Outcome, *, family: int) -> Contrast:
+    """The contrast, given what it shows in the family it stands in.
 
     What could be found and what it would take hold at the strictest level that a contrast of the
     family may have to pass (Bonferroni's).
 
     Args:
         comparison: the two arms compared.
+        found: what it shows.
         family: number of secondary contrasts that are corrected together; 0 for the primary one.
-        p, p_outside: p-values after correction.
     """
     sampling, level = comparison.sampling, comparison.level
-    interval = sampling.interval(level)
-    outcome = contrast_outcome(interval, p=p, p_outside=p_outside, level=level)
     aligned, as_worst = comparison.aligned, comparison.as_worst
-    # Nobody wins by replies that cannot be scored.
-    rests_on_missing = (
-        outcome != "inconclusive" and as_worst is not None and as_worst.outcome != outcome
-    )
-    if rests_on_missing:
-        outcome = "inconclusive"
     strictest = 1 - (1 - level) / max(family, 1)
     if isinstance(sampling, PairedProportions):
         detectable = proportions_minimum_detectable(sampling, strictest)
     else:
         detectable = minimum_detectable(sampling, strictest)
     needed = None
-    if outcome == "inconclusive" and comparison.settled_by_items and not rests_on_missing:
+    unsettled = found.outcome == "inconclusive" and not found.rests_on_missing
+    if unsettled and comparison.settled_by_items:
         margin, items = comparison.margin, aligned.items
         needed = (
             proportions_items_needed(sampling, margin, strictest)
@@ -233,19 +230,19 @@ def conclude(comparison: Comparison, *, family: int, p: float, p_outside: float)
         mean_a=comparison.mean_a,
         mean_b=comparison.mean_b,
         difference=sampling.estimate,
-        interval=interval,
+        interval=found.interval,
         p_value=comparison.p_value,
-        p_adjusted=p,
+        p_adjusted=found.p_adjusted,
         test=comparison.test,
         margin=comparison.margin,
-        outcome=outcome,
+        outcome=found.outcome,
         minimum_detectable=detectable,
         items_needed=needed,
         equivalence_interval=sampling.interval(2 * level - 1),
         left_out=aligned.left_out,
         unscored=aligned.unscored,
-        unscored_as_worst=as_worst.difference if as_worst else None,
-        rests_on_missing=rests_on_missing,
+        unscored_as_worst=as_worst.sampling.estimate if as_worst else None,
+        rests_on_missing=found.rests_on_missing,
         corrected=comparison.corrected,
         label=comparison.label,
     )
@@ -279,18 +276,21 @@ def conclude_family(
     Args:
         others: p-values of differences of the family that are no paired contrasts.
     """
-    count = len(comparisons)
-    adjusted = holm([*(comparison.p_value for comparison in comparisons), *others])[:count]
-    apart = holm([comparison.p_outside for comparison in comparisons])
+    if not comparisons:
+        return ()
+    first = comparisons[0]
+    found = family_outcomes(comparisons, others, margin=first.margin, level=first.level)
+    family = len(comparisons) + len(others)
     return tuple(
-        conclude(comparison, family=count + len(others), p=p, p_outside=p_outside)
-        for comparison, p, p_outside in zip(comparisons, adjusted, apart, strict=True)
+        _conclude(comparison, one, family=family)
+        for comparison, one in zip(comparisons, found, strict=True)
     )
 
 
 def conclude_primary(comparison: Comparison) -> Contrast:
     """The primary contrast: declared beforehand, so not corrected."""
-    return conclude(comparison, family=0, p=comparison.p_value, p_outside=comparison.p_outside)
+    (found,) = family_outcomes([comparison], margin=comparison.margin, level=comparison.level)
+    return _conclude(comparison, found, family=0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -323,14 +323,12 @@ def _bootstrap_name(aligned: Aligned) -> str:
 
 __all__ = [
     "Comparison",
+    "Outcome",
     "compare",
-    "conclude",
     "conclude_family",
     "conclude_primary",
     "contrast_outcome",
-    "difference_sample",
-    "difference_sampling",
-    "difference_seeds",
+    "family_outcomes",
     "holm",
     "outside",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,12 +12,14 @@ import numpy as np
 from harness.analysis.statistics.repeats import averaged, by_search
 from harness.answers.metrics import MetricInfo
 from harness.records import (
+    NO_WORTH,
     Aggregate,
     Phase,
     ScoreVector,
     Study,
     SuiteKind,
     TrialSummary,
+    Worth,
     filled_mean,
 )
 from harness.spec import Experiment
@@ -173,25 +176,25 @@ def validation_score(trial: TrialSummary, metric: str) -> float | None:
     return float(np.mean(finite)) if finite else None
 
 
-def validation_worth(trial: TrialSummary, metric: MetricInfo) -> float:
-    """What a trial is chosen by: its validation score, signed so that higher is better.
+def validation_worth(trial: TrialSummary, metric: MetricInfo) -> Worth:
+    """What a trial is chosen by: its validation score.
 
     A reply that the metric could not score counts as the worst
     (:func:`harness.records.filled_mean`).
-
-    Returns:
-        -inf where there is no score.
     """
+    found = [
+        a for a in aggregates([trial], "domain", "validation", metric.name) if np.isfinite(a.value)
+    ]
+    if not found:
+        return NO_WORTH
     values = [
         filled_mean(
             a.value, a.items, a.unscored, metric.worst, a.value if a.worst is None else a.worst
         )
-        for a in aggregates([trial], "domain", "validation", metric.name)
-        if np.isfinite(a.value)
+        for a in found
     ]
-    if not values:
-        return float("-inf")
-    return float(np.mean(values)) if metric.higher_is_better else -float(np.mean(values))
+    whole = math.isfinite(metric.worst) or not any(a.unscored for a in found)
+    return Worth(whole, float(np.mean(values)) * (1 if metric.higher_is_better else -1))
 
 
 def repeated_accesses(study: Study) -> dict[tuple[str, str, str], int]:

@@ -18,15 +18,14 @@ from harness.analysis.statistics.paired import (
     Comparison,
     conclude_family,
     conclude_primary,
-    contrast_outcome,
-    holm,
-    outside,
+    family_outcomes,
 )
 from harness.analysis.verdict.evidence import Evidence
 from harness.analysis.verdict.ranking import ranking_pairs, ranking_sides
 from harness.analysis.verdict.reference import beside_references, reference_pairs
 from harness.analysis.verdict.sentences import decide
 from harness.findings import ArmSummary, Contrast, CostSummary, Effort, Forgetting, Verdict
+from harness.records import Worth
 from harness.spec import Experiment
 
 Pair = tuple[str, str]
@@ -42,8 +41,8 @@ class Measured:
     """The table of the candidates, by name."""
     unit_costs: Mapping[str, CostSummary]
     """Arm -> cost at a price of 1 an hour."""
-    worths: Mapping[str, float]
-    """Arm -> its worth on validation, higher is better."""
+    worths: Mapping[str, Worth]
+    """Arm -> its worth on validation."""
     compare: Callable[[str, str], Comparison | None]
     """Compares two arms on the test items; None where they cannot be paired."""
     abilities: Mapping[str, MeasuredAbilities]
@@ -117,15 +116,17 @@ class Measured:
         declared = self.experiment.contrast
         if (margin, level) == (declared.margin, declared.level):
             return tuple(contrasts)
-        apart = holm([outside(comparison.sampling, margin) for comparison in comparisons])
-        rejudged = []
-        for contrast, comparison, p_outside in zip(contrasts, comparisons, apart, strict=True):
-            interval = comparison.sampling.interval(level)
-            outcome = contrast_outcome(
-                interval, p=contrast.p_adjusted, p_outside=p_outside, level=level
+        found = family_outcomes(comparisons, margin=margin, level=level)
+        return tuple(
+            replace(
+                contrast,
+                interval=one.interval,
+                margin=margin,
+                outcome=one.outcome,
+                rests_on_missing=one.rests_on_missing,
             )
-            rejudged.append(replace(contrast, interval=interval, margin=margin, outcome=outcome))
-        return tuple(rejudged)
+            for contrast, one in zip(contrasts, found, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)

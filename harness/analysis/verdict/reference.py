@@ -12,6 +12,7 @@ from dataclasses import replace
 from harness.analysis import wording
 from harness.analysis.verdict.evidence import Evidence
 from harness.findings import ArmSummary, Contrast, Verdict
+from harness.records import Worth
 from harness.wording import file_size
 
 RULE = "reference_not_beaten"
@@ -26,12 +27,12 @@ def reference_pairs(
     references: Mapping[str, ArmSummary],
     evidence: Evidence,
     verdict: Verdict,
-    worths: Mapping[str, float],
+    worths: Mapping[str, Worth],
 ) -> tuple[tuple[str, str], ...]:
     """The arm that the verdict is about, with every tested reference.
 
     Args:
-        worths: arm -> its worth on validation, higher is better.
+        worths: arm -> its worth on validation.
     """
     sides = [arm for arm in (evidence.fine_tuned, evidence.against) if arm]
     best = verdict.winner or max(sides, key=lambda arm: worths[arm], default="")
