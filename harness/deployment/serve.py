@@ -19,7 +19,8 @@ from harness.errors import HarnessError, InputError
 from harness.export import export_model
 from harness.export.base_model import base_here, runtime_here
 from harness.export.destination import RECEIPT
-from harness.export.final_run import FinalRun
+from harness.export.final_run import FinalRun, brought_folder
+from harness.models.brought import TOKENIZER, is_adapter
 from harness.spec.kinds import kind_info
 
 # Seconds in which a server must answer: large weights take their time from a slow disk.
@@ -62,12 +63,6 @@ def serve_plan(
             f"{run.title}: its model is served already, as {run.spec.endpoint.model} at "
             f"{run.spec.endpoint.url}"
         )
-    if kind_info(run.spec.kind).brought:
-        raise InputError(
-            f"{run.title}: its weights were trained elsewhere; serve the folder that `path` names "
-            "with a program of yours, and hold it against the scores with `harness verify "
-            "--endpoint`"
-        )
     program = serving_program()
     model = _folder(run, folder, dtype)
     # Where adapters are not merged, weights are served in the format that they were scored in.
@@ -101,10 +96,7 @@ def serving_program() -> Path:
 
 def _folder(run: FinalRun, folder: Path | None, dtype: str | None) -> Path:
     if kind_info(run.spec.kind).brought:
-        raise InputError(
-            f"{run.title} was trained elsewhere: serve its own folder, {run.spec.trained_path}, "
-            "and ask `harness verify --endpoint` whether it answers as it was scored"
-        )
+        return _brought(run, folder)
     if not kind_info(run.spec.kind).trains:
         if folder is not None or dtype is not None:
             raise InputError(
@@ -130,6 +122,25 @@ def _folder(run: FinalRun, folder: Path | None, dtype: str | None) -> Path:
         # What is served is verified as it is served.
         items=0,
     )
+    return place
+
+
+def _brought(run: FinalRun, folder: Path | None) -> Path:
+    """The folder of a whole checkpoint that was trained elsewhere, which is served as it lies."""
+    place = brought_folder(run)
+    if folder is not None:
+        raise InputError(
+            f"{run.title} was trained elsewhere: {place} is served as it lies here, so that "
+            "--folder has nothing to write"
+        )
+    if is_adapter(place) or not (place / TOKENIZER).is_file():
+        what = "an adapter alone" if is_adapter(place) else "no tokenizer"
+        raise InputError(
+            f"{run.title} was trained elsewhere, and {place} holds {what}, from which "
+            "`transformers serve` cannot serve it as it was scored: write a whole model with the "
+            "program that trained it, serve that, and hold it against the scores with `harness "
+            "verify --endpoint`"
+        )
     return place
 
 

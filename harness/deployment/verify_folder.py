@@ -32,11 +32,11 @@ from harness.deployment.verification import (
 from harness.errors import InputError, SpecError, UnknownReferenceError
 from harness.export.asking import Asking
 from harness.export.base_model import base_here, runtime_here
-from harness.export.final_run import FinalRun, trained_files
+from harness.export.final_run import FinalRun, brought_folder, trained_files
 from harness.export.near_ties import TwoReplies, likelihood_gaps, tie_tolerance
 from harness.records import ARTIFACT, ResolvedModel
 from harness.spec.kinds import kind_info
-from harness.spec.settings import AdapterSettings, settings_from
+from harness.spec.settings import AdapterSettings, BroughtSettings, settings_from
 
 if TYPE_CHECKING:
     from harness.models.load import LoadedModel, Quantisation
@@ -91,13 +91,8 @@ def verify_form(
         InputError: its weights are gone, or this machine cannot hold them so.
     """
     _check_local(run)
-    if kind_info(run.spec.kind).brought:
-        raise InputError(
-            f"{run.title}: its weights were trained elsewhere; make the form that you mean with "
-            "the program that trained them, and verify its folder with --folder"
-        )
     scored = scored_items(run, limit)
-    what = f"{'merged, ' if kind_info(run.spec.kind).adapts else ''}{form}"
+    what = f"{'merged, ' if _is_adapter(run) else ''}{form}"
     with loaded_form(run, form) as loaded:
         return _verified(run, loaded, scored, what, None, on_progress, form)
 
@@ -246,14 +241,10 @@ def _as_folder(path: Path) -> Iterator[Path]:
 @contextmanager
 def _loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
     from harness.models.adapters import each_adapter
+    from harness.models.brought import own_template
     from harness.models.load import load_arms_base, load_base, quiet_libraries
     from harness.models.trained import with_own_tokenizer
 
-    if kind_info(run.spec.kind).brought:
-        raise InputError(
-            f"{run.title} was trained elsewhere, and is known in the form of its folder alone: "
-            "write it in another form and verify that with --folder"
-        )
     quiet_libraries()
     runtime = runtime_here(run.spec.runtime)
     base = base_here(run.spec.model)
@@ -261,13 +252,18 @@ def _loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
     has_tokenizer = (folder / "tokenizer_config.json").is_file()
     try:
         if (folder / "adapter_config.json").is_file():
-            if not isinstance(settings, AdapterSettings):
+            if not isinstance(settings, AdapterSettings | BroughtSettings):
                 raise InputError(
                     f"{folder} holds an adapter, and {run.trial.arm} trained none; name its arm "
                     "with --arm"
                 )
             for loaded in each_adapter(load_arms_base(base, runtime, settings), [folder]):
-                yield with_own_tokenizer(loaded, folder) if has_tokenizer else loaded
+                if has_tokenizer:
+                    yield with_own_tokenizer(loaded, folder)
+                    continue
+                if template := own_template(folder):
+                    loaded.tokenizer.chat_template = template
+                yield loaded
             return
         own = own_dtype(folder)
         whole = ResolvedModel(reference=str(folder), path=str(folder), fingerprint="")
@@ -287,6 +283,7 @@ def loaded_form(run: FinalRun, form: Form) -> Iterator[LoadedModel]:
     Raises:
         InputError: its weights are gone, or this machine cannot hold them so.
     """
+    from harness.models.brought import tokenizer_of
     from harness.models.load import load_base, quiet_libraries
     from harness.models.trained import merged_model
 
@@ -296,22 +293,35 @@ def loaded_form(run: FinalRun, form: Form) -> Iterator[LoadedModel]:
     settings = settings_from(run.spec.params)
     dtype = form if form in ("float32", "bfloat16") else run.spec.runtime.dtype
     quantisation = _BITS.get(form, "none")
-    trained = run.folder / ARTIFACT
-    if kind_info(run.spec.kind).trains:
+    kind, trained = kind_info(run.spec.kind), run.folder / ARTIFACT
+    if kind.trains:
         trained_files(run)
+    elif kind.brought:
+        trained = brought_folder(run)
     with TemporaryDirectory() as place:
-        path = base.path
-        if isinstance(settings, AdapterSettings):
-            merged = merged_model(base, runtime, settings, trained, dtype)
-            merged.model.save_pretrained(place)
-            path = place
-        elif kind_info(run.spec.kind).trains:
-            path = str(trained)
-        model = replace(base, reference=form, path=path, revision="")
+        path = str(trained) if kind.trains or kind.brought else base.path
         try:
-            yield load_base(model, replace(runtime, dtype=dtype), quantisation, tokenizer_of=base)
+            if isinstance(settings, AdapterSettings | BroughtSettings) and _is_adapter(run):
+                merged = merged_model(base, runtime, settings, trained, dtype)
+                merged.model.save_pretrained(place)
+                path = place
+            model = replace(base, reference=form, path=path, revision="")
+            loaded = load_base(
+                model, replace(runtime, dtype=dtype), quantisation, tokenizer_of=base
+            )
+            if kind.brought:
+                loaded = replace(loaded, tokenizer=tokenizer_of(trained, base))
+            yield loaded
         except UnknownReferenceError as error:
             raise InputError(f"{form}: {error}") from error
+
+
+def _is_adapter(run: FinalRun) -> bool:
+    """Whether what was scored is an adapter, trained by the study or elsewhere."""
+    from harness.models.brought import is_adapter
+
+    kind = kind_info(run.spec.kind)
+    return kind.adapts or (kind.brought and is_adapter(Path(run.spec.trained_path)))
 
 
 __all__ = ["FORMS", "Form", "loaded_form", "verify_folder", "verify_form"]
