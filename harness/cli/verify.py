@@ -14,8 +14,8 @@ from harness.cli.printing import say
 
 if TYPE_CHECKING:
     from harness.deployment.finalist import Progress
+    from harness.deployment.forms import Form
     from harness.deployment.verification import Verification
-    from harness.deployment.verify_folder import Form
     from harness.export.final_run import FinalRun
 
 SHOWN_DIFFERENCES = 5
@@ -113,8 +113,9 @@ def _verify(
     items: int | None,
 ) -> list[Verification]:
     from harness.cli.ask import shown
+    from harness.deployment.forms import FORMS
     from harness.deployment.verify_endpoint import verify_endpoint
-    from harness.deployment.verify_folder import FORMS, verify_folder
+    from harness.deployment.verify_folder import verify_folder
 
     with shown(items or 0) as progress:
         if endpoint is not None:
@@ -173,7 +174,7 @@ def printed(found: Verification) -> None:
         table.add_row("Weights in memory", f"{found.megabytes:,.1f} MB")
     console.print(table)
     for culprit in found.culprits:
-        why = "" if culprit.explains or not agreement.apart else " (not in this check)"
+        why = "" if culprit.explains or not agreement.apart else " (not shown to make these differ)"
         console.print(f"{culprit.name}{why}: {culprit.found}.", markup=False, highlight=False)
     for pair in agreement.apart[:SHOWN_DIFFERENCES]:
         console.print(

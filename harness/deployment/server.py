@@ -205,8 +205,9 @@ def culprits_of_models(listed: Sequence[Mapping[str, Any]], model: str) -> Itera
         if found := _FEWER_BITS.search(text):
             yield Culprit(
                 "quantisation",
-                f"the server's own words for the model hold {found[0]!r}: its weights have fewer "
-                "bits than those that were scored",
+                f"the server's own words for the model hold {found[0]!r}: its weights may have "
+                "fewer bits than those that were scored",
+                explains=False,
             )
             return
 

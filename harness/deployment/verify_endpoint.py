@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from harness.data import read_examples_file
 from harness.deployment.agreement import ReplyPair, ScoredItem, agreement, scored_items
-from harness.deployment.endings import culprits_of_endings
+from harness.deployment.endings import culprits_of_endings, without_ending
 from harness.deployment.explanation import culprits_of_prompts, culprits_of_weights
-from harness.deployment.finalist import Progress, ledger_of
+from harness.deployment.finalist import Progress, ledger_of, loaded_candidate
+from harness.deployment.hypotheses import CONVINCING, WEIGHED, reproduced
 from harness.deployment.server import culprits_of_models, listed_models, server_of
 from harness.deployment.verification import (
     Culprit,
@@ -19,6 +20,7 @@ from harness.deployment.verification import (
     log_look,
     log_result,
 )
+from harness.errors import InputError
 from harness.export.asking import Asking
 from harness.export.final_run import FinalRun
 from harness.wording import plural
@@ -65,8 +67,9 @@ def verify_endpoint(
     endings = list(culprits_of_endings(found.apart, [cut[pair.item.id] for pair in found.apart]))
     if found.apart and run.spec.answering != "generate":
         culprits += _of_answering(run, found.apart)
-    elif found.apart and not any(culprit.explains for culprit in [*culprits, *endings]):
-        culprits += culprits_of_weights(run, found.apart)
+    rest = without_ending(found.apart)
+    if rest and not any(culprit.explains for culprit in culprits):
+        culprits += culprits_of_weights(run, rest)
     done = Verification(run, what, found, loads, each_once([*culprits, *endings]))
     log_result(done)
     return done
@@ -95,7 +98,19 @@ def _of_answering(run: FinalRun, apart: Sequence[ReplyPair]) -> Iterator[Culprit
         f"the study {how} ({run.spec.answering}), and the server writes freely: {free} of the "
         f"{plural(len(apart), 'reply', 'replies')} that differ hold no valid answer. `harness "
         "export prompt` says what a server must do",
+        free >= CONVINCING * len(apart) or _freely(run, apart),
     )
+
+
+def _freely(run: FinalRun, apart: Sequence[ReplyPair]) -> bool:
+    """Whether the scored model gives enough of the replies, too, where it writes freely."""
+    pairs = apart[:WEIGHED]
+    try:
+        with loaded_candidate(run) as candidate:
+            given = reproduced(candidate, pairs, candidate.renderer.encode_prompt)
+    except InputError:
+        return False
+    return given >= CONVINCING * len(pairs)
 
 
 def _labels(run: FinalRun) -> tuple[str, ...]:

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from harness.deployment.agreement import ReplyPair, ScoredItem, agreement, scored_items
-from harness.deployment.endings import culprits_of_endings
+from harness.deployment.endings import culprits_of_endings, without_ending
 from harness.deployment.finalist import Progress, replies_of
-from harness.deployment.hypotheses import WEIGHED
+from harness.deployment.forms import BITS, FORMS, Form, given_by, is_adapter_run, loaded_form
+from harness.deployment.hypotheses import CONVINCING, WEIGHED
 from harness.deployment.shipped import (
     culprits_of_generation,
     culprits_of_prompts,
@@ -32,19 +33,15 @@ from harness.deployment.verification import (
 from harness.errors import InputError, SpecError, UnknownReferenceError
 from harness.export.asking import Asking
 from harness.export.base_model import base_here, runtime_here
-from harness.export.final_run import FinalRun, brought_folder, trained_files
+from harness.export.final_run import FinalRun
 from harness.export.near_ties import TwoReplies, likelihood_gaps, tie_tolerance
-from harness.records import ARTIFACT, ResolvedModel
-from harness.spec.kinds import kind_info
+from harness.records import ResolvedModel
 from harness.spec.settings import AdapterSettings, BroughtSettings, settings_from
 
 if TYPE_CHECKING:
-    from harness.models.load import LoadedModel, Quantisation
+    from harness.models.load import LoadedModel
     from harness.trial.candidate import Candidate
 
-Form = Literal["float32", "bfloat16", "8-bit", "4-bit"]
-FORMS: tuple[Form, ...] = get_args(Form)
-_BITS: dict[Form, Quantisation] = {"8-bit": "int8", "4-bit": "nf4"}
 # Requests of a batch whose speed is measured, each on so many items at most.
 BATCHES, TIMED = (1, 4, 16), 16
 
@@ -92,7 +89,7 @@ def verify_form(
     """
     _check_local(run)
     scored = scored_items(run, limit)
-    what = f"{'merged, ' if _is_adapter(run) else ''}{form}"
+    what = f"{'merged, ' if is_adapter_run(run) else ''}{form}"
     with loaded_form(run, form) as loaded:
         return _verified(run, loaded, scored, what, None, on_progress, form)
 
@@ -128,13 +125,13 @@ def _verified(
     items = [one.item for one in scored]
     replies = replies_of(candidate, items, on_progress)
     found = agreement(run, scored, replies)
-    culprits = list(_of_numbers(run, loaded, folder, form))
-    if folder is not None:
-        culprits += _of_settings(run, candidate, folder, scored)
-    if found.apart:
-        culprits += culprits_of_endings(found.apart)
-        if not any(culprit.explains for culprit in culprits):
-            culprits += _of_weights(candidate, found.apart, form is not None)
+    numbers = list(_of_numbers(run, loaded, folder, form, found.apart))
+    settings = [] if folder is None else list(_of_settings(run, candidate, folder, scored))
+    rest = without_ending(found.apart)
+    weights: list[Culprit] = []
+    if rest and not any(culprit.explains for culprit in [*numbers, *settings]):
+        weights += _of_weights(candidate, rest, form is not None)
+    culprits = [*numbers, *settings, *culprits_of_endings(found.apart), *weights]
     done = Verification(
         run,
         what,
@@ -148,22 +145,41 @@ def _verified(
 
 
 def _of_numbers(
-    run: FinalRun, loaded: LoadedModel, folder: Path | None, form: Form | None
+    run: FinalRun,
+    loaded: LoadedModel,
+    folder: Path | None,
+    form: Form | None,
+    apart: Sequence[ReplyPair],
 ) -> Iterator[Culprit]:
-    bits = quantised_as(folder) if folder is not None else form if form in _BITS else ""
+    """The form of the weights, where it is another one.
+
+    A form of the run's own weights is all that was changed. A folder may hold other weights
+    altogether: that its form is the reason is tried on the run's own.
+    """
+    bits = quantised_as(folder) if folder is not None else form if form in BITS else ""
+    kind = str(loaded.model.dtype).removeprefix("torch.")
+    if not bits and kind == run.spec.runtime.dtype:
+        return
+    told, explains = "", True
+    if folder is not None and apart:
+        pairs = apart[:WEIGHED]
+        tried: str = f"{bits[-6]}-bit" if bits.endswith(" bits") else "" if bits else kind
+        given = max((given_by(run, one, pairs) for one in FORMS if one == tried), default=0)
+        explains = given >= CONVINCING * len(pairs)
+        told = f"; the run's own weights in that form give {given} of {len(pairs)} of the replies"
     if bits:
         yield Culprit(
             "quantisation",
             f"the weights are quantised ({bits}), and those that were scored are in "
-            f"{run.spec.runtime.dtype}",
+            f"{run.spec.runtime.dtype}{told}",
+            explains,
         )
         return
-    kind = str(loaded.model.dtype).removeprefix("torch.")
-    if kind != run.spec.runtime.dtype:
-        yield Culprit(
-            "number format",
-            f"the weights are in {kind}, and those that were scored in {run.spec.runtime.dtype}",
-        )
+    yield Culprit(
+        "number format",
+        f"the weights are in {kind}, and those that were scored in {run.spec.runtime.dtype}{told}",
+        explains,
+    )
 
 
 def _of_settings(
@@ -276,52 +292,4 @@ def _loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
         raise InputError(f"{folder} cannot be loaded as it is shipped: {error}") from error
 
 
-@contextmanager
-def loaded_form(run: FinalRun, form: Form) -> Iterator[LoadedModel]:
-    """The run's own model in another form.
-
-    Raises:
-        InputError: its weights are gone, or this machine cannot hold them so.
-    """
-    from harness.models.brought import tokenizer_of
-    from harness.models.load import load_base, quiet_libraries
-    from harness.models.trained import merged_model
-
-    quiet_libraries()
-    runtime = runtime_here(run.spec.runtime)
-    base = base_here(run.spec.model)
-    settings = settings_from(run.spec.params)
-    dtype = form if form in ("float32", "bfloat16") else run.spec.runtime.dtype
-    quantisation = _BITS.get(form, "none")
-    kind, trained = kind_info(run.spec.kind), run.folder / ARTIFACT
-    if kind.trains:
-        trained_files(run)
-    elif kind.brought:
-        trained = brought_folder(run)
-    with TemporaryDirectory() as place:
-        path = str(trained) if kind.trains or kind.brought else base.path
-        try:
-            if isinstance(settings, AdapterSettings | BroughtSettings) and _is_adapter(run):
-                merged = merged_model(base, runtime, settings, trained, dtype)
-                merged.model.save_pretrained(place)
-                path = place
-            model = replace(base, reference=form, path=path, revision="")
-            loaded = load_base(
-                model, replace(runtime, dtype=dtype), quantisation, tokenizer_of=base
-            )
-            if kind.brought:
-                loaded = replace(loaded, tokenizer=tokenizer_of(trained, base))
-            yield loaded
-        except UnknownReferenceError as error:
-            raise InputError(f"{form}: {error}") from error
-
-
-def _is_adapter(run: FinalRun) -> bool:
-    """Whether what was scored is an adapter, trained by the study or elsewhere."""
-    from harness.models.brought import is_adapter
-
-    kind = kind_info(run.spec.kind)
-    return kind.adapts or (kind.brought and is_adapter(Path(run.spec.trained_path)))
-
-
-__all__ = ["FORMS", "Form", "loaded_form", "verify_folder", "verify_form"]
+__all__ = ["verify_folder", "verify_form"]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.deployment.finalist import loaded_candidate
+from harness.deployment.forms import loaded_form
 from harness.deployment.serve import serve_plan
-from harness.deployment.verify_folder import loaded_form, verify_folder
+from harness.deployment.verify_folder import verify_folder
 from harness.errors import InputError
 from harness.export.asking import Asking
 from harness.export.final_run import find_final_run

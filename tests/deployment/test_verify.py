@@ -15,9 +15,10 @@ from harness.cli import group
 from harness.deployment.agreement import ReplyPair
 from harness.deployment.explanation import culprits_of_weights
 from harness.deployment.finalist import replies_of
+from harness.deployment.forms import FORMS, loaded_form
 from harness.deployment.verification import Verification
 from harness.deployment.verify_endpoint import verify_endpoint
-from harness.deployment.verify_folder import FORMS, loaded_form, verify_folder, verify_form
+from harness.deployment.verify_folder import verify_folder, verify_form
 from harness.errors import InputError
 from harness.export import export_model
 from harness.export.final_run import find_final_run
