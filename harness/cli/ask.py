@@ -79,9 +79,7 @@ def command(
             _talk(finalist)
         return
     questions = (
-        questions_of(run, [_row(line) for line in _lines()])
-        if source is None
-        else questions_in(run, source)
+        questions_of(run, _rows(sys.stdin.read())) if source is None else questions_in(run, source)
     )
     with opened(run) as finalist, shown(len(questions.items)) as progress:
         found = predictions(finalist, questions, progress)
@@ -109,17 +107,36 @@ def _talk(finalist: Finalist) -> None:
             say(f"error: {error}", err=True)
 
 
-def _lines() -> list[str]:
-    return [line for line in sys.stdin.read().splitlines() if line.strip()]
+def _rows(text: str) -> list[dict[str, JsonValue] | str]:
+    """The lines that hold something, as rows.
+
+    Only a line feed ends a line: other characters that may, such as U+2028, stand in texts.
+    """
+    lines = enumerate(text.split("\n"), 1)
+    return [_row(line.removesuffix("\r"), f"line {n}") for n, line in lines if line.strip()]
 
 
-def _row(line: str) -> dict[str, JsonValue] | str:
-    """A line as a row: an object of JSON, else the text as it is."""
-    try:
-        row = json.loads(line)
-    except ValueError:
+def _row(line: str, where: str = "") -> dict[str, JsonValue] | str:
+    """A line as a row: an object of JSON, else the text as it is.
+
+    Raises:
+        InputError: it begins as an object does, and is none.
+    """
+    from harness.errors import InputError, Problem
+
+    if not line.lstrip().startswith("{"):
         return line
-    return row if isinstance(row, dict) else line
+    try:
+        row: dict[str, JsonValue] = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            Problem(
+                where,
+                f"it begins with {{ and is no object of JSON: {error}; mend it, or give a text "
+                'that begins so as a value of an object, such as {"text": "{..."}',
+            )
+        ) from error
+    return row
 
 
 def _print(one: Prediction) -> None:
