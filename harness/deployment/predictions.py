@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,9 +105,23 @@ def check_output(path: Path, *, force: bool) -> None:
     """
     if path.suffix.lower() not in WRITABLE:
         raise InputError(f"{path}: predictions are written as {' or '.join(WRITABLE)}")
+    check_writable(path, force=force)
+
+
+def check_writable(path: Path, *, force: bool) -> None:
+    """See that a file can be written, before anything is asked for what it will hold.
+
+    Raises:
+        InputError: it is there already, or the system refuses.
+        NoRoomError: the disk is full.
+    """
     if path.is_dir() or (path.exists() and not force):
         remedy = "give the name of a file" if path.is_dir() else "--force writes over it"
         raise InputError(f"{path} exists already; {remedy}")
+    with writing(path, "name another file with --out"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
 
 
 def write_predictions(path: Path, found: Sequence[Prediction]) -> None:
@@ -158,6 +173,7 @@ __all__ = [
     "Questions",
     "as_row",
     "check_output",
+    "check_writable",
     "predictions",
     "questions_in",
     "questions_of",
