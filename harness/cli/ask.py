@@ -63,10 +63,12 @@ def command(
     from harness.deployment.finalist import opened
     from harness.deployment.predictions import (
         check_output,
+        check_rows,
+        partial_of,
         predictions,
+        predictions_kept,
         questions_in,
         questions_of,
-        write_predictions,
     )
     from harness.export.final_run import find_final_run
 
@@ -81,13 +83,22 @@ def command(
     questions = (
         questions_of(run, _rows(sys.stdin.read())) if source is None else questions_in(run, source)
     )
+    if out is not None:
+        check_rows(out, questions.rows)
     with opened(run) as finalist, shown(len(questions.items)) as progress:
-        found = predictions(finalist, questions, progress)
+        if out is None:
+            found = predictions(finalist, questions, progress)
+        else:
+            try:
+                found = predictions_kept(out, finalist, questions, progress)
+            except BaseException:
+                if (partial := partial_of(out)).is_file():
+                    say(f"What was answered before is kept in {partial}", err=True)
+                raise
     if out is None:
         for one in found:
             _print(one)
     else:
-        write_predictions(out, found)
         unread = sum(one.answer is None for one in found)
         more = f"; {unread} replies hold no answer that could be read" if unread else ""
         say(f"{out}: {len(found)} rows answered{more}")

@@ -35,6 +35,8 @@ class Finalist:
     """The final run."""
     replies: Replies
     """Its replies to items, in their order."""
+    check: Callable[[Sequence[Example]], object]
+    """Sees, at no cost, that items can be asked: raises InputError where one cannot."""
     labels: tuple[str, ...]
     """What a reader of its replies has to know of training, such as the labels."""
 
@@ -54,11 +56,16 @@ def opened(run: FinalRun) -> Iterator[Finalist]:
     split = read_examples_file(Path(run.spec.train_path))
     labels = run.analysed.experiment.task.answer.known_from(split)
     if run.spec.endpoint is not None:
-        yield Finalist(run, _served(run, run.spec.endpoint), labels)
+        yield Finalist(run, _served(run, run.spec.endpoint), lambda items: None, labels)
         return
     # Packed once, however often it is asked.
     with loaded_candidate(run) as candidate, packed(candidate):
-        yield Finalist(run, lambda items, told: prepared(candidate, items)(told), labels)
+        yield Finalist(
+            run,
+            lambda items, told: prepared(candidate, items)(told),
+            lambda items: prepared(candidate, items),
+            labels,
+        )
 
 
 @contextmanager
