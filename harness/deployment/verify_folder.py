@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -44,6 +44,21 @@ if TYPE_CHECKING:
 
 # Requests of a batch whose speed is measured, each on so many items at most.
 BATCHES, TIMED = (1, 4, 16), 16
+# Type of a GGUF file's weights that are not quantised -> number format.
+_GGUF_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shipped:
+    """What is shipped, in a folder that transformers reads."""
+
+    folder: Path
+    bits: str
+    """How its weights are quantised, in its own words; empty where they are not."""
+    dtype: str = ""
+    """Number format of the file that it was taken out of; empty where it was not."""
+    megabytes: float = 0.0
+    """Size of that file, MB; 0 where it was taken out of none."""
 
 
 def verify_folder(
@@ -65,8 +80,8 @@ def verify_folder(
     """
     _check_local(run)
     scored = scored_items(run, limit)
-    with _as_folder(folder) as place, _loaded_folder(run, place) as loaded:
-        return _verified(run, loaded, scored, f"the folder {folder}", place, on_progress)
+    with _as_folder(folder) as shipped, _loaded_folder(run, shipped.folder) as loaded:
+        return _verified(run, loaded, scored, f"the folder {folder}", shipped, on_progress)
 
 
 def verify_form(
@@ -106,7 +121,7 @@ def _verified(
     loaded: LoadedModel,
     scored: Sequence[ScoredItem],
     what: str,
-    folder: Path | None,
+    shipped: _Shipped | None,
     on_progress: Progress,
     form: Form | None = None,
 ) -> Verification:
@@ -125,8 +140,8 @@ def _verified(
     items = [one.item for one in scored]
     replies = replies_of(candidate, items, on_progress)
     found = agreement(run, scored, replies)
-    numbers = list(_of_numbers(run, loaded, folder, form, found.apart))
-    settings = [] if folder is None else list(_of_settings(run, candidate, folder, scored))
+    numbers = list(_of_numbers(run, loaded, shipped, form, found.apart))
+    settings = [] if shipped is None else list(_of_settings(run, candidate, shipped, scored))
     rest = without_ending(found.apart)
     weights: list[Culprit] = []
     if rest and not any(culprit.explains for culprit in [*numbers, *settings]):
@@ -138,7 +153,9 @@ def _verified(
         found,
         _loads(candidate, scored),
         each_once(culprits),
-        megabytes=loaded.model.get_memory_footprint() / 1e6,
+        megabytes=shipped.megabytes
+        if shipped is not None and shipped.megabytes
+        else loaded.model.get_memory_footprint() / 1e6,
     )
     log_result(done)
     return done
@@ -147,7 +164,7 @@ def _verified(
 def _of_numbers(
     run: FinalRun,
     loaded: LoadedModel,
-    folder: Path | None,
+    shipped: _Shipped | None,
     form: Form | None,
     apart: Sequence[ReplyPair],
 ) -> Iterator[Culprit]:
@@ -156,12 +173,14 @@ def _of_numbers(
     A form of the run's own weights is all that was changed. A folder may hold other weights
     altogether: that its form is the reason is tried on the run's own.
     """
-    bits = quantised_as(folder) if folder is not None else form if form in BITS else ""
+    bits = shipped.bits if shipped is not None else form if form in BITS else ""
     kind = str(loaded.model.dtype).removeprefix("torch.")
+    if shipped is not None and shipped.dtype:
+        kind = shipped.dtype
     if not bits and kind == run.spec.runtime.dtype:
         return
     told, explains = "", True
-    if folder is not None and apart:
+    if shipped is not None and apart:
         pairs = apart[:WEIGHED]
         tried: str = f"{bits[-6]}-bit" if bits.endswith(" bits") else "" if bits else kind
         given = max((given_by(run, one, pairs) for one in FORMS if one == tried), default=0)
@@ -183,7 +202,7 @@ def _of_numbers(
 
 
 def _of_settings(
-    run: FinalRun, candidate: Candidate, folder: Path, scored: Sequence[ScoredItem]
+    run: FinalRun, candidate: Candidate, shipped: _Shipped, scored: Sequence[ScoredItem]
 ) -> Iterator[Culprit]:
     from harness.trial.candidate import answer_room
 
@@ -191,6 +210,7 @@ def _of_settings(
     asking = Asking.of(run)
     renderer = candidate.renderer
     yield from culprits_of_prompts(asking, renderer, candidate.loaded.tokenizer, items)
+    folder = shipped.folder
     if (folder / "config.json").is_file():
         room = candidate.task.max_new_tokens or answer_room(renderer, candidate.split)
         ends = asking.renderer.encode_answer("")
@@ -246,20 +266,26 @@ def _untold(done: int, total: int) -> None:
 
 
 @contextmanager
-def _as_folder(path: Path) -> Iterator[Path]:
+def _as_folder(path: Path) -> Iterator[_Shipped]:
     """The folder with weights that transformers reads; of a GGUF file they are taken out of it."""
-    from harness.models.convert import convert_gguf
+    from harness.models.convert import convert_gguf, weight_type
 
     gguf = path if path.suffix == ".gguf" else None
     if path.is_dir() and not list(path.glob("*.safetensors")):
         gguf = next(iter(sorted(path.glob("*.gguf"))), None)
     if gguf is not None and gguf.is_file():
+        # Its header is read while it is one: what is taken out of it is not quantised any more.
+        kind = weight_type(gguf)
+        dtype = _GGUF_DTYPES.get(kind, "")
+        bits = "" if dtype else f"GGUF {kind}"
         with TemporaryDirectory() as place:
-            yield convert_gguf(gguf, Path(place) / "model")
+            # Without rounding, which would be this check's and not the file's.
+            folder = convert_gguf(gguf, Path(place) / "model", "float32")
+            yield _Shipped(folder, bits, dtype, gguf.stat().st_size / 1e6)
         return
     if not path.is_dir():
         raise InputError(f"{path}: there is no such folder, and no such GGUF file")
-    yield path
+    yield _Shipped(path, quantised_as(path))
 
 
 @contextmanager
