@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 # Requests of a batch whose speed is measured, each on so many items at most.
 BATCHES, TIMED = (1, 4, 16), 16
+_NUMBER_OF_BITS = re.compile(r"(?:\bI?Q|\b)([48])(?:_| bits|$)")
 # Type of a GGUF file's weights that are not quantised -> number format.
 _GGUF_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -182,10 +184,14 @@ def _of_numbers(
     told, explains = "", True
     if shipped is not None and apart:
         pairs = apart[:WEIGHED]
-        tried: str = f"{bits[-6]}-bit" if bits.endswith(" bits") else "" if bits else kind
-        given = max((given_by(run, one, pairs) for one in FORMS if one == tried), default=0)
-        explains = given >= CONVINCING * len(pairs)
-        told = f"; the run's own weights in that form give {given} of {len(pairs)} of the replies"
+        number = _NUMBER_OF_BITS.search(bits)
+        tried = f"{number[1]}-bit" if number else kind if not bits else ""
+        explains = False
+        for one in FORMS:
+            if one == tried:
+                given = given_by(run, one, pairs)
+                explains = given >= CONVINCING * len(pairs)
+                told = f"; the run's own weights in {one} give {given} of {len(pairs)} replies here"
     if bits:
         yield Culprit(
             "quantisation",
