@@ -120,15 +120,18 @@ def predictions_kept(
     for start in range(0, total, KEPT_EVERY):
         chosen = slice(start, start + KEPT_EVERY)
         part = Questions(questions.rows[chosen], questions.items[chosen])
-        answered = predictions(
-            finalist, part, lambda done, of, before=start: progress(before + done, total)
-        )
+        answered = predictions(finalist, part, _after(start, total, progress))
         found += answered
         with writing(partial, ELSEWHERE), partial.open("a", encoding="utf-8") as file:
             file.write(_lines(map(as_row, answered)))
     write_predictions(path, found)
     partial.unlink(missing_ok=True)
     return found
+
+
+def _after(before: int, total: int, progress: Progress) -> Progress:
+    """What is told of a part, told of the whole."""
+    return lambda done, of: progress(before + done, total)
 
 
 def partial_of(path: Path) -> Path:

@@ -322,7 +322,6 @@ def test_what_was_compared_is_kept_where_more_cannot_be_asked(
 ) -> None:
     def fails(*args: object) -> Iterator[Culprit]:
         raise InputError("the server is gone")
-        yield
 
     monkeypatch.setattr(Server, "manners", fails)
     found = asked(learnt, server)
