@@ -17,7 +17,7 @@ from harness.spec import Experiment
 from harness.spec.kinds import kind_info
 from harness.spec.search import Budget
 from harness.spec.served_arms import endpoints
-from harness.wording import agreeing, plural
+from harness.wording import agreeing, listed, plural
 
 FEWEST_SEEDS = 3
 _SHOWN_UNSCORED = 5
@@ -93,8 +93,8 @@ def leakage_caveats(
     if primary and primary.flagged:
         sentences.append(
             f"{plural(primary.flagged, 'item')} of the {primary.items:,} compared in the primary "
-            f"contrast {agreeing(primary.flagged, 'shares', 'share')} text with training examples; "
-            f"{_contrast_without(primary)}."
+            f"contrast {agreeing(primary.flagged, 'shares', 'share')} text with training examples"
+            f"{_of_brought(audit, primary)}; {_contrast_without(primary)}."
         )
     elif primary and test:
         sentences.append(
@@ -119,6 +119,16 @@ def leakage_caveats(
                 f"{in_words(perturbation)}."
             )
     return sentences
+
+
+def _of_brought(audit: AuditRecord, primary: Contrast) -> str:
+    """Of which arms trained elsewhere these examples are, too."""
+    arms = [
+        arm
+        for arm in (primary.a, primary.b)
+        if items_of(audit.brought.get(arm, {}).get("test", {}))
+    ]
+    return f" of the study or of {listed(arms)}" if arms else ""
 
 
 def _contrast_without(primary: Contrast) -> str:

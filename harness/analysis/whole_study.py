@@ -17,6 +17,7 @@ from harness.analysis.arms.judged import people_of
 from harness.analysis.arms.latency import timed_trials
 from harness.analysis.arms.memory_estimate import estimate_memory
 from harness.analysis.arms.table import Sides, short_of_budget, summarise_arm, validation_worths
+from harness.analysis.brought_caveats import untried_caveats
 from harness.analysis.claims.facts import ClaimFacts
 from harness.analysis.claims.guides import check_claims
 from harness.analysis.diagnostics import Diagnostics
@@ -25,6 +26,7 @@ from harness.analysis.forgetting.unseen import general_scores, searched_items
 from harness.analysis.generalisation.leakage import (
     abilities_beside_flagged,
     beside_flagged,
+    flagged_on_test,
     without_items,
 )
 from harness.analysis.judge_trust import trust_caveats
@@ -45,12 +47,7 @@ from harness.analysis.verdict.effort import assess_effort
 from harness.analysis.verdict.evidence import Evidence
 from harness.analysis.verdict.sensitivity import assess_sensitivity
 from harness.errors import StoreError
-from harness.findings import (
-    ArmSummary,
-    Contrast,
-    CostSummary,
-    Findings,
-)
+from harness.findings import ArmSummary, Contrast, CostSummary, Findings
 from harness.records import ScoreVector, Study, items_of
 from harness.spec.served_arms import endpoints
 
@@ -76,8 +73,8 @@ def analyse(
             again.
     """
     work = _Work(current(study), resamples, seed)
-    everyone, references = work.arms(), work.experiment.reference_arms()
-    arms = {name: arm for name, arm in everyone.items() if name not in references}
+    everyone, apart = work.arms(), work.experiment.reference_arms()
+    arms = {name: arm for name, arm in everyone.items() if name not in apart}
     shown = work.diagnostics()
     unscored = shown.general_unscored()
     curves = shown.curves()
@@ -92,13 +89,14 @@ def analyse(
         compare=work.comparison,
         abilities=work.abilities(work.experiment.trained_arms()),
         effort=effort,
-        references={name: everyone[name] for name in references},
+        references={name: everyone[name] for name in apart},
     )
     judgement = judge(measured, work.experiment)
     sides, verdict = judgement.sides, judgement.verdict
     forgetting = shown.diverged(judgement.evidence.forgetting)
     primary, secondary = work.evidence_described(judgement.evidence, everyone)
     judgement = replace(judgement, evidence=replace(judgement.evidence, secondary=secondary))
+    references = work.described(judgement.evidence.references, everyone)
     efforts = tuple(effort(arm, sides.prompt) for arm in work.experiment.trained_arms())
     hangs_on = (
         assess_sensitivity(measured, judgement, primary, partial(work.without_seed, sides))
@@ -117,12 +115,13 @@ def analyse(
         *slice_caveats(slicing, verdict.winner, trust),
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
         *([primary.decoding] if primary and primary.decoding else []),
-        *course.missing_items([*([primary] if primary else []), *secondary]),
+        *course.missing_items([*([primary] if primary else []), *secondary, *references]),
         *judge_caveats(judges, work.experiment),
         *trust_caveats(trust, primary),
         *course.leakage_caveats(study.experiment.data.audit, primary, hangs_on),
         *ability_caveats(list(forgetting.values()), unscored),
         *effort_caveats(efforts, verdict, hangs_on),
+        *untried_caveats(work.experiment, verdict),
         *search_caveats(searches, arms, sides, work.experiment, verdict.winner),
         *verdict.caveats,
     ]
@@ -130,6 +129,7 @@ def analyse(
         verdict=replace(verdict, caveats=tuple(dict.fromkeys(known))),
         primary=primary,
         secondary=secondary,
+        references=references,
         arms=tuple(everyone.values()),
         forgetting=tuple(forgetting.values()),
         overfitting=overfitting,
@@ -181,9 +181,7 @@ class _Work:
         self.scores = Scores(self.study)
         self.experiment = self.scores.experiment
         audit = self.study.experiment.data.audit
-        self.flagged = items_of(audit.flagged["test"]).union(
-            *(items_of(found["test"]) for found in audit.brought.values())
-        )
+        self.flagged = partial(flagged_on_test, audit)
         self.flagged_general = {task: items_of(kinds) for task, kinds in audit.general.items()}
         self.searched = searched_items(self.study, self.experiment)
         self.metric = self.experiment.task.primary_metric
@@ -225,12 +223,11 @@ class _Work:
         }
 
     def test_vectors(
-        self, arm: str, without: int | None = None, *, clean: bool = False
+        self, arm: str, without: int | None = None, items: frozenset[str] = frozenset()
     ) -> list[ScoreVector]:
-        on_test = without_seed(
-            self.scores.vectors(arm, self.metric, task=DOMAIN, split="test"), without
-        )
-        return without_items(on_test, self.flagged) if clean else on_test
+        """The arm's test vectors, without a seed and without some items."""
+        on_test = self.scores.vectors(arm, self.metric, task=DOMAIN, split="test")
+        return without_items(without_seed(on_test, without), items)
 
     def comparison(
         self,
@@ -241,10 +238,11 @@ class _Work:
         resamples: int = 0,
         clean: bool = False,
     ) -> Comparison | None:
+        items = self.flagged(a, b) if clean else frozenset()
         try:
             found = compare(
-                self.test_vectors(a, without, clean=clean),
-                self.test_vectors(b, without, clean=clean),
+                self.test_vectors(a, without, items),
+                self.test_vectors(b, without, items),
                 margin=self.experiment.contrast.margin,
                 level=self.level,
                 resamples=resamples or self.resamples,

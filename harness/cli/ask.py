@@ -63,10 +63,12 @@ def command(
     from harness.deployment.finalist import opened
     from harness.deployment.predictions import (
         check_output,
+        check_rows,
+        partial_of,
         predictions,
+        predictions_kept,
         questions_in,
         questions_of,
-        write_predictions,
     )
     from harness.export.final_run import find_final_run
 
@@ -79,17 +81,24 @@ def command(
             _talk(finalist)
         return
     questions = (
-        questions_of(run, [_row(line) for line in _lines()])
-        if source is None
-        else questions_in(run, source)
+        questions_of(run, _rows(sys.stdin.read())) if source is None else questions_in(run, source)
     )
+    if out is not None:
+        check_rows(out, questions.rows)
     with opened(run) as finalist, shown(len(questions.items)) as progress:
-        found = predictions(finalist, questions, progress)
+        if out is None:
+            found = predictions(finalist, questions, progress)
+        else:
+            try:
+                found = predictions_kept(out, finalist, questions, progress)
+            except BaseException:
+                if (partial := partial_of(out)).is_file():
+                    say(f"What was answered before is kept in {partial}", err=True)
+                raise
     if out is None:
         for one in found:
             _print(one)
     else:
-        write_predictions(out, found)
         unread = sum(one.answer is None for one in found)
         more = f"; {unread} replies hold no answer that could be read" if unread else ""
         say(f"{out}: {len(found)} rows answered{more}")
@@ -109,17 +118,36 @@ def _talk(finalist: Finalist) -> None:
             say(f"error: {error}", err=True)
 
 
-def _lines() -> list[str]:
-    return [line for line in sys.stdin.read().splitlines() if line.strip()]
+def _rows(text: str) -> list[dict[str, JsonValue] | str]:
+    """The lines that hold something, as rows.
+
+    Only a line feed ends a line: other characters that may, such as U+2028, stand in texts.
+    """
+    lines = enumerate(text.split("\n"), 1)
+    return [_row(line.removesuffix("\r"), f"line {n}") for n, line in lines if line.strip()]
 
 
-def _row(line: str) -> dict[str, JsonValue] | str:
-    """A line as a row: an object of JSON, else the text as it is."""
-    try:
-        row = json.loads(line)
-    except ValueError:
+def _row(line: str, where: str = "") -> dict[str, JsonValue] | str:
+    """A line as a row: an object of JSON, else the text as it is.
+
+    Raises:
+        InputError: it begins as an object does, and is none.
+    """
+    from harness.errors import InputError, Problem
+
+    if not line.lstrip().startswith("{"):
         return line
-    return row if isinstance(row, dict) else line
+    try:
+        row: dict[str, JsonValue] = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            Problem(
+                where,
+                f"it begins with {{ and is no object of JSON: {error}; mend it, or give a text "
+                'that begins so as a value of an object, such as {"text": "{..."}',
+            )
+        ) from error
+    return row
 
 
 def _print(one: Prediction) -> None:

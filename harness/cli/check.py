@@ -100,6 +100,7 @@ def _prompts(spec: Experiment) -> Preflight:
     """What looks at the prompts of the arms whose models are on this machine."""
     from harness.models.resolve import model_here
     from harness.study.asked_models import models_of
+    from harness.study.brought import folders_here
     from harness.study.preflight import Preflight
 
     models = models_of(spec, lambda model: (model.reference, model_here(model)))
@@ -110,7 +111,13 @@ def _prompts(spec: Experiment) -> Preflight:
         "is seen by harness plan and harness run, which fetch it"
         for name in away
     ]
-    return Preflight(spec, here, notes)
+    folders, not_here = folders_here(spec)
+    notes += [
+        f"{name} is not on this machine yet and taken for a name on a hub: whether it belongs to "
+        "the experiment's model is seen by harness plan and harness run, which fetch it"
+        for name in not_here
+    ]
+    return Preflight(spec, here, folders, notes)
 
 
 def _judges(spec: Experiment) -> Judges:

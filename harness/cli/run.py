@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from harness.cli.printing import say
 
 if TYPE_CHECKING:
     from harness.engine import EngineName
+    from harness.study.observer import Observer
     from harness.study.tracking import TrackerName
 
 
@@ -69,12 +71,17 @@ def command(
     spec = load_experiment(experiment)
     console = Terminal(stderr=True)
     observer = QuietObserver(console) if quiet else RichObserver(console)
-    with observer:
+    with observer, ExitStack() as ended:
+        watching: Observer = observer
+        if track:
+            watching = tracked = TrackedObserver(observer, track, results, spec.name)
+            # Interrupted or not.
+            ended.callback(tracked.end)
         done = run_study(
             spec,
             results,
             engine=engine,
-            observer=TrackedObserver(observer, track, results, spec.name) if track else observer,
+            observer=watching,
             fetch_progress=observer.fetched,
             retry_failed=retry_failed,
             ray_address=ray_address,

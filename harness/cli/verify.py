@@ -14,8 +14,8 @@ from harness.cli.printing import say
 
 if TYPE_CHECKING:
     from harness.deployment.finalist import Progress
+    from harness.deployment.forms import Form
     from harness.deployment.verification import Verification
-    from harness.deployment.verify_folder import Form
     from harness.export.final_run import FinalRun
 
 SHOWN_DIFFERENCES = 5
@@ -52,6 +52,7 @@ FORM_NAMES = ("float32", "bfloat16", "8-bit", "4-bit")
     type=click.Path(dir_okay=False, path_type=Path),
     help="JSON file to write, with every reply that differs.",
 )
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -66,6 +67,7 @@ def command(
     forms: tuple[str, ...],
     items: int | None,
     out: Path | None,
+    force: bool,
 ) -> None:
     """Ask what is served or shipped the test items again, and compare reply by reply.
 
@@ -78,6 +80,7 @@ def command(
       harness verify support --folder winner
       harness verify support --form 8-bit --form 4-bit
     """
+    from harness.deployment.predictions import check_writable
     from harness.errors import writing
     from harness.export.final_run import find_final_run
     from harness.records import write_whole
@@ -87,19 +90,21 @@ def command(
         raise click.UsageError("say what to verify: --endpoint, --folder or --form, one of them")
     if endpoint is not None and model is None:
         raise click.UsageError("--endpoint needs --model, the name that the server knows")
+    if out is not None:
+        check_writable(out, force=force)
     run = find_final_run(results, meant(results, name), arm, seed)
     say(run.why, err=True)
     found = _verify(run, endpoint, model or "", key_variable, folder, forms, items)
+    if out is not None:
+        from harness.deployment.verification import as_json
+
+        text = json.dumps([as_json(one) for one in found], indent=2)
+        with writing(out, "name another file with --out"):
+            write_whole(out, text + "\n")
     for one in found:
         printed(one)
     if len(found) > 1:
         _print_forms(found)
-    if out is not None:
-        from harness.deployment.verification import as_json
-
-        text = json.dumps([as_json(one) for one in found], indent=2, ensure_ascii=False)
-        with writing(out, "name another file with --out"):
-            write_whole(out, text + "\n")
     context.exit(0 if all(one.passed for one in found) else 1)
 
 
@@ -113,8 +118,9 @@ def _verify(
     items: int | None,
 ) -> list[Verification]:
     from harness.cli.ask import shown
+    from harness.deployment.forms import FORMS
     from harness.deployment.verify_endpoint import verify_endpoint
-    from harness.deployment.verify_folder import FORMS, verify_folder
+    from harness.deployment.verify_folder import verify_folder
 
     with shown(items or 0) as progress:
         if endpoint is not None:
@@ -143,6 +149,7 @@ def _form(run: FinalRun, form: Form, items: int | None, progress: Progress) -> V
 def printed(found: Verification) -> None:
     """Print what a verification found."""
     from rich.table import Table
+    from rich.text import Text
 
     from harness.cli.terminal import Terminal
     from harness.wording import cell
@@ -150,15 +157,15 @@ def printed(found: Verification) -> None:
     console = Terminal()
     agreement, contrast = found.agreement, found.agreement.contrast
     items = len(agreement.pairs)
-    table = Table(title=f"{found.what} against {found.run.title}", title_justify="left")
+    table = Table(title=Text(f"{found.what} against {found.run.title}"), title_justify="left")
     table.add_column("Deployed against scored")
     table.add_column("Found", justify="right")
     table.add_row("Test items asked", f"{items:,}")
     table.add_row("Equal replies", f"{agreement.equal:,} ({agreement.equal / items:.1%})")
     if contrast is not None:
         low, high = contrast.interval.low, contrast.interval.high
-        table.add_row(f"Mean {contrast.metric}, scored", f"{contrast.mean_b:.4f}")
-        table.add_row(f"Mean {contrast.metric}, deployed", f"{contrast.mean_a:.4f}")
+        table.add_row(Text(f"Mean {contrast.metric}, scored"), f"{contrast.mean_b:.4f}")
+        table.add_row(Text(f"Mean {contrast.metric}, deployed"), f"{contrast.mean_a:.4f}")
         level = f"{contrast.interval.level:.0%}"
         table.add_row("Difference", f"{contrast.difference:+.4f}")
         table.add_row(f"Interval at {level}", f"{low:+.4f} to {high:+.4f}")
@@ -173,7 +180,7 @@ def printed(found: Verification) -> None:
         table.add_row("Weights in memory", f"{found.megabytes:,.1f} MB")
     console.print(table)
     for culprit in found.culprits:
-        why = "" if culprit.explains or not agreement.apart else " (not in this check)"
+        why = "" if culprit.explains or not agreement.apart else " (not shown to make these differ)"
         console.print(f"{culprit.name}{why}: {culprit.found}.", markup=False, highlight=False)
     for pair in agreement.apart[:SHOWN_DIFFERENCES]:
         console.print(

@@ -22,7 +22,8 @@ def audit_record(prepared: Prepared) -> AuditRecord:
         general_not_audited=prepared.general_not_audited,
         shared_groups=_shared_groups(prepared.splits),
         strongest=tuple(strongest_first(pairs)[:PAIRS_KEPT]),
-        brought={arm: dict(flagged) for arm, flagged in prepared.brought.items()},
+        brought={arm: found.flagged for arm, found in prepared.brought.items()},
+        brought_unread={arm: found.unread for arm, found in prepared.brought.items()},
     )
 
 

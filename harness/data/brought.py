@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.data.audit import audit_leakage
-from harness.data.examples import read_examples
+from harness.data.examples import read_inputs
 from harness.errors import DataError, Problem
 from harness.records import Example, ItemsByKind
 from harness.spec import BroughtArm, Experiment
+from harness.wording import plural
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtAudit:
+    """What was found of the rows that one arm was trained on elsewhere."""
+
+    flagged: dict[str, ItemsByKind]
+    """Split -> kind -> ids of its examples that share text with those rows."""
+    unread: int
+    """Number of those rows that could not be read, and were not looked for."""
 
 
 def audit_brought(
     experiment: Experiment, judging: Mapping[str, Sequence[Example]]
-) -> dict[str, dict[str, ItemsByKind]]:
-    """Arm -> split -> kind -> ids of its examples that share text with what the arm was trained on.
+) -> dict[str, BroughtAudit]:
+    """Arm -> what of the examples shares text with what the arm was trained on.
 
-    Arms that do not say what that was are left out.
+    Answers are not looked at, so that rows of another label scheme are compared like any others.
+    Arms that do not say what they were trained on are left out.
 
     Args:
         judging: split or out-of-domain set -> its examples.
@@ -29,10 +42,21 @@ def audit_brought(
         if not isinstance(arm, BroughtArm) or arm.trained_on is None:
             continue
         try:
-            read = read_examples(arm.trained_on, experiment, id_prefix=f"{name}:")
+            read = read_inputs(arm.trained_on, experiment, id_prefix=f"{name}:")
         except DataError as error:
             where = f"arms.{name}.trained_on"
             raise DataError([Problem(where, str(problem)) for problem in error.problems]) from error
-        # Bad rows of it judge nothing: the usable ones are compared.
-        found[name] = audit_leakage(read.examples, judging).flagged_items()
+        # Bad rows judge nothing: the usable ones are compared, and the others counted.
+        unread = len({problem.where for problem in read.problems})
+        found[name] = BroughtAudit(audit_leakage(read.examples, judging).flagged_items(), unread)
     return found
+
+
+def unread_notes(found: Mapping[str, BroughtAudit]) -> Iterator[str]:
+    """What was not looked for, a sentence an arm."""
+    for arm, audit in found.items():
+        if audit.unread:
+            yield (
+                f"{plural(audit.unread, 'row')} of arms.{arm}.trained_on could not be read and "
+                "cannot be looked for in what judges"
+            )

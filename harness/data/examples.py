@@ -106,6 +106,36 @@ def read_questions(table: Rows, experiment: Experiment) -> tuple[Example, ...]:
     return tuple(examples)
 
 
+def read_inputs(source: str, experiment: Experiment, *, id_prefix: str) -> ExamplesRead:
+    """Read what the rows of a source ask, whatever they answer.
+
+    Of conversations all is read, since what was said in them is what later turns ask. Bad rows are
+    collected, as by :func:`read_examples`; that none is usable is no error here.
+
+    Raises:
+        DataError: the source cannot be read at all, or lacks a column.
+        UnknownReferenceError: no packaged data set has this name.
+        HarnessError: a packaged data set could not be fetched.
+    """
+    table = read_rows(source, experiment.data.encoding)
+    spec = experiment.data.conversations
+    conversations = ConversationReader(table, spec) if spec else None
+    _check_columns(table, experiment.columns() if spec else experiment.input_columns())
+    reader = _RowReader(table.source, experiment, id_prefix, answered=spec is not None)
+    examples = [
+        example
+        for row in table.rows
+        for example in (
+            [reader.read(row)]
+            if conversations is None
+            else reader.read_conversation(row, conversations)
+        )
+        if example is not None
+    ]
+    problems = (*table.problems, *reader.problems)
+    return ExamplesRead(source, tuple(examples), problems, {})
+
+
 def unseen_labels(
     examples: Iterable[Example],
     known: Sequence[str],

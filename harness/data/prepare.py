@@ -16,7 +16,7 @@ from harness.data.bad_rows import (
     without_unfit,
     without_unseen_labels,
 )
-from harness.data.brought import audit_brought
+from harness.data.brought import BroughtAudit, audit_brought, unread_notes
 from harness.data.contradictions import (
     NO_CONTRADICTIONS,
     Contradictions,
@@ -30,7 +30,7 @@ from harness.data.examples import (
 from harness.data.examples_file import fingerprint
 from harness.data.split import limited, merge_duplicates, shuffled, split_groups
 from harness.errors import DataError, Problem
-from harness.records import Example, ItemsByKind, Splits, whole_conversations
+from harness.records import Example, Splits, whole_conversations
 from harness.spec import Experiment, SplitFiles
 
 _JUDGED = ("validation", "test")
@@ -71,9 +71,9 @@ class Prepared:
     """What was read otherwise than it stands in a source, a sentence each."""
     contradictions: Contradictions = NO_CONTRADICTIONS
     """Equal texts with different answers."""
-    brought: Mapping[str, Mapping[str, ItemsByKind]] = field(default_factory=dict)
-    """Arm that was trained elsewhere -> split -> kind -> ids of its examples that share text with
-    what the arm was trained on, of arms that say what that was."""
+    brought: Mapping[str, BroughtAudit] = field(default_factory=dict)
+    """Arm that was trained elsewhere -> what shares text with what it was trained on, of arms that
+    say what that was."""
 
 
 def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepared:
@@ -106,6 +106,8 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
     labels = answer.labels_of(splits["train"])
     splits, unseen = without_unseen_labels(experiment, splits, labels, source_of)
     dropped.extend([*misfits, *unseen])
+    judging = {name: chosen for name, chosen in splits.items() if name != "train"}
+    brought = audit_brought(experiment, judging)
     return Prepared(
         splits=Splits(
             splits["train"],
@@ -131,11 +133,10 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
                 for note in source.notes
             ),
             *answer.notes(e.answer for source in read.values() for e in source.examples),
+            *unread_notes(brought),
         ),
         contradictions=contradictions,
-        brought=audit_brought(
-            experiment, {name: chosen for name, chosen in splits.items() if name != "train"}
-        ),
+        brought=brought,
     )
 
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from harness.deployment.agreement import ReplyPair, ScoredItem
 from harness.deployment.finalist import loaded_candidate
-from harness.deployment.hypotheses import WEIGHED, reproduced
+from harness.deployment.forms import Form, given_by
+from harness.deployment.hypotheses import CONVINCING, WEIGHED, reproduced
 from harness.deployment.prompt_counts import differences, fitting_prompts, in_words
 from harness.deployment.verification import Culprit
-from harness.deployment.verify_folder import loaded_form
 from harness.errors import InputError
 from harness.export.asking import Asking
 from harness.export.final_run import FinalRun
 from harness.export.near_ties import TwoReplies, likelihood_gaps, tie_tolerance
 
-if TYPE_CHECKING:
-    from harness.deployment.verify_folder import Form
-
 QUANTISED: tuple[Form, ...] = ("8-bit", "4-bit")
-# Share of the different replies that a reason must give.
-CONVINCING = 0.5
 
 
 def culprits_of_prompts(
@@ -91,7 +85,7 @@ def culprits_of_weights(run: FinalRun, apart: Sequence[ReplyPair]) -> Iterator[C
         )
         return
     for form in QUANTISED:
-        given = _given_by(run, form, pairs)
+        given = given_by(run, form, pairs)
         if given >= CONVINCING * len(pairs):
             yield Culprit(
                 "quantisation",
@@ -105,18 +99,6 @@ def culprits_of_weights(run: FinalRun, apart: Sequence[ReplyPair]) -> Iterator[C
         f"likelier than the server's, where rounding moves {tolerance:.2g} at most ({ties} of "
         f"{len(gaps)} are near ties): the server's weights are others, or in another form",
     )
-
-
-def _given_by(run: FinalRun, form: Form, pairs: Sequence[ReplyPair]) -> int:
-    """How many of the replies the run's model gives in a quantised form; 0 where it cannot be."""
-    from harness.trial.candidate import candidate_of
-
-    try:
-        with loaded_form(run, form) as loaded:
-            candidate = candidate_of(run.spec, loaded)
-            return reproduced(candidate, pairs, candidate.renderer.encode_prompt)
-    except InputError:
-        return 0
 
 
 __all__ = ["culprits_of_prompts", "culprits_of_weights"]

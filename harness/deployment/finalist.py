@@ -35,6 +35,8 @@ class Finalist:
     """The final run."""
     replies: Replies
     """Its replies to items, in their order."""
+    check: Callable[[Sequence[Example]], object]
+    """Sees, at no cost, that items can be asked: raises InputError where one cannot."""
     labels: tuple[str, ...]
     """What a reader of its replies has to know of training, such as the labels."""
 
@@ -54,10 +56,16 @@ def opened(run: FinalRun) -> Iterator[Finalist]:
     split = read_examples_file(Path(run.spec.train_path))
     labels = run.analysed.experiment.task.answer.known_from(split)
     if run.spec.endpoint is not None:
-        yield Finalist(run, _served(run, run.spec.endpoint), labels)
+        yield Finalist(run, _served(run, run.spec.endpoint), lambda items: None, labels)
         return
-    with loaded_candidate(run) as candidate:
-        yield Finalist(run, lambda items, progress: replies_of(candidate, items, progress), labels)
+    # Packed once, however often it is asked.
+    with loaded_candidate(run) as candidate, packed(candidate):
+        yield Finalist(
+            run,
+            lambda items, told: prepared(candidate, items)(told),
+            lambda items: prepared(candidate, items),
+            labels,
+        )
 
 
 @contextmanager
@@ -105,7 +113,27 @@ def replies_of(candidate: Candidate, items: Sequence[Example], progress: Progres
     Raises:
         InputError: a prompt leaves no room for its answer.
     """
+    ask = prepared(candidate, items)
+    with packed(candidate):
+        return ask(progress)
+
+
+@contextmanager
+def packed(candidate: Candidate) -> Iterator[None]:
+    """The candidate's weights packed as they were when it was scored, which takes its time."""
     from harness.models.packed_weights import packed_weights
+
+    loaded = candidate.loaded
+    with packed_weights(loaded.model, candidate.spec.runtime.memory_share, loaded.packed):
+        yield
+
+
+def prepared(candidate: Candidate, items: Sequence[Example]) -> Callable[[Progress], list[str]]:
+    """What gives the replies to items, in their order, once the weights are packed.
+
+    Raises:
+        InputError: a prompt leaves no room for its answer.
+    """
     from harness.trial.candidate import reply_constraint
     from harness.trial.domain import domain_task_of, marks_of
     from harness.trial.scoring import candidate_lm
@@ -119,13 +147,16 @@ def replies_of(candidate: Candidate, items: Sequence[Example], progress: Progres
     except TrialError as error:
         raise InputError(str(error)) from error
     lm = candidate_lm(candidate)
-    lm.on_progress = _by_item(progress, len(items))
     marks = marks_of(candidate)
-    packing = packed_weights(loaded.model, spec.runtime.memory_share, loaded.packed)
-    with packing, lm.kept_to(constraint):
-        replies = _asked(lm, task)
-    plain = (reply.removesuffix(renderer.end).removeprefix(renderer.lead) for reply in replies)
-    return [with_usual_marks(reply, marks) for reply in plain]
+
+    def ask(progress: Progress) -> list[str]:
+        lm.on_progress = _by_item(progress, len(items))
+        with lm.kept_to(constraint):
+            replies = _asked(lm, task)
+        plain = (reply.removesuffix(renderer.end).removeprefix(renderer.lead) for reply in replies)
+        return [with_usual_marks(reply, marks) for reply in plain]
+
+    return ask
 
 
 def _served(run: FinalRun, endpoint: Endpoint) -> Replies:
@@ -180,5 +211,7 @@ __all__ = [
     "ledger_of",
     "loaded_candidate",
     "opened",
+    "packed",
+    "prepared",
     "replies_of",
 ]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Different replies that are looked at.
 WEIGHED = 24
+# Share of the different replies that a reason must give to be one.
+CONVINCING = 0.5
 
 
 def reproduced(candidate: Candidate, pairs: Sequence[ReplyPair], prompt_of: Tokens) -> int:
@@ -38,4 +40,4 @@ def reproduced(candidate: Candidate, pairs: Sequence[ReplyPair], prompt_of: Toke
         return sum(greedy_continuations(lm, asked)) if asked else 0
 
 
-__all__ = ["WEIGHED", "reproduced"]
+__all__ = ["CONVINCING", "WEIGHED", "reproduced"]

@@ -5,19 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.data import Rows, read_questions, read_rows, rows_in_memory
 from harness.deployment.finalist import Finalist, Progress
-from harness.errors import InputError, writing
+from harness.errors import DataError, InputError, Problem, writing
 from harness.export.final_run import FinalRun
 from harness.records import Example, JsonValue, write_whole
 
 ANSWER, REPLY = "answer", "reply"
 WRITABLE = (".csv", ".jsonl")
+# Rows after which answers are written beside the file that they are for.
+KEPT_EVERY = 256
+ELSEWHERE = "name another file with --out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,67 @@ def predictions(
     ]
 
 
+def predictions_kept(
+    path: Path,
+    finalist: Finalist,
+    questions: Questions,
+    progress: Progress = lambda done, total: None,
+) -> list[Prediction]:
+    """The rows answered, in their order, and written to a file, which then is whole.
+
+    What is answered is kept beside it as it comes, so that no late failure loses it.
+
+    Raises:
+        InputError: a row cannot be asked, or the file cannot be written.
+        NoRoomError: the disk is full.
+    """
+    finalist.check(questions.items)
+    found: list[Prediction] = []
+    partial, total = partial_of(path), len(questions.items)
+    for start in range(0, total, KEPT_EVERY):
+        chosen = slice(start, start + KEPT_EVERY)
+        part = Questions(questions.rows[chosen], questions.items[chosen])
+        answered = predictions(finalist, part, _after(start, total, progress))
+        found += answered
+        with writing(partial, ELSEWHERE), partial.open("a", encoding="utf-8") as file:
+            file.write(_lines(map(as_row, answered)))
+    write_predictions(path, found)
+    partial.unlink(missing_ok=True)
+    return found
+
+
+def _after(before: int, total: int, progress: Progress) -> Progress:
+    """What is told of a part, told of the whole."""
+    return lambda done, of: progress(before + done, total)
+
+
+def partial_of(path: Path) -> Path:
+    """Where answers are kept until all are there."""
+    return path.with_name(f"{path.name}.partial.jsonl")
+
+
+def check_rows(path: Path, rows: Sequence[Mapping[str, JsonValue]]) -> None:
+    """See that rows can be written to a file as they are, before any is asked.
+
+    Raises:
+        DataError: one holds what no text file can, but JSON lines.
+    """
+    if path.suffix.lower() == ".jsonl":
+        return
+    problems = [
+        Problem(
+            f"row {number}: {name}",
+            "half a character (a lone surrogate) cannot be written to a CSV file; mend it, or name "
+            "a file that ends in .jsonl with --out",
+        )
+        for number, row in enumerate(rows, 1)
+        for name, value in row.items()
+        if not _is_text(f"{name}{_cell(value)}")
+    ]
+    if problems:
+        raise DataError(problems)
+
+
 def check_output(path: Path, *, force: bool) -> None:
     """See that predictions can be written to a file, before anything is asked.
 
@@ -104,9 +169,31 @@ def check_output(path: Path, *, force: bool) -> None:
     """
     if path.suffix.lower() not in WRITABLE:
         raise InputError(f"{path}: predictions are written as {' or '.join(WRITABLE)}")
+    check_writable(path, force=force)
+    partial = partial_of(path)
+    if partial.exists():
+        if not force:
+            raise InputError(
+                f"{partial} holds what an earlier call answered before it was stopped; move it, or "
+                "--force starts anew without it"
+            )
+        partial.unlink()
+
+
+def check_writable(path: Path, *, force: bool) -> None:
+    """See that a file can be written, before anything is asked for what it will hold.
+
+    Raises:
+        InputError: it is there already, or the system refuses.
+        NoRoomError: the disk is full.
+    """
     if path.is_dir() or (path.exists() and not force):
         remedy = "give the name of a file" if path.is_dir() else "--force writes over it"
         raise InputError(f"{path} exists already; {remedy}")
+    with writing(path, ELSEWHERE):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
 
 
 def write_predictions(path: Path, found: Sequence[Prediction]) -> None:
@@ -117,11 +204,8 @@ def write_predictions(path: Path, found: Sequence[Prediction]) -> None:
         NoRoomError: the disk is full.
     """
     rows = [as_row(one) for one in found]
-    if path.suffix.lower() == ".jsonl":
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    else:
-        text = _csv(rows)
-    with writing(path, "name another file with --out"):
+    text = _lines(rows) if path.suffix.lower() == ".jsonl" else _csv(rows)
+    with writing(path, ELSEWHERE):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)
 
@@ -135,6 +219,22 @@ def as_row(one: Prediction) -> dict[str, Any]:
             free = f"predicted_{free}"
         row[free] = value
     return row
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as JSON lines; one with half a character in it is written in ASCII alone."""
+    texts = (json.dumps(row, ensure_ascii=False) for row in rows)
+    return "".join(
+        f"{text if _is_text(text) else json.dumps(json.loads(text))}\n" for text in texts
+    )
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -158,7 +258,11 @@ __all__ = [
     "Questions",
     "as_row",
     "check_output",
+    "check_rows",
+    "check_writable",
+    "partial_of",
     "predictions",
+    "predictions_kept",
     "questions_in",
     "questions_of",
     "write_predictions",

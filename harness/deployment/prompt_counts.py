@@ -106,7 +106,7 @@ _WRONG: tuple[tuple[CulpritName, str, Rewrite], ...] = (
 
 def _tokens(asking: Asking, rewrite: Rewrite) -> Tokens:
     def tokens(item: Example) -> tuple[int, ...]:
-        return asking.renderer.encode_messages(rewrite(asking.renderer.messages(item)))
+        return asking.renderer.encode_messages(rewrite(asking.renderer.messages(item)), item)
 
     return tokens
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +21,8 @@ from harness.errors import HarnessError, InputError
 from harness.export import export_model
 from harness.export.base_model import base_here, runtime_here
 from harness.export.destination import RECEIPT
-from harness.export.final_run import FinalRun
+from harness.export.final_run import FinalRun, brought_folder
+from harness.models.brought import TOKENIZER, is_adapter
 from harness.spec.kinds import kind_info
 
 # Seconds in which a server must answer: large weights take their time from a slow disk.
@@ -62,12 +65,6 @@ def serve_plan(
             f"{run.title}: its model is served already, as {run.spec.endpoint.model} at "
             f"{run.spec.endpoint.url}"
         )
-    if kind_info(run.spec.kind).brought:
-        raise InputError(
-            f"{run.title}: its weights were trained elsewhere; serve the folder that `path` names "
-            "with a program of yours, and hold it against the scores with `harness verify "
-            "--endpoint`"
-        )
     program = serving_program()
     model = _folder(run, folder, dtype)
     # Where adapters are not merged, weights are served in the format that they were scored in.
@@ -101,10 +98,7 @@ def serving_program() -> Path:
 
 def _folder(run: FinalRun, folder: Path | None, dtype: str | None) -> Path:
     if kind_info(run.spec.kind).brought:
-        raise InputError(
-            f"{run.title} was trained elsewhere: serve its own folder, {run.spec.trained_path}, "
-            "and ask `harness verify --endpoint` whether it answers as it was scored"
-        )
+        return _brought(run, folder)
     if not kind_info(run.spec.kind).trains:
         if folder is not None or dtype is not None:
             raise InputError(
@@ -113,12 +107,14 @@ def _folder(run: FinalRun, folder: Path | None, dtype: str | None) -> Path:
             )
         return Path(base_here(run.spec.model).path)
     results = run.analysed.results
-    kind = dtype or run.spec.runtime.dtype
+    adapts = kind_info(run.spec.kind).adapts
+    # Whole weights are written as they were trained; in which format they are served is the
+    # server's to be told.
+    kind = dtype if dtype and adapts else run.spec.runtime.dtype
     name = f"{run.trial.arm}-{run.trial.trial_id[:8]}-{kind}"
     place = folder or results.resolve() / run.analysed.study.experiment.folder / "served" / name
     if _holds(place, run, kind):
         return place
-    adapts = kind_info(run.spec.kind).adapts
     export_model(
         results,
         run.analysed.study.experiment.experiment_id,
@@ -130,6 +126,25 @@ def _folder(run: FinalRun, folder: Path | None, dtype: str | None) -> Path:
         # What is served is verified as it is served.
         items=0,
     )
+    return place
+
+
+def _brought(run: FinalRun, folder: Path | None) -> Path:
+    """The folder of a whole checkpoint that was trained elsewhere, which is served as it lies."""
+    place = brought_folder(run)
+    if folder is not None:
+        raise InputError(
+            f"{run.title} was trained elsewhere: {place} is served as it lies here, so that "
+            "--folder has nothing to write"
+        )
+    if is_adapter(place) or not (place / TOKENIZER).is_file():
+        what = "an adapter alone" if is_adapter(place) else "no tokenizer"
+        raise InputError(
+            f"{run.title} was trained elsewhere, and {place} holds {what}, from which "
+            "`transformers serve` cannot serve it as it was scored: write a whole model with the "
+            "program that trained it, serve that, and hold it against the scores with `harness "
+            "verify --endpoint`"
+        )
     return place
 
 
@@ -154,6 +169,7 @@ def serving(plan: ServePlan, log: Path | None = None) -> Iterator[subprocess.Pop
     Raises:
         HarnessError: it ends before it answers, or never answers.
     """
+    check_free(plan.url)
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     output = log.open("wb") if log else None
     process = subprocess.Popen(plan.command, stdout=output, stderr=output, env=environment)
@@ -171,23 +187,45 @@ def serving(plan: ServePlan, log: Path | None = None) -> Iterator[subprocess.Pop
             output.close()
 
 
+def check_free(url: str) -> None:
+    """See that nothing answers at an address yet, which would be taken for the server started.
+
+    Raises:
+        InputError: something does.
+    """
+    place = urllib.parse.urlsplit(url)
+    try:
+        with socket.create_connection((place.hostname, place.port), timeout=5):
+            pass
+    except OSError:
+        return
+    raise InputError(
+        f"port {place.port} of {place.hostname} is in use: another server listens there; stop it, "
+        "or name another port with --port"
+    )
+
+
 def _wait(plan: ServePlan, process: subprocess.Popen[bytes]) -> None:
     # Without a proxy: the server is on this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     until = time.monotonic() + STARTS_WITHIN
     address = f"{plan.url.removesuffix('/v1')}/health"
+    answers = False
     while time.monotonic() < until:
+        # It must live after an answer, too: else another server gave that.
         if process.poll() is not None:
             raise HarnessError(
                 f"the server ended with {process.returncode} before it answered; its own words "
                 f"stand above. It was started as: {' '.join(plan.command)}"
             )
+        if answers:
+            return
         try:
             with opener.open(address, timeout=5):
-                return
+                answers = True
         except (urllib.error.URLError, TimeoutError, OSError):
             time.sleep(0.2)
     raise HarnessError(f"{plan.url} gave no answer within {STARTS_WITHIN:g} s")
 
 
-__all__ = ["ServePlan", "serve_plan", "serving", "serving_program"]
+__all__ = ["ServePlan", "check_free", "serve_plan", "serving", "serving_program"]

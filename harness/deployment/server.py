@@ -88,6 +88,9 @@ class Server:
         """The replies to all items, each asked once, first one at a time, then more at once."""
         replies: list[Reply] = []
         loads = []
+        if items:
+            # What only the first request pays, such as loading the weights, is none of the speed.
+            self.ask(items[0])
         for at_once, most in BLOCKS:
             share = None if most is None else min(most, max(1, len(items) // len(BLOCKS)))
             block = items[len(replies) :][:share]
@@ -105,7 +108,9 @@ class Server:
                     raise
             wall = time.perf_counter() - began
             seconds = [reply.seconds for reply in replies[-len(block) :]]
-            loads.append(load_of(at_once, len(block), seconds, wall))
+            # With fewer items there were never so many requests under way.
+            if len(block) >= at_once:
+                loads.append(load_of(at_once, len(block), seconds, wall))
         return replies, tuple(loads)
 
     def manners(self, items: Sequence[Example]) -> Iterator[Culprit]:
@@ -159,11 +164,7 @@ def server_of(
     Raises:
         InputError: the address is none, or the final run asked in a way that no chat has.
     """
-    if not asking.as_chat:
-        raise InputError(
-            f"{asking.run.title}: it asked in plain text, and an endpoint is asked as a chat, by a "
-            "chat template; verify the folder with --folder, or an arm that asks as a chat"
-        )
+    check_chat(asking)
     try:
         spec = EndpointSpec(url=url, model=model, key_variable=key_variable)
     except ValidationError as error:
@@ -187,6 +188,19 @@ def server_of(
     return Server(asking, ChatClient(endpoint, Ledger(endpoint, "verify")), model)
 
 
+def check_chat(asking: Asking) -> None:
+    """See that a server, which is asked by chats, can be asked as the final run was.
+
+    Raises:
+        InputError: the final run asked in a way that no chat has.
+    """
+    if not asking.as_chat:
+        raise InputError(
+            f"{asking.run.title}: it asked in plain text, and an endpoint is asked as a chat, by a "
+            "chat template; verify the folder with --folder, or an arm that asks as a chat"
+        )
+
+
 def culprits_of_models(listed: Sequence[Mapping[str, Any]], model: str) -> Iterator[Culprit]:
     """What a server's list of its models says.
 
@@ -205,8 +219,9 @@ def culprits_of_models(listed: Sequence[Mapping[str, Any]], model: str) -> Itera
         if found := _FEWER_BITS.search(text):
             yield Culprit(
                 "quantisation",
-                f"the server's own words for the model hold {found[0]!r}: its weights have fewer "
-                "bits than those that were scored",
+                f"the server's own words for the model hold {found[0]!r}: its weights may have "
+                "fewer bits than those that were scored",
+                explains=False,
             )
             return
 

@@ -58,9 +58,8 @@ def _of_prompt(
         # The renderer moves what a template refuses; a server does not.
         refused = scored.takes_system and not shipped.takes_system
         try:
-            lost = shipped.encode_messages(messages) == shipped.encode_messages(
-                drop_system(list(messages))
-            )
+            bare = drop_system(list(messages))
+            lost = shipped.encode_messages(messages, item) == shipped.encode_messages(bare, item)
         except SpecError:
             lost = False
         if refused or lost:

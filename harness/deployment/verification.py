@@ -40,14 +40,16 @@ class Culprit:
     found: str
     """What was compared, and what came of it: a sentence."""
     explains: bool = True
-    """Whether it makes these replies differ; else it is to be known before others are asked for."""
+    """Whether it makes these replies differ; else it may make others differ, or some of these."""
 
 
 def each_once(culprits: Iterable[Culprit]) -> tuple[Culprit, ...]:
-    """The first of each name, in order."""
+    """The first of each name, in order; of some of a name the first that explains replies."""
     first: dict[str, Culprit] = {}
     for culprit in culprits:
-        first.setdefault(culprit.name, culprit)
+        known = first.setdefault(culprit.name, culprit)
+        if culprit.explains and not known.explains:
+            first[culprit.name] = culprit
     return tuple(first.values())
 
 

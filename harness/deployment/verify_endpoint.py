@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 from harness.data import read_examples_file
 from harness.deployment.agreement import ReplyPair, ScoredItem, agreement, scored_items
-from harness.deployment.endings import culprits_of_endings
+from harness.deployment.endings import culprits_of_endings, without_ending
 from harness.deployment.explanation import culprits_of_prompts, culprits_of_weights
-from harness.deployment.finalist import Progress, ledger_of
-from harness.deployment.server import culprits_of_models, listed_models, server_of
+from harness.deployment.finalist import Progress, ledger_of, loaded_candidate
+from harness.deployment.hypotheses import CONVINCING, WEIGHED, reproduced
+from harness.deployment.server import Server, culprits_of_models, listed_models, server_of
 from harness.deployment.verification import (
     Culprit,
     Verification,
     each_once,
     log_result,
 )
+from harness.errors import InputError
 from harness.export.asking import Asking
 from harness.export.final_run import FinalRun
 from harness.export.look import log_look
@@ -56,20 +58,47 @@ def verify_endpoint(
     items = [one.item for one in scored]
     replies, loads = server.answer(items, on_progress)
     found = agreement(run, scored, [reply.content for reply in replies])
-    culprits = [
-        *culprits_of_models(listed_models(url, server.client.key()), model),
-        *_of_counts(asking, scored, replies, found.apart),
-        *server.manners(items),
-    ]
-    cut = {one.item.id: reply.cut for one, reply in zip(scored, replies, strict=True)}
-    endings = list(culprits_of_endings(found.apart, [cut[pair.item.id] for pair in found.apart]))
-    if found.apart and run.spec.answering != "generate":
-        culprits += _of_answering(run, found.apart)
-    elif found.apart and not any(culprit.explains for culprit in [*culprits, *endings]):
-        culprits += culprits_of_weights(run, found.apart)
-    done = Verification(run, what, found, loads, each_once([*culprits, *endings]))
-    log_result(done)
+    culprits: list[Culprit] = []
+    try:
+        for culprit in _culprits(run, url, server, scored, replies, found.apart):
+            culprits.append(culprit)
+    finally:
+        # What was compared is kept, whatever becomes of the search for reasons.
+        done = Verification(run, what, found, loads, each_once(culprits))
+        log_result(done)
     return done
+
+
+def _culprits(
+    run: FinalRun,
+    url: str,
+    server: Server,
+    scored: Sequence[ScoredItem],
+    replies: Sequence[Reply],
+    apart: Sequence[ReplyPair],
+) -> Iterator[Culprit]:
+    found: list[Culprit] = [
+        *culprits_of_models(listed_models(url, server.client.key()), server.model),
+        *_of_counts(server.asking, scored, replies, apart),
+    ]
+    try:
+        found += server.manners([one.item for one in scored])
+    except InputError as error:
+        found.append(
+            Culprit(
+                "sampling",
+                f"whether the server draws its replies was not found out: {error}",
+                explains=False,
+            )
+        )
+    if apart and run.spec.answering != "generate":
+        found += _of_answering(run, apart)
+    yield from found
+    rest = without_ending(apart)
+    if rest and not any(culprit.explains for culprit in found):
+        yield from culprits_of_weights(run, rest)
+    cut = {one.item.id: reply.cut for one, reply in zip(scored, replies, strict=True)}
+    yield from culprits_of_endings(apart, [cut[pair.item.id] for pair in apart])
 
 
 def _of_counts(
@@ -95,7 +124,19 @@ def _of_answering(run: FinalRun, apart: Sequence[ReplyPair]) -> Iterator[Culprit
         f"the study {how} ({run.spec.answering}), and the server writes freely: {free} of the "
         f"{plural(len(apart), 'reply', 'replies')} that differ hold no valid answer. `harness "
         "export prompt` says what a server must do",
+        free >= CONVINCING * len(apart) or _freely(run, apart),
     )
+
+
+def _freely(run: FinalRun, apart: Sequence[ReplyPair]) -> bool:
+    """Whether the scored model gives enough of the replies, too, where it writes freely."""
+    pairs = apart[:WEIGHED]
+    try:
+        with loaded_candidate(run) as candidate:
+            given = reproduced(candidate, pairs, candidate.renderer.encode_prompt)
+    except InputError:
+        return False
+    return given >= CONVINCING * len(pairs)
 
 
 def _labels(run: FinalRun) -> tuple[str, ...]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from harness.deployment.agreement import ReplyPair, ScoredItem, agreement, scored_items
-from harness.deployment.endings import culprits_of_endings
-from harness.deployment.finalist import Progress, replies_of
-from harness.deployment.hypotheses import WEIGHED
+from harness.deployment.endings import culprits_of_endings, without_ending
+from harness.deployment.finalist import Progress, packed, prepared, replies_of
+from harness.deployment.forms import BITS, FORMS, Form, given_by, is_adapter_run, loaded_form
+from harness.deployment.hypotheses import CONVINCING, WEIGHED
 from harness.deployment.shipped import (
     culprits_of_generation,
     culprits_of_prompts,
@@ -31,22 +33,34 @@ from harness.deployment.verification import (
 from harness.errors import InputError, SpecError, UnknownReferenceError
 from harness.export.asking import Asking
 from harness.export.base_model import base_here, runtime_here
-from harness.export.final_run import FinalRun, trained_files
+from harness.export.final_run import FinalRun
 from harness.export.look import log_look
 from harness.export.near_ties import TwoReplies, likelihood_gaps, tie_tolerance
-from harness.records import ARTIFACT, ResolvedModel
-from harness.spec.kinds import kind_info
-from harness.spec.settings import AdapterSettings, settings_from
+from harness.records import ResolvedModel
+from harness.spec.settings import AdapterSettings, BroughtSettings, settings_from
 
 if TYPE_CHECKING:
-    from harness.models.load import LoadedModel, Quantisation
+    from harness.models.load import LoadedModel
     from harness.trial.candidate import Candidate
 
-Form = Literal["float32", "bfloat16", "8-bit", "4-bit"]
-FORMS: tuple[Form, ...] = get_args(Form)
-_BITS: dict[Form, Quantisation] = {"8-bit": "int8", "4-bit": "nf4"}
 # Requests of a batch whose speed is measured, each on so many items at most.
 BATCHES, TIMED = (1, 4, 16), 16
+_NUMBER_OF_BITS = re.compile(r"(?:\bI?Q|\b)([48])(?:_| bits|$)")
+# Type of a GGUF file's weights that are not quantised -> number format.
+_GGUF_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shipped:
+    """What is shipped, in a folder that transformers reads."""
+
+    folder: Path
+    bits: str
+    """How its weights are quantised, in its own words; empty where they are not."""
+    dtype: str = ""
+    """Number format of the file that it was taken out of; empty where it was not."""
+    megabytes: float = 0.0
+    """Size of that file, MB; 0 where it was taken out of none."""
 
 
 def verify_folder(
@@ -68,8 +82,8 @@ def verify_folder(
     """
     _check_local(run)
     scored = scored_items(run, limit)
-    with _as_folder(folder) as place, _loaded_folder(run, place) as loaded:
-        return _verified(run, loaded, scored, f"the folder {folder}", place, on_progress)
+    with _as_folder(folder) as shipped, _loaded_folder(run, shipped.folder) as loaded:
+        return _verified(run, loaded, scored, f"the folder {folder}", shipped, on_progress)
 
 
 def verify_form(
@@ -91,13 +105,8 @@ def verify_form(
         InputError: its weights are gone, or this machine cannot hold them so.
     """
     _check_local(run)
-    if kind_info(run.spec.kind).brought:
-        raise InputError(
-            f"{run.title}: its weights were trained elsewhere; make the form that you mean with "
-            "the program that trained them, and verify its folder with --folder"
-        )
     scored = scored_items(run, limit)
-    what = f"{'merged, ' if kind_info(run.spec.kind).adapts else ''}{form}"
+    what = f"{'merged, ' if is_adapter_run(run) else ''}{form}"
     with loaded_form(run, form) as loaded:
         return _verified(run, loaded, scored, what, None, on_progress, form)
 
@@ -114,7 +123,7 @@ def _verified(
     loaded: LoadedModel,
     scored: Sequence[ScoredItem],
     what: str,
-    folder: Path | None,
+    shipped: _Shipped | None,
     on_progress: Progress,
     form: Form | None = None,
 ) -> Verification:
@@ -133,46 +142,73 @@ def _verified(
     items = [one.item for one in scored]
     replies = replies_of(candidate, items, on_progress)
     found = agreement(run, scored, replies)
-    culprits = list(_of_numbers(run, loaded, folder, form))
-    if folder is not None:
-        culprits += _of_settings(run, candidate, folder, scored)
-    if found.apart:
-        culprits += culprits_of_endings(found.apart)
-        if not any(culprit.explains for culprit in culprits):
-            culprits += _of_weights(candidate, found.apart, form is not None)
+    numbers = list(_of_numbers(run, loaded, shipped, form, found.apart))
+    settings = [] if shipped is None else list(_of_settings(run, candidate, shipped, scored))
+    rest = without_ending(found.apart)
+    weights: list[Culprit] = []
+    if rest and not any(culprit.explains for culprit in [*numbers, *settings]):
+        weights += _of_weights(candidate, rest, form is not None)
+    culprits = [*numbers, *settings, *culprits_of_endings(found.apart), *weights]
     done = Verification(
         run,
         what,
         found,
         _loads(candidate, scored),
         each_once(culprits),
-        megabytes=loaded.model.get_memory_footprint() / 1e6,
+        megabytes=shipped.megabytes
+        if shipped is not None and shipped.megabytes
+        else loaded.model.get_memory_footprint() / 1e6,
     )
     log_result(done)
     return done
 
 
 def _of_numbers(
-    run: FinalRun, loaded: LoadedModel, folder: Path | None, form: Form | None
+    run: FinalRun,
+    loaded: LoadedModel,
+    shipped: _Shipped | None,
+    form: Form | None,
+    apart: Sequence[ReplyPair],
 ) -> Iterator[Culprit]:
-    bits = quantised_as(folder) if folder is not None else form if form in _BITS else ""
+    """The form of the weights, where it is another one.
+
+    A form of the run's own weights is all that was changed. A folder may hold other weights
+    altogether: that its form is the reason is tried on the run's own.
+    """
+    bits = shipped.bits if shipped is not None else form if form in BITS else ""
+    kind = str(loaded.model.dtype).removeprefix("torch.")
+    if shipped is not None and shipped.dtype:
+        kind = shipped.dtype
+    if not bits and kind == run.spec.runtime.dtype:
+        return
+    told, explains = "", True
+    if shipped is not None and apart:
+        pairs = apart[:WEIGHED]
+        number = _NUMBER_OF_BITS.search(bits)
+        tried = f"{number[1]}-bit" if number else kind if not bits else ""
+        explains = False
+        for one in FORMS:
+            if one == tried:
+                given = given_by(run, one, pairs)
+                explains = given >= CONVINCING * len(pairs)
+                told = f"; the run's own weights in {one} give {given} of {len(pairs)} replies here"
     if bits:
         yield Culprit(
             "quantisation",
             f"the weights are quantised ({bits}), and those that were scored are in "
-            f"{run.spec.runtime.dtype}",
+            f"{run.spec.runtime.dtype}{told}",
+            explains,
         )
         return
-    kind = str(loaded.model.dtype).removeprefix("torch.")
-    if kind != run.spec.runtime.dtype:
-        yield Culprit(
-            "number format",
-            f"the weights are in {kind}, and those that were scored in {run.spec.runtime.dtype}",
-        )
+    yield Culprit(
+        "number format",
+        f"the weights are in {kind}, and those that were scored in {run.spec.runtime.dtype}{told}",
+        explains,
+    )
 
 
 def _of_settings(
-    run: FinalRun, candidate: Candidate, folder: Path, scored: Sequence[ScoredItem]
+    run: FinalRun, candidate: Candidate, shipped: _Shipped, scored: Sequence[ScoredItem]
 ) -> Iterator[Culprit]:
     from harness.trial.candidate import answer_room
 
@@ -180,6 +216,7 @@ def _of_settings(
     asking = Asking.of(run)
     renderer = candidate.renderer
     yield from culprits_of_prompts(asking, renderer, candidate.loaded.tokenizer, items)
+    folder = shipped.folder
     if (folder / "config.json").is_file():
         room = candidate.task.max_new_tokens or answer_room(renderer, candidate.split)
         ends = asking.renderer.encode_answer("")
@@ -212,48 +249,58 @@ def _of_weights(
 def _loads(candidate: Candidate, scored: Sequence[ScoredItem]) -> tuple[Load, ...]:
     items = [one.item for one in scored][:TIMED]
     loads = []
-    for size in BATCHES:
-        if size > len(items):
-            break
-        runtime = replace(candidate.spec.runtime, score_batch_size=size)
-        sized = replace(candidate, spec=replace(candidate.spec, runtime=runtime))
-        seconds = []
-        for start in range(0, len(items) - size + 1, size):
-            began = time.perf_counter()
-            replies_of(sized, items[start : start + size], lambda done, total: None)
-            seconds.append(time.perf_counter() - began)
-        loads.append(load_of(size, size * len(seconds), seconds, sum(seconds)))
+    with packed(candidate):
+        # What only the first request pays is none of the speed.
+        prepared(candidate, items[:1])(_untold)
+        for size in BATCHES:
+            if size > len(items):
+                break
+            runtime = replace(candidate.spec.runtime, score_batch_size=size)
+            sized = replace(candidate, spec=replace(candidate.spec, runtime=runtime))
+            seconds = []
+            for start in range(0, len(items) - size + 1, size):
+                ask = prepared(sized, items[start : start + size])
+                began = time.perf_counter()
+                ask(_untold)
+                seconds.append(time.perf_counter() - began)
+            loads.append(load_of(size, size * len(seconds), seconds, sum(seconds)))
     return tuple(loads)
 
 
+def _untold(done: int, total: int) -> None:
+    """Nobody is told of what is only timed."""
+
+
 @contextmanager
-def _as_folder(path: Path) -> Iterator[Path]:
+def _as_folder(path: Path) -> Iterator[_Shipped]:
     """The folder with weights that transformers reads; of a GGUF file they are taken out of it."""
-    from harness.models.convert import convert_gguf
+    from harness.models.convert import convert_gguf, weight_type
 
     gguf = path if path.suffix == ".gguf" else None
     if path.is_dir() and not list(path.glob("*.safetensors")):
         gguf = next(iter(sorted(path.glob("*.gguf"))), None)
     if gguf is not None and gguf.is_file():
+        # Its header is read while it is one: what is taken out of it is not quantised any more.
+        kind = weight_type(gguf)
+        dtype = _GGUF_DTYPES.get(kind, "")
+        bits = "" if dtype else f"GGUF {kind}"
         with TemporaryDirectory() as place:
-            yield convert_gguf(gguf, Path(place) / "model")
+            # Without rounding, which would be this check's and not the file's.
+            folder = convert_gguf(gguf, Path(place) / "model", "float32")
+            yield _Shipped(folder, bits, dtype, gguf.stat().st_size / 1e6)
         return
     if not path.is_dir():
         raise InputError(f"{path}: there is no such folder, and no such GGUF file")
-    yield path
+    yield _Shipped(path, quantised_as(path))
 
 
 @contextmanager
 def _loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
     from harness.models.adapters import each_adapter
+    from harness.models.brought import own_template
     from harness.models.load import load_arms_base, load_base, quiet_libraries
     from harness.models.trained import with_own_tokenizer
 
-    if kind_info(run.spec.kind).brought:
-        raise InputError(
-            f"{run.title} was trained elsewhere, and is known in the form of its folder alone: "
-            "write it in another form and verify that with --folder"
-        )
     quiet_libraries()
     runtime = runtime_here(run.spec.runtime)
     base = base_here(run.spec.model)
@@ -261,13 +308,18 @@ def _loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
     has_tokenizer = (folder / "tokenizer_config.json").is_file()
     try:
         if (folder / "adapter_config.json").is_file():
-            if not isinstance(settings, AdapterSettings):
+            if not isinstance(settings, AdapterSettings | BroughtSettings):
                 raise InputError(
                     f"{folder} holds an adapter, and {run.trial.arm} trained none; name its arm "
                     "with --arm"
                 )
             for loaded in each_adapter(load_arms_base(base, runtime, settings), [folder]):
-                yield with_own_tokenizer(loaded, folder) if has_tokenizer else loaded
+                if has_tokenizer:
+                    yield with_own_tokenizer(loaded, folder)
+                    continue
+                if template := own_template(folder):
+                    loaded.tokenizer.chat_template = template
+                yield loaded
             return
         own = own_dtype(folder)
         whole = ResolvedModel(reference=str(folder), path=str(folder), fingerprint="")
@@ -280,38 +332,4 @@ def _loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
         raise InputError(f"{folder} cannot be loaded as it is shipped: {error}") from error
 
 
-@contextmanager
-def loaded_form(run: FinalRun, form: Form) -> Iterator[LoadedModel]:
-    """The run's own model in another form.
-
-    Raises:
-        InputError: its weights are gone, or this machine cannot hold them so.
-    """
-    from harness.models.load import load_base, quiet_libraries
-    from harness.models.trained import merged_model
-
-    quiet_libraries()
-    runtime = runtime_here(run.spec.runtime)
-    base = base_here(run.spec.model)
-    settings = settings_from(run.spec.params)
-    dtype = form if form in ("float32", "bfloat16") else run.spec.runtime.dtype
-    quantisation = _BITS.get(form, "none")
-    trained = run.folder / ARTIFACT
-    if kind_info(run.spec.kind).trains:
-        trained_files(run)
-    with TemporaryDirectory() as place:
-        path = base.path
-        if isinstance(settings, AdapterSettings):
-            merged = merged_model(base, runtime, settings, trained, dtype)
-            merged.model.save_pretrained(place)
-            path = place
-        elif kind_info(run.spec.kind).trains:
-            path = str(trained)
-        model = replace(base, reference=form, path=path, revision="")
-        try:
-            yield load_base(model, replace(runtime, dtype=dtype), quantisation, tokenizer_of=base)
-        except UnknownReferenceError as error:
-            raise InputError(f"{form}: {error}") from error
-
-
-__all__ = ["FORMS", "Form", "loaded_form", "verify_folder", "verify_form"]
+__all__ = ["verify_folder", "verify_form"]

@@ -190,10 +190,11 @@ def divergence(base: torch.Tensor, candidate: torch.Tensor) -> float | None:
     """Mean KL(base || candidate) over positions, nats; None where it is not a number.
 
     Args:
-        base, candidate: log-probabilities, shape (positions, vocabulary).
+        base, candidate: log-probabilities, shape (positions, vocabulary). The candidate may know
+            tokens more, after the base's: the base gives them no probability, so they add nothing.
     """
     base = base.to(candidate.device)
-    each = (base.exp() * (base - candidate)).sum(dim=-1)
+    each = (base.exp() * (base - candidate[..., : base.shape[-1]])).sum(dim=-1)
     value = float(each.mean())
     # Rounding can take the divergence of equals a hair below 0.
     return max(value, 0.0) if math.isfinite(value) else None

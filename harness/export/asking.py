@@ -8,12 +8,13 @@ from typing import Any
 
 from harness.data import read_examples_file
 from harness.export.base_model import base_here, short_name
-from harness.export.final_run import FinalRun
+from harness.export.final_run import FinalRun, brought_folder
 from harness.prompting import PromptRenderer
 from harness.prompting.chat_messages import without_system
 from harness.prompting.shots import BY_ITEM
 from harness.records import Example, Message, file_sha256
 from harness.spec import TaskSpec
+from harness.spec.kinds import kind_info
 from harness.spec.settings import Settings, settings_from
 from harness.spec.task import template_fields
 from harness.trial import candidate
@@ -49,10 +50,7 @@ class Asking:
         split = read_examples_file(Path(spec.train_path))
         tokenizer = None
         if spec.endpoint is None:
-            from harness.models.load import load_tokenizer, quiet_libraries
-
-            quiet_libraries()
-            tokenizer = load_tokenizer(base_here(spec.model))
+            tokenizer = _tokenizer(run)
         teller = ServersTokenizer() if tokenizer is None else tokenizer
         pool = split[: spec.train_items]
         bare = PromptRenderer(
@@ -220,3 +218,15 @@ def as_template(text: str) -> str:
     """A text with marked columns as a template that gives it back: other braces are doubled."""
     parts = text.replace("{", "{{").replace("}", "}}").split(MARK)
     return "".join(f"{{{part}}}" if place % 2 else part for place, part in enumerate(parts))
+
+
+def _tokenizer(run: FinalRun) -> Any:
+    """The tokenizer that the run's prompts were written by: of weights from elsewhere their own."""
+    from harness.models.brought import tokenizer_of
+    from harness.models.load import load_tokenizer, quiet_libraries
+
+    quiet_libraries()
+    base = base_here(run.spec.model)
+    if kind_info(run.spec.kind).brought:
+        return tokenizer_of(brought_folder(run), base)
+    return load_tokenizer(base)

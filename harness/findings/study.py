@@ -38,6 +38,9 @@ class Findings:
     """After how many requests each fine-tuned arm is repaid against the prompt arm."""
     trade_off: tuple[TradeOffPoint, ...]
     """Candidates in the plane of learning against forgetting."""
+    references: tuple[Contrast, ...] = ()
+    """Contrasts of the arm that the verdict is about with each arm without a language model, a
+    family of their own."""
     general_unscored: tuple[str, ...] = ()
     """Tasks of the general suite that the base has no score on."""
     task_divergence: tuple[TaskDivergence, ...] = ()

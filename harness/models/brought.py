@@ -6,7 +6,7 @@ against the experiment's model before anything is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -38,22 +38,28 @@ SHAPE = (
 )
 
 
-def folder_of(reference: str, *, fetch: bool = True) -> Path | None:
-    """The folder of an adapter or checkpoint: on this machine, or fetched from a hub.
-
-    Args:
-        fetch: whether it may be fetched; else None is given for what is not here.
+def folder_here(reference: str) -> Path | None:
+    """The folder of an adapter or checkpoint; None for what is to be fetched from a hub.
 
     Raises:
-        UnknownReferenceError: there is no such folder, and a hub does not serve it.
+        UnknownReferenceError: there is no such folder, and it is no name on a hub.
     """
     path = Path(reference).expanduser()
     if path.is_dir():
         return path.resolve()
-    if reference.startswith((".", "/", "~")) or reference.count("/") != 1:
+    if not _is_on_a_hub(reference):
         raise UnknownReferenceError(f"{reference}: no such folder")
-    if not fetch:
-        return None
+    return None
+
+
+def folder_of(reference: str) -> Path:
+    """The folder of an adapter or checkpoint: on this machine, or fetched from a hub.
+
+    Raises:
+        UnknownReferenceError: there is no such folder, and a hub does not serve it.
+    """
+    if (here := folder_here(reference)) is not None:
+        return here
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -66,24 +72,21 @@ def folder_of(reference: str, *, fetch: bool = True) -> Path | None:
         ) from error
 
 
-def problems_of_brought(experiment: Experiment, base: ResolvedModel | None) -> list[Problem]:
-    """What is wrong with the folders of arms that were trained elsewhere, as far as they are here.
+def problems_of_brought(
+    experiment: Experiment, base: ResolvedModel | None, folders: Mapping[str, Sequence[Path]]
+) -> list[Problem]:
+    """What is wrong with the folders of arms that were trained elsewhere.
 
     Args:
         base: the experiment's model; None where it is not on this machine.
+        folders: arm -> those of its folders that are on this machine.
     """
     problems = []
     for name, arm in experiment.arms.items():
         if not isinstance(arm, BroughtArm):
             continue
-        for path in arm.paths:
-            try:
-                folder = folder_of(path, fetch=False)
-            except UnknownReferenceError as error:
-                problems.append(Problem(f"arms.{name}.path", f"{error}; name one that is there"))
-                continue
-            wrong = folder and _problem(arm, folder, base, experiment.model.reference)
-            if wrong:
+        for folder in folders.get(name, ()):
+            if wrong := _problem(arm, folder, base, experiment.model.reference):
                 problems.append(Problem(f"arms.{name}.path", f"{folder}: {wrong}"))
     return problems
 
@@ -178,8 +181,11 @@ def _problem(arm: BroughtArm, folder: Path, base: ResolvedModel | None, name: st
         check_folder(str(folder), folder, trusted=False)
     except UnknownReferenceError as error:
         return str(error)
-    if base is None:
-        return ""
+    return "" if base is None else _shape_problem(folder, base, name)
+
+
+def _shape_problem(folder: Path, base: ResolvedModel, name: str) -> str:
+    """Why a checkpoint cannot have been trained from the base, or not be compared with it."""
     mine, theirs = (read_json(Path(place) / "config.json") for place in (folder, base.path))
     for key in SHAPE:
         if mine.get(key) != theirs.get(key):
@@ -187,6 +193,15 @@ def _problem(arm: BroughtArm, folder: Path, base: ResolvedModel | None, name: st
                 f"its {key} is {mine.get(key)}, and that of the experiment's model ({name}) is "
                 f"{theirs.get(key)}: it was trained from another base; name that one as the model"
             )
+    rows, base_rows = (config.get("vocab_size") or 0 for config in (mine, theirs))
+    # One that was given more tokens assigns each of the base's a probability; one with fewer does
+    # not, so that how far it moved from the base has no value.
+    if rows < base_rows:
+        return (
+            f"its vocab_size is {rows}, less than the {base_rows} of the experiment's model "
+            f"({name}), so that the two cannot be compared token by token; save it with all of the "
+            "base's rows"
+        )
     return ""
 
 
@@ -214,15 +229,27 @@ def _adapter_problem(arm: BroughtArm, folder: Path, base: ResolvedModel | None, 
 def _is_same(theirs: str, base: ResolvedModel | None, name: str) -> bool:
     """Whether the base that an adapter names is the experiment's model.
 
-    It is where the names are, but for who publishes it, or where the folders hold the same.
+    It is where both are names on a hub and the same, but for who publishes it, or where the
+    folders hold the same. What a folder is called says nothing.
     """
     if not theirs:
         return False
     path = Path(theirs).expanduser()
-    if path.is_dir() and base is not None:
+    if path.is_dir():
+        if base is None:
+            return True  # told once the model is here, as the rest of it is
         here = Path(base.path)
         return path.resolve() == here.resolve() or fingerprint_of(path) == fingerprint_of(here)
-    return Path(theirs).name.lower() == Path(name).name.lower()
+    if Path(name).expanduser().is_dir():
+        return False
+    same_model = Path(theirs).name.lower() == Path(name).name.lower()
+    published = _is_on_a_hub(theirs) and ("/" not in name or _is_on_a_hub(name))
+    return theirs == name or (published and same_model)
+
+
+def _is_on_a_hub(reference: str) -> bool:
+    """Whether it is written as hubs name things: by owner and name."""
+    return not reference.startswith((".", "/", "~")) and reference.count("/") == 1
 
 
 def _itself(folder: Path) -> ResolvedModel:

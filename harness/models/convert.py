@@ -6,18 +6,41 @@ import contextlib
 import json
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.errors import UnknownReferenceError
 
 
-def convert_gguf(gguf: Path, folder: Path) -> Path:
-    """De-quantise ``gguf`` into ``folder`` (bfloat16 safetensors, configuration, tokenizer).
+def weight_type(gguf: Path) -> str:
+    """The type of most numbers of a file's weights, as its header has it, such as ``Q8_0``.
+
+    Raises:
+        UnknownReferenceError: it is no GGUF file.
+    """
+    from gguf import GGUFReader
+
+    numbers: Counter[str] = Counter()
+    try:
+        for tensor in GGUFReader(gguf).tensors:
+            numbers[tensor.tensor_type.name] += int(tensor.n_elements)
+        return numbers.most_common(1)[0][0]
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise UnknownReferenceError(f"{gguf}: its header cannot be read: {error}") from error
+
+
+def convert_gguf(
+    gguf: Path, folder: Path, dtype: Literal["float32", "bfloat16"] = "bfloat16"
+) -> Path:
+    """De-quantise ``gguf`` into ``folder``: safetensors, configuration, tokenizer.
 
     The folder appears only when whole; an existing one is returned as it is. transformers
     refuses to save a model that it loaded from GGUF, whose configuration still claims to be
     quantised; so the weights move into a fresh model of the same, cleaned configuration.
+
+    Args:
+        dtype: number format of the weights there.
 
     Raises:
         UnknownReferenceError: the file is not a GGUF model that transformers can read.
@@ -52,8 +75,8 @@ def convert_gguf(gguf: Path, folder: Path) -> Path:
     if lost:
         raise UnknownReferenceError(f"{gguf}: weights without a place in the model: {lost[:5]}")
     model.tie_weights()
-    model.to(torch.bfloat16)
-    model.config.dtype = torch.bfloat16
+    model.to(getattr(torch, dtype))
+    model.config.dtype = getattr(torch, dtype)
     partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:
         model.save_pretrained(partial, safe_serialization=True)

@@ -2,9 +2,9 @@
 
 Through the modules of transformers a token of a small model passes some forty operations and
 hundreds of Python calls a layer, which take longer than the products. Here a layer is one product
-for queries, keys and values, attention over rows (:mod:`harness.models.row_attention`), and three
-products that apply the gate and add what was there before as they write. Angles of positions are
-computed once, in float32, and the last layer goes on only with the tokens that are asked for.
+for queries, keys and values, attention over rows (:mod:`harness.models.row_attention`), and four
+more products. Angles of positions are computed once, in float32, and the last layer goes on only
+with the tokens that are asked for.
 
 It stands for Llama and those that are built alike, while their weights are packed
 (:mod:`harness.models.packed_weights`), and is told by what the model is made of:
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.functional import silu
 
 from harness.models.packed_layer import Copies, PackedLayer, joined
 from harness.models.packed_weights import packed_model
@@ -196,10 +197,10 @@ class FusedDecoder:
             attended = attended.flatten(1).to(hidden.dtype)
             if number == last and len(kept) < len(tokens):
                 attended, hidden = attended[kept], hidden[kept]
-            hidden = layer.out_of_attention.plus(attended, hidden)
+            hidden = layer.out_of_attention(attended).add_(hidden)
             normed = layer.before_feed_forward(hidden).to(hidden.dtype)
-            gated = layer.up.times(normed, layer.gate.swish(normed))
-            hidden = layer.down.plus(gated, hidden)
+            gated = silu(layer.gate(normed), inplace=True).mul_(layer.up(normed))
+            hidden = layer.down(gated).add_(hidden)
         return self._head(self._norm(hidden).to(hidden.dtype))
 
     def _head_norm(self, attention: Any) -> _Norm | None:

@@ -1,7 +1,7 @@
-"""A linear layer by the processor's own layout of its weight, with what follows it in one call.
+"""A linear layer by the processor's own layout of its weight.
 
-oneDNN multiplies by blocks, and can add another tensor to what it has multiplied, or multiply it by
-one, before it is rounded and written.
+oneDNN could also apply what follows a layer before it rounds what the layer gives. A layer with an
+adapter cannot, and in 16 bits an adapter that changes nothing would then not reply as its base.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import linear, silu
+from torch.nn.functional import linear
 
 Copies = dict[tuple[int, ...], torch.Tensor]
 """Where a weight lies, and its shape -> its packed copy."""
@@ -46,29 +46,6 @@ class PackedLayer:
             return output
         low = linear(x.to(self.first.dtype), self.first)
         return (output + linear(low, self.second)).to(output.dtype)
-
-    def swish(self, x: torch.Tensor) -> torch.Tensor:
-        """y * sigmoid(y) of what the layer gives."""
-        if self.first is not None:
-            return silu(self(x), inplace=True)
-        output: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
-            x, self.blocks, self.bias, "swish", [], ""
-        )
-        return output
-
-    def times(self, x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        """What the layer gives, multiplied by ``other``."""
-        return self(x).mul_(other) if self.first is not None else self._binary(x, other, "mul")
-
-    def plus(self, x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        """What the layer gives, added to ``other``."""
-        return self(x).add_(other) if self.first is not None else self._binary(x, other, "add")
-
-    def _binary(self, x: torch.Tensor, other: torch.Tensor, what: str) -> torch.Tensor:
-        output: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(
-            x, other, self.blocks, self.bias, what
-        )
-        return output
 
 
 def pack(weight: torch.Tensor) -> torch.Tensor:

@@ -36,6 +36,8 @@ SMALLEST_SIDE = 64
 # Part of the free memory that the copies may take.
 MOST_OF_MEMORY = 0.25
 _MIB = 2**20
+# Names of layers of which models/fused_decoder.py keeps one copy more, as one layer.
+JOINED = {"q_proj", "k_proj", "v_proj"}
 
 
 @dataclass(slots=True)
@@ -109,10 +111,13 @@ def _to_pack(model: Any, share: float, copies: Copies) -> list[Any]:
 
     if model.training or not torch.backends.mkldnn.is_available():
         return []
-    layers = [layer for layer in model.modules() if _packable(layer)]
+    layers = {name: layer for name, layer in model.named_modules() if _packable(layer)}
     room = available_mib("cpu") * share * MOST_OF_MEMORY
-    new = [layer for layer in layers if _place(layer) not in copies]
-    return layers if sum(map(_bytes, new)) / _MIB <= room else []
+    new = {name: layer for name, layer in layers.items() if _place(layer) not in copies}
+    # Those that may be joined into one are then there twice.
+    twice = [layer for name, layer in new.items() if JOINED & set(name.split("."))]
+    needed = sum(map(_bytes, [*new.values(), *twice]))
+    return list(layers.values()) if needed / _MIB <= room else []
 
 
 def _packable(layer: Any) -> bool:

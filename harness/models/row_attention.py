@@ -173,8 +173,8 @@ def _attend(
     if attention_mask is not None or wanted:
         raise ValueError(f"attention over rows has no {', '.join(sorted(wanted)) or 'mask'}")
     scale, layer = scaling or 1 / math.sqrt(query.shape[-1]), module.layer_idx
-    new = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-    output = attention_over_rows(_CACHE.get(), layer, *new, scale)
+    heads, keys, values = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    output = attention_over_rows(_CACHE.get(), layer, heads, keys, values, scale)
     return output.to(query.dtype)[None], None
 
 
@@ -240,18 +240,18 @@ def _reading_short(
     """As :func:`_reading`, by torch's own kernel, with what all begin with in each row."""
     query, key, value = rows
     width = query.shape[1]
-    both = [tensor.transpose(1, 2).to(query.dtype) for tensor in (key, value)]
+    keys, values = (tensor.transpose(1, 2).to(query.dtype) for tensor in (key, value))
     opened = 0
     if shared is not None:
         opened = shared[0].shape[2]
-        both = [
+        keys, values = (
             torch.cat((first.to(own.dtype).expand(len(own), -1, -1, -1), own), 2)
-            for first, own in zip(shared, both, strict=True)
-        ]
+            for first, own in zip(shared, (keys, values), strict=True)
+        )
     hidden = torch.ones((width, opened + width), dtype=torch.bool).triu(opened + 1)
     mask = torch.zeros(hidden.shape, dtype=query.dtype).masked_fill_(hidden, -torch.inf)
     output = scaled_dot_product_attention(
-        query.transpose(1, 2), *both, attn_mask=mask, scale=scale, enable_gqa=True
+        query.transpose(1, 2), keys, values, attn_mask=mask, scale=scale, enable_gqa=True
     )
     return output.transpose(1, 2)
 

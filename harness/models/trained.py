@@ -16,8 +16,8 @@ from harness.spec.settings import (
     AdapterSettings,
     BroughtSettings,
     FullSettings,
-    QuantisedSettings,
     Settings,
+    quantisation_of,
 )
 
 
@@ -60,7 +60,7 @@ def trained_model(
 def merged_model(
     base: ResolvedModel,
     runtime: Runtime,
-    settings: AdapterSettings,
+    settings: AdapterSettings | BroughtSettings,
     folder: Path,
     dtype: str,
 ) -> LoadedModel:
@@ -78,7 +78,7 @@ def merged_model(
     import torch
 
     loaded = load_arms_base(base, runtime, settings)
-    if isinstance(settings, QuantisedSettings):
+    if quantisation_of(settings) is not None:
         loaded = replace(loaded, model=loaded.model.dequantize(getattr(torch, runtime.dtype)))
     target = getattr(torch, dtype)
     loaded.model.to(target)

@@ -187,21 +187,23 @@ class PromptRenderer:
         Raises:
             SpecError: the chat template cannot write it as it is meant.
         """
-        messages = self.messages(item)
+        return self._prompt_of(self.messages(item), item)
+
+    def encode_messages(self, messages: Sequence[Message], item: Example) -> tuple[int, ...]:
+        """Token ids of a prompt of other messages than the item's, written as the item's are.
+
+        Raises:
+            SpecError: the chat template cannot write it as it is meant.
+        """
+        return self._encode(self._prompt_of(messages, item))
+
+    def _prompt_of(self, messages: Sequence[Message], item: Example) -> str:
         chat, told = self._chat, self.tools_told(item)
         if chat is not None and told and self.writes_tools:
             if item.tools not in self._told_of:
                 self._told_of[item.tools] = chat.with_tools(told)
             chat = self._told_of[item.tools]
         return _written(chat, messages, as_given=bool(item.messages))
-
-    def encode_messages(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """Token ids of a prompt of other messages than those of an item.
-
-        Raises:
-            SpecError: the chat template cannot write it as it is meant.
-        """
-        return self._encode(_written(self._chat, messages))
 
     def reply(self, answer: str) -> str:
         """An answer as it follows a prompt, up to its end."""

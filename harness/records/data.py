@@ -66,6 +66,9 @@ class AuditRecord:
     """Arm that was trained elsewhere -> split or out-of-domain set -> kind -> ids of its examples
     that share text with what the arm was trained on. Arms that do not say what that was are left
     out."""
+    brought_unread: dict[str, int] = field(default_factory=dict)
+    """Arm that was trained elsewhere -> rows that it was trained on which could not be read, so
+    that they were not looked for."""
 
     @property
     def counts(self) -> dict[LeakKind, int]:

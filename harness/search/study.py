@@ -33,7 +33,7 @@ from harness.search.covering import covering
 from harness.search.samplers import learns, new_sampler, remembers, startup_trials
 from harness.search.space import distributions, restored, stored, untried
 from harness.spec import Arm, SearchSpec
-from harness.spec.arm_base import STUDY_FIELDS
+from harness.spec.arm_base import ORIGIN_FIELDS, STUDY_FIELDS
 from harness.spec.endpoint import TERMS
 from harness.spec.kinds import kind_info
 
@@ -280,8 +280,10 @@ class ArmSearch:
     def _seed_of(self, number: int) -> int:
         # The first search's seeds are those of a search that is not repeated.
         again = [self.repeat] if self.repeat else []
-        # What the arm is called is none of its choices: a renamed arm asks for the same trials.
-        plain = self.arm.model_dump(mode="json", by_alias=True, exclude=set(STUDY_FIELDS))
+        # What the arm is called is none of its choices: a renamed arm asks for the same trials. Nor
+        # is where its weights lie, or what is told of how they were trained.
+        told = set(STUDY_FIELDS | ORIGIN_FIELDS)
+        plain = self.arm.model_dump(mode="json", by_alias=True, exclude=told)
         for term in TERMS & set(plain.get("endpoint") or ()):
             plain["endpoint"].pop(term)
         return int(content_hash([plain, self.seed, number, *again], 8), 16)

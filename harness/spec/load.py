@@ -101,9 +101,9 @@ def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:
 def _absolute_arm(arm: Arm, folder: Path, absolute: Callable[[str], str]) -> Arm:
     if not isinstance(arm, BroughtArm):
         return arm
-    # What is no folder here may be a name on a hub.
+    # What lies in no folder here may be a name on a hub.
     paths = tuple(
-        absolute(path) if (folder / Path(path).expanduser()).exists() else path
+        absolute(path) if (folder / Path(path).expanduser()).parent.is_dir() else path
         for path in arm.paths
     )
     trained_on = None if arm.trained_on is None else absolute(arm.trained_on)

@@ -26,9 +26,11 @@ def relocate_record(folder: Path, spec: TrialSpec) -> None:
         spec = spec.settled(record.spec.params["answering"])
     paths = record.spec.model.path, spec.model.path
     artifacts = tuple(_with_model_path(folder, artifact, *paths) for artifact in record.artifacts)
-    cost = record.cost and replace(
-        record.cost, artifact_bytes=sum(artifact.bytes for artifact in artifacts)
+    # Only what was written anew: a trial may leave no file of weights that have a size.
+    grown = sum(artifact.bytes for artifact in artifacts) - sum(
+        artifact.bytes for artifact in record.artifacts
     )
+    cost = record.cost and replace(record.cost, artifact_bytes=record.cost.artifact_bytes + grown)
     write_record(folder, replace(record, spec=spec, artifacts=artifacts, cost=cost))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import UnknownReferenceError
-from harness.models.brought import fingerprint_of, folder_of, own_template
+from harness.errors import Problem, SpecError, UnknownReferenceError
+from harness.models.brought import fingerprint_of, folder_here, folder_of, own_template
 from harness.spec import BroughtArm, Experiment
 
 
@@ -39,19 +39,35 @@ def find_brought(experiment: Experiment) -> Brought:
     found = {}
     for name, arm in brought_arms(experiment).items():
         try:
-            folders = [folder for path in arm.paths if (folder := folder_of(path)) is not None]
+            folders = [folder_of(path) for path in arm.paths]
         except UnknownReferenceError as error:
             raise UnknownReferenceError(f"arms.{name}.path: {error}") from error
         found[name] = tuple(BroughtWeights(folder, fingerprint_of(folder)) for folder in folders)
     return found
 
 
-def first_folders(experiment: Experiment) -> dict[str, Path]:
-    """Arm -> the first of its folders, of those that are on this machine."""
-    here = {
-        name: folder_of(arm.paths[0], fetch=False) for name, arm in brought_arms(experiment).items()
-    }
-    return {name: folder for name, folder in here.items() if folder is not None}
+def folders_here(experiment: Experiment) -> tuple[dict[str, tuple[Path, ...]], list[str]]:
+    """Arm -> those of its folders that are on this machine; and what is to be fetched yet.
+
+    Raises:
+        SpecError: some are nowhere; names the arms.
+    """
+    here: dict[str, tuple[Path, ...]] = {}
+    away, problems = [], []
+    for name, arm in brought_arms(experiment).items():
+        for path in arm.paths:
+            try:
+                folder = folder_here(path)
+            except UnknownReferenceError as error:
+                problems.append(Problem(f"arms.{name}.path", f"{error}; name one that is there"))
+                continue
+            if folder is None:
+                away.append(path)
+            else:
+                here[name] = (*here.get(name, ()), folder)
+    if problems:
+        raise SpecError(problems)
+    return here, away
 
 
 def weights_of(
@@ -70,10 +86,14 @@ def learnt_the_training_split(experiment: Experiment, arm: str) -> bool:
     return not isinstance(spec, BroughtArm) or spec.trained_on == experiment.data.source
 
 
-def notes_on_brought(experiment: Experiment, folders: Mapping[str, Path]) -> Iterator[str]:
-    """What a user should know of such arms, a sentence each."""
-    for name in brought_arms(experiment):
-        if name in folders and own_template(folders[name]):
+def notes_on_brought(folders: Mapping[str, Sequence[Path]]) -> Iterator[str]:
+    """What a user should know of such arms, a sentence each.
+
+    Args:
+        folders: arm -> those of its folders that are on this machine.
+    """
+    for name, places in folders.items():
+        if any(map(own_template, places)):
             yield f"{name} is asked through the chat template that its folder brings"
 
 
@@ -82,7 +102,7 @@ __all__ = [
     "BroughtWeights",
     "brought_arms",
     "find_brought",
-    "first_folders",
+    "folders_here",
     "notes_on_brought",
     "weights_of",
 ]

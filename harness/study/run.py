@@ -24,12 +24,7 @@ from harness.evaluation.suites.texts import suite_texts
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
 from harness.packaged.fetch import Progress as FetchProgress
-from harness.records import (
-    Example,
-    ResolvedModel,
-    to_plain,
-    utc_now,
-)
+from harness.records import Example, ResolvedModel, to_plain, utc_now
 from harness.spec import Experiment
 from harness.spec.served_arms import missing_keys
 from harness.store import STORE_FILE, StoreReader, StoreWriter
@@ -119,7 +114,8 @@ def plan_study(
     models: dict[str, ResolvedModel] = {}
     brought: dict[str, tuple[BroughtWeights, ...]] = {}
     judges = Judges()
-    prompts = Preflight(experiment, models)
+    folders: dict[str, list[Path]] = {}
+    prompts = Preflight(experiment, models, folders)
     of_metrics: list[str] = []
 
     def unfit(splits: Mapping[str, Sequence[Example]]) -> dict[str, dict[str, str]]:
@@ -129,6 +125,7 @@ def plan_study(
         observer.stage(f"Preparing model {experiment.model.reference}")
         models.update(models_of(experiment, lambda spec: resolve_model(spec, fetch_progress)))
         brought.update(find_brought(experiment))
+        folders.update({arm: [one.folder for one in found] for arm, found in brought.items()})
         judges.find(experiment, lambda spec: resolve_model(spec, fetch_progress))
         observer.stage("Looking at prompts")
         return prompts.unfit(splits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -97,6 +98,14 @@ class TrackedObserver(Observer):
             self._inner.warning(
                 f"{self._name} could not be written to, and is not tried again in this run: {error}"
             )
+            self.end()
+
+    def end(self) -> None:
+        """End the runs that are still open: a tracker shows them as running for ever else."""
+        for trial_id in list(self._open):
+            # One that cannot be ended does not keep the others open.
+            with suppress(Exception):
+                self._open.pop(trial_id).finish()
 
     def _begin(self, spec: TrialSpec) -> GeneralTracker:
         title = f"{spec.arm}-{spec.phase}-{spec.number}-seed{spec.seed}-{spec.trial_id[:8]}"

@@ -124,13 +124,23 @@ def trained_candidate(spec: TrialSpec, bases: BaseCache) -> Iterator[Candidate]:
     """The weights that another trial trained, at ``trained_path``.
 
     Raises:
-        TrialError: kind ``weights``: they are gone, or are not those of this base.
+        TrialError: kind ``weights``: they are gone, are not those of this base, or are not those
+            that were planned.
     """
+    from harness.models.brought import fingerprint_of
     from harness.models.trained import trained_model
 
     folder = Path(spec.trained_path)
     if not folder.is_dir():
         raise TrialError("weights", f"the trained weights are gone: there is no folder {folder}")
+    # What is not the study's own lies where others may write to it.
+    planned = spec.identity.get("weights brought")
+    if planned is not None and fingerprint_of(folder) != planned:
+        raise TrialError(
+            "weights",
+            f"{folder} no longer holds what was planned: put that back, or plan the study again "
+            "with what is there now",
+        )
     settings = settings_from(spec.params)
     opened = trained_model(spec.model, spec.runtime, settings, folder, bases)
     with ExitStack() as stack:

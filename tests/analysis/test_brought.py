@@ -13,7 +13,7 @@ from harness.findings import Findings
 from .study_builder import ACCURACY, StudyBuilder, experiment, right
 
 
-def theirs(*, flagged: int = 0, **keys: Any) -> Findings:
+def theirs(*, flagged: int = 0, split: str = "test", unread: int = 0, **keys: Any) -> Findings:
     """An arm of one folder that was trained elsewhere, beside a LoRA and a prompt."""
     arm = {"kind": "trained", "path": "adapter", **keys}
     arms: dict[str, Any] = {"few-shot": "prompt", "lora": "lora", "theirs": arm}
@@ -24,10 +24,11 @@ def theirs(*, flagged: int = 0, **keys: Any) -> Findings:
         built.finalist("few-shot", seed, {"test": right(0.5)})
         built.finalist("lora", seed, {"test": right(0.7), "general:facts": right(0.8)})
     built.finalist("theirs", 1, {"test": right(0.9), "general:facts": right(0.8)})
-    items = tuple(f"test-{n}" for n in range(flagged))
+    items = tuple(f"{split}-{n}" for n in range(flagged))
     audit = built.data.audit
-    shared = {"test": {"exact": items, "near": (), "ngram": ()}}
-    built.data = replace(built.data, audit=replace(audit, brought={"theirs": shared}))  # type: ignore[dict-item]
+    shared = {split: {"exact": items, "near": (), "ngram": ()}}
+    told = replace(audit, brought={"theirs": shared}, brought_unread={"theirs": unread})  # type: ignore[dict-item]
+    built.data = replace(built.data, audit=told)
     return analyse(built.build(), resamples=400, sensitivity=False)
 
 
@@ -73,3 +74,41 @@ def test_test_items_that_it_was_trained_on_are_told() -> None:
         for caveat in caveats
     )
     assert not any("It is not known" in caveat for caveat in caveats)
+
+
+def test_what_an_arm_was_trained_on_elsewhere_touches_its_own_comparisons_alone() -> None:
+    found = theirs(trained_on="rows.jsonl", flagged=3)
+    assert found.primary is not None
+    flagged = {(c.a, c.b): c.flagged for c in (found.primary, *found.secondary)}
+    assert flagged == {pair: 3 if "theirs" in pair else 0 for pair in flagged}
+    assert 0 in flagged.values()
+    (caveat,) = (c for c in found.verdict.caveats if "compared in the primary contrast" in c)
+    assert "training examples of the study or of theirs; " in caveat
+
+
+def test_validation_items_that_it_was_trained_on_and_rows_not_read_are_told() -> None:
+    caveats = theirs(trained_on="rows.jsonl", flagged=2, split="validation", unread=1)
+    told = " ".join(caveats.verdict.caveats)
+    assert "2 items of the validation set share text with the rows that theirs was trained" in told
+    assert "1 row that theirs was trained on could not be read" in told
+
+
+@pytest.mark.parametrize("tuned_here", [False, True])
+def test_a_verdict_for_prompting_is_not_one_on_fine_tuning_where_all_was_trained_elsewhere(
+    tuned_here: bool,
+) -> None:
+    arms: dict[str, Any] = {
+        "few-shot": "prompt", "theirs": {"kind": "trained", "path": "adapter"},
+    }  # fmt: skip
+    if tuned_here:
+        arms["lora"] = "lora"
+    built = StudyBuilder(experiment(arms, general=None))
+    built.search("few-shot", [0.5, 0.4]).search("theirs", [0.3])
+    built.finalist("theirs", 1, {"test": right(0.3)})
+    for seed in (1, 2, 3):
+        built.finalist("few-shot", seed, {"test": right(0.5)})
+    found = analyse(built.build(), resamples=400, sensitivity=False)
+    assert found.verdict.outcome == "prompt"
+    told = any("How hard the training of theirs was tried is not known" in c
+               for c in found.verdict.caveats)  # fmt: skip
+    assert told is not tuned_here

@@ -61,22 +61,44 @@ def test_it_is_neither_side_of_the_contrast_nor_the_winner() -> None:
     assert found.primary is not None
     assert (found.primary.a, found.primary.b) == ("lora", "few-shot")
     assert [row.arm for row in found.arms] == ["few-shot", "lora", "words"]
-    against = [contrast for contrast in found.secondary if contrast.b == "words"]
-    assert [(contrast.a, contrast.outcome) for contrast in against] == [("lora", "worse")]
+    assert [(one.a, one.b, one.outcome) for one in found.references] == [("lora", "words", "worse")]
+    assert not any(contrast.b == "words" for contrast in found.secondary)
     assert {point.arm for point in found.trade_off} <= {"few-shot", "lora"}
     assert not any("words" in caveat for caveat in found.verdict.caveats)
 
 
-def test_in_a_study_of_prompts_it_is_not_ranked() -> None:
-    arms: dict[str, Any] = {"a": "prompt", "b": "prompt", "words": {"kind": "classifier"}}
-    built = StudyBuilder(experiment(arms, general=None))
-    for arm, share in (("a", 0.8), ("b", 0.5), ("words", 0.95)):
+def ranked_prompts(**classifier: float) -> StudyBuilder:
+    arms: dict[str, Any] = {"a": "prompt", "b": "prompt"}
+    shares = {"a": 0.8, "b": 0.5, **classifier}
+    built = StudyBuilder(
+        experiment({**arms, **{name: {"kind": "classifier"} for name in classifier}}, general=None)
+    )
+    for arm, share in shares.items():
         built.search(arm, [share, share - 0.1])
         for seed in (1, 2, 3):
-            built.finalist(arm, seed, {"test": right(share)}, trial_cost=replace(SMALL))
-    found = found_in(built)
+            built.finalist(arm, seed, {"test": right(share)}, trial_cost=SMALL)
+    return built
+
+
+def test_in_a_study_of_prompts_it_is_not_ranked() -> None:
+    built = ranked_prompts(words=0.95)
+    items = tuple(f"test-{n}" for n in range(5))
+    audit = built.data.audit
+    flagged = {"test": {"exact": items, "near": (), "ngram": ()}}
+    built.data = replace(built.data, audit=replace(audit, flagged=flagged))  # type: ignore[arg-type]
+    found = analyse(built.build(), resamples=400)
     assert (found.verdict.outcome, found.verdict.winner) == ("best_prompt", "a")
     assert found.verdict.reasons[0].startswith("No language model is needed: words")
+    assert found.sensitivity is not None
+    assert not any("words" in (one.winner) for one in found.sensitivity.perturbations)
+    assert not any("words" in caveat for caveat in found.verdict.caveats)
+    # The prompts are one family, and the classifier is none of it.
+    alone = found_in(ranked_prompts())
+    assert found.primary is not None
+    assert alone.primary is not None
+    assert found.primary.p_adjusted == alone.primary.p_adjusted
+    assert found.secondary == ()
+    assert [one.flagged for one in found.references] == [5]
 
 
 def test_the_rule_is_told_with_the_others() -> None:

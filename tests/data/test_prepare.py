@@ -22,6 +22,7 @@ from harness.data import (
 from harness.data.label_notes import label_notes
 from harness.errors import DataError
 from harness.records import Example, from_json, to_json
+from harness.spec import Experiment
 from tests.real_data import write_banking77
 
 from .tiny import LABEL, RATING_SCHEMA, experiment, words, write_jsonl
@@ -388,3 +389,19 @@ def test_banking77_split_files(shared_data: Path, tmp_path: Path) -> None:
     assert prepared.labels is not None
     assert len(prepared.labels) == 12
     assert prepare(setting) == prepared
+
+
+def test_what_an_arm_was_trained_on_is_looked_for_whatever_its_answers_are(tmp_path: Path) -> None:
+    """Rows of another label scheme, or without an answer, are compared; bad ones are counted."""
+    source = write_jsonl(tmp_path / "rows.jsonl", rows(40))
+    theirs = [{"text": row["text"], "label": "elsewhere"} for row in rows(20)]
+    theirs += [{"text": row["text"]} for row in rows(40)[20:]]
+    trained_on = write_jsonl(tmp_path / "theirs.jsonl", [*theirs, {"text": None}])
+    spec = experiment(source)
+    arm = {"kind": "trained", "path": "adapter", "trained_on": str(trained_on)}
+    asked = Experiment.model_validate({**spec.plain(), "arms": {"theirs": arm}})
+    prepared = prepare(asked)
+    found = prepared.brought["theirs"]
+    assert set(found.flagged["test"]["exact"]) == {item.id for item in prepared.splits.test}
+    assert found.unread == 1
+    assert any("1 row of arms.theirs.trained_on could not be read" in n for n in prepared.notes)

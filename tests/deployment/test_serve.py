@@ -6,12 +6,14 @@ import json
 import shlex
 import socket
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import group
-from harness.deployment.serve import ServePlan, serving, serving_program
+from harness.deployment.serve import ServePlan, _folder, serving, serving_program
 from harness.errors import HarnessError, InputError
 from harness.export.final_run import find_final_run
 
@@ -85,3 +87,36 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"needs fastapi and uvicorn: pip install"):
         serving_program()
+
+
+def test_plain_text_is_refused_before_anything_is_written(study: RealStudy) -> None:
+    results = study.run.store.parent
+    done = serve(results, "--arm", "plain", "--check", "--port", free_port())
+    assert isinstance(done.exception, InputError)
+    assert "it asked in plain text" in str(done.exception)
+    assert "Started as" not in done.output
+
+
+def test_whole_weights_are_served_again_in_another_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def export(results: Path, study: str, place: Path, **asked: Any) -> None:
+        assert (place.exists(), asked["dtype"]) == (False, None)
+        place.mkdir(parents=True)
+        (place / "config.json").write_text("{}")
+        receipt = {"trial_id": "one", "dtype": "float32"}
+        (place / "harness-export.json").write_text(json.dumps(receipt))
+        written.append(place)
+
+    monkeypatch.setattr("harness.deployment.serve.export_model", export)
+    known = SimpleNamespace(folder="small", experiment_id="id")
+    run: Any = SimpleNamespace(
+        spec=SimpleNamespace(kind="full", runtime=SimpleNamespace(dtype="float32")),
+        trial=SimpleNamespace(trial_id="one", arm="full", seed=1),
+        analysed=SimpleNamespace(results=tmp_path, study=SimpleNamespace(experiment=known)),
+    )
+    places = [_folder(run, None, dtype) for dtype in ("bfloat16", "bfloat16", None)]
+    assert places == [written[0]] * 3
+    assert len(written) == 1

@@ -15,9 +15,11 @@ from harness.cli import group
 from harness.deployment.agreement import ReplyPair
 from harness.deployment.explanation import culprits_of_weights
 from harness.deployment.finalist import replies_of
-from harness.deployment.verification import Verification
+from harness.deployment.forms import FORMS, loaded_form
+from harness.deployment.server import Server
+from harness.deployment.verification import Culprit, Verification
 from harness.deployment.verify_endpoint import verify_endpoint
-from harness.deployment.verify_folder import FORMS, loaded_form, verify_folder, verify_form
+from harness.deployment.verify_folder import verify_folder, verify_form
 from harness.errors import InputError
 from harness.export import export_model
 from harness.export.final_run import find_final_run
@@ -65,7 +67,7 @@ def test_the_model_as_it_was_scored_passes(learnt: LearntStudy, server: FakeServ
     assert contrast is not None
     assert (contrast.difference, contrast.margin) == (0.0, 0.3)
     assert contrast.interval.low < 0 < contrast.interval.high
-    assert [(load.at_once, load.requests) for load in found.loads] == [(1, 4), (4, 4), (16, 4)]
+    assert [(load.at_once, load.requests) for load in found.loads] == [(1, 4), (4, 4)]
     assert all(load.median > 0 and load.per_second > 0 for load in found.loads)
 
 
@@ -184,7 +186,7 @@ def test_the_command_says_all_of_it(
     done = run_cli(learnt, "--endpoint", server.url, "--model", "little", "--out", str(out))
     assert done.exit_code in (0, 1), done.output
     assert "system prompt: the prompts have no system message" in done.output
-    assert "16 at once: requests a second" in done.output
+    assert "4 at once: requests a second" in done.output
     (read,) = json.loads(out.read_text())
     assert read["passed"] == (done.exit_code == 0)
     assert read["items"] == 12
@@ -313,3 +315,15 @@ def test_a_folder_that_is_quantised_says_so(learnt: LearntStudy, tmp_path: Path)
     found = verify_folder(learnt.final, tmp_path / "out")
     assert names(found)[0] == ("quantisation", True)
     assert "bitsandbytes 8 bits" in found.culprits[0].found
+
+
+def test_what_was_compared_is_kept_where_more_cannot_be_asked(
+    learnt: LearntStudy, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object) -> Iterator[Culprit]:
+        raise InputError("the server is gone")
+
+    monkeypatch.setattr(Server, "manners", fails)
+    found = asked(learnt, server)
+    assert (found.agreement.equal, names(found)) == (12, [("sampling", False)])
+    assert "was not found out: the server is gone" in found.culprits[0].found

@@ -172,3 +172,11 @@ def test_on_the_task_positions_are_few_and_texts_fit_the_model(
     assert all(one.positions[-1] == len(one.tokens) - 2 for one in whole)
     short = task_passages(messages(3), renderer, 10)
     assert all(len(one.tokens) == 10 and one.positions[-1] == 8 for one in short)
+
+
+def test_a_candidate_with_tokens_more_is_compared_on_those_of_the_base() -> None:
+    base, wider = torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([[2.0, 1.0, 0.0, 0.0]])
+    # The new token takes the same share from each of the others.
+    moved = float(wider.logsumexp(-1) - base.logsumexp(-1))
+    found = divergence.divergence(base.log_softmax(-1), wider.log_softmax(-1))
+    assert found == pytest.approx(moved, abs=1e-6)

@@ -10,12 +10,13 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from harness.errors import UnknownReferenceError
+from harness.errors import SpecError, UnknownReferenceError
 from harness.models.base_cache import BaseCache
 from harness.models.brought import own_template, problems_of_brought
 from harness.models.trained import trained_model
-from harness.spec import BroughtArm, Experiment
+from harness.spec import BroughtArm, Experiment, load_experiment
 from harness.spec.settings import Settings
+from harness.study.brought import folders_here
 from tests.tiny_model import TinyModels, load_tiny, resolved, runtime
 
 PROMPT = torch.tensor([[5, 6, 7, 8]])
@@ -42,21 +43,28 @@ def arm_of(path: Path, **keys: object) -> BroughtArm:
     return BroughtArm.model_validate({"kind": "trained", "path": str(path), **keys})
 
 
-def problems(path: Path, model: Path, **keys: object) -> list[str]:
-    experiment = Experiment.model_validate(
+def asking(path: Path | list[Path], model: str, **keys: object) -> Experiment:
+    paths = str(path) if isinstance(path, Path) else [str(one) for one in path]
+    return Experiment.model_validate(
         {
             "name": "brought",
-            "model": str(model),
+            "model": model,
             "data": {"source": "rows.jsonl"},
             "task": {
                 "instruction": "?",
                 "template": "{text}",
                 "answer": {"kind": "label", "column": "label", "labels": ["a", "b"]},
             },
-            "arms": {"theirs": arm_of(path, **keys).model_dump()},
+            "arms": {"theirs": {"kind": "trained", "path": paths, **keys}},
         }
     )
-    return [str(problem) for problem in problems_of_brought(experiment, resolved(model))]
+
+
+def problems(path: Path, model: Path, **keys: object) -> list[str]:
+    experiment = asking(path, str(model), **keys)
+    here, away = folders_here(experiment)
+    assert not away
+    return [str(problem) for problem in problems_of_brought(experiment, resolved(model), here)]
 
 
 def logits(folder: Path, model: Path, settings: Settings) -> torch.Tensor:
@@ -106,9 +114,61 @@ def test_another_base_is_refused_with_both_names(tiny_models: TinyModels, tmp_pa
     assert "trained on somebody/Other-7B" in problem
     assert str(tiny_models.chat) in problem
     assert problems(folder, tiny_models.chat, same_base=True) == []
-    config["base_model_name_or_path"] = f"publisher/{tiny_models.chat.name.upper()}"
+    # What a folder is called says nothing of what it holds.
+    for named in (f"publisher/{tiny_models.chat.name}", f"/elsewhere/{tiny_models.chat.name}"):
+        config["base_model_name_or_path"] = named
+        (folder / "adapter_config.json").write_text(json.dumps(config))
+        assert f"trained on {named}" in problems(folder, tiny_models.chat)[0]
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_models.chat, copy)
+    config["base_model_name_or_path"] = str(copy)
     (folder / "adapter_config.json").write_text(json.dumps(config))
     assert problems(folder, tiny_models.chat) == []
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine", "same"),
+    [
+        ("Qwen/Tiny-1B", "unsloth/tiny-1b", True),
+        ("Qwen/Tiny-1B", "tiny-1b", True),
+        ("tiny-1b", "tiny-1b", True),
+        ("/home/someone/tiny-1b", "unsloth/tiny-1b", False),
+        ("tiny-1b", "unsloth/tiny-1b", False),
+        ("Qwen/Tiny-1B", "/models/tiny-1b", False),
+    ],
+)
+def test_names_on_a_hub_tell_the_base_and_names_of_folders_do_not(
+    tmp_path: Path, theirs: str, mine: str, same: bool
+) -> None:
+    (tmp_path / "adapter_model.safetensors").touch()
+    config = {"peft_type": "LORA", "base_model_name_or_path": theirs}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    found = problems_of_brought(asking(tmp_path, mine), None, {"theirs": (tmp_path,)})
+    assert (found == []) is same
+
+
+def test_every_folder_of_an_arm_is_checked(tiny_models: TinyModels, tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "theirs", tiny_models.chat)
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    (other / "adapter_model.safetensors").unlink()
+    experiment = asking([folder, other], str(tiny_models.chat))
+    here, _ = folders_here(experiment)
+    (problem,) = problems_of_brought(experiment, resolved(tiny_models.chat), here)
+    assert str(other) in str(problem)
+
+
+def test_a_folder_that_is_not_there_is_told_from_a_name_on_a_hub(tmp_path: Path) -> None:
+    """Paths are taken from the experiment file's folder; ``runs`` is there, ``owner`` is not."""
+    (tmp_path / "runs").mkdir()
+    file = tmp_path / "experiment.yaml"
+    for path, fetched in (("owner/adapter", True), ("runs/adaptr", False), ("adaptr", False)):
+        file.write_text(json.dumps(asking(Path(path), "owner/base").plain()))
+        if fetched:
+            assert folders_here(load_experiment(file)) == ({}, [path])
+        else:
+            with pytest.raises(SpecError, match=f"arms.theirs.path: .*{path}: no such folder"):
+                folders_here(load_experiment(file))
 
 
 def test_a_checkpoint_of_another_size_is_refused(tiny_models: TinyModels, tmp_path: Path) -> None:
@@ -119,6 +179,11 @@ def test_a_checkpoint_of_another_size_is_refused(tiny_models: TinyModels, tmp_pa
     (folder / "config.json").write_text(json.dumps(config))
     (problem,) = problems(folder, tiny_models.chat)
     assert "its num_hidden_layers is 3, and that of the experiment's model" in problem
+    config["num_hidden_layers"] -= 1
+    rows = config["vocab_size"]
+    for more, taken in ((8, True), (-1, False)):
+        (folder / "config.json").write_text(json.dumps({**config, "vocab_size": rows + more}))
+        assert (problems(folder, tiny_models.chat) == []) is taken
 
 
 def test_what_cannot_be_read_safely_or_at_all_is_refused(
@@ -127,7 +192,8 @@ def test_what_cannot_be_read_safely_or_at_all_is_refused(
     folder = adapter(tmp_path / "theirs", tiny_models.chat)
     (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
     assert "can run code when read" in problems(folder, tiny_models.chat)[0]
-    assert "no such folder" in problems(tmp_path / "gone", tiny_models.chat)[0]
+    with pytest.raises(SpecError, match="no such folder"):
+        problems(tmp_path / "gone", tiny_models.chat)
     assert "is for adapters" in problems(tiny_models.chat, tiny_models.chat, base="nf4")[0]
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps({**config, "peft_type": "IA3"}))

@@ -230,3 +230,19 @@ def test_the_first_of_the_likeliest_is_taken(vocabulary: int, dtype: torch.dtype
     logits = torch.randint(-3, 3, (50, vocabulary), generator=generator).to(dtype)
     expected = [row.index(max(row)) for row in logits.tolist()]
     assert likeliest(logits) == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_an_adapter_that_changes_nothing_replies_as_its_base(dtype: torch.dtype) -> None:
+    from harness.models.peft_library import peft
+
+    model = build("llama").to(dtype)
+    with packed_weights(model) as packed:
+        if not packed:
+            pytest.skip("this processor has no packed layout for these numbers")
+        expected = replies(model, PROMPTS, len(OPENING), 3)
+    # The half that gives the output begins with zeros.
+    adapted = peft.get_peft_model(model, peft.LoraConfig(r=4, target_modules="all-linear")).eval()
+    with packed_weights(adapted):
+        assert why_not_fused(adapted) == ""
+        assert replies(adapted, PROMPTS, len(OPENING), 3) == expected

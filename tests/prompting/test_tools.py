@@ -106,6 +106,12 @@ def test_a_row_may_have_its_own(form: str) -> None:
     assert rendering_faults(render, tokenizer, rows) == []
 
 
+def test_other_messages_of_an_item_are_written_as_its_own_are() -> None:
+    render, _ = renderer("below", task(tools_column="tools"))
+    for row in (item(1, TIDE), item(2, KNOT)):
+        assert render.encode_messages(render.messages(row), row) == render.encode_prompt(row)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_what_the_template_of_the_task_shows_stands_there_alone(form: str) -> None:
     render, tokenizer = renderer(form, task("{tools} {text}", tools_column="tools"))

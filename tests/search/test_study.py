@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from harness.records import Status
 from harness.search import ArmSearch, PastTrial, Proposal
-from harness.spec import Arm, SearchSpec
+from harness.spec import Arm, BroughtArm, SearchSpec
 from harness.spec.search import Sampler
 
 SAMPLERS = get_args(Sampler)
@@ -207,6 +207,16 @@ def test_arms_that_differ_never_share_a_stream_and_a_renamed_one_keeps_its_own()
     assert all(x.params["learning_rate"] != y.params["learning_rate"] for x, y in pairs)
     renamed = played(search_of("adapter", LORA, 0, "random"), 10)
     assert [trial.params for trial in renamed] == [trial.params for trial in a]
+
+
+def test_where_weights_lie_and_what_is_told_of_them_is_no_choice_of_the_search() -> None:
+    def settings(**origin: Any) -> list[dict[str, Any]]:
+        arm = {"kind": "trained", "shots": {"low": 0, "high": 99}, **origin}
+        spec = BroughtArm.model_validate(arm)
+        return [trial.params for trial in played(search_of("theirs", spec, 0, "random"), 6)]
+
+    told = {"trained_on": "rows.jsonl", "same_base": True, "cost": {"hours": 1}}
+    assert settings(path="/a/adapter") == settings(path="/b/adapter", **told)
 
 
 def test_the_terms_on_which_a_server_is_asked_are_no_choice_of_the_search() -> None:

@@ -271,3 +271,14 @@ def test_a_record_made_elsewhere_keeps_the_way_of_answering_that_it_found(tmp_pa
     write_record(tmp_path, found)
     relocate_record(tmp_path, asked)
     assert read_record(tmp_path).spec == asked.settled("choice")
+
+
+def test_weights_that_left_no_file_keep_their_size_on_their_way_here(tmp_path: Path) -> None:
+    """A classifier is not kept, and weights that were trained elsewhere stay where they lie."""
+    made = trial("t", [score("v", split="validation")], phase="search")
+    assert made.cost is not None
+    write_record(tmp_path, replace(made, artifacts=(), cost=replace(made.cost, artifact_bytes=700)))
+    relocate_record(tmp_path, replace(made.spec, model=replace(made.spec.model, path="/here")))
+    moved = read_record(tmp_path)
+    assert moved.cost is not None
+    assert moved.cost.artifact_bytes == 700

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -109,6 +110,46 @@ def test_a_tracker_that_breaks_ends_no_trial(
     assert heard.warnings == [
         "wandb could not be written to, and is not tried again in this run: the server is away"
     ]
+
+
+def test_open_runs_are_ended_once_a_tracker_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Tracker] = []
+
+    class Tracker:
+        """Breaks when it is told of what a trial left; the second cannot be ended either."""
+
+        def __init__(self, *of: object) -> None:
+            self.ended = 0
+            begun.append(self)
+
+        def start(self) -> None:
+            """Nothing."""
+
+        def store_init_configuration(self, values: object) -> None:
+            """Nothing."""
+
+        def log(self, values: object, step: int) -> None:
+            raise OSError("the server is away")
+
+        def finish(self) -> None:
+            self.ended += 1
+            raise OSError("the server is away")
+
+    monkeypatch.setattr(tracking, "_tracker", Tracker)
+    monkeypatch.setattr(tracking, "find_spec", lambda name: object())
+    heard = Heard()
+    observer = TrackedObserver(heard, "wandb", tmp_path, "watched")
+    for number in range(2):
+        named = {"arm": "lora", "kind": "lora", "phase": "search", "number": number, "seed": 1}
+        model = SimpleNamespace(reference="m")
+        spec = SimpleNamespace(trial_id=str(number), params={}, model=model, **named)
+        observer._track(observer._begin, spec)
+    observer._track(begun[0].log, {}, 1)
+    observer.end()
+    assert [one.ended for one in begun] == [1, 1]
+    assert len(heard.warnings) == 1
 
 
 def test_a_tracker_that_is_not_installed_is_named(

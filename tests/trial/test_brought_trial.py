@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from harness.data.examples_file import write_examples
+from harness.models.brought import fingerprint_of
 from harness.records import ScoreRequest, TrialSpec, to_plain
 from harness.spec import BroughtArm
 from harness.trial import run_trial
@@ -52,6 +54,18 @@ def test_it_is_scored_as_it_is(tiny_models: TinyModels, tmp_path: Path) -> None:
     assert (record.cost.train_tokens, record.cost.artifact_bytes) == (0, size)
     assert record.steps == ()
     assert "told_template" not in record.environment
+
+
+def test_a_folder_that_holds_something_else_by_now_is_not_scored(
+    tiny_models: TinyModels, tmp_path: Path
+) -> None:
+    weights = adapter(tmp_path / "theirs", tiny_models.chat)
+    asked = brought_trial(tmp_path, tiny_models.chat, weights)
+    planned = replace(asked, identity={"weights brought": fingerprint_of(weights)})
+    adapter(weights, tiny_models.chat)
+    record = run_trial(planned, tmp_path / "trial")
+    assert (record.status, record.failure_kind) == ("failed", "weights")
+    assert "no longer holds what was planned" in record.failure_message
 
 
 def test_its_own_template_is_used_and_told(tiny_models: TinyModels, tmp_path: Path) -> None:

@@ -16,17 +16,26 @@ from harness.analysis.statistics.paired import Comparison, conclude_family, conc
 from harness.analysis.statistics.pairing import align
 from harness.analysis.statistics.scores import on_rows
 from harness.findings import Contrast, WithoutFlagged
-from harness.records import ScoreVector
+from harness.records import AuditRecord, ScoreVector, items_of
+
+
+def flagged_on_test(audit: AuditRecord, *arms: str) -> frozenset[str]:
+    """Test items that share text with the study's training rows, or with those of these arms.
+
+    What one arm was trained on elsewhere says nothing of a comparison of two others.
+    """
+    theirs = (items_of(audit.brought.get(arm, {}).get("test", {})) for arm in arms)
+    return items_of(audit.flagged["test"]).union(*theirs)
 
 
 def without_items(vectors: Iterable[ScoreVector], items: frozenset[str]) -> list[ScoreVector]:
     """The vectors without some items. One that does not know its items' ids stays as it is."""
-    return [_without(vector, items) for vector in vectors]
+    return [_without(vector, items) if items else vector for vector in vectors]
 
 
 def beside_flagged(
     contrasts: Sequence[Contrast],
-    items: frozenset[str],
+    items: Callable[[str, str], frozenset[str]],
     vectors: Callable[[str], Sequence[ScoreVector]],
     again: Callable[[str, str], Comparison | None],
 ) -> tuple[Contrast, ...]:
@@ -36,13 +45,17 @@ def beside_flagged(
     because of the items.
 
     Args:
+        items: the items to leave out of the comparison of two arms.
         vectors: arm -> its vectors, one a seed, with all items.
         again: compares two arms without the items.
 
     Raises:
         StoreError: the vectors cannot be paired.
     """
-    hits = [_hits(vectors(c.a), vectors(c.b), items) if items else 0 for c in contrasts]
+    hits = [
+        _hits(vectors(c.a), vectors(c.b), left_out) if (left_out := items(c.a, c.b)) else 0
+        for c in contrasts
+    ]
     if not any(hits):
         return tuple(contrasts)
     rest = {(c.a, c.b): again(c.a, c.b) for c in contrasts}
@@ -119,5 +132,6 @@ def _clean(contrast: Contrast | None) -> WithoutFlagged | None:
 __all__ = [
     "abilities_beside_flagged",
     "beside_flagged",
+    "flagged_on_test",
     "without_items",
 ]

@@ -187,7 +187,7 @@ def judge(measured: Measured, experiment: Experiment, *, against: str = "") -> J
     beside = measured.family(_comparable(measured, pairs), experiment)
     return Judgement(
         sides,
-        replace(evidence, secondary=(*evidence.secondary, *beside)),
+        replace(evidence, references=beside),
         beside_references(verdict, beside, measured.references),
     )
 

@@ -42,6 +42,9 @@ class Evidence:
     challenges: tuple[Contrast, ...] = ()
     """Other fine-tuned arms that are better than the prompt arm picked, against each prompt arm
     that did better on test than that one."""
+    references: tuple[Contrast, ...] = ()
+    """Contrasts with arms without a language model: no rule looks at them, and they are a family
+    of their own."""
 
     @property
     def outcome(self) -> str:

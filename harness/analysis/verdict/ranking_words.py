@@ -82,7 +82,7 @@ def untested(e: Evidence) -> list[str]:
     """Caveats on arms that are not in the ranking."""
     met = {e.fine_tuned, *e.excluded, *(c.b for c in (*([e.primary] if e.primary else ()),
                                                     *e.secondary))}  # fmt: skip
-    absent = [name for name in e.experiment.arms if name not in met]
+    absent = [name for name in e.arms if name not in met]
     if e.primary is None or not absent:
         return []
     return [

@@ -98,9 +98,11 @@ def read_reply(text: str, key: str, seconds: float) -> Reply | Failure:
         choice = body["choices"][0]
         reason = choice.get("finish_reason")
         # A message without content is one that the server's filter took, or that is all thought.
-        content = (choice.get("message") or {}).get("content")
+        message = choice.get("message") or {}
+        content = message.get("content")
         if content is not None and not isinstance(content, str):
             raise TypeError
+        content = _with_calls(content, message.get("tool_calls"))
         if content is None and "message" not in choice and reason != "content_filter":
             raise KeyError
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
@@ -112,6 +114,33 @@ def read_reply(text: str, key: str, seconds: float) -> Reply | Failure:
         tokens=_usage(body.get("usage")),
         seconds=seconds,
     )
+
+
+def _with_calls(content: str | None, calls: object) -> str | None:
+    """What a message says, with the calls that the server took out of it as they are written.
+
+    Raises:
+        KeyError, TypeError, AttributeError: they are no calls of functions.
+    """
+    if not calls:
+        return content
+    if not isinstance(calls, list):
+        raise TypeError
+    made = [
+        {"name": call["function"]["name"], "arguments": _value(call["function"].get("arguments"))}
+        for call in calls
+    ]
+    return "\n".join(filter(None, (content, json.dumps(made, ensure_ascii=False))))
+
+
+def _value(arguments: object) -> object:
+    """Arguments, which servers send as JSON text, as values; as they are where they are none."""
+    if not isinstance(arguments, str):
+        return arguments or {}
+    try:
+        return json.loads(arguments) if arguments.strip() else {}
+    except ValueError:
+        return arguments
 
 
 def _storable(text: str) -> str:

@@ -200,7 +200,7 @@ def likeliest(logits: torch.Tensor) -> list[int]:
     every = logits.view(len(logits), -1, parts)
     best = every.amax(-1).argmax(-1)
     within = every[torch.arange(len(best)), best].argmax(-1)
-    return (best * parts + within).tolist()  # type: ignore[no-any-return]
+    return (best * parts + within).tolist()
 
 
 def _write(

@@ -15,7 +15,7 @@ from harness.report.tables import Field, table
 
 def forest_section(material: Material) -> Section:
     """All differences at a glance, then the secondary ones in numbers."""
-    contrasts = [c for c in (material.findings.primary, *material.findings.secondary) if c]
+    contrasts = [c for c in (material.findings.primary, *_beside_primary(material)) if c]
     scale = scale_of(contrasts[0].metric if contrasts else "")
     rows = tuple(
         row
@@ -71,8 +71,13 @@ def forest_row(contrast: Contrast, label: str, arm: str = "") -> ForestRow | Non
     )
 
 
+def _beside_primary(material: Material) -> tuple[Contrast, ...]:
+    """The secondary contrasts, and those with arms without a language model."""
+    return (*material.findings.secondary, *material.findings.references)
+
+
 def _secondary(material: Material) -> Table | Prose:
-    contrasts = material.findings.secondary
+    contrasts = _beside_primary(material)
     if not contrasts:
         return Prose("There is no secondary contrast.")
     rows = tuple(
@@ -112,7 +117,10 @@ def _secondary(material: Material) -> Table | Prose:
 
 def _corrected(material: Material) -> str:
     if material.prompts_only:
-        return "p-values are adjusted (Holm) over one family: these and the primary contrast."
+        family = "p-values are adjusted (Holm) over one family: these and the primary contrast."
+        if material.findings.references:
+            family += " Those with an arm without a language model are a family of their own."
+        return family
     return (
         "p-values are adjusted (Holm) because several comparisons were made; they support the "
         "primary contrast, not replace it."
@@ -166,7 +174,7 @@ def _pair(contrast: Contrast) -> str:
 
 def _unflagged(material: Material) -> list[Block]:
     """Secondary contrasts again, without items that training data hold too."""
-    rows = [contrast for contrast in material.findings.secondary if contrast.flagged]
+    rows = [contrast for contrast in _beside_primary(material) if contrast.flagged]
     if not rows:
         return []
     fields: tuple[Field[Contrast], ...] = (

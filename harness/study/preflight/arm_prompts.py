@@ -15,8 +15,9 @@ from harness.prompting.rendering_check import indistinct_answers, rendering_faul
 from harness.records import Example, system_of, to_plain
 from harness.spec import Experiment
 from harness.spec.arms import Arm
-from harness.spec.settings import Settings, TrainedSettings, settings_from
+from harness.spec.settings import BroughtSettings, Settings, TrainedSettings, settings_from
 from harness.spec.spaces import Choice, IntRange
+from harness.study.brought import learnt_the_training_split
 from harness.study.preflight.reader import Overlong, Reader
 from harness.study.preflight.shown import ShownConversation, shown_conversation
 from harness.trial.candidate import renderer_of, reply_constraint, reply_room, room_for
@@ -62,7 +63,7 @@ class ArmPrompts:
     """The prompts of one arm under one setting.
 
     Attributes:
-        trained: whether the arm is fine-tuned.
+        trained: whether the arm is fine-tuned on the training split, as far as is known.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class ArmPrompts:
     ) -> None:
         self._task, self._arm, self._setting = experiment.task, arm, setting
         self._splits, self._reader = splits, reader
-        self.trained = isinstance(setting, TrainedSettings)
+        self.trained = isinstance(setting, TrainedSettings) or (
+            isinstance(setting, BroughtSettings) and learnt_the_training_split(experiment, arm)
+        )
         self._pool = splits["train"]
         self._template = setting.template or experiment.task.template
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.errors import Problem, SpecError
 from harness.models.brought import problems_of_brought, tokenizer_of
@@ -16,7 +17,7 @@ from harness.spec import Experiment
 from harness.spec.arms import Arm
 from harness.spec.settings import Settings, TrainedSettings
 from harness.study.asked_models import BASE, base_arm, template_args_of
-from harness.study.brought import first_folders, notes_on_brought
+from harness.study.brought import notes_on_brought
 from harness.study.preflight.arm_prompts import ArmPrompts, Splits, writing_settings
 from harness.study.preflight.reader import Reader
 from harness.study.preflight.shown import ShownConversation
@@ -31,6 +32,8 @@ class Preflight:
     models: Mapping[str, ResolvedModel]
     """Arm -> its model, ``base`` for the experiment's own; arms that ask a server, or whose model
     is not on this machine, are left out."""
+    folders: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """Arm -> the folders of weights that were trained elsewhere, of those on this machine."""
     notes: list[str] = field(default_factory=list)
     """What a user should know, a sentence each, once :meth:`unfit` was called."""
     left_out: dict[str, int] = field(default_factory=dict)
@@ -49,7 +52,7 @@ class Preflight:
             UnknownReferenceError: a model has no usable tokenizer.
         """
         base = self.models.get(BASE)
-        problems = problems_of_brought(self.experiment, base)
+        problems = problems_of_brought(self.experiment, base, self.folders)
         if base is not None:
             problems += problems_of_arms(self.experiment, base)
         if problems:
@@ -66,7 +69,7 @@ class Preflight:
                 self._count_training(arm, spec, default, kept)
         self._note(self._control_notes(kept))
         self._note(self._own_control_notes())
-        self._note(notes_on_brought(self.experiment, first_folders(self.experiment)))
+        self._note(notes_on_brought(self.folders))
         return {name: refused.get(name, {}) | too_long.get(name, {}) for name in splits}
 
     def _refused(self, splits: Splits) -> dict[str, dict[str, str]]:
@@ -117,10 +120,10 @@ class Preflight:
 
     def _prompts(self, splits: Splits) -> Iterator[tuple[str, ArmPrompts, Reader, Settings]]:
         for arm, spec in self._asked():
-            reader = self._reader(arm)
-            for setting in writing_settings(spec):
-                look = ArmPrompts(self.experiment, arm, setting, splits, reader)
-                yield arm, look, reader, setting
+            for reader in self._readers_of(arm):
+                for setting in writing_settings(spec):
+                    look = ArmPrompts(self.experiment, arm, setting, splits, reader)
+                    yield arm, look, reader, setting
 
     def renderings(self, date: str) -> dict[str, str]:
         """Arm -> what its model's chat template makes of a small conversation that day.
@@ -172,8 +175,14 @@ class Preflight:
         return tuple(dict.fromkeys((*searches, *self.experiment.seeds_of(arm))))
 
     def _reader(self, arm: str) -> Reader:
+        return self._readers_of(arm)[0]
+
+    def _readers_of(self, arm: str) -> list[Reader]:
+        """What reads the arm's prompts: one each of its folders that were trained elsewhere."""
+        return [self._opened(arm, folder) for folder in self.folders.get(arm) or (None,)]
+
+    def _opened(self, arm: str, folder: Path | None) -> Reader:
         model, args = self.models[arm], template_args_of(self.experiment, arm)
-        folder = first_folders(self.experiment).get(arm)
         key = (str(folder or model.path), repr(args))
         if key not in self._readers:
             from harness.models.load import load_config, load_tokenizer, quiet_libraries

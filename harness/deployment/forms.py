@@ -1,0 +1,90 @@
+"""A final run's own model in other forms: in another number format, or with fewer bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal, get_args
+
+from harness.deployment.agreement import ReplyPair
+from harness.deployment.hypotheses import reproduced
+from harness.errors import InputError, UnknownReferenceError
+from harness.export.base_model import base_here, runtime_here
+from harness.export.final_run import FinalRun, brought_folder, trained_files
+from harness.records import ARTIFACT
+from harness.spec.kinds import kind_info
+from harness.spec.settings import AdapterSettings, BroughtSettings, settings_from
+
+if TYPE_CHECKING:
+    from harness.models.load import LoadedModel, Quantisation
+
+Form = Literal["float32", "bfloat16", "8-bit", "4-bit"]
+FORMS: tuple[Form, ...] = get_args(Form)
+BITS: dict[Form, Quantisation] = {"8-bit": "int8", "4-bit": "nf4"}
+
+
+@contextmanager
+def loaded_form(run: FinalRun, form: Form) -> Iterator[LoadedModel]:
+    """The run's own model in another form.
+
+    Raises:
+        InputError: its weights are gone, or this machine cannot hold them so.
+    """
+    from harness.models.brought import tokenizer_of
+    from harness.models.load import load_base, quiet_libraries
+    from harness.models.trained import merged_model
+
+    quiet_libraries()
+    runtime = runtime_here(run.spec.runtime)
+    base = base_here(run.spec.model)
+    settings = settings_from(run.spec.params)
+    dtype = form if form in ("float32", "bfloat16") else run.spec.runtime.dtype
+    quantisation = BITS.get(form, "none")
+    kind, trained = kind_info(run.spec.kind), run.folder / ARTIFACT
+    if kind.trains:
+        trained_files(run)
+    elif kind.brought:
+        trained = brought_folder(run)
+    with TemporaryDirectory() as place:
+        path = str(trained) if kind.trains or kind.brought else base.path
+        try:
+            if isinstance(settings, AdapterSettings | BroughtSettings) and is_adapter_run(run):
+                merged = merged_model(base, runtime, settings, trained, dtype)
+                merged.model.save_pretrained(place)
+                path = place
+            model = replace(base, reference=form, path=path, revision="")
+            loaded = load_base(
+                model, replace(runtime, dtype=dtype), quantisation, tokenizer_of=base
+            )
+            if kind.brought:
+                loaded = replace(loaded, tokenizer=tokenizer_of(trained, base))
+            yield loaded
+        except UnknownReferenceError as error:
+            raise InputError(f"{form}: {error}") from error
+
+
+def is_adapter_run(run: FinalRun) -> bool:
+    """Whether what was scored is an adapter, trained by the study or elsewhere."""
+    from harness.models.brought import is_adapter
+
+    kind = kind_info(run.spec.kind)
+    return kind.adapts or (kind.brought and is_adapter(Path(run.spec.trained_path)))
+
+
+def given_by(run: FinalRun, form: Form, pairs: Sequence[ReplyPair]) -> int:
+    """How many of the replies the run's model gives in another form; 0 where it cannot be."""
+    from harness.trial.candidate import candidate_of
+
+    try:
+        with loaded_form(run, form) as loaded:
+            spec = replace(run.spec, runtime=runtime_here(run.spec.runtime))
+            candidate = candidate_of(spec, loaded)
+            return reproduced(candidate, pairs, candidate.renderer.encode_prompt)
+    except InputError:
+        return 0
+
+
+__all__ = ["BITS", "FORMS", "Form", "given_by", "is_adapter_run", "loaded_form"]
