@@ -60,7 +60,7 @@ def command(
       harness serve support --arm lora --port 8000
       harness serve support --arm lora --check
     """
-    from harness.deployment.serve import check_free, serve_plan, serving
+    from harness.deployment.serve import check_free, in_url, serve_plan, serving
     from harness.deployment.server import check_chat
     from harness.export.asking import Asking
     from harness.export.final_run import find_final_run
@@ -69,7 +69,7 @@ def command(
     run = find_final_run(results, study, arm, seed)
     say(run.why)
     if run.spec.endpoint is None and not show:
-        check_free(f"http://{host}:{port}")
+        check_free(f"http://{in_url(host)}:{port}")
         if check:
             check_chat(Asking.of(run))
     plan = serve_plan(run, folder=folder, host=host, port=port, dtype=dtype)

@@ -177,7 +177,7 @@ def printed(found: Verification) -> None:
         )
         table.add_row(f"{load.at_once} at once: requests a second", f"{load.per_second:,.2f}")
     if found.megabytes is not None:
-        table.add_row("Weights in memory", f"{found.megabytes:,.1f} MB")
+        table.add_row("Weights", f"{found.megabytes:,.1f} MB")
     console.print(table)
     for culprit in found.culprits:
         why = "" if culprit.explains or not agreement.apart else " (not shown to make these differ)"

@@ -86,7 +86,7 @@ def culprits_of_weights(run: FinalRun, apart: Sequence[ReplyPair]) -> Iterator[C
         return
     for form in QUANTISED:
         given = given_by(run, form, pairs)
-        if given >= CONVINCING * len(pairs):
+        if given is not None and given >= CONVINCING * len(pairs):
             yield Culprit(
                 "quantisation",
                 f"{as_they_were}, and the winner's own weights in {form} give {given} of "

@@ -74,8 +74,8 @@ def is_adapter_run(run: FinalRun) -> bool:
     return kind.adapts or (kind.brought and is_adapter(Path(run.spec.trained_path)))
 
 
-def given_by(run: FinalRun, form: Form, pairs: Sequence[ReplyPair]) -> int:
-    """How many of the replies the run's model gives in another form; 0 where it cannot be."""
+def given_by(run: FinalRun, form: Form, pairs: Sequence[ReplyPair]) -> int | None:
+    """How many of the replies the run's model gives in another form; None where it cannot be."""
     from harness.trial.candidate import candidate_of
 
     try:
@@ -83,8 +83,9 @@ def given_by(run: FinalRun, form: Form, pairs: Sequence[ReplyPair]) -> int:
             spec = replace(run.spec, runtime=runtime_here(run.spec.runtime))
             candidate = candidate_of(spec, loaded)
             return reproduced(candidate, pairs, candidate.renderer.encode_prompt)
-    except InputError:
-        return 0
+    except (InputError, RuntimeError):
+        # Not here, or too large beside what is loaded.
+        return None
 
 
 __all__ = ["BITS", "FORMS", "Form", "given_by", "is_adapter_run", "loaded_form"]

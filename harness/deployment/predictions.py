@@ -122,7 +122,9 @@ def predictions_kept(
         part = Questions(questions.rows[chosen], questions.items[chosen])
         answered = predictions(finalist, part, _after(start, total, progress))
         found += answered
-        with writing(partial, ELSEWHERE), partial.open("a", encoding="utf-8") as file:
+        # The first part takes the place of what an earlier call left.
+        how = "a" if start else "w"
+        with writing(partial, ELSEWHERE), partial.open(how, encoding="utf-8") as file:
             file.write(_lines(map(as_row, answered)))
     write_predictions(path, found)
     partial.unlink(missing_ok=True)
@@ -171,13 +173,11 @@ def check_output(path: Path, *, force: bool) -> None:
         raise InputError(f"{path}: predictions are written as {' or '.join(WRITABLE)}")
     check_writable(path, force=force)
     partial = partial_of(path)
-    if partial.exists():
-        if not force:
-            raise InputError(
-                f"{partial} holds what an earlier call answered before it was stopped; move it, or "
-                "--force starts anew without it"
-            )
-        partial.unlink()
+    if partial.exists() and not force:
+        raise InputError(
+            f"{partial} holds what an earlier call answered before it was stopped; move it, or "
+            "--force starts anew without it"
+        )
 
 
 def check_writable(path: Path, *, force: bool) -> None:

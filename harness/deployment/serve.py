@@ -76,7 +76,7 @@ def serve_plan(
     if run.spec.template_args:
         told = json.dumps(run.spec.template_args, ensure_ascii=False)
         command += ["--chat-template-kwargs", told]
-    return ServePlan(run, model, tuple(command), f"http://{host}:{port}/v1")
+    return ServePlan(run, model, tuple(command), f"http://{in_url(host)}:{port}/v1")
 
 
 def serving_program() -> Path:
@@ -185,6 +185,11 @@ def serving(plan: ServePlan, log: Path | None = None) -> Iterator[subprocess.Pop
             process.wait()
         if output:
             output.close()
+
+
+def in_url(host: str) -> str:
+    """The host as an address has it: one of IPv6 stands in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def check_free(url: str) -> None:

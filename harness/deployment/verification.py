@@ -28,6 +28,7 @@ CulpritName = Literal[
     "way of answering",
     "weights",
     "rounding",
+    "not found out",
 ]
 
 
@@ -41,6 +42,11 @@ class Culprit:
     """What was compared, and what came of it: a sentence."""
     explains: bool = True
     """Whether it makes these replies differ; else it may make others differ, or some of these."""
+
+
+def search_failed(error: Exception) -> Culprit:
+    """What is said where the search for reasons did not come to its end."""
+    return Culprit("not found out", f"the search for reasons stopped: {error}", explains=False)
 
 
 def each_once(culprits: Iterable[Culprit]) -> tuple[Culprit, ...]:

@@ -18,8 +18,9 @@ from harness.deployment.verification import (
     Verification,
     each_once,
     log_result,
+    search_failed,
 )
-from harness.errors import InputError
+from harness.errors import HarnessError, InputError
 from harness.export.asking import Asking
 from harness.export.final_run import FinalRun
 from harness.export.look import log_look
@@ -62,6 +63,8 @@ def verify_endpoint(
     try:
         for culprit in _culprits(run, url, server, scored, replies, found.apart):
             culprits.append(culprit)
+    except (HarnessError, RuntimeError) as error:
+        culprits.append(search_failed(error))
     finally:
         # What was compared is kept, whatever becomes of the search for reasons.
         done = Verification(run, what, found, loads, each_once(culprits))

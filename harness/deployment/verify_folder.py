@@ -29,8 +29,9 @@ from harness.deployment.verification import (
     each_once,
     load_of,
     log_result,
+    search_failed,
 )
-from harness.errors import InputError, SpecError, UnknownReferenceError
+from harness.errors import HarnessError, InputError, SpecError, UnknownReferenceError
 from harness.export.asking import Asking
 from harness.export.base_model import base_here, runtime_here
 from harness.export.final_run import FinalRun
@@ -142,13 +143,18 @@ def _verified(
     items = [one.item for one in scored]
     replies = replies_of(candidate, items, on_progress)
     found = agreement(run, scored, replies)
-    numbers = list(_of_numbers(run, loaded, shipped, form, found.apart))
-    settings = [] if shipped is None else list(_of_settings(run, candidate, shipped, scored))
-    rest = without_ending(found.apart)
-    weights: list[Culprit] = []
-    if rest and not any(culprit.explains for culprit in [*numbers, *settings]):
-        weights += _of_weights(candidate, rest, form is not None)
-    culprits = [*numbers, *settings, *culprits_of_endings(found.apart), *weights]
+    culprits: list[Culprit] = []
+    try:
+        culprits += _of_numbers(run, loaded, shipped, form, found.apart)
+        if shipped is not None:
+            culprits += _of_settings(run, candidate, shipped, scored)
+        rest = without_ending(found.apart)
+        explained = any(culprit.explains for culprit in culprits)
+        culprits += culprits_of_endings(found.apart)
+        if rest and not explained:
+            culprits += _of_weights(candidate, rest, form is not None)
+    except (HarnessError, RuntimeError) as error:
+        culprits.append(search_failed(error))
     done = Verification(
         run,
         what,
@@ -190,8 +196,11 @@ def _of_numbers(
         for one in FORMS:
             if one == tried:
                 given = given_by(run, one, pairs)
-                explains = given >= CONVINCING * len(pairs)
-                told = f"; the run's own weights in {one} give {given} of {len(pairs)} replies here"
+                explains = given is not None and given >= CONVINCING * len(pairs)
+                came = f"give {given} of {len(pairs)} replies here"
+                told = f"; the run's own weights in {one} " + (
+                    "could not be tried here" if given is None else came
+                )
     if bits:
         yield Culprit(
             "quantisation",

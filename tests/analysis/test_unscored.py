@@ -69,6 +69,17 @@ def test_the_worst_case_of_a_family_is_corrected_with_it() -> None:
     assert {(one.outcome, one.rests_on_missing) for one in among} == {("inconclusive", True)}
 
 
+def test_what_another_pair_lacks_is_not_laid_to_one_that_lacks_nothing() -> None:
+    nought = vectors("b", np.zeros((1, 200)))
+    rows = {name: np.zeros((1, 200)) for name in ("whole", "plain", "worst")}
+    rows["whole"][0, :7] = rows["plain"][0, :12] = rows["worst"][0, :1] = 1
+    whole, plain, worst = (compared(vectors("a", row), nought) for row in rows.values())
+    lacking_some = replace(plain, as_worst=worst)
+    of_whole, of_lacking = conclude_family([whole, lacking_some])
+    assert (of_whole.outcome, of_whole.rests_on_missing) != ("inconclusive", True)
+    assert (of_lacking.outcome, of_lacking.rests_on_missing) == ("inconclusive", True)
+
+
 def judged_but_for(arm: str, share: float) -> tuple[Judged, Comparison]:
     """People find lora better by one; the judge could not mark a share of one arm's replies."""
     study = Judged(favour=0.0)

@@ -59,6 +59,8 @@ def test_what_was_answered_before_an_interrupt_is_kept(
     with pytest.raises(InputError, match="holds what an earlier call answered"):
         check_output(out, force=False)
     check_output(out, force=True)
+    # Not thrown away before there is something in its place.
+    assert partial_of(out).exists()
     told: list[tuple[int, int]] = []
     whole: Any = Answering()
     found = predictions_kept(out, whole, questions, lambda *done: told.append(done))

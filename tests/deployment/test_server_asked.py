@@ -12,7 +12,7 @@ import pytest
 
 from harness.answers.call_reader import read_calls
 from harness.deployment.predictions import check_writable
-from harness.deployment.serve import check_free
+from harness.deployment.serve import check_free, in_url
 from harness.deployment.server import Server
 from harness.errors import InputError
 from harness.evaluation.endpoint.chat_reply import Failure, Reply, read_reply
@@ -36,6 +36,11 @@ def test_calls_that_a_server_took_out_of_a_reply_are_read() -> None:
     assert words.content.startswith("Let me see\n[{")
     assert isinstance(reply_with(content=None, tool_calls=[{"function": "x"}]), Failure)
     assert reply_with(content="plain", tool_calls=[]) == reply_with(content="plain")
+
+
+def test_an_address_of_ipv6_is_written_in_brackets() -> None:
+    assert (in_url("::1"), in_url("127.0.0.1")) == ("[::1]", "127.0.0.1")
+    check_free(f"http://{in_url('::1')}:1/v1")
 
 
 def test_a_port_in_use_is_refused() -> None:

@@ -54,6 +54,31 @@ def test_money_is_reserved_then_settled_or_released(tmp_path: Path) -> None:
     assert ledger(tmp_path / "l").of_trial() == Decimal("0.00045")
 
 
+def test_a_file_that_is_moved_under_way_poisons_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    one = ledger(path)
+    first, second = one.reserve(1000, 1000), one.reserve(1000, 1000)
+    path.rename(tmp_path / "moved")
+    one.settle(first, 1000, 0)
+    assert one.committed() == ledger(path).committed() == Decimal("0.003")
+    # Put back from a copy of before, which is larger than what was read since.
+    (tmp_path / "moved").replace(path)
+    one.settle(second, 0, 0)
+    assert one.committed() == ledger(path).committed() == Decimal("0.018")
+
+
+def test_a_bad_line_is_the_one_that_is_named_however_often(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    one = ledger(path)
+    one.settle(one.reserve(10, 10), 10, 10)
+    other = ledger(path)
+    with path.open("ab") as file:
+        file.write(b"bad\n")
+    for _ in range(2):
+        with pytest.raises(TrialError, match="bad"):
+            other.reserve(10, 10)
+
+
 def test_the_cap_is_met_exactly_and_not_passed(tmp_path: Path) -> None:
     one = ledger(tmp_path / "l", cap=0.3, prompt_price=0.1)
     for _ in range(3):

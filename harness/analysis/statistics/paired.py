@@ -169,9 +169,11 @@ def family_outcomes(
     filled = [comparison.as_worst or comparison for comparison in comparisons]
     return tuple(
         replace(found, outcome="inconclusive", rests_on_missing=True)
-        if found.outcome not in ("inconclusive", worst.outcome)
+        if comparison.as_worst is not None and found.outcome not in ("inconclusive", worst.outcome)
         else found
-        for found, worst in zip(plain, _outcomes(filled, others, margin, level), strict=True)
+        for comparison, found, worst in zip(
+            comparisons, plain, _outcomes(filled, others, margin, level), strict=True
+        )
     )
 
 

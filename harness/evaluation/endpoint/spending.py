@@ -67,6 +67,8 @@ class _Read:
 
     offset: int = 0
     """Bytes read so far."""
+    place: tuple[int, ...] = ()
+    """Device and number of the file that they were read from; empty before."""
     committed: Decimal = Decimal(0)
     """Money of settled requests and of reservations not settled."""
     mine: Decimal = Decimal(0)
@@ -151,6 +153,21 @@ class Ledger:
 
     def _settle(self, reservation: Reservation, amount: Decimal, prompt: int, reply: int) -> None:
         with self._turn():
+            if reservation.identity not in self._read.open:
+                # The file was moved, or put back from a copy, while the request was under way.
+                self._append(
+                    {
+                        "line": "reserved",
+                        "id": reservation.identity,
+                        "at": reservation.at,
+                        "trial": self._trial_id,
+                        "amount": str(reservation.amount),
+                        "factor": "1",
+                        "prompt_tokens": prompt,
+                        "completion_tokens": reply,
+                    },
+                    durable=False,
+                )
             self._append(
                 {
                     "line": "settled",
@@ -206,17 +223,20 @@ class Ledger:
             return
         with self._path.open("r+b") as file:
             size = file.seek(0, os.SEEK_END)
-            if size < self._read.offset:
+            here = os.fstat(file.fileno())
+            place = (here.st_dev, here.st_ino)
+            if size < self._read.offset or self._read.place not in ((), place):
                 self._read = _Read()
+            self._read.place = place
             file.seek(self._read.offset)
             new = file.read()
             whole = new[: new.rfind(b"\n") + 1]
             if len(whole) < len(new):
                 # Under the lock nobody is writing, so the writer of a torn line is dead.
                 file.truncate(self._read.offset + len(whole))
-        for line in whole.splitlines():
+        for line in whole.splitlines(keepends=True):
             self._take_in(line)
-        self._read.offset += len(whole)
+            self._read.offset += len(line)
 
     def _append(self, line: dict[str, Any], *, durable: bool) -> None:
         text = json.dumps(line).encode() + b"\n"

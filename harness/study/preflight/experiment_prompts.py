@@ -190,7 +190,8 @@ class Preflight:
             quiet_libraries()
             context = context_length(load_config(model))
             tokenizer = tokenizer_of(folder, model) if folder else load_tokenizer(model)
-            self._readers[key] = Reader(model.reference, tokenizer, context, args)
+            name = str(folder) if folder else model.reference
+            self._readers[key] = Reader(name, tokenizer, context, args)
         return self._readers[key]
 
     def _note(self, sentences: Iterable[str]) -> None:
