@@ -4,6 +4,7 @@ that cannot ask."""
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from harness.spec import Experiment
 from harness.study.asked_models import models_of
 from harness.study.preflight import Preflight
 from harness.trial.candidate import reply_constraint, reply_room
+from tests.models.test_brought import adapter
 from tests.tiny_model import CHATML, MAX_LENGTH, TinyModels, resolved, write_model
 
 LABELS = ["positive", "negative"]
@@ -306,3 +308,23 @@ def test_what_a_chat_template_is_told_is_looked_at_and_known_by_arm(tmp_path: Pa
     wrong = experiment(tmp_path, model, short(30), arms={"zero": {"kind": "prompt", "model": told}})
     with pytest.raises(SpecError, match=r"arms\.zero.*reads no `moods` \(it reads `mood`\)"):
         look(wrong)
+
+
+def test_every_folder_of_an_arm_is_looked_at_with_its_own_template(
+    tiny_models: TinyModels, tmp_path: Path
+) -> None:
+    folders = tuple(adapter(tmp_path / name, tiny_models.chat) for name in ("a", "b"))
+    theirs = {"kind": "trained", "path": [str(folder) for folder in folders]}
+    arms = {"zero": {"kind": "prompt"}, "theirs": theirs}
+    spec = experiment(tmp_path, tiny_models.chat, short(30), arms=arms)
+    models = models_of(spec, lambda model: resolved(Path(model.reference)))
+    fine = Preflight(spec, models, folders={"theirs": folders})
+    assert sum(prepare(spec, fine.unfit).counts.values()) == 30
+    # The second folder alone shows nothing of what is said.
+    (folders[1] / "chat_template.jinja").write_text(
+        "{% for m in messages %}<|im_start|>{{ m.role }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    dropping = Preflight(spec, models, folders={"theirs": folders})
+    with pytest.raises(SpecError, match=re.escape(str(folders[1]))):
+        prepare(spec, dropping.unfit)
