@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import meant, results_option
+from harness.cli.options import final_run_options, meant, results_option
 from harness.cli.printing import in_one_line, json_text, say
 
 if TYPE_CHECKING:
@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="[STUDY]", required=False)
 @results_option()
-@click.option("--arm", help="Arm to ask; the verdict's winner if not given.")
-@click.option(
-    "--seed",
-    type=int,
-    help="Seed of the final run to ask; the best one on validation if not given.",
-)
+@final_run_options("ask")
 @click.option(
     "--file",
     "source",

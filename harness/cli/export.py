@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from harness.cli.options import Decorator, meant, results_option
+from harness.cli.options import Decorator, final_run_options, meant, results_option
 from harness.cli.printing import say
 
 if TYPE_CHECKING:
@@ -29,20 +29,6 @@ def out_option(help_text: str) -> Decorator:
 def force_option(help_text: str) -> Decorator:
     """The option for replacing what was exported there before."""
     return click.option("--force", is_flag=True, help=help_text)
-
-
-def arm_option() -> Decorator:
-    """The option for the arm that is exported."""
-    return click.option("--arm", help="Arm to export; the verdict's winner if not given.")
-
-
-def seed_option() -> Decorator:
-    """The option for which of the arm's final runs is exported."""
-    return click.option(
-        "--seed",
-        type=int,
-        help="Seed of the final run to export; the best one on validation if not given.",
-    )
 
 
 @click.group()
@@ -106,8 +92,7 @@ def mlflow(name: str | None, results: Path, out: Path, database: bool, force: bo
 @study_argument()
 @results_option()
 @out_option("Folder to write; it appears when it is whole.")
-@arm_option()
-@seed_option()
+@final_run_options("export")
 @click.option(
     "--form",
     type=click.Choice(["trained", "merged", "gguf"]),
@@ -220,8 +205,7 @@ def _print_parity(parity: Parity) -> None:
 @study_argument()
 @results_option()
 @out_option("JSON file to write.")
-@arm_option()
-@seed_option()
+@final_run_options("export")
 @force_option("Write over a file that is there.")
 def prompt(
     name: str | None, results: Path, out: Path, arm: str | None, seed: int | None, force: bool

@@ -42,6 +42,21 @@ def meant(results: Path, name: str | None) -> str:
     return found.study.experiment.experiment_id
 
 
+def final_run_options(verb: str) -> Decorator:
+    """The options ``--arm`` and ``--seed`` for the final run that a command takes.
+
+    Args:
+        verb: what the command does with it.
+    """
+    arm = click.option("--arm", help=f"Arm to {verb}; the verdict's winner if not given.")
+    seed = click.option(
+        "--seed",
+        type=int,
+        help=f"Seed of the final run to {verb}; the best one on validation if not given.",
+    )
+    return lambda command: arm(seed(command))
+
+
 def near(text: str) -> str:
     """The text with paths below the current folder as the user would write them."""
     try:

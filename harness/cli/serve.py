@@ -7,17 +7,14 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import meant, results_option
+from harness.cli.options import final_run_options, meant, results_option
 from harness.cli.printing import say
 
 
 @click.command()
 @click.argument("name", metavar="[STUDY]", required=False)
 @results_option()
-@click.option("--arm", help="Arm to serve; the verdict's winner if not given.")
-@click.option(
-    "--seed", type=int, help="Seed of its final run; the best one on validation if not given."
-)
+@final_run_options("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="Its port."

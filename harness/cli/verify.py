@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import meant, results_option
+from harness.cli.options import final_run_options, meant, results_option
 from harness.cli.printing import say
 
 if TYPE_CHECKING:
@@ -25,10 +25,7 @@ FORM_NAMES = ("float32", "bfloat16", "8-bit", "4-bit")
 @click.command()
 @click.argument("name", metavar="[STUDY]", required=False)
 @results_option()
-@click.option("--arm", help="Arm that is deployed; the verdict's winner if not given.")
-@click.option(
-    "--seed", type=int, help="Seed of its final run; the best on validation if not given."
-)
+@final_run_options("verify")
 @click.option("--endpoint", metavar="URL", help="Base address of a server, such as http://HOST/v1.")
 @click.option("--model", metavar="NAME", help="The name under which the server has the model.")
 @click.option("--key-variable", metavar="NAME", help="Environment variable with the server's key.")

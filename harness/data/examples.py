@@ -63,12 +63,9 @@ def read_examples(
     conversations = ConversationReader(table, spec) if spec else None
     _check_columns(table, (*experiment.columns(), *slices))
     reader = _RowReader(table.source, experiment, id_prefix)
-    if conversations is None:
-        examples = [example for row in table.rows if (example := reader.read(row)) is not None]
-        notes = (*table.notes, *table.conversation_notes)
-    else:
-        examples = [e for row in table.rows for e in reader.read_conversation(row, conversations)]
-        notes = (*table.notes, *conversations.notes())
+    examples = reader.read_all(table.rows, conversations)
+    of_conversations = conversations.notes() if conversations else table.conversation_notes
+    notes = (*table.notes, *of_conversations)
     problems = sorted(
         (*table.problems, *reader.problems), key=lambda problem: line_of(problem.where)
     )
@@ -90,16 +87,7 @@ def read_questions(table: Rows, experiment: Experiment) -> tuple[Example, ...]:
     conversations = ConversationReader(table, spec) if spec else None
     _check_columns(table, () if conversations else experiment.input_columns())
     reader = _RowReader(table.source, experiment, "asked-", answered=False)
-    examples = [
-        example
-        for row in table.rows
-        for example in (
-            [reader.read(row)]
-            if conversations is None
-            else reader.read_conversation(row, conversations)
-        )
-        if example is not None
-    ]
+    examples = reader.read_all(table.rows, conversations)
     problems = [*table.problems, *reader.problems]
     if problems:
         raise DataError(sorted(problems, key=lambda problem: line_of(problem.where)))
@@ -122,16 +110,7 @@ def read_inputs(source: str, experiment: Experiment, *, id_prefix: str) -> Examp
     conversations = ConversationReader(table, spec) if spec else None
     _check_columns(table, experiment.columns() if spec else experiment.input_columns())
     reader = _RowReader(table.source, experiment, id_prefix, answered=spec is not None)
-    examples = [
-        example
-        for row in table.rows
-        for example in (
-            [reader.read(row)]
-            if conversations is None
-            else reader.read_conversation(row, conversations)
-        )
-        if example is not None
-    ]
+    examples = reader.read_all(table.rows, conversations)
     problems = (*table.problems, *reader.problems)
     return ExamplesRead(source, tuple(examples), problems, {})
 
@@ -178,6 +157,14 @@ class _RowReader:
         self.answers = experiment.task.answer.row_reader()
         self._id_prefix = id_prefix
         self._line_of_id: dict[str, int] = {}
+
+    def read_all(
+        self, rows: Iterable[Row], conversations: ConversationReader | None
+    ) -> list[Example]:
+        """The examples of rows that can be used; the problems of the others are noted."""
+        if conversations is None:
+            return [example for row in rows if (example := self.read(row)) is not None]
+        return [example for row in rows for example in self.read_conversation(row, conversations)]
 
     def read(self, row: Row) -> Example | None:
         """The row's example, or None with its problems noted."""

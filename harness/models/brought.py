@@ -110,7 +110,7 @@ def tokenizer_of(folder: Path, base: ResolvedModel) -> Any:
         UnknownReferenceError: there is no usable one.
     """
     own = not is_adapter(folder) and (folder / TOKENIZER).is_file()
-    tokenizer = load_tokenizer(_itself(folder) if own else base)
+    tokenizer = load_tokenizer(itself(folder) if own else base)
     if template := own_template(folder):
         tokenizer.chat_template = template
     return tokenizer
@@ -146,8 +146,8 @@ def brought_model(
         return
     check_folder(str(folder), folder, trusted=False)
     bases.make_room(runtime)
-    own = _itself(folder) if (folder / TOKENIZER).is_file() else base
-    loaded = load_base(_itself(folder), runtime, tokenizer_of=own)
+    own = itself(folder) if (folder / TOKENIZER).is_file() else base
+    loaded = load_base(itself(folder), runtime, tokenizer_of=own)
     loaded.tokenizer.chat_template = tokenizer.chat_template
     yield replace(loaded, form="full", beside_mib=bases.mib)
 
@@ -252,5 +252,6 @@ def _is_on_a_hub(reference: str) -> bool:
     return not reference.startswith((".", "/", "~")) and reference.count("/") == 1
 
 
-def _itself(folder: Path) -> ResolvedModel:
+def itself(folder: Path) -> ResolvedModel:
+    """A folder as the model that it holds."""
     return ResolvedModel(reference=str(folder), path=str(folder), fingerprint="")

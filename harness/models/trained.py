@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.models.adapters import each_adapter
 from harness.models.base_cache import BaseCache
-from harness.models.brought import brought_model
+from harness.models.brought import brought_model, itself
 from harness.models.load import LoadedModel, load_arms_base, load_base, load_tokenizer
 from harness.records import ResolvedModel, Runtime
 from harness.spec.settings import (
@@ -27,7 +27,7 @@ def load_whole(folder: Path, runtime: Runtime) -> LoadedModel:
     Raises:
         UnknownReferenceError: the folder holds no model in safetensors, or no tokenizer.
     """
-    return load_base(_itself(folder), runtime)
+    return load_base(itself(folder), runtime)
 
 
 @contextmanager
@@ -95,8 +95,4 @@ def with_own_tokenizer(loaded: LoadedModel, folder: Path) -> LoadedModel:
     Raises:
         UnknownReferenceError: the folder holds none.
     """
-    return replace(loaded, tokenizer=load_tokenizer(_itself(folder)))
-
-
-def _itself(folder: Path) -> ResolvedModel:
-    return ResolvedModel(reference=str(folder), path=str(folder), fingerprint="")
+    return replace(loaded, tokenizer=load_tokenizer(itself(folder)))
