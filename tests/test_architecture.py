@@ -90,7 +90,7 @@ DRAWING = {"review": {"search"}}
 # part of a score's key, a form of weights, a field of a drawing.
 OTHER_MEANINGS = {
     ("analysis/verdict/sensitivity.py", "prompt"),
-    ("data/infer.py", "prompt"),
+    ("data/infer_texts.py", "prompt"),
     ("drafting/cautions.py", "prompt"),
     ("export/model_card.py", "full"),
     ("findings/verdict.py", "prompt"),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 from harness.answers.answer import MAX_CHOICES, REPEATS
 from harness.answers.cells import AnswerError, scalar_text
 from harness.answers.json_cells import Notation, may_be_json, read_json_text
+from harness.answers.number_reader import cell_number
 from harness.data.chat import PROMPT, RESPONSE, SYSTEM
 from harness.data.rows import Rows
 from harness.records import JsonValue
@@ -115,6 +118,28 @@ class Column:
         return self.is_number and all(float(text).is_integer() for text in self.texts)
 
     @cached_property
+    def is_measure(self) -> bool:
+        """Whether most values are amounts as people write them: decimals, percents, currencies."""
+        numbers = [cell_number(text) for text in self.texts]
+        return self._most(
+            number is not None
+            and (
+                bool(number.mark)
+                or number.is_percent
+                or unicodedata.category(number.unit[:1] or " ") == "Sc"
+            )
+            for number in numbers
+        )
+
+    @cached_property
+    def is_running(self) -> bool:
+        """Whether it counts the rows: whole numbers, each one more than that before it."""
+        if not self.is_whole or len(self.texts) < 2:
+            return False
+        numbers = [float(text) for text in self.texts]
+        return all(after - before == 1 for before, after in pairwise(numbers))
+
+    @cached_property
     def is_date(self) -> bool:
         """Whether most values begin as a date does."""
         return self._most(_DATE.match(text) is not None for text in self.texts)
@@ -123,7 +148,7 @@ class Column:
     def is_identifier(self) -> bool:
         """Whether its values are short, without spaces, and each its own; no measure is one."""
         return (
-            (self.is_whole or not self.is_number)
+            (self.is_whole or not (self.is_number or self.is_measure))
             and self.is_mostly_filled
             and self.distinct == len(self.values) > 1
             and len(self.texts) == len(self.values)

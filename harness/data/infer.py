@@ -1,4 +1,4 @@
-"""Guess which column holds the answers and which ones the model is shown, with the reason."""
+"""Guess which column holds the answers, and which ones give them away, with the reason."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from harness.answers.calls import is_of_tools
 from harness.answers.extract_marks import recognise_extract
 from harness.answers.words import words
-from harness.data.chat import PROMPT, RESPONSE, SYSTEM
 from harness.data.columns import MOST, Column
 from harness.data.instructions import INSTRUCTION
-from harness.data.name_words import ANSWERS, GROUPS, INSTRUCTIONS, REPLIES, TASKS, TEXTS, TITLES
+from harness.data.name_words import ANSWERS, GROUPS, INSTRUCTIONS, OPTIONS, REPLIES, TASKS, TEXTS
 from harness.errors import DataError
 from harness.records.guess import Guess
 from harness.wording import listed
@@ -42,19 +41,27 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
     if not open_to or len(columns) - (not texts) < 1:
         raise DataError(
             "a text and an answer need two columns; name them with --text and --answer"
-            + _unusable(columns)
+            + unusable(columns)
         )
     longest = max(open_to, key=lambda column: column.mean_length)
     replied = bool(instructions_of(columns, texts)) or any(map(is_rejected, columns.values()))
     ranked = {c.name: _answer_rank(c, longest, is_replied=replied) for c in open_to}
-    best = max(open_to, key=lambda c: (ranked[c.name][0], 1 - c.distinct / len(c.values)))
+
+    def order(column: Column) -> tuple[float, float]:
+        return ranked[column.name][0], 1 - column.distinct / len(column.values)
+
+    best = max(open_to, key=order)
+    if best is longest and best.is_prose and ranked[best.name][0] <= 0:
+        # Of a date or a number and the only prose, the prose is the text.
+        others = [c for c in open_to if c is not best and _may_be_answer(c)]
+        best = max(others, key=order, default=best)
     rank, why = ranked[best.name]
     if rank <= 0:
         why = "though no column stands out as the answer: say it with --answer if it is another"
     return Guess(best.name, why)
 
 
-def _unusable(columns: Mapping[str, Column]) -> str:
+def unusable(columns: Mapping[str, Column]) -> str:
     """What columns there are: those without any value, with lists or objects, and the others."""
     names: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for name, column in columns.items():
@@ -107,6 +114,28 @@ def _is_instruction(column: Column) -> bool:
     return bool(parts & INSTRUCTIONS) or bool(parts & TASKS and column.is_prose and repeats)
 
 
+def _may_be_answer(column: Column) -> bool:
+    """Whether a column that nothing speaks for may hold answers, as one that counts rows cannot."""
+    names_rows = column.is_identifier and (
+        bool(column.name_parts & {"id", "index", "key", "no", "nr", "number", "uuid"})
+        or column.is_running
+    )
+    return not (
+        names_rows
+        or column.distinct == 1
+        or column.part
+        or _is_instruction(column)
+        or is_of_tools(column)
+        or is_of_options(column)
+    )
+
+
+def is_of_options(column: Column) -> bool:
+    """Whether a column lists what may be answered in each row."""
+    nested = column.objects or column.lists
+    return bool(nested and column.name_parts & OPTIONS)
+
+
 def _answer_rank(column: Column, longest: Column, *, is_replied: bool) -> tuple[float, str]:
     """How much a column looks like the answers, and why."""
     if column.part == "response":
@@ -116,7 +145,7 @@ def _answer_rank(column: Column, longest: Column, *, is_replied: bool) -> tuple[
     rank, reasons = 0.0, list[str]()
     if column.distinct == 1:
         rank = 0.0 if column.objects or column.lists else -4.0
-    elif is_of_tools(column):
+    elif is_of_tools(column) or is_of_options(column):
         rank = -4.0
     elif column.objects:
         rank, reasons = 5.0, ["it holds JSON objects"]
@@ -126,6 +155,8 @@ def _answer_rank(column: Column, longest: Column, *, is_replied: bool) -> tuple[
         rank = -3.0
     elif column.is_closed:
         rank, reasons = 2.0, [f"it has {column.distinct} values that repeat"]
+    elif column.is_measure or column.is_number:
+        rank, reasons = 0.5, ["it holds numbers"]
     elif column is longest:
         rank = -1.0
     by_name = _name_rank(column)
@@ -144,93 +175,6 @@ def _name_rank(column: Column) -> float:
     if column.is_prose and column.name_parts & TEXTS:
         return -2.5
     return -1.5 if column.name_parts & (GROUPS | {"id", "date", "time"}) else 0
-
-
-def guess_texts(columns: Mapping[str, Column], answers: Collection[str]) -> Guess[tuple[str, ...]]:
-    """The columns that the model is shown, in their order.
-
-    Raises:
-        DataError: no column of texts is left.
-    """
-    open_to = [
-        c
-        for name, c in columns.items()
-        if name not in answers and c.mean_length and name and not is_rejected(c)
-    ]
-    if not open_to and any(map(is_rejected, columns.values())):
-        raise DataError(
-            "the rows are preference pairs, and no column holds what was asked: write it into a "
-            "column of its own, and leave it out of the answers"
-        )
-    if not open_to:
-        raise DataError(
-            "no column is left for the text; name it with --text, or other answers with --answer"
-            + _unusable(columns)
-        )
-    return _asked(columns, answers, open_to) or _instructed(columns, answers, open_to)
-
-
-def _asked(
-    columns: Mapping[str, Column], answers: Collection[str], open_to: Sequence[Column]
-) -> Guess[tuple[str, ...]] | None:
-    """What is asked in conversations; None where there are none."""
-    asked = [column for column in open_to if column.part == "prompt"]
-    if not asked:
-        return None
-    bases = [name.removesuffix(RESPONSE) for name in answers]
-    prompt = next((c for c in asked if c.name.removesuffix(PROMPT) in bases), asked[0])
-    response = columns.get(prompt.name.removesuffix(PROMPT) + RESPONSE)
-    if response is not None and response.name not in answers and not response.missing:
-        return Guess((prompt.name, response.name), "the whole of each conversation")
-    system = columns.get(prompt.name.removesuffix(PROMPT) + SYSTEM)
-    if system is not None and varies(system):
-        return Guess((system.name, prompt.name), "the system message and what was asked")
-    return Guess((prompt.name,), "what stands before the last answer of each conversation")
-
-
-def _instructed(
-    columns: Mapping[str, Column], answers: Collection[str], open_to: Sequence[Column]
-) -> Guess[tuple[str, ...]]:
-    """The texts, with the instruction of each row where rows have different ones."""
-    instructions = instructions_of(columns, answers)
-    joined = [c for c in open_to if c.name.startswith(f"{INSTRUCTION}_")]
-    left = [c for c in open_to if c not in instructions and c not in joined]
-    varied = [c.name for c in instructions if varies(c)]
-    if not varied:
-        return _texts(columns, left or open_to)
-    input_column = columns.get(joined[0].name.removeprefix(f"{INSTRUCTION}_")) if joined else None
-    if input_column is not None and input_column.missing and INSTRUCTION in varied:
-        names = [joined[0].name if name == INSTRUCTION else name for name in varied]
-        why = "the instruction of each row, and below it the input where there is one"
-        return Guess(tuple(names), why)
-    if not any(column.is_prose for column in left):
-        return Guess(tuple(varied), "it says in each row what to do")
-    guess = _texts(columns, left)
-    shown = listed(f"`{name}`" for name in varied)
-    return Guess(
-        tuple(name for name in columns if name in (*varied, *guess.value)),
-        f"{shown} says in each row what to do; the other is {guess.why}",
-    )
-
-
-def _texts(columns: Mapping[str, Column], open_to: Sequence[Column]) -> Guess[tuple[str, ...]]:
-    named = [c for c in open_to if c.name_parts & TEXTS and c.is_prose]
-    main = max(named or open_to, key=lambda column: column.mean_length)
-    why = "the column with the longest texts" + (" that is named like one" if named else "")
-    titles = [
-        c.name
-        for c in open_to
-        if c is not main
-        and c.name_parts & TITLES
-        and c.is_prose
-        and not c.missing
-        and c.distinct > len(c.values) / 2
-    ]
-    if not titles:
-        return Guess((main.name,), why)
-    chosen = tuple(name for name in columns if name in (main.name, *titles))
-    shown = listed(f"`{name}`" for name in titles)
-    return Guess(chosen, f"`{main.name}` is {why}; {shown} is named like a heading or question")
 
 
 def gives_away(columns: Mapping[str, Column], answer: Column) -> dict[str, str]:

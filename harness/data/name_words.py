@@ -11,12 +11,17 @@ ANSWERS = frozenset({
 })  # fmt: skip
 TEXTS = frozenset({
     "abstract", "article", "body", "comment", "content", "context", "description", "document",
-    "email", "input", "instruction", "message", "passage", "post", "prompt", "query",
+    "email", "input", "instruction", "message", "passage", "post", "premise", "prompt", "query",
     "question", "request", "review", "sentence", "text", "ticket", "transcript", "tweet",
     "utterance",
 })  # fmt: skip
 TITLES = frozenset({
-    "heading", "headline", "query", "question", "subject", "title",
+    "claim", "heading", "headline", "hypothesis", "query", "question", "subject", "title",
+})  # fmt: skip
+# What may be answered, as exams list it.
+OPTIONS = frozenset({
+    "alternative", "alternatives", "candidates", "choice", "choices", "ending", "endings", "opt",
+    "option", "options",
 })  # fmt: skip
 GROUPS = frozenset({
     "account", "author", "case", "client", "conversation", "customer", "doc", "document",

@@ -11,8 +11,9 @@ from harness.answers.recognise import recognise_answer
 from harness.data.chat import PROMPT
 from harness.data.columns import Column, columns_of
 from harness.data.encoding import UTF8, guess_encoding
-from harness.data.infer import gives_away, guess_answer, guess_texts, instructions_of
+from harness.data.infer import gives_away, guess_answer, instructions_of
 from harness.data.infer_groups import guess_group, guess_id
+from harness.data.infer_texts import guess_texts, may_be_text
 from harness.data.read import content_of, read_rows
 from harness.drafting.answers import NONE, Answers, Ask
 from harness.drafting.conversations import ConversationDraft, conversations_of
@@ -223,7 +224,9 @@ class Interview:
             guessed = guess_texts(shown, answers)
         except DataError:
             guessed = None
-        if guessed is None or all(shown[name].distinct == 1 for name in guessed.value):
+        if guessed is None or not any(
+            shown[name].distinct > 1 and may_be_text(shown[name]) for name in guessed.value
+        ):
             # Of texts that all give the answer away one is shown, with a caution.
             return guess_texts(self._columns, answers)
         return guessed

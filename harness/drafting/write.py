@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, Template
 from harness.drafting.request import DraftRequest
 from harness.drafting.sizing import Sizing
 from harness.spec.data import has_no_path
+from harness.spec.names import checked_name
 from harness.wording import rough_duration
 
 _WIDTH = 96
@@ -32,14 +33,14 @@ def render(
         if getattr(request, name) is not None
     }
     file = Path(places["source"].rpartition(":")[2])
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._") or "study"
+    name = _name_from(file)
     subject = ", ".join(f"`{answer}`" for answer in request.answers)
     return _template().render(
         w=request,
         sizing=sizing,
         cautions=cautions,
         places=places,
-        name=name[:64],
+        name=name,
         question=f"Should we fine-tune a model to fill {subject} of {file.name}?",
         output=output.name,
         template=template_of(request.texts),
@@ -49,6 +50,15 @@ def render(
         model=_model_place(request.model.reference, folder),
         reasons=request.reasons,
     )
+
+
+def _name_from(file: Path) -> str:
+    """A study's name after its data file, such as every system takes for a folder."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._")[:64] or "study"
+    try:
+        return checked_name(name)
+    except ValueError:
+        return f"study-{name}"[:64]
 
 
 @cache

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from harness.data.infer import gives_away, guess_answer, guess_texts
+from harness.data.infer import gives_away, guess_answer
 from harness.data.infer_groups import guess_group, guess_id
+from harness.data.infer_texts import guess_texts
 from harness.errors import DataError
 
 from .tiny import table, words
@@ -31,6 +32,18 @@ def text(number: int) -> str:
         ),
         (lambda n: {"review": text(n), "price": n * 1.37}, "price"),
         (lambda n: {"question": text(n), "reply": words(n * 5, 5)}, "reply"),
+        # Amounts as people write them are no names of rows.
+        (lambda n: {"about": text(n), "price": f"1.{n + 100},50"}, "price"),
+        (lambda n: {"about": text(n), "price": f"{n + 1},5"}, "price"),
+        (lambda n: {"about": text(n), "growth": f"{n} %"}, "growth"),
+        (lambda n: {"about": text(n), "heading": words(n, 2), "cost": f"${n + 10}"}, "cost"),
+        (lambda n: {"about": text(n), "sold": (n * 7919) % 1000}, "sold"),
+        (lambda n: {"about": text(n), "held": f"2024-03-{n + 1:02}"}, "held"),
+        # What may be answered is not what is answered.
+        (
+            lambda n: {"q": text(n), "choices": {"text": [text(n), "b"]}, "key": "ab"[n % 2]},
+            "key",
+        ),
     ],
 )
 def test_the_answer(row: Any, answer: str) -> None:
@@ -42,6 +55,38 @@ def test_the_text_is_the_longest_that_is_named_like_one() -> None:
     assert guess_texts(table(rows), ["topic"]).value == ("message",)
     rows = ({"note": text(n) * 2, "remark": text(n), "topic": "ab"[n % 2]} for n in range(12))
     assert guess_texts(table(rows), ["topic"]).value == ("note",)
+
+
+def test_the_text_is_none_of_numbers_or_names_of_rows() -> None:
+    rows = ({"": n * 10**30, "body": text(n), "topic": "ab"[n % 2]} for n in range(12))
+    assert guess_texts(table(rows), ["topic"]).value == ("body",)
+    rows = ({"when": f"2024-01-{n + 1:02} 10:00", "say": f"w{n % 7}", "out": n} for n in range(12))
+    assert guess_texts(table(rows), ["out"]).value == ("say",)
+
+
+def test_texts_that_are_judged_together_are_shown_together() -> None:
+    rows = ({"premise": text(n), "hypothesis": words(n, 4), "label": n % 3} for n in range(12))
+    assert guess_texts(table(rows), ["label"]).value == ("premise", "hypothesis")
+    rows = ({"question1": text(n), "question2": words(n, 4), "same": n % 2} for n in range(12))
+    assert guess_texts(table(rows), ["same"]).value == ("question1", "question2")
+
+
+@pytest.mark.parametrize("names", ["ABCD", ["option1", "option2"], ["choice_a", "choice_b"]])
+def test_what_may_be_answered_is_shown(names: Any) -> None:
+    rows = (
+        {"question": text(n)} | {name: f"w{n * 3 + i}" for i, name in enumerate(names)}
+        | {"answer": names[n % 2]} for n in range(12)
+    )  # fmt: skip
+    columns = table(rows)
+    assert guess_answer(columns).value == "answer"
+    guessed = guess_texts(columns, ["answer"])
+    assert guessed.value == ("question", *names)
+    assert "are what may be answered" in guessed.why
+
+
+def test_a_file_of_two_letters_has_no_options() -> None:
+    rows = ({"A": text(n), "B": words(n * 5, 5), "label": n % 2} for n in range(12))
+    assert guess_texts(table(rows), ["label"]).value == ("A",)
 
 
 def test_a_heading_is_shown_before_its_text() -> None:

@@ -322,7 +322,7 @@ def test_given_files_are_the_division(tmp_path: Path) -> None:
                ("prompt", "completion", "label")), {},
          "`completion` is named like an answer and neither shown nor asked for"),
         (table([(t, words(-n, 5), a) for n, (t, a) in enumerate(labelled(), 1)],
-               ("premise", "claim", "label")), {}, "`claim` is not shown to the model"),
+               ("premise", "addendum", "label")), {}, "`addendum` is not shown to the model"),
         (lines([{"question": t, "options": [n, "no"], "answer": a}
                 for n, (t, a) in enumerate(labelled())]), {"name": "rows.jsonl"},
          "`options` is not shown to the model"),
@@ -574,3 +574,17 @@ def test_conversations_that_go_on_after_their_answer_are_used(tmp_path: Path) ->
     assert prepared.dropped == ()
     assert "21 go on after their last answer" in draft.text
     assert "one of" in experiment.task.instruction
+
+
+def test_a_file_called_like_a_device_gives_a_name_that_files_may_have(tmp_path: Path) -> None:
+    drafted(tmp_path, table(labelled()), name="nul.csv")
+    assert checked(tmp_path)[0].name == "study-nul"
+    drafted(tmp_path, table(labelled()), name=f"{'x' * 80}.csv")
+    assert checked(tmp_path)[0].name == "x" * 64
+
+
+def test_the_only_prose_is_shown_though_it_names_the_answer(tmp_path: Path) -> None:
+    rows = [(n, f"{t} about {a}", a) for n, (t, a) in enumerate(labelled())]
+    draft = drafted(tmp_path, table(rows, ("", "message", "category")))
+    assert checked(tmp_path)[0].task.template == "{message}"
+    assert any("the text `message` holds it word for word" in one for one in draft.cautions)
