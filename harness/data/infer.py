@@ -11,11 +11,21 @@ from harness.answers.extract_marks import recognise_extract
 from harness.answers.words import words
 from harness.data.columns import MOST, Column
 from harness.data.instructions import INSTRUCTION
-from harness.data.name_words import ANSWERS, GROUPS, INSTRUCTIONS, OPTIONS, REPLIES, TASKS, TEXTS
+from harness.data.name_words import (
+    ANSWERS,
+    GROUPS,
+    INSTRUCTIONS,
+    OPTIONS,
+    REPLIES,
+    TASKS,
+    TEXTS,
+    WRITTEN,
+)
 from harness.errors import DataError
 from harness.records.guess import Guess
 from harness.wording import listed
 
+_SQL = re.compile(r"(?is)\s*(select|with|insert|update|delete)\b.*\b(from|into|set)\b")
 # Words that chat templates may put after an answer.
 _END_MARKS = 3
 
@@ -160,16 +170,26 @@ def _answer_rank(column: Column, longest: Column, *, is_replied: bool) -> tuple[
     elif column is longest:
         rank = -1.0
     by_name = _name_rank(column)
-    reasons += ["its name says so"] if by_name > 0 else []
+    if by_name > 0:
+        reasons.append("it holds SQL" if _is_sql(column) else "its name says so")
     if is_replied and column.name.lower() in REPLIES:
         by_name += 4
     return rank + by_name, listed(reasons)
 
 
+def _is_sql(column: Column) -> bool:
+    texts = column.texts
+    return bool(texts) and sum(bool(_SQL.match(text)) for text in texts) >= MOST * len(texts)
+
+
 def _name_rank(column: Column) -> float:
     """How much a column is named like the answers; below 0 where it is named like another part."""
+    if _is_sql(column):
+        return 2.5
     if column.name.lower() in ANSWERS:
         return 3
+    if column.is_prose and column.name_parts & WRITTEN:
+        return 1.5
     if column.name_parts & ANSWERS:
         return 2
     if column.is_prose and column.name_parts & TEXTS:

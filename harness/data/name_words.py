@@ -9,6 +9,8 @@ ANSWERS = frozenset({
     "priority", "queue", "rating", "reference", "reply", "response", "score", "sentiment",
     "severity", "solution", "stars", "summary", "tag", "tags", "target", "topic",
 })  # fmt: skip
+# Likewise, where they are of several words: other codes are names of things.
+WRITTEN = frozenset({"code", "program", "sql", "tgt", "translation"})
 TEXTS = frozenset({
     "abstract", "article", "body", "comment", "content", "context", "description", "document",
     "email", "input", "instruction", "message", "passage", "post", "premise", "prompt", "query",

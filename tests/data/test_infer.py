@@ -39,6 +39,9 @@ def text(number: int) -> str:
         (lambda n: {"about": text(n), "heading": words(n, 2), "cost": f"${n + 10}"}, "cost"),
         (lambda n: {"about": text(n), "sold": (n * 7919) % 1000}, "sold"),
         (lambda n: {"about": text(n), "held": f"2024-03-{n + 1:02}"}, "held"),
+        (lambda n: {"question": text(n), "query": f"SELECT a{n} FROM t"}, "query"),  # noqa: S608
+        (lambda n: {"nl": words(n, 4), "code": f"for k in range({n}):\n    print(k)"}, "code"),
+        (lambda n: {"code": f"A{n % 3}", "body": text(n), "topic": "ab"[n % 2]}, "topic"),
         # What may be answered is not what is answered.
         (
             lambda n: {"q": text(n), "choices": {"text": [text(n), "b"]}, "key": "ab"[n % 2]},
