@@ -119,7 +119,7 @@ class StudyResult:
 
         Args:
             folder: folder for the files; the run's own if not given.
-            formats: formats out of html, md, json and pdf; they are written in this order.
+            formats: formats out of html, md, json, pdf, csv and brief, written in this order.
             browser: program that prints the PDF; HARNESS_BROWSER or the first found without it.
 
         Raises:

@@ -72,6 +72,7 @@ SUB_ROOMS: dict[str, set[str]] = {
     "analysis/comparison": {"arms", "searches", "statistics"},
     "analysis/verdict": {"arms", "forgetting", "statistics", "wording"},
     "analysis/claims": {"wording"},
+    "analysis/steps": {"caveats", "statistics", "verdict"},
     "report/charts": {"chart_records", "document"},
     "report/formats": {"charts", "document"},
     "report/sections": {"chart_records", "document", "naming", "scales", "tables"},

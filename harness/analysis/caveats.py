@@ -168,7 +168,7 @@ def _seeds(arms: dict[str, ArmSummary]) -> list[str]:
     few = {
         name: len(arm.seeds)
         for name, arm in arms.items()
-        if arm.seeds and len(arm.seeds) < FEWEST_SEEDS and _depends_on_seed(arm)
+        if arm.seeds and len(arm.seeds) < FEWEST_SEEDS and depends_on_seed(arm)
     }
     once = [name for name, seeds in few.items() if seeds == 1]
     twice = [name for name in few if name not in once]
@@ -187,7 +187,8 @@ def _seeds(arms: dict[str, ArmSummary]) -> list[str]:
     return sentences
 
 
-def _depends_on_seed(arm: ArmSummary) -> bool:
+def depends_on_seed(arm: ArmSummary) -> bool:
+    """Whether another seed could give the arm another score."""
     if kind_info(arm.kind).fine_tuned:
         return True
     params = arm.params
@@ -279,7 +280,9 @@ def _selection() -> str:
 
 
 __all__ = [
+    "FEWEST_SEEDS",
     "caveats",
+    "depends_on_seed",
     "leakage_caveats",
     "missing_items",
 ]

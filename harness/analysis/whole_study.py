@@ -40,6 +40,7 @@ from harness.analysis.statistics.bootstrap import named_generator
 from harness.analysis.statistics.paired import Comparison, compare, conclude_primary
 from harness.analysis.statistics.repeats import without_seed
 from harness.analysis.statistics.scores import DOMAIN, Scores
+from harness.analysis.steps.choose import next_steps
 from harness.analysis.tuning_caveats import effort_caveats
 from harness.analysis.verdict.decision import Measured, judge
 from harness.analysis.verdict.declaration import plan_lock
@@ -159,9 +160,9 @@ def analyse(
         classes=class_scores(work.scores),
         confidence=shown.confidence(),
     )
-    if not work.experiment.trained_arms():
-        return findings  # the claims are about fine-tuning
-    return replace(findings, claims=check_claims(work.claim_facts(findings, sides)))
+    if work.experiment.trained_arms():  # the claims are about fine-tuning
+        findings = replace(findings, claims=check_claims(work.claim_facts(findings, sides)))
+    return replace(findings, next_steps=next_steps(work.scores, findings))
 
 
 @dataclass

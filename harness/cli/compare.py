@@ -19,7 +19,7 @@ from harness.cli.printing import say
     help="File, whose suffix becomes that of each format; compare in the results folder if not "
     "given.",
 )
-@format_option()
+@format_option(study=False)
 @browser_option()
 @click.option("--quiet", is_flag=True, help="Write the files, print only their paths.")
 def command(

@@ -66,8 +66,19 @@ def near(text: str) -> str:
     return text.replace(f"{here}{os.sep}", "")
 
 
-def format_option() -> Decorator:
-    """The option for formats, as ``formats``: a tuple in the order in which they are written."""
+def format_option(*, study: bool) -> Decorator:
+    """The option for formats, as ``formats``: a tuple in the order in which they are written.
+
+    Args:
+        study: whether it is the report of one study, which has more formats.
+    """
+    more = ", csv (every item), brief (two pages of PDF)" if study else ""
+
+    def chosen(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+        from harness.review.studies import COMPARISON_FORMATS, FORMATS, chosen_formats
+
+        return chosen_formats(names, FORMATS if study else COMPARISON_FORMATS)
+
     return click.option(
         "--format",
         "formats",
@@ -75,15 +86,10 @@ def format_option() -> Decorator:
         default=("html,md",),
         show_default="html,md",
         metavar="FORMATS",
-        callback=_formats,
-        help="Files to write: html, md, json, pdf; with commas between, or given several times.",
+        callback=chosen,
+        help=f"Files to write: html, md, json, pdf{more}; with commas between, or given several "
+        "times.",
     )
-
-
-def _formats(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
-    from harness.review.studies import chosen_formats
-
-    return chosen_formats(names)
 
 
 def browser_option() -> Decorator:

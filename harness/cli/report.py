@@ -18,7 +18,8 @@ from harness.cli.printing import say
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for report.html and the like; the run's own folder if not given.",
 )
-@format_option()
+@format_option(study=True)
+@click.option("--appendix", is_flag=True, help="Open the appendix, so that it is printed too.")
 @browser_option()
 @click.option("--quiet", is_flag=True, help="Write the files, print only their paths.")
 def command(
@@ -26,6 +27,7 @@ def command(
     results: Path,
     output: Path | None,
     formats: tuple[str, ...],
+    appendix: bool,
     browser: str | None,
     quiet: bool,
 ) -> None:
@@ -44,7 +46,7 @@ def command(
     from harness.review.studies import LABELS, load_study, write_reports
 
     loaded = load_study(results, meant(results, name))
-    files = write_reports(loaded, output, formats, browser)
+    files = write_reports(loaded, output, formats, browser, appendix=appendix)
     if not quiet:
         loaded.print(Terminal())
     for written, path in files.items():

@@ -58,7 +58,7 @@ def model_card(exported: Exported) -> str:
         section_to_markdown(Section("use", "How to use it", _use(exported))),
         section_to_markdown(Section("parity", "Is it what was scored?", checked)),
         verdict_to_markdown(view.verdict),
-        *(section_to_markdown(view.section(key)) for key in REPORTED),
+        *(section_to_markdown(part) for part in view.sections if part.key in REPORTED),
         section_to_markdown(Section("limits", "Limits", _limits(exported))),
         section_to_markdown(Section("made", "How it was made", _made(exported))),
     ]

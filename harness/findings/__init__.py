@@ -60,6 +60,7 @@ from harness.findings.judged import (
     JudgeTrust,
 )
 from harness.findings.judges import JudgeCost, JudgeUse
+from harness.findings.next_step import NextStep
 from harness.findings.samples import (
     ArmSamples,
     RunSamples,
@@ -138,6 +139,7 @@ __all__ = [
     "LearningCurve",
     "Memorisation",
     "MemoryEstimate",
+    "NextStep",
     "NotCounted",
     "NotCovered",
     "Overfitting",

@@ -102,6 +102,9 @@ class CostSummary:
     not known, or known without measuring."""
     added_seconds: float = 0.0
     """Wall time of what was scored of the finalists after they had ended, for whichever study."""
+    first_year: float | None = None
+    """Money upfront and for serving the declared volume over twelve months; None where either is
+    not known."""
     paid_elsewhere: float = 0.0
     """Money that its training took at another machine's price, as the experiment declares it; 0 for
     arms that the study trained."""

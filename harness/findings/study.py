@@ -12,6 +12,7 @@ from harness.findings.forgetting import Forgetting, SettingEffect, TaskDivergenc
 from harness.findings.generalisation import LearningCurve, Memorisation, Overfitting
 from harness.findings.judged import JudgeTrust
 from harness.findings.judges import JudgeCost, JudgeUse
+from harness.findings.next_step import NextStep
 from harness.findings.search import Retuning, SearchSummary, TuningGain
 from harness.findings.slices import Slicing
 from harness.findings.verdict import Claim, Effort, NotCovered, PlanLock, Sensitivity, Verdict
@@ -81,6 +82,8 @@ class Findings:
     """How sure the arms are that choose among all allowed answers."""
     trust: tuple[JudgeTrust, ...] = ()
     """The judges whose marks are metrics, held against people."""
+    next_steps: tuple[NextStep, ...] = ()
+    """What to do next, at most three steps, the one that matters most first."""
 
 
 __all__ = [

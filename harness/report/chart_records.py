@@ -179,6 +179,40 @@ class ReliabilityChart:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaleRow:
+    """A value with its interval on a scale that all rows share."""
+
+    label: str
+    """What the row is called."""
+    arm: str
+    """Arm whose colour the row has; what is no arm has the colour of text."""
+    value: float
+    """The value, as it is drawn."""
+    low: float | None
+    """Lower end of its interval, as it is drawn; None where there is none."""
+    high: float | None
+    """Upper end of its interval, as it is drawn; None where there is none."""
+    strong: bool = False
+    """Whether the eye should find it first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleChart:
+    """Values with their intervals on one scale, one row each."""
+
+    axis: str
+    """Label of the axis, with its unit; what is shaded stands in its second line."""
+    rows: tuple[ScaleRow, ...]
+    """The rows, from the top."""
+    band: tuple[float, float] | None
+    """What is shaded, from and to, as it is drawn; None where nothing is."""
+    line: float | None
+    """Where a line is drawn across all rows; None where none is."""
+    narrow: bool = False
+    """Whether it stands beside another chart, and takes half the room."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrawnChart:
     """A chart that was drawn elsewhere: SVG with the placeholder colours of all charts."""
 
@@ -186,5 +220,13 @@ class DrawnChart:
     """The SVG element."""
 
 
-PaintedChart = ForestChart | TradeOffChart | LossChart | SplitChart | CurveChart | ReliabilityChart
+PaintedChart = (
+    ForestChart
+    | TradeOffChart
+    | LossChart
+    | SplitChart
+    | CurveChart
+    | ReliabilityChart
+    | ScaleChart
+)
 Chart = PaintedChart | DrawnChart

@@ -41,7 +41,10 @@ class Table:
     strong: tuple[int, ...] = ()
     """Indices of rows that the eye should find first."""
     folded: bool = False
-    """Whether the table is closed until asked for."""
+    """Whether it stands in the appendix, which is closed until asked for."""
+    links: tuple[str, ...] = ()
+    """Key of the section that each column's cells come from, empty for none; empty where no column
+    has one."""
 
     @property
     def wordy(self) -> bool:
@@ -55,6 +58,8 @@ class Prose:
 
     text: str
     """Text of the paragraph."""
+    folded: bool = False
+    """Whether it stands in the appendix, which is closed until asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Bullets:
     """Heading of the list; empty where it has none."""
     items: tuple[str, ...]
     """The sentences."""
+    folded: bool = False
+    """Whether it stands in the appendix, which is closed until asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,18 @@ class Facts:
 
     items: tuple[tuple[str, str], ...]
     """Each term with its value."""
+    folded: bool = False
+    """Whether it stands in the appendix, which is closed until asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """Something that the study did not measure; all of them stand in one list."""
+
+    what: str
+    """What was not measured."""
+    how: str
+    """How it would be, or why it cannot; a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +105,7 @@ class Code:
     language: str = ""
     """Language of the text, such as ``yaml``; empty where it is none."""
     folded: bool = True
-    """Whether the text is closed until asked for."""
+    """Whether it stands in the appendix, which is closed until asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +201,13 @@ class Figure:
     """A sentence, from the data, on what to see in it."""
     chart: Chart
     """What is drawn."""
+    folded: bool = False
+    """Whether it stands in the appendix, which is closed until asked for."""
+    link: str = ""
+    """Key of the section that has its numbers; empty where it stands there."""
 
 
-Block = Table | Prose | Bullets | Facts | Code | Examples | Explorer | Figure
+Block = Table | Prose | Bullets | Facts | Code | Examples | Explorer | Figure | Unmeasured
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +219,79 @@ class Section:
     heading: str
     """Heading of the section."""
     blocks: tuple[Block, ...]
-    """What stands in it, in order."""
+    """What stands in it, in order, in the chapter and in the appendix."""
+    chapter: str = ""
+    """Key of the chapter that it belongs to; empty where the report has none."""
+
+    @property
+    def shown(self) -> tuple[Block, ...]:
+        """What stands in its chapter."""
+        return tuple(b for b in self.blocks if not isinstance(b, Unmeasured) and not _folded(b))
+
+    @property
+    def details(self) -> tuple[Block, ...]:
+        """What stands in the appendix."""
+        return tuple(block for block in self.blocks if _folded(block))
+
+    @property
+    def unmeasured(self) -> tuple[Unmeasured, ...]:
+        """What belongs here and was not measured."""
+        return tuple(block for block in self.blocks if isinstance(block, Unmeasured))
+
+
+def _folded(block: Block) -> bool:
+    match block:
+        case Examples() | Explorer() | Unmeasured():
+            return False
+        case _:
+            return block.folded
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A question that a reader has, and the sections that answer it."""
+
+    key: str
+    """Stable name, also the anchor in HTML."""
+    heading: str
+    """The question."""
+    answer: str
+    """The answer in a sentence or two; empty where nothing was measured of it."""
+
+
+APPENDIX = Chapter("appendix", "Appendix: details, rules, words, and the experiment file", "")
+"""What proves, repeats and explains; its sections, and the details of all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do next."""
+
+    what: str
+    """What to do, an imperative."""
+    lines: tuple[str, ...]
+    """Commands, or lines of the experiment file; empty where it takes neither."""
+    command: bool
+    """Whether the lines are commands for a terminal."""
+    where: str
+    """Where the lines go: a few words."""
+    took: str
+    """How long it takes, in words; empty where it is people's time or takes none."""
+    changes: str
+    """What it could change, a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstScreen:
+    """What is enough to decide by, beside the verdict."""
+
+    pictures: tuple[Figure, ...]
+    """Every arm on one scale, and beside it what training cost in general abilities."""
+    table: Table | None
+    """Every arm's score, change of general abilities, money, and how hard it was tried; None where
+    nothing was scored."""
+    steps: tuple[Step, ...]
+    """What to do next, the one that matters most first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +333,25 @@ class ReportView:
     """The sections, in order."""
     arms: tuple[str, ...] = field(default=())
     """Every arm in the order that fixes its colour; the untouched base has none."""
+    first: FirstScreen | None = None
+    """What stands beside the verdict on the first screen; None where nothing does."""
+    chapters: tuple[Chapter, ...] = ()
+    """The questions, in order."""
+
+    def of_chapter(self, chapter: Chapter) -> tuple[Section, ...]:
+        """The sections that show something in a chapter."""
+        return tuple(
+            section for section in self.sections if section.chapter == chapter.key and section.shown
+        )
+
+    @property
+    def detailed(self) -> tuple[Section, ...]:
+        """The sections of chapters of which details stand in the appendix."""
+        return tuple(
+            section
+            for section in self.sections
+            if section.details and section.chapter != APPENDIX.key
+        )
 
     def section(self, key: str) -> Section:
         """The section called ``key``.

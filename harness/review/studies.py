@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,9 +24,16 @@ if TYPE_CHECKING:
 
     from harness.report import ComparisonView, ReportView
 
-# Format, which is also the suffix of its file -> what a reader calls it.
-LABELS = {"html": "Report", "md": "Markdown", "json": "JSON", "pdf": "PDF"}
+# Format -> what a reader calls it.
+LABELS = {
+    "html": "Report", "md": "Markdown", "json": "JSON", "pdf": "PDF", "csv": "Items",
+    "brief": "Brief",
+}  # fmt: skip
+# Format -> suffix of its file, where that is not the format itself.
+SUFFIXES = {"brief": "brief.pdf"}
 FORMATS = tuple(LABELS)
+# Of several studies there is no list of items, and no first screen.
+COMPARISON_FORMATS = ("html", "md", "json", "pdf")
 DEFAULT_FORMATS = ("html", "md")
 
 
@@ -145,21 +152,22 @@ def note_verdict(loaded: AnalysedStudy) -> None:
 ELSEWHERE = "name another place with --output"
 
 
-def chosen_formats(names: Sequence[str]) -> tuple[str, ...]:
+def chosen_formats(names: Sequence[str], known: Sequence[str] = FORMATS) -> tuple[str, ...]:
     """The formats named, each once, in the order in which they are written.
 
     Args:
         names: each a format, or several with commas between.
+        known: the formats there are.
 
     Raises:
         InputError: one is not known, or none is named.
     """
     named = [part.strip().lower() for name in names for part in name.split(",") if part.strip()]
-    unknown = [name for name in dict.fromkeys(named) if name not in FORMATS]
+    unknown = [name for name in dict.fromkeys(named) if name not in known]
     if unknown or not named:
         rule = f"no report format is called {unknown[0]!r}" if unknown else "name a report format"
-        raise InputError(f"{rule}; choose from {', '.join(FORMATS)}, with commas between several")
-    return tuple(name for name in FORMATS if name in named)
+        raise InputError(f"{rule}; choose from {', '.join(known)}, with commas between several")
+    return tuple(name for name in known if name in named)
 
 
 def write_reports(
@@ -167,6 +175,8 @@ def write_reports(
     folder: Path | None = None,
     formats: Sequence[str] = DEFAULT_FORMATS,
     browser: str | None = None,
+    *,
+    appendix: bool = False,
 ) -> dict[str, Path]:
     """Write report.html, report.md and so on; the path of each format's file.
 
@@ -175,12 +185,13 @@ def write_reports(
         folder: folder for the files; the run's own if not given.
         formats: formats to write; see :func:`chosen_formats`.
         browser: program that prints the PDF; see :func:`harness.report.formats.pdf.find_browser`.
+        appendix: whether the appendix is open in the HTML, and printed in the PDF.
 
     Raises:
         InputError: an unknown format; no browser for the PDF. The other files are there then.
         HarnessError: the browser failed; as well.
     """
-    from harness.report import report_json
+    from harness.report import items_csv, report_json, to_html, to_pdf
 
     folder = folder or loaded.results / loaded.study.experiment.folder
     return _write(
@@ -189,6 +200,11 @@ def write_reports(
         lambda: report_json(loaded.study, loaded.findings),
         chosen_formats(formats),
         browser,
+        appendix=appendix,
+        others={
+            "csv": lambda: items_csv(gather_samples(loaded.study)),
+            "brief": lambda: to_pdf(to_html(loaded.view, brief=True), folder, browser=browser),
+        },
     )
 
 
@@ -198,19 +214,27 @@ def _write(
     json: Callable[[], str],
     formats: Sequence[str],
     browser: str | None,
+    *,
+    appendix: bool = False,
+    others: Mapping[str, Callable[[], str | bytes]] | None = None,
 ) -> dict[str, Path]:
-    """Every format's file, called like ``stem`` with the format as suffix."""
+    """Every format's file, called like ``stem`` with the format, or what stands for it, as suffix.
+
+    Args:
+        others: makers of formats that only one kind of report has.
+    """
     from harness.report import to_html, to_markdown, to_pdf
 
     # Where a browser prints too.
     with writing(stem.parent, ELSEWHERE):
         stem.parent.mkdir(parents=True, exist_ok=True)
-    html = to_html(view()) if {"html", "pdf"} & set(formats) else ""
+    html = to_html(view(), appendix=appendix) if {"html", "pdf"} & set(formats) else ""
     makers: dict[str, Callable[[], str | bytes]] = {
         "html": lambda: html,
         "md": lambda: to_markdown(view()),
         "json": json,
         "pdf": lambda: to_pdf(html, stem.parent, browser=browser),
+        **(others or {}),
     }
     written: dict[str, Path] = {}
     for name in formats:
@@ -219,7 +243,7 @@ def _write(
         except HarnessError as error:
             others = ", ".join(str(path) for path in written.values())
             raise type(error)(f"{error}{f'. Written: {others}' if others else ''}") from error
-        target = stem.with_name(f"{stem.name}.{name}")
+        target = stem.with_name(f"{stem.name}.{SUFFIXES.get(name, name)}")
         with writing(target, ELSEWHERE):
             written[name] = write_whole(target, content)
     return written
@@ -255,11 +279,11 @@ def write_comparison(
     """
     from harness.report import comparison_json
 
-    stem = path.with_suffix("") if path.suffix.removeprefix(".") in FORMATS else path
+    stem = path.with_suffix("") if path.suffix.removeprefix(".") in COMPARISON_FORMATS else path
     return _write(
         stem,
         lambda: compared.view,
         lambda: comparison_json(compared.comparison),
-        chosen_formats(formats),
+        chosen_formats(formats, COMPARISON_FORMATS),
         browser,
     )

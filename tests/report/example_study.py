@@ -27,6 +27,7 @@ from harness.findings import (
     LearningCurve,
     Memorisation,
     MemoryEstimate,
+    NextStep,
     Overfitting,
     Perturbation,
     RisingSearch,
@@ -154,6 +155,7 @@ def cost(arm: str) -> CostSummary:
         per_thousand_requests={"few-shot": 0.0412}.get(arm, 0.0114) if priced else None,
         monthly={"few-shot": 4.12}.get(arm, 1.14) if priced else None,
         upfront=0.0132 if trained else 0.0,
+        first_year=(49.44 if arm == "few-shot" else 13.69) if priced else None,
     )
 
 
@@ -416,6 +418,13 @@ def findings() -> Findings:
         ),
         claims=claims(),
         searches=searches(),
+        next_steps=(
+            NextStep("harder", "Try lora harder", ("budget.trials: 16", "arms.lora.epochs: 4"),
+                     command=False, changes=f"It may do better than it did here. {SCRIPT}",
+                     seconds=1500.0),
+            NextStep("use", f"Use lora {RICH}", ("harness ask feedback --file rows.csv",),
+                     command=True, changes="It answers exactly as it was scored."),
+        ),
     )  # fmt: skip
 
 

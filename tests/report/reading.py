@@ -17,6 +17,7 @@ from harness.report.document import (
     Prose,
     ReportView,
     Table,
+    Unmeasured,
 )
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -116,3 +117,5 @@ def block_texts(block: Block) -> Iterator[str]:
                     yield from pair
         case Explorer():
             yield from (block.heading, block.summary)
+        case Unmeasured():
+            yield from (block.what, block.how)

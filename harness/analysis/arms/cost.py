@@ -57,7 +57,7 @@ def priced(unit: CostSummary, spec: CostSpec) -> CostSummary:
     served = unit.per_thousand_requests
     per_thousand = None if served is None else served * price
     spread = _times(unit.per_thousand_range, price)
-    return replace(
+    declared = replace(
         unit,
         per_thousand_requests=per_thousand,
         per_thousand_range=spread,
@@ -65,6 +65,7 @@ def priced(unit: CostSummary, spec: CostSpec) -> CostSummary:
         monthly_range=_times(spread, spec.requests_per_month / 1000),
         upfront=None if unit.upfront is None else unit.upfront * price + unit.paid_elsewhere,
     )
+    return replace(declared, first_year=total_money(declared, 12))
 
 
 def unit_cost(

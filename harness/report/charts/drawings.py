@@ -11,6 +11,7 @@ from harness.report.chart_records import (
     LossChart,
     PaintedChart,
     ReliabilityChart,
+    ScaleChart,
     SizePoint,
     SplitChart,
     TradeOffChart,
@@ -36,6 +37,8 @@ def paint(axes: Any, chart: PaintedChart, styles: dict[str, Style]) -> None:
             _curves(axes, chart, styles)
         case ReliabilityChart():
             _reliability(axes, chart, styles)
+        case ScaleChart():
+            _scale(axes, chart, styles)
 
 
 def _forest(axes: Any, chart: ForestChart, styles: dict[str, Style]) -> None:
@@ -237,6 +240,33 @@ def _reliability(axes: Any, chart: ReliabilityChart, styles: dict[str, Style]) -
     axes.set_ylim(0, 102)
     axes.set_xlabel("Confidence (%)\nbelow the dashed line: surer than right")
     axes.set_ylabel("Exactly right (%)")
+
+
+def _scale(axes: Any, chart: ScaleChart, styles: dict[str, Style]) -> None:
+    if chart.band is not None:
+        axes.axvspan(*chart.band, color=BAND, alpha=0.18, linewidth=0)
+    if chart.line is not None:
+        axes.axvline(chart.line, color=INK, linewidth=0.8)
+    for place, row in enumerate(chart.rows):
+        style = style_of(styles, row.arm)
+        if row.low is not None and row.high is not None:
+            weight = 3 if row.strong else 1.6
+            axes.plot((row.low, row.high), (place, place), color=style.colour, linewidth=weight)
+        size = 8 if row.strong else 6
+        axes.plot(row.value, place, style.marker, color=style.colour, markersize=size)
+        axes.text(
+            0,
+            place - 0.36,
+            row.label,
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontweight="bold" if row.strong else "normal",
+        )
+    axes.set_yticks([])
+    axes.set_ylim(len(chart.rows) - 0.6, -0.75)
+    axes.margins(x=0.06)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(chart.axis)
 
 
 def _legend(axes: Any) -> None:

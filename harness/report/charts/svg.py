@@ -20,6 +20,7 @@ from harness.report.chart_records import (
     LossChart,
     PaintedChart,
     ReliabilityChart,
+    ScaleChart,
     SplitChart,
     TradeOffChart,
 )
@@ -28,6 +29,8 @@ from harness.report.charts.palette import BAND, INK, PALETTE, arm_styles
 from harness.report.document import Figure
 
 WIDTH = 5.2
+# Of a scale that stands beside another chart.
+NARROW = 2.6
 RC = {
     "svg.fonttype": "none",
     "svg.hashsalt": "harness",
@@ -56,7 +59,7 @@ def draw(figure: Figure, arms: Sequence[str]) -> str:
     styles = arm_styles(arms)
     with mpl.rc_context(RC), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        canvas = Canvas(figsize=(WIDTH, _height(figure.chart)), layout="constrained")
+        canvas = Canvas(figsize=_size(figure.chart), layout="constrained")
         axes = canvas.add_subplot()
         paint(axes, figure.chart, styles)
         written = io.StringIO()
@@ -65,20 +68,23 @@ def draw(figure: Figure, arms: Sequence[str]) -> str:
     return _inline(written.getvalue(), figure)
 
 
-def _height(chart: PaintedChart) -> float:
+def _size(chart: PaintedChart) -> tuple[float, float]:  # noqa: PLR0911 -- one return a kind
+    """Width and height, inches."""
     match chart:
         case ForestChart():
-            return 0.8 + 0.4 * len(chart.rows)
+            return WIDTH, 0.8 + 0.4 * len(chart.rows)
         case SplitChart():
-            return 1.2 + 0.42 * len(chart.groups)
+            return WIDTH, 1.2 + 0.42 * len(chart.groups)
+        case ScaleChart():
+            return (NARROW if chart.narrow else WIDTH * 0.8), 0.62 + 0.34 * len(chart.rows)
         case TradeOffChart():
-            return 3.6
+            return WIDTH, 3.6
         case LossChart():
-            return 3.2
+            return WIDTH, 3.2
         case CurveChart():
-            return 3.4
+            return WIDTH, 3.4
         case ReliabilityChart():
-            return 3.6
+            return WIDTH, 3.6
 
 
 def _inline(svg: str, figure: Figure) -> str:

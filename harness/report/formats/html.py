@@ -24,8 +24,16 @@ from harness.report.document import Block, ComparisonView, Explorer, Figure, Rep
 SCRIPT = Path(__file__).with_name("explorer.js")
 
 
-def to_html(view: ReportView | ComparisonView) -> str:
-    """The whole document. Everything is escaped but the charts, which are escaped where drawn."""
+def to_html(
+    view: ReportView | ComparisonView, *, appendix: bool = False, brief: bool = False
+) -> str:
+    """The whole document. Everything is escaped but the charts, which are escaped where drawn.
+
+    Args:
+        view: the report's contents.
+        appendix: whether the appendix is open, so that it is printed too.
+        brief: leave out all but the first screen, its grounds, and the questions' answers.
+    """
     environment = Environment(
         loader=PackageLoader("harness.report", "formats"),
         autoescape=True,
@@ -41,11 +49,19 @@ def to_html(view: ReportView | ComparisonView) -> str:
     def chart(figure: Figure) -> Markup:
         return Markup(draw(figure, view.arms))  # noqa: S704 -- made here, its texts are escaped
 
-    explorers = [b for s in view.sections for b in s.blocks if isinstance(b, Explorer)]
+    shown = [] if brief else [block for part in view.sections for block in part.blocks]
+    explorers = [block for block in shown if isinstance(block, Explorer)]
+    # What a number of the first screen may link to.
+    anchors = set() if brief else {part.key for part in view.sections if part.shown}
+    if isinstance(view, ComparisonView):
+        view = ReportView(view.title, view.about, view.verdict, view.sections, view.arms)
     return environment.get_template("template.html.j2").render(
         view=view,
         verdict=view.verdict,
         chart=chart,
+        whole=appendix,
+        brief=brief,
+        anchors=anchors,
         script=Markup(SCRIPT.read_text(encoding="utf-8")) if explorers else "",  # noqa: S704
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from harness.report.document import (
+    APPENDIX,
     Block,
     Bullets,
     Code,
@@ -13,10 +14,12 @@ from harness.report.document import (
     Explorer,
     Facts,
     Figure,
+    FirstScreen,
     Prose,
     ReportView,
     Section,
     Table,
+    Unmeasured,
     VerdictView,
 )
 
@@ -25,11 +28,38 @@ ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "\n": " "}
 
 
 def to_markdown(view: ReportView | ComparisonView) -> str:
-    """The whole report as GitHub Markdown; charts are given by their sentence and table."""
+    """The report as GitHub Markdown without HTML, short enough for an issue tracker.
+
+    A study's has the first screen and the tables of every question; charts are given by their
+    sentence, and what stands in the appendix is left to the HTML report. A comparison is whole.
+    """
     parts = [f"# {escape(view.title)}", _facts(view.about), verdict_to_markdown(view.verdict)]
-    for section in view.sections:
-        parts.append(section_to_markdown(section))
+    if isinstance(view, ComparisonView):
+        parts += [section_to_markdown(section) for section in view.sections]
+        return "\n\n".join(parts) + "\n"
+    if view.first is not None:
+        parts += _first_screen(view.first)
+    for chapter in view.chapters:
+        sections = view.of_chapter(chapter) if chapter is not APPENDIX else ()
+        if sections:
+            parts.append(f"## {escape(chapter.heading)}")
+            parts += [f"**{escape(chapter.answer)}**"] if chapter.answer else []
+            parts += [section_to_markdown(section, level=3) for section in sections]
+    parts.append("Details, rules, replies and the experiment file are in report.html.")
     return "\n\n".join(parts) + "\n"
+
+
+def _first_screen(first: FirstScreen) -> list[str]:
+    parts = ["## At a glance", _table(first.table)] if first.table else []
+    if first.steps:
+        parts.append("## What to do next")
+    for number, step in enumerate(first.steps, 1):
+        took = f" ({escape(step.took)})" if step.took else ""
+        where = f"{step.where[:1].upper()}{step.where[1:]}. " if step.where else ""
+        parts.append(f"{number}. **{escape(step.what)}**{took}. {where}{escape(step.changes)}")
+        if step.lines:
+            parts.append(_fence("\n".join(step.lines), "sh" if step.command else "yaml"))
+    return parts
 
 
 def escape(text: str) -> str:
@@ -41,10 +71,10 @@ def escape(text: str) -> str:
     return re.sub(r"^(\s*)([-+]|\d+[.)])(?=\s)", r"\1\\\2", text)
 
 
-def section_to_markdown(section: Section) -> str:
-    """One part of a report under its heading."""
-    blocks = (_block(block) for block in section.blocks)
-    return "\n\n".join((f"## {escape(section.heading)}", *blocks))
+def section_to_markdown(section: Section, level: int = 2) -> str:
+    """One part of a report under its heading, without what stands in the appendix."""
+    blocks = (_block(block) for block in section.shown)
+    return "\n\n".join((f"{'#' * level} {escape(section.heading)}", *filter(None, blocks)))
 
 
 def verdict_to_markdown(verdict: VerdictView) -> str:
@@ -73,15 +103,14 @@ def _block(block: Block) -> str:  # noqa: PLR0911 -- one return a kind of block
         case Figure():
             return f"**{escape(block.title)}.** {escape(block.see)}"
         case Code():
-            fenced = _fence(block.text, block.language)
-            if not block.folded:
-                return f"**{escape(block.caption)}**\n\n{fenced}"
-            return f"<details><summary>{escape(block.caption)}</summary>\n\n{fenced}\n\n</details>"
+            return f"**{escape(block.caption)}**\n\n{_fence(block.text, block.language)}"
         case Examples():
             return _examples(block)
         case Explorer():
             summary = f"{block.summary} They are listed in report.html."
-            return f"### {escape(block.heading)}\n\n{escape(summary)}"
+            return f"**{escape(block.heading)}.** {escape(summary)}"
+        case Unmeasured():
+            return ""
 
 
 def _bullets(items: tuple[str, ...]) -> str:
@@ -104,9 +133,6 @@ def _table(table: Table) -> str:
             text = text.replace(f"| {name} |", f"| **{name}** |", 1)
         lines.append(text)
     parts = [f"**{escape(table.caption)}**", "\n".join(lines), *(escape(n) for n in table.notes)]
-    if table.folded:
-        summary = f"<details><summary>{escape(table.caption)}</summary>"
-        parts = [summary, *parts[1:], "</details>"]
     return "\n\n".join(parts)
 
 
@@ -121,7 +147,7 @@ def _fence(text: str, language: str = "") -> str:
 
 
 def _examples(block: Examples) -> str:
-    parts = [f"### {escape(block.heading)}"]
+    parts = [f"**{escape(block.heading)}**"]
     for example in block.items:
         parts.append(f"**Item {escape(example.item)}**")
         if example.text:

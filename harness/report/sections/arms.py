@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from harness import wording
 from harness.findings import ArmSummary, CostSummary, SearchSummary
-from harness.report.document import Block, Column, Prose, Section, Table
+from harness.report.document import Block, Column, Section, Table, Unmeasured
 from harness.report.naming import turned
 from harness.report.scales import scale_of
 from harness.report.sections.material import BASE, Material
@@ -20,8 +20,8 @@ def arms_section(material: Material) -> Section:
     """What each arm scored, and what it takes."""
     rows = material.findings.arms
     if not rows:
-        text = "No arm was scored on the test set yet."
-        return Section("arms", "The arms", (Prose(text),))
+        missing = Unmeasured("Scores of the arms", "They are, once an arm was tested.")
+        return Section("arms", "The arms", (missing,))
     scale = material.scale
     winner = material.findings.verdict.winner
     strong = tuple(index for index, row in enumerate(rows) if row.arm == winner)
@@ -120,6 +120,7 @@ def arms_section(material: Material) -> Section:
             tuple(effort),
             tuple(effort_notes),
             strong,
+            folded=True,
         ),
     ]
     tables += tuning_blocks(material)

@@ -6,7 +6,7 @@ from collections import Counter
 
 from harness import wording
 from harness.findings import Claim
-from harness.report.document import Prose, Section
+from harness.report.document import Prose, Section, Unmeasured
 from harness.report.sections.material import Material
 from harness.report.tables import Field, table
 
@@ -23,8 +23,10 @@ def claims_section(material: Material) -> Section:
     heading = "What guides promise, checked here"
     judged = material.findings.claims
     if not judged:
-        text = "Claims: not measured. They are judged once the arms were scored on the test set."
-        return Section("claims", heading, (Prose(text),))
+        missing = Unmeasured(
+            "What guides promise", "It is judged once the arms were scored on the test set."
+        )
+        return Section("claims", heading, (missing,))
     fields: tuple[Field[Claim], ...] = (
         Field("Claim", lambda row: wording.cell(row.claim, 300), numeric=False),
         Field("Here", _status, numeric=False),

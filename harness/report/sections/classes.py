@@ -14,9 +14,10 @@ from harness.report.tables import Field, table
 from harness.wording import PER_CENT
 
 HEADING = "Class by class"
-# More classes than this make a matrix that no page holds.
+# More classes than this make a matrix that no page holds, or one that hides what matters.
 MATRIX_CLASSES = 12
-WORST_PAIRS = 8
+CLEAR_CLASSES = 8
+WORST_PAIRS = 5
 SHOWN_EXAMPLES = 2
 
 
@@ -28,12 +29,7 @@ def classes_section(material: Material) -> Section:
         what = "" if field == "label" else f" of {wording.cell(field)}"
         blocks.append(_scores(arms, field, what))
         blocks += [_matrix(arm, field, what) for arm in arms if _has_matrix(arm, field)]
-    fields = {score.field for arm in arms for score in arm.classes}
-    blocks += [
-        _worst(arm)
-        for arm in arms
-        if arm.confusions and not all(_has_matrix(arm, field) for field in fields)
-    ]
+    blocks += [_worst(arm) for arm in arms if arm.confusions]
     blocks += _examples(material, arms)
     return Section("classes", HEADING, tuple(blocks))
 
@@ -112,7 +108,7 @@ def _matrix(arm: ArmClasses, field: str, what: str) -> Table:
         f"Replies of {wording.cell(arm.arm)}{what}: a row a right class, a column a replied one",
         (Column("Right class"), *(Column(_class(value), numeric=True) for value in columns)),
         rows,
-        folded=True,
+        folded=len(scores) > CLEAR_CLASSES,
     )
 
 
@@ -123,7 +119,15 @@ def _worst(arm: ArmClasses) -> Table:
         Field("Items", lambda pair: _items(pair.items)),
     )
     caption = f"What {wording.cell(arm.arm)} takes for what most often"
-    return table(caption, fields, arm.confusions[:WORST_PAIRS])
+    of = {(score.field, score.value): score.items for score in arm.classes}
+    share: Field[Confusion] = Field(
+        "Of its items", lambda pair: _share(pair, of.get((pair.field, pair.target)))
+    )
+    return table(caption, (*fields, share), arm.confusions[:WORST_PAIRS])
+
+
+def _share(pair: Confusion, items: int | None) -> str:
+    return PER_CENT.score(pair.items / items) if items else wording.NOT_APPLICABLE
 
 
 def _examples(material: Material, arms: Sequence[ArmClasses]) -> list[Block]:

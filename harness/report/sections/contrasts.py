@@ -29,7 +29,7 @@ def forest_section(material: Material) -> Section:
     )
     heading = "All differences between arms"
     if not rows:
-        return Section("contrasts", heading, (Prose("No difference was measured."),))
+        return Section("contrasts", heading, ())
     metric = contrasts[0].metric
     name = material.named(metric)
     positive = ", positive is better" if turned(metric, material.experiment.task) else ""

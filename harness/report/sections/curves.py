@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness import wording
 from harness.findings import CurvePoint, LearningCurve
 from harness.report.chart_records import CurveChart, SizeLine, SizePoint
-from harness.report.document import Bullets, Figure, Prose, Section, Table
+from harness.report.document import Bullets, Figure, Section, Table, Unmeasured
 from harness.report.scales import scale_of
 from harness.report.sections.material import Material
 from harness.report.tables import Field, table
@@ -19,11 +19,12 @@ def curves_section(material: Material) -> Section:
     """Score on the training sample and on validation against the number of examples."""
     curves = material.findings.curves
     if not any(curve.points for curve in curves):
-        text = (
-            "Learning curves: not measured. `curve: [64, 128]` on a fine-tuned arm of the "
-            "experiment file trains its selected setting on so many examples too."
+        missing = Unmeasured(
+            "Learning curves",
+            "`curve: [64, 128]` on a fine-tuned arm of the experiment file trains its selected "
+            "setting on so many examples too.",
         )
-        return Section("curves", HEADING, (Prose(text),))
+        return Section("curves", HEADING, (missing,))
     scale = scale_of(curves[0].metric)
     lines = tuple(_line(curve, scale) for curve in curves if curve.metric == curves[0].metric)
     name = wording.capitalised(material.named(curves[0].metric))

@@ -11,7 +11,7 @@ from harness.report.sections.explorer import build_explorer, name_of
 from harness.report.sections.material import Material
 
 HEADING = "Examples"
-EACH_WAY = 4
+EACH_WAY = 3
 EMPTY = "(empty reply)"
 
 
@@ -19,7 +19,7 @@ def examples_section(material: Material) -> Section:
     """Up to four items in each direction: target and both replies; then the list of all."""
     samples = material.samples
     if samples is None or not samples.arms:
-        return Section("examples", HEADING, (Prose("No replies were kept to show."),))
+        return Section("examples", HEADING, ())
     a, b = (_of(samples, arm) for arm in material.compared())
     first, last = a or samples.arms[0], b or samples.arms[-1]
     explorer = build_explorer(material, samples, (first.arm, last.arm))

@@ -29,7 +29,7 @@ def finalists(material: Material) -> list[Block]:
         f"Paths are within the folder {wording.cell(experiment.folder)} of the results. The "
         "store's table of artifacts has the checksum of every file."
     )
-    return [table("Final runs and their weights", fields, trials, notes=(note,))]
+    return [table("Final runs and their weights", fields, trials, notes=(note,), folded=True)]
 
 
 def _weights(trial: TrialSummary) -> str:

@@ -6,7 +6,7 @@ import math
 
 from harness import wording
 from harness.findings import Forgetting, GeneralDelta, TaskDivergence
-from harness.report.document import Block, Bullets, Column, Prose, Section, Table
+from harness.report.document import Block, Bullets, Column, Prose, Section, Table, Unmeasured
 from harness.report.naming import metric_name
 from harness.report.scales import scale_of
 from harness.report.sections.material import BASE, Material
@@ -14,7 +14,6 @@ from harness.report.tables import ARM, Field, table
 from harness.spec.kinds import kind_info
 from harness.wording import PER_CENT, PLAIN, Scale
 
-FOLD_FROM = 12
 FORGETTING = {
     "kept": "kept",
     "forgot": "lost",
@@ -30,8 +29,13 @@ def general_section(material: Material) -> Section:
     measures = material.findings.forgetting
     blocks: list[Block] = []
     if not measures:
-        blocks.append(Prose("General ability was not measured: no fine-tuned arm was scored on "
-                            "a general suite."))  # fmt: skip
+        blocks.append(
+            Unmeasured(
+                "General ability after training",
+                "`general: {suite: general-mini}` in the experiment file asks every fine-tuned arm "
+                "and the base.",
+            )
+        )
     else:
         blocks.append(
             Prose(
@@ -54,9 +58,9 @@ def general_section(material: Material) -> Section:
         blocks.append(_general_summary(measures))
         if not any(wording.is_number(row.divergence) for row in measures):
             blocks.append(
-                Prose(
-                    "Distance from the base (Kullback-Leibler divergence): not measured. It needs "
-                    "a general suite with a text task, scored in bits per byte."
+                Unmeasured(
+                    "Distance from the base (Kullback-Leibler divergence)",
+                    "It needs a general suite with a text task, scored in bits per byte.",
                 )
             )
         blocks += [_general_tasks(material, measures), _unflagged(material, measures)]
@@ -133,7 +137,13 @@ def _task_inputs(material: Material) -> list[Block]:
         "forget more (RL's Razor, arXiv 2509.04259); learning the task moves it too."
     )
     return [
-        table("Distance from the base on the task's own inputs", fields, divergences, notes=(note,))
+        table(
+            "Distance from the base on the task's own inputs",
+            fields,
+            divergences,
+            notes=(note,),
+            folded=True,
+        )
     ]
 
 
@@ -183,10 +193,14 @@ def _unflagged(material: Material, measures: tuple[Forgetting, ...]) -> Block:
         elif number:
             sentences.append(f"{opening} too few are left without {them}.")
     if sentences:
-        return Bullets("Without general items that share text with training", tuple(sentences))
+        heading = "Without general items that share text with training"
+        return Bullets(heading, tuple(sentences), folded=True)
     if _audited(material):
-        return Prose("No general item was found to share text with training.")
-    return Prose("Whether general items share text with training data: not measured.")
+        return Prose("No general item was found to share text with training.", folded=True)
+    return Unmeasured(
+        "Whether general items share text with training data",
+        "A suite whose items are at hand is audited.",
+    )
 
 
 def _audited(material: Material) -> bool:
@@ -271,7 +285,7 @@ def _general_tasks(material: Material, measures: tuple[Forgetting, ...]) -> Tabl
             *((note,) if shown else ()),
             *((_search_note(left_out),) if left_out else ()),
         ),
-        folded=len(rows) > FOLD_FROM,
+        folded=True,
     )  # fmt: skip
 
 
@@ -281,7 +295,11 @@ def out_of_domain_section(material: Material) -> Section:
     rows = material.findings.arms
     names = list(dict.fromkeys(name for row in rows for name in row.out_of_domain))
     if not names:
-        return Section("out-of-domain", heading, (Prose("Out-of-domain data: not measured."),))
+        missing = Unmeasured(
+            "The same task on other data",
+            "`out_of_domain: {NAME: FILE}` under `data:` in the experiment file names such data.",
+        )
+        return Section("out-of-domain", heading, (missing,))
     base = material.baseline_elsewhere()
     shown = [
         (

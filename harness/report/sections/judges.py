@@ -20,11 +20,11 @@ MOVED = (
 )
 
 
-def judges_sections(material: Material) -> tuple[Section, ...]:
-    """A section on the judges; none where a study has none."""
+def judges_section(material: Material) -> Section:
+    """On the judges; without blocks where a study has none."""
     uses = material.findings.judges
     if not uses:
-        return ()
+        return Section("judges", HEADING, ())
     fields: tuple[Field[JudgeUse], ...] = (
         Field("Metric", lambda use: wording.cell(use.metric), numeric=False),
         Field("Judged by", lambda use: wording.cell(use.by), numeric=False),
@@ -50,7 +50,7 @@ def judges_sections(material: Material) -> tuple[Section, ...]:
                 "measuring, and no arm's cost holds it."
             )
         )
-    return (Section("judges", HEADING, tuple(blocks)),)
+    return Section("judges", HEADING, tuple(blocks))
 
 
-__all__ = ["judges_sections"]
+__all__ = ["judges_section"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from harness import wording
 from harness.records import LEAK_KINDS, AuditRecord, ItemsByKind, LeakedPair, LeakKind
-from harness.report.document import Block, Column, Prose, Table
+from harness.report.document import Block, Column, Prose, Section, Table, Unmeasured
 from harness.report.sections.material import Material
 
 KINDS: dict[LeakKind, str] = {
@@ -16,8 +16,12 @@ KINDS: dict[LeakKind, str] = {
 }
 
 
-def leakage_blocks(material: Material) -> list[Block]:
+def leakage_section(material: Material) -> Section:
     """Counts by split and kind, general tasks, and the pairs to look at."""
+    return Section("leakage", "Text shared with training", tuple(_blocks(material)))
+
+
+def _blocks(material: Material) -> list[Block]:
     audit = material.audit
     caption = "Test items that share text with validation data, which chose the settings"
     return [
@@ -30,7 +34,12 @@ def leakage_blocks(material: Material) -> list[Block]:
 
 def _general(audit: AuditRecord) -> list[Block]:
     if not audit.general and not audit.general_not_audited:
-        return [Prose("Text shared between training and the general suite: not measured.")]
+        return [
+            Unmeasured(
+                "Text shared between training and the general suite",
+                "A suite whose items are at hand is audited.",
+            )
+        ]
     flagged = {task: kinds for task, kinds in audit.general.items() if any(kinds.values())}
     blocks: list[Block] = []
     if flagged:

@@ -31,6 +31,8 @@ class Material:
     """Drawings of its searches; empty where there are none."""
     samples: Samples | None = None
     """Every test item with its replies; None where they are not shown."""
+    rules: tuple[tuple[str, str], ...] = ()
+    """(outcome, condition) of the verdict's rules; empty where they are not shown."""
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -70,6 +72,10 @@ class Material:
         declared = self.experiment.arms.get(arm)
         name = next(names, declared.kind if declared else None)
         return kind_info(name) if name else None
+
+    def summary(self, arm: str) -> ArmSummary | None:
+        """The arm's row of the table of arms; None if it has none."""
+        return next((row for row in self.findings.arms if row.arm == arm), None)
 
     def trains(self, arm: str) -> bool:
         """Whether the arm is known to be fine-tuned."""

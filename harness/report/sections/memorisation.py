@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness import wording
 from harness.findings import Memorisation
-from harness.report.document import Block, Bullets, Prose
+from harness.report.document import Block, Bullets, Unmeasured
 from harness.report.sections.material import Material
 from harness.report.tables import ARM, Field, table
 from harness.wording import PER_CENT, PLAIN
@@ -15,9 +15,10 @@ def memorisation_blocks(material: Material) -> list[Block]:
     measures = material.findings.memorisation
     if not measures:
         return [
-            Prose(
-                "Memorising word by word: not measured. `memorisation_items: 64` in the "
-                "experiment file asks each fine-tuned arm to complete that many training texts."
+            Unmeasured(
+                "Memorising word by word",
+                "`memorisation_items: 64` in the experiment file asks each fine-tuned arm to "
+                "complete that many training texts.",
             )
         ]
     fields: tuple[Field[Memorisation], ...] = (
@@ -45,6 +46,7 @@ def memorisation_blocks(material: Material) -> list[Block]:
             "it. Familiarity: how much likelier training made training texts than unseen ones; "
             "above 0 the model has seen them.",
         ),
+        folded=True,
     )
     return [Bullets("Was the training text memorised?", tuple(map(_told, measures))), numbers]
 

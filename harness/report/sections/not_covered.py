@@ -16,7 +16,7 @@ def not_covered_section(material: Material) -> Section:
         for row in material.findings.not_covered
     )
     if not rows:
-        return Section("not-covered", HEADING, (Prose("Nothing was compared."),))
+        return Section("not-covered", HEADING, ())
     text = (
         "The intervals cover other test items and other repeats of the same setting. They do not "
         "cover the following."

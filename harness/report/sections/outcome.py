@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from harness import wording
 from harness.findings import OUTCOME_LABELS, ArmSummary, Contrast, Interval
-from harness.report.document import Facts, Prose, Section, VerdictView
+from harness.report.document import Facts, Prose, Section, Unmeasured, VerdictView
 from harness.report.scales import scale_of
 from harness.report.sections.material import Material
 from harness.wording import PER_CENT, Scale
@@ -111,11 +111,10 @@ def primary_section(material: Material) -> Section:
     contrast = material.findings.primary
     if contrast is None:
         needed = "two prompt arms" if material.prompts_only else "a fine-tuned arm and a prompt arm"
-        text = (
-            f"The primary contrast was not measured: it needs {needed} that were both scored on "
-            "the test set."
+        missing = Unmeasured(
+            "The primary contrast", f"It needs {needed} that were both scored on the test set."
         )
-        return Section("primary", "The question that was asked", (Prose(text),))
+        return Section("primary", "The question that was asked", (missing,))
     a, b = wording.cell(contrast.a), wording.cell(contrast.b)
     scale = scale_of(contrast.metric)
     facts = [
@@ -126,7 +125,7 @@ def primary_section(material: Material) -> Section:
             f"{wording.cell(contrast.split)} set",
         ),
         ("Scores", f"{a} {scale.score(contrast.mean_a)}, {b} {scale.score(contrast.mean_b)}"),
-        ("Difference", _difference_words(scale, contrast.difference, contrast.interval)),
+        ("Difference", difference_words(scale, contrast.difference, contrast.interval)),
         ("Margin", f"differences within ±{scale.margin(contrast.margin)} count as none"),
         ("Reading", reading(contrast)),
         ("p-value", _p_value(material, contrast)),
@@ -204,7 +203,7 @@ def _without_flagged(material: Material, contrast: Contrast) -> str:
     left = contrast.without_flagged
     if left is None:
         return f"{number}; too few are left to compare without them"
-    again = _difference_words(scale_of(contrast.metric), left.difference, left.interval)
+    again = difference_words(scale_of(contrast.metric), left.difference, left.interval)
     words = {"better": "better", "worse": "worse", "equivalent": "equivalent"}
     outcome = (
         "the same outcome"
@@ -219,7 +218,8 @@ def _named(material: Material, arm: str) -> str:
     return f"{wording.cell(arm)} ({kind.label})" if kind else wording.cell(arm)
 
 
-def _difference_words(scale: Scale, difference: float, interval: Interval) -> str:
+def difference_words(scale: Scale, difference: float, interval: Interval) -> str:
+    """A difference with its interval, where it has one."""
     bounds = scale.difference_interval(interval, missing="")
     shown = scale.difference(difference)
     return f"{shown} ({wording.level(interval)} interval {bounds})" if bounds else shown

@@ -21,8 +21,7 @@ def overfitting_section(material: Material) -> Section:
     heading = "Overfitting"
     arms = material.findings.overfitting
     if not arms:
-        text = "Scores by split: not measured."
-        return Section("overfitting", heading, (Prose(text), *_memorised(material)))
+        return Section("overfitting", heading, tuple(_memorised(material)))
     scale = material.scale
     intervals = {row.arm: row.test_interval for row in material.findings.arms}
     groups = []
@@ -107,7 +106,7 @@ def loss_section(material: Material) -> Section:
     lines = [_line(trial) for trial in runs]
     pairs = [pair for pair in zip(runs, lines, strict=True) if pair[1].train]
     if not pairs:
-        return Section("loss", heading, (Prose("Training loss: not measured."),))
+        return Section("loss", heading, ())
     figure = Figure(
         key="loss",
         title="Training and validation loss by step",

@@ -9,10 +9,9 @@ import yaml
 from harness import wording
 from harness.answers.metrics import METRICS
 from harness.records import Canaries, TrialSummary
-from harness.report.document import Block, Code, Column, Facts, Prose, Section, Table
+from harness.report.document import Block, Code, Column, Facts, Prose, Section, Table, Unmeasured
 from harness.report.naming import form_name
 from harness.report.sections.finalists import finalists
-from harness.report.sections.leakage import leakage_blocks
 from harness.report.sections.material import Material
 from harness.report.sections.search_rules import search_rules
 from harness.spec.served_arms import endpoints
@@ -22,13 +21,9 @@ SETTINGS = "The experiment file, with every default filled in"
 
 def run_section(material: Material) -> Section:
     """Model, data, versions, trials, canaries, access to test data, the experiment file."""
-    blocks: list[Block] = [Facts(_identity(material)), *search_rules(material)]
-    blocks.append(Facts(_data(material)))
-    blocks += [*leakage_blocks(material), *_answers(material)]
-    blocks += _trials(material)
-    blocks += finalists(material)
-    blocks += _canaries(material)
-    blocks += _events(material)
+    blocks: list[Block] = [Facts(_identity(material)), Facts(_data(material))]
+    blocks += [*_trials(material), *_canaries(material), *search_rules(material)]
+    blocks += [*_answers(material), *finalists(material), *_events(material)]
     environment = material.study.experiment.environment
     if environment:
         rows = tuple((wording.cell(k, 60), wording.cell(v)) for k, v in sorted(environment.items()))
@@ -40,7 +35,8 @@ def run_section(material: Material) -> Section:
     blocks += [
         Prose(
             "To repeat the study, save the text below as a file and give it to harness run: "
-            "it states every setting, also those that were left at their defaults."
+            "it states every setting, also those that were left at their defaults.",
+            folded=True,
         ),
         # Whole, however long: a setting that is cut off cannot be repeated.
         Code(SETTINGS, wording.clean(text, len(text)), "yaml"),
@@ -160,7 +156,7 @@ def _named(trial: TrialSummary) -> str:
 def _trials(material: Material) -> list[Block]:
     trials = material.study.trials
     if not trials:
-        return [Prose("No trial has run yet.")]
+        return []
     complete = sum(trial.status == "complete" for trial in trials)
     pruned = sum(trial.status == "pruned" for trial in trials)
     failed = [trial for trial in trials if trial.status == "failed"]
@@ -195,7 +191,11 @@ def _passed(canaries: Canaries) -> bool:
 def _canaries(material: Material) -> list[Block]:
     checked = [(t, t.canaries) for t in material.study.trials if t.canaries is not None]
     if not checked:
-        return [Prose("Correctness checks (canaries): not measured.")]
+        return [
+            Unmeasured(
+                "Correctness checks (canaries)", "Every trial that trains makes them before it."
+            )
+        ]
     passed = sum(_passed(canaries) for _, canaries in checked)
     text = (
         f"Correctness checks (canaries): {passed:,} of "
@@ -248,26 +248,6 @@ def _detail(detail: Mapping[str, object]) -> str:
         f"{wording.cell(name, 40)}: {wording.setting(value)}" for name, value in detail.items()
     )
     return "; ".join(shown) or wording.NOT_APPLICABLE
-
-
-def rules_section(material: Material, rules: tuple[tuple[str, str], ...]) -> Section:
-    """The rules of the verdict, as the analysis states them."""
-    heading = "How the verdict was reached"
-    if not rules:
-        return Section("rules", heading, (Prose("The rules were not supplied with this report."),))
-    decided = material.findings.verdict.rule
-    text = "The rules were fixed before the run; the first one that applies decides."
-    strong = tuple(place for place, (name, _) in enumerate(rules) if name == decided)
-    if strong:
-        text += f" Here it was rule {strong[0] + 1} of {len(rules)}: {_rule(decided)}."
-    rows = tuple((_rule(name), wording.cell(condition, 600)) for name, condition in rules)
-    columns = (Column("Rule"), Column("When it applies, and what follows"))
-    table = Table("Rules of the verdict", columns, rows, strong=strong)
-    return Section("rules", heading, (Prose(text), table))
-
-
-def _rule(name: str) -> str:
-    return wording.cell(name.replace("_", " "))
 
 
 WORDS = (

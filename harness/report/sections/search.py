@@ -30,7 +30,7 @@ def search_section(material: Material) -> Section:
     heading = "How settings were searched"
     searches = material.findings.searches
     if not searches:
-        return Section("search", heading, (Prose("The course of the searches: not measured."),))
+        return Section("search", heading, ())
     blocks: list[Block] = [_budgets(material), *_stopped(searches), *_choices(material)]
     blocks += [*_ways(material), *_again(material), *_further(searches, material)]
     return Section("search", heading, (*blocks, *picture_blocks(material)))
@@ -93,12 +93,12 @@ def _stopped(searches: tuple[SearchSummary, ...]) -> list[Block]:
     """What early stopping saved; a sentence where nothing could be stopped."""
     watched = [row for row in searches if row.pruner != "none" and row.asked > 1]
     if not watched:
-        return [Prose("No trial could be stopped early: every one ran to its end.")]
+        return [Prose("No trial could be stopped early: every one ran to its end.", folded=True)]
     sentences = [_saved(row, stop) for row in watched for stop in row.stopped]
     idle = [wording.cell(row.title) for row in watched if not row.stopped]
     if idle:
         sentences.append(f"No trial of {wording.listed(idle)} was stopped early.")
-    return [Bullets("What stopping weak trials early saved", tuple(sentences))]
+    return [Bullets("What stopping weak trials early saved", tuple(sentences), folded=True)]
 
 
 def _saved(row: SearchSummary, stop: EarlyStop) -> str:
@@ -117,7 +117,8 @@ def _choices(material: Material) -> list[Block]:
         for row in material.findings.searches
         if row.choice is not None and row.arm in tuned
     ]
-    return [Bullets("Which setting was selected", tuple(sentences))] if sentences else []
+    heading = "Which setting was selected"
+    return [Bullets(heading, tuple(sentences), folded=True)] if sentences else []
 
 
 def _again(material: Material) -> list[Block]:
@@ -174,7 +175,7 @@ def _ways(material: Material) -> list[Block]:
             where = f"{wording.cell(row.arm)}, trial {choice.number}"
             sentences.append(f"{where}: {wording.listed(ways)} on validation.")
     heading = "Ways of answering, scored with the same trained weights: the best is kept"
-    return [Bullets(heading, tuple(sentences))] if sentences else []
+    return [Bullets(heading, tuple(sentences), folded=True)] if sentences else []
 
 
 def _choice(material: Material, choice: SearchChoice) -> str:

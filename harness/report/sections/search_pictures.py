@@ -38,7 +38,8 @@ def picture_blocks(material: Material) -> list[Block]:
         blocks.append(
             Prose(
                 "Which settings mattered is told, and the search drawn, from "
-                f"{FEWEST_TRIALS} complete trials on: {wording.listed(few)}."
+                f"{FEWEST_TRIALS} complete trials on: {wording.listed(few)}.",
+                folded=True,
             )
         )
     return blocks
@@ -48,7 +49,8 @@ def _importances(material: Material, trained: set[str]) -> Block:
     pictures = material.pictures
     rows = [(picture, name) for picture in pictures for name in picture.importances]
     if not rows:
-        return Prose("Which settings mattered cannot be told: all trials scored alike.")
+        text = "Which settings mattered cannot be told: all trials scored alike."
+        return Prose(text, folded=True)
     forgetting = any(picture.forgetting for picture in pictures)
     fields: list[Field[tuple[SearchPicture, str]]] = [
         Field("Arm", lambda row: _title(material, row[0]), numeric=False),
@@ -74,7 +76,7 @@ def _importances(material: Material, trained: set[str]) -> Block:
         "arm add up to 100 %. A search looks longer where scores are good, so this is no "
         "experiment."
     )
-    return table("Which settings mattered", fields, rows, notes=(note,))
+    return table("Which settings mattered", fields, rows, notes=(note,), folded=True)
 
 
 def _rests_on(picture: SearchPicture) -> str:
@@ -89,6 +91,7 @@ def _figures(material: Material, picture: SearchPicture, number: int) -> Iterato
         title=f"{arm}: validation score trial by trial",
         see=_history_sentence(material, picture),
         chart=DrawnChart(picture.history),
+        folded=True,
     )
     if picture.drawn:
         yield Figure(
@@ -96,6 +99,7 @@ def _figures(material: Material, picture: SearchPicture, number: int) -> Iterato
             title=f"{arm}: settings and score of each trial",
             see=_settings_sentence(material, picture),
             chart=DrawnChart(picture.parallel),
+            folded=True,
         )
 
 

@@ -32,7 +32,7 @@ def search_rules(material: Material) -> list[Block]:
         *(() if material.prompts_only else trained),
         ("Prompt trials stopped early", _prompts(rules)),
     )
-    return [Facts(facts)]
+    return [Facts(facts, folded=True)]
 
 
 def _forgetting(material: Material, rules: SearchSpec) -> str:

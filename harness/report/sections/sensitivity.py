@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from harness import wording
 from harness.findings import OUTCOME_LABELS, Flip, Perturbation
-from harness.report.document import Block, Prose, Section, Table
+from harness.report.document import Block, Prose, Section, Table, Unmeasured
 from harness.report.sections.material import Material
 from harness.report.tables import Field, table
 from harness.wording import PER_CENT, Scale
@@ -22,7 +22,6 @@ ASSUMPTIONS = {
     "constraints.memory_mib": "limit on training memory",
     "constraints.artifact_mib": "limit on the size of what is deployed",
 }
-FOLD_FROM = 7
 
 
 def sensitivity_section(material: Material) -> Section:
@@ -35,18 +34,17 @@ def sensitivity_section(material: Material) -> Section:
             if material.prompts_only
             else "a fine-tuned arm and the arm it is compared with"
         )
-        text = (
-            f"How firmly the verdict stands: not measured. It is, once {sides} were scored on the "
-            "test set."
+        missing = Unmeasured(
+            "How firmly the verdict stands", f"It is, once {sides} were scored on the test set."
         )
-        return Section("sensitivity", heading, (Prose(text),))
+        return Section("sensitivity", heading, (missing,))
     blocks: list[Block] = []
     turning = [flip for flip in sensitivity.flips if wording.is_number(flip.at)]
     if turning:
         blocks.append(_flips(material, turning))
     firm = [flip for flip in sensitivity.flips if not wording.is_number(flip.at)]
     if firm:
-        blocks.append(Prose(_firm(material, firm, alone=not turning)))
+        blocks.append(Prose(_firm(material, firm, alone=not turning), folded=bool(turning)))
     if sensitivity.perturbations:
         blocks += [
             Prose(_steadiness(sensitivity.perturbations)),
@@ -133,7 +131,7 @@ def _perturbations(perturbations: tuple[Perturbation, ...]) -> Table:
         Field("Changed", lambda row: "yes" if row.changed else "no", numeric=False),
     )
     changed = tuple(index for index, row in enumerate(perturbations) if row.changed)
-    folded = len(perturbations) >= FOLD_FROM and not changed
+    folded = not changed
     return table(
         "The verdict with a part of the evidence left out",
         fields,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness import wording
 from harness.findings import ArmSummary, Interval
-from harness.report.document import Block, Bullets, Column, Prose, Section, Table
+from harness.report.document import Block, Bullets, Column, Prose, Section, Table, Unmeasured
 from harness.report.sections.material import Material
 from harness.report.tables import ARM, Field, table
 from harness.spec.kinds import kind_info
@@ -20,14 +20,14 @@ def cost_section(material: Material) -> Section:
     """Upfront, per request, per month, and the break-even volume."""
     rows = material.findings.arms
     if not rows:
-        return Section("cost", "Cost", (Prose("Cost: not measured."),))
+        return Section("cost", "Cost", ())
     blocks: list[Block] = [Prose(_assumptions(material)), _money(material)]
     sentences = tuple(wording.cell(row.sentence, 600) for row in material.findings.break_even)
     if sentences:
         blocks.append(Bullets("When does fine-tuning repay itself?", sentences))
     blocks.append(_size(rows))
     if fitted := _fitted(material):
-        blocks.append(Bullets("How training went into memory", fitted))
+        blocks.append(Bullets("How training went into memory", fitted, folded=True))
     if not material.prompts_only:
         blocks.append(_memory(material))
     return Section("cost", "Cost", tuple(blocks))
@@ -73,7 +73,7 @@ def _size(rows: tuple[ArmSummary, ...]) -> Table:
             "Scored later", lambda row: wording.seconds(row.cost.added_seconds)
         )
         fields = (*fields[:2], later, *fields[2:])
-    return table("Time and size", fields, rows)
+    return table("Time and size", fields, rows, folded=True)
 
 
 def _training_time(row: ArmSummary) -> str:
@@ -116,13 +116,14 @@ def _fitted(material: Material) -> tuple[str, ...]:
     )
 
 
-def _memory(material: Material) -> Table | Prose:
+def _memory(material: Material) -> Table | Unmeasured:
     """Peak memory measured here beside what arithmetic gives for this and larger models."""
     memory = material.findings.memory
     if not memory:
-        return Prose(
-            "Memory for training larger models: not estimated. `sizes_billion: [7, 65]` under "
-            "`cost:` in the experiment file names the sizes, in billions of parameters."
+        return Unmeasured(
+            "Memory for training larger models",
+            "`sizes_billion: [7, 65]` under `cost:` in the experiment file names the sizes, in "
+            "billions of parameters.",
         )
     kinds = list(dict.fromkeys(row.kind for row in memory))
     sizes = sorted({row.parameters for row in memory})
@@ -148,6 +149,7 @@ def _memory(material: Material) -> Table | Prose:
         ),
         ("The arithmetic counts weights, gradients and the optimiser's state, without activations, "
          "which grow with batch and text length. Measured is the whole process.",),
+        folded=True,
     )  # fmt: skip
 
 

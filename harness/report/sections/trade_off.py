@@ -5,11 +5,13 @@ from __future__ import annotations
 from harness import wording
 from harness.findings import SettingEffect, TradeOffPoint
 from harness.report.chart_records import TradeOffChart, TradePoint
-from harness.report.document import Figure, Prose, Section, Table
+from harness.report.document import Figure, Section, Table, Unmeasured
 from harness.report.sections.material import Material
 from harness.report.tables import ARM, Field, table
 from harness.spec import PromptArm
 from harness.wording import CORRELATION, PER_CENT
+
+WITH_FORGETTING = "Which settings went with forgetting"
 
 
 def trade_off_section(material: Material) -> Section:
@@ -21,8 +23,7 @@ def trade_off_section(material: Material) -> Section:
         if wording.is_number(point.domain_gain) and wording.is_number(point.general_change)
     ]
     if not points:
-        text = "No candidate was scored on both the task and the general suite."
-        return Section("trade-off", heading, (Prose(text),))
+        return Section("trade-off", heading, ())
     front = [point for point in points if point.on_front]
     # The best of many search trials is a lucky one; what is said rests on the final runs.
     final = [point for point in points if point.phase == "finalist"]
@@ -110,19 +111,19 @@ def _setting(row: TradeOffPoint) -> str:
     return ", ".join(shown) or wording.NOT_APPLICABLE
 
 
-def _effects(material: Material) -> Table | Prose:
+def _effects(material: Material) -> Table | Unmeasured:
     effects, searched = material.findings.effects, material.findings.trade_off
     if not effects:
         if any(point.phase == "search" and point.general_change for point in searched):
-            return Prose(
-                "Which settings went with forgetting cannot be told from so short a search: at "
-                "least six trials of an arm are needed, `trials: 6` or more under `budget:` in "
-                "the experiment file."
+            return Unmeasured(
+                WITH_FORGETTING,
+                "At least six trials of an arm are needed: `trials: 6` or more under `budget:` in "
+                "the experiment file.",
             )
-        return Prose(
-            "Which settings went with forgetting: not measured. `search_limit: 16` under "
-            "`general:` in the experiment file scores the trials of each fine-tuned arm's search "
-            "on the general suite too; six of them are needed at least."
+        return Unmeasured(
+            WITH_FORGETTING,
+            "`search_limit: 16` under `general:` in the experiment file scores the trials of each "
+            "fine-tuned arm's search on the general suite too; six of them are needed at least.",
         )
     fields: tuple[Field[SettingEffect], ...] = (
         ARM,
@@ -133,7 +134,7 @@ def _effects(material: Material) -> Table | Prose:
         Field("In words", _in_words, numeric=False),
     )
     return table(
-        "Which settings went with forgetting",
+        WITH_FORGETTING,
         fields,
         effects,
         notes=(
@@ -141,6 +142,7 @@ def _effects(material: Material) -> Table | Prose:
             "trials of the search. It is an association over few trials, no experiment: settings "
             "that moved together cannot be told apart.",
         ),
+        folded=True,
     )
 
 

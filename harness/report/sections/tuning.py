@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness import wording
 from harness.findings import ArmSummary, TuningGain
-from harness.report.document import Block, Column, Prose, Table
+from harness.report.document import Block, Column, Table, Unmeasured
 from harness.report.sections.material import Material
 from harness.report.tables import ARM, Field, table
 
@@ -25,9 +25,10 @@ def _on_test(material: Material) -> list[Block]:
     gains = material.findings.tuning
     if not gains:
         return [
-            Prose(
-                "What tuning gained on test data: not measured. `test_default: true` under "
-                "`budget:` in the experiment file tests the default setting of each tuned arm too."
+            Unmeasured(
+                "What tuning gained on test data",
+                "`test_default: true` under `budget:` in the experiment file tests the default "
+                "setting of each tuned arm too.",
             )
         ]
     scale = material.scale
@@ -39,7 +40,8 @@ def _on_test(material: Material) -> list[Block]:
         Field("In words", _in_words, numeric=False),
     )
     note = "Both on the same test items and seeds. Tuning can also pick worse than the default."
-    blocks: list[Block] = [table("What tuning gained, on test data", fields, gains, notes=(note,))]
+    caption = "What tuning gained, on test data"
+    blocks: list[Block] = [table(caption, fields, gains, notes=(note,), folded=True)]
     changed = [pair for row in gains for pair in _changed(row)]
     if changed:
         columns = tuple(Column(name) for name in ("Arm", "Setting", "Default", "Selected"))
