@@ -130,7 +130,8 @@ class Course:
         if self.fetching is not None:
             yield f"fetching: {file_size(self.fetching[0])} of {file_size(self.fetching[1])}"
         if self.total:
-            yield f"{self.ended:,} of {plural(self.total, 'trial')}, {self.left().sentence()}"
+            left = self.left().sentence() if self.ended < self.total else "the report is next"
+            yield f"{self.ended:,} of {plural(self.total, 'trial')}, {left}"
         for trial in self.running.values():
             yield f"{trial.name}: {trial.doing()} ({_passed(now - trial.began)})"
         if not self.running and self.stage:

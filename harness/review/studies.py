@@ -167,6 +167,7 @@ def write_reports(
     folder: Path | None = None,
     formats: Sequence[str] = DEFAULT_FORMATS,
     browser: str | None = None,
+    reload_seconds: int | None = None,
 ) -> dict[str, Path]:
     """Write report.html, report.md and so on; the path of each format's file.
 
@@ -175,6 +176,7 @@ def write_reports(
         folder: folder for the files; the run's own if not given.
         formats: formats to write; see :func:`chosen_formats`.
         browser: program that prints the PDF; see :func:`harness.report.formats.pdf.find_browser`.
+        reload_seconds: after how many seconds a browser is to read the HTML again; None: never.
 
     Raises:
         InputError: an unknown format; no browser for the PDF. The other files are there then.
@@ -189,6 +191,7 @@ def write_reports(
         lambda: report_json(loaded.study, loaded.findings),
         chosen_formats(formats),
         browser,
+        reload_seconds,
     )
 
 
@@ -198,6 +201,7 @@ def _write(
     json: Callable[[], str],
     formats: Sequence[str],
     browser: str | None,
+    reload_seconds: int | None = None,
 ) -> dict[str, Path]:
     """Every format's file, called like ``stem`` with the format as suffix."""
     from harness.report import to_html, to_markdown, to_pdf
@@ -205,7 +209,7 @@ def _write(
     # Where a browser prints too.
     with writing(stem.parent, ELSEWHERE):
         stem.parent.mkdir(parents=True, exist_ok=True)
-    html = to_html(view()) if {"html", "pdf"} & set(formats) else ""
+    html = to_html(view(), reload_seconds) if {"html", "pdf"} & set(formats) else ""
     makers: dict[str, Callable[[], str | bytes]] = {
         "html": lambda: html,
         "md": lambda: to_markdown(view()),

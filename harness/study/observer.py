@@ -42,7 +42,7 @@ class Observer:
         """
 
     def resumed(self, trials: int) -> None:
-        """So many trials of this study ended in earlier runs. Called once, before the first runs."""
+        """So many trials of this study ended in earlier runs; told before the first one runs."""
 
     def trial_skipped(self, arm: str, phase: Phase) -> None:
         """A trial of an earlier run is in the store already."""

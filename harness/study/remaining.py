@@ -185,7 +185,7 @@ class Remaining:
         if coming.kind.fine_tuned and coming.phase == "finalist":
             # It is asked the general tasks that the base was asked.
             seconds += _mean(self._of(arm=BASE), lambda took: took.other_seconds) or 0.0
-        elif coming.phase == "search":
+        elif coming.kind.fine_tuned and coming.phase == "search":
             seconds += fmean(took.other_seconds for took in alike)
         return seconds
 

@@ -88,7 +88,7 @@ def test_a_final_run_is_put_together_from_its_searchs_parts() -> None:
     # Another fine-tuned arm is taken to be alike until it has run.
     assert known.seconds(coming("full", "search", FULL, 1, 8)) == pytest.approx(100.0)
     # A prompt is asked as the base was; a classifier does next to nothing.
-    assert known.seconds(coming("zero", "search", PROMPT, 1, 8)) == pytest.approx(5 + 4 + 25)
+    assert known.seconds(coming("zero", "search", PROMPT, 1, 8)) == pytest.approx(5 + 4)
     assert known.seconds(coming("words", "search", CLASSIFIER, 1, 8)) == pytest.approx(5.0)
 
 
@@ -107,9 +107,9 @@ def test_no_time_is_claimed_for_what_nothing_is_known_of() -> None:
     trained = coming("lora", "search", LORA, 2, 8)
     prompted = coming("zero", "search", PROMPT, 2, 8)
     left = known.left([trained, prompted])
-    # 365 s around each, 4 s for its items, 25 s for what else the base was asked.
-    assert left == Left(pytest.approx(2 * (365 + 4 + 25)), ("lora",))
-    assert left.sentence() == "over 15 minutes left (lora not timed yet)"
+    # 365 s around each, and 4 s for its items.
+    assert left == Left(pytest.approx(2 * (365 + 4)), ("lora",))
+    assert left.sentence() == "over 10 minutes left (lora not timed yet)"
 
 
 @pytest.mark.parametrize(

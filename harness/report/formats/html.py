@@ -24,8 +24,13 @@ from harness.report.document import Block, ComparisonView, Explorer, Figure, Rep
 SCRIPT = Path(__file__).with_name("explorer.js")
 
 
-def to_html(view: ReportView | ComparisonView) -> str:
-    """The whole document. Everything is escaped but the charts, which are escaped where drawn."""
+def to_html(view: ReportView | ComparisonView, reload_seconds: int | None = None) -> str:
+    """The whole document. Everything is escaped but the charts, which are escaped where drawn.
+
+    Args:
+        reload_seconds: after how many seconds a browser reads the file again, in whole seconds;
+            None for a document that stays as it is.
+    """
     environment = Environment(
         loader=PackageLoader("harness.report", "formats"),
         autoescape=True,
@@ -46,6 +51,7 @@ def to_html(view: ReportView | ComparisonView) -> str:
         view=view,
         verdict=view.verdict,
         chart=chart,
+        reload_seconds=reload_seconds,
         script=Markup(SCRIPT.read_text(encoding="utf-8")) if explorers else "",  # noqa: S704
     )
 
