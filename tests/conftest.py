@@ -48,6 +48,16 @@ def _packaged_suites_are_read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _a_draft_measures_nothing() -> Iterator[None]:
+    """What a machine under test takes says nothing, and takes a minute to find out."""
+    from harness.cli import init
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(init, "measured_seconds", lambda experiment: None)
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests of tiny models, which load weights too."""
     for item in items:

@@ -5,28 +5,20 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+from lab.public_studies import INTENTS, snips_file, snips_requests, snips_rows
 
-SNIPS_INTENTS = (
-    "AddToPlaylist",
-    "BookRestaurant",
-    "GetWeather",
-    "PlayMusic",
-    "RateBook",
-    "SearchCreativeWork",
-    "SearchScreeningEvent",
-)
+SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 SNIPS_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "intent": {"enum": list(SNIPS_INTENTS)},
+        "intent": {"enum": list(INTENTS)},
         "slots": {"type": "object", "additionalProperties": {"type": "string"}},
     },
     "required": ["intent", "slots"],
@@ -42,47 +34,18 @@ def shared_data() -> Path:
     return SHARED
 
 
-def snips_rows(
-    shared: Path, intents: Sequence[str] = SNIPS_INTENTS, part: str = "train"
-) -> Iterator[dict[str, Any]]:
-    """SNIPS requests as ``{"text", "answer": {"intent", "slots"}}``, in file order.
-
-    part: ``train`` or ``validate``. A slot named twice keeps its first value. One file holds an
-    emoji written as two surrogates (CESU-8), which is not UTF-8; it is read as the emoji.
-    """
-    for intent in intents:
-        text = _snips_file(shared, intent, part).read_text("utf-8", errors="surrogatepass")
-        joined = text.encode("utf-16", errors="surrogatepass").decode("utf-16")
-        yield from _requests(intent, joined)
-
-
-def _snips_file(shared: Path, intent: str, part: str) -> Path:
-    name = f"train_{intent}_full.json" if part == "train" else f"validate_{intent}.json"
-    return shared / "snips" / name
-
-
-def _requests(intent: str, text: str) -> Iterator[dict[str, Any]]:
-    for request in json.loads(text)[intent]:
-        slots: dict[str, str] = {}
-        for piece in request["data"]:
-            if "entity" in piece:
-                slots.setdefault(piece["entity"], piece["text"].strip())
-        whole = "".join(piece["text"] for piece in request["data"])
-        yield {"text": " ".join(whole.split()), "answer": {"intent": intent, "slots": slots}}
-
-
 def write_snips(
     shared: Path,
     path: Path,
     *,
-    intents: Sequence[str] = SNIPS_INTENTS,
+    intents: Sequence[str] = INTENTS,
     part: str = "train",
     per_intent: int | None = None,
 ) -> int:
     """Write SNIPS as JSONL with columns ``text`` and ``answer``; returns the number of rows."""
     seen: Counter[str] = Counter()
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for row in snips_rows(shared, intents, part):
+        for row in snips_rows(shared / "snips", intents, part):
             intent = row["answer"]["intent"]
             if per_intent is None or seen[intent] < per_intent:
                 seen[intent] += 1
@@ -92,8 +55,10 @@ def write_snips(
 
 def write_snips_undecoded(shared: Path, path: Path, intent: str) -> int:
     """Write one training intent as JSONL with the published bytes, whatever their encoding."""
-    text = _snips_file(shared, intent, "train").read_text("utf-8", errors="surrogateescape")
-    rows = list(_requests(intent, text))
+    text = snips_file(shared / "snips", intent, "train").read_text(
+        "utf-8", errors="surrogateescape"
+    )
+    rows = list(snips_requests(intent, text))
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     return len(rows)

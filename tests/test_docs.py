@@ -23,6 +23,7 @@ from harness.spec import Experiment, load_experiment
 from tests.doc_pages import PAGES, ROOT, Block, blocks, blocks_of, name_of, text_of
 from tools.command_reference import command_reference
 from tools.experiment_reference import experiment_reference, experiment_schema
+from tools.metric_reference import metric_reference
 from tools.store_reference import store_reference
 
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
@@ -172,8 +173,10 @@ def test_every_section_of_the_report_is_explained() -> None:
         assert title.startswith("Verdict") or f"\n### {title}\n" in page, title
 
 
-def test_the_tree_in_the_readme_is_the_project() -> None:
-    tree = text_of(ROOT / "README.md").partition("## The project")[2].partition("## ")[0]
+def test_the_tree_of_the_architecture_is_the_project() -> None:
+    tree = (
+        text_of(ROOT / "docs" / "architecture.md").partition("## The tree")[2].partition("## ")[0]
+    )
     shown: set[str] = set()
     parent = ""
     for indent, name in re.findall(r"^( {4}| {6})([\w./-]+) {2,}\S", tree, re.MULTILINE):
@@ -195,6 +198,7 @@ def test_the_tree_in_the_readme_is_the_project() -> None:
         ("experiment.md", experiment_reference),
         ("cli.md", command_reference),
         ("store-schema.md", store_reference),
+        ("metrics.md", metric_reference),
     ],
 )
 def test_the_reference_is_current(name: str, reference: Callable[[], str]) -> None:

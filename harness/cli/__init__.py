@@ -29,6 +29,7 @@ COMMANDS = {
     "check": "Validate an experiment and audit its data; trains nothing.",
     "plan": "Say what an experiment will take: time, tokens, money, disk.",
     "run": "Run an experiment, or go on with one that was stopped.",
+    "watch": "Watch a study while another process runs it.",
     "status": "Show the studies in a store: how far each is, and its verdict.",
     "report": "Write the report of an experiment: HTML, Markdown, terminal.",
     "judge": "Write replies for people to mark, to hold a judge against them.",
@@ -115,8 +116,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = group.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        say("Stopped.", err=True)
+    except click.exceptions.Abort as error:
+        # click's own word for Ctrl-C, and for a question that was not answered.
+        stopped = STOPPED if isinstance(error.__cause__, KeyboardInterrupt) else "Stopped."
+        say(stopped, err=True)
         sys.exit(INTERRUPTED)
     except KeyboardInterrupt:
         say(STOPPED, err=True)

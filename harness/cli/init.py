@@ -48,6 +48,12 @@ SHOWN_ROWS = 10
     help="Leave unusable rows out, or write nothing while there are any.",
 )
 @click.option("--encoding", help="Encoding of text files, such as windows-1252.")
+@click.option(
+    "--measure/--no-measure",
+    default=True,
+    help="Measure for up to a minute how fast this machine is, or give a rough time.",
+    show_default=True,
+)
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing; take what is guessed.")
 @click.option(
     "--output",
@@ -63,6 +69,7 @@ def command(
     answers: tuple[str, ...],
     identity: str | None,
     output: Path,
+    measure: bool,
     yes: bool,
     force: bool,
     **options: Any,
@@ -93,12 +100,63 @@ def command(
         say("Enter accepts what stands in brackets.")
     preset = Answers(texts=texts, answers=answers, id=identity, **options)
     draft = draft_experiment(
-        data, preset, asked if asking else take_default, look_at_machine(), output, Path.cwd()
+        data,
+        preset,
+        asked if asking else take_default,
+        look_at_machine(),
+        output,
+        Path.cwd(),
+        measured_seconds if measure else None,
     )
     with writing(output, "name another file with --output"):
         # Not by way of another file: a link, or a device, is written through.
         output.write_text(draft.text, encoding="utf-8")
     _show(draft, data, output)
+
+
+def measured_seconds(experiment: Path) -> float | None:
+    """Seconds that a run of the file takes here, by the small trials of `harness plan`.
+
+    None where the model would have to be fetched first, or could not be measured; says why.
+    """
+    import tempfile
+
+    from harness.engine import open_engine, start_server
+    from harness.errors import HarnessError
+    from harness.forecast import forecast_study
+    from harness.models.resolve import model_here
+    from harness.spec import ExecutionSpec, load_experiment
+    from harness.study.executing import executing
+    from harness.study.rehearsal import rehearse
+    from harness.study.run import plan_study
+
+    spec = load_experiment(experiment)
+    if model_here(spec.model) is None:
+        say("The model is not on this machine yet, so that the time is a rough sum.", err=True)
+        return None
+    say("Measuring how fast this machine is: a minute or so ...", err=True)
+    start_server()
+    try:
+        with tempfile.TemporaryDirectory(prefix="harness-init-") as name:
+            folder = Path(name)
+            plan = plan_study(spec, folder)
+            forecast = forecast_study(
+                plan,
+                folder,
+                rehearse(plan, folder, folder),
+                # One trial at a time, so that each is measured alone.
+                lambda: open_engine("child", executing(), ExecutionSpec()),
+            )
+    except HarnessError as error:
+        say(near(f"Nothing could be measured, so that the time is a rough sum: {error}"), err=True)
+        return None
+    for warning in forecast.warnings:
+        say(f"warning: {near(warning)}", err=True)
+    unknown = next((arm for arm in forecast.arms if arm.seconds is None), None)
+    if unknown is not None:
+        say(f"The time is a rough sum, as {unknown.arm} {unknown.unknown}.", err=True)
+        return None
+    return forecast.seconds.expected
 
 
 def is_terminal() -> bool:
@@ -143,7 +201,8 @@ def _show(draft: Draft, data: str, output: Path) -> None:
     if request.encoding != "utf-8":
         lines.append(("encoding", request.encoding, reasons["encoding"]))
     counts = ", ".join(
-        f"{getattr(sizing.size, name)} {name}" for name in ("train", "validation", "test")
+        f"{getattr(sizing.size, name):,} of {draft.prepared.counts[name]:,} {name}"
+        for name in ("train", "validation", "test")
     )
     lines.append(("rows used", counts, reasons["splits"] if sizing.shares else ""))
     names = ", ".join(arm.name for arm in sizing.arms.arms)
@@ -151,9 +210,8 @@ def _show(draft: Draft, data: str, output: Path) -> None:
     lines += [("", f"without {name}", why) for name, why in sizing.arms.left_out.items()]
     budget = f"{plural(sizing.size.trials, 'trial')} per arm, {plural(sizing.size.seeds, 'seed')}"
     lines.append(("budget", budget, reasons["budget"]))
-    lines.append(
-        ("time", f"about {rough_duration(sizing.seconds)}", "a rough sum; see harness plan")
-    )
+    how = "measured here" if sizing.measured else "a rough sum; harness plan measures it"
+    lines.append(("time", f"about {rough_duration(sizing.seconds)}", how))
     for name, value, why in lines:
         say(f"  {name:<10} {value}" + (f": {why}" if why else ""))
     for problem in draft.problems[:SHOWN_ROWS]:

@@ -20,7 +20,9 @@ from harness.cli.printing import json_text, say
     is_flag=True,
     help="Say instead, arm by arm, what is known and what makes the rest new; nothing is measured.",
 )
-@click.option("--quick", is_flag=True, help="Measure default settings only, on fewer items.")
+@click.option(
+    "--thorough", is_flag=True, help="Measure the heaviest settings too, on more items: minutes."
+)
 @click.option(
     "--format",
     "layout",
@@ -29,12 +31,12 @@ from harness.cli.printing import json_text, say
     show_default=True,
     help="Tables for people, or one JSON object.",
 )
-def command(experiment: Path, results: Path, explain: bool, quick: bool, layout: str) -> None:
+def command(experiment: Path, results: Path, explain: bool, thorough: bool, layout: str) -> None:
     """Say what a study will take before anything is spent: trials, tokens, time, money, disk.
 
-    Runs a few steps and items of every kind of trial here, which takes a minute or so, and
-    leaves nothing behind. What --results holds already, for whichever study, is not counted
-    again.
+    Runs a few steps and items of every kind of trial here, which takes a minute at most on an idle
+    machine, and leaves nothing behind. What --results holds already, for whichever study, is not
+    counted again.
 
     \b
     Example:
@@ -79,7 +81,7 @@ def command(experiment: Path, results: Path, explain: bool, quick: bool, layout:
             # One trial at a time, so that each is measured alone.
             lambda: open_engine("child", executing(), ExecutionSpec()),
             observer,
-            quick=quick,
+            thorough=thorough,
         )
     if layout == "json":
         say(json_text(forecast.plain(), indent=2))

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.progress import Progress as Bars
 
-from harness.records import Progress, TrialRecord, TrialSpec, primary_name, unscored_notes
+from harness.cli.progress_lines import Course, Lines
+from harness.records import Phase, Progress, TrialRecord, TrialSpec, primary_name, unscored_notes
+from harness.study.coming import Coming
 from harness.study.observer import ArmExplanation, Observer
-from harness.wording import plural
+from harness.wording import listed, plural
+
+# Where no line can move, so often one is written while a trial goes on.
+SAID_EVERY = 60.0
+REDRAWN_A_SECOND = 4
 
 
 class QuietObserver(Observer):
@@ -49,29 +48,26 @@ class QuietObserver(Observer):
 
 
 class RichObserver(QuietObserver):
-    """Shows a line for every ended trial, and bars for the study and the trial that runs."""
+    """Shows a line for every ended trial, and lines that move for what is under way.
+
+    Where the console is no terminal, what is under way is written once a minute.
+    """
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+        self._course = Course()
+        self._live = Live(
+            Lines(self._course),
             console=console,
+            refresh_per_second=REDRAWN_A_SECOND,
             transient=True,
         )
-        self._study: TaskID | None = None
-        self._fetch: TaskID | None = None
-        self._running: dict[str, tuple[TaskID, float]] = {}
-        self._ended = 0
-        self._total = 0
-        self._began = time.monotonic()
-        self._run = 0
+        self._said = time.monotonic()
+        self._resumed = 0
 
     def __enter__(self) -> Self:
-        self._bars.start()
+        if self._console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(
@@ -80,65 +76,57 @@ class RichObserver(QuietObserver):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bars.stop()
+        self._live.stop()
+        if kind is not None and not issubclass(kind, Exception):
+            self._say_what_is_lost()
 
     def fetched(self, done: int, total: int) -> None:
         """Show how much of a packaged file has come in."""
-        if self._fetch is None:
-            self._fetch = self._bars.add_task("fetching", total=total, note="bytes")
-        self._bars.update(self._fetch, completed=done, total=total)
-        if done == total:
-            self._bars.remove_task(self._fetch)
-            self._fetch = None
+        self._course.fetching = None if done == total else (done, total)
 
     def stage(self, text: str) -> None:
         """Print the stage as a heading."""
-        self._console.print(f"[bold]{escape(text)}[/]")
+        self._course.enter(text)
+        self._print(f"[bold]{escape(text)}[/]")
 
     def known(self, arms: Sequence[ArmExplanation]) -> None:
         """Print a line for each arm."""
-        self._console.print("[bold]Known from other studies[/]")
+        self._print("[bold]Known from other studies[/]")
         for row in arms:
             why = f"; to run: {row.why}" if row.why else ""
-            trials = plural(row.known, "trial")
-            self._console.print(f"  {escape(row.arm)}: {trials}{escape(why)}", highlight=False)
+            line = f"  {row.arm}: {plural(row.known, 'trial')}{why}"
+            self._print(escape(line))
 
-    def planned(self, trials: int) -> None:
-        """Set the length of the study's bar."""
-        self._total = trials
-        if self._study is not None:
-            self._bars.update(self._study, total=trials)
-            return
-        self._study = self._bars.add_task("study", total=trials, note="")
+    def resumed(self, trials: int) -> None:
+        """Keep the number for what is said at the start."""
+        self._resumed = trials
 
-    def trial_skipped(self, spec_id: str, arm: str) -> None:
+    def planned(self, trials: int, coming: Sequence[Coming]) -> None:
+        """Set the length of the study's line; the first time, say what will run."""
+        first = not self._course.total
+        self._course.plan(trials, coming)
+        if first:
+            self._print(escape("\n".join(_what_will_run(trials, coming, self._resumed))))
+
+    def trial_skipped(self, arm: str, phase: Phase) -> None:
         """Count the trial as ended."""
-        self._advance()
+        self._course.skip(arm, phase)
 
     def trial_started(self, spec: TrialSpec) -> None:
-        """Show a bar for the trial."""
-        if not self._run and not self._running:
-            self._began = time.monotonic()
-        bar = self._bars.add_task(escape(_name(spec)), total=None, note="starting")
-        self._running[spec.trial_id] = bar, time.monotonic()
+        """Show a line for the trial."""
+        self._course.start(spec)
 
     def progress(self, progress: Progress) -> None:
         """Show step and loss, or items scored."""
-        if progress.trial_id not in self._running:
+        if progress.trial_id not in self._course.running:
             return
-        note = progress.stage if not progress.task else f"score {progress.task}"
-        if progress.loss is not None:
-            note = f"train, loss {progress.loss:.3f}"
-        bar, _ = self._running[progress.trial_id]
-        self._bars.update(bar, completed=progress.done, total=progress.total, note=escape(note))
+        self._course.running[progress.trial_id].last = progress
+        if not self._console.is_terminal and time.monotonic() - self._said >= SAID_EVERY:
+            self._print(escape(f"  ... {'; '.join(self._course.sentences())}"))
 
     def trial_ended(self, record: TrialRecord) -> None:
         """Print one line, which stays."""
-        spec = record.spec
-        bar, began = self._running.pop(spec.trial_id)
-        self._bars.remove_task(bar)
-        self._run += 1
-        self._advance()
+        seconds = self._course.end(record)
         if record.status == "failed":
             outcome = f"[red]failed[/] ({record.failure_kind}): {escape(record.failure_message)}"
         elif record.stopped is not None:
@@ -148,29 +136,46 @@ class RichObserver(QuietObserver):
                 f"{stop.value:z.3f} against {stop.against:z.3f}"
             )
         else:
-            outcome = _scores(record)
-        seconds = time.monotonic() - began
-        self._console.print(f"  {escape(_name(spec)):<28} {seconds:6.1f} s  {outcome}")
+            outcome = escape(_scores(record))
+        spec = record.spec
+        name = f"{spec.arm} {spec.phase} {spec.number}"
+        self._print(f"  {escape(name):<28} {seconds:6.1f} s  {outcome}")
         for score in record.scores:
             for note in unscored_notes(score.unscored, len(score.outputs)).values():
-                where = f"{score.task} ({score.split})"
-                self._console.print(f"  [yellow]warning:[/] {escape(where)}: {escape(note)}")
+                self.warning(f"{score.task} ({score.split}): {note}")
 
-    def _advance(self) -> None:
-        self._ended += 1
-        if self._study is None:
-            return
-        left = self._total - self._ended
-        note = ""
-        if self._run and left > 0:
-            # Trials may run side by side: the pace of the whole study counts.
-            pace = (time.monotonic() - self._began) / self._run
-            note = f"about {left * pace / 60:.0f} min left"
-        self._bars.update(self._study, completed=self._ended, note=note)
+    def _print(self, text: str) -> None:
+        self._said = time.monotonic()
+        self._console.print(text)
+
+    def _say_what_is_lost(self) -> None:
+        for trial in self._course.running.values():
+            if trial.last is not None and trial.last.stage == "train":
+                again = "its training goes on from its last checkpoint, if it was that far"
+            else:
+                again = "it begins anew"
+            self._print(escape(f"{trial.name} was under way ({trial.doing()}): {again}."))
 
 
-def _name(spec: TrialSpec) -> str:
-    return f"{spec.arm} {spec.phase} {spec.number}"
+def _what_will_run(trials: int, coming: Sequence[Coming], resumed: int) -> Iterable[str]:
+    """What is known, and what will run, a sentence or two."""
+
+    def of(phase: str) -> list[Coming]:
+        return [one for one in coming if one.phase == phase]
+
+    searched = [f"{one.arm} {one.number}" for one in of("search")]
+    parts = [f"search {', '.join(searched)}"] if searched else []
+    for phase, name in (
+        ("finalist", "finalists"),
+        ("default", "default settings"),
+        ("curve", "learning curves"),
+        ("latency", "timing"),
+    ):
+        if number := sum(one.number for one in of(phase)):
+            parts.append(f"{name} {number}")
+    yield f"At most {plural(trials, 'trial')}: {listed(['base 1', *parts])}."
+    if resumed:
+        yield f"{plural(resumed, 'trial')} ended in an earlier run: taken as they are."
 
 
 def _scores(record: TrialRecord) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import experiment_argument, results_option
-from harness.cli.printing import say
+from harness.cli.options import experiment_argument, near, results_option
 
 if TYPE_CHECKING:
     from harness.engine import EngineName
+    from harness.review.studies import AnalysedStudy
     from harness.study.observer import Observer
     from harness.study.tracking import TrackerName
 
@@ -61,6 +61,8 @@ def command(
     if ray_address is not None and engine != "ray":
         raise click.UsageError("--ray-address is for --engine ray")
 
+    from rich.markup import escape
+
     from harness.cli.progress import QuietObserver, RichObserver
     from harness.cli.terminal import Terminal
     from harness.review.studies import load_study, note_verdict, write_reports
@@ -93,8 +95,24 @@ def command(
         f"{done.trials_failed} failed."
     )
     note_verdict(loaded)
-    loaded.print_decision(Terminal())
-    say(f"Report: {files['html']}   (harness report {spec.name} prints it)")
     for arm, cause in done.without_result.items():
         observer.warning(f"arm {arm}: none of its trials ended well; the first failed by: {cause}")
+    screen = Terminal()
+    loaded.print_decision(screen)
+    screen.print(escape(f"Report: {near(str(files['html']))}"))
+    screen.print(escape(f"Next: {_next_step(loaded)}"))
     done.require_result()
+
+
+def _next_step(loaded: AnalysedStudy) -> str:
+    """What to do once the verdict was read: a command."""
+    from harness.spec.kinds import kind_info
+
+    name, verdict = loaded.experiment.name, loaded.findings.verdict
+    if verdict.winner not in loaded.experiment.arms:
+        return f"harness report {name} prints what would settle it"
+    kind = kind_info(loaded.experiment.arms[verdict.winner].kind)
+    if kind.brought:
+        return f"harness ask {name} --arm {verdict.winner} --file ROWS.csv --out answered.csv"
+    what, file = ("model", "winner") if kind.trains else ("prompt", "prompt.json")
+    return f"harness export {what} {name} --arm {verdict.winner} --out {file}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,8 +47,18 @@ class Draft:
         return self.prepared.dropped
 
 
+Measure = Callable[[Path], float | None]
+"""Seconds that a run of an experiment file takes here; None where that could not be measured."""
+
+
 def draft_experiment(
-    data: str, given: Answers, ask: Ask, machine: Machine, output: Path, folder: Path
+    data: str,
+    given: Answers,
+    ask: Ask,
+    machine: Machine,
+    output: Path,
+    folder: Path,
+    measure: Measure | None = None,
 ) -> Draft:
     """Ask or guess, choose, write and try: `harness check` will pass what comes out.
 
@@ -58,6 +69,7 @@ def draft_experiment(
         machine: the machine that the study is sized for.
         output: where the file will lie; its paths are relative to it.
         folder: where the relative path of a model starts.
+        measure: tells how long a run of a draft takes; without it the time is a rough sum.
 
     Raises:
         InputError: what is in the way of a study, and what to do.
@@ -81,6 +93,10 @@ def draft_experiment(
         request = replace(request, bad_rows="stop")
     counts = {name: prepared.counts[name] for name in ("train", "validation", "test")}
     sizing = size_study(request, counts)
+    if measure is not None:
+        seconds = _measured(request, sizing, measure)
+        if seconds is not None:
+            sizing = size_study(request, counts, seconds / sizing.seconds)
     request = replace(request, reasons=_reasons(request, sizing, interview.reasons))
     cautions = tuple(cautions_of(request, sizing, prepared, interview.leaks))
     text = render(request, sizing, output, cautions)
@@ -117,6 +133,15 @@ def _prepared(request: DraftRequest, sizing: Sizing) -> Prepared:
         written = replace(request, bad_rows="drop", reasons=reasons)
         path.write_text(render(written, whole, path), encoding="utf-8")
         return prepare(load_experiment(path))
+
+
+def _measured(request: DraftRequest, sizing: Sizing, measure: Measure) -> float | None:
+    """Seconds that a run at this size takes."""
+    with tempfile.TemporaryDirectory(prefix="harness-init-") as scratch:
+        path = Path(scratch) / "experiment.yaml"
+        reasons: defaultdict[str, str] = defaultdict(str)
+        path.write_text(render(replace(request, reasons=reasons), sizing, path), encoding="utf-8")
+        return measure(path)
 
 
 def _bad_rows(problems: tuple[Problem, ...], rows: int, given: Answers, ask: Ask) -> BadRows:

@@ -41,9 +41,11 @@ class Sizing:
     limits: Mapping[str, int]
     """Split -> number of its examples that are used; only splits that are cut."""
     seconds: float
-    """Rough seconds of the study at this size."""
+    """Seconds of the study at this size: measured on this machine, or a rough sum."""
     thorough_seconds: float
-    """Rough seconds of the study at the largest size."""
+    """Seconds of the study at the largest size, likewise."""
+    measured: bool
+    """Whether they rest on what this machine was measured to do."""
     too_long: bool
     """Whether not even the smallest size ends in time."""
     longest: int
@@ -57,11 +59,15 @@ class Sizing:
         return (self.size.trials, self.size.seeds) == (THOROUGH.trials, THOROUGH.seeds)
 
 
-def size_study(request: DraftRequest, counts: Mapping[str, int] | None = None) -> Sizing:
+def size_study(
+    request: DraftRequest, counts: Mapping[str, int] | None = None, pace: float | None = None
+) -> Sizing:
     """Choose arms, division and size.
 
     Args:
         counts: split -> examples, where the data have been divided already.
+        pace: how many times as long as the rough sum a study takes here, as measured; None where
+            nothing was measured.
     """
     form = request.form
     texts = [request.columns[name] for name in request.texts]
@@ -103,7 +109,7 @@ def size_study(request: DraftRequest, counts: Mapping[str, int] | None = None) -
         return arms
 
     seconds_by_size = [
-        (size, _seconds(size, arms_for(size), prompts, request))
+        (size, (pace or 1.0) * _seconds(size, arms_for(size), prompts, request))
         for size in (option.within(**_capped(counts)) for option in SIZES)
     ]
     size, seconds = fitting(seconds_by_size, request.minutes)
@@ -118,6 +124,7 @@ def size_study(request: DraftRequest, counts: Mapping[str, int] | None = None) -
         },
         seconds=seconds,
         thorough_seconds=seconds_by_size[0][1],
+        measured=pace is not None,
         too_long=seconds > 60 * request.minutes,
         longest=longest,
         max_length=max_length if max_length > _LENGTHS[0] else None,

@@ -12,11 +12,14 @@ from pathlib import Path
 from harness.engine import Engine
 from harness.forecast.cost_model import Sample
 from harness.forecast.small_trial import small_trial
-from harness.forecast.workload import Workload, workload
+from harness.forecast.workload import Workload, computes_alike, workload
 from harness.records import ModelWork, Progress, StepReport, TrialRecord, TrialSpec
 from harness.spec.kinds import kind_info
 from harness.store import read_record
 from harness.study.observer import Observer
+
+# Once small trials have taken so long, those that only refine what is known are left out.
+ENOUGH_SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +55,26 @@ class Measured:
 
 
 def measure(
-    workloads: Sequence[Workload], engine: Engine, observer: Observer, *, quick: bool = False
+    workloads: Sequence[Workload], engine: Engine, observer: Observer, *, thorough: bool = False
 ) -> list[Measured]:
-    """Run each trial small, one after the other, in a temporary folder that is removed."""
+    """Run each trial small, one after the other, in a temporary folder that is removed.
+
+    Unless ``thorough``, once that has taken long only trials of kinds that were not measured yet
+    are run: those that were stand in for the rest.
+    """
     measured: list[Measured] = []
     kept: set[tuple[object, ...]] = set()
+    began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="harness-plan-") as name:
         for number, whole in enumerate(workloads):
+            enough = not thorough and time.perf_counter() - began > ENOUGH_SECONDS
+            known = (small.whole.spec for small in measured if not small.failure)
+            if enough and any(computes_alike(whole.spec, spec) for spec in known):
+                continue
             shots = f", {n} shots" if (n := whole.spec.params["shots"]) else ""
             label = f"{whole.spec.arm}{shots} ({whole.spec.kind})"
             observer.stage(f"Measuring {number + 1} of {len(workloads)}: {label}")
-            small = _measured(whole, engine, Path(name) / str(number), quick=quick)
+            small = _measured(whole, engine, Path(name) / str(number), thorough=thorough)
             form = base_form(whole.spec)
             measured.append(replace(small, kept=form in kept))
             # A process whose trial failed is replaced.
@@ -78,8 +90,8 @@ def base_form(spec: TrialSpec) -> tuple[object, ...]:
     return (model, *form)
 
 
-def _measured(whole: Workload, engine: Engine, folder: Path, *, quick: bool) -> Measured:
-    spec = small_trial(whole, folder, quick=quick)
+def _measured(whole: Workload, engine: Engine, folder: Path, *, thorough: bool) -> Measured:
+    spec = small_trial(whole, folder, thorough=thorough)
     heard: list[float] = []
 
     def note(progress: Progress) -> None:

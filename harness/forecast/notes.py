@@ -55,7 +55,7 @@ def warnings_of(forecast: Forecast) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def notes_on(forecast: Forecast, plan: Plan, *, quick: bool) -> tuple[str, ...]:
+def notes_on(forecast: Forecast, plan: Plan, *, thorough: bool) -> tuple[str, ...]:
     """What the numbers rest on and leave out, a sentence each."""
     experiment = plan.experiment
     workers = experiment.execution.workers
@@ -96,8 +96,8 @@ def notes_on(forecast: Forecast, plan: Plan, *, quick: bool) -> tuple[str, ...]:
         )
     if any(kind_info(arm.kind).trains for arm in forecast.arms) and _replays(plan):
         notes.append("Training tokens leave out general texts (replay, kl_weight); times do not.")
-    if quick:
-        notes.append("Measured quickly (--quick): default settings only, on fewer items.")
+    if not thorough:
+        notes.append("Default settings were measured, on few items; --thorough measures more.")
     return tuple(notes)
 
 

@@ -31,7 +31,7 @@ SHORT, SHORT_TASKS = "general loglikelihood", 4
 LONGEST_ANSWER = 64
 
 
-def small_trial(whole: Workload, folder: Path, *, quick: bool = False) -> TrialSpec:
+def small_trial(whole: Workload, folder: Path, *, thorough: bool = False) -> TrialSpec:
     """The trial of ``whole`` cut down: a few steps, a batch of every kind of request.
 
     Its replies may be as long as a training answer where the whole trial would have learnt to
@@ -39,7 +39,7 @@ def small_trial(whole: Workload, folder: Path, *, quick: bool = False) -> TrialS
     """
     spec = whole.spec
     if whole.training:
-        batch, steps = spec.params["batch_size"], QUICK_STEPS if quick else STEPS
+        batch, steps = spec.params["batch_size"], STEPS if thorough else QUICK_STEPS
         examples = max(batch * max(2, min(steps, 64 // batch)), spec.params["shots"] + 1)
         validation = read_examples_file(Path(spec.validation_path))
         limit = spec.task["max_new_tokens"]
@@ -54,7 +54,7 @@ def small_trial(whole: Workload, folder: Path, *, quick: bool = False) -> TrialS
         )
     return replace(
         spec,
-        scores=tuple(_fewer(whole, folder, quick=quick)),
+        scores=tuple(_fewer(whole, folder, thorough=thorough)),
         known_scores=(),
         keep_artifact=False,
         pruning=None,
@@ -63,7 +63,7 @@ def small_trial(whole: Workload, folder: Path, *, quick: bool = False) -> TrialS
     )
 
 
-def _fewer(whole: Workload, folder: Path, *, quick: bool) -> list[ScoreRequest]:
+def _fewer(whole: Workload, folder: Path, *, thorough: bool) -> list[ScoreRequest]:
     """A request of each kind, cut down."""
     kinds = Counter(request.key for request, _ in whole.scores)
     seen: Counter[str] = Counter()
@@ -75,7 +75,7 @@ def _fewer(whole: Workload, folder: Path, *, quick: bool) -> list[ScoreRequest]:
         # A task with several kinds of requests is asked whole: what each took would not show.
         if seen[kind] >= most or kinds[request.key] > 1:
             continue
-        few = (batch if load.answer_limit else ITEMS) // (2 if quick or seen[kind] else 1)
+        few = (batch if load.answer_limit else ITEMS) // (2 if not thorough or seen[kind] else 1)
         if load.measure == "single":
             cut = _first_items(request, SINGLE, folder)
         elif request.items_path:

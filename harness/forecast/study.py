@@ -37,7 +37,7 @@ def forecast_study(
     open_engine: Callable[[], Engine],
     observer: Observer | None = None,
     *,
-    quick: bool = False,
+    thorough: bool = False,
 ) -> Forecast:
     """Forecast what the trials that are left of ``plan`` will take.
 
@@ -45,7 +45,8 @@ def forecast_study(
         results: folder that the study is to lie in, which need not exist.
         rehearsal: what of the plan is known.
         open_engine: makes the engine that runs small trials; they leave nothing behind.
-        quick: measure the default setting of each arm only, and less of it.
+        thorough: measure the heaviest setting of each arm beside its default, and more of both,
+            however long it takes.
 
     Raises:
         InputError: the model has no usable tokenizer.
@@ -66,12 +67,12 @@ def forecast_study(
     began = time.perf_counter()
     available = available_mib(plan.runtime.device)
     busy = busy_share()
-    chosen = workloads.to_measure(available, quick=quick)
+    chosen = workloads.to_measure(available, thorough=thorough)
     measured: list[Measured] = []
     if chosen:
         engine = open_engine()
         try:
-            measured = measure(chosen, engine, observer, quick=quick)
+            measured = measure(chosen, engine, observer, thorough=thorough)
         finally:
             engine.close()
     stopwatch = Stopwatch(measured)
@@ -97,5 +98,5 @@ def forecast_study(
         judges=judge_forecasts(plan, upcoming, measured),
     )
     return replace(
-        forecast, warnings=warnings_of(forecast), notes=notes_on(forecast, plan, quick=quick)
+        forecast, warnings=warnings_of(forecast), notes=notes_on(forecast, plan, thorough=thorough)
     )

@@ -13,10 +13,9 @@ from harness.search.pruning import MEDIAN_STARTUP
 from harness.spec.kinds import kind_info
 from harness.spec.settings import Settings, settings_from
 from harness.study.asked_models import BASE
-from harness.study.item_sets import curve_sizes
+from harness.study.coming import TURNS, curve_sizes
 from harness.study.plan import Plan
 from harness.study.searching import arm_search
-from harness.study.stages import TURNS
 
 # Proposals are worked out so far ahead; most samplers draw so many at random before they learn.
 PROPOSALS = 5
@@ -164,7 +163,7 @@ class _Outlook:
                 yield replace(self._upcoming(arm, "default", options), times=tested)
 
     def _curves(self, arm: str, settings: Sequence[Settings]) -> Iterator[Upcoming]:
-        sizes = curve_sizes(self._plan.experiment, arm, self._plan.prepared.splits)
+        sizes = curve_sizes(self._plan.experiment, arm, len(self._plan.prepared.splits.train))
         ended = {(t.train_items, t.seed) for t in self._of(arm, "curve")}
         points = [(size, seed) for size in sizes for seed in self._plan.experiment.seeds_of(arm)]
         for number, (size, seed) in enumerate(points):

@@ -49,8 +49,10 @@ class Workloads:
         loads = [self.of_trial(trials.options[0]) for trials in self._upcoming]
         return sum(score.items for load in loads for _, score in load.scores)
 
-    def to_measure(self, available_mib: float, *, quick: bool) -> list[Workload]:
-        """The workloads to measure: each arm's default setting and its heaviest, with most scores.
+    def to_measure(self, available_mib: float, *, thorough: bool) -> list[Workload]:
+        """The workloads to measure: each arm's default setting, with most scores.
+
+        With ``thorough`` its heaviest setting too.
 
         Single requests, which in a study have a trial of their own, are measured with the rest.
         Left out are arms that ask a server, and settings that cannot fit into memory.
@@ -61,10 +63,12 @@ class Workloads:
             keys = list(settings)
             if len(keys) > 1:
                 heaviest = max(keys[1:], key=lambda key: _weight(settings[key]))
-                keys = keys[:1] if quick else [keys[0], heaviest]
+                keys = [keys[0], heaviest] if thorough else keys[:1]
             for key in keys:
                 chosen.setdefault(key, settings[key])
-        return list(chosen.values())
+        # What stands for a kind comes first: there may be no time for the rest.
+        firsts = {load.spec.kind: key for key, load in reversed(chosen.items())}
+        return [chosen[key] for key in sorted(chosen, key=lambda key: firsts[key[0]] != key)]
 
     def _settings(self, arm: str, available_mib: float) -> dict[Key, Workload]:
         """Each setting of the arm that takes time of its own, where it is asked most."""

@@ -177,6 +177,7 @@ def write_reports(
     browser: str | None = None,
     *,
     appendix: bool = False,
+    reload_seconds: int | None = None,
 ) -> dict[str, Path]:
     """Write report.html, report.md and so on; the path of each format's file.
 
@@ -186,6 +187,7 @@ def write_reports(
         formats: formats to write; see :func:`chosen_formats`.
         browser: program that prints the PDF; see :func:`harness.report.formats.pdf.find_browser`.
         appendix: whether the appendix is open in the HTML, and printed in the PDF.
+        reload_seconds: after how many seconds a browser is to read the HTML again; None: never.
 
     Raises:
         InputError: an unknown format; no browser for the PDF. The other files are there then.
@@ -205,6 +207,7 @@ def write_reports(
             "csv": lambda: items_csv(gather_samples(loaded.study)),
             "brief": lambda: to_pdf(to_html(loaded.view, brief=True), folder, browser=browser),
         },
+        reload_seconds=reload_seconds,
     )
 
 
@@ -217,6 +220,7 @@ def _write(
     *,
     appendix: bool = False,
     others: Mapping[str, Callable[[], str | bytes]] | None = None,
+    reload_seconds: int | None = None,
 ) -> dict[str, Path]:
     """Every format's file, called like ``stem`` with the format, or what stands for it, as suffix.
 
@@ -228,7 +232,11 @@ def _write(
     # Where a browser prints too.
     with writing(stem.parent, ELSEWHERE):
         stem.parent.mkdir(parents=True, exist_ok=True)
-    html = to_html(view(), appendix=appendix) if {"html", "pdf"} & set(formats) else ""
+    html = (
+        to_html(view(), appendix=appendix, reload_seconds=reload_seconds)
+        if {"html", "pdf"} & set(formats)
+        else ""
+    )
     makers: dict[str, Callable[[], str | bytes]] = {
         "html": lambda: html,
         "md": lambda: to_markdown(view()),

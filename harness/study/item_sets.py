@@ -23,6 +23,7 @@ from harness.prompting.render import render_template
 from harness.records import Example, Splits
 from harness.spec import Experiment
 from harness.spec.arms import TrainedArm
+from harness.study.coming import curve_sizes
 
 DOMAIN = "domain"
 MEMORISATION = "memorisation"
@@ -84,7 +85,9 @@ def write_item_sets(
         "test": (DOMAIN, "test", splits.test),
         **{name: (name, "test", items) for name, items in splits.out_of_domain.items()},
     }
-    for size in {n for arm in experiment.arms for n in curve_sizes(experiment, arm, splits)}:
+    for size in {
+        n for arm in experiment.arms for n in curve_sizes(experiment, arm, len(splits.train))
+    }:
         first = scored_of(experiment, splits.train[:size])[: len(splits.validation)]
         named[curve_sample(size)] = (DOMAIN, "train", first)
     for split, items in _to_complete(experiment, splits).items():
@@ -129,14 +132,6 @@ def replay_texts(experiment: Experiment, splits: Splits) -> GeneralTexts | None:
     }
     replay = general.replay
     return read_general_texts(replay.source, replay.column, replay.limit, judged)
-
-
-def curve_sizes(experiment: Experiment, arm: str, splits: Splits) -> tuple[int, ...]:
-    """Sizes of the arm's learning curve, but for the whole split: that is the finalists'."""
-    spec = experiment.arms[arm]
-    if not isinstance(spec, TrainedArm):
-        return ()
-    return tuple(size for size in spec.curve if size < len(splits.train))
 
 
 def left_out_curves(experiment: Experiment, splits: Splits) -> list[str]:

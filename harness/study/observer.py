@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.records import Progress, TrialRecord, TrialSpec
+from harness.records import Phase, Progress, TrialRecord, TrialSpec
+from harness.study.coming import Coming
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,19 @@ class Observer:
     def known(self, arms: Sequence[ArmExplanation]) -> None:
         """Trials of a new study were run for others: of each arm how many, and why not more."""
 
-    def planned(self, trials: int) -> None:
+    def planned(self, trials: int, coming: Sequence[Coming]) -> None:
         """The study will have at most this many trials in all, finished ones included.
 
         Called before the search, and once more after it, then with the exact number.
+
+        Args:
+            coming: which trials they are.
         """
 
-    def trial_skipped(self, spec_id: str, arm: str) -> None:
+    def resumed(self, trials: int) -> None:
+        """So many trials of this study ended in earlier runs; told before the first one runs."""
+
+    def trial_skipped(self, arm: str, phase: Phase) -> None:
         """A trial of an earlier run is in the store already."""
 
     def trial_started(self, spec: TrialSpec) -> None:

@@ -32,6 +32,7 @@ from harness.store.relocate import relocate_record
 from harness.store.study_lock import working_on
 from harness.study.asked_models import BASE, models_of
 from harness.study.brought import BroughtWeights, find_brought
+from harness.study.coming import TURNS, Coming, coming_trials, only_those
 from harness.study.executing import executing
 from harness.study.explanation import explain
 from harness.study.judges import Judges, judges_of, kept_here, known_by_weights
@@ -46,7 +47,7 @@ from harness.study.rehearsal import rehearse
 from harness.study.running import TrialRunner
 from harness.study.searching import Searches, Selected
 from harness.study.sources import InTurn, Listed
-from harness.study.stages import TURNS, after_search, final_counts, latency_stage
+from harness.study.stages import after_search, latency_stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,9 +277,9 @@ class _Study:
         runner.recover()
         for problem in (*plan.left_out(), *plan.notes):
             self._observer.warning(problem)
-        searched = self._experiment.search_trials()
-        later = final_counts(self._experiment, plan.prepared.splits)
-        self._tell_planned(searched + 1 + later.total)
+        self._observer.resumed(len(runner.known))
+        coming = coming_trials(self._experiment, plan.prepared.counts)
+        self._tell_planned(sum(one.number for one in coming), coming)
         # Before the search, which compares with it what a setting forgets.
         self._observer.stage("Scoring the untouched base")
         runner.work_off(Listed([plan.baseline()]))
@@ -286,12 +287,13 @@ class _Study:
         stages = after_search(plan, selected, runner.defaults())
         tried = len(runner.searched())
         until_timed = tried + 1 + sum(len(stage.trials) for stage in stages)
-        self._tell_planned(until_timed + TURNS * len(selected))
+        coming = only_those(coming, [trial for stage in stages for trial in stage.trials])
+        self._tell_planned(until_timed + TURNS * len(selected), coming)
         for stage in stages:
             self._observer.stage(stage.title)
             runner.work_off(Listed(stage.trials))
         timing = latency_stage(plan, selected, runner.known)
-        self._tell_planned(until_timed + len(timing.trials), exact=True)
+        self._tell_planned(until_timed + len(timing.trials), coming, exact=True)
         self._observer.stage(timing.title)
         runner.work_off(InTurn(timing.trials))
         note_end(self._writer, self._reader, plan.experiment_id, runner.known.values())
@@ -306,8 +308,8 @@ class _Study:
             arms=len(self._experiment.arms),
         )
 
-    def _tell_planned(self, trials: int, *, exact: bool = False) -> None:
-        self._observer.planned(trials)
+    def _tell_planned(self, trials: int, coming: list[Coming], *, exact: bool = False) -> None:
+        self._observer.planned(trials, coming)
         note_planned(self._writer, self._reader, self._plan.experiment_id, trials, exact=exact)
 
     def _without_result(self) -> dict[str, str]:

@@ -188,7 +188,7 @@ class TrialRunner:
         if trial is None or not self._answered(spec, trial):
             return None
         self.reused += 1
-        self.observer.trial_skipped(spec.trial_id, spec.arm)
+        self.observer.trial_skipped(spec.arm, spec.phase)
         return trial
 
     def _answered(self, spec: TrialSpec, trial: TrialSummary) -> bool:
@@ -251,7 +251,7 @@ class TrialRunner:
         self.known[spec.place] = trial
         self._scored.update(request.key for request in spec.scores)
         self.reused += 1
-        self.observer.trial_skipped(spec.trial_id, spec.arm)
+        self.observer.trial_skipped(spec.arm, spec.phase)
         return trial
 
     def _summary(self, spec: TrialSpec) -> TrialSummary | None:

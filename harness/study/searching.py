@@ -180,7 +180,7 @@ class Searches:
         state = _State(search, experiment.trials_of(arm), settings)
         for trial in mine:
             state.spent.add(trial)
-            self._observer.trial_skipped(str(trial.number), arm)
+            self._observer.trial_skipped(arm, trial.phase)
         return state
 
     def _proposed(self, arm: str, state: _State) -> TrialSpec | None:

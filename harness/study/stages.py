@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.records import Place, Splits, TrialSpec, TrialSummary
+from harness.records import Phase, Place, Splits, TrialSpec, TrialSummary
 from harness.spec import Experiment
 from harness.spec.settings import Settings
-from harness.study.item_sets import curve_sizes
+from harness.study.coming import TURNS, coming_trials, curve_sizes
 from harness.study.plan import Plan
-
-# Every arm is timed in each turn; the second goes backwards, so that a drift of the machine shows.
-TURNS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +44,15 @@ class FinalCounts:
 
 def final_counts(experiment: Experiment, splits: Splits) -> FinalCounts:
     """How many trials follow the search if every arm has a finalist that is not its default."""
-    seeds = {arm: len(experiment.seeds_of(arm)) for arm in experiment.arms}
+    sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+    numbers = Counter[Phase]()
+    for trials in coming_trials(experiment, sizes):
+        numbers[trials.phase] += trials.number
     return FinalCounts(
-        finalists=sum(seeds.values()),
-        defaults=sum(seeds[arm] for arm in seeds if _tests_default(experiment, arm)),
-        curves=sum(seeds[arm] * len(curve_sizes(experiment, arm, splits)) for arm in seeds),
-        latencies=TURNS * len(seeds),
+        finalists=numbers["finalist"],
+        defaults=numbers["default"],
+        curves=numbers["curve"],
+        latencies=numbers["latency"],
     )
 
 
@@ -79,7 +80,7 @@ def after_search(
             trials = [plan.default_trial(arm, *run, default) for run in tuned]
             stages.append(Stage(f"Testing the default setting of {arm}", tuple(trials)))
     for arm, of_arm in runs.items():
-        sizes = curve_sizes(experiment, arm, plan.prepared.splits)
+        sizes = curve_sizes(experiment, arm, len(plan.prepared.splits.train))
         points = [(size, seed, settings) for size in sizes for _, seed, settings in of_arm]
         if points:
             curve = [plan.curve_trial(arm, n, *point) for n, point in enumerate(points)]

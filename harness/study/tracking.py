@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.errors import InputError
-from harness.records import Progress, StepReport, TrialRecord, TrialSpec
+from harness.records import Phase, Progress, StepReport, TrialRecord, TrialSpec
+from harness.study.coming import Coming
 from harness.study.observer import ArmExplanation, Observer
 
 if TYPE_CHECKING:
@@ -56,13 +57,17 @@ class TrackedObserver(Observer):
         """Pass it on."""
         self._inner.known(arms)
 
-    def planned(self, trials: int) -> None:
+    def planned(self, trials: int, coming: Sequence[Coming]) -> None:
         """Pass it on."""
-        self._inner.planned(trials)
+        self._inner.planned(trials, coming)
 
-    def trial_skipped(self, spec_id: str, arm: str) -> None:
+    def resumed(self, trials: int) -> None:
         """Pass it on."""
-        self._inner.trial_skipped(spec_id, arm)
+        self._inner.resumed(trials)
+
+    def trial_skipped(self, arm: str, phase: Phase) -> None:
+        """Pass it on."""
+        self._inner.trial_skipped(arm, phase)
 
     def warning(self, text: str) -> None:
         """Pass it on."""

@@ -40,12 +40,10 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_tables_name_arms_trials_and_what_the_numbers_rest_on(experiment: Path) -> None:
     results = experiment.parent / "results"
-    done = CliRunner().invoke(
-        group, ["plan", str(experiment), "--quick", "--results", str(results)]
-    )
+    done = CliRunner().invoke(group, ["plan", str(experiment), "--results", str(results)])
     assert done.exit_code == 0, (done.output, done.exception)
     shown = " ".join(done.stdout.split())
-    for text in ("few-shot", "2+1", "What this rests on", "--quick", "minutes"):
+    for text in ("few-shot", "2+1", "What this rests on", "--thorough", "minutes"):
         assert text in shown
     assert "Measuring 1 of 2: base (prompt)" in done.stderr
     assert not results.exists()

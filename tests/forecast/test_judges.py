@@ -30,7 +30,7 @@ def foreseen(folder: Path, models: TinyModels, judge: dict[str, Any]) -> Forecas
         folder, models, judges={"kind": judge}, task=task, general=None, memorisation_items=0,
         arms={"zero-shot": {"kind": "prompt"}}, score_batch_size=8,
     )  # fmt: skip
-    return forecast(one, folder, quick=True)
+    return forecast(one, folder)
 
 
 def test_a_served_judge_is_counted_and_not_asked(tmp_path: Path, tiny_models: TinyModels) -> None:

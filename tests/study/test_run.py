@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.records import Event, TrialRecord, TrialSpec, TrialSummary, content
 from harness.review.studies import load_study, write_reports
 from harness.spec import ExecutionSpec, Experiment
 from harness.store import StoreReader
+from harness.study.coming import Coming
 from harness.study.observer import Observer
 from harness.study.run import StudyRun, run_study
 from tests.fake_trial import (
@@ -56,10 +58,10 @@ class Listening(Observer):
     def warning(self, text: str) -> None:
         self.warnings.append(text)
 
-    def planned(self, trials: int) -> None:
+    def planned(self, trials: int, coming: Sequence[Coming]) -> None:
         self.total = trials
 
-    def trial_skipped(self, spec_id: str, arm: str) -> None:
+    def trial_skipped(self, arm: str, phase: str) -> None:
         self.skipped += 1
 
 

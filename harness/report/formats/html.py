@@ -25,7 +25,11 @@ SCRIPT = Path(__file__).with_name("explorer.js")
 
 
 def to_html(
-    view: ReportView | ComparisonView, *, appendix: bool = False, brief: bool = False
+    view: ReportView | ComparisonView,
+    *,
+    appendix: bool = False,
+    brief: bool = False,
+    reload_seconds: int | None = None,
 ) -> str:
     """The whole document. Everything is escaped but the charts, which are escaped where drawn.
 
@@ -33,6 +37,8 @@ def to_html(
         view: the report's contents.
         appendix: whether the appendix is open, so that it is printed too.
         brief: leave out all but the first screen, its grounds, and the questions' answers.
+        reload_seconds: after how many seconds a browser reads the file again, in whole seconds;
+            None for a document that stays as it is.
     """
     environment = Environment(
         loader=PackageLoader("harness.report", "formats"),
@@ -62,6 +68,7 @@ def to_html(
         whole=appendix,
         brief=brief,
         anchors=anchors,
+        reload_seconds=reload_seconds,
         script=Markup(SCRIPT.read_text(encoding="utf-8")) if explorers else "",  # noqa: S704
     )
 

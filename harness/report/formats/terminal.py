@@ -25,6 +25,8 @@ from harness.report.document import (
 )
 from harness.wording import plural
 
+# Rows of scores in the decision, which is to fit a screen.
+MOST_ROWS = 10
 SHOWN = ("primary", "sensitivity", "arms", "claims", "search", "general")
 COLOURS = {
     "fine_tune": "green",
@@ -58,7 +60,7 @@ def print_decision(view: ReportView, console: Console) -> None:
     for section in (section for section in view.sections if section.key == "arms"):
         tables = [block for block in section.blocks if isinstance(block, Table)]
         for table in tables[:1]:
-            console.print(_table(replace(table, notes=())))
+            _print_scores(replace(table, notes=()), console)
     verdict = view.verdict
     told = " and ".join(
         plural(len(sentences), name)
@@ -68,6 +70,24 @@ def print_decision(view: ReportView, console: Console) -> None:
     console.print(_verdict(replace(verdict, reasons=(), caveats=())))
     if told:
         console.print(Text(f"With {told} in the report.", style="dim"))
+
+
+def _print_scores(table: Table, console: Console) -> None:
+    """Print a row an arm, as a table where the terminal has room for names and words unbroken."""
+    rows = [n for n in range(len(table.rows)) if n < MOST_ROWS or n in table.strong]
+    left_out = len(table.rows) - len(rows)
+    strong = tuple(place for place, n in enumerate(rows) if n in table.strong)
+    table = replace(table, rows=tuple(table.rows[n] for n in rows), strong=strong)
+    if console.measure(shown := _grid(table)).minimum <= console.width:
+        console.print(shown)
+    else:
+        console.print(Text(table.caption, style="italic"))
+        for row in table.rows:
+            name, *cells = (row[n] for n, column in enumerate(table.columns) if column.brief)
+            console.print(Text(name, style="bold"))
+            console.print(Padding(Text(", ".join(cells)), (0, 0, 0, 2)))
+    if left_out:
+        console.print(Text(f"and {plural(left_out, 'more row')} in the report", style="dim"))
 
 
 def _verdict(verdict: VerdictView) -> Panel:
@@ -125,6 +145,10 @@ def _facts(items: tuple[tuple[str, str], ...]) -> RichTable:
 
 
 def _table(table: Table) -> RenderableType:
+    return Group(_grid(table), *(Text(note, style="dim") for note in table.notes))
+
+
+def _grid(table: Table) -> RichTable:
     columns = [index for index, column in enumerate(table.columns) if column.brief]
     grid = RichTable(
         title=Text(table.caption, style="italic"),
@@ -141,4 +165,4 @@ def _table(table: Table) -> RenderableType:
     for number, row in enumerate(table.rows):
         style = "bold" if number in table.strong else ""
         grid.add_row(*(Text(row[index]) for index in columns), style=style)
-    return Group(grid, *(Text(note, style="dim") for note in table.notes))
+    return grid

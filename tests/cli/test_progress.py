@@ -1,0 +1,147 @@
+"""What a run shows while it goes on: at 80 and 60 columns, in a pipe, and when it is stopped."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.cli.progress import SAID_EVERY, RichObserver
+from harness.cli.progress_lines import Course
+from harness.cli.terminal import Terminal
+from harness.records import Progress
+from harness.study.run import run_study
+from tests.fake_trial import Watching, experiment, experiment_values
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal")
+
+ARMS = {
+    "zero-shot": {"kind": "prompt", "instruction": "Sort it. [sleep=0.6]"},
+    "a-prompt-with-a-rather-long-name-indeed": {"kind": "prompt", "instruction": "[sleep=0.6]"},
+    "lora": {"kind": "lora", "instruction": "Sort it. [sleep=0.6]"},
+}
+# The command itself, but that trials pretend.
+PROGRAM = """
+import sys
+import harness.study.run as run
+from harness.records import Runtime
+from tests.fake_trial import Watching
+# Torch is only asked which device there is.
+run.choose_runtime = lambda *_: Runtime("cpu", "float32", 4)
+run.open_engine = lambda *a, **k: Watching()
+run.start_server = lambda: None
+sys.argv = ["harness", "run", {file!r}, "--results", {results!r}]
+from harness.cli import main
+main()
+"""
+
+
+def program(folder: Path) -> str:
+    values = experiment_values(folder, name="watched", arms=ARMS, budget={"trials": 2})
+    file = folder / "e.yaml"
+    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return PROGRAM.format(file=str(file), results=str(folder / "results"))
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: int) -> None:
+    from tests.cli.pseudo_terminal import in_terminal
+
+    shown = in_terminal(program(tmp_path), columns)
+    assert shown.code == 0, shown.text[-2000:]
+    moving = [line for line in shown.lines if " trials, " in line and " left" in line]
+    # It is drawn anew while a trial is under way, and ends without a claim of no time.
+    assert len(moving) > 5
+    assert any("not timed yet" in line or "left not known" in line for line in moving)
+    assert not any("about 0" in line for line in moving)
+    assert any(line.strip().startswith("zero-shot search 0: ") for line in shown.lines)
+    path = str(tmp_path)
+    wide = [line for line in shown.lines if len(line) > columns and path not in line]
+    assert wide == []
+    assert "At most 14 trials" in shown.text.replace("\r\n", " ")
+    # The screen that stays has every name whole.
+    ended = shown.text.rpartition("trials run")[2]
+    assert len(ended.splitlines()) < 25
+    for arm in ARMS:
+        assert arm in ended
+    last = [line.strip() for line in ended.splitlines() if line.strip()]
+    assert last[-1].startswith("Next: harness ")
+    assert any(line.startswith("Report: ") for line in last[-4:])
+
+
+def test_ctrl_c_says_what_is_lost_and_that_the_same_command_goes_on(tmp_path: Path) -> None:
+    from tests.cli.pseudo_terminal import in_terminal
+
+    text = program(tmp_path)
+    stopped = in_terminal(text, 80, interrupt_at="lora search 0: ")
+    assert stopped.code == 130
+    assert "lora search 0 was under way" in stopped.text
+    assert "the same command goes on from there" in stopped.text.replace("\r\n", " ")
+    again = in_terminal(text, 80)
+    assert again.code == 0
+    assert "ended in an earlier run: taken as they are." in again.text.replace("\r\n", " ")
+    assert "zero-shot search 0" not in again.text
+
+
+def test_in_a_pipe_a_line_a_minute_says_what_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    observer = RichObserver(Terminal(file=out, width=80, force_terminal=False))
+    with observer:
+        one = experiment(tmp_path, arms=ARMS | {}, budget={"trials": 1})
+        run_study(one, tmp_path / "results", open_with=Watching, observer=observer)
+    quiet = out.getvalue()
+    assert "..." not in quiet
+    assert quiet.count("zero-shot search 0") == 1
+    monkeypatch.setattr("harness.cli.progress.SAID_EVERY", 0.0)
+    again = RichObserver(Terminal(file=out, width=80, force_terminal=False))
+    run_study(one, tmp_path / "others", open_with=Watching, observer=again)
+    told = out.getvalue().removeprefix(quiet).replace("\n", " ")
+    assert "... 1 of " in told
+    assert "zero-shot search 0: scoring domain, 1 of 2" in told
+    assert SAID_EVERY >= 30
+
+
+def test_what_is_under_way_counts_as_done_in_part(tmp_path: Path) -> None:
+    now = 0.0
+    course = Course(clock=lambda: now)
+
+    class Timed(RichObserver):
+        """Every trial takes a minute."""
+
+    observer = Timed(Terminal(file=io.StringIO(), width=80))
+    observer._course = course
+
+    lefts: list[str] = []
+
+    class Slow(Watching):
+        def wait(self, on_progress):  # type: ignore[no-untyped-def]
+            nonlocal now
+            lefts.append(course.left().sentence())
+            now += 60
+            lefts.append(course.left().sentence())
+            return super().wait(on_progress)
+
+    one = experiment(tmp_path, arms={"zero": {"kind": "prompt"}}, budget={"trials": 1})
+    run_study(one, tmp_path / "results", open_with=Slow, observer=observer)
+    assert lefts[0].startswith("time left not known")
+    assert lefts[-1] == "less than a minute left"
+    assert [text for text in lefts if "about" in text]
+
+
+def test_progress_of_a_trial_in_words() -> None:
+    from types import SimpleNamespace
+
+    from harness.cli.progress_lines import Running
+
+    spec = SimpleNamespace(arm="lora", phase="search", number=1)
+    trial = Running(spec, 0.0)  # type: ignore[arg-type]
+    assert (trial.name, trial.doing()) == ("lora search 1", "starting")
+    trial.last = Progress("t", "lora", "train", 12, 2400, loss=0.51234)
+    assert trial.doing() == "training, step 12 of 2,400, loss 0.512"
+    trial.last = Progress("t", "lora", "score", 3, 64, task="mini_sums")
+    assert trial.doing() == "scoring mini_sums, 3 of 64"

@@ -1,0 +1,136 @@
+"""Looking at a study while another process runs it: `watch`, and a report that stays open."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import harness.cli.report as report_command
+from harness.cli import group
+from harness.cli.terminal import Terminal
+from harness.cli.watch import changes, drawn, look
+from harness.engine import Ended
+from harness.spec import Experiment
+from harness.store.study_lock import working_on
+from harness.study.run import run_study
+from tests.fake_trial import Watching, experiment
+
+ARMS = {
+    "zero-shot": {"kind": "prompt"},
+    "failing": {"kind": "prompt", "instruction": "[fail]"},
+    "lora": {"kind": "lora", "learning_rate": 1e-3},
+}
+REFRESH = re.compile(r'<meta http-equiv="refresh" content="(\d+)">')
+
+
+class Stopping(Watching):
+    """Is interrupted once some trials have ended."""
+
+    after = 3
+
+    def wait(self, on_progress: object) -> Ended:
+        self.after -= 1
+        if self.after < 0:
+            raise KeyboardInterrupt
+        return super().wait(on_progress)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def half(tmp_path: Path) -> Iterator[tuple[Experiment, Path, Path]]:
+    """A study that was stopped after three trials, its results and its folder."""
+    spec = experiment(tmp_path, name="seen", arms=ARMS, budget={"trials": 1})
+    results = tmp_path / "results"
+    with pytest.raises(KeyboardInterrupt):
+        run_study(spec, results, open_with=Stopping)
+    (folder,) = results.glob("seen-*")
+    yield spec, results, folder
+
+
+def printed(width: int, *what: object) -> list[str]:
+    out = io.StringIO()
+    console = Terminal(file=out, width=width)
+    for one in what:
+        console.print(one)
+    return out.getvalue().splitlines()
+
+
+def test_a_study_that_was_stopped_is_said_to_be(half: tuple[Experiment, Path, Path]) -> None:
+    _, results, _ = half
+    seen = look(results, "seen")
+    assert seen.ended
+    assert seen.heading().endswith(": stopped, 3 of 12 trials, 1 failed")
+    assert list(changes(seen, lambda: seen, 0))[-1].startswith("stopped before its end: ")
+    done = CliRunner().invoke(group, ["watch", "--results", str(results)])
+    assert done.exit_code == 0
+    assert done.output.count("zero-shot search 0 ended: exact_match validation ") == 1
+    assert "failing search 0 failed: the loss is not a number at step 3 (nan_loss)" in done.output
+
+
+def test_a_line_is_written_for_each_change(half: tuple[Experiment, Path, Path]) -> None:
+    spec, results, folder = half
+    with working_on(folder):
+        first = look(results, "seen")
+    assert not first.ended
+    assert first.under_way == ("lora search 0",)
+    assert "left" in first.heading()
+    lines = changes(first, lambda: look(results, "seen"), 0)
+    told = [next(lines) for _ in range(5)]
+    assert told[0].startswith("seen (")
+    assert told[-1].startswith("begun: lora search 0; ")
+    run_study(spec, results, open_with=Watching)
+    rest = list(lines)
+    assert len([line for line in rest if " ended" in line]) == 8
+    assert ": finished, " in rest[-2]
+    assert not any("zero-shot search 0" in line for line in rest)
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_the_state_fits_the_terminal(half: tuple[Experiment, Path, Path], width: int) -> None:
+    _, results, folder = half
+    with working_on(folder):
+        lines = printed(width, drawn(look(results, None)))
+    assert all(len(line) <= width for line in lines)
+    text = "\n".join(lines)
+    assert "zero-shot" in text
+    assert "lora search 0" in text
+    assert len(lines) < 25
+
+
+def test_an_unknown_study_is_refused(half: tuple[Experiment, Path, Path]) -> None:
+    _, results, _ = half
+    done = CliRunner().invoke(group, ["watch", "nothing", "--results", str(results)])
+    assert "nothing" in str(done.exception)
+
+
+def test_a_report_is_written_after_each_trial_and_stays_at_the_end(
+    half: tuple[Experiment, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, results, folder = half
+    page = folder / "report.html"
+    seen: list[str] = []
+    lock = working_on(folder)
+    lock.__enter__()
+
+    def sleep(seconds: float) -> None:
+        assert seconds == report_command.LOOK_SECONDS
+        seen.append(page.read_text("utf-8"))
+        if len(seen) == 2:
+            lock.__exit__(None, None, None)
+            run_study(spec, results, open_with=Watching)
+
+    monkeypatch.setattr("time.sleep", sleep)
+    arguments = ["report", "seen", "--live", "--quiet", "--results", str(results)]
+    done = CliRunner().invoke(group, arguments)
+    assert done.exit_code == 0, done.exception
+    assert [REFRESH.findall(text) for text in seen] == [[str(report_command.RELOAD_SECONDS)]] * 2
+    # Nothing had ended between the looks, so that the page was left as it was.
+    assert seen[0] == seen[1]
+    last = page.read_text("utf-8")
+    assert REFRESH.findall(last) == []
+    assert "lora" in last
+    assert done.output.count(str(page)) == 2
