@@ -195,7 +195,7 @@ class FusedDecoder:
             cache.write(number, key, value)
             attended = attention_over_rows(cache, number, query, key, value, self._scale)
             attended = attended.flatten(1).to(hidden.dtype)
-            if number == last and len(kept) < len(tokens):
+            if number == last and kept != list(range(len(tokens))):
                 attended, hidden = attended[kept], hidden[kept]
             hidden = layer.out_of_attention(attended).add_(hidden)
             normed = layer.before_feed_forward(hidden).to(hidden.dtype)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from harness.answers.json_schema import canonical_json, enumerate_schema
 from harness.errors import TrialError
+from harness.evaluation.local import candidate_lm
 from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.evaluation.local.constrained import (
     ConstrainedBatch,
@@ -25,9 +26,14 @@ from harness.evaluation.local.constrained import (
     OneOf,
     constraint_of,
 )
+from harness.evaluation.local.row_generation import greedy_replies
+from harness.models import packed_weights
+from harness.models.fused_decoder import fused_decoder
 from harness.models.load import LoadedModel
+from harness.models.prompt_prefix import PromptPrefix
 from harness.prompting import PromptRenderer
-from tests.tiny_model import TASK, TinyModels, message, messages
+from harness.records import ModelWork
+from tests.tiny_model import TASK, VOCABULARY, TinyModels, message, messages
 
 from .candidates import MODELS, instances, loaded_as
 
@@ -288,20 +294,137 @@ def test_a_finite_schema_allows_its_texts_and_no_others(
         assert walk.rest == ()
 
 
+@cache
+def json_by_definition(folder: Path, kind: str, shots: int) -> tuple[Constraint, list[str]]:
+    """A constraint, and the replies to :func:`json_prompts` by the slow definition."""
+    loaded = loaded_as(folder, kind)
+    schema = fields({"a": {"type": "string", "maxLength": 4}, "b": FINITE}, ["b"])
+    constraint = JsonSchema(loaded.tokenizer, schema)
+    written = [one_by_one(loaded, constraint, p, 100) for p in json_prompts(loaded, shots)]
+    return constraint, [loaded.tokenizer.decode(ids) for ids in written]
+
+
+def json_prompts(loaded: LoadedModel, shots: int) -> list[str]:
+    return prompts_of(loaded, shots, texts=[*TEXTS[:1], *TEXTS[2:]])
+
+
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 @pytest.mark.parametrize("shots", [0, 2])
+@pytest.mark.parametrize("path", ["fused", "rows", "padded"])
 def test_json_is_written_as_the_definition_writes_it(
-    tiny_models: TinyModels, kind: str, batch_size: int, shots: int
+    tiny_models: TinyModels,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    batch_size: int,
+    shots: int,
+    path: str,
 ) -> None:
     loaded = loaded_as(tiny_models.chat, kind)
-    schema = fields({"a": {"type": "string", "maxLength": 4}, "b": FINITE}, ["b"])
-    constraint = JsonSchema(loaded.tokenizer, schema)
-    prompts = prompts_of(loaded, shots, texts=[*TEXTS[:1], *TEXTS[2:]])
-    found = replies(loaded, constraint, prompts, batch_size=batch_size, room=100)
-    expected = [one_by_one(loaded, constraint, prompt, 100) for prompt in prompts]
-    assert found == [loaded.tokenizer.decode(ids) for ids in expected]
+    constraint, expected = json_by_definition(tiny_models.chat, kind, shots)
+    padded = count_calls(monkeypatch, "padded_replies")
+    if path == "padded":
+        monkeypatch.setattr(candidate_lm, "takes_rows", lambda model: False)
+    monkeypatch.setattr(packed_weights, "SMALLEST_SIDE", 8)
+    share = 1.0 if path == "fused" else 0.0
+    with packed_weights.packed_weights(loaded.model, share):
+        assert (fused_decoder(loaded.model) is not None) is (path == "fused")
+        prompts = json_prompts(loaded, shots)
+        found = replies(loaded, constraint, prompts, batch_size=batch_size, room=100)
+        # A request by itself, as where its seconds are taken.
+        alone = [replies(loaded, constraint, [one], room=100)[0] for one in prompts[:2]]
+    assert found == expected
+    assert alone == expected[:2]
     assert len(set(found)) > 1
+    assert (len(padded) == 0) is (path == "fused")
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
+    """The name once for each call of a function of ``candidate_lm``, which is called all the
+    same."""
+    calls: list[str] = []
+    before = getattr(candidate_lm, name)
+
+    def call(*args: Any, **more: Any) -> Any:
+        calls.append(name)
+        return before(*args, **more)
+
+    monkeypatch.setattr(candidate_lm, name, call)
+    return calls
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_what_the_constraint_leaves_no_choice_of_is_not_asked_for(
+    tiny_models: TinyModels, batch_size: int
+) -> None:
+    """A schema of required fields writes their names itself: few passes, the same reply."""
+    loaded = loaded_as(tiny_models.chat, "base")
+    names = ["a_long_name", "another_long_name"]
+    schema = fields({name: {"enum": [True, False, None]} for name in names})
+    constraint = JsonSchema(loaded.tokenizer, schema)
+    prompts = prompts_of(loaded)[:3]
+    work: list[ModelWork] = []
+    lm = CandidateLM(loaded.model, loaded.tokenizer, batch_size)
+    ids = [tuple(lm.tok_encode(prompt)) for prompt in prompts]
+    found = greedy_replies(
+        loaded.model, ids, PromptPrefix(), batch_size, 100, (), never, work.append,
+        constraint=constraint,
+    )  # fmt: skip
+    expected = [one_by_one(loaded, constraint, prompt, 100) for prompt in prompts]
+    assert found == expected
+    passes = sum(each.passes for each in work) * batch_size / 3
+    written = max(map(len, found))
+    assert written > 20
+    assert passes <= written / 2
+    # All that was read and written is told, but for a last token, which is not computed further.
+    told = sum(each.read + each.written for each in work)
+    assert told >= sum(map(len, ids)) + sum(len(reply) - 5 for reply in found)
+
+
+def never(written: list[list[int]]) -> list[bool]:
+    return [False] * len(written)
+
+
+@pytest.mark.parametrize("room", range(1, 24))
+def test_a_reply_is_cut_at_its_room_wherever_that_is(tiny_models: TinyModels, room: int) -> None:
+    """Also among tokens that nobody is asked for."""
+    loaded = loaded_as(tiny_models.chat, "base")
+    constraint, _ = json_by_definition(tiny_models.chat, "base", 0)
+    prompts = json_prompts(loaded, 0)
+    found = replies(loaded, constraint, prompts, room=room)
+    cut = [one_by_one(loaded, constraint, prompt, room) for prompt in prompts]
+    assert found == [loaded.tokenizer.decode(ids) for ids in cut]
+
+
+@given(
+    labels=st.lists(st.text("ab é漢", min_size=1, max_size=9), min_size=1, max_size=5, unique=True),
+    guesses=st.lists(st.lists(st.integers(0, 399), min_size=1, max_size=4), max_size=3),
+)
+@LASTING
+def test_a_guess_goes_only_as_far_as_the_constraint(
+    tiny_models: TinyModels, labels: list[str], guesses: list[list[int]]
+) -> None:
+    loaded = loaded_as(tiny_models.chat, "base")
+    paths = [(*renderer(loaded).encode_answer(label), 2) for label in labels]
+    for constraint in (OneOf(paths), JsonSchema(loaded.tokenizer, FINITE)):
+        walk = constraint.walk()
+        for guess in [*guesses, *(list(path[1:4]) for path in paths)]:
+            copy = walk.copy()
+            mask = np.zeros(VOCABULARY, dtype=np.bool_)
+            for token in guess:
+                if copy.rest is not None or not copy.allows(token):
+                    break
+                mask[:] = False
+                copy.allow(mask)
+                only = copy.only()
+                assert only is None or np.flatnonzero(mask).tolist() == [only]
+                copy.take(token)
+        # What a copy wrote is not written in the reply.
+        assert walk.taken == []
+        before, after = (np.zeros(VOCABULARY, dtype=np.bool_) for _ in range(2))
+        walk.allow(before)
+        constraint.walk().allow(after)
+        assert (before == after).all()
 
 
 def test_a_reply_that_runs_out_of_room_is_cut(tiny_models: TinyModels) -> None:

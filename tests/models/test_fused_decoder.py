@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
+from harness.evaluation.local.constrained import OneOf
 from harness.evaluation.local.row_generation import greedy_replies, likeliest
 from harness.models import packed_weights as packing
 from harness.models.fused_decoder import fused_decoder, row_logits, why_not_fused
@@ -82,13 +83,20 @@ def alone(model: Any, prompt: tuple[int, ...]) -> list[int]:
     return ids[len(prompt) :]
 
 
-def replies(model: Any, prompts: list[tuple[int, ...]], opened: int, rows: int) -> list[list[int]]:
+def replies(
+    model: Any,
+    prompts: list[tuple[int, ...]],
+    opened: int,
+    rows: int,
+    constraint: OneOf | None = None,
+) -> list[list[int]]:
     beginning = compute_prompt_prefix(model, OPENING[:opened])
 
     def never(written: list[list[int]]) -> list[bool]:
         return [False] * len(written)
 
-    return greedy_replies(model, prompts, beginning, rows, ROOM, (), never)
+    room = ROOM if constraint is None else 99
+    return greedy_replies(model, prompts, beginning, rows, room, (), never, constraint=constraint)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -104,6 +112,42 @@ def test_replies_in_float32_are_those_of_the_model_alone(name: str, opened: int)
         assert replies(model, PROMPTS[2:3], opened, 8) == expected[2:3]
     assert fused_decoder(model) is None
     assert len({tuple(reply) for reply in expected}) > 1
+
+
+# Answers that begin alike, leave no choice for a while, and repeat what stands in the prompt.
+ANSWERS = [
+    (n, 30, 31, 32, *range(60 + m, 64 + m), *(33, 34) * (n % 3), 5 + m, 2)
+    for n in range(20, 24)
+    for m in range(4)
+]
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("opened", [0, len(OPENING)])
+def test_constrained_replies_in_float32_are_those_of_the_model_alone(
+    name: str, opened: int
+) -> None:
+    family, more = MODELS[name]
+    model = build(family, **more)
+    constraint = OneOf(ANSWERS)
+    expected = [alone_among(model, constraint, prompt) for prompt in PROMPTS]
+    with packed_weights(model):
+        assert why_not_fused(model) == ""
+        assert replies(model, PROMPTS, opened, 3, constraint) == expected
+        assert replies(model, PROMPTS[2:3], opened, 8, constraint) == expected[2:3]
+    assert set(map(tuple, expected)) <= set(ANSWERS)
+
+
+def alone_among(model: Any, constraint: OneOf, prompt: tuple[int, ...]) -> list[int]:
+    """The likeliest of the allowed tokens, one by one, in the model's own modules."""
+    walk = constraint.walk()
+    while walk.rest is None:
+        mask = np.zeros(VOCABULARY, dtype=np.bool_)
+        walk.allow(mask)
+        with torch.inference_mode():
+            logits = model(input_ids=torch.tensor([[*prompt, *walk.taken]])).logits[0, -1]
+        walk.take(int(np.where(mask, logits.numpy(), -np.inf).argmax()))
+    return [*walk.taken, *walk.rest]
 
 
 def passes(

@@ -255,7 +255,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
         if generation_kwargs.get("temperature") == 0.0:
             generation_kwargs.pop("temperature")
         generation_kwargs.setdefault("do_sample", False)
-        greedy = generation_kwargs == {"do_sample": False} and self._constraint is None
+        greedy = generation_kwargs == {"do_sample": False}
         replies: list[list[int]] = []
         # One alone has no row to take turns with.
         several = len(prompts) > 1 or fused_decoder(self.model) is not None
@@ -263,9 +263,8 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             replies = self._in_rows(prompts, room, stop)
         while len(replies) < len(prompts):
             batch = prompts[len(replies) : len(replies) + self._rows]
-            replies += self._batch(batch, room, stop, generation_kwargs, trees=greedy)
-        rows = zip(context.tolist(), replies, strict=True)
-        return Rows([row + reply for row, reply in rows])
+            replies += self._batch(batch, room, stop, generation_kwargs, greedy=greedy)
+        return Rows([a + b for a, b in zip(context.tolist(), replies, strict=True)])
 
     def _in_rows(
         self, prompts: list[tuple[int, ...]], room: int, stop: list[str]
@@ -283,8 +282,9 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
                 ends_in.each,
                 self._count,
                 self._generate,
-                # Few servers guess, and what it gains hangs on how much a reply repeats its prompt.
+                # Few servers guess, and what it gains hangs on what a reply repeats of its prompt.
                 guesses=len(prompts) > 1,
+                constraint=self._constraint,
             )
             for index, reply in zip(group, written, strict=True):
                 replies[index] = reply
@@ -297,11 +297,11 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
         stop: list[str],
         generation_kwargs: dict[str, Any],
         *,
-        trees: bool,
+        greedy: bool,
     ) -> list[list[int]]:
         """Replies to the prompts of one batch: grown from trees, or padded to one length."""
         groups = None
-        if trees and self.takes_trees:
+        if greedy and self._constraint is None and self.takes_trees:
             beginning = self._beginning if self._beginning.opens(prompts) else PromptPrefix()
             groups = tree_groups([len(prompt) - len(beginning.tokens) for prompt in prompts])
         replies: list[list[int]] = [[] for _ in prompts]

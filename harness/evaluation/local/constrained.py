@@ -39,6 +39,15 @@ class Walk(Protocol):
     def take(self, token: int) -> None:
         """Write one of the allowed tokens."""
 
+    def allows(self, token: int) -> bool:
+        """Whether a token may come next."""
+
+    def only(self) -> int | None:
+        """The token that must come next, where no other may; None too where that is not known."""
+
+    def copy(self) -> Walk:
+        """The same reply, which goes on by itself."""
+
 
 class Constraint(Protocol):
     """What replies may be."""
@@ -74,10 +83,10 @@ class OneOf:
 
 
 class _TrieWalk:
-    def __init__(self, root: _Node) -> None:
-        self._node = root
-        self.taken: list[int] = []
-        self.rest = _only_way(root)
+    def __init__(self, node: _Node, taken: Sequence[int] = ()) -> None:
+        self._node = node
+        self.taken = list(taken)
+        self.rest = _only_way(node)
 
     def allow(self, mask: NDArray[np.bool_]) -> None:
         mask[list(self._node)] = True
@@ -86,6 +95,15 @@ class _TrieWalk:
         self._node = self._node[token]
         self.taken.append(token)
         self.rest = _only_way(self._node)
+
+    def allows(self, token: int) -> bool:
+        return token in self._node
+
+    def only(self) -> int | None:
+        return next(iter(self._node)) if len(self._node) == 1 else None
+
+    def copy(self) -> Walk:
+        return _TrieWalk(self._node, self.taken)
 
 
 def _only_way(node: _Node) -> tuple[int, ...] | None:
@@ -148,10 +166,10 @@ def _unfollowed(why: str) -> TrialError:
 
 
 class _GrammarWalk:
-    def __init__(self, matcher: Any) -> None:
+    def __init__(self, matcher: Any, taken: Sequence[int] = ()) -> None:
         self._matcher = matcher
-        self.taken: list[int] = []
-        self.rest: tuple[int, ...] | None = None
+        self.taken = list(taken)
+        self.rest: tuple[int, ...] | None = () if matcher.is_stopped() else None
 
     def allow(self, mask: NDArray[np.bool_]) -> None:
         bias = np.frombuffer(self._matcher.compute_logit_bias(), dtype=np.uint8)
@@ -165,6 +183,17 @@ class _GrammarWalk:
         self.taken.append(token)
         if self._matcher.is_stopped():
             self.rest = ()
+
+    def allows(self, token: int) -> bool:
+        return bool(self._matcher.validate_tokens([token]))
+
+    def only(self) -> int | None:
+        # Where bytes are forced, the mask is of the first of the tokens that they are written in.
+        forced = self._matcher.compute_ff_tokens()
+        return int(forced[0]) if forced else None
+
+    def copy(self) -> Walk:
+        return _GrammarWalk(self._matcher.deep_copy(), self.taken)
 
 
 def _check(matcher: Any) -> None:

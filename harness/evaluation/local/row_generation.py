@@ -1,6 +1,7 @@
 """Greedy replies to many prompts, each in a row of its own.
 
-A pass computes the newest token of every growing reply with a guess of what follows it
+A pass computes the newest tokens of every growing reply
+(:mod:`harness.evaluation.local.growing_reply`) with a guess of what follows them
 (:mod:`harness.evaluation.local.prompt_lookup`), and whole prompts that join them: a reply that has
 ended leaves its row to the next prompt at once. What all prompts begin with stands once
 (:mod:`harness.models.row_cache`).
@@ -9,17 +10,18 @@ ended leaves its row to the next prompt at once. What all prompts begin with sta
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
-from harness.evaluation.local.prompt_lookup import PromptLookup
+from harness.evaluation.local.constrained import Constraint
+from harness.evaluation.local.growing_reply import GrowingReply
 from harness.models.fused_decoder import row_logits
 from harness.models.prompt_prefix import PromptPrefix
 from harness.models.row_cache import Block, RowCache
-from harness.models.token_tree import common_beginning
 from harness.records import ModelWork
 
 # Tokens of prompts that are read in a pass; a longer one is read alone.
@@ -40,6 +42,7 @@ def greedy_replies(
     on_end: Callable[[int], None] = lambda count: None,
     *,
     guesses: bool = True,
+    constraint: Constraint | None = None,
 ) -> list[list[int]]:
     """The most likely next token, again and again, until each reply ends.
 
@@ -52,53 +55,70 @@ def greedy_replies(
         on_work: told of every pass.
         on_end: told how many replies have ended in a pass.
         guesses: whether what follows is guessed, and checked in the same pass.
+        constraint: what replies are kept to, which then says alone where they end; None where
+            they are free.
 
     Raises:
         ValueError: a prompt has no token after the beginning, to go on from.
     """
     opened = len(beginning.tokens)
-    rests = [list(prompt[opened:]) for prompt in prompts]
-    if not all(rests):
+    if not all(len(prompt) > opened for prompt in prompts):
         raise ValueError("a prompt to be answered has no token")
     rows = min(rows, len(prompts))
     cache = RowCache(beginning, rows)
-    replies: list[list[int]] = [[] for _ in prompts]
-    waiting = list(reversed(range(len(prompts))))
-    growing: list[_Growing] = []
+    replies = [GrowingReply(prompt, constraint, room) for prompt in prompts]
+    rests = [
+        [*prompt[opened:], *reply.pending] for prompt, reply in zip(prompts, replies, strict=True)
+    ]
+    # A constraint may leave no choice from the first.
+    waiting = [place for place in reversed(range(len(prompts))) if not replies[place].ended]
+    if len(waiting) < len(prompts):
+        on_end(len(prompts) - len(waiting))
+    growing: list[GrowingReply] = []
     with torch.inference_mode():
         while growing or waiting:
             most = _guessed(growing, room, waiting) if guesses else [0] * len(growing)
             guessed = [one.guess(count) for one, count in zip(growing, most, strict=True)]
             joining = _joining(waiting, rests, rows - len(growing))
-            tokens, blocks = _pass(growing, guessed, [rests[index] for index in joining])
-            checked = len(growing) + sum(map(len, guessed))
-            kept = list(range(checked))
-            if joining:
-                kept += (np.cumsum(blocks[-1][1]) - 1 + checked).tolist()
-            predicted = iter(likeliest(row_logits(model, cache, blocks, tokens, kept)))
-            newest = list(islice(predicted, len(growing)))
+            went_on = len(growing)
+            passing = _pass(growing, guessed, [rests[index] for index in joining])
+            growing += [replies[index] for index in joining]
+            guessed += [[] for _ in joining]
+            logits = row_logits(model, cache, passing.blocks, passing.tokens, passing.kept)
+            if constraint is not None:
+                logits = _allowed(logits, growing, guessed)
+            predicted = iter(likeliest(logits))
             fresh: list[list[int]] = []
             for slot, (one, guess) in enumerate(zip(growing, guessed, strict=True)):
-                after = [newest[slot], *islice(predicted, len(guess))]
-                fresh.append(one.accept(guess, after))
+                fresh.append(one.accept(guess, list(islice(predicted, 1 + len(guess)))))
                 cache.lengths[slot] -= 1 + len(guess) - len(fresh[-1])
-            wasted = checked - sum(map(len, fresh))
+            written = sum(map(len, fresh[:went_on]))
             on_work(
                 ModelWork(
                     passes=1,
-                    read=len(tokens) - checked + wasted,
-                    written=checked - wasted,
-                    predicted=len(kept),
+                    read=len(passing.tokens) - written,
+                    written=written,
+                    predicted=len(passing.kept),
                 )
             )
-            growing += [_Growing(prompts[index], replies[index]) for index in joining]
-            fresh += [[token] for token in predicted]
-            done = _write(growing, fresh, room, ends, ended)
+            done = _write(growing, fresh, ends, ended)
             for slot in reversed(done):
                 _leave(slot, growing, cache)
             if done:
                 on_end(len(done))
-    return replies
+    return [reply.tokens for reply in replies]
+
+
+def _allowed(
+    logits: torch.Tensor, growing: Sequence[GrowingReply], guessed: Sequence[list[int]]
+) -> torch.Tensor:
+    """The logits, with what a reply may not go on with at minus infinity."""
+    masks = np.empty(logits.shape, dtype=np.bool_)
+    first = 0
+    for one, guess in zip(growing, guessed, strict=True):
+        one.allow(guess, masks[first : first + 1 + len(guess)])
+        first += 1 + len(guess)
+    return logits.masked_fill(torch.from_numpy(~masks), -torch.inf)
 
 
 def row_groups(
@@ -128,64 +148,60 @@ def row_groups(
             yield opening, group
 
 
-def _guessed(growing: Sequence[_Growing], room: int, waiting: Sequence[int]) -> list[int]:
+def _guessed(growing: Sequence[GrowingReply], room: int, waiting: Sequence[int]) -> list[int]:
     """Tokens that may be guessed of each reply.
 
     Where no prompt waits for a row, passes are saved by those alone that are behind all others.
     """
     most = max(GUESSED, GUESSED_IN_ALL // max(1, len(growing)))
-    behind = room if waiting else min((len(one.reply) for one in growing), default=0)
+    behind = room if waiting else min((len(one.tokens) for one in growing), default=0)
     return [
-        min(most, room - len(one.reply) - 1) if len(one.reply) <= behind else 0 for one in growing
+        min(most, room - len(one.tokens) - 1) if len(one.tokens) <= behind else 0 for one in growing
     ]
 
 
-class _Growing:
-    """A reply that grows.
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What goes through the model at once."""
 
-    Attributes:
-        reply: its tokens so far.
-    """
-
-    def __init__(self, prompt: Sequence[int], reply: list[int]) -> None:
-        self.reply = reply
-        self._lookup = PromptLookup(prompt)
-
-    def guess(self, most: int) -> list[int]:
-        """A guess of what follows its newest token."""
-        return self._lookup.guess(most) if most > 0 else []
-
-    def accept(self, guess: Sequence[int], predicted: Sequence[int]) -> list[int]:
-        """The tokens that the model writes: as far as the guess was right, and one more."""
-        right = common_beginning(guess, predicted) if guess else 0
-        self._lookup.judge(len(guess), right)
-        return list(predicted[: right + 1])
-
-    def write(self, tokens: Sequence[int]) -> None:
-        """Go on with these tokens."""
-        self.reply += tokens
-        self._lookup.extend(tokens)
+    tokens: list[int]
+    """Token ids, block by block."""
+    blocks: list[Block]
+    """To which rows they belong."""
+    kept: list[int]
+    """Places in ``tokens`` after which logits are wanted: of each row the last token that is
+    known and what is guessed to follow it, of one row after the other."""
 
 
 def _pass(
-    growing: Sequence[_Growing], guesses: Sequence[list[int]], joining: Sequence[list[int]]
-) -> tuple[list[int], list[Block]]:
-    """What goes through the model next, and to which rows it belongs: the newest token of each
-    reply, what is guessed to follow some of them, and whole prompts.
+    growing: Sequence[GrowingReply], guesses: Sequence[list[int]], joining: Sequence[list[int]]
+) -> _Pass:
+    """What goes through the model next: of each reply what it has not read and what is guessed to
+    follow, and whole prompts.
 
-    Guesses are a block of their own, so that no other row is padded to them.
+    What goes beyond one token of a reply is in a block of its own, so that no other row is padded
+    to it.
     """
-    tokens = [one.reply[-1] for one in growing]
+    tokens = [one.pending[0] for one in growing]
+    more = [[*one.pending[1:], *guess] for one, guess in zip(growing, guesses, strict=True)]
+    last = [len(one.pending) - 1 for one in growing]
     blocks: list[Block] = []
     if growing:
         blocks.append((np.arange(len(growing)), np.ones(len(growing), dtype=np.int64)))
-    for first, parts in ((0, guesses), (len(growing), joining)):
-        places = [place for place, part in enumerate(parts) if part]
-        if places:
-            slots = first + np.array(places)
-            blocks.append((slots, np.array([len(parts[place]) for place in places])))
-            tokens += [token for place in places for token in parts[place]]
-    return tokens, blocks
+    kept: list[int] = []
+    for slot, part in enumerate(more):
+        # The first of its tokens stands in the first block, the others in a row after that.
+        places = [slot, *range(len(tokens), len(tokens) + len(part))]
+        kept += places[last[slot] :]
+        tokens += part
+    for part in joining:
+        tokens += part
+        kept.append(len(tokens) - 1)
+    for first, parts in ((0, more), (len(growing), joining)):
+        rows = [row for row, part in enumerate(parts) if part]
+        if rows:
+            blocks.append((first + np.array(rows), np.array([len(parts[row]) for row in rows])))
+    return _Pass(tokens, blocks, kept)
 
 
 def likeliest(logits: torch.Tensor) -> list[int]:
@@ -204,25 +220,26 @@ def likeliest(logits: torch.Tensor) -> list[int]:
 
 
 def _write(
-    growing: Sequence[_Growing],
+    growing: Sequence[GrowingReply],
     fresh: Sequence[Sequence[int]],
-    room: int,
     ends: Collection[int],
     ended: Callable[[list[list[int]]], list[bool]],
 ) -> list[int]:
     """Let replies go on, each as far as its end; slots of those that have come to it."""
     longer = [
-        [*one.reply, *new[: count + 1]]
+        [*one.tokens, *new[: count + 1]]
         for one, new in zip(growing, fresh, strict=True)
+        if not one.constrained
         for count in range(len(new))
     ]
     stopped = iter(ended(longer))
     done: list[int] = []
     for slot, (one, new) in enumerate(zip(growing, fresh, strict=True)):
-        stops = [next(stopped) or token in ends for token in new]
+        # What is kept to a constraint may hold any stop.
+        stops = [not one.constrained and (next(stopped) or token in ends) for token in new]
         length = stops.index(True) + 1 if any(stops) else len(new)
         one.write(new[:length])
-        if any(stops) or len(one.reply) >= room:
+        if any(stops) or one.ended:
             done.append(slot)
     return done
 
@@ -239,7 +256,7 @@ def _joining(waiting: list[int], rests: Sequence[Sequence[int]], free: int) -> l
     return joining
 
 
-def _leave(slot: int, growing: list[_Growing], cache: RowCache) -> None:
+def _leave(slot: int, growing: list[GrowingReply], cache: RowCache) -> None:
     """Free a slot; the last row moves there, so that those in use follow one another."""
     last = len(growing) - 1
     if slot < last:
