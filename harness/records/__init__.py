@@ -64,6 +64,7 @@ from harness.records.trial import (
     MOST_SEARCHES,
     SEARCH_SEED,
     TRIALS,
+    WRITING_JOURNAL,
     Endpoint,
     Phase,
     Place,
@@ -76,6 +77,7 @@ from harness.records.trial import (
     SuiteKind,
     TrialCurve,
     TrialSpec,
+    WritingTask,
     asked_as,
     ways_of,
 )
@@ -95,6 +97,7 @@ from harness.records.trial_record import (
     WayScore,
 )
 from harness.records.unscored import Unscored, filled_mean, unscored_notes
+from harness.records.writing import Headroom, Proposal, ProposalStatus, Wording, Writing
 
 __all__ = [
     "ARTIFACT",
@@ -105,6 +108,7 @@ __all__ = [
     "NO_WORTH",
     "SEARCH_SEED",
     "TRIALS",
+    "WRITING_JOURNAL",
     "Aggregate",
     "Artifact",
     "AuditRecord",
@@ -119,6 +123,7 @@ __all__ = [
     "ExperimentRecord",
     "FoundStudy",
     "GeneralTask",
+    "Headroom",
     "ItemOutput",
     "ItemRow",
     "ItemScore",
@@ -133,6 +138,8 @@ __all__ = [
     "Phase",
     "Place",
     "Progress",
+    "Proposal",
+    "ProposalStatus",
     "Pruning",
     "RemovedStudy",
     "Reply",
@@ -159,7 +166,10 @@ __all__ = [
     "TrialSummary",
     "Unscored",
     "WayScore",
+    "Wording",
     "Worth",
+    "Writing",
+    "WritingTask",
     "asked_as",
     "content_hash",
     "count_by_kind",

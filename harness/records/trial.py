@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness.records.plain import JsonValue
 
-Phase = Literal["search", "finalist", "baseline", "default", "curve", "latency"]
+Phase = Literal["search", "finalist", "baseline", "default", "curve", "latency", "writing"]
 # The trials of one search share one seed, which is none of the finalists': finalists are fresh
 # draws. An arm's next search has the next one.
 SEARCH_SEED = 1_000_003
@@ -23,6 +23,8 @@ TRIALS = "trials"
 ARTIFACT = "artifact"
 # Folder, there too, of what a training goes on from; it is gone once the trial has a record.
 CHECKPOINT = "checkpoint"
+# File, there too, of what a writing was answered so far; it is gone once the trial has a record.
+WRITING_JOURNAL = "writing.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,34 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
+class WritingTask:
+    """What a trial that writes an instruction is asked to do."""
+
+    by: str
+    """The method: ``gepa``."""
+    writer: str
+    """Name of the model that writes."""
+    reflector: Seat | None
+    """The model that writes; None: the one whose instruction it is."""
+    asked: str
+    """Hash of who answers the rows and how: a reply to the same request under it is the same."""
+    asked_writer: str
+    """Likewise, of the model that writes."""
+    max_new_tokens: int
+    """Longest reply of the model that writes, tokens."""
+    minibatch: int
+    """Training rows that a proposal is written from and first tried on."""
+    rows: int
+    """Training rows, apart from those, on which proposals are compared."""
+    most_rows: int
+    """Rows that may be answered in all; tokens of writing are counted as rows of equal length."""
+    most_tokens: int | None = None
+    """Tokens that may be spent in all; None sets no limit beside ``most_rows``."""
+    most_seconds: float | None = None
+    """Wall time after which nothing more is proposed; None sets no limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrialSpec:
     """Everything a trial needs: a trial is a pure function of this value."""
 
@@ -259,6 +289,14 @@ class TrialSpec:
     """The trial has ended well before; only the scores that are missing are computed."""
     judges: tuple[Seat, ...] = ()
     """The judges whose marks are metrics of the task."""
+    writing: WritingTask | None = None
+    """What a trial that writes an instruction is asked to do; None of any other."""
+
+    @property
+    def seats(self) -> tuple[Seat, ...]:
+        """All models that it asks beside its own: judges, and one that writes."""
+        writer = self.writing and self.writing.reflector
+        return (*self.judges, writer) if writer else self.judges
 
     @property
     def place(self) -> Place:
@@ -299,6 +337,7 @@ __all__ = [
     "MOST_SEARCHES",
     "SEARCH_SEED",
     "TRIALS",
+    "WRITING_JOURNAL",
     "Endpoint",
     "Phase",
     "Place",
@@ -311,6 +350,7 @@ __all__ = [
     "SuiteKind",
     "TrialCurve",
     "TrialSpec",
+    "WritingTask",
     "asked_as",
     "place_of",
     "ways_of",

@@ -27,7 +27,7 @@ from harness.records import (
     content_hash,
     to_plain,
 )
-from harness.spec import Experiment, PromptArm
+from harness.spec import Arm, Experiment, PromptArm
 from harness.spec.kinds import kind_info
 from harness.spec.settings import (
     PromptSettings,
@@ -95,6 +95,10 @@ class Plan:
     """Arm -> what its model's chat template makes of a small conversation then."""
     judges: Judges = field(default_factory=Judges)
     """What it has of its judges."""
+    writers: dict[str, ResolvedModel] = field(default_factory=dict)
+    """Arm -> the local model that writes its instruction, where that is not its own."""
+    writings: dict[str, dict[int, TrialSummary]] = field(default_factory=dict)
+    """Arm -> repeat of its search -> the trial that wrote its instruction, once that has ended."""
     notes: tuple[str, ...] = ()
     """What was seen of data, prompts and models, a sentence each."""
 
@@ -146,6 +150,19 @@ class Plan:
             if task.accuracy
         ]
         return replace(trial, scores=(*trial.scores, *requests))
+
+    def written_text(self, arm: str, repeat: int = 0) -> str | None:
+        """What was written for one of the arm's searches; None where nothing was, or not yet."""
+        trial = self.writings.get(arm, {}).get(repeat)
+        return trial.writing.text if trial and trial.writing else None
+
+    def arm(self, name: str, repeat: int = 0) -> Arm:
+        """An arm as one of its searches takes it: with the instruction that was written for it."""
+        declared = self.experiment.arms[name]
+        if repeat not in self.writings.get(name, {}):
+            return declared
+        text = self.written_text(name, repeat)
+        return declared.with_written(() if text is None else (text,))
 
     def model_of(self, arm: str) -> ResolvedModel:
         """The model that the arm starts from."""
