@@ -5,6 +5,7 @@ The write half exchanges :class:`TrialSpec` and :class:`TrialRecord`; the read h
 to JSON (:func:`to_json`, :func:`from_json`) and hold no handle, tensor or connection.
 """
 
+from harness.records.asked import Endpoint, ResolvedModel, Seat, asked_as
 from harness.records.calibration import CalibrationRow, marked_key, reply_key
 from harness.records.data import (
     LEAK_KINDS,
@@ -65,20 +66,15 @@ from harness.records.trial import (
     SEARCH_SEED,
     TRIALS,
     WRITING_JOURNAL,
-    Endpoint,
     Phase,
     Place,
     Pruning,
-    ResolvedModel,
     Runtime,
     ScoreRequest,
-    Seat,
     Status,
     SuiteKind,
     TrialCurve,
     TrialSpec,
-    WritingTask,
-    asked_as,
     ways_of,
 )
 from harness.records.trial_record import (
@@ -97,7 +93,14 @@ from harness.records.trial_record import (
     WayScore,
 )
 from harness.records.unscored import Unscored, filled_mean, unscored_notes
-from harness.records.writing import Headroom, Proposal, ProposalStatus, Wording, Writing
+from harness.records.writing import (
+    Headroom,
+    Proposal,
+    ProposalStatus,
+    Wording,
+    Writing,
+    WritingTask,
+)
 
 __all__ = [
     "ARTIFACT",

@@ -1,11 +1,41 @@
-"""What came of having a model write an instruction."""
+"""Instructions that a model writes: what the writing of one is asked to do, and what it found."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.records.asked import Seat
+
 ProposalStatus = Literal["taken up", "rejected", "unusable"]
+
+
+@dataclass(frozen=True, slots=True)
+class WritingTask:
+    """What a trial that writes an instruction is asked to do."""
+
+    by: str
+    """The method: ``gepa``."""
+    writer: str
+    """Name of the model that writes."""
+    reflector: Seat | None
+    """The model that writes; None: the one whose instruction it is."""
+    asked: str
+    """Hash of who answers the rows and how: a reply to the same request under it is the same."""
+    asked_writer: str
+    """Likewise, of the model that writes."""
+    max_new_tokens: int
+    """Longest reply of the model that writes, tokens."""
+    minibatch: int
+    """Training rows that a proposal is written from and first tried on."""
+    rows: int
+    """Training rows, apart from those, on which proposals are compared."""
+    most_rows: int
+    """Rows that may be answered in all; tokens of writing are counted as rows of equal length."""
+    most_tokens: int | None = None
+    """Tokens that may be spent in all; None sets no limit beside ``most_rows``."""
+    most_seconds: float | None = None
+    """Wall time after which nothing more is proposed; None sets no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +135,4 @@ class Writing:
         return -int(-self.tokens // a_trial) if a_trial else 0
 
 
-__all__ = ["Headroom", "Proposal", "ProposalStatus", "Wording", "Writing"]
+__all__ = ["Headroom", "Proposal", "ProposalStatus", "Wording", "Writing", "WritingTask"]

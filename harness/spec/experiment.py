@@ -281,10 +281,6 @@ class Experiment(FrozenSpec):
         """Number of trials of all searches of all arms."""
         return sum(self.repeats_of(arm) * self.trials_of(arm) for arm in self.arms)
 
-    def writings(self) -> int:
-        """Number of instructions that are written, one for each search of an arm."""
-        return sum(self.repeats_of(arm) for arm in self.arms if self.arms[arm].optimiser)
-
     def repeat_of(self, arm: str, seed: int) -> int:
         """The search whose setting a final run of the arm has: seeds are dealt in turn.
 

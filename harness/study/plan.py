@@ -27,7 +27,7 @@ from harness.records import (
     content_hash,
     to_plain,
 )
-from harness.spec import Arm, Experiment, PromptArm
+from harness.spec import Experiment, PromptArm
 from harness.spec.kinds import kind_info
 from harness.spec.settings import (
     PromptSettings,
@@ -150,19 +150,6 @@ class Plan:
             if task.accuracy
         ]
         return replace(trial, scores=(*trial.scores, *requests))
-
-    def written_text(self, arm: str, repeat: int = 0) -> str | None:
-        """What was written for one of the arm's searches; None where nothing was, or not yet."""
-        trial = self.writings.get(arm, {}).get(repeat)
-        return trial.writing.text if trial and trial.writing else None
-
-    def arm(self, name: str, repeat: int = 0) -> Arm:
-        """An arm as one of its searches takes it: with the instruction that was written for it."""
-        declared = self.experiment.arms[name]
-        if repeat not in self.writings.get(name, {}):
-            return declared
-        text = self.written_text(name, repeat)
-        return declared.with_written(() if text is None else (text,))
 
     def model_of(self, arm: str) -> ResolvedModel:
         """The model that the arm starts from."""

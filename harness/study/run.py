@@ -46,7 +46,7 @@ from harness.study.running import TrialRunner
 from harness.study.searching import Searches, Selected
 from harness.study.sources import InTurn, Listed
 from harness.study.stages import TURNS, after_search, final_counts, latency_stage
-from harness.study.writing import find_writers, written
+from harness.study.writing import find_writers, writings_of, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,7 @@ class _Study:
         runner.recover()
         for problem in (*plan.left_out(), *plan.notes):
             self._observer.warning(problem)
-        writings = self._experiment.writings()
+        writings = writings_of(self._experiment)
         searched = self._experiment.search_trials() + writings
         later = final_counts(self._experiment, plan.prepared.splits)
         self._tell_planned(searched + 1 + later.total)

@@ -16,7 +16,13 @@ from harness.spec.settings import Settings, settings_from
 from harness.store import StoreReader
 from harness.study.observer import Observer
 from harness.study.plan import Plan
-from harness.study.writing import left_for_search, spent_on_writing, trials_of_writing
+from harness.study.writing import (
+    arm_as_written,
+    left_for_search,
+    spent_on_writing,
+    text_for,
+    trials_of_writing,
+)
 
 Selected = dict[int, Settings]
 """Repeat of an arm's search -> the resolved setting that its validation scores select."""
@@ -67,8 +73,8 @@ def arm_search(
     plan: Plan, arm: str, repeat: int, past: Iterable[PastTrial], margin: float | None = None
 ) -> ArmSearch:
     """One search of an arm of the plan; see :class:`~harness.search.ArmSearch`."""
-    labels, spec = plan.prepared.labels, plan.arm(arm, repeat)
-    text = plan.written_text(arm, repeat)
+    labels, spec = plan.prepared.labels, arm_as_written(plan, arm, repeat)
+    text = text_for(plan, arm, repeat)
     return ArmSearch(
         arm,
         spec,
@@ -200,7 +206,7 @@ class Searches:
         if proposal is None:
             state.ended = ("settings_exhausted", "")
             return None
-        settings = self._plan.arm(arm, repeat).resolve(proposal.params)
+        settings = arm_as_written(self._plan, arm, repeat).resolve(proposal.params)
         return self._plan.search_trial(arm, proposal.number, settings, proposal.pruning, repeat)
 
     def _reached(self, state: _State) -> tuple[EndReason, str] | None:
@@ -236,7 +242,7 @@ class Searches:
         ]
 
     def _past(self, trial: TrialSummary, changes: Mapping[str, float]) -> PastTrial:
-        space = self._plan.arm(trial.arm, trial.search_repeat).search_space()
+        space = arm_as_written(self._plan, trial.arm, trial.search_repeat).search_space()
         metric = self._plan.experiment.task.primary
         complete = trial.status == "complete"
         worth = validation_worth(trial, metric) if complete else NO_WORTH

@@ -17,7 +17,7 @@ from harness.records import (
     WritingTask,
     content_hash,
 )
-from harness.spec import Experiment, ModelSpec
+from harness.spec import Arm, Experiment, ModelSpec
 from harness.spec.instruction import OptimiserSpec
 from harness.study.judges import asked_of, endpoint_record
 from harness.study.observer import Observer
@@ -50,6 +50,12 @@ def find_writers(
             where = f"arms.{arm}.instruction.optimise.reflection.model"
             raise SpecError(Problem(where, str(refusal))) from refusal
     return found
+
+
+def writings_of(experiment: Experiment) -> int:
+    """Number of instructions that are written, one for each search of an arm that asks so."""
+    asking = [name for name, arm in experiment.arms.items() if arm.optimiser is not None]
+    return sum(map(experiment.repeats_of, asking))
 
 
 def written(plan: Plan, runner: TrialRunner, observer: Observer) -> Plan:
@@ -134,12 +140,27 @@ def writing_trial(plan: Plan, arm: str, repeat: int, optimiser: OptimiserSpec) -
     )
 
 
+def text_for(plan: Plan, arm: str, repeat: int) -> str | None:
+    """What was written for one of the arm's searches; None where nothing was, or not yet."""
+    trial = plan.writings.get(arm, {}).get(repeat)
+    return trial.writing.text if trial and trial.writing else None
+
+
+def arm_as_written(plan: Plan, name: str, repeat: int) -> Arm:
+    """An arm as one of its searches takes it: with the instruction that was written for it."""
+    declared = plan.experiment.arms[name]
+    if repeat not in plan.writings.get(name, {}):
+        return declared
+    text = text_for(plan, name, repeat)
+    return declared.with_written(() if text is None else (text,))
+
+
 def left_for_search(plan: Plan, arm: str, repeat: int) -> int:
     """Trials that an arm's search may have: its settings, and the budget without its writing."""
-    settings = plan.arm(arm, repeat).settings()
+    settings = arm_as_written(plan, arm, repeat).settings()
     left = plan.experiment.budget.trials - trials_of_writing(plan, arm, repeat)
     # Whatever writing took, what it led to is compared with the task's own instruction.
-    left = max(left, COMPARED if plan.written_text(arm, repeat) else 1)
+    left = max(left, COMPARED if text_for(plan, arm, repeat) else 1)
     return left if settings is None else min(left, settings)
 
 
@@ -227,11 +248,14 @@ def _writers_name(plan: Plan, arm: str, optimiser: OptimiserSpec) -> str:
 
 
 __all__ = [
+    "arm_as_written",
     "find_writers",
     "left_for_search",
     "most_trials_of_writing",
     "spent_on_writing",
+    "text_for",
     "trials_of_writing",
     "writing_trial",
+    "writings_of",
     "written",
 ]

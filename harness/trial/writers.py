@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import TrialError
+from harness.evaluation.one_request import replied
 from harness.prompting import PromptRenderer
 from harness.records import Example, Seat, TrialSpec, WritingTask, content_hash
 from harness.spec import PromptArm, TaskSpec
@@ -63,8 +64,6 @@ def writer_of(
 def local_writer(
     asking: Asking, own: Any, tokenizer: Any, task: WritingTask, spec: TrialSpec
 ) -> Write:
-    from lm_eval.api.instance import Instance
-
     lm = asking.knowing(own, task.asked_writer)
     args = task.reflector.template_args if task.reflector else spec.template_args
     renderer = PromptRenderer(tokenizer, _WRITERS_TASK, date=spec.date, template_args=args)
@@ -77,9 +76,8 @@ def local_writer(
             raise UnusableError(
                 f"the model that writes reads {own.longest:,} tokens, and would be told {length:,}"
             )
-        options = {"until": list(renderer.stops), "max_gen_toks": room, "do_sample": False}
         with asking_kept(asking, lm):
-            (reply,) = lm.generate_until([Instance("generate_until", {}, (prompt, options), 0)])
+            reply = replied(lm, prompt, stops=renderer.stops, max_new_tokens=room)
         return Written(reply, sum(own.count_tokens(prompt, reply)))
 
     return write
@@ -89,8 +87,6 @@ def local_writer(
 def _served_writer(
     seat: Seat, task: WritingTask, spec: TrialSpec, asking: Asking, run: TrialRun
 ) -> Iterator[Write]:
-    from lm_eval.api.instance import Instance
-
     from harness.evaluation.endpoint.endpoint_lm import EndpointLM, as_context
 
     renderer = PromptRenderer(ServersTokenizer(), _WRITERS_TASK)
@@ -107,10 +103,9 @@ def _served_writer(
         if why := asking.journal.failed(asked):
             raise UnusableError(why)
         lm = asking.knowing(server, task.asked_writer)
-        options = {"until": [], "max_gen_toks": task.max_new_tokens, "do_sample": False}
         try:
             with asking_kept(asking, lm):
-                (reply,) = lm.generate_until([Instance("generate_until", {}, (chat, options), 0)])
+                reply = replied(lm, chat, stops=(), max_new_tokens=task.max_new_tokens)
         except TrialError as error:
             if error.kind in _FINAL:
                 raise UnusableError(str(error), final=True) from error
