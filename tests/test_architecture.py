@@ -46,7 +46,9 @@ ROOMS: dict[str, set[str]] = {
     "training": {"models", "prompting"},
     "evaluation": {"models", "prompting"},
     "classifier": set(),
-    "trial": {"classifier", "data", "evaluation", "models", "prompting", "search", "training"},
+    "writing": set(),
+    "trial": {"classifier", "data", "evaluation", "models", "prompting", "search", "training",
+              "writing"},
     "review": {"analysis", "report", "search", "store"},
     "study": {"analysis", "data", "engine", "evaluation", "models", "prompting", "search", "store",
               "trial"},
@@ -83,7 +85,8 @@ SUB_ROOMS: dict[str, set[str]] = {
     "measures/modules": set(),
     "study/preflight": {"asked_models", "brought", "plan"},
 }
-WRITING = {"data", "engine", "evaluation", "models", "prompting", "search", "training", "trial"}
+WRITING = {"data", "engine", "evaluation", "models", "prompting", "search", "training", "trial",
+           "writing"}
 READING = {"analysis", "findings", "report", "review", "store"}
 # Optuna draws the searches of a report; it is imported for long ones only, and needs no torch.
 DRAWING = {"review": {"search"}}
@@ -250,7 +253,8 @@ def test_the_read_half_needs_no_write_half() -> None:
 
 @pytest.mark.parametrize(
     ("library", "place"),
-    [("duckdb", "store"), ("optuna", "search"), ("lm_eval", "evaluation"), ("ray", "engine/ray")],
+    [("duckdb", "store"), ("optuna", "search"), ("lm_eval", "evaluation"), ("ray", "engine/ray"),
+     ("gepa", "writing")],
 )
 def test_sole_importers(library: str, place: str) -> None:
     importers = outside()[library]

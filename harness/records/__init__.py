@@ -5,6 +5,7 @@ The write half exchanges :class:`TrialSpec` and :class:`TrialRecord`; the read h
 to JSON (:func:`to_json`, :func:`from_json`) and hold no handle, tensor or connection.
 """
 
+from harness.records.asked import Endpoint, ResolvedModel, Seat, asked_as
 from harness.records.calibration import CalibrationRow, marked_key, reply_key
 from harness.records.data import (
     LEAK_KINDS,
@@ -64,19 +65,16 @@ from harness.records.trial import (
     MOST_SEARCHES,
     SEARCH_SEED,
     TRIALS,
-    Endpoint,
+    WRITING_JOURNAL,
     Phase,
     Place,
     Pruning,
-    ResolvedModel,
     Runtime,
     ScoreRequest,
-    Seat,
     Status,
     SuiteKind,
     TrialCurve,
     TrialSpec,
-    asked_as,
     ways_of,
 )
 from harness.records.trial_record import (
@@ -95,6 +93,14 @@ from harness.records.trial_record import (
     WayScore,
 )
 from harness.records.unscored import Unscored, filled_mean, unscored_notes
+from harness.records.writing import (
+    Headroom,
+    Proposal,
+    ProposalStatus,
+    Wording,
+    Writing,
+    WritingTask,
+)
 
 __all__ = [
     "ARTIFACT",
@@ -105,6 +111,7 @@ __all__ = [
     "NO_WORTH",
     "SEARCH_SEED",
     "TRIALS",
+    "WRITING_JOURNAL",
     "Aggregate",
     "Artifact",
     "AuditRecord",
@@ -119,6 +126,7 @@ __all__ = [
     "ExperimentRecord",
     "FoundStudy",
     "GeneralTask",
+    "Headroom",
     "ItemOutput",
     "ItemRow",
     "ItemScore",
@@ -133,6 +141,8 @@ __all__ = [
     "Phase",
     "Place",
     "Progress",
+    "Proposal",
+    "ProposalStatus",
     "Pruning",
     "RemovedStudy",
     "Reply",
@@ -159,7 +169,10 @@ __all__ = [
     "TrialSummary",
     "Unscored",
     "WayScore",
+    "Wording",
     "Worth",
+    "Writing",
+    "WritingTask",
     "asked_as",
     "content_hash",
     "count_by_kind",

@@ -41,6 +41,9 @@ class SearchEnded:
     """Wall time in minutes, its trials added up."""
     budget: SearchBudget
     """The budget in force."""
+    written: int = 0
+    """Trials of the budget that writing an instruction took before, counted in tokens; its tokens
+    and minutes are in the others."""
 
 
 __all__ = ["EndReason", "SearchBudget", "SearchEnded"]

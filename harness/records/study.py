@@ -26,6 +26,7 @@ from harness.records.trial_record import (
     TrialCost,
     WayScore,
 )
+from harness.records.writing import Writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -209,6 +210,8 @@ class TrialSummary:
     """Wall time of what was done of it after it had ended: more was scored, for whichever study."""
     measuring: Measuring = Measuring()
     """What judges took for it, then and later."""
+    writing: Writing | None = None
+    """What came of writing an instruction; None of any trial that wrote none."""
 
     @property
     def place(self) -> Place:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from harness.records.asked import Endpoint, ResolvedModel, Seat
 from harness.records.plain import JsonValue
+from harness.records.writing import WritingTask
 
-Phase = Literal["search", "finalist", "baseline", "default", "curve", "latency"]
+Phase = Literal["search", "finalist", "baseline", "default", "curve", "latency", "writing"]
 # The trials of one search share one seed, which is none of the finalists': finalists are fresh
 # draws. An arm's next search has the next one.
 SEARCH_SEED = 1_000_003
@@ -23,6 +24,8 @@ TRIALS = "trials"
 ARTIFACT = "artifact"
 # Folder, there too, of what a training goes on from; it is gone once the trial has a record.
 CHECKPOINT = "checkpoint"
+# File, there too, of what a writing was answered so far; it is gone once the trial has a record.
+WRITING_JOURNAL = "writing.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +63,6 @@ class ScoreRequest:
     half: bool = False
     """No more than half of the items are asked, whatever the limit: the other half is left to judge
     by."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedModel:
-    """A model reference after resolution."""
-
-    reference: str
-    """The reference as the user wrote it."""
-    path: str
-    """Local folder that holds the weights."""
-    fingerprint: str
-    """SHA-256 over the weight files and tokenizer; empty where it was not taken."""
-    revision: str = ""
-    """Commit that a hub served; empty for a packaged model or a local folder."""
-    trust_remote_code: bool = False
-    """The model may run code that comes with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,67 +113,6 @@ class Pruning:
     """Significance level of ``wilcoxon``, 0 to 1."""
     least_items: int = 24
     """Items that ``wilcoxon`` needs before it may stop a trial."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A server to ask in place of a model in memory; fields as in the experiment file."""
-
-    url: str
-    """Base address of the server."""
-    model: str
-    """Name of the model at the server."""
-    key_variable: str | None
-    """Environment variable that holds the key; None where none is needed."""
-    concurrency: int
-    """Requests that may be under way at a time."""
-    requests_per_minute: float | None
-    """Rate that is not exceeded; None sets none."""
-    timeout_seconds: float
-    """Seconds to wait for one reply."""
-    retries: int
-    """How often a request is sent again after a refusal or a failure that passes."""
-    prompt_price: float
-    """Price of a million prompt tokens."""
-    completion_price: float
-    """Price of a million completion tokens."""
-    spending_cap: float | None
-    """Money that the arm may spend in the whole study; None sets no cap."""
-    currency: str
-    """Currency of the prices and the cap."""
-    ledger: str
-    """File in which every request's cost is noted, over all trials of the study."""
-    chat_template_args: dict[str, JsonValue] = field(default_factory=dict)
-    """What the server's chat template is told beside the messages; empty: nothing."""
-
-    @property
-    def asked_as(self) -> str:
-        """Who answers there: the model, the address, and what its chat template is told."""
-        return asked_as(self.model, self.url, self.chat_template_args)
-
-
-def asked_as(model: str, url: str, template_args: Mapping[str, JsonValue]) -> str:
-    """Who answers at a server, in words: what all that it replies is known by."""
-    told = json.dumps(template_args, ensure_ascii=False, sort_keys=True)
-    return f"{model} at {url}{f' with chat_template_args {told}' if template_args else ''}"
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """A judge that a trial asks."""
-
-    name: str
-    """Name of the judge in the experiment."""
-    asked: str
-    """Hash of who judges and how: a mark for the same request under the same hash is the same."""
-    model: ResolvedModel | None
-    """The model; None where a server is asked."""
-    endpoint: Endpoint | None = None
-    """The server; None where the model is in memory."""
-    max_new_tokens: int = 64
-    """Longest reply of a server, tokens."""
-    template_args: dict[str, JsonValue] = field(default_factory=dict)
-    """What the chat template of a model in memory is told beside the messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +185,14 @@ class TrialSpec:
     """The trial has ended well before; only the scores that are missing are computed."""
     judges: tuple[Seat, ...] = ()
     """The judges whose marks are metrics of the task."""
+    writing: WritingTask | None = None
+    """What a trial that writes an instruction is asked to do; None of any other."""
+
+    @property
+    def seats(self) -> tuple[Seat, ...]:
+        """All models that it asks beside its own: judges, and one that writes."""
+        writer = self.writing and self.writing.reflector
+        return (*self.judges, writer) if writer else self.judges
 
     @property
     def place(self) -> Place:
@@ -299,19 +233,16 @@ __all__ = [
     "MOST_SEARCHES",
     "SEARCH_SEED",
     "TRIALS",
-    "Endpoint",
+    "WRITING_JOURNAL",
     "Phase",
     "Place",
     "Pruning",
-    "ResolvedModel",
     "Runtime",
     "ScoreRequest",
-    "Seat",
     "Status",
     "SuiteKind",
     "TrialCurve",
     "TrialSpec",
-    "asked_as",
     "place_of",
     "ways_of",
 ]

@@ -8,6 +8,7 @@ from typing import Literal
 from harness.records.model_work import NO_WORK, ModelWork
 from harness.records.trial import Status, SuiteKind, TrialSpec
 from harness.records.unscored import Unscored
+from harness.records.writing import Writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,9 @@ class Progress:
     """Id of the trial."""
     arm: str
     """Name of the arm."""
-    stage: Literal["load", "train", "score"]
-    """What the trial is at: ``load``, ``train`` (units are steps) or ``score`` (units are requests
-    of ``task``)."""
+    stage: Literal["load", "train", "score", "write"]
+    """What the trial is at: ``load``, ``train`` (units are steps), ``score`` (units are requests
+    of ``task``) or ``write`` (units are rows of its budget)."""
     done: int
     """Units done."""
     total: int
@@ -319,6 +320,8 @@ class TrialRecord:
     checkpoint: Checkpoint | None = None
     """Which of the weights of its training were kept; None where nothing was trained, or no
     validation loss was measured."""
+    writing: Writing | None = None
+    """What came of writing an instruction; None of any trial that wrote none."""
 
 
 __all__ = [

@@ -105,6 +105,9 @@ class ArmSearch:
     """Number of labels of the task; None for other answers."""
     repeat: int = 0
     """Which of the arm's searches it is, from 0."""
+    second: dict[str, Any] | None = None
+    """Setting of trial 1, where the default's is to be held against another before all; None leaves
+    it to the sampler."""
     _space: dict[str, BaseDistribution] = field(init=False)
     """Hyperparameter -> what Optuna knows of it."""
     _open: dict[int, dict[str, Any]] = field(init=False, default_factory=dict)
@@ -191,6 +194,8 @@ class ArmSearch:
     def _sampled(self, number: int) -> dict[str, Any]:
         if number == 0:
             return stored(self.arm.defaults(), self._space)
+        if number == 1 and self.second is not None:
+            return stored(self.second, self._space)
         if not self._space:
             return {}
         if number < startup_trials(self.rules.sampler):

@@ -1,12 +1,14 @@
-"""Whether an experiment's answers can be given in the ways that its arms give them."""
+"""Whether an experiment's answers and budget are such as its arms need."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from harness.answers import Answer
 from harness.spec.arms import Arm
 from harness.spec.kinds import kind_info
+from harness.spec.search import Budget
 
 
 def check_answering(answer: Answer, arms: Mapping[str, Arm]) -> None:
@@ -23,3 +25,26 @@ def check_answering(answer: Answer, arms: Mapping[str, Arm]) -> None:
             raise ValueError(f"arms.{name}.answering: choice {why}")
         if "constrained" in ways and (why := answer.why_not_constrained()):
             raise ValueError(f"arms.{name}.answering: constrained {why}")
+
+
+# The task's instruction and the written one, each tried on validation.
+_COMPARED = 2
+
+
+def check_writing(budget: Budget, arms: Mapping[str, Arm]) -> None:
+    """See that what writing an instruction leaves of a budget can compare it with the task's.
+
+    Raises:
+        ValueError: it cannot; names the arm, and says why and what to do.
+    """
+    for name, arm in arms.items():
+        optimiser = arm.optimiser
+        if optimiser is None:
+            continue
+        left = budget.trials - math.ceil(optimiser.share * budget.trials)
+        if left < _COMPARED:
+            raise ValueError(
+                f"arms.{name}.instruction.optimise.share: {optimiser.share:g} of "
+                f"{budget.trials} trials leaves {left} to compare what is written with the task's "
+                f"instruction, which takes {_COMPARED}; raise budget.trials or lower the share"
+            )

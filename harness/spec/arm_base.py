@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from harness.records.frozen_spec import FrozenSpec
+from harness.spec.instruction import OptimisedInstruction, OptimiserSpec
+from harness.spec.kinds import kind_info
 from harness.spec.settings import (
     Answering,
     Order,
@@ -57,8 +60,10 @@ class ArmBase(FrozenSpec):
         "schema or labels allow; or the most likely of the finite valid answers. Of choices, a "
         "fine-tuned arm scores each trial's weights in every one and keeps the best.",
     )
-    instruction: str | Choice[str] | None = Field(
-        None, description="Instruction in place of the task's."
+    instruction: str | Choice[str] | OptimisedInstruction | None = Field(
+        None,
+        description="Instruction in place of the task's; or one that an optimiser writes, which "
+        "is tried beside the task's (arms of kind prompt).",
     )
     template: str | Choice[str] | None = Field(
         None, description="Template of items and shots in place of the task's."
@@ -88,18 +93,54 @@ class ArmBase(FrozenSpec):
                 raise ValueError("the template names no column; write one as {column}")
         return template
 
+    @model_validator(mode="after")
+    def _written_for_prompts(self) -> Self:
+        kind: str = getattr(self, "kind", "")
+        if self.optimiser is not None and kind_info(kind).fine_tuned:
+            raise ValueError(
+                "instruction: an optimiser writes for arms of kind prompt; write the instruction "
+                "here, or leave it out"
+            )
+        return self
+
+    @property
+    def optimiser(self) -> OptimiserSpec | None:
+        """How its instruction is written; None where it is given."""
+        written = self.instruction
+        return written.optimise if isinstance(written, OptimisedInstruction) else None
+
+    def with_written(self, texts: Sequence[str]) -> Self:
+        """The arm once its instruction is written: the task's is searched beside what there is.
+
+        Args:
+            texts: what was written; nothing where that came to nothing.
+        """
+        if self.optimiser is None:
+            return self
+        tried: tuple[str | None, ...] = (None, *dict.fromkeys(texts))
+        own = Choice[str | None](choices=tried) if texts else None
+        return self.model_copy(update={"instruction": own})
+
     def values_of(self, name: str) -> tuple[Any, ...]:
-        """The values that a hyperparameter without a range may take."""
+        """The values that a hyperparameter without a range may take, as far as they are known."""
         value = getattr(self, name)
+        if isinstance(value, OptimisedInstruction):
+            return (None,)
         return value.choices if isinstance(value, Choice) else (value,)
 
     def search_space(self) -> dict[str, Space]:
-        """Hyperparameters that are ranges or choices, by name."""
-        return {
-            name: value
-            for name in type(self).model_fields
-            if isinstance(value := getattr(self, name), FloatRange | IntRange | Choice)
-        }
+        """Hyperparameters that are ranges or choices, by name.
+
+        An instruction that is yet to be written is a choice of the task's alone.
+        """
+        space: dict[str, Space] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, OptimisedInstruction):
+                value = Choice[str | None](choices=(None,))
+            if isinstance(value, FloatRange | IntRange | Choice):
+                space[name] = value
+        return space
 
     @model_validator(mode="after")
     def _every_value_allowed(self) -> Self:
@@ -126,8 +167,11 @@ class ArmBase(FrozenSpec):
         return ""
 
     def settings(self) -> int | None:
-        """Number of distinct settings; 1 with nothing to search, None for an infinite space."""
-        sizes = []
+        """Number of distinct settings; 1 with nothing to search, None for an infinite space.
+
+        An instruction that is yet to be written counts as two: the task's, and what is written.
+        """
+        sizes = [1 if self.optimiser is None else 2]
         for space in self.search_space().values():
             if isinstance(space, FloatRange):
                 return None

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from harness.records import JUDGING_FIELDS, SEARCH_SEED, content_hash
 from harness.records.frozen_spec import FrozenSpec
-from harness.spec.answering import check_answering
+from harness.spec.answering import check_answering, check_writing
 from harness.spec.arm_base import ORIGIN_FIELDS, STUDY_FIELDS
 from harness.spec.arms import Arm, BroughtArm, PromptArm, TrainedArm
 from harness.spec.contrast import check_contrast
@@ -16,6 +16,7 @@ from harness.spec.conversations import check_conversations, with_template_of_con
 from harness.spec.data import DataSpec
 from harness.spec.decision import Constraints, ContrastSpec, CostSpec
 from harness.spec.endpoint import TERMS
+from harness.spec.instruction import without_terms
 from harness.spec.judges import JudgeSpec
 from harness.spec.kinds import kind_info
 from harness.spec.model import ModelSpec, from_reference
@@ -200,12 +201,15 @@ class Experiment(FrozenSpec):
             if seeds % repeats:
                 brought = isinstance(self.arms[name], BroughtArm)
                 change = "name more folders" if brought else f"change seeds (or arms.{name}.seeds)"
+                written = repeats > self.search.repeats
+                key = f"arms.{name}.instruction.optimise.seeds" if written else "search.repeats"
                 raise ValueError(
-                    f"search.repeats: {repeats} searches of {name} share its final "
+                    f"{key}: {repeats} searches of {name} share its final "
                     f"{'folders' if brought else 'seeds'}, so these must be {repeats} or a "
-                    f"multiple, and are {seeds}; {change}, or set repeats: 1"
+                    f"multiple, and are {seeds}; {change}, or set {key.rpartition('.')[2]}: 1"
                 )
         check_contrast(self.contrast, self.arms)
+        check_writing(self.budget, self.arms)
         return self
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:
@@ -248,6 +252,9 @@ class Experiment(FrozenSpec):
 
     def repeats_of(self, arm: str) -> int:
         """How often the arm is searched; once where there is nothing that tuning could change."""
+        optimiser = self.arms[arm].optimiser
+        if optimiser is not None:
+            return max(optimiser.seeds, self.search.repeats)
         return 1 if self.arms[arm].settings() == 1 else self.search.repeats
 
     def trains_once(self, arm: str) -> bool:
@@ -319,6 +326,7 @@ class Experiment(FrozenSpec):
                 arm.pop(key)
             for key in TERMS & set(arm.get("endpoint") or ()):
                 arm["endpoint"].pop(key)
+            without_terms(arm.get("instruction"))
         if plain["general"] is not None:
             plain["general"].pop("suite")
             plain["general"]["replay"].pop("source")

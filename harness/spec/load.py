@@ -13,6 +13,7 @@ from harness.errors import Problem, SpecError
 from harness.spec.arms import Arm, BroughtArm
 from harness.spec.data import has_no_path
 from harness.spec.experiment import Experiment
+from harness.spec.instruction import OptimisedInstruction
 from harness.spec.judges import JudgeSpec
 from harness.spec.names import is_suite_file
 from harness.spec.task import MetricError, TaskSpec, refusals
@@ -100,7 +101,7 @@ def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:
 
 def _absolute_arm(arm: Arm, folder: Path, absolute: Callable[[str], str]) -> Arm:
     if not isinstance(arm, BroughtArm):
-        return arm
+        return _absolute_writer(arm, folder, absolute)
     # What lies in no folder here may be a name on a hub.
     paths = tuple(
         absolute(path) if (folder / Path(path).expanduser()).parent.is_dir() else path
@@ -108,6 +109,20 @@ def _absolute_arm(arm: Arm, folder: Path, absolute: Callable[[str], str]) -> Arm
     )
     trained_on = None if arm.trained_on is None else absolute(arm.trained_on)
     return arm.model_copy(update={"path": paths, "trained_on": trained_on})
+
+
+def _absolute_writer(arm: Arm, folder: Path, absolute: Callable[[str], str]) -> Arm:
+    if arm.optimiser is None or arm.optimiser.reflection.model is None:
+        return arm
+    reflection = arm.optimiser.reflection
+    reference = str(Path(arm.optimiser.reflection.model.reference).expanduser())
+    if not (folder / reference).exists():
+        return arm
+    model = arm.optimiser.reflection.model.model_copy(update={"reference": absolute(reference)})
+    optimise = arm.optimiser.model_copy(
+        update={"reflection": reflection.model_copy(update={"model": model})}
+    )
+    return arm.model_copy(update={"instruction": OptimisedInstruction(optimise=optimise)})
 
 
 def _absolute_judge(judge: JudgeSpec, folder: Path, absolute: Callable[[str], str]) -> JudgeSpec:

@@ -17,6 +17,10 @@ def missing_keys(experiment: Experiment, environment: Mapping[str, str]) -> list
     """
     asked = {f"arms.{arm}": endpoint for arm, endpoint in endpoints(experiment).items()}
     asked |= {f"judges.{name}": server for name, server in judge_servers(experiment).items()}
+    asked |= {
+        f"arms.{arm}.instruction.optimise.reflection": server
+        for arm, server in writer_servers(experiment).items()
+    }
     return [
         Problem(
             f"{name}.endpoint.key_variable",
@@ -32,6 +36,16 @@ def endpoints(experiment: Experiment) -> dict[str, EndpointSpec]:
     """Arm -> the server that it asks, for those arms that ask one."""
     endpoint_of = {name: getattr(arm, "endpoint", None) for name, arm in experiment.arms.items()}
     return {name: endpoint for name, endpoint in endpoint_of.items() if endpoint is not None}
+
+
+def writer_servers(experiment: Experiment) -> dict[str, EndpointSpec]:
+    """Arm -> the server that writes its instruction, where that is not its own."""
+    optimisers = {name: arm.optimiser for name, arm in experiment.arms.items()}
+    return {
+        name: optimiser.reflection.endpoint
+        for name, optimiser in optimisers.items()
+        if optimiser is not None and optimiser.reflection.endpoint is not None
+    }
 
 
 def judge_servers(experiment: Experiment) -> dict[str, EndpointSpec]:

@@ -43,8 +43,8 @@ _COST_FIELDS = (
 )
 
 # one mark a column of the table: 13 of the trial, 3 canaries, the cost, hash and time, the stop,
-# the checkpoint
-_MARKS = ", ".join("?" * (13 + 3 + len(_COST_FIELDS) + 4))
+# the checkpoint, the writing
+_MARKS = ", ".join("?" * (13 + 3 + len(_COST_FIELDS) + 5))
 _INSERT_TRIAL = f"INSERT INTO trial VALUES ({_MARKS})"  # noqa: S608 nothing but question marks
 
 
@@ -82,6 +82,7 @@ def insert_trial(
         ingested_at,
         record.stopped and to_json(record.stopped),
         record.checkpoint and to_json(record.checkpoint),
+        record.writing and to_json(record.writing),
     ]
     connection.execute(_INSERT_TRIAL, values)
     steps = record.steps

@@ -159,6 +159,8 @@ def known_of(connection: duckdb.DuckDBPyConnection, spec: TrialSpec) -> NamedTri
     known = known_scores(connection, [request.key for request in spec.scores])
     asked = {request.asked for request in spec.scores if request.key not in known} - {""}
     asked |= {seat.asked for seat in spec.judges}
+    if spec.writing is not None:
+        asked |= {spec.writing.asked, spec.writing.asked_writer}
     replied = connection.execute(
         "SELECT DISTINCT asked FROM reply WHERE asked IN (SELECT unnest(?))", [sorted(asked)]
     ).fetchall()

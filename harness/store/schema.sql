@@ -74,7 +74,8 @@ CREATE TABLE trial (
     content_hash                 VARCHAR NOT NULL,     -- SHA-256 of the trial's record: makes ingestion idempotent
     ingested_at                  VARCHAR NOT NULL,     -- when the record entered the store
     stopped                      JSON,                 -- where a pruned trial was stopped: unit, done, total, value, against, values; NULL: not pruned
-    checkpoint                   JSON                  -- which weights of its training were kept: step, steps, epoch, validation_loss, last_validation_loss, last_score, validation_score, last_validation_score; NULL: none trained, or no validation loss measured
+    checkpoint                   JSON,                 -- which weights of its training were kept: step, steps, epoch, validation_loss, last_validation_loss, last_score, validation_score, last_validation_score; NULL: none trained, or no validation loss measured
+    writing                      JSON                  -- of a trial that has an instruction written: writer, own, headroom, proposals, text, score, own_score, quoted, ended, rows_answered, answering_tokens, writing_tokens, tokens_a_row; NULL: none was written
 );
 
 -- Which trials a study names, and as what. A study has no trials of its own.
@@ -82,7 +83,7 @@ CREATE TABLE study_trial (
     entry         BIGINT PRIMARY KEY DEFAULT nextval('entry_sequence'),  -- number of the entry, of any study
     experiment_id VARCHAR NOT NULL,     -- -> experiment
     arm           VARCHAR NOT NULL,     -- name of the arm in the experiment file
-    phase         VARCHAR NOT NULL,     -- search, finalist, baseline, default (the untuned setting on test), curve (on fewer training examples), latency (single requests, timed)
+    phase         VARCHAR NOT NULL,     -- search, finalist, baseline, default (the untuned setting on test), curve (on fewer training examples), latency (single requests, timed), writing (of an instruction)
     number        INTEGER NOT NULL,     -- within arm and phase, from 0; 0 of a search is the default setting
     trial_id      VARCHAR NOT NULL,     -- -> trial; no row there: it has not ended
     failure_kind  VARCHAR,              -- why what this study asks of a trial that had ended could not be scored; NULL: it could

@@ -22,6 +22,7 @@ from harness.records import (
     TrialCost,
     TrialSummary,
     WayScore,
+    Writing,
     from_json,
 )
 from harness.store.connection import named_rows
@@ -33,6 +34,7 @@ SELECT entry, trial_id, arm, kind, phase, number, seed, status, params, started_
        peak_memory_mib, peak_device_mib, total_parameters, trainable_parameters, artifact_bytes,
        measure_seconds, measure_tokens, measure_money,
        CAST(spec ->> '$.train_items' AS INTEGER) AS train_items, stopped, checkpoint,
+       writing,
        environment, coalesce(added_seconds, 0) AS added_seconds,
        coalesce(judged_seconds, 0) AS judged_seconds, coalesce(judged_tokens, 0) AS judged_tokens,
        coalesce(judged_money, 0) AS judged_money
@@ -155,6 +157,7 @@ def _summary(
     examples = environment.get("train_examples")
     stopped: str | None = row["stopped"]
     checkpoint: str | None = row["checkpoint"]
+    writing: str | None = row["writing"]
     return TrialSummary(
         trial_id=row["trial_id"],
         arm=row["arm"],
@@ -182,6 +185,7 @@ def _summary(
         unscored=unscored,
         artifacts=artifacts,
         checkpoint=None if checkpoint is None else from_json(Checkpoint, checkpoint),
+        writing=None if writing is None else from_json(Writing, writing),
         ways=tuple(WayScore(**way) for way in json.loads(environment.get("ways", "[]"))),
     )
 

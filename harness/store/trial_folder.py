@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from harness.errors import StoreError, needing_room
-from harness.records import CHECKPOINT, TrialRecord, file_sha256, sync, write_whole
+from harness.records import CHECKPOINT, WRITING_JOURNAL, TrialRecord, file_sha256, sync, write_whole
 from harness.store.columns import (
     ITEM_SCORE_SCHEMA,
     OUTPUT_SCHEMA,
@@ -52,8 +52,8 @@ def write_record(folder: Path, record: TrialRecord) -> None:
     """Write the record into the trial's folder, in place of an earlier one if there is one.
 
     Args:
-        folder: created if missing; other files in it stay, but for the checkpoint of a training,
-            which goes on no more.
+        folder: created if missing; other files in it stay, but for what a training or a
+            writing goes on from, which has ended.
 
     Raises:
         NoRoomError: the disk is full; what was there before is still there.
@@ -86,6 +86,8 @@ def _write(folder: Path, columns: Columns) -> None:
     shutil.rmtree(replaced, ignore_errors=True)
     # The trial has come to its end: there is nothing to go on with.
     shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+    if columns.head.status == "complete":
+        (folder / WRITING_JOURNAL).unlink(missing_ok=True)
 
 
 def read_record(folder: Path) -> TrialRecord:

@@ -63,6 +63,24 @@ JOIN score s USING (score_key)
 JOIN score_metric m USING (score_key)
 LEFT JOIN tokens k USING (score_key);
 
+-- One row per instruction that a model proposed, in the order of its writing: what became of it.
+CREATE VIEW proposals AS
+SELECT
+    experiment, experiment_id, trial_id, arm, seed, writer,
+    proposal.number, proposal.parent, proposal.status, proposal.why, proposal.before,
+    proposal.after, proposal.score, proposal.tokens, proposal.text, proposal.feedback
+FROM (
+    SELECT
+        e.name AS experiment, t.experiment_id, t.trial_id, t.arm, t.seed,
+        t.writing ->> '$.writer' AS writer,
+        unnest(from_json(t.writing -> '$.proposals', '[{"number": "INTEGER",
+            "parent": "INTEGER", "text": "VARCHAR", "status": "VARCHAR", "why": "VARCHAR",
+            "before": "DOUBLE", "after": "DOUBLE", "score": "DOUBLE", "tokens": "BIGINT",
+            "feedback": "VARCHAR"}]')) AS proposal
+    FROM named_trial t JOIN experiment e USING (experiment_id)
+    WHERE t.writing IS NOT NULL
+);
+
 -- One row per trial, item, filter and metric: what was replied and what it was worth.
 CREATE VIEW items AS
 SELECT

@@ -51,6 +51,9 @@ def coming_trials(experiment: Experiment, sizes: Mapping[str, int]) -> list[Comi
 
     def all_of_them() -> Iterator[Coming]:
         yield Coming(BASE, "baseline", PROMPT, 1, final, False)
+        for arm, spec in experiment.arms.items():
+            if spec.optimiser is not None:
+                yield of(arm, "writing", experiment.repeats_of(arm), 0)
         for arm in experiment.arms:
             trials = experiment.repeats_of(arm) * experiment.trials_of(arm)
             yield of(arm, "search", trials, validation)
@@ -93,7 +96,7 @@ def only_those(coming: Iterable[Coming], trials: Iterable[TrialSpec]) -> list[Co
     wanted = Counter((trial.arm, trial.phase) for trial in trials)
     kept = []
     for one in coming:
-        settled = one.phase in ("baseline", "search", "latency")
+        settled = one.phase in ("baseline", "writing", "search", "latency")
         number = one.number if settled else min(one.number, wanted[one.arm, one.phase])
         wanted[one.arm, one.phase] -= number
         if number:

@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from harness.errors import NoRoomError
 from harness.records import JsonValue, TrialSpec
+from harness.store import STORE_FILE, StoreReader
 from harness.store.reuse import StoredIdentity
-from harness.study.observer import ArmExplanation
-from harness.study.rehearsal import Rehearsal
+from harness.study.asked_models import BASE
+from harness.study.observer import ArmExplanation, Observer
+from harness.study.plan import Plan
+from harness.study.rehearsal import Rehearsal, rehearse
 from harness.wording import listed, plural, short
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16,}")
 SHOWN = 40
+
+
+def say_what_is_known(plan: Plan, results: Path, observer: Observer) -> None:
+    """Of a study that is new to a store that is not, tell which trials others have run."""
+    reader = StoreReader(results / STORE_FILE)
+    if reader.named_ids(plan.experiment_id) or not reader.identities():
+        return
+    try:
+        with TemporaryDirectory(prefix="harness-known-") as folder:
+            rows = explain(rehearse(plan, results, Path(folder)), (BASE, *plan.experiment.arms))
+    except (OSError, NoRoomError) as error:
+        observer.warning(f"what is known is not told beforehand: {error}")
+        return
+    if any(row.known for row in rows):
+        observer.known(rows)
 
 
 def explain(rehearsal: Rehearsal, arms: Iterable[str]) -> list[ArmExplanation]:

@@ -23,6 +23,7 @@ def make_plan(
     results: Path,
     models: dict[str, ResolvedModel] | None = None,
     brought: Brought | None = None,
+    writers: dict[str, ResolvedModel] | None = None,
 ) -> Plan:
     """Fix the experiment's identity and write its item sets under ``results``."""
     texts = replay_texts(experiment, prepared.splits)
@@ -31,12 +32,13 @@ def make_plan(
             "spec": experiment.trial_identity(),
             "data": prepared.fingerprint,
             "model": model.fingerprint,
-            "models": {arm: own.fingerprint for arm, own in (models or {}).items()},
+            "models": _models(models or {}),
             "suite": suite.fingerprint if suite else "",
             "device": runtime.device.partition(":")[0],
             "dtype": runtime.dtype,
             "versions": library_versions(),
             **({"brought": weights} if (weights := _fingerprints(brought or {})) else {}),
+            **({"writers": _models(writers)} if writers else {}),
             **({"replay": fingerprint({REPLAY: texts.examples})} if texts else {}),
             **({"rows": rows} if (rows := rows_fingerprint(prepared.splits)) else {}),
         }
@@ -55,7 +57,12 @@ def make_plan(
         sets,
         models,
         dict(brought or {}),
+        writers=dict(writers or {}),
     )
+
+
+def _models(models: dict[str, ResolvedModel]) -> dict[str, str]:
+    return {arm: model.fingerprint for arm, model in models.items()}
 
 
 def _fingerprints(brought: Brought) -> dict[str, list[str]]:

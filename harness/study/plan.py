@@ -95,6 +95,10 @@ class Plan:
     """Arm -> what its model's chat template makes of a small conversation then."""
     judges: Judges = field(default_factory=Judges)
     """What it has of its judges."""
+    writers: dict[str, ResolvedModel] = field(default_factory=dict)
+    """Arm -> the local model that writes its instruction, where that is not its own."""
+    writings: dict[str, dict[int, TrialSummary]] = field(default_factory=dict)
+    """Arm -> repeat of its search -> the trial that wrote its instruction, once that has ended."""
     notes: tuple[str, ...] = ()
     """What was seen of data, prompts and models, a sentence each."""
 

@@ -20,6 +20,7 @@ from harness.study.running import TrialRunner
 from harness.study.searching import Searches
 from harness.study.sources import Listed, Source
 from harness.study.stages import after_search, latency_stage
+from harness.study.writing import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ def rehearse(plan: Plan, results: Path, folder: Path) -> Rehearsal:
     runner = _Rehearsing(apart, engine, writer, reader, Observer(), results=results.resolve())
     runner.recover()
     runner.work_off(Listed([plan.baseline()]))
+    apart = written(apart, runner, Observer())
     searches = Searches(apart, runner.searched(), reader, Observer())
     runner.work_off(searches)
     still_searched = {spec.arm for spec in runner.to_run}

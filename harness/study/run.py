@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from harness.data import prepare, row_hashes, with_general
 from harness.data.label_notes import label_notes
 from harness.engine import Engine, EngineName, open_engine, start_server
-from harness.errors import InputError, NoRoomError, StudyFailedError, writing
+from harness.errors import InputError, StudyFailedError, writing
 from harness.evaluation.suites.find import load_suite
 from harness.evaluation.suites.texts import suite_texts
 from harness.models.resolve import resolve_model
@@ -34,7 +34,7 @@ from harness.study.asked_models import BASE, models_of
 from harness.study.brought import BroughtWeights, find_brought
 from harness.study.coming import TURNS, Coming, coming_trials, only_those
 from harness.study.executing import executing
-from harness.study.explanation import explain
+from harness.study.explanation import say_what_is_known
 from harness.study.judges import Judges, judges_of, kept_here, known_by_weights
 from harness.study.make_plan import make_plan
 from harness.study.milestones import note_end, note_planned
@@ -43,11 +43,11 @@ from harness.study.plan import Plan
 from harness.study.plan_lock import lock_plan
 from harness.study.preflight import Preflight, try_metrics
 from harness.study.record import experiment_record
-from harness.study.rehearsal import rehearse
 from harness.study.running import TrialRunner
 from harness.study.searching import Searches, Selected
 from harness.study.sources import InTurn, Listed
 from harness.study.stages import after_search, latency_stage
+from harness.study.writing import find_writers, writings_of, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,7 @@ def plan_study(
     observer.stage("Preparing data")
     models: dict[str, ResolvedModel] = {}
     brought: dict[str, tuple[BroughtWeights, ...]] = {}
+    writers: dict[str, ResolvedModel] = {}
     judges = Judges()
     folders: dict[str, list[Path]] = {}
     prompts = Preflight(experiment, models, folders)
@@ -128,6 +129,7 @@ def plan_study(
         brought.update(find_brought(experiment))
         folders.update({arm: [one.folder for one in found] for arm, found in brought.items()})
         judges.find(experiment, lambda spec: resolve_model(spec, fetch_progress))
+        writers.update(find_writers(experiment, lambda spec: resolve_model(spec, fetch_progress)))
         observer.stage("Looking at prompts")
         return prompts.unfit(splits)
 
@@ -143,7 +145,9 @@ def plan_study(
     runtime = choose_runtime(experiment.model, size, workers)
     experiment = known_by_weights(experiment, judges.models)
     own = {arm: model for arm, model in models.items() if model is not models[BASE]}
-    plan = make_plan(experiment, prepared, models[BASE], runtime, suite, results, own, brought)
+    plan = make_plan(
+        experiment, prepared, models[BASE], runtime, suite, results, own, brought, writers
+    )
     notes = [*prepared.notes, *label_notes(prepared), *of_metrics, *prompts.notes]
     notes += judges.notes(experiment)
     if prepared.contradictions.texts:
@@ -214,7 +218,7 @@ def run_study(
         StoreWriter(store)
     plan = plan_study(experiment, results, observer, fetch_progress)
     if store.exists():
-        _say_what_is_known(plan, results, observer)
+        say_what_is_known(plan, results, observer)
     plan.folder.mkdir(parents=True, exist_ok=True)
     if engine == "ray" and (kept := kept_here(experiment)):
         observer.warning(kept)
@@ -233,21 +237,6 @@ def run_study(
             stack.callback(study.close)
             stack.callback(runner.close)
             return study.run()
-
-
-def _say_what_is_known(plan: Plan, results: Path, observer: Observer) -> None:
-    """Of a study that is new to a store that is not, tell which trials others have run."""
-    reader = StoreReader(results / STORE_FILE)
-    if reader.named_ids(plan.experiment_id) or not reader.identities():
-        return
-    try:
-        with TemporaryDirectory(prefix="harness-known-") as folder:
-            rows = explain(rehearse(plan, results, Path(folder)), (BASE, *plan.experiment.arms))
-    except (OSError, NoRoomError) as error:
-        observer.warning(f"what is known is not told beforehand: {error}")
-        return
-    if any(row.known for row in rows):
-        observer.known(rows)
 
 
 class _Study:
@@ -271,8 +260,9 @@ class _Study:
         self._runner.close()
 
     def run(self) -> StudyRun:
-        plan, runner = self._plan, self._runner
+        runner = self._runner
         self._declare()
+        plan = self._plan
         lock_plan(plan, self._writer, self._reader)
         runner.recover()
         for problem in (*plan.left_out(), *plan.notes):
@@ -283,9 +273,10 @@ class _Study:
         # Before the search, which compares with it what a setting forgets.
         self._observer.stage("Scoring the untouched base")
         runner.work_off(Listed([plan.baseline()]))
+        self._plan = plan = written(plan, runner, self._observer)
         selected = self._search()
         stages = after_search(plan, selected, runner.defaults())
-        tried = len(runner.searched())
+        tried = len(runner.searched()) + writings_of(self._experiment)
         until_timed = tried + 1 + sum(len(stage.trials) for stage in stages)
         coming = only_those(coming, [trial for stage in stages for trial in stage.trials])
         self._tell_planned(until_timed + TURNS * len(selected), coming)

@@ -16,6 +16,13 @@ from harness.spec.settings import Settings, settings_from
 from harness.store import StoreReader
 from harness.study.observer import Observer
 from harness.study.plan import Plan
+from harness.study.writing import (
+    arm_as_written,
+    left_for_search,
+    spent_on_writing,
+    text_for,
+    trials_of_writing,
+)
 
 Selected = dict[int, Settings]
 """Repeat of an arm's search -> the resolved setting that its validation scores select."""
@@ -66,16 +73,18 @@ def arm_search(
     plan: Plan, arm: str, repeat: int, past: Iterable[PastTrial], margin: float | None = None
 ) -> ArmSearch:
     """One search of an arm of the plan; see :class:`~harness.search.ArmSearch`."""
-    labels = plan.prepared.labels
+    labels, spec = plan.prepared.labels, arm_as_written(plan, arm, repeat)
+    text = text_for(plan, arm, repeat)
     return ArmSearch(
         arm,
-        plan.experiment.arms[arm],
+        spec,
         plan.experiment.data.seed,
         plan.experiment.search,
         margin,
         past,
         len(labels) if labels is not None else None,
         repeat,
+        None if text is None else spec.defaults() | {"instruction": text},
     )
 
 
@@ -177,7 +186,8 @@ class Searches:
         past = [self._past(trial, changes) for trial in mine]
         search = arm_search(self._plan, arm, repeat, past, margin)
         settings = {trial.number: settings_from(trial.params) for trial in mine}
-        state = _State(search, experiment.trials_of(arm), settings)
+        spent = _Spent(*spent_on_writing(self._plan, arm, repeat))
+        state = _State(search, left_for_search(self._plan, arm, repeat), settings, spent)
         for trial in mine:
             state.spent.add(trial)
             self._observer.trial_skipped(arm, trial.phase)
@@ -196,16 +206,16 @@ class Searches:
         if proposal is None:
             state.ended = ("settings_exhausted", "")
             return None
-        settings = self._plan.experiment.arms[arm].resolve(proposal.params)
+        settings = arm_as_written(self._plan, arm, repeat).resolve(proposal.params)
         return self._plan.search_trial(arm, proposal.number, settings, proposal.pruning, repeat)
 
     def _reached(self, state: _State) -> tuple[EndReason, str] | None:
         """Why the search is over, and the limit that it reached."""
         budget = self._plan.experiment.budget
-        if state.search.asked >= budget.trials:
-            return "budget_spent", "trials"
+        taken = trials_of_writing(self._plan, state.search.name, state.search.repeat)
         if state.search.asked >= state.trials:
-            return "settings_exhausted", ""
+            spent = state.search.asked + taken >= budget.trials
+            return ("budget_spent", "trials") if spent else ("settings_exhausted", "")
         if budget.tokens is not None and state.spent.tokens >= budget.tokens:
             return "budget_spent", "tokens"
         if budget.minutes is not None and state.spent.seconds >= 60 * budget.minutes:
@@ -222,6 +232,7 @@ class Searches:
                 reason=state.ended[0],
                 limit=state.ended[1],
                 trials=state.search.asked,
+                written=trials_of_writing(self._plan, arm, repeat),
                 tokens=state.spent.tokens,
                 minutes=round(state.spent.seconds / 60, 3),
                 budget=SearchBudget(budget.trials, budget.tokens, budget.minutes),
@@ -231,7 +242,7 @@ class Searches:
         ]
 
     def _past(self, trial: TrialSummary, changes: Mapping[str, float]) -> PastTrial:
-        space = self._plan.experiment.arms[trial.arm].search_space()
+        space = arm_as_written(self._plan, trial.arm, trial.search_repeat).search_space()
         metric = self._plan.experiment.task.primary
         complete = trial.status == "complete"
         worth = validation_worth(trial, metric) if complete else NO_WORTH

@@ -27,6 +27,7 @@ from harness.records import (
     Stopped,
     TrialCost,
     TrialSpec,
+    Writing,
 )
 from harness.spec import TaskSpec
 from harness.spec.settings import Settings, settings_from
@@ -87,6 +88,8 @@ class TrialRun:
     checkpoint: Checkpoint | None = None
     """Which of the weights of the training are kept; None before it ended, and where nothing was
     trained or no validation loss measured."""
+    writing: Writing | None = None
+    """What came of writing an instruction; None until then, and of any other trial."""
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -196,32 +196,60 @@ def _score(
         return score_task(
             lm, general, request, form, chat=chat, chance=entry.chance, counted=entry.filter
         )
-    task, renderer = candidate.task, candidate.renderer
+    task = candidate.task
     items = read_examples_file(Path(request.items_path))
     if request.suite == "memorisation":
         items = _readable(candidate, items)
         return score_task(lm, build_memorisation_task(request.task, task, items), request, form)
     if request.suite == "latency":
         items = tuple(timed_items(items))
-    brought, marks = BroughtMetrics(task, items), marks_of(candidate)
-    answering = request.answering or candidate.spec.answering
-    domain = domain_task_of(candidate, request.task, items, answering, constraint, brought)
-    with lm.kept_to(constraint):
-        if request.suite == "latency":
+        domain = _domain(candidate, request, constraint, items)
+        with lm.kept_to(constraint):
             return time_requests(lm, domain, request, form)
+    watch = ItemWatch(candidate.spec.pruning, len(items), higher_is_better=task.higher_is_better)
+    return score_items(candidate, request, lm, constraint, items, watch)
+
+
+def score_items(
+    candidate: Candidate,
+    request: ScoreRequest,
+    lm: Any,
+    constraint: Any,
+    items: Sequence[Example],
+    watch: ItemWatch | None = None,
+) -> ScoreRecord:
+    """The user's task on some items, as the candidate is asked it.
+
+    Args:
+        constraint: what replies are kept to; None where they are free.
+        watch: as :func:`harness.evaluation.score.score_task` takes it.
+    """
+    from harness.evaluation.score import score_task
+
+    renderer, brought = candidate.renderer, BroughtMetrics(candidate.task, items)
+    with lm.kept_to(constraint):
         return score_task(
             lm,
-            domain,
+            _domain(candidate, request, constraint, items, brought),
             request,
-            form,
+            candidate.loaded.form,
             answer_end=renderer.end,
             answer_lead=renderer.lead,
-            watch=ItemWatch(
-                candidate.spec.pruning, len(items), higher_is_better=task.higher_is_better
-            ),
+            watch=watch,
             brought=brought,
-            thought_marks=marks,
+            thought_marks=marks_of(candidate),
         )
+
+
+def _domain(
+    candidate: Candidate,
+    request: ScoreRequest,
+    constraint: Any,
+    items: Sequence[Example],
+    brought: BroughtMetrics | None = None,
+) -> Any:
+    answering = request.answering or candidate.spec.answering
+    return domain_task_of(candidate, request.task, items, answering, constraint, brought)
 
 
 def replies_without_answer(

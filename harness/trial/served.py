@@ -121,25 +121,38 @@ def _score(
     lm: Any,
 ) -> ScoreRecord:
     from harness.evaluation.latency import time_requests, timed_items
-    from harness.evaluation.score import score_task
 
     if request.suite not in ("domain", "out_of_domain", "latency"):
         raise TrialError("error", f"an endpoint cannot be scored on a {request.suite} task")
     items = read_examples_file(Path(request.items_path))
     if request.suite == "latency":
         items = tuple(timed_items(items))
+        domain = served_task(task, split, renderer, request.task, items)
+        return time_requests(lm, domain, request, FORM)
+    watch = ItemWatch(spec.pruning, len(items), higher_is_better=task.higher_is_better)
+    return score_served_items(task, split, renderer, request, lm, items, watch)
+
+
+def score_served_items(
+    task: TaskSpec,
+    split: Sequence[Example],
+    renderer: PromptRenderer,
+    request: ScoreRequest,
+    lm: Any,
+    items: Sequence[Example],
+    watch: ItemWatch | None = None,
+) -> ScoreRecord:
+    """The user's task on some items, as a server is asked it.
+
+    Args:
+        split: the whole training split.
+        watch: as :func:`harness.evaluation.score.score_task` takes it.
+    """
+    from harness.evaluation.score import score_task
+
     brought = BroughtMetrics(task, items)
     domain = served_task(task, split, renderer, request.task, items, brought)
-    if request.suite == "latency":
-        return time_requests(lm, domain, request, FORM)
-    record = score_task(
-        lm,
-        domain,
-        request,
-        FORM,
-        watch=ItemWatch(spec.pruning, len(items), higher_is_better=task.higher_is_better),
-        brought=brought,
-    )
+    record = score_task(lm, domain, request, FORM, watch=watch, brought=brought)
     if all(output.prompt_tokens for output in record.outputs):
         return record
     # A mean over those replies that happen to have a count would be no mean of all requests.

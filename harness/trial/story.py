@@ -37,6 +37,7 @@ from harness.trial.from_replies import score_from_replies
 from harness.trial.judging import Bench
 from harness.trial.scoring import judge_scores, score_all, score_on_validation, unknown_scores
 from harness.trial.served import score_served
+from harness.trial.writing import write_by_server, write_by_weights
 from harness.versions import environment_versions
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def run_trial(
         stopped=run.stopped,
         replies=tuple(run.replies),
         checkpoint=run.checkpoint,
+        writing=None if failure else run.writing,
     )
 
 
@@ -126,8 +128,13 @@ def _execute(
         if not kind_info(spec.kind).language_model:
             run.kept_mib = bases.mib
             score_classified(spec, run, announce, clock.timing)
+        elif spec.writing is not None and spec.endpoint is not None:
+            with clock.timing("score"):
+                write_by_server(spec, run, folder, bases, announce)
         elif not _score_without_weights(spec, run, clock, announce):
             _score_with_weights(spec, folder, run, bases, clock, announce)
+        if spec.writing is not None:
+            return
         # The candidate has left the memory that a judge may need.
         judge_scores(spec, run)
 
@@ -177,6 +184,10 @@ def _score_with_weights(
         # Only now: loading may draw numbers, and is spared where the base was kept.
         torch.manual_seed(spec.seed)
         announce("load", 1, 1)
+        if spec.writing is not None:
+            with clock.timing("score"):
+                write_by_weights(candidate, run, folder, bases, announce)
+            return
         _measure(candidate, folder, run, clock, announce)
 
 

@@ -113,7 +113,7 @@ class RayEngine:
 
         What a server may charge, for replies or for a judge's marks, is counted in a file here.
         """
-        if spec.endpoint is not None or any(seat.endpoint for seat in spec.judges):
+        if spec.endpoint is not None or any(seat.endpoint for seat in spec.seats):
             self._here.submit(spec, folder)
             self._running_here += 1
             return

@@ -19,7 +19,7 @@ import yaml
 from filelock import FileLock
 
 from harness.packaged.fetch import cache_folder
-from harness.records import JsonValue, TrialSpec, content_hash, file_sha256, write_whole
+from harness.records import JsonValue, Seat, TrialSpec, content_hash, file_sha256, write_whole
 from harness.spec.names import is_suite_file
 from harness.versions import program_versions
 
@@ -90,7 +90,7 @@ def input_paths(spec: TrialSpec) -> dict[str, InputKind]:
             kinds[request.suite_path] = "suite"
     for path in _embedding_models(spec):
         kinds[path] = "folder"
-    judges = [seat.model.path for seat in spec.judges if seat.model is not None]
+    judges = [seat.model.path for seat in spec.seats if seat.model is not None]
     for path in (spec.model.path, spec.trained_path, *judges):
         if path and Path(path).is_dir():
             kinds[path] = "model"
@@ -110,6 +110,9 @@ def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
     def there(path: str) -> str:
         return places.get(path, path)
 
+    def moved(seat: Seat) -> Seat:
+        return replace(seat, model=seat.model and replace(seat.model, path=there(seat.model.path)))
+
     return replace(
         spec,
         train_path=there(spec.train_path),
@@ -119,9 +122,10 @@ def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
         training_path=there(spec.training_path),
         model=replace(spec.model, path=there(spec.model.path)),
         trained_path=there(spec.trained_path),
-        judges=tuple(
-            replace(seat, model=seat.model and replace(seat.model, path=there(seat.model.path)))
-            for seat in spec.judges
+        judges=tuple(map(moved, spec.judges)),
+        writing=spec.writing
+        and replace(
+            spec.writing, reflector=spec.writing.reflector and moved(spec.writing.reflector)
         ),
         task=_moved_metrics(spec.task, there),
         scores=tuple(
