@@ -16,6 +16,7 @@ from harness.spec.conversations import check_conversations, with_template_of_con
 from harness.spec.data import DataSpec
 from harness.spec.decision import Constraints, ContrastSpec, CostSpec
 from harness.spec.endpoint import TERMS
+from harness.spec.instructions import check_sources, instruction_source
 from harness.spec.judges import JudgeSpec
 from harness.spec.kinds import kind_info
 from harness.spec.model import ModelSpec, from_reference
@@ -148,6 +149,7 @@ class Experiment(FrozenSpec):
             if name == "base":
                 raise ValueError("`base` names the untouched model; call the arm something else")
         distinct_files(arms)
+        check_sources(arms)
         return arms
 
     @field_validator("seeds")
@@ -248,7 +250,9 @@ class Experiment(FrozenSpec):
 
     def repeats_of(self, arm: str) -> int:
         """How often the arm is searched; once where there is nothing that tuning could change."""
-        return 1 if self.arms[arm].settings() == 1 else self.search.repeats
+        source = instruction_source(self.arms[arm])
+        searched = [self.arms[name].settings() for name in (arm, source) if name]
+        return 1 if set(searched) == {1} else self.search.repeats
 
     def trains_once(self, arm: str) -> bool:
         """Whether the arm's one setting is trained for its finalists alone.
@@ -262,7 +266,9 @@ class Experiment(FrozenSpec):
         spec = trained.get(arm)
         # Of several ways of answering the search finds the best.
         settled = (
-            spec is not None and spec.settings() == 1 and len(spec.values_of("answering")) == 1
+            spec is not None
+            and (spec.settings(), self.repeats_of(arm)) == (1, 1)
+            and len(spec.values_of("answering")) == 1
         )
         return settled and not picked
 

@@ -44,7 +44,7 @@ from harness.study.preflight import Preflight, try_metrics
 from harness.study.record import experiment_record
 from harness.study.rehearsal import rehearse
 from harness.study.running import TrialRunner
-from harness.study.searching import Searches, Selected
+from harness.study.searching import Searches
 from harness.study.sources import InTurn, Listed
 from harness.study.stages import TURNS, after_search, final_counts, latency_stage
 
@@ -282,10 +282,10 @@ class _Study:
         # Before the search, which compares with it what a setting forgets.
         self._observer.stage("Scoring the untouched base")
         runner.work_off(Listed([plan.baseline()]))
-        selected = self._search()
-        stages = after_search(plan, selected, runner.defaults())
-        tried = len(runner.searched())
-        until_timed = tried + 1 + sum(len(stage.trials) for stage in stages)
+        searches = self._search()
+        selected = searches.selected()
+        stages = after_search(plan, selected, searches.defaults())
+        until_timed = searches.tried + 1 + sum(len(stage.trials) for stage in stages)
         self._tell_planned(until_timed + TURNS * len(selected))
         for stage in stages:
             self._observer.stage(stage.title)
@@ -321,21 +321,20 @@ class _Study:
                 failures[arm] = f"{first.failure_message} ({first.failure_kind})"
         return failures
 
-    def _search(self) -> dict[str, Selected]:
-        """Spend the budget of every search; arm -> what validation selects."""
+    def _search(self) -> Searches:
+        """Spend the budget of every search."""
         runner, identity = self._runner, self._plan.experiment_id
-        known = runner.searched()
-        runner.reused += len(known)
-        searches = Searches(self._plan, known, self._reader, self._observer)
+        searches = Searches(self._plan, runner.searched(), self._reader, self._observer)
         self._say_if_idle()
         runner.work_off(searches)
+        runner.reused += searches.taken
         noted = [
             event.detail for event in self._reader.events(identity) if event.kind == "search_ended"
         ]
         for end in map(to_plain, searches.ends()):
             if end not in noted:
                 self._writer.record_event(identity, "search_ended", end)
-        return searches.selected()
+        return searches
 
     def _say_if_idle(self) -> None:
         """Say so if the engine could run more trials at once than the searches ask for."""
