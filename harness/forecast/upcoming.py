@@ -10,6 +10,8 @@ from harness.forecast.estimate import Estimate
 from harness.records import Phase, TrialSpec, TrialSummary
 from harness.search import PastTrial
 from harness.search.pruning import MEDIAN_STARTUP
+from harness.spec.arms import Arm, TrainedArm
+from harness.spec.instructions import instruction_source
 from harness.spec.kinds import kind_info
 from harness.spec.settings import Settings, settings_from
 from harness.study.asked_models import BASE
@@ -120,10 +122,11 @@ class _Outlook:
     def _proposals(self, arm: str, repeat: int) -> list[TrialSpec]:
         """What the search proposes next if all its trials score alike."""
         experiment = self._plan.experiment
-        spec, past = experiment.arms[arm], self._searched(arm, repeat)
+        past = self._searched(arm, repeat)
+        spec = self._under(experiment.arms[arm], past)
         space = spec.search_space()
         alike = [_alike(t.number, {name: t.params[name] for name in space}) for t in past]
-        search = arm_search(self._plan, arm, repeat, alike)
+        search = arm_search(self._plan, arm, spec, repeat, alike)
         proposed = []
         for _ in range(min(PROPOSALS, experiment.trials_of(arm) - len(past))):
             proposal = search.ask()
@@ -133,6 +136,14 @@ class _Outlook:
             params = spec.resolve(proposal.params)
             proposed.append(self._plan.search_trial(arm, proposal.number, params, None, repeat))
         return proposed
+
+    def _under(self, spec: Arm, past: Sequence[TrialSummary]) -> Arm:
+        """The arm under the instruction that its search has, or may have."""
+        source = instruction_source(spec)
+        if source is None or not isinstance(spec, TrainedArm):
+            return spec
+        known = settings_from(past[-1].params) if past else self._plan.default_setting(source)
+        return spec.under(known.instruction)
 
     def _finalists(self, arm: str, settings: Sequence[Settings]) -> Iterator[Upcoming]:
         for place, seed in enumerate(self._plan.experiment.seeds_of(arm)):

@@ -125,6 +125,11 @@ class ArmSearch:
         """Number of trials that were proposed, ended or not."""
         return len(self._told) + len(self._open)
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a trial was proposed that has not ended."""
+        return bool(self._open)
+
     def ready(self) -> bool:
         """Whether :meth:`ask` can answer before another trial ends."""
         if not self._depends_on_others():

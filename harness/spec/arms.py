@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from harness.records.frozen_spec import FrozenSpec
 from harness.spec.arm_base import PROMPT_KEYS, ArmBase
 from harness.spec.endpoint import EndpointSpec
+from harness.spec.instructions import InstructionFrom
 from harness.spec.model import ModelSpec, from_reference
 from harness.spec.settings import (
     Answering,
@@ -186,6 +187,10 @@ class _TrainedArm(ArmBase):
     and keeps the best. Nor are its epochs where one training passes through all of them.
     """
 
+    instruction: str | Choice[str] | InstructionFrom | None = Field(  # type: ignore[assignment]
+        None,
+        description="Instruction in place of the task's, or a prompt arm whose search selects it.",
+    )
     epochs: PositiveInt | IntRange | Choice[int] = Field(
         2,
         description="Passes over the training split. With schedule constant, warmup 0 and keep "
@@ -266,6 +271,10 @@ class _TrainedArm(ArmBase):
         if self.passes_through_epochs():
             space.pop("epochs", None)
         return space
+
+    def under(self, instruction: str | None) -> Self:
+        """The arm under an instruction that another's search selected; None: the task's."""
+        return self.model_copy(update={"instruction": instruction})
 
     def passes_through_epochs(self) -> bool:
         """Whether a training is, at the end of each epoch, the training of so many epochs.

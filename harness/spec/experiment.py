@@ -17,6 +17,7 @@ from harness.spec.data import DataSpec
 from harness.spec.decision import Constraints, ContrastSpec, CostSpec
 from harness.spec.endpoint import TERMS
 from harness.spec.instruction import without_terms
+from harness.spec.instructions import check_sources, instruction_source
 from harness.spec.judges import JudgeSpec
 from harness.spec.kinds import kind_info
 from harness.spec.model import ModelSpec, from_reference
@@ -149,6 +150,7 @@ class Experiment(FrozenSpec):
             if name == "base":
                 raise ValueError("`base` names the untouched model; call the arm something else")
         distinct_files(arms)
+        check_sources(arms)
         return arms
 
     @field_validator("seeds")
@@ -252,10 +254,13 @@ class Experiment(FrozenSpec):
 
     def repeats_of(self, arm: str) -> int:
         """How often the arm is searched; once where there is nothing that tuning could change."""
-        optimiser = self.arms[arm].optimiser
+        optimiser, source = self.arms[arm].optimiser, instruction_source(self.arms[arm])
         if optimiser is not None:
             return max(optimiser.seeds, self.search.repeats)
-        return 1 if self.arms[arm].settings() == 1 else self.search.repeats
+        if source is not None and self.arms[source].optimiser is not None:
+            return self.repeats_of(source)
+        searched = [self.arms[name].settings() for name in (arm, source) if name]
+        return 1 if set(searched) == {1} else self.search.repeats
 
     def trains_once(self, arm: str) -> bool:
         """Whether the arm's one setting is trained for its finalists alone.
@@ -269,7 +274,9 @@ class Experiment(FrozenSpec):
         spec = trained.get(arm)
         # Of several ways of answering the search finds the best.
         settled = (
-            spec is not None and spec.settings() == 1 and len(spec.values_of("answering")) == 1
+            spec is not None
+            and (spec.settings(), self.repeats_of(arm)) == (1, 1)
+            and len(spec.values_of("answering")) == 1
         )
         return settled and not picked
 

@@ -50,7 +50,9 @@ def located_problems(
         elif detail["type"] == "string_type" and not isinstance(detail["input"], dict | list):
             what = f"must be text, and YAML reads it as {detail['input']!s}: put quotes around it"
         else:
-            message = detail["msg"].removeprefix("Value error, ")
+            message, place = _where_it_says(
+                root, detail["msg"].removeprefix("Value error, "), place
+            )
             value = detail.get("input")
             shown = "" if isinstance(value, dict | list) else f" (got {value!r})"
             what = message[0].lower() + message[1:] + shown
@@ -106,6 +108,21 @@ def _locate(root: yaml.Node, detail: ErrorDetails) -> _Place:
         else:
             members.append((tuple(location[:index]), part))
     return _Place(tuple(fields), line, tuple(members))
+
+
+def _where_it_says(root: yaml.Node, message: str, place: _Place) -> tuple[str, _Place]:
+    """A rule over several fields names the one that breaks it: the rest of its message, and that.
+
+    Where the file has no such field both are as they were.
+    """
+    name, told, rest = message.partition(": ")
+    fields, node, line = tuple(name.split(".")), root, place.line
+    for part in fields:
+        child = _child(node, part)
+        if not told or child is None:
+            return message, place
+        node, line = child
+    return rest, _Place(fields, line, place.members)
 
 
 def line_in(root: yaml.Node, location: Sequence[str]) -> int:

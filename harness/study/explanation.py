@@ -43,6 +43,8 @@ def explain(rehearsal: Rehearsal, arms: Iterable[str]) -> list[ArmExplanation]:
     for arm in arms:
         specs = [spec for spec in rehearsal.to_run if spec.arm == arm]
         why = _why(specs[0], library) if specs else ""
+        if arm in rehearsal.waiting:
+            why = f"waits for the instruction that the search of {rehearsal.waiting[arm]} selects"
         rows.append(ArmExplanation(arm, rehearsal.known[arm], len(specs), why))
     return rows
 

@@ -28,6 +28,7 @@ from harness.records import (
     to_plain,
 )
 from harness.spec import Experiment, PromptArm
+from harness.spec.instructions import foreseen
 from harness.spec.kinds import kind_info
 from harness.spec.settings import (
     PromptSettings,
@@ -216,8 +217,9 @@ class Plan:
         )
 
     def default_setting(self, arm: str) -> Settings:
-        """Every hyperparameter of the arm's trial 0."""
-        spec = self.experiment.arms[arm]
+        """Every hyperparameter of the arm's trial 0; of instructions that another arm's search
+        selects, that of the other's trial 0."""
+        spec = foreseen(self.experiment.arms, arm)
         return spec.resolve(spec.defaults())
 
     def _memorisation_sets(self) -> list[str]:

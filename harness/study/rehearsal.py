@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class Rehearsal:
     to_run: tuple[TrialSpec, ...]
     """Trials that it would start before it had to wait for one, with what is known of them: of a
     trial that ``adds``, only what is missing is scored."""
+    waiting: Mapping[str, str]
+    """Arm of which nothing can be said yet -> the arm whose search selects its instruction."""
     reader: StoreReader
     """Of a copy of the store, in which the study names what is known."""
 
@@ -109,8 +112,13 @@ def rehearse(plan: Plan, results: Path, folder: Path) -> Rehearsal:
     selected = {
         arm: chosen for arm, chosen in searches.selected().items() if arm not in still_searched
     }
-    for stage in after_search(plan, selected, runner.defaults()):
+    for stage in after_search(plan, selected, searches.defaults()):
         runner.work_off(Listed(stage.trials))
     if not runner.to_run:
         runner.work_off(Listed(latency_stage(plan, selected, runner.known).trials))
-    return Rehearsal(reader.trials(plan.experiment_id), tuple(runner.to_run), reader)
+    ended = [
+        trial
+        for trial in reader.trials(plan.experiment_id)
+        if trial.phase != "search" or searches.counts(trial)
+    ]
+    return Rehearsal(tuple(ended), tuple(runner.to_run), searches.waiting, reader)

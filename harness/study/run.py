@@ -44,7 +44,7 @@ from harness.study.plan_lock import lock_plan
 from harness.study.preflight import Preflight, try_metrics
 from harness.study.record import experiment_record
 from harness.study.running import TrialRunner
-from harness.study.searching import Searches, Selected
+from harness.study.searching import Searches
 from harness.study.sources import InTurn, Listed
 from harness.study.stages import after_search, latency_stage
 from harness.study.writing import find_writers, writings_of, written
@@ -274,9 +274,10 @@ class _Study:
         self._observer.stage("Scoring the untouched base")
         runner.work_off(Listed([plan.baseline()]))
         self._plan = plan = written(plan, runner, self._observer)
-        selected = self._search()
-        stages = after_search(plan, selected, runner.defaults())
-        tried = len(runner.searched()) + writings_of(self._experiment)
+        searches = self._search()
+        selected = searches.selected()
+        stages = after_search(plan, selected, searches.defaults())
+        tried = searches.tried + writings_of(self._experiment)
         until_timed = tried + 1 + sum(len(stage.trials) for stage in stages)
         coming = only_those(coming, [trial for stage in stages for trial in stage.trials])
         self._tell_planned(until_timed + TURNS * len(selected), coming)
@@ -314,21 +315,20 @@ class _Study:
                 failures[arm] = f"{first.failure_message} ({first.failure_kind})"
         return failures
 
-    def _search(self) -> dict[str, Selected]:
-        """Spend the budget of every search; arm -> what validation selects."""
+    def _search(self) -> Searches:
+        """Spend the budget of every search."""
         runner, identity = self._runner, self._plan.experiment_id
-        known = runner.searched()
-        runner.reused += len(known)
-        searches = Searches(self._plan, known, self._reader, self._observer)
+        searches = Searches(self._plan, runner.searched(), self._reader, self._observer)
         self._say_if_idle()
         runner.work_off(searches)
+        runner.reused += searches.taken
         noted = [
             event.detail for event in self._reader.events(identity) if event.kind == "search_ended"
         ]
         for end in map(to_plain, searches.ends()):
             if end not in noted:
                 self._writer.record_event(identity, "search_ended", end)
-        return searches.selected()
+        return searches
 
     def _say_if_idle(self) -> None:
         """Say so if the engine could run more trials at once than the searches ask for."""

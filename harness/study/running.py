@@ -19,7 +19,6 @@ from harness.records import (
     TrialSummary,
     utc_now,
 )
-from harness.spec.settings import Settings, settings_from
 from harness.store import (
     StoreReader,
     StoreWriter,
@@ -130,7 +129,10 @@ class TrialRunner:
         return self.writer.ingest(record, replace_failed=True)
 
     def searched(self) -> list[TrialSummary]:
-        """The known trials of the searches that are declared: there may once have been others."""
+        """The known trials of the searches that are declared: there may once have been others.
+
+        Of an arm that takes its instruction from another, under whichever was selected once.
+        """
         experiment = self.plan.experiment
         trials = [trial for trial in self.known.values() if trial.phase == "search"]
         return [
@@ -139,14 +141,6 @@ class TrialRunner:
             if trial.search_repeat < experiment.repeats_of(trial.arm)
             and trial.seed == experiment.search_seed(trial.arm, trial.search_repeat)
         ]
-
-    def defaults(self) -> dict[str, Settings]:
-        """Arm -> setting of its first trial; of one that failed, a test would show nothing."""
-        return {
-            trial.arm: settings_from(trial.params)
-            for trial in self.searched()
-            if trial.status == "complete" and not (trial.number or trial.search_repeat)
-        }
 
     def work_off(self, source: Source) -> None:
         """Run all trials of ``source``, as many at once as the engine has room for."""

@@ -11,6 +11,8 @@ from harness.analysis.searches.selection import measured_changes
 from harness.analysis.statistics.scores import Scores, validation_worth
 from harness.records import NO_WORTH, EndReason, SearchBudget, SearchEnded, TrialSpec, TrialSummary
 from harness.search import ArmSearch, PastTrial
+from harness.spec.arms import Arm, TrainedArm
+from harness.spec.instructions import instruction_source
 from harness.spec.kinds import kind_info
 from harness.spec.settings import Settings, settings_from
 from harness.store import StoreReader
@@ -26,6 +28,9 @@ from harness.study.writing import (
 
 Selected = dict[int, Settings]
 """Repeat of an arm's search -> the resolved setting that its validation scores select."""
+
+_Search = tuple[str, int]
+"""An arm, and which of its searches."""
 
 
 @dataclass(slots=True)
@@ -56,13 +61,15 @@ class _State:
     """How far one search is."""
 
     search: ArmSearch
-    """The search itself."""
+    """The search itself, of the arm under the instruction that it is searched under."""
     trials: int
     """Number of trials that it may have."""
     settings: dict[int, Settings]
     """Number of a trial that ended -> its setting, with the way of answering that it found best."""
     spent: _Spent = field(default_factory=_Spent)
     """What the ended trials took."""
+    first: Settings | None = None
+    """The setting of trial 0; None where that is not complete."""
     announced: bool = False
     """The user was told that it began."""
     ended: tuple[EndReason, str] | None = None
@@ -70,11 +77,19 @@ class _State:
 
 
 def arm_search(
-    plan: Plan, arm: str, repeat: int, past: Iterable[PastTrial], margin: float | None = None
+    plan: Plan,
+    arm: str,
+    spec: Arm,
+    repeat: int,
+    past: Iterable[PastTrial],
+    margin: float | None = None,
 ) -> ArmSearch:
-    """One search of an arm of the plan; see :class:`~harness.search.ArmSearch`."""
-    labels, spec = plan.prepared.labels, arm_as_written(plan, arm, repeat)
-    text = text_for(plan, arm, repeat)
+    """One search of an arm of the plan; see :class:`~harness.search.ArmSearch`.
+
+    Args:
+        spec: the arm, with the instruction that was written for it, or under that of another.
+    """
+    labels, text = plan.prepared.labels, text_for(plan, arm, repeat)
     return ArmSearch(
         arm,
         spec,
@@ -91,6 +106,9 @@ def arm_search(
 class Searches:
     """A source of search trials: search after search, several side by side where there is room.
 
+    An arm that is trained under the instruction of another waits until the search that selects this
+    has ended.
+
     Args:
         plan: what is searched.
         known: search trials of earlier runs.
@@ -106,29 +124,90 @@ class Searches:
         observer: Observer,
     ) -> None:
         self._plan = plan
+        self._known = known
         self._observer = observer
         self._reader = reader
-        changes = self._changes({trial.arm for trial in known})
+        # Trials of earlier runs that count.
+        self.taken = 0
         # By arm and repeat.
-        self._states = {
-            (arm, repeat): self._state(arm, repeat, known, changes)
-            for arm in plan.experiment.arms
-            for repeat in range(plan.experiment.repeats_of(arm))
-        }
+        self._states: dict[_Search, _State] = {}
+        # Search -> that which selects its instruction.
+        self._waiting: dict[_Search, _Search] = {}
+        experiment = plan.experiment
+        changes = self._changes({trial.arm for trial in known})
+        for arm, spec in experiment.arms.items():
+            source = instruction_source(spec)
+            for repeat in range(experiment.repeats_of(arm)):
+                if source is None:
+                    own = arm_as_written(plan, arm, repeat)
+                    self._states[arm, repeat] = self._state(arm, repeat, own, changes)
+                else:
+                    # Searched once, it selects one instruction for all.
+                    of_source = min(repeat, experiment.repeats_of(source) - 1)
+                    self._waiting[arm, repeat] = source, of_source
 
     def next(self) -> TrialSpec | None:
         """A trial of the first search that may propose one now."""
-        for (arm, _), state in self._states.items():
-            if state.ended is None and (spec := self._proposed(arm, state)):
-                return spec
-        return None
+        while True:
+            for (arm, _), state in self._states.items():
+                if state.ended is None and (spec := self._proposed(arm, state)):
+                    return spec
+            if not self._begin_waiting():
+                return None
 
     def ended(self, trial: TrialSummary) -> None:
         """Tell the arm's search how its trial did."""
         state = self._states[trial.arm, trial.search_repeat]
-        state.settings[trial.number] = settings_from(trial.params)
-        state.spent.add(trial)
+        self._note(state, trial)
         state.search.tell(self._past(trial, self._changes({trial.arm})))
+
+    def counts(self, trial: TrialSummary) -> bool:
+        """Whether a search trial is of a search as it is now.
+
+        It is not where another instruction was selected for its arm, or none yet.
+        """
+        if instruction_source(self._plan.experiment.arms[trial.arm]) is None:
+            return True
+        state = self._states.get((trial.arm, trial.search_repeat))
+        return state is not None and trial.params["instruction"] == state.search.arm.instruction
+
+    def defaults(self) -> dict[str, Settings]:
+        """Arm -> setting of its first trial; of one that failed, a test would show nothing."""
+        return {
+            arm: state.first
+            for (arm, repeat), state in self._states.items()
+            if not repeat and state.first is not None
+        }
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """Arm that cannot be searched yet -> the arm whose search selects its instruction."""
+        return {arm: source for (arm, _), (source, _) in self._waiting.items()}
+
+    @property
+    def tried(self) -> int:
+        """Number of trials of all searches so far."""
+        return sum(state.search.asked for state in self._states.values())
+
+    def _begin_waiting(self) -> bool:
+        """Begin the searches whose instruction is selected by now; whether there were any."""
+        begun = [
+            (search, source)
+            for search, source in self._waiting.items()
+            if (state := self._states.get(source)) and state.ended and not state.search.under_way
+        ]
+        for (arm, repeat), source in begun:
+            del self._waiting[arm, repeat]
+            best, spec = self._states[source].search.best(), self._plan.experiment.arms[arm]
+            if best is None or not isinstance(spec, TrainedArm):
+                self._observer.warning(
+                    f"{self._named(arm, repeat)} is not trained: it takes its instruction from "
+                    f"{self._named(*source)}, of which no trial was completed"
+                )
+                continue
+            spec = spec.under(self._states[source].settings[best.number].instruction)
+            self._states[arm, repeat] = self._state(arm, repeat, spec, self._changes({arm}))
+        return bool(begun)
 
     def selected(self) -> dict[str, Selected]:
         """Arm -> what validation selects; arms and repeats without it are left out."""
@@ -145,7 +224,7 @@ class Searches:
                     f"search's items; the one that lost least is tested"
                 )
             by_arm.setdefault(arm, {})[repeat] = state.settings[best.number]
-        return by_arm
+        return {arm: by_arm[arm] for arm in self._plan.experiment.arms if arm in by_arm}
 
     def _named(self, arm: str, repeat: int) -> str:
         repeats = self._plan.experiment.repeats_of(arm)
@@ -177,21 +256,29 @@ class Searches:
         """What makes the primary metric one of which more is better."""
         return 1.0 if self._plan.experiment.task.higher_is_better else -1.0
 
-    def _state(
-        self, arm: str, repeat: int, known: Sequence[TrialSummary], changes: Mapping[str, float]
-    ) -> _State:
+    def _state(self, arm: str, repeat: int, spec: Arm, changes: Mapping[str, float]) -> _State:
         experiment = self._plan.experiment
-        mine = [t for t in known if (t.arm, t.search_repeat) == (arm, repeat)]
+        mine = [t for t in self._known if (t.arm, t.search_repeat) == (arm, repeat)]
+        if instruction_source(experiment.arms[arm]) is not None:
+            # Others are of an instruction that was selected once.
+            mine = [trial for trial in mine if trial.params["instruction"] == spec.instruction]
         margin = experiment.search_margin(arm)
         past = [self._past(trial, changes) for trial in mine]
-        search = arm_search(self._plan, arm, repeat, past, margin)
-        settings = {trial.number: settings_from(trial.params) for trial in mine}
+        search = arm_search(self._plan, arm, spec, repeat, past, margin)
         spent = _Spent(*spent_on_writing(self._plan, arm, repeat))
-        state = _State(search, left_for_search(self._plan, arm, repeat), settings, spent)
+        state = _State(search, left_for_search(self._plan, arm, repeat), {}, spent)
         for trial in mine:
-            state.spent.add(trial)
+            self._note(state, trial)
             self._observer.trial_skipped(arm, trial.phase)
+        self.taken += len(mine)
         return state
+
+    def _note(self, state: _State, trial: TrialSummary) -> None:
+        setting = settings_from(trial.params)
+        state.settings[trial.number] = setting
+        state.spent.add(trial)
+        if trial.status == "complete" and not trial.number:
+            state.first = setting
 
     def _proposed(self, arm: str, state: _State) -> TrialSpec | None:
         repeat = state.search.repeat
@@ -206,7 +293,7 @@ class Searches:
         if proposal is None:
             state.ended = ("settings_exhausted", "")
             return None
-        settings = arm_as_written(self._plan, arm, repeat).resolve(proposal.params)
+        settings = state.search.arm.resolve(proposal.params)
         return self._plan.search_trial(arm, proposal.number, settings, proposal.pruning, repeat)
 
     def _reached(self, state: _State) -> tuple[EndReason, str] | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.records import Phase, Place, Splits, TrialSpec, TrialSummary
 from harness.spec import Experiment
+from harness.spec.instructions import instruction_source
 from harness.spec.settings import Settings
 from harness.study.coming import TURNS, coming_trials, curve_sizes
 from harness.study.plan import Plan
@@ -74,10 +75,13 @@ def after_search(
         finals = [plan.finalist(arm, *run) for run in of_arm]
         stages.append(Stage(f"Testing finalist {arm}", tuple(finals)))
     for arm, of_arm in runs.items():
-        default = defaults.get(arm)
-        tuned = [(place, seed) for place, seed, settings in of_arm if settings != default]
-        if default is not None and tuned and _tests_default(experiment, arm):
-            trials = [plan.default_trial(arm, *run, default) for run in tuned]
+        tuned = [
+            (place, seed, default)
+            for place, seed, settings in of_arm
+            if (default := _default_of(experiment, arm, defaults, settings)) not in (None, settings)
+        ]
+        if tuned and _tests_default(experiment, arm):
+            trials = [plan.default_trial(arm, *run) for run in tuned]
             stages.append(Stage(f"Testing the default setting of {arm}", tuple(trials)))
     for arm, of_arm in runs.items():
         sizes = curve_sizes(experiment, arm, len(plan.prepared.splits.train))
@@ -126,6 +130,19 @@ def _final_runs(
         ]
         for arm, settings in selected.items()
     }
+
+
+def _default_of(
+    experiment: Experiment, arm: str, defaults: Mapping[str, Settings], settings: Settings
+) -> Settings | None:
+    """The default beside which a final run's setting stands; None without one.
+
+    The instruction that an arm takes from another is none of its own tuning.
+    """
+    default = defaults.get(arm)
+    if default is None or instruction_source(experiment.arms[arm]) is None:
+        return default
+    return replace(default, instruction=settings.instruction)
 
 
 def _tests_default(experiment: Experiment, arm: str) -> bool:

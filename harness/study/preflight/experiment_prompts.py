@@ -15,6 +15,7 @@ from harness.prompting.template_rendering import rendering_of
 from harness.records import SEARCH_SEED, Example, ResolvedModel
 from harness.spec import Experiment
 from harness.spec.arms import Arm
+from harness.spec.instructions import foreseen
 from harness.spec.settings import Settings, TrainedSettings
 from harness.study.asked_models import BASE, base_arm, template_args_of
 from harness.study.brought import notes_on_brought
@@ -148,9 +149,8 @@ class Preflight:
         return looks[0].shown() if looks else None
 
     def _asked(self) -> Iterator[tuple[str, Arm]]:
-        for arm, spec in self.experiment.arms.items():
-            if arm in self.models:
-                yield arm, spec
+        arms = self.experiment.arms
+        yield from ((arm, foreseen(arms, arm)) for arm in arms if arm in self.models)
         if BASE in self.models:
             yield BASE, base_arm(self.experiment)
 
