@@ -6,6 +6,7 @@ to JSON (:func:`to_json`, :func:`from_json`) and hold no handle, tensor or conne
 """
 
 from harness.records.calibration import CalibrationRow, marked_key, reply_key
+from harness.records.command import CommandCall, CommandFile
 from harness.records.data import (
     LEAK_KINDS,
     AuditRecord,
@@ -111,6 +112,8 @@ __all__ = [
     "CalibrationRow",
     "Canaries",
     "Checkpoint",
+    "CommandCall",
+    "CommandFile",
     "DataRecord",
     "EndReason",
     "Endpoint",

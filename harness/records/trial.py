@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from harness.records.command import CommandCall
 from harness.records.plain import JsonValue
 
 Phase = Literal["search", "finalist", "baseline", "default", "curve", "latency"]
@@ -259,6 +260,8 @@ class TrialSpec:
     """The trial has ended well before; only the scores that are missing are computed."""
     judges: tuple[Seat, ...] = ()
     """The judges whose marks are metrics of the task."""
+    command: CommandCall | None = None
+    """The user's own program that trains it; None where none does."""
 
     @property
     def place(self) -> Place:
