@@ -46,6 +46,7 @@ def command(experiment: Path) -> None:
     from harness.evaluation.suites.texts import suite_texts
     from harness.spec import load_experiment
     from harness.spec.served_arms import missing_keys
+    from harness.study.commands import find_commands, notes_on_commands
     from harness.study.item_sets import left_out_curves, replay_texts
     from harness.study.judges import judges_of
     from harness.study.preflight import try_metrics
@@ -56,6 +57,7 @@ def command(experiment: Path) -> None:
     # Before its items are read, which runs it.
     if suite and (notice := suite.code_notice()):
         console.print(f"[yellow]warning:[/] {escape(notice)}")
+    commands = find_commands(spec)
     prompts = _prompts(spec)
     of_metrics: list[str] = []
     judges = _judges(spec)
@@ -88,6 +90,7 @@ def command(experiment: Path) -> None:
         console.print(f"General text to replay: {len(texts.examples)} of {escape(texts.source)}")
     console.print(_trial_counts(spec, prepared))
     notes = [*label_notes(prepared), *of_metrics, *prompts.notes, *judges.notes(spec)]
+    notes += notes_on_commands(commands)
     missing = [texts.sentence()] if texts and texts.left_out else []
     missing += [str(problem) for problem in missing_keys(spec, os.environ)]
     for sentence in [*notes, *left_out_curves(spec, prepared.splits), *missing]:
@@ -144,12 +147,12 @@ def _own_metrics(spec: Experiment) -> Iterator[str]:
 def _arms_table(spec: Experiment) -> Table:
     from rich.table import Table
 
-    from harness.spec import TrainedArm
+    from harness.spec.arm_base import WaysTried
 
     table = Table("arm", "kind", "trials", "searched", title="Arms", title_justify="left")
     for name, arm in spec.arms.items():
         searched = ", ".join(arm.search_space()) or "nothing: not tuned"
-        if isinstance(arm, TrainedArm) and len(arm.ways()) > 1:
+        if isinstance(arm, WaysTried) and len(arm.ways()) > 1:
             searched += "; answering: each trial tries every way"
         repeats = spec.repeats_of(name)
         times = f"{repeats} x " if repeats > 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -228,10 +229,13 @@ def _by_step(trial: TrialSummary, began: int) -> Iterator[Metric]:
             "validation_score": step.validation_score,
             "learning_rate": step.learning_rate,
             "grad_norm": step.grad_norm,
-            "tokens": float(step.tokens),
+            "tokens": step.tokens,
         }
+        # What a training command of the user's did not say is not a number.
         yield from (
-            Metric(name, value, at, step.step) for name, value in shown.items() if value is not None
+            Metric(name, float(value), at, step.step)
+            for name, value in shown.items()
+            if value is not None and not math.isnan(value)
         )
 
 

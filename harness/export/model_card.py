@@ -12,7 +12,7 @@ from harness.answers.tools import listed_tools, tools_of
 from harness.export.base_model import licence_of, public_name, short_name
 from harness.export.exported import Exported
 from harness.export.parity_report import parity_blocks
-from harness.records import Aggregate
+from harness.records import Aggregate, TrialCost
 from harness.report.document import Block, Bullets, Code, Column, Facts, Prose, Section, Table
 from harness.report.formats.markdown import escape, section_to_markdown, verdict_to_markdown
 from harness.report.naming import FOUR_BITS, metric_name
@@ -279,7 +279,7 @@ def _made(exported: Exported) -> tuple[Block, ...]:
         ("Examples", splits or "-"),
         ("Leakage audit", ", ".join(f"{k} {v}" for k, v in study.data.audit.counts.items())),
         ("Steps", f"{len(run.trial.steps):,}"),
-        ("Tokens trained on", f"{run.trial.cost.train_tokens:,}" if run.trial.cost else "-"),
+        ("Tokens trained on", _tokens(run.trial.cost)),
         ("Exported by", f"harness {__version__}"),
     ]  # fmt: skip
     versions = tuple(
@@ -291,6 +291,12 @@ def _made(exported: Exported) -> tuple[Block, ...]:
         Table("Settings of training and prompt", two, settings),
         Table("Versions and machine of the training", two, versions),
     )
+
+
+def _tokens(cost: TrialCost | None) -> str:
+    if cost is None:
+        return "-"
+    return "not known" if cost.train_tokens is None else f"{cost.train_tokens:,}"
 
 
 __all__ = ["model_card"]

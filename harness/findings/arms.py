@@ -54,9 +54,9 @@ class CostSummary:
     was scored of them later."""
     train_seconds: float
     """Wall time of training in one final run, mean over the final runs; 0 for a prompt arm."""
-    train_tokens: int
-    """Unpadded tokens that one final run trained on, mean over the final runs; 0 for a prompt arm.
-    """
+    train_tokens: int | None
+    """Unpadded tokens that one final run trained on, mean over the final runs; 0 for a prompt arm,
+    None where a training command of the user's did not say."""
     peak_memory_mib: float | None
     """Peak memory of the process on the host, MiB, the most of any run; None for a server and
     without final runs."""
@@ -146,7 +146,7 @@ class ArmSummary:
     """Out-of-domain set -> primary metric, mean over seeds; empty where none was scored."""
     cost: CostSummary
     """What the arm costs to make and to serve."""
-    search_tokens: int = 0
+    search_tokens: int | None = 0
     """Tokens trained on over all trials of the search, failed ones too; 0 for a prompt arm."""
     short_of_budget: bool = False
     """The tuned arm saw fewer trials through than declared, while another tuned arm saw all of its

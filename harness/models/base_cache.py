@@ -125,6 +125,12 @@ class BaseCache:
         if self._drop_excess(list(self._kept), runtime):
             _give_back(runtime)
 
+    def clear(self, runtime: Runtime) -> None:
+        """Drop all that is kept: another program needs the memory."""
+        if self._kept:
+            self._kept.clear()
+            _give_back(runtime)
+
     def _forget_altered(self, key: _Key) -> str:
         """Drop the base if its memory is not what it was; says so if that is the case."""
         kept = self._kept.get(key)

@@ -6,6 +6,7 @@ against the experiment's model before anything is loaded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +22,7 @@ from harness.models.safe_folder import check_folder
 from harness.models.vocabulary import read_json
 from harness.records import ResolvedModel, Runtime
 from harness.spec import BroughtArm, Experiment
-from harness.spec.settings import BroughtSettings
+from harness.spec.settings import BaseForm, OutsideSettings
 
 ADAPTER = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -86,7 +87,8 @@ def problems_of_brought(
         if not isinstance(arm, BroughtArm):
             continue
         for folder in folders.get(name, ()):
-            if wrong := _problem(arm, folder, base, experiment.model.reference):
+            reference = experiment.model.reference
+            if wrong := problem_of_weights(folder, base, reference, arm.base, arm.same_base):
                 problems.append(Problem(f"arms.{name}.path", f"{folder}: {wrong}"))
     return problems
 
@@ -94,6 +96,16 @@ def problems_of_brought(
 def is_adapter(folder: Path) -> bool:
     """Whether the folder holds an adapter; else it is taken for a whole checkpoint."""
     return (folder / ADAPTER).is_file()
+
+
+def trained_numbers(folder: Path) -> int:
+    """Number of weights in an adapter; 0 for a whole checkpoint, of which all may be trained."""
+    from safetensors import safe_open
+
+    if not is_adapter(folder):
+        return 0
+    with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
 def fingerprint_of(folder: Path) -> str:
@@ -127,7 +139,7 @@ def own_template(folder: Path) -> str:
 
 @contextmanager
 def brought_model(
-    base: ResolvedModel, runtime: Runtime, settings: BroughtSettings, folder: Path, bases: BaseCache
+    base: ResolvedModel, runtime: Runtime, settings: OutsideSettings, folder: Path, bases: BaseCache
 ) -> Iterator[LoadedModel]:
     """The weights of ``folder`` in memory: on their base, or by themselves.
 
@@ -172,10 +184,20 @@ def _check_applied(model: Any, folder: Path) -> None:
         raise UnknownReferenceError(f"{folder}: the adapter changes nothing; it was not trained")
 
 
-def _problem(arm: BroughtArm, folder: Path, base: ResolvedModel | None, name: str) -> str:
+def problem_of_weights(
+    folder: Path, base: ResolvedModel | None, name: str, form: BaseForm, same_base: bool
+) -> str:
+    """Why a folder holds no weights that were fine-tuned from the base; empty where it does.
+
+    Args:
+        base: the experiment's model; None where it is not on this machine.
+        name: its reference in the experiment.
+        form: in which the base of an adapter is to be loaded.
+        same_base: the base that an adapter names is taken for the experiment's model.
+    """
     if is_adapter(folder):
-        return _adapter_problem(arm, folder, base, name)
-    if arm.base != "plain":
+        return _adapter_problem(folder, base, name, same_base)
+    if form != "plain":
         return "base: nf4 is for adapters, and this is a whole checkpoint; leave it out"
     try:
         check_folder(str(folder), folder, trusted=False)
@@ -205,7 +227,7 @@ def _shape_problem(folder: Path, base: ResolvedModel, name: str) -> str:
     return ""
 
 
-def _adapter_problem(arm: BroughtArm, folder: Path, base: ResolvedModel | None, name: str) -> str:
+def _adapter_problem(folder: Path, base: ResolvedModel | None, name: str, same_base: bool) -> str:
     config = read_json(folder / ADAPTER)
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         found = config.get("peft_type") if isinstance(config, dict) else "not readable"
@@ -218,7 +240,7 @@ def _adapter_problem(arm: BroughtArm, folder: Path, base: ResolvedModel | None, 
     if config.get("auto_mapping") and not config.get("base_model_name_or_path"):
         return f"its {ADAPTER} does not say which base it is for"
     theirs = str(config.get("base_model_name_or_path") or "")
-    if arm.same_base or _is_same(theirs, base, name):
+    if same_base or _is_same(theirs, base, name):
         return ""
     return (
         f"it was trained on {theirs or 'a base that it does not name'}, and the experiment's model "

@@ -85,6 +85,9 @@ def load_config(resolved: ResolvedModel) -> Any:
 def form_of(settings: Settings, runtime: Runtime) -> str:
     """The form in which an arm's candidate is scored, as recorded with each score."""
     kind = kind_info(settings.kind)
+    if kind.commanded:
+        # Whether it leaves an adapter or a checkpoint is seen where it is loaded.
+        return "commanded"
     if not kind.trains:
         return "base"
     quantised = quantisation_of(settings)

@@ -82,15 +82,25 @@ def _is_path(reference: str) -> bool:
     return reference.startswith((".", "/", "~")) or reference.count("/") > 1
 
 
+def folder_files(folder: Path, *, code: bool = False) -> list[Path]:
+    """Its files of weights, configuration and tokenizer, by name; with ``code``, of that too."""
+    return sorted(
+        path for path in folder.iterdir() if path.is_file() and path.suffix in _suffixes(code)
+    )
+
+
+def folder_hash(folder: Path) -> str:
+    """SHA-256 over the same files as :func:`folder_fingerprint`, each read anew."""
+    return content_hash([[path.name, file_sha256(path)] for path in folder_files(folder)])
+
+
 def folder_fingerprint(folder: Path, *, code: bool = False) -> str:
     """SHA-256 over weights, configuration and tokenizer files; with ``code``, over that too.
 
     Hashing weights is slow, so each file's hash is kept in the cache under its path, size and
     time of change.
     """
-    files = sorted(
-        path for path in folder.iterdir() if path.is_file() and path.suffix in _suffixes(code)
-    )
+    files = folder_files(folder, code=code)
     memory = cache_folder() / "fingerprints" / f"{content_hash(str(folder), 24)}.json"
     known: dict[str, str] = json.loads(memory.read_text()) if memory.exists() else {}
     hashes: dict[str, str] = {}

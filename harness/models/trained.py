@@ -14,8 +14,8 @@ from harness.models.load import LoadedModel, load_arms_base, load_base, load_tok
 from harness.records import ResolvedModel, Runtime
 from harness.spec.settings import (
     AdapterSettings,
-    BroughtSettings,
     FullSettings,
+    OutsideSettings,
     Settings,
     quantisation_of,
 )
@@ -42,7 +42,7 @@ def trained_model(
     Raises:
         UnknownReferenceError: the folder holds no such weights for this base.
     """
-    if isinstance(settings, BroughtSettings):
+    if isinstance(settings, OutsideSettings):
         with brought_model(base, runtime, settings, folder, bases) as loaded:
             yield loaded
         return
@@ -60,7 +60,7 @@ def trained_model(
 def merged_model(
     base: ResolvedModel,
     runtime: Runtime,
-    settings: AdapterSettings | BroughtSettings,
+    settings: AdapterSettings | OutsideSettings,
     folder: Path,
     dtype: str,
 ) -> LoadedModel:

@@ -152,6 +152,11 @@ class PromptRenderer:
         return self._control.as_text(system_of(item))
 
     @property
+    def has_chat_template(self) -> bool:
+        """Whether prompts go through the model's chat template; else they are plain text."""
+        return self._chat is not None
+
+    @property
     def writes_tools(self) -> bool:
         """Whether tools are told by the chat template, in its own form."""
         return self._chat is not None and self._chat.writes_tools

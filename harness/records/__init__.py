@@ -7,6 +7,7 @@ to JSON (:func:`to_json`, :func:`from_json`) and hold no handle, tensor or conne
 
 from harness.records.asked import Endpoint, ResolvedModel, Seat, asked_as
 from harness.records.calibration import CalibrationRow, marked_key, reply_key
+from harness.records.command import CommandCall, CommandFile
 from harness.records.data import (
     LEAK_KINDS,
     AuditRecord,
@@ -118,6 +119,8 @@ __all__ = [
     "CalibrationRow",
     "Canaries",
     "Checkpoint",
+    "CommandCall",
+    "CommandFile",
     "DataRecord",
     "EndReason",
     "Endpoint",

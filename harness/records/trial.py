@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harness.records.asked import Endpoint, ResolvedModel, Seat
+from harness.records.command import CommandCall
 from harness.records.plain import JsonValue
 from harness.records.writing import WritingTask
 
@@ -187,6 +188,8 @@ class TrialSpec:
     """The judges whose marks are metrics of the task."""
     writing: WritingTask | None = None
     """What a trial that writes an instruction is asked to do; None of any other."""
+    command: CommandCall | None = None
+    """The user's own program that trains it; None where none does."""
 
     @property
     def seats(self) -> tuple[Seat, ...]:

@@ -79,13 +79,14 @@ class StepReport:
     epoch: float
     """Passes over the training split so far."""
     loss: float
-    """Mean cross-entropy per answer token, nats, lower is better."""
+    """Mean cross-entropy per answer token, nats, lower is better. Not a number where a program of
+    the user's does not say, like the two that follow."""
     learning_rate: float
     """Learning rate of this step."""
     grad_norm: float
     """Norm of the gradient before clipping."""
-    tokens: int
-    """Real (unpadded) tokens seen so far."""
+    tokens: int | None
+    """Real (unpadded) tokens seen so far; None where the program that trains does not say."""
     seconds: float
     """Seconds since training began."""
     validation_loss: float | None = None
@@ -222,8 +223,8 @@ class TrialCost:
     """Wall time of training."""
     score_seconds: float
     """Wall time of scoring, reused scores not counted."""
-    train_tokens: int
-    """Unpadded tokens trained on."""
+    train_tokens: int | None
+    """Unpadded tokens trained on; None where the program that trained did not say."""
     peak_memory_mib: float
     """Peak memory of its processes on the host, MiB."""
     peak_device_mib: float | None

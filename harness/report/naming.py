@@ -11,6 +11,7 @@ FORMS = {
     "base-nf4": "base model, quantised to 4 bits (NF4)",
     "base-fp4": "base model, quantised to 4 bits (FP4)",
     "full": "fully fine-tuned weights",
+    "commanded": "what the training command left",
     "merged": "adapter merged into the base",
     "endpoint": "model on a server",
 }

@@ -29,8 +29,11 @@ from harness.spec.task import template_fields
 
 # Fields of an arm that say how it is studied, not what it is.
 STUDY_FIELDS = frozenset({"seeds", "curve"})
-# What a training elsewhere was: of its weights alone a trial's result depends on.
-ORIGIN_FIELDS = frozenset({"path", "same_base", "trained_on", "cost"})
+# What a training elsewhere was, or is run by: its weights, and what the command and its files hold,
+# are what a trial's result depends on.
+ORIGIN_FIELDS = frozenset(
+    {"path", "same_base", "trained_on", "cost", "command", "files", "environment", "minutes"}
+)
 # With the model that is asked: no hyperparameters.
 NO_HYPERPARAMETERS = STUDY_FIELDS | ORIGIN_FIELDS | {"model", "endpoint"}
 
@@ -203,3 +206,27 @@ class ArmBase(FrozenSpec):
     def _not_searched(self) -> dict[str, Any]:
         """Values of hyperparameters that are not searched, whatever space they have."""
         return {}
+
+
+class WaysTried(ArmBase):
+    """An arm whose ways of answering are not searched.
+
+    Each trial scores its trained weights in all of them, and keeps the best.
+    """
+
+    def search_space(self) -> dict[str, Space]:
+        """Hyperparameters that are ranges or choices, by name, but for those not searched."""
+        space = super().search_space()
+        space.pop("answering", None)
+        return space
+
+    def ways(self) -> tuple[Answering, ...]:
+        """The ways of answering, the default first: of equals the first is kept."""
+        if not isinstance(self.answering, Choice):
+            return (self.answering,)
+        first = self.answering.start
+        return (first, *(way for way in self.answering.choices if way != first))
+
+    def _not_searched(self) -> dict[str, Any]:
+        ways = self.ways()
+        return {"answering": ways if len(ways) > 1 else ways[0]}

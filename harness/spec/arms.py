@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from harness.records.frozen_spec import FrozenSpec
-from harness.spec.arm_base import PROMPT_KEYS, ArmBase
+from harness.spec.arm_base import PROMPT_KEYS, ArmBase, WaysTried
+from harness.spec.command_arm import CommandArm
 from harness.spec.endpoint import EndpointSpec
 from harness.spec.instructions import InstructionFrom
 from harness.spec.model import ModelSpec, from_reference
 from harness.spec.settings import (
-    Answering,
     BaseForm,
     Checks,
     Features,
@@ -180,11 +180,10 @@ class BroughtArm(ArmBase):
         return self.paths[seed - 1 if 0 < seed <= len(self.paths) else 0]
 
 
-class _TrainedArm(ArmBase):
-    """What every fine-tuning arm has.
+class _TrainedArm(WaysTried):
+    """What every fine-tuning arm of the program's own has.
 
-    Its ways of answering are not searched: each trial scores its trained weights in all of them,
-    and keeps the best. Nor are its epochs where one training passes through all of them.
+    Its epochs are not searched where one training passes through all of them.
     """
 
     instruction: str | Choice[str] | InstructionFrom | None = Field(  # type: ignore[assignment]
@@ -267,7 +266,6 @@ class _TrainedArm(ArmBase):
     def search_space(self) -> dict[str, Space]:
         """Hyperparameters that are ranges or choices, by name, but for those not searched."""
         space = super().search_space()
-        space.pop("answering", None)
         if self.passes_through_epochs():
             space.pop("epochs", None)
         return space
@@ -284,17 +282,9 @@ class _TrainedArm(ArmBase):
         """
         return self.schedule == "constant" and self.warmup == 0 and self.keep == "best"
 
-    def ways(self) -> tuple[Answering, ...]:
-        """The ways of answering, the default first: of equals the first is kept."""
-        if not isinstance(self.answering, Choice):
-            return (self.answering,)
-        first = self.answering.start
-        return (first, *(way for way in self.answering.choices if way != first))
-
     def _not_searched(self) -> dict[str, Any]:
-        ways = self.ways()
         epochs = {"epochs": greatest(self.epochs)} if self.passes_through_epochs() else {}
-        return {"answering": ways if len(ways) > 1 else ways[0], **epochs}
+        return super()._not_searched() | epochs
 
     def uses_general_text(self) -> bool:
         """Whether any of its settings may replay general text or be held to the base on it."""
@@ -351,7 +341,7 @@ class QloraArm(LoraArm):
 
 
 Arm = Annotated[
-    PromptArm | FullArm | LoraArm | QloraArm | BroughtArm | ClassifierArm,
+    PromptArm | FullArm | LoraArm | QloraArm | BroughtArm | CommandArm | ClassifierArm,
     Field(discriminator="kind"),
 ]
 TrainedArm = FullArm | LoraArm | QloraArm

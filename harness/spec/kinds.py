@@ -26,6 +26,8 @@ class KindInfo:
     fine_tuned: bool
     """The model that it asks was fine-tuned, in its trials or before them; else it is asked as it
     is."""
+    commanded: bool
+    """What trains it is a command of the user's, which its trials run."""
     language_model: bool
     """A language model answers; else the arm is a reference that stands beside those of which one
     does, and is no candidate of the verdict."""
@@ -43,6 +45,11 @@ class KindInfo:
         """Its weights were fine-tuned before, by another program."""
         return self.fine_tuned and not self.trains
 
+    @property
+    def outside(self) -> bool:
+        """Its weights are fine-tuned by another program, before its trials or in them."""
+        return self.brought or self.commanded
+
 
 PROMPT = KindInfo(
     name="prompt",
@@ -51,6 +58,7 @@ PROMPT = KindInfo(
     why="the instruction alone",
     trains=False,
     fine_tuned=False,
+    commanded=False,
     language_model=True,
     adapts=False,
     quantises=False,
@@ -64,6 +72,7 @@ CLASSIFIER = KindInfo(
     why="what a classifier of a few megabytes does, without any language model",
     trains=False,
     fine_tuned=False,
+    commanded=False,
     language_model=False,
     adapts=False,
     quantises=False,
@@ -76,6 +85,7 @@ FULL = KindInfo(
     why="every weight is trained",
     trains=True,
     fine_tuned=True,
+    commanded=False,
     language_model=True,
     adapts=False,
     quantises=False,
@@ -88,6 +98,7 @@ LORA = KindInfo(
     why="a small adapter on the frozen model",
     trains=True,
     fine_tuned=True,
+    commanded=False,
     language_model=True,
     adapts=True,
     quantises=False,
@@ -100,6 +111,7 @@ QLORA = KindInfo(
     why="the adapter on a model shrunk to 4 bits, for its memory",
     trains=True,
     fine_tuned=True,
+    commanded=False,
     language_model=True,
     adapts=True,
     quantises=True,
@@ -112,13 +124,28 @@ BROUGHT = KindInfo(
     why="weights that were trained before",
     trains=False,
     fine_tuned=True,
+    commanded=False,
     language_model=True,
     adapts=False,
     quantises=False,
     operations=0.0,
 )
-KINDS = (PROMPT, FULL, LORA, QLORA, BROUGHT, CLASSIFIER)
-TRAINED_KINDS = tuple(kind for kind in KINDS if kind.trains)
+COMMAND = KindInfo(
+    name="command",
+    label="own training command",
+    meaning="the model after a training program of your own was run on examples of the task",
+    why="your own training program, searched and judged like the others",
+    trains=True,
+    fine_tuned=True,
+    commanded=True,
+    language_model=True,
+    adapts=False,
+    quantises=False,
+    operations=0.0,
+)
+KINDS = (PROMPT, FULL, LORA, QLORA, BROUGHT, COMMAND, CLASSIFIER)
+# Those that this program trains itself.
+TRAINED_KINDS = tuple(kind for kind in KINDS if kind.trains and not kind.commanded)
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
 
@@ -134,6 +161,7 @@ def kind_info(name: str) -> KindInfo:
 __all__ = [
     "BROUGHT",
     "CLASSIFIER",
+    "COMMAND",
     "FULL",
     "KINDS",
     "LORA",

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from harness.errors import Problem, SpecError
 from harness.spec.arms import Arm, BroughtArm
+from harness.spec.command_arm import CommandArm
 from harness.spec.data import has_no_path
 from harness.spec.experiment import Experiment
 from harness.spec.instruction import OptimisedInstruction
@@ -100,6 +101,16 @@ def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:
 
 
 def _absolute_arm(arm: Arm, folder: Path, absolute: Callable[[str], str]) -> Arm:
+    if isinstance(arm, CommandArm):
+        return arm.model_copy(
+            update={
+                "command": tuple(
+                    _absolute_word(word, folder, first=not place)
+                    for place, word in enumerate(arm.command)
+                ),
+                "files": tuple(map(absolute, arm.files)),
+            }
+        )
     if not isinstance(arm, BroughtArm):
         return _absolute_writer(arm, folder, absolute)
     # What lies in no folder here may be a name on a hub.
@@ -123,6 +134,15 @@ def _absolute_writer(arm: Arm, folder: Path, absolute: Callable[[str], str]) -> 
         update={"reflection": reflection.model_copy(update={"model": model})}
     )
     return arm.model_copy(update={"instruction": OptimisedInstruction(optimise=optimise)})
+
+
+def _absolute_word(word: str, folder: Path, *, first: bool) -> str:
+    """A word of a command, which is a file's path where it names one beside the experiment."""
+    # A program without a path is one on the PATH.
+    if not word or (first and "/" not in word):
+        return word
+    place = folder / Path(word).expanduser()
+    return str(place.resolve()) if place.is_file() else word
 
 
 def _absolute_judge(judge: JudgeSpec, folder: Path, absolute: Callable[[str], str]) -> JudgeSpec:

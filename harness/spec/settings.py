@@ -7,10 +7,12 @@ describe them. As JSON, settings are part of a trial's specification and of its 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
+
+from harness.records import JsonValue, to_plain
 
 Selection = Literal["fixed", "random", "balanced", "nearest", "bm25"]
 Order = Literal["selected", "reversed", "shuffled"]
@@ -22,6 +24,10 @@ Checks = Literal["loss", "score"]
 BaseForm = Literal["plain", "nf4"]
 Method = Literal["logistic", "svm", "nearest"]
 Features = Literal["words", "characters", "both"]
+Rows = Literal["prompt_completion", "messages", "text"]
+Parameter = bool | int | float | str
+# What the names of a command's own parameters begin with, among those of a setting.
+PARAMETER = "parameters."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +99,20 @@ class BroughtSettings(_Settings):
     """Of the arm."""
     base: BaseForm
     """In which form the base of an adapter is loaded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSettings(_Settings):
+    """How a model is asked that a training command of the user's fine-tuned, and how it is run."""
+
+    kind: Literal["command"]
+    """Of the arm."""
+    base: BaseForm
+    """In which form the base of an adapter is loaded."""
+    rows: Rows
+    """How rows are written for it."""
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    """Its own hyperparameters, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,11 +208,13 @@ class QloraSettings(_AdapterSettings):
 
 AdapterSettings = LoraSettings | QloraSettings
 QuantisedSettings = QloraSettings
+OutsideSettings = BroughtSettings | CommandSettings
 TrainedSettings = FullSettings | LoraSettings | QloraSettings
 Settings = (
     PromptSettings
     | ClassifierSettings
     | BroughtSettings
+    | CommandSettings
     | FullSettings
     | LoraSettings
     | QloraSettings
@@ -208,7 +230,18 @@ def settings_from(params: Mapping[str, Any]) -> Settings:
     Raises:
         pydantic.ValidationError: a value is missing, or is none of the kind's.
     """
-    return _READER.validate_python(dict(params))
+    plain = dict(params)
+    own = {name: plain.pop(name) for name in params if name.startswith(PARAMETER)}
+    if own:
+        plain["parameters"] = {name.removeprefix(PARAMETER): v for name, v in own.items()}
+    return _READER.validate_python(plain)
+
+
+def params_of(settings: Settings) -> dict[str, JsonValue]:
+    """A setting as plain data, each hyperparameter by its name; :func:`settings_from` reads it."""
+    plain = to_plain(settings)
+    own = plain.pop("parameters", {})
+    return plain | {PARAMETER + name: value for name, value in own.items()}
 
 
 def quantisation_of(settings: Settings) -> tuple[Quantisation, bool] | None:
@@ -219,6 +252,6 @@ def quantisation_of(settings: Settings) -> tuple[Quantisation, bool] | None:
     match settings:
         case QloraSettings():
             return settings.quantisation, settings.double_quantisation
-        case BroughtSettings(base="nf4"):
+        case BroughtSettings(base="nf4") | CommandSettings(base="nf4"):
             return "nf4", True
     return None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.measures import Measure
-from harness.records import JsonValue, Pruning, Runtime, content_hash, to_plain
+from harness.records import CommandCall, JsonValue, Pruning, Runtime, content_hash, to_plain
 from harness.spec import TaskSpec
 from harness.spec.arm_base import PROMPT_KEYS
 from harness.spec.kinds import kind_info
@@ -25,8 +25,9 @@ from harness.study.score_keys import library_versions
 
 # Raised when training changes in a way that changes numbers.
 TRAINING_VERSION = 4
-# Likewise of classifiers.
+# Likewise of classifiers, and of what a training command is handed.
 CLASSIFIER_VERSION = 1
+COMMAND_VERSION = 1
 Identity = dict[str, JsonValue]
 
 
@@ -70,6 +71,8 @@ class TrialInputs:
     """What may stop it early; None where nothing may."""
     brought: str = ""
     """The weights that another program fine-tuned; empty where there are none."""
+    command: CommandCall | None = None
+    """What trains, where that is a command of the user's."""
 
 
 def weights_identity(inputs: TrialInputs) -> Identity:
@@ -95,6 +98,12 @@ def weights_identity(inputs: TrialInputs) -> Identity:
         "validation rows of the loss": inputs.validation_losses,
         "search.checks_per_epoch": inputs.checks_per_epoch,
     }
+    if inputs.command is not None:
+        identity |= {
+            "command": inputs.command.identity(),
+            "training version": COMMAND_VERSION,
+            "threads": inputs.runtime.threads,
+        }
     if isinstance(settings, TrainedSettings):
         if settings.uses_general_text:
             identity["general texts"] = inputs.general_texts
@@ -114,7 +123,7 @@ def trial_identity(inputs: TrialInputs) -> Identity:
     settings = inputs.settings
     if not kind_info(settings.kind).language_model:
         return weights_identity(inputs) | {"seed": inputs.seed}
-    trains = isinstance(settings, TrainedSettings)
+    trains = kind_info(settings.kind).trains
     identity = weights_identity(inputs) if trains else _common(inputs) | _stopping(inputs)
     if inputs.brought:
         identity["weights brought"] = inputs.brought
@@ -187,7 +196,7 @@ def _stopping(inputs: TrialInputs) -> Identity:
     if inputs.pruning is None:
         return {}
     stopping: Identity = {"pruning": to_plain(inputs.pruning)}
-    if isinstance(inputs.settings, TrainedSettings):
+    if kind_info(inputs.settings.kind).trains:
         # Its loss is looked at: how the metric is computed changes nothing of it.
         return stopping | {
             "validation rows": inputs.validation,

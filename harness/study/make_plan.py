@@ -6,9 +6,10 @@ from pathlib import Path
 
 from harness.data import Prepared, fingerprint
 from harness.evaluation.suites.find import Suite
-from harness.records import ResolvedModel, Runtime, content_hash, study_folder
+from harness.records import JsonValue, ResolvedModel, Runtime, content_hash, study_folder
 from harness.spec import Experiment
 from harness.study.brought import Brought
+from harness.study.commands import Commands
 from harness.study.item_sets import REPLAY, replay_texts, rows_fingerprint, write_item_sets
 from harness.study.plan import Plan
 from harness.study.score_keys import library_versions
@@ -24,6 +25,7 @@ def make_plan(
     models: dict[str, ResolvedModel] | None = None,
     brought: Brought | None = None,
     writers: dict[str, ResolvedModel] | None = None,
+    commands: Commands | None = None,
 ) -> Plan:
     """Fix the experiment's identity and write its item sets under ``results``."""
     texts = replay_texts(experiment, prepared.splits)
@@ -39,6 +41,7 @@ def make_plan(
             "versions": library_versions(),
             **({"brought": weights} if (weights := _fingerprints(brought or {})) else {}),
             **({"writers": _models(writers)} if writers else {}),
+            **({"commands": calls} if (calls := _identities(commands or {})) else {}),
             **({"replay": fingerprint({REPLAY: texts.examples})} if texts else {}),
             **({"rows": rows} if (rows := rows_fingerprint(prepared.splits)) else {}),
         }
@@ -58,6 +61,7 @@ def make_plan(
         models,
         dict(brought or {}),
         writers=dict(writers or {}),
+        commands=commands or {},
     )
 
 
@@ -67,3 +71,7 @@ def _models(models: dict[str, ResolvedModel]) -> dict[str, str]:
 
 def _fingerprints(brought: Brought) -> dict[str, list[str]]:
     return {arm: [one.fingerprint for one in weights] for arm, weights in brought.items()}
+
+
+def _identities(commands: Commands) -> dict[str, JsonValue]:
+    return {arm: call.identity() for arm, call in commands.items()}

@@ -25,7 +25,6 @@ from harness.records import (
     TrialSpec,
     TrialSummary,
     content_hash,
-    to_plain,
 )
 from harness.spec import Experiment, PromptArm
 from harness.spec.instructions import foreseen
@@ -34,10 +33,12 @@ from harness.spec.settings import (
     PromptSettings,
     Settings,
     TrainedSettings,
+    params_of,
     settings_from,
 )
 from harness.study.asked_models import BASE, base_arm, template_args_of
 from harness.study.brought import BroughtWeights, learnt_the_training_split, weights_of
+from harness.study.commands import Commands
 from harness.study.identity import (
     TrialInputs,
     latency_identity,
@@ -90,6 +91,8 @@ class Plan:
     """Arm -> the model it starts from, where that is not the experiment's."""
     brought: dict[str, tuple[BroughtWeights, ...]] = field(default_factory=dict)
     """Arm -> its weights, in the order of its seeds, where these were trained before."""
+    commands: Commands = field(default_factory=dict)
+    """Arm -> the command that trains it, where that is the user's own."""
     date: str | None = None
     """First day of the study, YYYY-MM-DD, which chat templates that write the date are told."""
     renderings: dict[str, str] = field(default_factory=dict)
@@ -211,9 +214,7 @@ class Plan:
             trial_id=trial_id,
             identity=identity,
             scores=(latency_request(trial_id, test),),
-            trained_path=str(trained)
-            if isinstance(settings, TrainedSettings)
-            else trial.trained_path,
+            trained_path=str(trained) if kind_info(settings.kind).trains else trial.trained_path,
         )
 
     def default_setting(self, arm: str) -> Settings:
@@ -238,7 +239,8 @@ class Plan:
         train_items: int | None = None,
         pruning: Pruning | None = None,
     ) -> TrialSpec:
-        trains, tuned = isinstance(settings, TrainedSettings), kind_info(settings.kind).fine_tuned
+        kind = kind_info(settings.kind)
+        trains, tuned = kind.trains, kind.fine_tuned
         replays = isinstance(settings, TrainedSettings) and settings.uses_general_text
         brought = weights_of(self.experiment, self.brought, arm, seed)
         inputs = self._inputs(arm, seed, settings, train_items, pruning)
@@ -276,7 +278,7 @@ class Plan:
             phase=phase,
             number=number,
             seed=seed,
-            params=to_plain(settings),
+            params=params_of(settings),
             model=self.model_of(arm),
             task=task.model_dump(mode="json", by_alias=True),
             train_path=str(self.sets["train"].path),
@@ -296,6 +298,7 @@ class Plan:
             weights_id=weights_id,
             trained_path=str(brought.folder) if brought else "",
             judges=seats(self.experiment, self.judges.models, self.runtime, self.folder),
+            command=self.commands.get(arm),
         )
 
     def _inputs(
@@ -327,6 +330,7 @@ class Plan:
             general_texts=self.sets[REPLAY].fingerprint if REPLAY in self.sets else "",
             pruning=pruning,
             brought=brought.fingerprint if brought else "",
+            command=self.commands.get(arm),
         )
 
     def _asked(

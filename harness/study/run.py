@@ -33,6 +33,7 @@ from harness.store.study_lock import working_on
 from harness.study.asked_models import BASE, models_of
 from harness.study.brought import BroughtWeights, find_brought
 from harness.study.coming import TURNS, Coming, coming_trials, only_those
+from harness.study.commands import find_commands, notes_on_commands
 from harness.study.executing import executing
 from harness.study.explanation import say_what_is_known
 from harness.study.judges import Judges, judges_of, kept_here, known_by_weights
@@ -111,6 +112,7 @@ def plan_study(
     suite = load_suite(experiment.general.suite) if experiment.general else None
     if suite and (notice := suite.code_notice()):
         observer.warning(notice)
+    commands = find_commands(experiment)
     observer.stage("Preparing data")
     models: dict[str, ResolvedModel] = {}
     brought: dict[str, tuple[BroughtWeights, ...]] = {}
@@ -146,10 +148,19 @@ def plan_study(
     experiment = known_by_weights(experiment, judges.models)
     own = {arm: model for arm, model in models.items() if model is not models[BASE]}
     plan = make_plan(
-        experiment, prepared, models[BASE], runtime, suite, results, own, brought, writers
+        experiment,
+        prepared,
+        models[BASE],
+        runtime,
+        suite,
+        results,
+        own,
+        brought,
+        writers,
+        commands,
     )
     notes = [*prepared.notes, *label_notes(prepared), *of_metrics, *prompts.notes]
-    notes += judges.notes(experiment)
+    notes += [*judges.notes(experiment), *notes_on_commands(commands)]
     if prepared.contradictions.texts:
         notes.append(prepared.contradictions.sentence())
     date = _began(held or results, plan.experiment_id) or utc_now()[:10]

@@ -50,7 +50,8 @@ class _Spent:
             for aggregate in trial.aggregates
             if not aggregate.reused and not math.isnan(aggregate.prompt_tokens)
         }
-        trained = trial.cost.train_tokens if trial.cost else 0
+        # A command of the user's need not say.
+        trained = (trial.cost.train_tokens or 0) if trial.cost else 0
         self.tokens += trained + round(sum(scored.values())) + trial.tokens_of_other_ways
         began, ended = map(datetime.fromisoformat, (trial.started_at, trial.ended_at))
         self.seconds += (ended - began).total_seconds()

@@ -44,7 +44,7 @@ class Training:
     probes: list[tuple[int, ...]]
     """Prompts by which the trained model is told from its base."""
     of_base: Any
-    """What the base made of them, as :func:`_probe` gives it."""
+    """What the base made of them, as :func:`probe` gives it."""
     best: BestWeights | None
     """The weights of the best check; None where those of the last step are kept."""
 
@@ -65,9 +65,9 @@ def fine_tune(
     from harness.models.adapters import make_trainable
 
     probes = [candidate.renderer.encode_prompt(item) for item in candidate.pool[:PROBES]]
-    of_base = _probe(candidate.loaded.model, probes)
+    of_base = probe(candidate.loaded.model, probes)
     candidate.loaded = make_trainable(candidate.loaded, settings, candidate.spec.seed)
-    before = _largest_difference(of_base, _probe(candidate.loaded.model, probes))
+    before = largest_difference(of_base, probe(candidate.loaded.model, probes))
     run.canaries = Canaries(before, None, prompt_tokens_equal=True)
     if before != 0.0:
         raise CanaryError(
@@ -111,8 +111,8 @@ def keep_weights(candidate: Candidate, training: Training, run: TrialRun) -> int
 
     if training.best is not None:
         training.best.put_back(candidate.loaded.model)
-    now = _probe(candidate.loaded.model, training.probes)
-    after = _largest_difference(training.of_base, now)
+    now = probe(candidate.loaded.model, training.probes)
+    after = largest_difference(training.of_base, now)
     # The first canary, without which there is no training, found no difference.
     run.canaries = Canaries(0.0, after, prompt_tokens_equal=True)
     if not after > 0.0:
@@ -289,7 +289,7 @@ def note_artifacts(run: TrialRun, files: Iterable[Path], folder: Path) -> None:
     run.cost = replace(run.cost, artifact_bytes=sum(artifact.bytes for artifact in run.artifacts))
 
 
-def _probe(model: Any, prompts: Sequence[Sequence[int]]) -> Any:
+def probe(model: Any, prompts: Sequence[Sequence[int]]) -> Any:
     """Next-token logits after each prompt, shape (prompts, vocabulary), float32."""
     import torch
 
@@ -308,5 +308,6 @@ def _probe(model: Any, prompts: Sequence[Sequence[int]]) -> Any:
         return torch.stack(rows).float()
 
 
-def _largest_difference(a: Any, b: Any) -> float:
+def largest_difference(a: Any, b: Any) -> float:
+    """The largest absolute difference of two sets of logits."""
     return float((a - b).abs().max())

@@ -32,6 +32,7 @@ from harness.trial.candidate import (
     trained_candidate,
 )
 from harness.trial.classified import score_classified
+from harness.trial.commanded import check_learnt, see_base, train_by_command
 from harness.trial.fine_tuning import fine_tune, keep_trained, keep_weights, take_training
 from harness.trial.from_replies import score_from_replies
 from harness.trial.judging import Bench
@@ -168,14 +169,21 @@ def _score_with_weights(
     """Load the model, train it where the trial does, and score."""
     import torch
 
+    seen = None
+    if kind_info(spec.kind).commanded and not spec.trained_path:
+        with clock.timing("train"):
+            weights = train_by_command(spec, run, folder, bases, announce)
+        spec = replace(spec, trained_path=str(weights))
+        with clock.timing("score"):
+            seen = see_base(spec, folder, bases)
     announce("load", 0, 1)
     with ExitStack() as stack:
         with clock.timing("load"):
             if spec.trained_path:
-                base = _measured_base(spec, folder, bases)
+                base = seen.language if seen else _measured_base(spec, folder, bases)
                 candidate = stack.enter_context(trained_candidate(spec, bases))
                 candidate.base.update(base)
-                _note_brought(spec, run)
+                _note_outside(spec, run)
             else:
                 candidate = stack.enter_context(base_candidate(spec, bases))
         run.kept_mib = candidate.loaded.beside_mib
@@ -188,6 +196,9 @@ def _score_with_weights(
             with clock.timing("score"):
                 write_by_weights(candidate, run, folder, bases, announce)
             return
+        if seen:
+            with clock.timing("score"):
+                check_learnt(candidate, seen, run)
         _measure(candidate, folder, run, clock, announce)
 
 
@@ -237,13 +248,14 @@ def _measure(
         score_all(candidate, run, announce)
 
 
-def _note_brought(spec: TrialSpec, run: TrialRun) -> None:
-    """Note of weights that were trained elsewhere how large they are, and how they are asked."""
+def _note_outside(spec: TrialSpec, run: TrialRun) -> None:
+    """Note of weights that another program trained how large they are, and how they are asked."""
     folder = Path(spec.trained_path)
-    if not kind_info(spec.kind).brought:
+    if not kind_info(spec.kind).outside:
         return
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    run.cost = replace(run.cost, artifact_bytes=size)
+    if kind_info(spec.kind).brought:
+        size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        run.cost = replace(run.cost, artifact_bytes=size)
     if own_template(folder):
         run.environment["told_template"] = (
             f"{spec.arm} was asked through the chat template that its folder brings, in place of "
@@ -274,7 +286,8 @@ class _Clock:
         before: float = getattr(self.run.cost, name)
         changes: dict[str, Any] = {name: before + seconds}
         if part == "train":
-            changes["train_tokens"] = self.run.steps[-1].tokens if self.run.steps else 0
+            unsaid = None if kind_info(self.spec.kind).commanded else 0
+            changes["train_tokens"] = self.run.steps[-1].tokens if self.run.steps else unsaid
         # A fine-tuned candidate's peak is that of its training, the dearest part.
         # A server's memory is not known, and this process's own says nothing.
         served = self.spec.endpoint is not None

@@ -31,12 +31,12 @@ def secondary_pairs(sides: Sides, arms: dict[str, ArmSummary]) -> tuple[tuple[st
             for b in trained
             if tested[a].kind == kind_a and tested[b].kind == kind_b
         ]
-    # What the study trained against what was trained elsewhere.
+    # What the program trained itself against what another one did.
     pairs += [
         (a, b)
         for a in trained
         for b in trained
-        if kind_info(tested[a].kind).trains and not kind_info(tested[b].kind).trains
+        if not kind_info(tested[a].kind).outside and kind_info(tested[b].kind).outside
     ]
     pairs += [(sides.fine_tuned, name) for name in prompts]
     pairs += [(name, sides.prompt) for name in prompts]

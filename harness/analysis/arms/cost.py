@@ -114,7 +114,7 @@ def unit_cost(
     summary = CostSummary(
         search_seconds=float(sum(spent)),
         train_seconds=float(np.mean([c.train_seconds for c in costs])) if costs else 0.0,
-        train_tokens=round(float(np.mean([c.train_tokens for c in costs]))) if costs else 0,
+        train_tokens=_mean_tokens(costs),
         peak_memory_mib=max(c.peak_memory_mib for c in worked) if costs else None,
         peak_device_mib=max(devices) if devices else None,
         trainable_parameters=max((c.trainable_parameters for c in costs), default=0),
@@ -196,10 +196,23 @@ def _price(endpoint: EndpointSpec, prompt: float, completion: float) -> float:
     return money / 1_000_000
 
 
-def search_tokens(search: Sequence[TrialSummary]) -> int:
-    """Tokens trained on over the search, of every trial that reported a cost, failed ones too."""
+def _mean_tokens(costs: Sequence[TrialCost]) -> int | None:
+    """Tokens trained on in one run; None where a command of the user's did not say."""
+    known = [cost.train_tokens for cost in costs if cost.train_tokens is not None]
+    if len(known) < len(costs):
+        return None
+    return round(float(np.mean(known))) if known else 0
+
+
+def search_tokens(search: Sequence[TrialSummary]) -> int | None:
+    """Tokens trained on over the search, of every trial that reported a cost, failed ones too.
+
+    None where one is of a command of the user's that did not say.
+    """
     every = {trial.trial_id: trial for trial in search}.values()
-    return sum(trial.cost.train_tokens for trial in every if trial.cost)
+    tokens = [trial.cost.train_tokens for trial in every if trial.cost]
+    known = [number for number in tokens if number is not None]
+    return sum(known) if len(known) == len(tokens) else None
 
 
 def total_money(cost: CostSummary, months: int) -> float | None:

@@ -19,7 +19,15 @@ import yaml
 from filelock import FileLock
 
 from harness.packaged.fetch import cache_folder
-from harness.records import JsonValue, Seat, TrialSpec, content_hash, file_sha256, write_whole
+from harness.records import (
+    CommandCall,
+    JsonValue,
+    Seat,
+    TrialSpec,
+    content_hash,
+    file_sha256,
+    write_whole,
+)
 from harness.spec.names import is_suite_file
 from harness.versions import program_versions
 
@@ -90,6 +98,8 @@ def input_paths(spec: TrialSpec) -> dict[str, InputKind]:
             kinds[request.suite_path] = "suite"
     for path in _embedding_models(spec):
         kinds[path] = "folder"
+    for file in spec.command.files if spec.command else ():
+        kinds[file.path] = "file"
     judges = [seat.model.path for seat in spec.seats if seat.model is not None]
     for path in (spec.model.path, spec.trained_path, *judges):
         if path and Path(path).is_dir():
@@ -122,6 +132,7 @@ def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
         training_path=there(spec.training_path),
         model=replace(spec.model, path=there(spec.model.path)),
         trained_path=there(spec.trained_path),
+        command=spec.command and _moved_command(spec.command, there),
         judges=tuple(map(moved, spec.judges)),
         writing=spec.writing
         and replace(
@@ -132,6 +143,14 @@ def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
             replace(score, items_path=there(score.items_path), suite_path=there(score.suite_path))
             for score in spec.scores
         ),
+    )
+
+
+def _moved_command(call: CommandCall, there: Callable[[str], str]) -> CommandCall:
+    return replace(
+        call,
+        words=tuple(map(there, call.words)),
+        files=tuple(replace(file, path=there(file.path)) for file in call.files),
     )
 
 

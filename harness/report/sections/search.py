@@ -73,7 +73,7 @@ def _trained(search: SearchSummary, row: ArmSummary | None) -> str:
     """Tokens trained on by all searches of an arm together, in the row of the first."""
     if row is None or search.repeat or not kind_info(row.kind).trains:
         return wording.NOT_APPLICABLE
-    return wording.count(row.search_tokens)
+    return "not known" if row.search_tokens is None else wording.count(row.search_tokens)
 
 
 def _minutes(row: SearchSummary) -> str:

@@ -91,8 +91,10 @@ def _training_examples(row: ArmSummary) -> str:
 
 
 def _training_tokens(row: ArmSummary) -> str:
-    trained = kind_info(row.kind).trains
-    return wording.count(row.cost.train_tokens) if trained else wording.NOT_APPLICABLE
+    if not kind_info(row.kind).trains:
+        return wording.NOT_APPLICABLE
+    tokens = row.cost.train_tokens
+    return "not known" if tokens is None else wording.count(tokens)
 
 
 def _deployed(row: ArmSummary) -> str:

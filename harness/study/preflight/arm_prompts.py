@@ -15,7 +15,8 @@ from harness.prompting.rendering_check import indistinct_answers, rendering_faul
 from harness.records import Example, system_of, to_plain
 from harness.spec import Experiment
 from harness.spec.arms import Arm
-from harness.spec.settings import BroughtSettings, Settings, TrainedSettings, settings_from
+from harness.spec.kinds import kind_info
+from harness.spec.settings import Settings, settings_from
 from harness.spec.spaces import Choice, IntRange
 from harness.study.brought import learnt_the_training_split
 from harness.study.preflight.reader import Overlong, Reader
@@ -76,9 +77,8 @@ class ArmPrompts:
     ) -> None:
         self._task, self._arm, self._setting = experiment.task, arm, setting
         self._splits, self._reader = splits, reader
-        self.trained = isinstance(setting, TrainedSettings) or (
-            isinstance(setting, BroughtSettings) and learnt_the_training_split(experiment, arm)
-        )
+        kind = kind_info(setting.kind)
+        self.trained = kind.trains or (kind.brought and learnt_the_training_split(experiment, arm))
         self._pool = splits["train"]
         self._template = setting.template or experiment.task.template
 
