@@ -15,6 +15,7 @@ from harness.prompting.rendering_check import indistinct_answers, rendering_faul
 from harness.records import Example, system_of, to_plain
 from harness.spec import Experiment
 from harness.spec.arms import Arm
+from harness.spec.kinds import kind_info
 from harness.spec.settings import Settings, settings_from
 from harness.spec.spaces import Choice, IntRange
 from harness.study.brought import learnt_the_training_split
