@@ -46,7 +46,6 @@ def command(experiment: Path) -> None:
     from harness.evaluation.suites.texts import suite_texts
     from harness.spec import load_experiment
     from harness.spec.served_arms import missing_keys
-    from harness.study.commands import find_commands, notes_on_commands
     from harness.study.item_sets import left_out_curves, replay_texts
     from harness.study.judges import judges_of
     from harness.study.preflight import try_metrics
@@ -57,7 +56,6 @@ def command(experiment: Path) -> None:
     # Before its items are read, which runs it.
     if suite and (notice := suite.code_notice()):
         console.print(f"[yellow]warning:[/] {escape(notice)}")
-    commands = find_commands(spec)
     prompts = _prompts(spec)
     of_metrics: list[str] = []
     judges = _judges(spec)
@@ -90,7 +88,6 @@ def command(experiment: Path) -> None:
         console.print(f"General text to replay: {len(texts.examples)} of {escape(texts.source)}")
     console.print(_trial_counts(spec, prepared))
     notes = [*label_notes(prepared), *of_metrics, *prompts.notes, *judges.notes(spec)]
-    notes += notes_on_commands(commands)
     missing = [texts.sentence()] if texts and texts.left_out else []
     missing += [str(problem) for problem in missing_keys(spec, os.environ)]
     for sentence in [*notes, *left_out_curves(spec, prepared.splits), *missing]:
@@ -104,8 +101,10 @@ def _prompts(spec: Experiment) -> Preflight:
     from harness.models.resolve import model_here
     from harness.study.asked_models import models_of
     from harness.study.brought import folders_here
+    from harness.study.commands import find_commands, notes_on_commands
     from harness.study.preflight import Preflight
 
+    commands = find_commands(spec)
     models = models_of(spec, lambda model: (model.reference, model_here(model)))
     away = dict.fromkeys(name for name, model in models.values() if model is None)
     here = {arm: model for arm, (_, model) in models.items() if model is not None}
@@ -120,6 +119,7 @@ def _prompts(spec: Experiment) -> Preflight:
         "the experiment's model is seen by harness plan and harness run, which fetch it"
         for name in not_here
     ]
+    notes += notes_on_commands(commands)
     return Preflight(spec, here, folders, notes)
 
 

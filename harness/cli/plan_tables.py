@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.forecast import ArmForecast, Estimate, Forecast
-from harness.forecast.estimate import summed
+from harness.forecast.estimate import NOTHING, summed
 from harness.study.observer import ArmExplanation, Observer
 from harness.wording import listed, mebibytes, money, plural, seconds
 
@@ -70,7 +70,7 @@ def _arms(forecast: Forecast) -> Table:
         table.add_row(
             escape(arm.arm),
             _trials(arm),
-            _thousands(arm.train_tokens),
+            "?" if arm.train_tokens is None else _thousands(arm.train_tokens),
             _thousands(arm.scored_tokens),
             *_minutes(arm.seconds),
             "?" if arm.money is None else money(arm.money.expected),
@@ -80,7 +80,7 @@ def _arms(forecast: Forecast) -> Table:
     table.add_row(
         "all",
         _count(forecast.trials),
-        _thousands(summed(arm.train_tokens for arm in forecast.arms)),
+        _thousands(summed(arm.train_tokens or NOTHING for arm in forecast.arms)),
         _thousands(summed(arm.scored_tokens for arm in forecast.arms)),
         *_minutes(forecast.seconds),
         money(forecast.money.expected),

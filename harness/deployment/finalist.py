@@ -12,10 +12,9 @@ from harness.answers.thoughts import with_usual_marks
 from harness.data import read_examples_file
 from harness.errors import InputError, TrialError
 from harness.export.base_model import base_here, runtime_here
-from harness.export.final_run import FinalRun, brought_folder, trained_files
-from harness.records import ARTIFACT, Endpoint, Example, TrialSpec
+from harness.export.final_run import FinalRun, weights_folder
+from harness.records import Endpoint, Example, TrialSpec
 from harness.spec import TaskSpec
-from harness.spec.kinds import kind_info
 
 if TYPE_CHECKING:
     from harness.trial.candidate import Candidate
@@ -81,12 +80,8 @@ def loaded_candidate(run: FinalRun) -> Iterator[Candidate]:
     from harness.models.load import quiet_libraries
     from harness.trial.candidate import base_candidate, trained_candidate
 
-    kind, trained = kind_info(run.spec.kind), ""
-    if kind.trains:
-        trained_files(run)
-        trained = str(run.folder / ARTIFACT)
-    elif kind.brought:
-        trained = str(brought_folder(run))
+    weights = weights_folder(run)
+    trained = str(weights) if weights else ""
     quiet_libraries()
     spec = replace(
         run.spec,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -13,10 +12,8 @@ from harness.deployment.agreement import ReplyPair
 from harness.deployment.hypotheses import reproduced
 from harness.errors import InputError, UnknownReferenceError
 from harness.export.base_model import base_here, runtime_here
-from harness.export.final_run import FinalRun, brought_folder, trained_files
-from harness.records import ARTIFACT
-from harness.spec.kinds import kind_info
-from harness.spec.settings import AdapterSettings, BroughtSettings, settings_from
+from harness.export.final_run import FinalRun, is_adapter_run, weights_folder
+from harness.spec.settings import AdapterSettings, OutsideSettings, settings_from
 
 if TYPE_CHECKING:
     from harness.models.load import LoadedModel, Quantisation
@@ -43,15 +40,12 @@ def loaded_form(run: FinalRun, form: Form) -> Iterator[LoadedModel]:
     settings = settings_from(run.spec.params)
     dtype = form if form in ("float32", "bfloat16") else run.spec.runtime.dtype
     quantisation = BITS.get(form, "none")
-    kind, trained = kind_info(run.spec.kind), run.folder / ARTIFACT
-    if kind.trains:
-        trained_files(run)
-    elif kind.brought:
-        trained = brought_folder(run)
+    trained = weights_folder(run)
     with TemporaryDirectory() as place:
-        path = str(trained) if kind.trains or kind.brought else base.path
+        path = str(trained) if trained else base.path
         try:
-            if isinstance(settings, AdapterSettings | BroughtSettings) and is_adapter_run(run):
+            adapts = isinstance(settings, AdapterSettings | OutsideSettings) and is_adapter_run(run)
+            if trained and adapts:
                 merged = merged_model(base, runtime, settings, trained, dtype)
                 merged.model.save_pretrained(place)
                 path = place
@@ -59,19 +53,11 @@ def loaded_form(run: FinalRun, form: Form) -> Iterator[LoadedModel]:
             loaded = load_base(
                 model, replace(runtime, dtype=dtype), quantisation, tokenizer_of=base
             )
-            if kind.brought:
+            if trained:
                 loaded = replace(loaded, tokenizer=tokenizer_of(trained, base))
             yield loaded
         except UnknownReferenceError as error:
             raise InputError(f"{form}: {error}") from error
-
-
-def is_adapter_run(run: FinalRun) -> bool:
-    """Whether what was scored is an adapter, trained by the study or elsewhere."""
-    from harness.models.brought import is_adapter
-
-    kind = kind_info(run.spec.kind)
-    return kind.adapts or (kind.brought and is_adapter(Path(run.spec.trained_path)))
 
 
 def given_by(run: FinalRun, form: Form, pairs: Sequence[ReplyPair]) -> int | None:
@@ -88,4 +74,4 @@ def given_by(run: FinalRun, form: Form, pairs: Sequence[ReplyPair]) -> int | Non
         return None
 
 
-__all__ = ["BITS", "FORMS", "Form", "given_by", "is_adapter_run", "loaded_form"]
+__all__ = ["BITS", "FORMS", "Form", "given_by", "loaded_form"]

@@ -21,8 +21,8 @@ from harness.errors import HarnessError, InputError
 from harness.export import export_model
 from harness.export.base_model import base_here, runtime_here
 from harness.export.destination import RECEIPT
-from harness.export.final_run import FinalRun, brought_folder
-from harness.models.brought import TOKENIZER, is_adapter
+from harness.export.final_run import FinalRun, brought_folder, is_adapter_run
+from harness.models.brought import TOKENIZER
 from harness.spec.kinds import kind_info
 
 # Seconds in which a server must answer: large weights take their time from a slow disk.
@@ -97,9 +97,11 @@ def serving_program() -> Path:
 
 
 def _folder(run: FinalRun, folder: Path | None, dtype: str | None) -> Path:
-    if kind_info(run.spec.kind).brought:
-        return _brought(run, folder)
-    if not kind_info(run.spec.kind).trains:
+    if kind_info(run.spec.kind).brought and not is_adapter_run(run):
+        place = brought_folder(run)
+        if (place / TOKENIZER).is_file():
+            return _as_it_lies(run, place, folder)
+    if not kind_info(run.spec.kind).fine_tuned:
         if folder is not None or dtype is not None:
             raise InputError(
                 f"{run.title} is a prompt: its base is served as it lies here, so that --folder "
@@ -107,7 +109,7 @@ def _folder(run: FinalRun, folder: Path | None, dtype: str | None) -> Path:
             )
         return Path(base_here(run.spec.model).path)
     results = run.analysed.results
-    adapts = kind_info(run.spec.kind).adapts
+    adapts = is_adapter_run(run)
     # Whole weights are written as they were trained; in which format they are served is the
     # server's to be told.
     kind = dtype if dtype and adapts else run.spec.runtime.dtype
@@ -129,21 +131,12 @@ def _folder(run: FinalRun, folder: Path | None, dtype: str | None) -> Path:
     return place
 
 
-def _brought(run: FinalRun, folder: Path | None) -> Path:
+def _as_it_lies(run: FinalRun, place: Path, folder: Path | None) -> Path:
     """The folder of a whole checkpoint that was trained elsewhere, which is served as it lies."""
-    place = brought_folder(run)
     if folder is not None:
         raise InputError(
             f"{run.title} was trained elsewhere: {place} is served as it lies here, so that "
             "--folder has nothing to write"
-        )
-    if is_adapter(place) or not (place / TOKENIZER).is_file():
-        what = "an adapter alone" if is_adapter(place) else "no tokenizer"
-        raise InputError(
-            f"{run.title} was trained elsewhere, and {place} holds {what}, from which "
-            "`transformers serve` cannot serve it as it was scored: write a whole model with the "
-            "program that trained it, serve that, and hold it against the scores with `harness "
-            "verify --endpoint`"
         )
     return place
 

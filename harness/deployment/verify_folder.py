@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from harness.deployment.agreement import ReplyPair, ScoredItem, agreement, scored_items
 from harness.deployment.endings import culprits_of_endings, without_ending
 from harness.deployment.finalist import Progress, packed, prepared, replies_of
-from harness.deployment.forms import BITS, FORMS, Form, given_by, is_adapter_run, loaded_form
+from harness.deployment.forms import BITS, FORMS, Form, given_by, loaded_form
 from harness.deployment.hypotheses import CONVINCING, WEIGHED
 from harness.deployment.shipped import (
     culprits_of_generation,
@@ -34,11 +34,11 @@ from harness.deployment.verification import (
 from harness.errors import HarnessError, InputError, SpecError, UnknownReferenceError
 from harness.export.asking import Asking
 from harness.export.base_model import base_here, runtime_here
-from harness.export.final_run import FinalRun
+from harness.export.final_run import FinalRun, is_adapter_run
 from harness.export.look import log_look
 from harness.export.near_ties import TwoReplies, likelihood_gaps, tie_tolerance
 from harness.records import ResolvedModel
-from harness.spec.settings import AdapterSettings, BroughtSettings, settings_from
+from harness.spec.settings import AdapterSettings, OutsideSettings, settings_from
 
 if TYPE_CHECKING:
     from harness.models.load import LoadedModel
@@ -317,7 +317,7 @@ def _loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
     has_tokenizer = (folder / "tokenizer_config.json").is_file()
     try:
         if (folder / "adapter_config.json").is_file():
-            if not isinstance(settings, AdapterSettings | BroughtSettings):
+            if not isinstance(settings, AdapterSettings | OutsideSettings):
                 raise InputError(
                     f"{folder} holds an adapter, and {run.trial.arm} trained none; name its arm "
                     "with --arm"

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.data import read_examples_file
 from harness.export.base_model import base_here, short_name
-from harness.export.final_run import FinalRun, brought_folder
+from harness.export.final_run import FinalRun, weights_folder
 from harness.prompting import PromptRenderer
 from harness.prompting.chat_messages import without_system
 from harness.prompting.shots import BY_ITEM
@@ -227,6 +227,5 @@ def _tokenizer(run: FinalRun) -> Any:
 
     quiet_libraries()
     base = base_here(run.spec.model)
-    if kind_info(run.spec.kind).brought:
-        return tokenizer_of(brought_folder(run), base)
-    return load_tokenizer(base)
+    weights = weights_folder(run) if kind_info(run.spec.kind).outside else None
+    return tokenizer_of(weights, base) if weights else load_tokenizer(base)

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.analysis.statistics.scores import validation_worth
 from harness.engine.ray.inputs import input_paths, with_paths
 from harness.errors import InputError
-from harness.models.brought import fingerprint_of
+from harness.models.brought import fingerprint_of, is_adapter
 from harness.records import (
     ARTIFACT,
     TRIALS,
@@ -183,6 +183,29 @@ def brought_folder(run: FinalRun) -> Path:
     return folder
 
 
+def weights_folder(run: FinalRun) -> Path | None:
+    """The folder of the fine-tuned weights, whole and as they were scored; None for a prompt.
+
+    Raises:
+        InputError: they are gone, or are others by now.
+    """
+    if kind_info(run.spec.kind).brought:
+        return brought_folder(run)
+    if not kind_info(run.spec.kind).trains:
+        return None
+    trained_files(run)
+    return run.folder / ARTIFACT
+
+
+def is_adapter_run(run: FinalRun) -> bool:
+    """Whether what was scored is an adapter, whoever trained it."""
+    kind = kind_info(run.spec.kind)
+    if not kind.outside:
+        return kind.adapts
+    folder = Path(run.spec.trained_path) if kind.brought else run.folder / ARTIFACT
+    return is_adapter(folder)
+
+
 def trained_files(run: FinalRun) -> list[Path]:
     """The files with the trained weights, whole and as the trial left them.
 
@@ -216,4 +239,11 @@ def trained_files(run: FinalRun) -> list[Path]:
     return paths
 
 
-__all__ = ["FinalRun", "brought_folder", "find_final_run", "trained_files"]
+__all__ = [
+    "FinalRun",
+    "brought_folder",
+    "find_final_run",
+    "is_adapter_run",
+    "trained_files",
+    "weights_folder",
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -229,13 +228,13 @@ def _by_step(trial: TrialSummary, began: int) -> Iterator[Metric]:
             "validation_score": step.validation_score,
             "learning_rate": step.learning_rate,
             "grad_norm": step.grad_norm,
-            "tokens": step.tokens,
+            "tokens": step.tokens or None,
         }
-        # What a training command of the user's did not say is not a number.
+        # What a training command of the user's did not say is left out.
         yield from (
             Metric(name, float(value), at, step.step)
             for name, value in shown.items()
-            if value is not None and not math.isnan(value)
+            if value is not None
         )
 
 

@@ -15,12 +15,18 @@ from harness.errors import InputError, ParityError
 from harness.export.base_model import base_here, public_name, runtime_here, short_name
 from harness.export.destination import RECEIPT, whole_folder
 from harness.export.exported import Exported, Form
-from harness.export.final_run import FinalRun, find_final_run, trained_files
+from harness.export.final_run import (
+    FinalRun,
+    find_final_run,
+    is_adapter_run,
+    trained_files,
+    weights_folder,
+)
 from harness.export.gguf import GGUF_FILE, conversion, convert_folder, needs_converter
 from harness.export.parity import Parity, check_parity
-from harness.records import ARTIFACT, ResolvedModel, Runtime, file_sha256, to_plain
+from harness.records import ResolvedModel, Runtime, file_sha256, to_plain
 from harness.spec.kinds import kind_info
-from harness.spec.settings import AdapterSettings, settings_from
+from harness.spec.settings import AdapterSettings, OutsideSettings, Settings, settings_from
 from harness.versions import __version__
 
 if TYPE_CHECKING:
@@ -67,8 +73,8 @@ def export_model(
         ParityError: the exported form does not answer as the trial did; nothing was written.
     """
     run = find_final_run(results, name, arm, seed)
-    files = trained_files(run)
     held = _form_held(run, form)
+    trained = _weights(run, held)
     if held == "gguf" and converter is None:
         raise needs_converter(run.analysed.study.experiment.name)
     merges = held in ("merged", "gguf")
@@ -82,18 +88,19 @@ def export_model(
     with whole_folder(folder, force=force) as unfinished:
         model = unfinished / "merged" if held == "gguf" else unfinished
         model.mkdir(exist_ok=True)
-        trained = run.folder / ARTIFACT
         settings = settings_from(run.spec.params)
-        adapter = settings if isinstance(settings, AdapterSettings) else None
+        adapter = None
+        if isinstance(settings, AdapterSettings | OutsideSettings) and is_adapter_run(run):
+            adapter = settings
         if merges and adapter:
             _write_merged(trained, base, runtime, adapter, model, kept)
         else:
-            _copy_trained(trained, files, base, model)
+            _copy_trained(trained, base, model)
         parity = None
         if items != 0:
             own = replace(runtime, dtype=kept)
             opened = partial(_opened, base, own, None if merges else adapter, model)
-            scored = partial(_opened, base, runtime, adapter, trained)
+            scored = partial(_as_scored, base, runtime, settings, trained)
             compared_with = scored if merges and adapter else None
             parity = check_parity(run, results, opened, compared_with, items)
             on_parity(parity)
@@ -112,37 +119,56 @@ def export_model(
 def _form_held(run: FinalRun, asked: RequestedForm) -> Form:
     if asked == "gguf":
         return "gguf"
-    if not kind_info(run.spec.kind).adapts:
+    if not is_adapter_run(run):
         return "full"
     return "merged" if asked == "merged" else "adapter"
+
+
+def _weights(run: FinalRun, held: Form) -> Path:
+    """The folder of the run's weights.
+
+    Raises:
+        InputError: there are none; or they lie elsewhere already, in the form that is asked for.
+    """
+    if kind_info(run.spec.kind).brought and held == "adapter":
+        raise InputError(
+            f"{run.trial.arm} was trained elsewhere: its weights are yours, and lie where its "
+            "`path` says; --form merged writes a whole model of them"
+        )
+    trained = weights_folder(run)
+    if trained is None:
+        # Says what to do instead.
+        trained_files(run)
+        raise InputError(f"{run.title} trained no weights")
+    return trained
 
 
 def _write_merged(
     trained: Path,
     base: ResolvedModel,
     runtime: Runtime,
-    adapter: AdapterSettings,
+    adapter: AdapterSettings | OutsideSettings,
     folder: Path,
     dtype: str,
 ) -> None:
+    from harness.models.brought import tokenizer_of
     from harness.models.trained import merged_model
 
     merged = merged_model(base, runtime, adapter, trained, dtype)
     merged.model.save_pretrained(folder)
-    merged.tokenizer.save_pretrained(folder)
+    tokenizer_of(trained, base).save_pretrained(folder)
 
 
-def _copy_trained(trained: Path, files: list[Path], base: ResolvedModel, folder: Path) -> None:
+def _copy_trained(trained: Path, base: ResolvedModel, folder: Path) -> None:
     """What training left, with the tokenizer; an adapter names its base so that peft finds it."""
-    from harness.models.load import load_tokenizer, quiet_libraries
+    from harness.models.brought import tokenizer_of
+    from harness.models.load import quiet_libraries
+    from harness.models.resolve import folder_files
 
     quiet_libraries()
-    for path in files:
-        place = folder / path.relative_to(trained)
-        if place.name != CARD:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
-    load_tokenizer(base).save_pretrained(folder)
+    for path in folder_files(trained):
+        shutil.copyfile(path, folder / path.name)
+    tokenizer_of(trained, base).save_pretrained(folder)
     config = folder / "adapter_config.json"
     if config.is_file():
         values = json.loads(config.read_text(encoding="utf-8"))
@@ -152,8 +178,23 @@ def _copy_trained(trained: Path, files: list[Path], base: ResolvedModel, folder:
 
 
 @contextmanager
+def _as_scored(
+    base: ResolvedModel, runtime: Runtime, settings: Settings, folder: Path
+) -> Iterator[LoadedModel]:
+    """The run's weights as the trial scored them."""
+    from harness.models.base_cache import BaseCache
+    from harness.models.trained import trained_model
+
+    with trained_model(base, runtime, settings, folder, BaseCache(most=0)) as loaded:
+        yield loaded
+
+
+@contextmanager
 def _opened(
-    base: ResolvedModel, runtime: Runtime, adapter: AdapterSettings | None, folder: Path
+    base: ResolvedModel,
+    runtime: Runtime,
+    adapter: AdapterSettings | OutsideSettings | None,
+    folder: Path,
 ) -> Iterator[LoadedModel]:
     """The model that ``folder`` holds, an adapter on the base that it names itself.
 

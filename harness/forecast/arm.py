@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from harness.forecast.commanded import peak_of_command, runs_a_command, training_seconds
 from harness.forecast.estimate import NOTHING, Estimate, either, greatest, summed
 from harness.forecast.findings import ArmForecast, ServerUse
 from harness.forecast.measured import Measured
@@ -83,7 +84,9 @@ class ArmCost:
             arm=self.arm,
             kind=self.plan.experiment.arms[self.arm].kind if self.arm != BASE else PROMPT.name,
             trials=trials,
-            train_tokens=summed(either(map(_trained, g.loads)) * g.number for g in groups),
+            train_tokens=None
+            if any(map(runs_a_command, loads))
+            else summed(either(map(_trained, g.loads)) * g.number for g in groups),
             scored_tokens=summed(either(map(_scored, g.loads)) * g.number for g in groups),
             seconds=seconds,
             money=seconds and seconds * (self.plan.experiment.cost.machine_per_hour / 3600),
@@ -108,6 +111,8 @@ class ArmCost:
         if least > self.available_mib:
             free = f"{self.available_mib:,.0f} are available"
             return f"needs at least {least:,.0f} MiB of memory; {free}"
+        if any(map(runs_a_command, loads)) and self._command_seconds() is None:
+            return f"how long its command takes: say arms.{self.arm}.minutes, or run a first trial"
         if all(self.stopwatch.knows(load) for load in local if load.asks):
             return ""
         own = (small for small in self.measured if small.whole.spec.arm == self.arm)
@@ -132,12 +137,20 @@ class ArmCost:
         endpoint = load.spec.endpoint
         if endpoint is not None:
             return TrialTime(score=served_trial(load, endpoint).seconds)
-        return self.stopwatch.time(load)
+        time = self.stopwatch.time(load)
+        command = self._command_seconds()
+        return replace(time, train=command) if command and runs_a_command(load) else time
+
+    def _command_seconds(self) -> Estimate | None:
+        return training_seconds(self.plan.experiment, self.arm, self.ended)
 
     def _least_share(self, load: Workload) -> float:
         """Share of a trial that is done before anything may stop it."""
         if load.training:
             return 1 / max(1, load.training.checks)
+        if runs_a_command(load):
+            # When it first tells a validation loss is its own affair.
+            return 0.0
         items = max(1, len(self.plan.prepared.splits.validation))
         wave = self.plan.runtime.score_batch_size
         least = self.plan.experiment.search.prompt_pruner_items
@@ -157,7 +170,8 @@ class ArmCost:
                 for score in trial.aggregates
                 if not score.reused and math.isfinite(score.prompt_tokens)
             }
-            tokens += cost.train_tokens + sum(scored.values()) + trial.tokens_of_other_ways
+            # A training command need not say.
+            tokens += (cost.train_tokens or 0) + sum(scored.values()) + trial.tokens_of_other_ways
         return Estimate.exactly(tokens), Estimate.exactly(seconds)
 
     def _within_budget(self, times: Estimate, tokens: Estimate, seconds: Estimate) -> Estimate:
@@ -177,6 +191,8 @@ class ArmCost:
         return times
 
     def _peak(self, loads: Sequence[Workload]) -> Estimate | None:
+        if any(map(runs_a_command, loads)):
+            return peak_of_command(self.arm, self.ended)
         own = [small for small in self.measured if small.whole.spec.arm == self.arm]
         peaks = [peak_mib(load, own) or peak_mib(load, self.measured) for load in loads]
         known = [peak for peak in peaks if peak is not None]

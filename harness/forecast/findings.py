@@ -59,8 +59,9 @@ class ArmForecast:
     """Name of the arm's kind; the untouched base counts as a prompt."""
     trials: dict[str, Estimate]
     """Phase -> number of trials."""
-    train_tokens: Estimate
-    """Tokens of training examples over all epochs, without padding."""
+    train_tokens: Estimate | None
+    """Tokens of training examples over all epochs, without padding; None where a training command
+    of the user's is run."""
     scored_tokens: Estimate
     """Tokens of prompts and replies that are scored, without padding."""
     seconds: Estimate | None

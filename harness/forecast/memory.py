@@ -50,7 +50,7 @@ def least_mib(spec: TrialSpec) -> float:
     if not kind_info(spec.kind).language_model:
         return 0.0
     parameters = parameters_of(spec.model.path)
-    if not kind_info(spec.kind).trains:
+    if not kind_info(spec.kind).trains or kind_info(spec.kind).commanded:
         return parameters * (4 if spec.runtime.dtype == "float32" else 2) / MIB
     return parameters * bytes_per_parameter(spec.kind, spec.runtime.dtype, FEW) / MIB
 

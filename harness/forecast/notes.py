@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.forecast.findings import Forecast
 from harness.forecast.served import REPLY_SECONDS, TOKENIZERS
+from harness.spec import TrainedArm
 from harness.spec.kinds import kind_info
 from harness.study.plan import Plan
 
@@ -96,11 +97,18 @@ def notes_on(forecast: Forecast, plan: Plan, *, thorough: bool) -> tuple[str, ..
         )
     if any(kind_info(arm.kind).trains for arm in forecast.arms) and _replays(plan):
         notes.append("Training tokens leave out general texts (replay, kl_weight); times do not.")
+    commanded = [arm.arm for arm in forecast.arms if kind_info(arm.kind).commanded]
+    if commanded:
+        notes.append(
+            f"No training command was run: that of {', '.join(commanded)} is taken to last as long "
+            "as in trials that have run or, before there are any, as `minutes` says; its memory, "
+            "tokens and disk are not known then, and its scoring is timed with the base."
+        )
     if not thorough:
         notes.append("Default settings were measured, on few items; --thorough measures more.")
     return tuple(notes)
 
 
 def _replays(plan: Plan) -> bool:
-    arms = plan.experiment.trained_arms().values()
-    return any(arm.values_of(name) != (0.0,) for arm in arms for name in ("replay", "kl_weight"))
+    arms = plan.experiment.arms.values()
+    return any(isinstance(arm, TrainedArm) and arm.uses_general_text() for arm in arms)

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from harness.errors import SpecError
 from harness.evaluation.suites.find import build_general_task, load_suite
 from harness.forecast.workload import Workload
 from harness.records import ScoreRequest, TrialSpec
+from harness.spec.kinds import PROMPT, kind_info
+from harness.spec.settings import PromptSettings
 
 # Steps of which the first warms up.
 STEPS = 5
@@ -52,6 +54,8 @@ def small_trial(whole: Workload, folder: Path, *, thorough: bool = False) -> Tri
             checks_per_epoch=1,
             task={**spec.task, "max_new_tokens": min(whole.answer.longest, limit or math.inf)},
         )
+    if kind_info(spec.kind).commanded:
+        spec = _base_asked_alike(spec)
     return replace(
         spec,
         scores=tuple(_fewer(whole, folder, thorough=thorough)),
@@ -89,6 +93,15 @@ def _fewer(whole: Workload, folder: Path, *, thorough: bool) -> list[ScoreReques
         requests.append(replace(cut, wave=None))
     # What comes first warms up, and latencies are taken after a request that is not counted.
     return sorted(requests, key=lambda request: request.suite != "latency")
+
+
+def _base_asked_alike(spec: TrialSpec) -> TrialSpec:
+    """The trial with the untouched base in place of what a command is to train."""
+    asked = {field.name: spec.params[field.name] for field in fields(PromptSettings)}
+    params = {**asked, "kind": PROMPT.name, "answering": spec.answering}
+    return replace(
+        spec, kind=PROMPT.name, params=params, command=None, weights_id="", trained_path=""
+    )
 
 
 def _limitable(request: ScoreRequest, limit: int) -> bool:

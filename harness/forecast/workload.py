@@ -131,7 +131,9 @@ def workload(spec: TrialSpec, answered: Answered = lambda asked: frozenset()) ->
     lengths = [len(renderer.encode_answer(item.answer)) for item in split]
     answer = AnswerTokens(sum(lengths) / len(lengths), max(lengths))
     counter = _Counter(spec, task, renderer, tokenizer, split, answer, answered)
-    trains = kind_info(spec.kind).trains and not spec.trained_path
+    kind = kind_info(spec.kind)
+    # What a command of the user's computes is not known.
+    trains = kind.trains and not kind.commanded and not spec.trained_path
     return Workload(
         spec=spec,
         speed_signature=speed_signature(spec),

@@ -76,17 +76,17 @@ class StepReport:
     """Number of the step, from 1."""
     steps: int
     """Number of planned steps."""
-    epoch: float
-    """Passes over the training split so far."""
-    loss: float
-    """Mean cross-entropy per answer token, nats, lower is better. Not a number where a program of
-    the user's does not say, like the two that follow."""
-    learning_rate: float
+    epoch: float | None
+    """Passes over the training split so far; None where a training command does not say, as with
+    the three that follow."""
+    loss: float | None
+    """Mean cross-entropy per answer token, nats, lower is better."""
+    learning_rate: float | None
     """Learning rate of this step."""
-    grad_norm: float
+    grad_norm: float | None
     """Norm of the gradient before clipping."""
-    tokens: int | None
-    """Real (unpadded) tokens seen so far; None where the program that trains does not say."""
+    tokens: int
+    """Real (unpadded) tokens seen so far; 0 where a training command does not say."""
     seconds: float
     """Seconds since training began."""
     validation_loss: float | None = None

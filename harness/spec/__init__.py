@@ -4,13 +4,13 @@ from harness.spec.arms import (
     Arm,
     BroughtArm,
     ClassifierArm,
-    CommandArm,
     FullArm,
     LoraArm,
     PromptArm,
     QloraArm,
     TrainedArm,
 )
+from harness.spec.command_arm import CommandArm
 from harness.spec.data import DataSpec, Limits, SplitFiles, SplitShares
 from harness.spec.endpoint import EndpointSpec
 from harness.spec.experiment import Experiment, GeneralSpec

@@ -62,7 +62,7 @@ CREATE TABLE trial (
     load_seconds                 DOUBLE,               -- loading the weights
     train_seconds                DOUBLE,               -- training
     score_seconds                DOUBLE,               -- scoring, reused scores not counted
-    train_tokens                 BIGINT,               -- tokens trained on
+    train_tokens                 BIGINT,               -- tokens trained on; NULL: not said by a training command
     peak_memory_mib              DOUBLE,               -- peak host memory
     peak_device_mib              DOUBLE,               -- peak accelerator memory; NULL on a CPU
     total_parameters             BIGINT,               -- parameters of the candidate
@@ -120,11 +120,11 @@ CREATE TABLE training_step (
     trial_id        VARCHAR NOT NULL,   -- -> trial
     step            INTEGER NOT NULL,   -- from 1
     steps           INTEGER NOT NULL,   -- planned steps
-    epoch           DOUBLE,             -- passes over the training split so far
-    loss            DOUBLE,             -- mean cross-entropy per answer token, nats, lower is better; NULL: not a number
-    learning_rate   DOUBLE,             -- rate at this step
-    grad_norm       DOUBLE,             -- norm of the gradient before clipping; NULL: not a number
-    tokens          BIGINT NOT NULL,    -- tokens seen so far
+    epoch           DOUBLE,             -- passes over the training split so far; NULL: not said by a training command
+    loss            DOUBLE,             -- mean cross-entropy per answer token, nats, lower is better; NULL: not a number, or not said
+    learning_rate   DOUBLE,             -- rate at this step; NULL: not said
+    grad_norm       DOUBLE,             -- norm of the gradient before clipping; NULL: not a number, or not said
+    tokens          BIGINT NOT NULL,    -- tokens seen so far; 0: not said
     seconds         DOUBLE,             -- since training began
     validation_loss DOUBLE,             -- the same loss on validation answers; NULL: not measured here
     validation_score DOUBLE             -- primary metric of replies to the same rows; NULL: none asked for here, or not a number

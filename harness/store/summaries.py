@@ -226,7 +226,4 @@ def _aggregate(row: Mapping[str, Any]) -> Aggregate:
 
 
 def _step(row: Mapping[str, Any]) -> StepReport:
-    numbers = {name: math.nan if value is None else value for name, value in row.items()}
-    del numbers["trial_id"]
-    checked = {name: row[name] for name in ("validation_loss", "validation_score")}
-    return StepReport(**{**numbers, **checked})
+    return StepReport(**{name: value for name, value in row.items() if name != "trial_id"})

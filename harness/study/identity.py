@@ -102,7 +102,6 @@ def weights_identity(inputs: TrialInputs) -> Identity:
         identity |= {
             "command": inputs.command.identity(),
             "training version": COMMAND_VERSION,
-            "threads": inputs.runtime.threads,
         }
     if isinstance(settings, TrainedSettings):
         if settings.uses_general_text:

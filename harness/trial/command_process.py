@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +96,7 @@ class Command:
     _device_before: float | None = None
     """Memory of the GPU that was in use before it began, MiB."""
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> Generator[str]:
         """Run it: the lines of its standard output, and an empty text for any other sign of life.
 
         However this is left, nothing of it runs afterwards.

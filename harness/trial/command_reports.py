@@ -3,8 +3,8 @@
     {"step": 10, "steps": 80, "loss": 1.93, "learning_rate": 0.0004, "tokens": 7680}
     {"step": 10, "validation_loss": 1.71}
 
-``step`` counts optimiser steps from 1; all else may be left out. Lines of one step add up. Any other
-line is the command's own affair.
+``step`` counts optimiser steps from 1; all else may be left out. Lines of one step add up. Any
+other line is the command's own affair.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ _NUMBERS = {
     "learning_rate": False,
     "grad_norm": False,
 }
-_UNSAID = math.nan
 
 
 @dataclass(slots=True)
@@ -69,8 +68,8 @@ class Reports:
         if last is not None and last.step == found["step"]:
             self.steps[-1] = replace(last, **found, seconds=seconds)
             return self.steps[-1]
-        unsaid = dict.fromkeys(("epoch", "loss", "learning_rate", "grad_norm"), _UNSAID)
-        self.steps.append(StepReport(**{**unsaid, "tokens": None, **found, "seconds": seconds}))
+        unsaid = dict.fromkeys(("epoch", "loss", "learning_rate", "grad_norm"))
+        self.steps.append(StepReport(**{**unsaid, "tokens": 0, **found, "seconds": seconds}))
         return self.steps[-1]
 
     def whole(self) -> list[StepReport]:
@@ -106,6 +105,8 @@ def _number(value: Any, whole: bool) -> int | float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{value!r} is no number")
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} is not finite")
     if not whole:
         return float(value)
     if value != int(value) or value < 0:

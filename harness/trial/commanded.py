@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
-from harness.models.brought import (
-    folder_files,
-    folder_hash,
-    problem_of_weights,
-    trained_numbers,
-)
+from harness.models.brought import problem_of_weights, trained_numbers
+from harness.models.resolve import folder_files, folder_hash
 from harness.records import (
     ARTIFACT,
     Canaries,
@@ -232,16 +228,14 @@ def _follow(command: Command, reports: Reports, watch: LossWatch, announce: Anno
             told = time.monotonic()
             at = reports.steps[-1] if reports.steps else None
             done, total = (at.step, max(at.step, at.steps)) if at else (0, 1)
-            loss = step.loss if step is not None and step.loss == step.loss else None
-            announce("train", done, total, loss=loss)
+            announce("train", done, total, loss=step.loss if step is not None else None)
             # Of what share it was stopped is told: that takes the number of all steps.
             if step is not None and step.steps and _says_validation(line):
                 watch(step)
 
 
 def _says_validation(line: str) -> bool:
-    value = json.loads(line).get("validation_loss")
-    return value is not None and value == value
+    return json.loads(line).get("validation_loss") is not None
 
 
 def _ended_before(spec: TrialSpec, place: CommandFolder) -> _Ended | None:

@@ -133,7 +133,7 @@ def _checkpoint(steps: Sequence[StepReport], best: BestWeights | None) -> Checkp
     return Checkpoint(
         step=kept.step,
         steps=last.steps,
-        epoch=kept.epoch,
+        epoch=kept.epoch or 0.0,
         validation_loss=_number(kept.validation_loss),
         last_validation_loss=_number(last.validation_loss),
         validation_score=_number(kept.validation_score),

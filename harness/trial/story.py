@@ -286,8 +286,9 @@ class _Clock:
         before: float = getattr(self.run.cost, name)
         changes: dict[str, Any] = {name: before + seconds}
         if part == "train":
-            unsaid = None if kind_info(self.spec.kind).commanded else 0
-            changes["train_tokens"] = self.run.steps[-1].tokens if self.run.steps else unsaid
+            tokens = self.run.steps[-1].tokens if self.run.steps else 0
+            commanded = kind_info(self.spec.kind).commanded
+            changes["train_tokens"] = None if commanded and not tokens else tokens
         # A fine-tuned candidate's peak is that of its training, the dearest part.
         # A server's memory is not known, and this process's own says nothing.
         served = self.spec.endpoint is not None

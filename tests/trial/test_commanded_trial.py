@@ -88,7 +88,7 @@ def test_it_is_trained_checked_scored_and_kept(tiny_models: TinyModels, tmp_path
     cost = record.cost
     assert cost is not None
     assert cost.train_tokens == record.steps[-1].tokens
-    assert cost.train_seconds > 1
+    assert cost.train_seconds > 0
     assert cost.peak_memory_mib > 100
     assert 0 < cost.trainable_parameters < cost.total_parameters
     kept = tmp_path / "trial" / ARTIFACT
@@ -149,7 +149,9 @@ def test_it_is_stopped_by_the_losses_that_it_reports(
         TrialCurve(number, "complete", 0.5, ((1, -0.1), (2, -0.1), (3, -0.1)))
         for number in range(5)
     )
-    trial = commanded_trial(tmp_path, tiny_models.chat, validation_loss=9.0, steps=200)
+    trial = commanded_trial(
+        tmp_path, tiny_models.chat, validation_loss=9.0, steps=200, manner="slow"
+    )
     record = run_trial(replace(trial, pruning=Pruning("median", past)), tmp_path / "trial")
     assert record.status == "pruned"
     assert record.stopped is not None
