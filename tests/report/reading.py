@@ -81,15 +81,16 @@ def texts(view: ReportView | ComparisonView) -> Iterator[str]:
             *verdict.reasons,
             *verdict.caveats,
         )
-        for pair in verdict.figures:
-            yield from pair
+        if view.first is not None:
+            for step in view.first.steps:
+                yield from (step.what, *step.lines, step.changes)
     for section in view.sections:
         yield section.heading
         for block in section.blocks:
             yield from block_texts(block)
 
 
-def block_texts(block: Block) -> Iterator[str]:
+def block_texts(block: Block) -> Iterator[str]:  # noqa: PLR0912 -- one branch a kind of block
     """Every text of one block, in order."""
     match block:
         case Prose():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness import wording
 from harness.findings import ArmSamples, ArmSummary, RunSamples, Samples
-from harness.report.document import Block, Example, Examples, Prose, Section
+from harness.report.document import Block, Example, Examples, Prose, Section, Unmeasured
 from harness.report.sections.explorer import build_explorer, name_of
 from harness.report.sections.material import Material
 
@@ -19,7 +19,8 @@ def examples_section(material: Material) -> Section:
     """Up to four items in each direction: target and both replies; then the list of all."""
     samples = material.samples
     if samples is None or not samples.arms:
-        return Section("examples", HEADING, ())
+        missing = Unmeasured("Replies to look at", "No reply was kept; a run keeps those of its final runs.")
+        return Section("examples", HEADING, (missing,))
     a, b = (_of(samples, arm) for arm in material.compared())
     first, last = a or samples.arms[0], b or samples.arms[-1]
     explorer = build_explorer(material, samples, (first.arm, last.arm))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from harness import wording
+from harness.answers.metrics import METRICS
 from harness.findings import OUTCOME_LABELS, ArmSummary, Contrast, Interval
 from harness.report.document import Facts, Prose, Section, Unmeasured, VerdictView
 from harness.report.scales import scale_of
@@ -124,6 +125,7 @@ def primary_section(material: Material) -> Section:
             f"{material.named(contrast.metric)}{_BY_PEOPLE if contrast.corrected else ''} on the "
             f"{wording.cell(contrast.split)} set",
         ),
+        ("What it counts", f"{_meaning(material, contrast)}."),
         ("Scores", f"{a} {scale.score(contrast.mean_a)}, {b} {scale.score(contrast.mean_b)}"),
         ("Difference", difference_words(scale, contrast.difference, contrast.interval)),
         ("Margin", f"differences within ±{scale.margin(contrast.margin)} count as none"),
@@ -151,6 +153,12 @@ def primary_section(material: Material) -> Section:
         f"{a}."
     )
     return Section("primary", "The question that was asked", (Prose(intro), Facts(tuple(facts))))
+
+
+def _meaning(material: Material, contrast: Contrast) -> str:
+    """What the metric counts, in words."""
+    info = METRICS.get(contrast.metric) or material.experiment.task.metric_info(contrast.metric)
+    return wording.cell(info.meaning, 300) if info else wording.cell(contrast.metric)
 
 
 def _question(material: Material, contrast: Contrast) -> str:
