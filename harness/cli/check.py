@@ -93,7 +93,7 @@ def command(experiment: Path) -> None:
     for sentence in [*notes, *left_out_curves(spec, prepared.splits), *missing]:
         console.print(f"[yellow]warning:[/] {escape(sentence)}")
     file = escape(str(experiment))
-    console.print(f"Next: harness plan {file}   measures the time; harness run {file}   starts.")
+    console.print(f"Next:\n  harness plan {file}    # measures the time\n  harness run {file}")
 
 
 def _prompts(spec: Experiment) -> Preflight:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import near
-from harness.cli.printing import say, visible
+from harness.cli.printing import say, tell, visible
 
 if TYPE_CHECKING:
     from harness.drafting.draft import Draft
@@ -187,7 +187,7 @@ def _show(draft: Draft, data: str, output: Path) -> None:
     from harness.wording import plural, rough_duration
 
     request, sizing, reasons = draft.request, draft.sizing, draft.request.reasons
-    say(f"{output}: {draft.rows} rows of {data}")
+    tell(f"{output}: {draft.rows} rows of {data}")
     lines = [
         ("text", ", ".join(request.texts), reasons["texts"]),
         ("answer", ", ".join(request.answers), reasons["answer"]),
@@ -198,6 +198,8 @@ def _show(draft: Draft, data: str, output: Path) -> None:
     ]
     if request.test:
         lines.insert(0, ("test rows", near(request.test), reasons["files"]))
+    if request.validation:
+        lines.insert(1, ("validation", near(request.validation), reasons["validation"]))
     if request.encoding != "utf-8":
         lines.append(("encoding", request.encoding, reasons["encoding"]))
     counts = ", ".join(
@@ -213,17 +215,16 @@ def _show(draft: Draft, data: str, output: Path) -> None:
     how = "measured here" if sizing.measured else "a rough sum; harness plan measures it"
     lines.append(("time", f"about {rough_duration(sizing.seconds)}", how))
     for name, value, why in lines:
-        say(f"  {name:<10} {value}" + (f": {why}" if why else ""))
+        tell(f"  {name:<10} {value}" + (f": {why}" if why else ""))
     for problem in draft.problems[:SHOWN_ROWS]:
-        say(f"left out: {near(str(problem))}")
+        tell(f"left out: {near(str(problem))}")
     if len(draft.problems) > SHOWN_ROWS:
-        say(f"left out: and {len(draft.problems) - SHOWN_ROWS} more problems like these")
+        tell(f"left out: and {len(draft.problems) - SHOWN_ROWS} more problems like these")
     if draft.problems:
-        say(reasons["bad_rows"])
+        tell(reasons["bad_rows"])
     for caution in draft.cautions:
-        click.secho("caution: ", fg="yellow", nl=False)
-        say(caution)
-    say(f"\nRead the instruction and the arms in {output}, then:")
-    say(f"  harness check {output}    # free: validates, audits the data")
-    say(f"  harness plan {output}     # measures what it will take")
-    say(f"  harness run {output}")
+        tell(f"caution: {caution}")
+    tell(f"\nRead the instruction and the arms in {output}, then:")
+    tell(f"  harness check {output}    # free: validates, audits the data")
+    tell(f"  harness plan {output}     # measures what it will take")
+    tell(f"  harness run {output}")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sys
+import textwrap
 
 import click
 
@@ -34,6 +37,31 @@ def json_text(value: object, indent: int | None = None) -> str:
 def say(text: str, *, err: bool = False) -> None:
     """Print a line, made visible, to standard output or error."""
     click.echo(visible(text), err=err)
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """Print sentences; a terminal gets lines that are broken between words only."""
+    stream = sys.stderr if err else sys.stdout
+    shown = visible(text)
+    if stream.isatty():
+        shown = _broken(shown, shutil.get_terminal_size().columns)
+    click.echo(shown, err=err)
+
+
+def _broken(text: str, columns: int) -> str:
+    """The text in lines of at most so many columns, but for words that are longer."""
+    lines = []
+    for line in text.split("\n"):
+        start = line[: len(line) - len(line.lstrip())]
+        lines += textwrap.wrap(
+            line.strip(),
+            columns,
+            initial_indent=start,
+            subsequent_indent=f"{start}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
+    return "\n".join(lines)
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import near, results_option
-from harness.cli.printing import say
+from harness.cli.printing import say, tell
 
 if TYPE_CHECKING:
     from harness.study.removal import Removal
@@ -39,7 +39,7 @@ def command(names: tuple[str, ...], results: Path, yes: bool) -> None:
     }
     for removal in removals.values():
         for line in _lines(removal):
-            say(near(line))
+            tell(near(line))
     if not yes:
         if not asked_at_a_terminal():
             raise InputError(

@@ -23,6 +23,8 @@ _USABLE = 0.7
 _BURDEN = 0.15
 _ADAPTERS = 0.01
 _SHOTS = (2, 4, 8)
+# More worked examples than these are for a search to find worth their time.
+_MOST_BY_DEFAULT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,12 @@ def _prompt_arms(
     left_out = {}
     # Half of what the model can read is for the item itself and for its answer.
     room = (model.context or 2048) / 2
-    shots = [n for n in _SHOTS if n * shot_tokens <= room] or ([1] if shot_tokens <= room else [])
+    # As many as there are labels show each of them once.
+    numbers = sorted({*_SHOTS, finite} if finite else _SHOTS)
+    shots = [n for n in numbers if n * shot_tokens <= room] or ([1] if shot_tokens <= room else [])
     default = shots[min(1, len(shots) - 1)] if shots else 0
+    if finite and finite in shots and finite <= _MOST_BY_DEFAULT:
+        default = finite
     selection = {"choices": ["random", "balanced", "nearest"], "default": "balanced"}
     if form.is_free_text:
         selection = {"choices": ["random", "nearest"], "default": "random"}

@@ -17,6 +17,7 @@ from harness.data.infer_texts import guess_texts, may_be_text
 from harness.data.read import content_of, read_rows
 from harness.drafting.answers import NONE, Answers, Ask
 from harness.drafting.conversations import ConversationDraft, conversations_of
+from harness.drafting.files_beside import TEST_NAMES, VALIDATION_NAMES, file_beside
 from harness.drafting.instruction import guess_instruction
 from harness.drafting.machine import Machine, ModelSize, look_at_model
 from harness.drafting.parsers import answer_kind, existing_file, filled, known_encoding
@@ -153,24 +154,26 @@ class Interview:
 
     def _files(self, data: str) -> tuple[str | None, str | None]:
         test, validation = self._given.test, self._given.validation
-        self.reasons["files"] = "as you said"
+        self.reasons |= {"files": "as you said", "validation": "as you said"}
         if test is None and validation is not None:
             raise DataError("--validation needs --test: give both, or DATA alone to be divided")
         if test == NONE:
             return None, None
-        path = Path(data)
-        beside = path.with_name(path.name.replace("train", "test"))
-        if test is None and "train" in path.name and beside.is_file():
-            answer = self._settled(
-                "files",
-                None,
-                lambda: Guess(str(beside), "it lies beside the training file"),
-                "Which file holds the test rows? (none: divide the one file)",
-                str,
-                existing_file,
-            )
-            test = None if answer == NONE else answer
+        if test is None and (beside := file_beside(data, TEST_NAMES)):
+            test = self._file("files", beside, "test rows? (none: divide the one file)")
+        if validation is None and test and (beside := file_beside(data, VALIDATION_NAMES)):
+            rest = "validation rows? (none: a share of the training file)"
+            validation = self._file("validation", beside, rest)
+        if validation == NONE:
+            validation = None
         return _absolute(test) if test else None, _absolute(validation) if validation else None
+
+    def _file(self, name: str, beside: str, question: str) -> str | None:
+        """A file that lies beside the training file; None where it is not to be used."""
+        guess = Guess(beside, "it lies beside the training file")
+        whole = f"Which file holds the {question}"
+        answer = self._settled(name, None, lambda: guess, whole, str, existing_file)
+        return None if answer == NONE else answer
 
     def _answers(self) -> tuple[str, ...]:
         def guess() -> Guess[tuple[str, ...]]:

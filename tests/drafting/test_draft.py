@@ -435,6 +435,64 @@ def test_the_size_ends_within_the_minutes_or_says_so(tmp_path: Path) -> None:
     assert fast.sizing.size.trials > drafted(tmp_path, rows).sizing.size.trials
 
 
+def test_a_measured_time_is_that_of_the_size_that_is_written(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(table(labelled(900)), encoding="utf-8")
+    asked: list[Experiment] = []
+
+    def drafted_at(pace: float | None) -> Draft:
+        rough = draft_experiment(
+            str(rows), Answers(), take_default, CPU, tmp_path / "e.yaml", tmp_path
+        ).sizing.seconds
+
+        def measure(path: Path) -> float | None:
+            asked.append(load_experiment(path))
+            return pace and pace * rough
+
+        return draft_experiment(
+            str(rows), Answers(), take_default, CPU, tmp_path / "e.yaml", tmp_path, measure
+        )
+
+    rough, alike, slow, fast = map(drafted_at, (None, 1.0, 20.0, 0.05))
+    assert len(asked) == 4
+    assert not rough.sizing.measured
+    assert "A rough sum" in rough.text
+    assert alike.sizing.measured
+    assert "Measured here when this file was written." in alike.text
+    assert alike.sizing.seconds == pytest.approx(rough.sizing.seconds)
+    assert alike.sizing.size == rough.sizing.size
+    # A machine that is slower than the rough sum gets a smaller study, a faster one a larger.
+    assert slow.sizing.size.trials < rough.sizing.size.trials < fast.sizing.size.trials
+    assert slow.sizing.seconds <= 3600
+    assert fast.sizing.seconds <= 3600
+
+
+def test_as_many_worked_examples_as_labels(tmp_path: Path) -> None:
+    drafted(tmp_path, table(labelled()))
+    few = checked(tmp_path)[0].arms["few-shot"]
+    assert few.search_space()["shots"].choices == (2, 3, 4, 8)
+    assert few.defaults()["shots"] == 3
+    many = [(words(n), f"label {n % 12}") for n in range(240)]
+    drafted(tmp_path, table(many))
+    few = checked(tmp_path)[0].arms["few-shot"]
+    assert few.search_space()["shots"].choices == (2, 4, 8, 12)
+    assert few.defaults()["shots"] == 4
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "val", "dev"])
+def test_validation_rows_are_found_beside_the_training_file(tmp_path: Path, name: str) -> None:
+    for part, first, count in (("test", 500, 40), (name, 700, 30)):
+        rows = [(words(first + n), LABELS[n % 3]) for n in range(count)]
+        (tmp_path / f"my-{part}.csv").write_text(table(rows), encoding="utf-8")
+    draft = drafted(tmp_path, table(labelled(90)), "my-train.csv")
+    splits = yaml.safe_load(draft.text)["data"]["splits"]
+    assert splits == {"test": "my-test.csv", "validation": f"my-{name}.csv"}
+    assert "# validation: it lies beside the training file" in draft.text
+    assert checked(tmp_path)[1].counts["validation"] == 30
+    without = drafted(tmp_path, table(labelled(90)), "my-train.csv", validation="none")
+    assert "validation" not in yaml.safe_load(without.text)["data"]["splits"]
+
+
 def test_the_size_of_a_model(tmp_path: Path) -> None:
     assert look_at_model("smollm2-135m-instruct", tmp_path).parameters == 135_000_000
     assert look_at_model("some/Model-1.5B-chat", tmp_path).parameters == 1_500_000_000
