@@ -179,6 +179,26 @@ class ReliabilityChart:
 
 
 @dataclass(frozen=True, slots=True)
+class SpendingLine:
+    """The best score that one writing of an instruction had reached, by tokens spent."""
+
+    arm: str
+    """Arm whose colour the line has."""
+    points: tuple[tuple[int, float], ...]
+    """(tokens, best score so far as it is drawn), by tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingChart:
+    """Best score so far against tokens spent."""
+
+    axis: str
+    """Label of the axis, with its unit."""
+    lines: tuple[SpendingLine, ...]
+    """A line a writing."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrawnChart:
     """A chart that was drawn elsewhere: SVG with the placeholder colours of all charts."""
 
@@ -186,5 +206,13 @@ class DrawnChart:
     """The SVG element."""
 
 
-PaintedChart = ForestChart | TradeOffChart | LossChart | SplitChart | CurveChart | ReliabilityChart
+PaintedChart = (
+    ForestChart
+    | TradeOffChart
+    | LossChart
+    | SplitChart
+    | CurveChart
+    | ReliabilityChart
+    | SpendingChart
+)
 Chart = PaintedChart | DrawnChart

@@ -29,6 +29,7 @@ from harness.report.sections.sensitivity import sensitivity_section
 from harness.report.sections.slices import slices_section
 from harness.report.sections.spending import cost_section
 from harness.report.sections.trade_off import trade_off_section
+from harness.report.sections.writing import writing_section
 from harness.spec import Experiment
 
 # Sections on what training does, which a study of prompts only has not.
@@ -94,6 +95,7 @@ def _sections(material: Material, rules: tuple[tuple[str, str], ...]) -> tuple[S
         not_covered_section(material),
         trade_off_section(material),
         search_section(material),
+        writing_section(material),
         general_section(material),
         out_of_domain_section(material),
         overfitting_section(material),

@@ -12,6 +12,7 @@ from harness.report.chart_records import (
     PaintedChart,
     ReliabilityChart,
     SizePoint,
+    SpendingChart,
     SplitChart,
     TradeOffChart,
     TradePoint,
@@ -36,6 +37,8 @@ def paint(axes: Any, chart: PaintedChart, styles: dict[str, Style]) -> None:
             _curves(axes, chart, styles)
         case ReliabilityChart():
             _reliability(axes, chart, styles)
+        case SpendingChart():
+            _spending(axes, chart, styles)
 
 
 def _forest(axes: Any, chart: ForestChart, styles: dict[str, Style]) -> None:
@@ -237,6 +240,21 @@ def _reliability(axes: Any, chart: ReliabilityChart, styles: dict[str, Style]) -
     axes.set_ylim(0, 102)
     axes.set_xlabel("Confidence (%)\nbelow the dashed line: surer than right")
     axes.set_ylabel("Exactly right (%)")
+
+
+def _spending(axes: Any, chart: SpendingChart, styles: dict[str, Style]) -> None:
+    named: set[str] = set()
+    for line in chart.lines:
+        style = style_of(styles, line.arm)
+        label = None if line.arm in named else wording.short(line.arm)
+        named.add(line.arm)
+        xs, ys = zip(*line.points, strict=True)
+        axes.step(xs, ys, where="post", color=style.colour, linewidth=1.4, label=label)
+        axes.plot(xs, ys, style.marker, color=style.colour, markersize=4.5)
+    _legend(axes)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("Tokens spent on writing")
+    axes.set_ylabel(chart.axis)
 
 
 def _legend(axes: Any) -> None:
