@@ -213,7 +213,7 @@ class _Work:
         asked = endpoints(self.experiment)
         return {
             name: unit_cost(
-                self.scores.trials(name, "search"),
+                self.scores.upfront(name),
                 self.scores.finalists(name),
                 timed_trials(self.scores, name),
                 self.metric,

@@ -162,6 +162,8 @@ class SearchSummary:
     """Numbers of the selected setting that lie at an end of what was searched."""
     rising: RisingSearch | None = None
     """What the last trials still brought, where it is more than the margin; None otherwise."""
+    written: int = 0
+    """Trials of the budget that writing an instruction took, counted in tokens and rounded up."""
 
     @property
     def title(self) -> str:

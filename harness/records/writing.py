@@ -119,6 +119,8 @@ class Writing:
     """Tokens that the writer read and wrote."""
     tokens_a_row: float
     """Mean tokens of a row under the user's own instruction."""
+    money: float = 0.0
+    """What servers charged for it, in the study's currency."""
 
     @property
     def tokens(self) -> int:

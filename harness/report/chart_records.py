@@ -213,6 +213,26 @@ class ScaleChart:
 
 
 @dataclass(frozen=True, slots=True)
+class SpendingLine:
+    """The best score that one writing of an instruction had reached, by tokens spent."""
+
+    arm: str
+    """Arm whose colour the line has."""
+    points: tuple[tuple[int, float], ...]
+    """(tokens, best score so far as it is drawn), by tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingChart:
+    """Best score so far against tokens spent."""
+
+    axis: str
+    """Label of the axis, with its unit."""
+    lines: tuple[SpendingLine, ...]
+    """A line a writing."""
+
+
+@dataclass(frozen=True, slots=True)
 class DrawnChart:
     """A chart that was drawn elsewhere: SVG with the placeholder colours of all charts."""
 
@@ -228,5 +248,6 @@ PaintedChart = (
     | CurveChart
     | ReliabilityChart
     | ScaleChart
+    | SpendingChart
 )
 Chart = PaintedChart | DrawnChart

@@ -34,6 +34,7 @@ from harness.report.sections.slices import slices_section
 from harness.report.sections.spending import cost_section
 from harness.report.sections.trade_off import trade_off_section
 from harness.report.sections.verdict_rules import rules_section
+from harness.report.sections.writing import writing_section
 from harness.spec import Experiment
 
 # Each section with the question that it belongs to, in the order of the report.
@@ -52,6 +53,7 @@ SECTIONS: tuple[tuple[Callable[[Material], Section], str], ...] = (
     (sensitivity_section, answers.CHANCE),
     (not_covered_section, answers.CHANCE),
     (search_section, answers.CHANCE),
+    (writing_section, answers.CHANCE),
     (overfitting_section, answers.CHANCE),
     (curves_section, answers.CHANCE),
     (leakage_section, answers.CHANCE),

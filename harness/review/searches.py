@@ -5,7 +5,7 @@ Optuna is imported when a search is rebuilt, not before: most reports do without
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from harness.report.charts.svg import RC, WIDTH
 from harness.report.naming import metric_name
 from harness.report.scales import scale_of
 from harness.report.sections.search_pictures import FEWEST_TRIALS
-from harness.spec import Experiment
+from harness.spec import Arm, Experiment, Space
 
 if TYPE_CHECKING:
     from harness.search.figures import Look
@@ -89,7 +89,7 @@ def stored_searches(study: Study) -> Iterator[StoredSearch]:
             name=f"{experiment.name}/{name}" + (f"/{repeat + 1}" if repeat else ""),
             arm=name,
             repeat=repeat,
-            space=arm.search_space(),
+            space=_space(arm, trials),
             metric=experiment.task.primary_metric,
             higher_is_better=experiment.task.higher_is_better,
             margin=margin,
@@ -117,6 +117,14 @@ def stored_searches(study: Study) -> Iterator[StoredSearch]:
                 "question": experiment.question,
             },
         )
+
+
+def _space(arm: Arm, trials: Sequence[TrialSummary]) -> dict[str, Space]:
+    """What was searched; of an instruction that was written, what was tried of it."""
+    if arm.optimiser is None:
+        return arm.search_space()
+    tried = [trial.params["instruction"] for trial in trials]
+    return arm.with_written([str(text) for text in tried if text is not None]).search_space()
 
 
 def _attributes(trial: TrialSummary, change: float | None) -> dict[str, JsonValue]:

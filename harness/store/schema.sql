@@ -75,7 +75,7 @@ CREATE TABLE trial (
     ingested_at                  VARCHAR NOT NULL,     -- when the record entered the store
     stopped                      JSON,                 -- where a pruned trial was stopped: unit, done, total, value, against, values; NULL: not pruned
     checkpoint                   JSON,                 -- which weights of its training were kept: step, steps, epoch, validation_loss, last_validation_loss, last_score, validation_score, last_validation_score; NULL: none trained, or no validation loss measured
-    writing                      JSON                  -- of a trial that has an instruction written: writer, own, headroom, proposals, text, score, own_score, quoted, ended, rows_answered, answering_tokens, writing_tokens, tokens_a_row; NULL: none was written
+    writing                      JSON                  -- of a trial that has an instruction written: writer, own, headroom, proposals, text, score, own_score, quoted, ended, rows_answered, answering_tokens, writing_tokens, tokens_a_row, money; NULL: none was written
 );
 
 -- Which trials a study names, and as what. A study has no trials of its own.

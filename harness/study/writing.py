@@ -86,7 +86,8 @@ def written(plan: Plan, runner: TrialRunner, observer: Observer) -> Plan:
             # It is only gone through what is known, and this is not.
             continue
         writings.setdefault(arm, {})[repeat] = trial
-        observer.warning(f"{_named(plan, arm, repeat)}: {_told(trial)}")
+        if (arm, repeat) not in known:
+            observer.warning(f"{_named(plan, arm, repeat)}: {_told(trial)}")
     return replace(plan, writings=writings)
 
 

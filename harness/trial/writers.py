@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import TrialError
@@ -119,6 +120,8 @@ def _served_writer(
         yield write
         server.ended()
     finally:
+        if run.writing is not None:
+            run.writing = replace(run.writing, money=run.writing.money + server.spent())
         run.environment |= {f"writer_{key}": note for key, note in server.notes().items()}
 
 

@@ -110,6 +110,8 @@ def write_by_server(
             _write(spec, run, score, write, split, asking.journal, announce)
         server.ended()
     finally:
+        if run.writing is not None:
+            run.writing = replace(run.writing, money=run.writing.money + server.spent())
         run.environment.update(server.notes())
 
 

@@ -40,6 +40,8 @@ class Proposals:
     """Why nothing more is proposed, a phrase; empty while there is no such reason."""
     _open: Proposal | None = None
     """The proposal that is being tried."""
+    _answered: set[tuple[str, str]] = field(default_factory=set)
+    """Instruction and id of every row that was answered."""
     _in_a_row: int = 0
     """Proposals that could not be used, since one could."""
 
@@ -50,7 +52,14 @@ class Proposals:
             UnusableError: nobody can be asked so.
         """
         answered = self.answer(instruction, rows)
-        self.account.answered(answered)
+        # What was answered before under the same instruction is known, and not asked again.
+        fresh = [
+            row
+            for item, row in zip(rows, answered, strict=True)
+            if (instruction, item.id) not in self._answered
+        ]
+        self._answered |= {(instruction, item.id) for item in rows}
+        self.account.answered(fresh)
         return answered
 
     def mean(self, rows: Sequence[AnsweredRow]) -> float:

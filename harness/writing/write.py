@@ -68,12 +68,14 @@ def write_instruction(ground: Ground, task: WritingTask, answer: Answer, write: 
             ground, proposals, _Tried({}, Headroom((), len(pools.compared), 1.0, False)), why
         )
     tried = _headroom(ground, task, pools, proposals)
-    if not tried.headroom.moves:
-        why = "no wording moved the score by more than chance, so nothing more was spent"
-        return _written(ground, proposals, tried, why)
-    if ended := proposals.given_up or account.spent():
-        return _written(ground, proposals, tried, ended)
     start = max(tried.scores, key=lambda text: tried.scores[text])
+    ended = proposals.given_up or account.spent()
+    if tried.scores[start] >= ground.perfect:
+        ended = "every row that is compared is answered right"
+    elif not tried.headroom.moves:
+        ended = "no wording moved the score by more than chance, so nothing more was spent"
+    if ended:
+        return _written(ground, proposals, tried, ended)
     scores = optimise(
         start, pools, task, proposals, perfect=ground.perfect, seed=ground.seed % 2**31
     )
@@ -113,9 +115,8 @@ def _headroom(ground: Ground, task: WritingTask, pools: Pools, proposals: Propos
     values = as_matrix(list(columns.values()))
     p_value = chance_of(values, np.random.default_rng([ground.seed, 4]))
     scores = {text: fmean(column) for text, column in columns.items()}
-    perfect = min(columns[ground.own.strip()]) >= ground.perfect
     wordings = tuple(Wording(text, ground.sign * score) for text, score in scores.items())
-    moves = p_value <= LEVEL and not perfect
+    moves = p_value <= LEVEL
     return _Tried(scores, Headroom(wordings, len(pools.compared), p_value, moves))
 
 

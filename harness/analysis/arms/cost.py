@@ -135,6 +135,7 @@ def unit_cost(
         per_thousand_range=spread,
         monthly_range=_times(spread, UNIT.requests_per_month / 1000),
         added_seconds=sum(every[name].added_seconds for name in finals),
+        paid_elsewhere=sum(trial.writing.money for trial in search if trial.writing),
     )
     if isinstance(arm, BroughtArm):
         return _with_declared_training(summary, arm)
@@ -163,6 +164,8 @@ def _by_token(
     return replace(
         summary,
         by_token=True,
+        # Among what its tokens cost.
+        paid_elsewhere=0.0,
         prompt_tokens=prompt,
         completion_tokens=completion if prompt else None,
         peak_memory_mib=None,
@@ -178,9 +181,13 @@ def _by_token(
 def _charged(trial: TrialSummary, endpoint: EndpointSpec, per_token: float) -> float | None:
     """What a search trial's replies cost; None where the server counted no tokens.
 
+    What writing an instruction was charged is noted with it.
+
     Args:
         per_token: mean price of the arm's tokens, for a trial that noted only their sum.
     """
+    if trial.writing is not None:
+        return trial.writing.money
     if trial.stopped is not None:
         return trial.stopped.tokens * per_token if trial.stopped.tokens else None
     scores = {(a.suite, a.task, a.split): a for a in trial.aggregates if not a.reused}

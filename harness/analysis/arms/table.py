@@ -75,7 +75,9 @@ def summarise_arm(
         out_of_domain=_means(
             {a.task: [] for a in elsewhere}, [(a.task, a.value) for a in elsewhere]
         ),
-        cost=summarise_cost(search, finalists, timed_trials(scores, arm), experiment, arm),
+        cost=summarise_cost(
+            scores.upfront(arm), finalists, timed_trials(scores, arm), experiment, arm
+        ),
         search_tokens=search_tokens(search),
         searches=len(repeats),
         settings=experiment.arms[arm].settings(),
@@ -104,7 +106,10 @@ def short_of_budget(scores: Scores, experiment: Experiment) -> frozenset[str]:
 
 
 def _promised(trials: int, end: SearchEnded | None) -> int:
-    return end.trials if end is not None and end.limit in ("tokens", "minutes") else trials
+    if end is None:
+        return trials
+    # What an instruction cost to write leaves fewer, of the same budget.
+    return end.trials if end.limit in ("tokens", "minutes") or end.written else trials
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ def _summarise(scores: Scores, arm: str, repeat: int, experiment: Experiment) ->
         minutes=end.minutes if end else _minutes(trials),
         ended=end.reason if end else "",
         limit=end.limit if end else "",
+        written=end.written if end else 0,
         stopped=tuple(_stops(trials)),
         choice=choice,
         repeat=repeat,

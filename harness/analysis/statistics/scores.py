@@ -124,6 +124,10 @@ class Scores:
             chosen = [trial for trial in chosen if trial.search_repeat < searches]
         return sorted(chosen, key=lambda trial: (trial.number, trial.seed, trial.started_at))
 
+    def upfront(self, arm: str) -> list[TrialSummary]:
+        """What an arm ran before its finalists: its searches, and what was written for them."""
+        return [*self.trials(arm, "search"), *self.trials(arm, "writing")]
+
     def finalists(self, arm: str) -> list[TrialSummary]:
         """The complete finalists of an arm."""
         return self.complete(arm, "finalist")

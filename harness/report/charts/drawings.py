@@ -13,6 +13,7 @@ from harness.report.chart_records import (
     ReliabilityChart,
     ScaleChart,
     SizePoint,
+    SpendingChart,
     SplitChart,
     TradeOffChart,
     TradePoint,
@@ -39,6 +40,8 @@ def paint(axes: Any, chart: PaintedChart, styles: dict[str, Style]) -> None:
             _reliability(axes, chart, styles)
         case ScaleChart():
             _scale(axes, chart, styles)
+        case SpendingChart():
+            _spending(axes, chart, styles)
 
 
 def _forest(axes: Any, chart: ForestChart, styles: dict[str, Style]) -> None:
@@ -267,6 +270,21 @@ def _scale(axes: Any, chart: ScaleChart, styles: dict[str, Style]) -> None:
     axes.margins(x=0.06)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(chart.axis)
+
+
+def _spending(axes: Any, chart: SpendingChart, styles: dict[str, Style]) -> None:
+    named: set[str] = set()
+    for line in chart.lines:
+        style = style_of(styles, line.arm)
+        label = None if line.arm in named else wording.short(line.arm)
+        named.add(line.arm)
+        xs, ys = zip(*line.points, strict=True)
+        axes.step(xs, ys, where="post", color=style.colour, linewidth=1.4, label=label)
+        axes.plot(xs, ys, style.marker, color=style.colour, markersize=4.5)
+    _legend(axes)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("Tokens spent on writing")
+    axes.set_ylabel(chart.axis)
 
 
 def _legend(axes: Any) -> None:

@@ -40,9 +40,11 @@ def _budgets(material: Material) -> Table:
     rows = material.findings.searches
     by_arm = {row.arm: row for row in material.findings.arms}
     noted = any(row.tokens is not None for row in rows)
+    written = any(row.written for row in rows)
     fields: tuple[Field[SearchSummary], ...] = (
         Field("Arm", lambda row: wording.cell(row.title), numeric=False),
         Field("Trials asked", lambda row: _of(row.asked, row.budget_trials)),
+        *((Field("Spent on writing, in trials", _written),) if written else ()),
         Field("Completed", lambda row: wording.count(row.complete)),
         Field("Stopped early", lambda row: wording.count(row.pruned)),
         Field("Failed", lambda row: wording.count(row.failed)),
@@ -53,6 +55,11 @@ def _budgets(material: Material) -> Table:
     )
     short = [wording.cell(name) for name, row in by_arm.items() if row.short_of_budget]
     notes = ["Tokens are those trained on or scored; minutes are those of the trials added up."]
+    if written:
+        notes.append(
+            "What an instruction took to write, rejected proposals and the writer's own tokens "
+            "too, is counted in trials of equal tokens, and is within tokens and minutes."
+        )
     if short:
         notes.append(
             f"{wording.listed(short)} got less than the declared budget while another tuned arm "
@@ -63,6 +70,10 @@ def _budgets(material: Material) -> Table:
 
 def _of(spent: float, limit: float | None) -> str:
     return wording.count(spent) + (f" of {wording.count(limit)}" if limit is not None else "")
+
+
+def _written(row: SearchSummary) -> str:
+    return wording.count(row.written) if row.written else wording.NOT_APPLICABLE
 
 
 def _tokens(row: SearchSummary) -> str:
