@@ -133,8 +133,7 @@ class Searches:
                 if source is None:
                     self._states[arm, repeat] = self._state(arm, repeat, spec, changes)
                 else:
-                    # Searched once, it selects one instruction for all.
-                    of_source = min(repeat, experiment.repeats_of(source) - 1)
+                    of_source = experiment.source_repeat(source, repeat)
                     self._waiting[arm, repeat] = source, of_source
 
     def next(self) -> TrialSpec | None:

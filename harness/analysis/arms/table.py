@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.analysis.arms.cost import search_tokens, summarise_cost
 from harness.analysis.arms.latency import timed_trials
+from harness.analysis.arms.making import trials_to_make
 from harness.analysis.searches.selection import search_winner
 from harness.analysis.searches.summary import search_ends
 from harness.analysis.statistics.scores import (
@@ -75,7 +76,9 @@ def summarise_arm(
         out_of_domain=_means(
             {a.task: [] for a in elsewhere}, [(a.task, a.value) for a in elsewhere]
         ),
-        cost=summarise_cost(search, finalists, timed_trials(scores, arm), experiment, arm),
+        cost=summarise_cost(
+            trials_to_make(scores, arm), finalists, timed_trials(scores, arm), experiment, arm
+        ),
         search_tokens=search_tokens(search),
         searches=len(repeats),
         settings=experiment.arms[arm].settings(),

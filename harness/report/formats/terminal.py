@@ -28,6 +28,7 @@ from harness.wording import plural
 SHOWN = ("primary", "sensitivity", "arms", "claims", "search", "general")
 COLOURS = {
     "fine_tune": "green",
+    "both": "green",
     "prompt": "blue",
     "equivalent": "cyan",
     "forgets_too_much": "red",
