@@ -15,6 +15,7 @@ from harness.analysis.arms.cost import break_evens, unit_cost
 from harness.analysis.arms.decoding import with_decoding
 from harness.analysis.arms.judged import people_of
 from harness.analysis.arms.latency import timed_trials
+from harness.analysis.arms.making import trials_to_make
 from harness.analysis.arms.memory_estimate import estimate_memory
 from harness.analysis.arms.table import Sides, short_of_budget, summarise_arm, validation_worths
 from harness.analysis.brought_caveats import untried_caveats
@@ -213,7 +214,7 @@ class _Work:
         asked = endpoints(self.experiment)
         return {
             name: unit_cost(
-                self.scores.upfront(name),
+                trials_to_make(self.scores, name),
                 self.scores.finalists(name),
                 timed_trials(self.scores, name),
                 self.metric,

@@ -9,6 +9,7 @@ from harness.findings.contrast import Interval
 
 VerdictOutcome = Literal[
     "fine_tune",
+    "both",
     "prompt",
     "equivalent",
     "forgets_too_much",
@@ -19,6 +20,7 @@ VerdictOutcome = Literal[
 ]
 OUTCOME_LABELS: dict[str, str] = {
     "fine_tune": "Fine-tune",
+    "both": "Both: prompt, then fine-tune",
     "prompt": "Prompt, do not fine-tune",
     "equivalent": "Either works: take the cheaper",
     "forgets_too_much": "Fine-tuning works, but forgets too much",

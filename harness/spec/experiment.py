@@ -262,6 +262,10 @@ class Experiment(FrozenSpec):
         searched = [self.arms[name].settings() for name in (arm, source) if name]
         return 1 if set(searched) == {1} else self.search.repeats
 
+    def source_repeat(self, source: str, repeat: int) -> int:
+        """The search of ``source`` that selects the instruction of another arm's search."""
+        return min(repeat, self.repeats_of(source) - 1)
+
     def trains_once(self, arm: str) -> bool:
         """Whether the arm's one setting is trained for its finalists alone.
 

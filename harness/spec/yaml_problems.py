@@ -41,7 +41,8 @@ def located_problems(
         error: what pydantic said.
     """
     faults: dict[tuple[int, str], list[str]] = {}
-    for detail, place in _of_nearest_members(root, error):
+    for detail, where in _of_nearest_members(root, error):
+        place = where
         name = str(detail["loc"][-1]) if detail["loc"] else ""
         if detail["type"] == "extra_forbidden":
             what = f"unknown key `{name}`{_suggestion(model, name, place.fields[:-1])}"

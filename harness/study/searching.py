@@ -143,8 +143,7 @@ class Searches:
                     own = arm_as_written(plan, arm, repeat)
                     self._states[arm, repeat] = self._state(arm, repeat, own, changes)
                 else:
-                    # Searched once, it selects one instruction for all.
-                    of_source = min(repeat, experiment.repeats_of(source) - 1)
+                    of_source = experiment.source_repeat(source, repeat)
                     self._waiting[arm, repeat] = source, of_source
 
     def next(self) -> TrialSpec | None:

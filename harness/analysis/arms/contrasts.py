@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 from harness.analysis.arms.table import Sides
@@ -13,12 +14,18 @@ from harness.spec.kinds import TRAINED_KINDS, kind_info
 KINDS_COMPARED = tuple((b.name, a.name) for a, b in combinations(TRAINED_KINDS, 2))
 
 
-def secondary_pairs(sides: Sides, arms: dict[str, ArmSummary]) -> tuple[tuple[str, str], ...]:
+def secondary_pairs(
+    sides: Sides, arms: dict[str, ArmSummary], alone: Mapping[str, Iterable[str]]
+) -> tuple[tuple[str, str], ...]:
     """Pairs (a, b) beside the primary one, of arms with a test result, each pair once.
 
     Every other fine-tuned arm against the best prompt arm; fine-tuning methods against each
-    other; the first arm of the primary contrast, and the best prompt arm, against every other
-    prompt arm.
+    other; what is trained under the instruction of a prompt arm against either alone; the first arm
+    of the primary contrast, and the best prompt arm, against every other prompt arm.
+
+    Args:
+        alone: arm trained under the instruction of another -> what of it there is alone, see
+            :func:`~harness.spec.instructions.each_alone`.
     """
     tested = {name: arm for name, arm in arms.items() if arm.test is not None}
     prompts = [name for name, arm in tested.items() if not kind_info(arm.kind).fine_tuned]
@@ -38,6 +45,7 @@ def secondary_pairs(sides: Sides, arms: dict[str, ArmSummary]) -> tuple[tuple[st
         for b in trained
         if not kind_info(tested[a].kind).outside and kind_info(tested[b].kind).outside
     ]
+    pairs += [(name, other) for name in trained for other in alone.get(name, ())]
     pairs += [(sides.fine_tuned, name) for name in prompts]
     pairs += [(name, sides.prompt) for name in prompts]
     seen = {frozenset((sides.fine_tuned, sides.against))}

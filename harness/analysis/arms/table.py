@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.analysis.arms.cost import search_tokens, summarise_cost
 from harness.analysis.arms.latency import timed_trials
+from harness.analysis.arms.making import trials_to_make
 from harness.analysis.searches.selection import search_winner
 from harness.analysis.searches.summary import search_ends
 from harness.analysis.statistics.scores import (
@@ -76,7 +77,7 @@ def summarise_arm(
             {a.task: [] for a in elsewhere}, [(a.task, a.value) for a in elsewhere]
         ),
         cost=summarise_cost(
-            scores.upfront(arm), finalists, timed_trials(scores, arm), experiment, arm
+            trials_to_make(scores, arm), finalists, timed_trials(scores, arm), experiment, arm
         ),
         search_tokens=search_tokens(search),
         searches=len(repeats),

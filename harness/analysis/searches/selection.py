@@ -6,15 +6,24 @@ selected trial is the one whose setting they have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.analysis.forgetting.general_change import general_changes
 from harness.analysis.statistics.scores import Scores, validation_score, validation_worth
 from harness.errors import StoreError
 from harness.findings import SearchChoice
-from harness.records import ScoreVector, Study, TrialSummary, Worth, keeps_abilities, selected
+from harness.records import (
+    Phase,
+    ScoreVector,
+    Study,
+    TrialSummary,
+    Worth,
+    keeps_abilities,
+    selected,
+)
 from harness.spec import Experiment
+from harness.spec.instructions import instruction_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +126,42 @@ def current(study: Study) -> Study:
     A study can be extended after its test: with more trials another setting may win, and the
     store keeps the finalists of both. Averaging them would describe no candidate at all.
     An arm none of whose finalists has the selected setting, or a declared seed, keeps those it
-    has: its new finalists are still to come. Applying this twice changes nothing.
+    has: its new finalists are still to come. Of an arm that takes its instruction from another,
+    search trials under one that is no longer selected are left out first.
+    Applying this twice changes nothing.
     """
+    arms = Scores(study).experiment.arms
+    taking = [arm for arm in arms if instruction_source(arms[arm]) is not None]
+    study = _without_stale_finalists(study, [arm for arm in arms if arm not in taking])
+    if not taking:
+        return study
+    return _without_stale_finalists(_under_selected(study, taking), taking)
+
+
+def _under_selected(study: Study, taking: Sequence[str]) -> Study:
+    """The study without search trials under an instruction that its source no longer selects."""
     scores = Scores(study)
     experiment = scores.experiment
     stale: set[str] = set()
-    for arm, repeat in _searches(experiment):
+    for arm in taking:
+        source = instruction_source(experiment.arms[arm]) or ""
+        for repeat in range(experiment.repeats_of(arm)):
+            of_source = experiment.source_repeat(source, repeat)
+            winner = search_winner(scores, source, experiment, of_source)
+            instruction = winner.params.get("instruction") if winner else None
+            stale |= {
+                trial.trial_id
+                for trial in scores.trials(arm, "search")
+                if trial.search_repeat == repeat and trial.params.get("instruction") != instruction
+            }
+    return _without(study, stale, "search") if stale else study
+
+
+def _without_stale_finalists(study: Study, arms: Iterable[str]) -> Study:
+    scores = Scores(study)
+    experiment = scores.experiment
+    stale: set[str] = set()
+    for arm, repeat in _searches(experiment, arms):
         finalists = _tested(scores.trials(arm, "finalist"), experiment, arm, repeat)
         settings = {repr(trial.params) for trial in finalists}
         fresh = finalists
@@ -134,27 +173,29 @@ def current(study: Study) -> Study:
         declared = [t for t in fresh if t.seed in experiment.seeds_of(arm)]
         kept = {t.trial_id for t in declared or fresh}
         stale |= {t.trial_id for t in finalists} - kept
-    if not stale:
-        return study
-    gone = {(t.arm, t.seed) for t in study.trials if t.trial_id in stale} - {
-        (t.arm, t.seed) for t in study.trials if t.phase == "finalist" and t.trial_id not in stale
-    }
+    return _without(study, stale, "finalist") if stale else study
+
+
+def _without(study: Study, stale: Collection[str], phase: Phase) -> Study:
+    """The study without some trials of a phase; the same trial may be another phase's too."""
+
+    def is_stale(of: TrialSummary | ScoreVector) -> bool:
+        return of.phase == phase and of.trial_id in stale
+
+    left = tuple(trial for trial in study.trials if not is_stale(trial))
+    of_finalists = {(t.arm, t.seed) for t in left if t.phase == "finalist"}
+    gone = {(t.arm, t.seed) for t in study.trials if t.phase == "finalist"} - of_finalists
     return replace(
         study,
-        trials=tuple(t for t in study.trials if not _is_stale(t, stale)),
-        vectors=tuple(v for v in study.vectors if not _is_stale(v, stale)),
+        trials=left,
+        vectors=tuple(vector for vector in study.vectors if not is_stale(vector)),
         items=tuple(row for row in study.items if (row.arm, row.seed) not in gone),
     )
 
 
-def _is_stale(of: TrialSummary | ScoreVector, stale: set[str]) -> bool:
-    """Whether it is of a finalist that no longer counts; the same trial may be a search's too."""
-    return of.phase == "finalist" and of.trial_id in stale
-
-
-def _searches(experiment: Experiment) -> Iterator[tuple[str, int]]:
-    """Every arm and repeat of its search."""
-    for arm in experiment.arms:
+def _searches(experiment: Experiment, arms: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Every one of the arms and repeat of its search."""
+    for arm in arms:
         for repeat in range(experiment.repeats_of(arm)):
             yield arm, repeat
 

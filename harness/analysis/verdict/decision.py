@@ -27,6 +27,7 @@ from harness.analysis.verdict.sentences import decide
 from harness.findings import ArmSummary, Contrast, CostSummary, Effort, Forgetting, Verdict
 from harness.records import Worth
 from harness.spec import Experiment
+from harness.spec.instructions import each_alone
 
 Pair = tuple[str, str]
 
@@ -158,7 +159,9 @@ def judge(measured: Measured, experiment: Experiment, *, against: str = "") -> J
         sides = replace(sides, against=against, prompt=against)
     if experiment.trained_arms():
         primary = measured.primary(sides.fine_tuned, sides.against, experiment)
-        secondary = measured.family(_comparable(measured, secondary_pairs(sides, arms)), experiment)
+        alone = {name: each_alone(experiment.arms, name) for name in experiment.arms}
+        pairs = _comparable(measured, secondary_pairs(sides, arms, alone))
+        secondary = measured.family(pairs, experiment)
     else:
         sides = ranking_sides(sides, arms, experiment)
         primary, secondary = _ranked(measured, sides, arms, experiment)

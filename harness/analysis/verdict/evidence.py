@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.analysis.arms.cost import total_money
 from harness.findings import ArmSummary, Contrast, EffortReason, Forgetting
 from harness.spec import Experiment
+from harness.spec.instructions import each_alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,25 @@ class Evidence:
         ]
         best = max(able, key=lambda contrast: contrast.difference, default=None)
         return best.a if best else ""
+
+    def beats_either_alone(self, arm: str) -> bool:
+        """The arm has the instruction of a prompt arm, and is better than either without the other.
+
+        It is better than that prompt arm and the best one, and than every arm of its kind that is
+        trained under an instruction of its own. As it has to beat each, in its own contrast, none
+        of them is picked, and the claim is as rarely false as the least of these is (an
+        intersection-union test: Berger 1982).
+        """
+        alone = each_alone(self.experiment.arms, arm)
+        return bool(alone) and all(self._beats(arm, other) for other in (*alone, self.prompt))
+
+    def _beats(self, arm: str, other: str) -> bool:
+        contrasts = [contrast for contrast in (self.primary, *self.secondary) if contrast]
+        return any(
+            (contrast.a, contrast.b, contrast.outcome)
+            in ((arm, other, "better"), (other, arm, "worse"))
+            for contrast in contrasts
+        )
 
     def unbeaten(self) -> Contrast | None:
         """Fine-tuning against a prompt arm that did better on test than the one picked, not won.

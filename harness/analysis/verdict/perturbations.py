@@ -82,11 +82,13 @@ def _seeds(
 
 def _without_flagged(measured: Measured, evidence: Evidence, primary: Contrast) -> Evidence | None:
     forgetting = judge_without_flagged(measured.abilities, measured.experiment)
-    judged = [primary, *(evidence.secondary if evidence.prompts_only else ())]
+    # These decide too, of prompts that are ranked, and of an arm that is to beat either alone.
+    several = evidence.prompts_only or evidence.beats_either_alone(evidence.pair[0])
+    judged = [primary, *(evidence.secondary if several else ())]
     if not forgetting and not any(contrast.without_flagged for contrast in judged):
         return None
     secondary = evidence.secondary
-    if evidence.prompts_only:
+    if several:
         secondary = tuple(map(_cleaned, secondary))
     return replace(
         evidence,

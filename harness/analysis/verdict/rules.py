@@ -129,6 +129,18 @@ RULES: tuple[Rule, ...] = (
         _only_allowed,
     ),
     Rule(
+        "two_tuned_both",
+        "Both arms are fine-tuned; one is better, breaks no limit, kept the general abilities (or "
+        "none were declared), is trained under the instruction that a prompt arm's search "
+        "selected, and is better, after correction, than that arm, than the best prompt arm and "
+        "than every arm of its kind trained under an instruction of its own: both.",
+        lambda e: (
+            e.two_tuned and _settled(e) and e.usable(e.pair[0]) and e.beats_either_alone(e.pair[0])
+        ),
+        "both",
+        lambda e: e.pair[0],
+    ),
+    Rule(
         "two_tuned_better_and_kept",
         "Both arms are fine-tuned; one is better, breaks no limit and kept the general abilities "
         "(or none were declared): fine-tune with that one.",
@@ -210,6 +222,20 @@ RULES: tuple[Rule, ...] = (
         lambda e: e.outcome == "better" and e.unbeaten() is not None,
         "inconclusive",
         _nobody,
+    ),
+    Rule(
+        "both",
+        "Fine-tuning under the instruction that a prompt arm's search selected is better than the "
+        "best prompt arm and, after correction, than the prompt arm it has the instruction of and "
+        "than every arm of its kind trained under an instruction of its own; its general "
+        "abilities were kept (or none were declared): both.",
+        lambda e: (
+            e.outcome == "better"
+            and e.acceptable(e.fine_tuned)
+            and e.beats_either_alone(e.fine_tuned)
+        ),
+        "both",
+        lambda e: e.fine_tuned,
     ),
     Rule(
         "better_and_kept",

@@ -303,6 +303,7 @@ def with_field(experiment: Experiment, path: str, value: float) -> Experiment:
 
 WORDS: dict[VerdictOutcome, str] = {
     "fine_tune": "fine-tune with {}",
+    "both": "both, a written instruction and training, with {}",
     "prompt": "use prompting ({})",
     "equivalent": "either, with {} named",
     "forgets_too_much": "fine-tuning forgets too much, use {}",

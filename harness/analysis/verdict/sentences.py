@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from harness.analysis import wording
 from harness.analysis.arms.cost import overlap, total_money, total_range
-from harness.analysis.verdict import ranking_words
+from harness.analysis.verdict import both_words, ranking_words
 from harness.analysis.verdict.evidence import Evidence
 from harness.analysis.verdict.rules import deciding_rule
 from harness.findings import Contrast, Verdict
@@ -23,7 +23,8 @@ def decide(evidence: Evidence) -> Verdict:
     winner = rule.winner(evidence)
     primary = evidence.primary
     caveats = [
-        *([TWO_TUNED] if primary and evidence.two_tuned else []),
+        *([TWO_TUNED] if primary and evidence.two_tuned and rule.outcome != "both" else []),
+        *both_words.untried(evidence, winner),
         *(
             ["No general suite was declared, so forgetting was not measured."]
             if primary and not evidence.general_declared and not evidence.prompts_only
@@ -53,6 +54,10 @@ def _not_compared(e: Evidence, _: str) -> str:
 
 def _fine_tune(e: Evidence, winner: str) -> str:
     return f"Fine-tune with {winner}. {wording.result(_contrast(e, winner))}{_worst(e, winner)}"
+
+
+def _both(e: Evidence, winner: str) -> str:
+    return f"{both_words.both(e, winner)}{_worst(e, winner)}"
 
 
 def _only_allowed(e: Evidence, winner: str) -> str:
@@ -199,6 +204,7 @@ SENTENCES: dict[str, Callable[[Evidence, str], str]] = {
     "another_prompt_leads": ranking_words.another_best,
     "prompts_tied": ranking_words.tied,
     "two_tuned_one_allowed": _of_two,
+    "two_tuned_both": _both,
     "two_tuned_better_and_kept": _of_two,
     "two_tuned_better_but_forgot": _of_two_forgets,
     "two_tuned_equivalent": _either,
@@ -209,6 +215,7 @@ SENTENCES: dict[str, Callable[[Evidence, str], str]] = {
     ),
     "prompt_not_allowed": _only_allowed,
     "another_prompt_not_beaten": _not_beaten,
+    "both": _both,
     "better_and_kept": _fine_tune,
     "better_none_declared": _fine_tune,
     "another_kept": _another,
@@ -242,6 +249,7 @@ def _reasons(e: Evidence, winner: str) -> list[str]:
     if e.primary is None:
         return sentences
     sentences.append(wording.result(e.primary))
+    sentences.extend(both_words.reasons(e, winner or e.fine_tuned))
     sentences.extend(
         wording.abilities(e.forgetting[arm])
         for arm in (e.fine_tuned, e.against)

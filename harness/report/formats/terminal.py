@@ -30,6 +30,7 @@ MOST_ROWS = 10
 SHOWN = ("primary", "sensitivity", "arms", "claims", "search", "general")
 COLOURS = {
     "fine_tune": "green",
+    "both": "green",
     "prompt": "blue",
     "equivalent": "cyan",
     "forgets_too_much": "red",
