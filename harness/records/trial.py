@@ -260,6 +260,8 @@ class TrialSpec:
     """The trial has ended well before; only the scores that are missing are computed."""
     judges: tuple[Seat, ...] = ()
     """The judges whose marks are metrics of the task."""
+    start_path: str = ""
+    """Folder of the adapter that training goes on from; empty where it begins anew."""
     command: CommandCall | None = None
     """The user's own program that trains it; None where none does."""
 
