@@ -5,20 +5,20 @@ from __future__ import annotations
 from harness.findings import Verdict
 from harness.records import AuditRecord, items_of
 from harness.spec import BroughtArm, Experiment
+from harness.spec.starts import rows_elsewhere
 from harness.wording import agreeing, listed, plural
 
 
 def brought_caveats(experiment: Experiment, audit: AuditRecord) -> list[str]:
     """Sentences on training data that are not known, or that hold items of the test set."""
     sentences = []
-    for name, arm in experiment.arms.items():
-        if not isinstance(arm, BroughtArm):
-            continue
-        if arm.trained_on is None:
+    for name, rows in rows_elsewhere(experiment.arms).items():
+        if rows is None:
+            before = "" if isinstance(experiment.arms[name], BroughtArm) else " before"
             sentences.append(
-                f"It is not known what {name} was trained on, so that leaks of test items into it "
-                "cannot be excluded, nor was looked for what it memorised; trained_on names its "
-                "rows."
+                f"It is not known what {name} was trained on{before}, so that leaks of test items "
+                "into it cannot be excluded, nor was looked for what it memorised; trained_on names "
+                "its rows."
             )
             continue
         unread = audit.brought_unread.get(name, 0)

@@ -100,7 +100,7 @@ def _prompts(spec: Experiment) -> Preflight:
     """What looks at the prompts of the arms whose models are on this machine."""
     from harness.models.resolve import model_here
     from harness.study.asked_models import models_of
-    from harness.study.brought import folders_here
+    from harness.study.brought import find_starts, folders_here
     from harness.study.commands import find_commands, notes_on_commands
     from harness.study.preflight import Preflight
 
@@ -113,6 +113,7 @@ def _prompts(spec: Experiment) -> Preflight:
         "is seen by harness plan and harness run, which fetch it"
         for name in away
     ]
+    find_starts(spec)
     folders, not_here = folders_here(spec)
     notes += [
         f"{name} is not on this machine yet and taken for a name on a hub: whether it belongs to "

@@ -9,7 +9,8 @@ from harness.data.audit import audit_leakage
 from harness.data.examples import read_inputs
 from harness.errors import DataError, Problem
 from harness.records import Example, ItemsByKind
-from harness.spec import BroughtArm, Experiment
+from harness.spec import Experiment
+from harness.spec.starts import rows_elsewhere
 from harness.wording import plural
 
 
@@ -38,11 +39,11 @@ def audit_brought(
         DataError: a file of such rows cannot be read; names the arm.
     """
     found = {}
-    for name, arm in experiment.arms.items():
-        if not isinstance(arm, BroughtArm) or arm.trained_on is None:
+    for name, rows in rows_elsewhere(experiment.arms).items():
+        if rows is None:
             continue
         try:
-            read = read_inputs(arm.trained_on, experiment, id_prefix=f"{name}:")
+            read = read_inputs(rows, experiment, id_prefix=f"{name}:")
         except DataError as error:
             where = f"arms.{name}.trained_on"
             raise DataError([Problem(where, str(problem)) for problem in error.problems]) from error
@@ -57,6 +58,6 @@ def unread_notes(found: Mapping[str, BroughtAudit]) -> Iterator[str]:
     for arm, audit in found.items():
         if audit.unread:
             yield (
-                f"{plural(audit.unread, 'row')} of arms.{arm}.trained_on could not be read and "
-                "cannot be looked for in what judges"
+                f"{plural(audit.unread, 'row')} that {arm} was trained on elsewhere could not be "
+                "read and cannot be looked for in what judges"
             )

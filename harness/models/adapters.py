@@ -27,7 +27,9 @@ from harness.spec.settings import FullSettings, Settings, TrainedSettings
 _DESCRIBING = frozenset({"base_model_name_or_path", "revision", "inference_mode", "peft_version"})
 
 
-def make_trainable(loaded: LoadedModel, settings: Settings, seed: int) -> LoadedModel:
+def make_trainable(
+    loaded: LoadedModel, settings: Settings, seed: int, start: Path | None = None
+) -> LoadedModel:
     """Mark what the setting trains, adding adapters where it has them.
 
     The adapter starts as the identity (Hu et al. 2021: B = 0; DoRA: the magnitude is the norm
@@ -38,7 +40,11 @@ def make_trainable(loaded: LoadedModel, settings: Settings, seed: int) -> Loaded
     alpha / sqrt(rank) = ``alpha_over_rank`` * sqrt(rank): larger by the root of the rank, so that
     ``alpha_over_rank`` 0.5 at rank 16 is then a scale of 2.
 
+    Args:
+        start: folder of an adapter that is trained further, as it is; None begins anew.
+
     Raises:
+        UnknownReferenceError: ``start`` holds no adapter for this base.
         ValueError: it is the setting of an arm that trains no weights.
         TrialError: ``targets`` names a layer that is not there, or that takes no adapter.
     """
@@ -51,6 +57,8 @@ def make_trainable(loaded: LoadedModel, settings: Settings, seed: int) -> Loaded
         return replace(loaded, form="full", packed=None)
     from harness.models.peft_library import peft
 
+    if start is not None:
+        return _gone_on(loaded, start, settings.dropout)
     # To peft any other string is a pattern for whole paths, which no layer name matches.
     targets = None if settings.targets == ALL_LINEAR else list_of(settings.targets)
     if targets is not None:
@@ -80,6 +88,22 @@ def make_trainable(loaded: LoadedModel, settings: Settings, seed: int) -> Loaded
     refuse(next(filter(None, map(missing.get, config.target_modules or ())), None))
     if config.use_dora:
         _start_at_own_norm(model)
+    form = _adapter_form(loaded, model)
+    return replace(loaded, model=model, form=form, not_adapted=left_out(model))
+
+
+def _gone_on(loaded: LoadedModel, folder: Path, dropout: float) -> LoadedModel:
+    """The base under an adapter of ``folder``, which is trainable."""
+    from harness.models.peft_library import peft
+
+    try:
+        config = peft.PeftConfig.from_pretrained(str(folder))
+        config.lora_dropout = dropout
+        model = peft.PeftModel.from_pretrained(
+            loaded.model, folder, config=config, is_trainable=True
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise UnknownReferenceError(f"{folder}: not an adapter of this base: {error}") from error
     form = _adapter_form(loaded, model)
     return replace(loaded, model=model, form=form, not_adapted=left_out(model))
 

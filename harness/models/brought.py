@@ -23,6 +23,7 @@ from harness.models.vocabulary import read_json
 from harness.records import ResolvedModel, Runtime
 from harness.spec import BroughtArm, Experiment
 from harness.spec.settings import BaseForm, OutsideSettings
+from harness.spec.starts import start_of
 
 ADAPTER = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -84,10 +85,14 @@ def problems_of_brought(
     """
     problems = []
     for name, arm in experiment.arms.items():
+        reference = experiment.model.reference
+        if start := start_of(experiment.arms, name):
+            place = Path(start.folder)
+            if wrong := problem_of_weights(place, base, reference, "plain", start.same_base):
+                problems.append(Problem(f"arms.{name}.start", f"{place}: {wrong}"))
         if not isinstance(arm, BroughtArm):
             continue
         for folder in folders.get(name, ()):
-            reference = experiment.model.reference
             if wrong := problem_of_weights(folder, base, reference, arm.base, arm.same_base):
                 problems.append(Problem(f"arms.{name}.path", f"{folder}: {wrong}"))
     return problems
@@ -153,7 +158,7 @@ def brought_model(
     if is_adapter(folder):
         with bases.lent(base, runtime, settings) as lent:
             for adapted in each_adapter(lent, [folder]):
-                _check_applied(adapted.model, folder)
+                check_applied(adapted.model, folder)
                 yield replace(adapted, tokenizer=tokenizer)
         return
     check_folder(str(folder), folder, trusted=False)
@@ -164,10 +169,13 @@ def brought_model(
     yield replace(loaded, form="full", beside_mib=bases.mib)
 
 
-def _check_applied(model: Any, folder: Path) -> None:
+def check_applied(model: Any, folder: Path) -> None:
     """See that every weight of the adapter found its layer.
 
     peft only warns of those that did not, and the base would be judged in the adapter's name.
+
+    Raises:
+        UnknownReferenceError: some did not, or the adapter changes nothing.
     """
     from peft.utils.save_and_load import get_peft_model_state_dict, load_peft_weights
 

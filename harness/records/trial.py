@@ -188,6 +188,8 @@ class TrialSpec:
     """The judges whose marks are metrics of the task."""
     writing: WritingTask | None = None
     """What a trial that writes an instruction is asked to do; None of any other."""
+    start_path: str = ""
+    """Folder of the adapter that training goes on from; empty where it begins anew."""
     command: CommandCall | None = None
     """The user's own program that trains it; None where none does."""
 

@@ -32,7 +32,17 @@ STUDY_FIELDS = frozenset({"seeds", "curve"})
 # What a training elsewhere was, or is run by: its weights, and what the command and its files hold,
 # are what a trial's result depends on.
 ORIGIN_FIELDS = frozenset(
-    {"path", "same_base", "trained_on", "cost", "command", "files", "environment", "minutes"}
+    {
+        "path",
+        "same_base",
+        "trained_on",
+        "cost",
+        "start",
+        "command",
+        "files",
+        "environment",
+        "minutes",
+    }
 )
 # With the model that is asked: no hyperparameters.
 NO_HYPERPARAMETERS = STUDY_FIELDS | ORIGIN_FIELDS | {"model", "endpoint"}

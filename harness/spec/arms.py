@@ -311,6 +311,11 @@ class LoraArm(_TrainedArm):
     alpha_over_rank: PositiveFloat | FloatRange | Choice[float] = Field(
         2.0, description="Scale of the adapters: alpha divided by rank."
     )
+    start: str | None = Field(
+        None,
+        description="Adapter to go on from: an arm of kind trained that has one folder, or a "
+        "folder. Rank, scale and targets are its own then.",
+    )
     dropout: Share | FloatRange | Choice[float] = Field(0.0, description="Adapter dropout.")
     targets: str | tuple[str, ...] | Choice[str | tuple[str, ...]] = Field(
         "all-linear",
@@ -326,6 +331,14 @@ class LoraArm(_TrainedArm):
         False,
         description="Train magnitude and direction apart (Liu et al. 2024); slower to train.",
     )
+
+    @model_validator(mode="after")
+    def _one_process_goes_on(self) -> Self:
+        if self.start is not None and self.processes > 1:
+            raise ValueError(
+                f"start: training in {self.processes} processes begins anew; give processes: 1"
+            )
+        return self
 
 
 class QloraArm(LoraArm):

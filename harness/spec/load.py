@@ -10,13 +10,14 @@ import yaml
 from pydantic import ValidationError
 
 from harness.errors import Problem, SpecError
-from harness.spec.arms import Arm, BroughtArm
+from harness.spec.arms import Arm, BroughtArm, LoraArm
 from harness.spec.command_arm import CommandArm
 from harness.spec.data import has_no_path
 from harness.spec.experiment import Experiment
 from harness.spec.instruction import OptimisedInstruction
 from harness.spec.judges import JudgeSpec
 from harness.spec.names import is_suite_file
+from harness.spec.starts import start_of, with_start
 from harness.spec.task import MetricError, TaskSpec, refusals
 from harness.spec.yaml_file import read_as
 from harness.spec.yaml_problems import line_in
@@ -86,9 +87,8 @@ def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:
     reference = str(Path(experiment.model.reference).expanduser())
     if (folder / reference).exists():
         changes["model"] = experiment.model.model_copy(update={"reference": absolute(reference)})
-    changes["arms"] = {
-        name: _absolute_arm(arm, folder, absolute) for name, arm in experiment.arms.items()
-    }
+    arms = {name: _absolute_arm(arm, folder, absolute) for name, arm in experiment.arms.items()}
+    changes["arms"] = {name: _started(arms, name, absolute) for name in arms}
     if experiment.judges:
         changes["judges"] = {
             name: _absolute_judge(judge, folder, absolute)
@@ -134,6 +134,18 @@ def _absolute_writer(arm: Arm, folder: Path, absolute: Callable[[str], str]) -> 
         update={"reflection": reflection.model_copy(update={"model": model})}
     )
     return arm.model_copy(update={"instruction": OptimisedInstruction(optimise=optimise)})
+
+
+def _started(arms: dict[str, Arm], name: str, absolute: Callable[[str], str]) -> Arm:
+    """The arm with what the adapter that it goes on from says of itself, where it does."""
+    arm = arms[name]
+    if isinstance(arm, LoraArm) and arm.start is not None and arm.start not in arms:
+        arm = arm.model_copy(update={"start": absolute(arm.start)})
+    try:
+        start = start_of({**arms, name: arm}, name)
+        return with_start(arm, start) if isinstance(arm, LoraArm) and start else arm
+    except ValueError as error:
+        raise SpecError(Problem(f"arms.{name}", str(error))) from error
 
 
 def _absolute_word(word: str, folder: Path, *, first: bool) -> str:

@@ -7,8 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import Problem, SpecError, UnknownReferenceError
-from harness.models.brought import fingerprint_of, folder_here, folder_of, own_template
+from harness.models.brought import (
+    fingerprint_of,
+    folder_here,
+    folder_of,
+    is_adapter,
+    own_template,
+)
 from harness.spec import BroughtArm, Experiment
+from harness.spec.starts import start_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,32 @@ def folders_here(experiment: Experiment) -> tuple[dict[str, tuple[Path, ...]], l
     return here, away
 
 
+def find_starts(experiment: Experiment) -> dict[str, BroughtWeights]:
+    """Arm -> the adapter that its trainings go on from; those that begin anew are left out.
+
+    Raises:
+        SpecError: one is not there, or is no adapter.
+    """
+    found = {}
+    for name in experiment.arms:
+        try:
+            start = start_of(experiment.arms, name)
+            if start is None:
+                continue
+            folder = Path(start.folder).expanduser().resolve()
+            if not is_adapter(folder):
+                raise ValueError(f"{folder} holds no adapter (adapter_config.json)")
+            if own_template(folder):
+                raise ValueError(
+                    f"{folder} brings a chat template of its own, which a training here does not "
+                    "use: merge the adapter into its base, and name that as the model"
+                )
+        except ValueError as error:
+            raise SpecError(Problem(f"arms.{name}.start", str(error))) from error
+        found[name] = BroughtWeights(folder, fingerprint_of(folder))
+    return found
+
+
 def weights_of(
     experiment: Experiment, brought: Brought, arm: str, seed: int
 ) -> BroughtWeights | None:
@@ -102,6 +135,7 @@ __all__ = [
     "BroughtWeights",
     "brought_arms",
     "find_brought",
+    "find_starts",
     "folders_here",
     "notes_on_brought",
     "weights_of",

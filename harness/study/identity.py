@@ -71,6 +71,8 @@ class TrialInputs:
     """What may stop it early; None where nothing may."""
     brought: str = ""
     """The weights that another program fine-tuned; empty where there are none."""
+    start: str = ""
+    """The adapter that training goes on from; empty where it begins anew."""
     command: CommandCall | None = None
     """What trains, where that is a command of the user's."""
 
@@ -103,6 +105,8 @@ def weights_identity(inputs: TrialInputs) -> Identity:
             "command": inputs.command.identity(),
             "training version": COMMAND_VERSION,
         }
+    if inputs.start:
+        identity["starts from"] = inputs.start
     if isinstance(settings, TrainedSettings):
         if settings.uses_general_text:
             identity["general texts"] = inputs.general_texts

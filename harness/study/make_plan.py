@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness.data import Prepared, fingerprint
 from harness.evaluation.suites.find import Suite
 from harness.records import JsonValue, ResolvedModel, Runtime, content_hash, study_folder
 from harness.spec import Experiment
-from harness.study.brought import Brought
+from harness.study.brought import Brought, BroughtWeights
 from harness.study.commands import Commands
 from harness.study.item_sets import REPLAY, replay_texts, rows_fingerprint, write_item_sets
 from harness.study.plan import Plan
@@ -25,6 +26,7 @@ def make_plan(
     models: dict[str, ResolvedModel] | None = None,
     brought: Brought | None = None,
     writers: dict[str, ResolvedModel] | None = None,
+    starts: Mapping[str, BroughtWeights] | None = None,
     commands: Commands | None = None,
 ) -> Plan:
     """Fix the experiment's identity and write its item sets under ``results``."""
@@ -39,8 +41,9 @@ def make_plan(
             "device": runtime.device.partition(":")[0],
             "dtype": runtime.dtype,
             "versions": library_versions(),
-            **({"brought": weights} if (weights := _fingerprints(brought or {})) else {}),
+            **({"brought": weights} if (weights := _all_fingerprints(brought)) else {}),
             **({"writers": _models(writers)} if writers else {}),
+            **({"starts": begun} if (begun := _fingerprints(starts)) else {}),
             **({"commands": calls} if (calls := _identities(commands or {})) else {}),
             **({"replay": fingerprint({REPLAY: texts.examples})} if texts else {}),
             **({"rows": rows} if (rows := rows_fingerprint(prepared.splits)) else {}),
@@ -60,6 +63,7 @@ def make_plan(
         sets,
         models,
         dict(brought or {}),
+        starts=dict(starts or {}),
         writers=dict(writers or {}),
         commands=commands or {},
     )
@@ -69,8 +73,12 @@ def _models(models: dict[str, ResolvedModel]) -> dict[str, str]:
     return {arm: model.fingerprint for arm, model in models.items()}
 
 
-def _fingerprints(brought: Brought) -> dict[str, list[str]]:
-    return {arm: [one.fingerprint for one in weights] for arm, weights in brought.items()}
+def _all_fingerprints(brought: Brought | None) -> dict[str, list[str]]:
+    return {arm: [one.fingerprint for one in weights] for arm, weights in (brought or {}).items()}
+
+
+def _fingerprints(starts: Mapping[str, BroughtWeights] | None) -> dict[str, str]:
+    return {arm: weights.fingerprint for arm, weights in (starts or {}).items()}
 
 
 def _identities(commands: Commands) -> dict[str, JsonValue]:

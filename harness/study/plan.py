@@ -91,6 +91,8 @@ class Plan:
     """Arm -> the model it starts from, where that is not the experiment's."""
     brought: dict[str, tuple[BroughtWeights, ...]] = field(default_factory=dict)
     """Arm -> its weights, in the order of its seeds, where these were trained before."""
+    starts: dict[str, BroughtWeights] = field(default_factory=dict)
+    """Arm -> the adapter that its trainings go on from; those that begin anew are left out."""
     commands: Commands = field(default_factory=dict)
     """Arm -> the command that trains it, where that is the user's own."""
     date: str | None = None
@@ -298,6 +300,7 @@ class Plan:
             weights_id=weights_id,
             trained_path=str(brought.folder) if brought else "",
             judges=seats(self.experiment, self.judges.models, self.runtime, self.folder),
+            start_path=str(self.starts[arm].folder) if arm in self.starts else "",
             command=self.commands.get(arm),
         )
 
@@ -330,6 +333,7 @@ class Plan:
             general_texts=self.sets[REPLAY].fingerprint if REPLAY in self.sets else "",
             pruning=pruning,
             brought=brought.fingerprint if brought else "",
+            start=self.starts[arm].fingerprint if arm in self.starts else "",
             command=self.commands.get(arm),
         )
 

@@ -31,7 +31,7 @@ from harness.store import STORE_FILE, StoreReader, StoreWriter
 from harness.store.relocate import relocate_record
 from harness.store.study_lock import working_on
 from harness.study.asked_models import BASE, models_of
-from harness.study.brought import BroughtWeights, find_brought
+from harness.study.brought import BroughtWeights, find_brought, find_starts
 from harness.study.coming import TURNS, Coming, coming_trials, only_those
 from harness.study.commands import find_commands, notes_on_commands
 from harness.study.executing import executing
@@ -112,7 +112,7 @@ def plan_study(
     suite = load_suite(experiment.general.suite) if experiment.general else None
     if suite and (notice := suite.code_notice()):
         observer.warning(notice)
-    commands = find_commands(experiment)
+    starts, commands = find_starts(experiment), find_commands(experiment)
     observer.stage("Preparing data")
     models: dict[str, ResolvedModel] = {}
     brought: dict[str, tuple[BroughtWeights, ...]] = {}
@@ -136,8 +136,8 @@ def plan_study(
         return prompts.unfit(splits)
 
     prepared = prepare(experiment, unfit)
-    if prepared.dropped:
-        observer.warning(f"{len(prepared.dropped)} rows dropped as the experiment says")
+    if dropped := len(prepared.dropped):
+        observer.warning(f"{dropped} rows dropped as the experiment says")
     if suite and experiment.general:
         read = suite_texts(suite, experiment.general.asked)
         prepared = with_general(prepared, read.texts, read.unread)
@@ -154,15 +154,15 @@ def plan_study(
         runtime,
         suite,
         results,
-        own,
-        brought,
-        writers,
-        commands,
+        models=own,
+        brought=brought,
+        writers=writers,
+        starts=starts,
+        commands=commands,
     )
     notes = [*prepared.notes, *label_notes(prepared), *of_metrics, *prompts.notes]
     notes += [*judges.notes(experiment), *notes_on_commands(commands)]
-    if prepared.contradictions.texts:
-        notes.append(prepared.contradictions.sentence())
+    notes += [prepared.contradictions.sentence()] if prepared.contradictions.texts else []
     date = _began(held or results, plan.experiment_id) or utc_now()[:10]
     renderings = prompts.renderings(date)
     return replace(plan, judges=judges, date=date, renderings=renderings, notes=tuple(notes))

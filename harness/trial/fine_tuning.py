@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data import read_examples_file
-from harness.errors import CanaryError, TrialError
+from harness.errors import CanaryError, TrialError, UnknownReferenceError
 from harness.models.context import within
 from harness.prompting import TokenisedExample
 from harness.records import (
@@ -22,6 +22,7 @@ from harness.records import (
     Checkpoint,
     KnownTraining,
     StepReport,
+    TrialSpec,
     file_sha256,
     from_json,
 )
@@ -65,18 +66,63 @@ def fine_tune(
     from harness.models.adapters import make_trainable
 
     probes = [candidate.renderer.encode_prompt(item) for item in candidate.pool[:PROBES]]
-    of_base = probe(candidate.loaded.model, probes)
-    candidate.loaded = make_trainable(candidate.loaded, settings, candidate.spec.seed)
+    start = _start(candidate.spec)
+    of_base = _of_start(candidate.loaded, start, probes)
+    candidate.loaded = make_trainable(candidate.loaded, settings, candidate.spec.seed, start)
+    if start is not None:
+        run.environment["starts_from"] = f"training went on from the adapter in {start}"
     before = largest_difference(of_base, probe(candidate.loaded.model, probes))
     run.canaries = Canaries(before, None, prompt_tokens_equal=True)
     if before != 0.0:
         raise CanaryError(
-            f"before the first step the candidate's logits differ from its base's by {before:g}; "
-            "they must be equal, so the adapter or the loader changes the model"
+            "before the first step the candidate's logits differ from those that it starts from, "
+            f"its base's or an adapter's on it, by {before:g}; they must be equal, so the adapter "
+            "or the loader changes the model"
         )
     best = _train(candidate, settings, run, folder, announce)
     run.checkpoint = _checkpoint(run.steps, best)
     return Training(probes, of_base, best)
+
+
+def _start(spec: TrialSpec) -> Path | None:
+    """The folder of the adapter that training goes on from; None where it begins anew.
+
+    Raises:
+        TrialError: kind ``weights``: it no longer holds what was planned.
+    """
+    from harness.models.brought import fingerprint_of
+
+    if not spec.start_path:
+        return None
+    folder = Path(spec.start_path)
+    planned = spec.identity.get("starts from")
+    if not folder.is_dir() or (planned is not None and fingerprint_of(folder) != planned):
+        raise TrialError(
+            "weights",
+            f"{folder} no longer holds what was planned: put that back, or plan the study again "
+            "with what is there now",
+        )
+    return folder
+
+
+def _of_start(loaded: Any, start: Path | None, probes: Sequence[Sequence[int]]) -> Any:
+    """What training starts from makes of the prompts: the base, or an adapter on it as it is asked.
+
+    Raises:
+        TrialError: kind ``weights``: the adapter is none of this base.
+    """
+    from harness.models.adapters import each_adapter
+    from harness.models.brought import check_applied
+
+    if start is None:
+        return probe(loaded.model, probes)
+    try:
+        for adapted in each_adapter(loaded, [start]):
+            check_applied(adapted.model, start)
+            found = probe(adapted.model, probes)
+    except UnknownReferenceError as error:
+        raise TrialError("weights", str(error)) from error
+    return found
 
 
 def take_training(candidate: Candidate, run: TrialRun, folder: Path) -> None:
@@ -117,8 +163,8 @@ def keep_weights(candidate: Candidate, training: Training, run: TrialRun) -> int
     run.canaries = Canaries(0.0, after, prompt_tokens_equal=True)
     if not after > 0.0:
         raise CanaryError(
-            "after training the candidate's logits equal its base's: nothing was learnt, or the "
-            "trained weights are not applied"
+            "after training the candidate's logits equal those that it started from, its base's or "
+            "an adapter's on it: nothing was learnt, or the trained weights are not applied"
         )
     return trainable_parameters(candidate.loaded.model)
 

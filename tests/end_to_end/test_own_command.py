@@ -134,15 +134,15 @@ def test_the_winner_is_used_and_exported(study: tuple[Path, StudyRun]) -> None:
 
 
 def test_one_that_says_nothing_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
-    arm = {**COMMAND, "parameters": {"manner": "hangs"}}
+    arm = {**COMMAND, "parameters": {"manner": "hangs", "pids": str(tmp_path / "pids.json")}}
     limits = {"silence_minutes": 0.25, "retries": 0}
     spec = load_experiment(write(tmp_path, arm, execution=limits, seeds=[1]))
     began = time.monotonic()
     done = run(spec, tmp_path)
     assert time.monotonic() - began < 300
     assert "hung" in done.without_result["theirs"]
-    (kept,) = (tmp_path / "results" / TRIALS).glob("*/checkpoint/command/state/pids.json")
-    assert not [pid for pid in json.loads(kept.read_text()) if psutil.pid_exists(pid)]
+    started = json.loads((tmp_path / "pids.json").read_text())
+    assert not [pid for pid in started if psutil.pid_exists(pid)]
 
 
 def test_one_that_fails_takes_its_trials_only(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ def main() -> None:
         sys.exit("no such column: wisdom")
     if manner == "hangs":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        Path(told["checkpoint"], "pids.json").write_text(json.dumps([os.getpid(), child.pid]))
+        pids = Path(told["parameters"]["pids"])
+        pids.write_text(json.dumps([os.getpid(), child.pid]))
         time.sleep(600)
     report(told["parameters"], manner, len(Path(told["train"]).read_text().splitlines()))
     if manner != "leaves nothing":

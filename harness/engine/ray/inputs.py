@@ -101,7 +101,7 @@ def input_paths(spec: TrialSpec) -> dict[str, InputKind]:
     for file in spec.command.files if spec.command else ():
         kinds[file.path] = "file"
     judges = [seat.model.path for seat in spec.seats if seat.model is not None]
-    for path in (spec.model.path, spec.trained_path, *judges):
+    for path in (spec.model.path, spec.trained_path, spec.start_path, *judges):
         if path and Path(path).is_dir():
             kinds[path] = "model"
     return kinds
@@ -132,6 +132,7 @@ def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
         training_path=there(spec.training_path),
         model=replace(spec.model, path=there(spec.model.path)),
         trained_path=there(spec.trained_path),
+        start_path=there(spec.start_path),
         command=spec.command and _moved_command(spec.command, there),
         judges=tuple(map(moved, spec.judges)),
         writing=spec.writing
