@@ -345,6 +345,13 @@ class ReportView:
         )
 
     @property
+    def open_chapters(self) -> tuple[Chapter, ...]:
+        """The questions of which something is shown, and the appendix."""
+        return tuple(
+            chapter for chapter in self.chapters if chapter == APPENDIX or self.of_chapter(chapter)
+        )
+
+    @property
     def detailed(self) -> tuple[Section, ...]:
         """The sections of chapters of which details stand in the appendix."""
         return tuple(

@@ -39,12 +39,10 @@ def to_markdown(view: ReportView | ComparisonView) -> str:
         return "\n\n".join(parts) + "\n"
     if view.first is not None:
         parts += _first_screen(view.first)
-    for chapter in view.chapters:
-        sections = view.of_chapter(chapter) if chapter is not APPENDIX else ()
-        if sections:
-            parts.append(f"## {escape(chapter.heading)}")
-            parts += [f"**{escape(chapter.answer)}**"] if chapter.answer else []
-            parts += [section_to_markdown(section, level=3) for section in sections]
+    for chapter in (chapter for chapter in view.open_chapters if chapter != APPENDIX):
+        parts.append(f"## {escape(chapter.heading)}")
+        parts += [f"**{escape(chapter.answer)}**"] if chapter.answer else []
+        parts += [section_to_markdown(part, level=3) for part in view.of_chapter(chapter)]
     parts.append("Details, rules, replies and the experiment file are in report.html.")
     return "\n\n".join(parts) + "\n"
 

@@ -36,7 +36,9 @@ def _better(material: Material) -> str:
     scale = scale_of(contrast.metric)
     shown = difference_words(scale, contrast.difference, contrast.interval)
     items = wording.plural(contrast.items, "item")
-    return f"{wording.capitalised(reading(contrast))}. The difference is {shown} on {items}."
+    told = reading(contrast)
+    told = wording.capitalised(told) if contrast.outcome == "inconclusive" else told
+    return f"{told}. The difference is {shown} on {items}."
 
 
 def _whom(material: Material) -> str:

@@ -19,9 +19,8 @@ def examples_section(material: Material) -> Section:
     """Up to four items in each direction: target and both replies; then the list of all."""
     samples = material.samples
     if samples is None or not samples.arms:
-        missing = Unmeasured(
-            "Replies to look at", "No reply was kept; a run keeps those of its final runs."
-        )
+        how = "No reply was kept; a study keeps those of its final runs."
+        missing = Unmeasured("Replies to look at", how)
         return Section("examples", HEADING, (missing,))
     a, b = (_of(samples, arm) for arm in material.compared())
     first, last = a or samples.arms[0], b or samples.arms[-1]

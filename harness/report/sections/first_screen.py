@@ -79,11 +79,14 @@ def _row(material: Material, value: float, row: ArmSummary) -> ScaleRow:
 
 
 def _see(material: Material, scored: list[tuple[float, ArmSummary]]) -> str:
-    said = [
-        f"{wording.cell(row.arm)} {material.scale.score(value / material.scale.factor)}"
-        for value, row in scored
-    ]
-    return f"{wording.listed(said)}." if said else "No arm has a score yet."
+    if not scored:
+        return "No arm has a score yet."
+    better = max if material.experiment.task.higher_is_better else min
+    value, best = better(scored, key=lambda pair: pair[0])
+    shown = material.scale.score(value / material.scale.factor)
+    turned = "" if material.experiment.task.higher_is_better else " (lower is better)"
+    level = wording.confidence(material.experiment.contrast.level)
+    return f"Best: {wording.cell(best.arm)}, {shown}{turned}. Bars are {level} intervals."
 
 
 def _abilities(material: Material) -> Figure | None:
@@ -127,8 +130,10 @@ def _abilities(material: Material) -> Figure | None:
 
 def _worst(row: Forgetting) -> str:
     change = next((task.change for task in row.tasks if task.task == row.worst_task), None)
-    worst = f"; worst: {wording.short(row.worst_task, 14)}" if wording.is_number(change) else ""
-    return f"{wording.short(row.arm, 12)}{worst}"
+    if not wording.is_number(change):
+        return wording.short(row.arm, 12)
+    worst = f"{wording.short(row.worst_task, 14)} {PER_CENT.signed(change)}"
+    return f"{wording.short(row.arm, 12)}; worst: {worst}"
 
 
 def _table(material: Material) -> Table | None:

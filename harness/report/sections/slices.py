@@ -14,7 +14,7 @@ from harness.report.sections.contrasts import forest_row, short_reading
 from harness.report.sections.material import Material
 from harness.report.tables import Field, table
 
-HEADING = "For whom, and for whom not"
+HEADING = "Parts of the test"
 
 
 def slices_section(material: Material) -> Section:
