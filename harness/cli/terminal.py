@@ -38,10 +38,11 @@ class Terminal(Console):
 def _between_words(text: Text, width: int) -> Iterator[Text]:
     """The lines of ``text``, each of at most ``width`` columns unless it is one word."""
     for line in text.split("\n", allow_blank=True):
-        starts, used = [], 0
+        indent = len(line.plain) - len(line.plain.lstrip())
+        starts, used = [], indent
         for word in re.finditer(r"\S+\s*", line.plain):
             columns = cell_len(word[0])
-            if used and used + cell_len(word[0].rstrip()) > width:
+            if word.start() > indent and used + cell_len(word[0].rstrip()) > width:
                 starts.append(word.start())
                 used = 0
             used += columns

@@ -20,7 +20,7 @@ from harness.data.name_words import ANSWERS
 from harness.data.rows import lines_named
 from harness.drafting.request import DraftRequest
 from harness.drafting.sizing import Sizing
-from harness.wording import listed, per_cent, rough_duration
+from harness.wording import agreeing, listed, per_cent, rough_duration
 
 _FEW_GROUPS, _RARE, _ONE_SIDED = 20, 5, 0.8
 # Share of items on which two arms typically disagree.
@@ -75,13 +75,14 @@ def _unused_cautions(request: DraftRequest, leaks: dict[str, str]) -> Iterator[s
     shown = [c for c in left if c not in asked and (c.is_prose or c.lists or c.objects)]
     if asked:
         yield (
-            f"{_quoted(asked)} is named like an answer and neither shown nor asked for: if it "
-            "belongs to the task, name it with --answer or --text"
+            f"{_quoted(asked)} {agreeing(len(asked), 'is', 'are')} named like an answer and "
+            "neither shown nor asked for: what belongs to the task, name with --answer or --text"
         )
     if shown:
         yield (
-            f"{_quoted(shown)} is not shown to the model: if the answer depends on it, name it "
-            "with --text (lists and objects as columns of their own)"
+            f"{_quoted(shown)} {agreeing(len(shown), 'is', 'are')} not shown to the model: if the "
+            f"answer depends on {agreeing(len(shown), 'it, name it', 'them, name them')} with "
+            "--text (lists and objects as columns of their own)"
         )
 
 

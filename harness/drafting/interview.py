@@ -155,17 +155,15 @@ class Interview:
     def _files(self, data: str) -> tuple[str | None, str | None]:
         test, validation = self._given.test, self._given.validation
         self.reasons |= {"files": "as you said", "validation": "as you said"}
-        if test is None and validation is not None:
+        if validation not in (None, NONE) and test is None:
             raise DataError("--validation needs --test: give both, or DATA alone to be divided")
-        if test == NONE:
-            return None, None
         if test is None and (beside := file_beside(data, TEST_NAMES)):
             test = self._file("files", beside, "test rows? (none: divide the one file)")
+        test = None if test == NONE else test
         if validation is None and test and (beside := file_beside(data, VALIDATION_NAMES)):
             rest = "validation rows? (none: a share of the training file)"
             validation = self._file("validation", beside, rest)
-        if validation == NONE:
-            validation = None
+        validation = None if validation == NONE else validation
         return _absolute(test) if test else None, _absolute(validation) if validation else None
 
     def _file(self, name: str, beside: str, question: str) -> str | None:

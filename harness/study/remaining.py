@@ -17,10 +17,12 @@ from harness.evaluation.latency import LATENCY_REQUESTS
 from harness.records import Phase, TrialCost, TrialRecord, TrialSummary
 from harness.study.asked_models import BASE
 from harness.study.coming import Coming
-from harness.wording import listed, rough_duration
+from harness.wording import listed, plural, rough_duration
 
 # A request alone takes longer than its share of a batch; until some were timed.
 ALONE = 4.0
+# Characters of names that a line of progress has room for.
+LONGEST_NAMES = 24
 _TASK = ("domain", "out_of_domain")
 
 
@@ -109,7 +111,9 @@ class Left:
             if self.seconds < 60:
                 return "less than a minute left"
             return f"about {rough_duration(self.seconds)} left"
-        names = listed(self.unknown[:2]) if len(self.unknown) < 3 else f"{len(self.unknown)} arms"
+        names = listed(self.unknown)
+        if len(names) > LONGEST_NAMES:
+            names = plural(len(self.unknown), "arm")
         if self.seconds < 60:
             return f"time left not known before {names} ran"
         return f"over {rough_duration(self.seconds)} left ({names} not timed yet)"

@@ -25,6 +25,7 @@ from harness.study.writing import (
     text_for,
     trials_of_writing,
 )
+from harness.wording import plural
 
 Selected = dict[int, Settings]
 """Repeat of an arm's search -> the resolved setting that its validation scores select."""
@@ -288,7 +289,8 @@ class Searches:
         if not state.announced:
             state.announced = True
             who = self._named(arm, repeat)
-            self._observer.stage(f"Searching {who}: {state.trials} trials on validation")
+            trials = plural(state.trials, "trial")
+            self._observer.stage(f"Searching {who}: {trials} on validation")
         proposal = state.search.ask()
         if proposal is None:
             state.ended = ("settings_exhausted", "")

@@ -43,6 +43,13 @@ def test_a_path_longer_than_a_line_is_printed_whole() -> None:
     assert out.getvalue().splitlines() == ["Dropped the row in", f"{path}:", "no answer is there"]
 
 
+def test_an_indented_line_is_broken_at_the_width_as_any_other() -> None:
+    out = io.StringIO()
+    Terminal(file=out, width=20).print("    a bcde fghij klmnop")
+    Terminal(file=out, width=10).print("  one-long-word more")
+    assert out.getvalue().splitlines() == ["    a bcde fghij", "klmnop", "  one-long-word", "more"]
+
+
 def test_tables_markup_and_texts_are_cleaned_alike() -> None:
     out = io.StringIO()
     console = Terminal(file=out, width=300, force_terminal=False)

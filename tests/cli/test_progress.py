@@ -83,7 +83,7 @@ def test_ctrl_c_says_what_is_lost_and_that_the_same_command_goes_on(tmp_path: Pa
     again = in_terminal(text, 80)
     assert again.code == 0
     assert "ended in an earlier run: taken as they are." in again.text.replace("\r\n", " ")
-    assert "zero-shot search 0" not in again.text
+    assert "a-prompt-with-a-rather-long-name-indeed search 0" not in again.text
 
 
 def test_in_a_pipe_a_line_a_minute_says_what_is_under_way(

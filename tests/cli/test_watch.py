@@ -63,7 +63,7 @@ def test_a_study_that_was_stopped_is_said_to_be(half: tuple[Experiment, Path, Pa
     _, results, _ = half
     seen = look(results, "seen")
     assert seen.ended
-    assert seen.heading().endswith(": stopped, 3 of 12 trials, 1 failed")
+    assert seen.heading().endswith(": stopped, 3 of 13 trials, 1 failed")
     assert list(changes(seen, lambda: seen, 0))[-1].startswith("stopped before its end: ")
     done = CliRunner().invoke(group, ["watch", "--results", str(results)])
     assert done.exit_code == 0
@@ -84,7 +84,7 @@ def test_a_line_is_written_for_each_change(half: tuple[Experiment, Path, Path]) 
     assert told[-1].startswith("begun: lora search 0; ")
     run_study(spec, results, open_with=Watching)
     rest = list(lines)
-    assert len([line for line in rest if " ended" in line]) == 8
+    assert len([line for line in rest if " ended" in line]) == 7
     assert ": finished, " in rest[-2]
     assert not any("zero-shot search 0" in line for line in rest)
 

@@ -120,7 +120,9 @@ def test_no_time_is_claimed_for_what_nothing_is_known_of() -> None:
         (Left(61.0, ()), "about a minute left"),
         (Left(430.0, ()), "about 7 minutes left"),
         (Left(430.0, ("lora",)), "over 7 minutes left (lora not timed yet)"),
-        (Left(430.0, ("a", "b", "c")), "over 7 minutes left (3 arms not timed yet)"),
+        (Left(430.0, ("a", "b", "c")), "over 7 minutes left (a, b and c not timed yet)"),
+        (Left(430.0, ("x" * 25,)), "over 7 minutes left (1 arm not timed yet)"),
+        (Left(430.0, ("x" * 15, "y" * 9)), "over 7 minutes left (2 arms not timed yet)"),
         (Left(5.0, ("full", "lora")), "time left not known before full and lora ran"),
     ],
 )

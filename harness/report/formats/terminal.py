@@ -79,7 +79,10 @@ def _print_scores(table: Table, console: Console) -> None:
     left_out = len(table.rows) - len(rows)
     strong = tuple(place for place, n in enumerate(rows) if n in table.strong)
     table = replace(table, rows=tuple(table.rows[n] for n in rows), strong=strong)
-    if console.measure(shown := _grid(table)).minimum <= console.width:
+    shown = _grid(table)
+    # The names, which would be the first to be broken.
+    shown.columns[0].no_wrap = True
+    if console.measure(shown).minimum <= console.width:
         console.print(shown)
     else:
         console.print(Text(table.caption, style="italic"))
