@@ -178,7 +178,7 @@ def _score(
     constraint: Any,
     suite_at: Callable[[Path], Suite],
 ) -> ScoreRecord:
-    from harness.evaluation.latency import time_requests, timed_items
+    from harness.evaluation.latency import WARM_UP_TOKENS, time_requests, timed_items
     from harness.evaluation.memorisation import build_memorisation_task
     from harness.evaluation.score import score_task
 
@@ -202,13 +202,13 @@ def _score(
         items = _readable(candidate, items)
         return score_task(lm, build_memorisation_task(request.task, task, items), request, form)
     if request.suite == "latency":
-        items = tuple(timed_items(items))
+        items = tuple(timed_items(items, request.limit))
     brought, marks = BroughtMetrics(task, items), marks_of(candidate)
     answering = request.answering or candidate.spec.answering
     domain = domain_task_of(candidate, request.task, items, answering, constraint, brought)
     with lm.kept_to(constraint):
         if request.suite == "latency":
-            return time_requests(lm, domain, request, form)
+            return time_requests(lm, domain, request, form, WARM_UP_TOKENS)
         return score_task(
             lm,
             domain,

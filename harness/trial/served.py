@@ -127,7 +127,7 @@ def _score(
         raise TrialError("error", f"an endpoint cannot be scored on a {request.suite} task")
     items = read_examples_file(Path(request.items_path))
     if request.suite == "latency":
-        items = tuple(timed_items(items))
+        items = tuple(timed_items(items, request.limit))
     brought = BroughtMetrics(task, items)
     domain = served_task(task, split, renderer, request.task, items, brought)
     if request.suite == "latency":
