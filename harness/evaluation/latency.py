@@ -12,6 +12,11 @@ import psutil
 from harness.records import ScoreRecord, ScoreRequest
 
 LATENCY_REQUESTS = 8
+# Of them, those that are timed again in a later turn: enough to show that the machine drifted.
+TIMED_AGAIN = 4
+# Tokens of the reply that warms up, of a model in memory: it reads a whole prompt, and its steps
+# are all alike.
+WARM_UP_TOKENS = 4
 T = TypeVar("T")
 
 
@@ -23,16 +28,26 @@ class Timed(Protocol):
         ...
 
 
-def timed_items(items: Sequence[T]) -> Sequence[T]:
-    """The items whose requests are timed, spread evenly through all: the same for every arm."""
+def timed_items(items: Sequence[T], limit: int | None = None) -> Sequence[T]:
+    """The items whose requests are timed, spread evenly through all: the same for every arm.
+
+    Args:
+        limit: how many at most; they are every so-manieth of those that are timed without one.
+    """
     stride = max(1, len(items) // LATENCY_REQUESTS)
-    return items[::stride][:LATENCY_REQUESTS]
+    timed = items[::stride][:LATENCY_REQUESTS]
+    return timed if limit is None else timed[:: -(-len(timed) // limit) or 1]
 
 
-def time_requests(lm: Timed, task: Any, request: ScoreRequest, form: str) -> ScoreRecord:
+def time_requests(
+    lm: Timed, task: Any, request: ScoreRequest, form: str, warm_up_tokens: int | None = None
+) -> ScoreRecord:
     """Ask for the items of an lm-eval task one at a time.
 
     The first is asked once more before, which warms caches up and is not counted.
+
+    Args:
+        warm_up_tokens: tokens of a generated reply to it, at most; None for a whole reply.
     """
     task.build_all_requests(limit=None, rank=0, world_size=1)
     by_doc: dict[int, list[Any]] = {}
@@ -40,7 +55,7 @@ def time_requests(lm: Timed, task: Any, request: ScoreRequest, form: str) -> Sco
         by_doc.setdefault(instance.doc_id, []).append(instance)
     groups = list(by_doc.values())
     began = time.perf_counter()
-    lm.time_alone(_fresh(groups[0]))
+    lm.time_alone(_fresh(groups[0], warm_up_tokens))
     others = OtherWork()
     seconds = tuple(lm.time_alone(_fresh(group)) for group in groups)
     measures = {
@@ -99,10 +114,17 @@ def _own_seconds() -> float:
     return float(own.user + own.system + own.children_user + own.children_system)
 
 
-def _fresh(group: Sequence[Any]) -> list[Any]:
+def _fresh(group: Sequence[Any], tokens: int | None = None) -> list[Any]:
+    """The same requests, not yet answered; generated replies of ``tokens`` tokens at most."""
     from lm_eval.api.instance import Instance
 
+    def arguments(each: Any) -> tuple[Any, ...]:
+        if tokens is None or each.request_type != "generate_until":
+            return tuple(each.arguments)
+        prompt, options = each.arguments
+        return prompt, {**options, "max_gen_toks": min(tokens, options["max_gen_toks"])}
+
     return [
-        Instance(each.request_type, each.doc, each.arguments, each.idx, metadata=each.metadata)
+        Instance(each.request_type, each.doc, arguments(each), each.idx, metadata=each.metadata)
         for each in group
     ]

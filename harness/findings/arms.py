@@ -12,7 +12,7 @@ class TimedTurn:
     """Requests of one arm in one turn of all arms."""
 
     mean: float
-    """Mean seconds a request."""
+    """Mean seconds a request; where turns asked different items, as all would have taken then."""
     other_cores: float
     """Processors that other programs kept busy meanwhile, on average."""
     began: str

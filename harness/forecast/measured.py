@@ -149,10 +149,8 @@ def samples_of(record: TrialRecord, small: Workload, whole: Workload) -> Iterato
     scores = {score.key: score for score in record.scores}
     for request, load in small.scores:
         score = scores[request.key]
-        # The request that warms up is part of the work, and its seconds are as the others'.
-        warm = 1 + 1 / len(score.latencies) if score.latencies else 0.0
-        seconds = warm * math.fsum(score.latencies) if warm else score.seconds
-        yield Sample(whole.scoring(load), load.counted, score.work, seconds)
+        # The request that warms up is part of the work, and of its seconds.
+        yield Sample(whole.scoring(load), load.counted, score.work, score.seconds)
     if record.cost is not None:
         around = around_scores(small)
         rest = record.cost.score_seconds - math.fsum(score.seconds for score in record.scores)

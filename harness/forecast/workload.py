@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data import read_examples_file
-from harness.evaluation.latency import timed_items
+from harness.evaluation.latency import WARM_UP_TOKENS, timed_items
 from harness.forecast.cost_model import Activity, Measure
 from harness.forecast.score_load import (
     ITEMS_READ,
@@ -159,7 +159,7 @@ def _classified(spec: TrialSpec) -> Workload:
             items = read_examples_file(Path(request.items_path))
             single = request.suite == "latency"
             # One more is asked, which warms up and is not counted.
-            number = len(timed_items(items)) + 1 if single else len(items)
+            number = len(timed_items(items, request.limit)) + 1 if single else len(items)
             work = ModelWork(passes=1, read=number)
             measure: Measure = "single" if single else "score"
             loads.append((request, ScoreLoad(measure, "classify", number, 0.0, 0.0, work)))
@@ -235,7 +235,7 @@ class _Counter:
         if request.suite == "memorisation":
             return [self._memorisation(items)]
         if request.suite == "latency":
-            return [self._single(request, timed_items(items))]
+            return [self._single(request, timed_items(items, request.limit))]
         prompts = [self.renderer.encode_prompt(item) for item in _spread(items, ITEMS_READ)]
         return [self._asked(prompts, self._choices(request), len(items) / len(prompts))]
 
@@ -249,15 +249,19 @@ class _Counter:
     def _single(self, request: ScoreRequest, items: Sequence[Example]) -> ScoreLoad:
         choices = self._choices(request)
         alone = [self._asked([self.renderer.encode_prompt(item)], choices, 1) for item in items]
-        # One more, which warms up and is not counted.
+        # One more, which warms up and is not counted; of a generated reply it is a few tokens.
+        warm_up = alone[0].counted
+        if not choices:
+            few = min(WARM_UP_TOKENS, warm_up.written)
+            warm_up = ModelWork(1 + few, warm_up.read, few, 1 + few)
         times = 1 + 1 / len(alone)
         return ScoreLoad(
             measure="single",
             group=alone[0].group,
             items=times * len(alone),
             prompt_tokens=times * sum(load.prompt_tokens for load in alone),
-            answer_tokens=times * sum(load.answer_tokens for load in alone),
-            counted=sum((load.counted for load in alone), ModelWork()) * times,
+            answer_tokens=sum(load.answer_tokens for load in alone),
+            counted=sum((load.counted for load in alone), warm_up),
             answer_limit=alone[0].answer_limit,
         )
 

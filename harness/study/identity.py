@@ -138,18 +138,22 @@ def trial_identity(inputs: TrialInputs) -> Identity:
     return identity
 
 
-def latency_identity(finalist: str, turn: int, together: Sequence[str], test: str) -> Identity:
+def latency_identity(
+    finalist: str, turn: int, limit: int | None, together: Sequence[str], test: str
+) -> Identity:
     """What seconds of single requests are of.
 
     Args:
         finalist: id of the trial that is timed.
         turn: which of the turns of all finalists it is, from 0.
+        limit: how many requests are timed at most; None for as many as ever are.
         together: ids of the finalists that are timed beside it.
         test: fingerprint of the test items.
     """
     return {
         "timed trial": finalist,
         "turn": turn,
+        "requests at most": limit,
         "timed together": list(together),
         "test rows": test,
         "machine": [platform.node(), platform.machine(), platform.processor()],

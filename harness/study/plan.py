@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.data import Prepared
+from harness.evaluation.latency import TIMED_AGAIN
 from harness.evaluation.suites.find import Suite
 from harness.records import (
     ARTIFACT,
@@ -208,14 +209,16 @@ class Plan:
         settings = settings_from(final.params)
         trial = self._trial(arm, "latency", turn, final.seed, settings, [])
         test = self.sets["test"]
-        identity = latency_identity(final.trial_id, turn, together, test.fingerprint)
+        # All turns after the first are there to show a drift.
+        limit = TIMED_AGAIN if turn else None
+        identity = latency_identity(final.trial_id, turn, limit, together, test.fingerprint)
         trial_id = content_hash(identity, 20)
         trained = self.trials / final.trial_id / ARTIFACT
         return replace(
             trial,
             trial_id=trial_id,
             identity=identity,
-            scores=(latency_request(trial_id, test),),
+            scores=(latency_request(trial_id, test, limit),),
             trained_path=str(trained) if kind_info(settings.kind).trains else trial.trained_path,
         )
 

@@ -179,14 +179,19 @@ def task_divergence_request(asked: ScoringContext, task: TaskSpec, items: ItemSe
     )
 
 
-def latency_request(trial_id: str, items: ItemSet) -> ScoreRequest:
-    """A request for seconds of single requests, which hold for their trial and are never shared."""
+def latency_request(trial_id: str, items: ItemSet, limit: int | None) -> ScoreRequest:
+    """A request for seconds of single requests, which hold for their trial and are never shared.
+
+    Args:
+        limit: how many are timed at most; None for as many as ever are.
+    """
     return ScoreRequest(
         key=content_hash([trial_id, "latency"], 40),
         task=items.task,
         suite="latency",
         split=items.split,
         items_path=str(items.path),
+        limit=limit,
     )
 
 

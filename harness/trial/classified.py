@@ -95,7 +95,7 @@ def _score(
         raise TrialError("error", f"a classifier cannot be scored on a {request.suite} task")
     items = read_examples_file(Path(request.items_path))
     if request.suite == "latency":
-        items = tuple(timed_items(items))
+        items = tuple(timed_items(items, request.limit))
     template = settings.template or task.template
 
     def answers(texts: Sequence[str]) -> list[str]:

@@ -178,7 +178,7 @@ def _score(
     constraint: Any,
     suite_at: Callable[[Path], Suite],
 ) -> ScoreRecord:
-    from harness.evaluation.latency import time_requests, timed_items
+    from harness.evaluation.latency import WARM_UP_TOKENS, time_requests, timed_items
     from harness.evaluation.memorisation import build_memorisation_task
     from harness.evaluation.score import score_task
 
@@ -202,10 +202,10 @@ def _score(
         items = _readable(candidate, items)
         return score_task(lm, build_memorisation_task(request.task, task, items), request, form)
     if request.suite == "latency":
-        items = tuple(timed_items(items))
+        items = tuple(timed_items(items, request.limit))
         domain = _domain(candidate, request, constraint, items)
         with lm.kept_to(constraint):
-            return time_requests(lm, domain, request, form)
+            return time_requests(lm, domain, request, form, WARM_UP_TOKENS)
     watch = ItemWatch(candidate.spec.pruning, len(items), higher_is_better=task.higher_is_better)
     return score_items(candidate, request, lm, constraint, items, watch)
 

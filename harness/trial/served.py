@@ -126,7 +126,7 @@ def _score(
         raise TrialError("error", f"an endpoint cannot be scored on a {request.suite} task")
     items = read_examples_file(Path(request.items_path))
     if request.suite == "latency":
-        items = tuple(timed_items(items))
+        items = tuple(timed_items(items, request.limit))
         domain = served_task(task, split, renderer, request.task, items)
         return time_requests(lm, domain, request, FORM)
     watch = ItemWatch(spec.pruning, len(items), higher_is_better=task.higher_is_better)

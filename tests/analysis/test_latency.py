@@ -67,6 +67,38 @@ def test_the_range_of_money_is_that_of_the_seconds() -> None:
     assert horizon.low == pytest.approx(found.upfront + 20 * expected[0])
 
 
+def test_a_turn_that_asks_half_of_the_items_is_laid_beside_the_same_ones() -> None:
+    """The second turn asks the first and the third item, and is a tenth slower on them."""
+    latency = cost_of(timed({"lora": [[0.1, 0.9, 0.3, 0.5], [0.11, 0.33]]})).latency
+    assert latency is not None
+    items = np.array([0.105, 0.9, 0.315, 0.5])
+    low, high = stats.t.interval(0.95, 3, items.mean(), stats.sem(items))
+    assert latency.mean == pytest.approx(items.mean())
+    assert latency.interval.low == pytest.approx(max(0.0, low))
+    assert latency.interval.high == pytest.approx(high)
+    assert latency.requests == 6
+    # As all items would have taken in each turn, going by the first and the third.
+    assert [turn.mean for turn in latency.turns] == pytest.approx(
+        [items.mean() * 0.2 / 0.21, items.mean() * 0.22 / 0.21]
+    )
+    assert latency.p95 == pytest.approx(float(np.quantile([0.1, 0.9, 0.3, 0.5, 0.11, 0.33], 0.95)))
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1.19, False), (1.21, True)])
+def test_a_drift_shows_whatever_items_the_second_turn_asks(factor: float, told: bool) -> None:
+    """It asks the quick ones alone, whose mean by itself says nothing of the machine."""
+    first = [0.1, 0.9, 0.1, 0.9, 0.1, 0.9, 0.1, 0.9]
+    found = said(timed({"lora": [first, [0.1 * factor] * 4]}))
+    assert any("The turns in which requests of lora were" in one for one in found) is told
+
+
+def test_turns_whose_numbers_fit_no_step_are_taken_request_by_request() -> None:
+    latency = cost_of(timed({"lora": [[0.1, 0.2, 0.3, 0.4, 0.5], [0.2, 0.2, 0.2, 0.2]]})).latency
+    assert latency is not None
+    assert latency.mean == pytest.approx(2.3 / 9)
+    assert [turn.mean for turn in latency.turns] == pytest.approx([0.3, 0.2])
+
+
 def test_the_range_holds_every_turn() -> None:
     latency = cost_of(timed({"lora": [[0.1] * 8, [0.3] * 8]})).latency
     assert latency is not None
@@ -80,7 +112,7 @@ def test_intervals_of_the_mean_hold_it_as_often_as_they_say() -> None:
     held = 0
     for _ in range(400):
         items = generator.lognormal(-1.0, 0.3, 8)
-        turns = [list(items * generator.normal(1.0, 0.02, 8)) for _ in range(2)]
+        turns = [list(items * generator.normal(1.0, 0.02, 8))[::step] for step in (1, 2)]
         built = StudyBuilder(experiment())
         built.finalist("lora", 1, {"test": [1.0, 0.0]}, latencies=())
         for turn in turns:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from lm_eval.api.instance import Instance
 
 from harness.evaluation import latency
-from harness.evaluation.latency import LATENCY_REQUESTS, OtherWork, timed_items
+from harness.evaluation.latency import LATENCY_REQUESTS, TIMED_AGAIN, OtherWork, timed_items
+from harness.records import ScoreRequest
 
 
 @pytest.mark.parametrize(
@@ -25,6 +29,45 @@ from harness.evaluation.latency import LATENCY_REQUESTS, OtherWork, timed_items
 def test_timed_items_are_spread_evenly(items: int, chosen: list[int]) -> None:
     assert list(timed_items(range(items))) == chosen
     assert len(timed_items(range(items))) <= LATENCY_REQUESTS
+
+
+@pytest.mark.parametrize("items", [1, 2, 3, 5, 7, 8, 20, 800])
+@pytest.mark.parametrize("limit", [1, 2, TIMED_AGAIN, 9])
+def test_a_later_turn_asks_every_so_manieth(items: int, limit: int) -> None:
+    """So that its requests can be laid beside the same ones of the first turn."""
+    first, later = timed_items(range(items)), timed_items(range(items), limit)
+    assert 1 <= len(later) <= limit
+    step = -(-len(first) // len(later))
+    assert list(first)[::step] == list(later)
+    assert timed_items(range(0), limit) == range(0)
+
+
+class Asked:
+    """Notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+
+    def time_alone(self, requests: Sequence[Any]) -> float:
+        (request,) = requests
+        assert request.resps == []
+        self.asked.append((request.args[0], request.args[1]["max_gen_toks"]))
+        return float(len(self.asked))
+
+
+@pytest.mark.parametrize(("tokens", "warm_up"), [(None, 64), (4, 4), (99, 64)])
+def test_what_warms_up_is_asked_first_and_not_counted(tokens: int | None, warm_up: int) -> None:
+    lm = Asked()
+    options = {"until": ["x"], "max_gen_toks": 64}
+    instances = [Instance("generate_until", {}, (f"p{n}", options), 0) for n in range(3)]
+    for place, instance in enumerate(instances):
+        instance.metadata, instance.doc_id = ("task", place, 1), place
+    task = SimpleNamespace(build_all_requests=lambda **_: None, instances=instances)
+    request = ScoreRequest("k", "domain", "latency", "test")
+    record = latency.time_requests(lm, task, request, "whole", tokens)
+    assert lm.asked == [("p0", warm_up), ("p0", 64), ("p1", 64), ("p2", 64)]
+    assert record.latencies == (2.0, 3.0, 4.0)
+    assert options["max_gen_toks"] == 64
 
 
 def test_only_the_work_of_other_programs_counts(monkeypatch: pytest.MonkeyPatch) -> None:

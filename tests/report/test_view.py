@@ -143,7 +143,7 @@ def test_money_has_its_range_and_latency_its_day() -> None:
     assert money["few-shot"]["Per month"].endswith("(3.00 to 5.00)")
     assert "(" not in money["lora"]["Per 1,000 requests"]
     told = " | ".join(texts(replace(view, sections=(view.section("arms"),))))
-    assert "measured after all other trials, on 2026-01-03." in told
+    assert "measured after all other trials, 16 requests of each arm, on 2026-01-03." in told
 
 
 def test_the_locked_plan_and_what_is_not_covered_are_shown() -> None:

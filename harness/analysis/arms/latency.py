@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from harness.analysis.statistics.scores import Scores, aggregates
 from harness.findings import ArmSummary, Interval, Latency, TimedTurn
 from harness.records import TrialSummary
 from harness.wording import per_cent
+
+Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 # Half a processor is more than a system's own housekeeping takes, and on the machines of two to
@@ -49,6 +52,8 @@ def measured_latency(timed: Iterable[TrialSummary]) -> Latency | None:
 
     The interval is Student's for the mean over items, each item's seconds averaged over the turns
     first; it is widened to hold the mean of every turn, so that a drift between them shows in it.
+    Where a turn asks fewer items, turns are compared by what all of them asked, and the mean of one
+    is what all items would have taken then.
     """
     measured = [
         (np.array(aggregate.latencies, dtype=np.float64), trial)
@@ -61,18 +66,14 @@ def measured_latency(timed: Iterable[TrialSummary]) -> Latency | None:
         return None
     seconds = [second for second, _ in measured]
     everything = np.concatenate(seconds)
-    # A turn holds the same items in the same order.
-    alike = len({len(second) for second in seconds}) == 1
-    items = np.mean(seconds, axis=0) if alike else everything
+    items, drifts = _by_item(seconds)
     mean, half = float(items.mean()), 0.0
     if len(items) > 1:
         error = float(items.std(ddof=1)) / math.sqrt(len(items))
         half = float(stdtrit(len(items) - 1, (1 + LEVEL) / 2)) * error
     turns = tuple(
-        TimedTurn(
-            float(second.mean()), _noted(trial, "other_cores"), trial.started_at, trial.ended_at
-        )
-        for second, trial in measured
+        TimedTurn(mean * drift, _noted(trial, "other_cores"), trial.started_at, trial.ended_at)
+        for drift, (_, trial) in zip(drifts, measured, strict=True)
     )
     low, high = min(turn.mean for turn in turns), max(turn.mean for turn in turns)
     return Latency(
@@ -84,6 +85,27 @@ def measured_latency(timed: Iterable[TrialSummary]) -> Latency | None:
         cores=max(_noted(trial, "cores") for _, trial in measured),
         turns=turns,
     )
+
+
+def _by_item(turns: Sequence[Floats]) -> tuple[Floats, list[float]]:
+    """Seconds of each item, averaged over the turns that asked it, and by how much each turn was
+    slower (above 1) or faster than that average, by the items that all turns asked.
+
+    All turns hold the same items in the same order, or every so-manieth of the longest turn's.
+    Where the numbers fit no such step, every request is taken as an item of its own.
+    """
+    most = max(map(len, turns))
+    asked = [range(0, most, -(-most // len(turn))) for turn in turns]
+    if any(len(items) != len(turn) for items, turn in zip(asked, turns, strict=True)):
+        everything = np.concatenate(turns)
+        return everything, [float(turn.mean() / everything.mean()) for turn in turns]
+    seconds = np.full((len(turns), most), np.nan)
+    for row, items, turn in zip(seconds, asked, turns, strict=True):
+        row[items] = turn
+    average = np.nanmean(seconds, axis=0)
+    # The first item is asked in every turn.
+    common = ~np.isnan(seconds).any(axis=0)
+    return average, [float(row[common].mean() / average[common].mean()) for row in seconds]
 
 
 def why_unmeasured(timed: Sequence[TrialSummary]) -> str:

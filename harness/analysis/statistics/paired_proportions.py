@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import bdtr, ndtr, ndtri
 
 from harness.analysis.statistics.pairing import Floats
@@ -108,6 +107,9 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
         return low
     if function(high) >= 0:
         return high
+    # It takes longer to load than all else of a report that has no such counts.
+    from scipy.optimize import brentq
+
     return float(brentq(function, low, high, xtol=1e-10))
 
 

@@ -16,7 +16,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import bdtr, chdtri, nctdtrinc, ndtr, ndtri
 
 from harness.analysis.statistics.paired_proportions import PairedProportions, counted_p
@@ -110,6 +109,8 @@ def proportions_minimum_detectable(counts: PairedProportions, level: float) -> f
 
     if missing(1.0) < 0:
         return 1.0
+    from scipy.optimize import brentq
+
     # The power of a test on counts moves in steps: the root is where they cross.
     return float(brentq(missing, 0.0, 1.0, xtol=1e-5))
 

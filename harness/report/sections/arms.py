@@ -177,10 +177,15 @@ def _settings(
 
 
 def _measured(rows: tuple[ArmSummary, ...]) -> str:
-    """The end of a sentence, on which days requests were timed; empty where none were."""
-    turns = [turn for row in rows if row.cost.latency for turn in row.cost.latency.turns]
-    days = sorted({turn.began[:10] for turn in turns})
-    return f"; measured after all other trials, on {wording.listed(days)}" if days else ""
+    """The end of a sentence, how many requests were timed and on which days; empty where none."""
+    timed = [row.cost.latency for row in rows if row.cost.latency]
+    if not timed:
+        return ""
+    days = sorted({turn.began[:10] for latency in timed for turn in latency.turns})
+    counts = [latency.requests for latency in timed]
+    asked = wording.plural(max(counts), "request")
+    asked = asked if min(counts) == max(counts) else f"{min(counts)} to {asked}"
+    return f"; measured after all other trials, {asked} of each arm, on {wording.listed(days)}"
 
 
 def _latency(cost: CostSummary) -> str:
