@@ -65,7 +65,9 @@ def score_served(spec: TrialSpec, run: TrialRun, announce: Announce) -> None:
             server.on_progress = partial(announce, "score", task=request.task)
             record = _score(spec, task, split, renderer, request, lm)
             run.scores.append(record)
-            run.environment |= replies_without_answer(task, spec.arm, record)
+            run.environment |= replies_without_answer(
+                task, spec.arm, record, reasons=bool(renderer.answer_mark)
+            )
         server.ended()
     except Pruned:
         server.ended()
@@ -106,9 +108,10 @@ def served_task(
         items,
         lambda item: as_context(renderer.messages(item)),
         end="",
-        max_new_tokens=task.max_new_tokens or answer_room(split),
+        max_new_tokens=(task.max_new_tokens or answer_room(split)) + renderer.reasoning_room,
         labels=task.answer.known_from(split),
         brought=brought,
+        reasons=bool(renderer.answer_mark),
     )
 
 
@@ -139,6 +142,7 @@ def _score(
         FORM,
         watch=ItemWatch(spec.pruning, len(items), higher_is_better=task.higher_is_better),
         brought=brought,
+        reasons=bool(renderer.answer_mark),
     )
     if all(output.prompt_tokens for output in record.outputs):
         return record
