@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.answers.reasoning import as_thought
 from harness.answers.thoughts import with_usual_marks
 from harness.data import read_examples_file
 from harness.errors import InputError, TrialError
@@ -149,7 +150,8 @@ def prepared(candidate: Candidate, items: Sequence[Example]) -> Callable[[Progre
         with lm.kept_to(constraint):
             replies = _asked(lm, task)
         plain = (reply.removesuffix(renderer.end).removeprefix(renderer.lead) for reply in replies)
-        return [with_usual_marks(reply, marks) for reply in plain]
+        usual = [with_usual_marks(reply, marks) for reply in plain]
+        return list(map(as_thought, usual)) if renderer.answer_mark else usual
 
     return ask
 
@@ -170,7 +172,7 @@ def _served(run: FinalRun, endpoint: Endpoint) -> Replies:
         lm.on_progress = _by_item(progress, len(items))
         found = _asked(lm, served_task(task, split, renderer, TASK, items))
         lm.ended()
-        return found
+        return list(map(as_thought, found)) if renderer.answer_mark else found
 
     return replies
 

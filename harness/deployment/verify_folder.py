@@ -228,6 +228,7 @@ def _of_settings(
     folder = shipped.folder
     if (folder / "config.json").is_file():
         room = candidate.task.max_new_tokens or answer_room(renderer, candidate.split)
+        room += renderer.reasoning_room
         ends = asking.renderer.encode_answer("")
         yield from culprits_of_generation(folder, ends, room)
 

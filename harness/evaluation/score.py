@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from harness.answers.metrics import CONFIDENCE
+from harness.answers.reasoning import as_thought
 from harness.answers.thoughts import with_usual_marks
 from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.score_batches import ScoreBatches, Watch
@@ -40,6 +41,7 @@ def score_task(
     counted: str | None = None,
     brought: BroughtMetrics | None = None,
     thought_marks: Mapping[str, str] | None = None,
+    reasons: bool = False,
 ) -> ScoreRecord:
     """Score every item of one lm-eval task.
 
@@ -51,6 +53,7 @@ def score_task(
         brought: metrics that the user brings, as the task was built with them.
         thought_marks: the tokenizer's own marks of thoughts -> the usual ones, with which replies
             are kept, so that whoever reads them later finds the answer without the tokenizer.
+        reasons: likewise, replies think in words before an answer that a mark precedes.
 
     Raises:
         ValueError: lm-eval returned two scores for one item under one filter and metric.
@@ -89,7 +92,7 @@ def score_task(
         if key not in outputs:
             output = _output(lm, key, sample, request, answer_lead, answer_end)
             reply = with_usual_marks(output.output, thought_marks or {})
-            outputs[key] = replace(output, output=reply)
+            outputs[key] = replace(output, output=as_thought(reply) if reasons else reply)
         for metric in sample["metrics"]:
             value = _item_value(sample[metric])
             place = (key, str(sample["filter"]), str(metric))

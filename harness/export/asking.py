@@ -15,7 +15,7 @@ from harness.prompting.shots import BY_ITEM
 from harness.records import Example, Message, file_sha256
 from harness.spec import TaskSpec
 from harness.spec.kinds import kind_info
-from harness.spec.settings import Settings, settings_from
+from harness.spec.settings import Settings, reasoning_of, settings_from
 from harness.spec.task import template_fields
 from harness.trial import candidate
 from harness.trial.served import ServersTokenizer, answer_room
@@ -61,6 +61,7 @@ class Asking:
             chat=settings.chat,
             date=spec.date,
             template_args=spec.template_args,
+            reasoning=reasoning_of(settings),
         )
         return cls(
             run,
@@ -142,10 +143,11 @@ class Asking:
 
     def _limits(self) -> tuple[int, list[str]]:
         """Tokens that a reply may have, and texts that end it."""
+        thought = self.renderer.reasoning_room
         if self.tokenizer is None:
-            return self.task.max_new_tokens or answer_room(self.split), []
+            return (self.task.max_new_tokens or answer_room(self.split)) + thought, []
         room = self.task.max_new_tokens or candidate.answer_room(self.renderer, self.split)
-        return room, list(self.renderer.stops)
+        return room + thought, list(self.renderer.stops)
 
     def response_format(self) -> dict[str, Any] | None:
         schema = self.task.answer.reply_schema()
@@ -188,6 +190,10 @@ class Asking:
             messages = without_system(messages)
         return [*messages[:-1], {**messages[-1], "content": as_template(messages[-1]["content"])}]
 
+    def _shown_answer(self) -> str:
+        mark = self.renderer.answer_mark
+        return f"{mark} and the example's answer" if mark else "the example's answer"
+
     def shots_by_item(self) -> dict[str, Any]:
         """How the study chose shots for each item, and how messages are put together of them."""
         spec = self.run.spec
@@ -210,7 +216,7 @@ class Asking:
             "pool_sha256": file_sha256(pool),
             "pool_examples": len(self.split[: spec.train_items]),
             "messages_without_shots": without,
-            "each_shot": [*item, {"role": "assistant", "content": "the example's answer"}],
+            "each_shot": [*item, {"role": "assistant", "content": self._shown_answer()}],
         }
 
 

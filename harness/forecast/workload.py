@@ -244,6 +244,7 @@ class _Counter:
             return likelihood_load([(prompt, choices) for prompt in prompts], "choice", share)
         size = self.spec.runtime.score_batch_size
         limit = self.task.max_new_tokens or room_for(self.answer.longest)
+        limit += self.renderer.reasoning_room
         return generation_load(prompts, self.answer, size, limit, "generate", share)
 
     def _single(self, request: ScoreRequest, items: Sequence[Example]) -> ScoreLoad:

@@ -9,6 +9,7 @@ from itertools import takewhile
 from typing import Any
 
 from harness.answers.json_text import JsonObject
+from harness.answers.reasoning import MARK, NOT_ASKED, AskedReasoning
 from harness.answers.tools import listed_tools, tools_of
 from harness.errors import SpecError
 from harness.prompting.chat_template import ChatTemplate
@@ -47,6 +48,7 @@ class PromptRenderer:
         shots: the shots for an item, in order.
         date: day that a chat template which writes the date is told (YYYY-MM-DD); today if None.
         template_args: what the chat template is told beside the messages.
+        reasoning: how the model is asked to think in words before it answers.
 
     Attributes:
         lead: text between a prompt and its answer, the same as in shots; a space in plain text.
@@ -56,6 +58,9 @@ class PromptRenderer:
         alters: whether the chat template changes some texts, so that no prompt can hold them.
         functions: the tools of all items, in OpenAI's form: told by the chat template where it
             :attr:`writes_tools`, else the instruction lists them.
+        answer_mark: what stands before an answer, in replies and worked examples, where the model
+            is asked to think before it and the task does not say where answers stand; else empty.
+        reasoning_room: tokens that thinking may have beside the answer's; 0 without it.
         notes: what the chat template does that a reader of results should know.
 
     Raises:
@@ -73,6 +78,7 @@ class PromptRenderer:
         chat: bool = True,
         date: str | None = None,
         template_args: Mapping[str, JsonValue] | None = None,
+        reasoning: AskedReasoning = NOT_ASKED,
     ) -> None:
         if chat and template_args and tokenizer.chat_template is None:
             raise SpecError(
@@ -85,6 +91,11 @@ class PromptRenderer:
         self._control = ControlTokens(tokenizer)
         self._shots = shots
         self.instruction = instruction if instruction is not None else task.instruction
+        extract = task.answer.extract
+        asked = reasoning.words(extract)
+        self.instruction = "\n\n".join(filter(None, (self.instruction, asked)))
+        self.answer_mark = MARK if asked and extract is None else ""
+        self.reasoning_room = reasoning.room
         self._template = template if template is not None else task.template
         self._shows_tools = task.answer.row_tools in template_fields(self._template)
         self._told_of: dict[str, ChatTemplate] = {}
@@ -126,7 +137,7 @@ class PromptRenderer:
 
     def answer_text(self, answer: str) -> str:
         """An answer as it is shown and trained on, without what stands around it."""
-        return self._control.as_text(answer)
+        return " ".join(filter(None, (self.answer_mark, self._control.as_text(answer))))
 
     def shots(self, item: Example) -> Sequence[Example]:
         """The worked examples in the item's prompt, in order."""

@@ -33,7 +33,7 @@ from harness.search.covering import covering
 from harness.search.samplers import learns, new_sampler, remembers, startup_trials
 from harness.search.space import distributions, restored, stored, untried
 from harness.spec import Arm, SearchSpec
-from harness.spec.arm_base import ORIGIN_FIELDS, STUDY_FIELDS
+from harness.spec.arm_base import ORIGIN_FIELDS, REASONING_KEYS, STUDY_FIELDS
 from harness.spec.endpoint import TERMS
 from harness.spec.kinds import kind_info
 
@@ -293,6 +293,8 @@ class ArmSearch:
         # What the arm is called is none of its choices: a renamed arm asks for the same trials. Nor
         # is where its weights lie, or what is told of how they were trained.
         told = set(STUDY_FIELDS | ORIGIN_FIELDS)
+        if getattr(self.arm, "reasoning", "none") == "none":
+            told |= set(REASONING_KEYS)
         plain = self.arm.model_dump(mode="json", by_alias=True, exclude=told)
         for term in TERMS & set(plain.get("endpoint") or ()):
             plain["endpoint"].pop(term)

@@ -2,7 +2,6 @@
 
 from harness.spec.arms import (
     Arm,
-    BroughtArm,
     ClassifierArm,
     FullArm,
     LoraArm,
@@ -10,6 +9,7 @@ from harness.spec.arms import (
     QloraArm,
     TrainedArm,
 )
+from harness.spec.brought_arm import BroughtArm
 from harness.spec.command_arm import CommandArm
 from harness.spec.data import DataSpec, Limits, SplitFiles, SplitShares
 from harness.spec.endpoint import EndpointSpec

@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from harness.records.frozen_spec import FrozenSpec
+from harness.answers.reasoning import Reasoning
 from harness.spec.arm_base import PROMPT_KEYS, ArmBase, WaysTried
+from harness.spec.brought_arm import BroughtArm
 from harness.spec.command_arm import CommandArm
 from harness.spec.endpoint import EndpointSpec
-from harness.spec.instructions import InstructionFrom
+from harness.spec.instruction_from import InstructionFrom
 from harness.spec.model import ModelSpec, from_reference
 from harness.spec.settings import (
-    BaseForm,
     Checks,
     Features,
     Keep,
@@ -49,6 +49,15 @@ class PromptArm(ArmBase):
     endpoint: EndpointSpec | None = Field(
         None, description="Model behind an OpenAI-compatible server, in place of a local one."
     )
+    reasoning: Reasoning | Choice[Reasoning] = Field(
+        "none",
+        description="Whether the model is asked to think in words before it answers: not, in a "
+        "sentence or two (brief), or step by step (free). The answer is what follows the task's "
+        "answer.extract or, without one, `Final answer:`; a reply without it has none.",
+    )
+    reasoning_tokens: PositiveInt = Field(
+        256, description="Tokens that reasoning may have, beside those of the answer."
+    )
 
     @property
     def asks_another_model(self) -> bool:
@@ -59,6 +68,17 @@ class PromptArm(ArmBase):
     @classmethod
     def _short_model(cls, model: Any) -> Any:
         return from_reference(model)
+
+    @model_validator(mode="after")
+    def _reasons_freely(self) -> Self:
+        reasons = set(self.values_of("reasoning")) != {"none"}
+        if reasons and set(self.values_of("answering")) != {"generate"}:
+            raise ValueError(
+                "reasoning: what is thought before an answer is written freely, and likelihoods "
+                "and constrained decoding know no thought: use answering: generate, or an arm of "
+                "its own for each"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_model(self) -> Self:
@@ -113,71 +133,6 @@ class ClassifierArm(ArmBase):
         if value != ArmBase.model_fields[str(info.field_name)].default:
             raise ValueError("a classifier is not prompted; leave it out")
         return value
-
-
-class TrainingCost(FrozenSpec):
-    """What a training took that another program did."""
-
-    hours: Weight = Field(description="Hours of the machine, the search for its settings too.")
-    machine_per_hour: Weight | None = Field(
-        None, description="Price of an hour of that machine; cost.machine_per_hour if not given."
-    )
-
-
-class BroughtArm(ArmBase):
-    """Weights that another program fine-tuned before: an adapter of peft, or a whole checkpoint.
-
-    They are judged as those that the study trains. Of several folders each stands for a seed.
-    """
-
-    kind: Literal["trained"]
-    path: str | tuple[str, ...] = Field(
-        description="Folder with an adapter (adapter_config.json) of the experiment's model, or "
-        "with a whole checkpoint of it, in safetensors; or its name on a hub. Several are taken "
-        "for repeats of one training, on as many seeds.",
-    )
-    base: BaseForm = Field(
-        "plain",
-        description="Form in which the base of an adapter is loaded: plain, in the experiment's "
-        "number format, or nf4, as QLoRA has it.",
-    )
-    same_base: bool = Field(
-        False,
-        description="The base that the adapter names is the experiment's model under another name.",
-    )
-    trained_on: str | None = Field(
-        None,
-        description="File with the rows that it was trained on, of the same columns, which are "
-        "looked for in what judges; without it leaks cannot be excluded.",
-    )
-    cost: TrainingCost | None = Field(
-        None, description="What its training took; not known if not given."
-    )
-
-    @field_validator("path")
-    @classmethod
-    def _named(cls, path: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        paths = (path,) if isinstance(path, str) else path
-        if not paths or not all(one.strip() for one in paths):
-            raise ValueError("name a folder")
-        if len(set(paths)) != len(paths):
-            raise ValueError("a folder stands twice; each is one training")
-        return path
-
-    @field_validator("seeds")
-    @classmethod
-    def _no_seeds(cls, seeds: tuple[int, ...] | None) -> None:
-        if seeds is not None:
-            raise ValueError("its folders stand for its seeds; leave it out, or name more folders")
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Its folders, in their order."""
-        return (self.path,) if isinstance(self.path, str) else self.path
-
-    def path_of(self, seed: int) -> str:
-        """The folder that stands for a seed; the first for one that is none of its own."""
-        return self.paths[seed - 1 if 0 < seed <= len(self.paths) else 0]
 
 
 class _TrainedArm(WaysTried):

@@ -10,7 +10,8 @@ from harness.records import JUDGING_FIELDS, SEARCH_SEED, content_hash
 from harness.records.frozen_spec import FrozenSpec
 from harness.spec.answering import check_answering, check_writing
 from harness.spec.arm_base import ORIGIN_FIELDS, STUDY_FIELDS
-from harness.spec.arms import Arm, BroughtArm, PromptArm, TrainedArm
+from harness.spec.arms import Arm, PromptArm, TrainedArm
+from harness.spec.brought_arm import BroughtArm
 from harness.spec.contrast import check_contrast
 from harness.spec.conversations import check_conversations, with_template_of_conversations
 from harness.spec.data import DataSpec
@@ -277,11 +278,8 @@ class Experiment(FrozenSpec):
         picked = self.contrast.fine_tuned is None and len(trained) > 1
         spec = trained.get(arm)
         # Of several ways of answering the search finds the best.
-        settled = (
-            spec is not None
-            and (spec.settings(), self.repeats_of(arm)) == (1, 1)
-            and len(spec.values_of("answering")) == 1
-        )
+        ways = () if spec is None else spec.values_of("answering")
+        settled = spec is not None and spec.settings() == self.repeats_of(arm) == len(ways) == 1
         return settled and not picked
 
     def search_seed(self, arm: str, repeat: int) -> int:

@@ -8,25 +8,10 @@ Together", arXiv 2407.10930).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from harness.records.frozen_spec import FrozenSpec
+from harness.spec.arms import Arm
+from harness.spec.instruction_from import InstructionFrom
 from harness.spec.kinds import kind_info
-
-if TYPE_CHECKING:
-    from harness.spec.arms import Arm
-
-
-class InstructionFrom(FrozenSpec):
-    """The instruction that the search of another arm selects."""
-
-    arm: str = Field(
-        alias="from",
-        description="Prompt arm of the same model, which is searched before: the arm is trained "
-        "and scored under the instruction that this search selects on validation.",
-    )
 
 
 def instruction_source(arm: Arm) -> str | None:
@@ -102,4 +87,4 @@ def _why_no_source(arm: Arm) -> str:
     return ""
 
 
-__all__ = ["InstructionFrom", "check_sources", "each_alone", "foreseen", "instruction_source"]
+__all__ = ["check_sources", "each_alone", "foreseen", "instruction_source"]

@@ -10,7 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from harness.errors import Problem, SpecError
-from harness.spec.arms import Arm, BroughtArm, LoraArm
+from harness.spec.arms import Arm, LoraArm
+from harness.spec.brought_arm import BroughtArm
 from harness.spec.command_arm import CommandArm
 from harness.spec.data import has_no_path
 from harness.spec.experiment import Experiment

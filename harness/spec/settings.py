@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from harness.answers.reasoning import NOT_ASKED, AskedReasoning, Reasoning
 from harness.records import JsonValue, to_plain
 
 Selection = Literal["fixed", "random", "balanced", "nearest", "bm25"]
@@ -66,6 +67,10 @@ class PromptSettings(_Settings):
 
     kind: Literal["prompt"]
     """Of the arm."""
+    reasoning: Reasoning = "none"
+    """How it is asked to think in words before it answers."""
+    reasoning_tokens: int = 256
+    """Tokens that this may have, beside those of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,3 +260,13 @@ def quantisation_of(settings: Settings) -> tuple[Quantisation, bool] | None:
         case BroughtSettings(base="nf4") | CommandSettings(base="nf4"):
             return "nf4", True
     return None
+
+
+def reasoning_of(settings: Settings) -> AskedReasoning:
+    """How a model is asked to think before it answers.
+
+    One that is fine-tuned answers as its training examples do.
+    """
+    if not isinstance(settings, PromptSettings) or settings.reasoning == "none":
+        return NOT_ASKED
+    return AskedReasoning(settings.reasoning, settings.reasoning_tokens)

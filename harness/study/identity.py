@@ -10,16 +10,18 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.answers.reasoning import NOT_ASKED
 from harness.measures import Measure
 from harness.records import CommandCall, JsonValue, Pruning, Runtime, content_hash, to_plain
 from harness.spec import TaskSpec
-from harness.spec.arm_base import PROMPT_KEYS
+from harness.spec.arm_base import PROMPT_KEYS, REASONING_KEYS
 from harness.spec.kinds import kind_info
 from harness.spec.settings import (
     BroughtSettings,
     ClassifierSettings,
     Settings,
     TrainedSettings,
+    reasoning_of,
 )
 from harness.study.score_keys import library_versions
 
@@ -162,8 +164,10 @@ def latency_identity(
 
 def _common(inputs: TrialInputs) -> Identity:
     settings, task = inputs.settings, inputs.task.model_dump(mode="json", by_alias=True)
+    # Of a prompt that asks for no reasoning nothing is said of it.
+    unread = {"answering", *(REASONING_KEYS if reasoning_of(settings) == NOT_ASKED else ())}
     hyperparameters = {
-        name: value for name, value in to_plain(settings).items() if name != "answering"
+        name: value for name, value in to_plain(settings).items() if name not in unread
     }
     return {
         **hyperparameters,

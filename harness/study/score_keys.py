@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness import versions
+from harness.answers.reasoning import NOT_ASKED
 from harness.evaluation.suites.find import Suite
-from harness.records import JsonValue, Runtime, ScoreRequest, content_hash
+from harness.records import JsonValue, Runtime, ScoreRequest, content_hash, to_plain
 from harness.spec import TaskSpec
-from harness.spec.settings import Settings
+from harness.spec.settings import Settings, reasoning_of
 from harness.study.item_sets import DOMAIN, MEMORISATION, ItemSet
 
 TASK_INPUTS = "task_inputs"
@@ -57,6 +58,7 @@ class ScoringContext:
             "selection": settings.selection,
             "order": settings.order,
         }
+        reasoning = reasoning_of(settings)
         drawn = settings.selection in ("random", "balanced") or settings.order == "shuffled"
         return {
             "task": task.model_dump(mode="json", by_alias=True, exclude={"metrics", "answer"}),
@@ -66,6 +68,7 @@ class ScoringContext:
             "chat": settings.chat,
             "rendering": self.rendering if settings.chat else "",
             "answering": settings.answering,
+            **({"reasoning": to_plain(reasoning)} if reasoning != NOT_ASKED else {}),
             **(shots if settings.shots else {}),
             "seed": self.seed if settings.shots and drawn else None,
             # Shots, label lists and the room for an answer all come from the training split.

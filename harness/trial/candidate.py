@@ -30,7 +30,7 @@ from harness.records import (
     Writing,
 )
 from harness.spec import TaskSpec
-from harness.spec.settings import Settings, settings_from
+from harness.spec.settings import Settings, reasoning_of, settings_from
 
 if TYPE_CHECKING:
     from harness.evaluation.divergence import BaseDistributions, Passage
@@ -208,6 +208,7 @@ def renderer_of(
         chat=settings.chat,
         date=date,
         template_args=template_args,
+        reasoning=reasoning_of(settings),
     )
 
 
@@ -263,7 +264,7 @@ def reply_room(
     if answering == "choice":
         choices = task.answer.valid_answers(split) or ()
         return max(len(renderer.encode_answer(choice)) for choice in choices)
-    room = task.max_new_tokens or answer_room(renderer, split)
+    room = (task.max_new_tokens or answer_room(renderer, split)) + renderer.reasoning_room
     # A reply that is kept to a closed list always has room to end.
     return room if constraint is None else max(room, constraint.longest or 0)
 

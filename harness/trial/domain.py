@@ -53,6 +53,7 @@ def domain_task_of(
         ),
         brought=brought,
         thought_marks=marks_of(candidate),
+        reasons=bool(renderer.answer_mark),
     )
 
 

@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.answers.reasoning import MARK
 from harness.answers.thoughts import with_usual_marks, without_thought
 from harness.data import read_examples_file
 from harness.errors import CanaryError
@@ -116,7 +117,11 @@ def score_requests(
                 "asked by their last ones, as lm-eval does"
             )
         run.environment |= replies_without_answer(
-            candidate.task, spec.arm, record, marks_of(candidate)
+            candidate.task,
+            spec.arm,
+            record,
+            marks_of(candidate),
+            reasons=bool(candidate.renderer.answer_mark),
         )
 
 
@@ -238,6 +243,7 @@ def score_items(
             watch=watch,
             brought=brought,
             thought_marks=marks_of(candidate),
+            reasons=bool(renderer.answer_mark),
         )
 
 
@@ -253,7 +259,12 @@ def _domain(
 
 
 def replies_without_answer(
-    task: TaskSpec, arm: str, record: ScoreRecord, marks: Mapping[str, str] | None = None
+    task: TaskSpec,
+    arm: str,
+    record: ScoreRecord,
+    marks: Mapping[str, str] | None = None,
+    *,
+    reasons: bool = False,
 ) -> dict[str, str]:
     """Notes for the reader where replies to the user's task hold no answer that could be read.
 
@@ -261,6 +272,7 @@ def replies_without_answer(
 
     Args:
         marks: the tokenizer's own marks of thoughts -> the usual ones.
+        reasons: the model was asked to think before an answer that a mark precedes.
     """
     if record.suite not in ("domain", "out_of_domain"):
         return {}
@@ -272,7 +284,10 @@ def replies_without_answer(
     of_all = f"of {len(replies)} replies of {arm} to {record.task} ({record.split})"
     if cut:
         notes[f"cut_thoughts_{place}"] = (
-            f"{cut} {of_all} ended within a thought, and count as no answer; raise "
+            f"{cut} {of_all} reason without coming to `{MARK}`, and count as no answer; raise "
+            f"arms.{arm}.reasoning_tokens, or have it reason in brief or not at all"
+            if reasons
+            else f"{cut} {of_all} ended within a thought, and count as no answer; raise "
             "task.max_new_tokens"
         )
     if without and task.answer.extract is not None:

@@ -65,7 +65,9 @@ def score_served(spec: TrialSpec, run: TrialRun, announce: Announce) -> None:
             server.on_progress = partial(announce, "score", task=request.task)
             record = _score(spec, task, split, renderer, request, lm)
             run.scores.append(record)
-            run.environment |= replies_without_answer(task, spec.arm, record)
+            run.environment |= replies_without_answer(
+                task, spec.arm, record, reasons=bool(renderer.answer_mark)
+            )
         server.ended()
     except Pruned:
         server.ended()
@@ -106,9 +108,10 @@ def served_task(
         items,
         lambda item: as_context(renderer.messages(item)),
         end="",
-        max_new_tokens=task.max_new_tokens or answer_room(split),
+        max_new_tokens=(task.max_new_tokens or answer_room(split)) + renderer.reasoning_room,
         labels=task.answer.known_from(split),
         brought=brought,
+        reasons=bool(renderer.answer_mark),
     )
 
 
@@ -152,7 +155,15 @@ def score_served_items(
 
     brought = BroughtMetrics(task, items)
     domain = served_task(task, split, renderer, request.task, items, brought)
-    record = score_task(lm, domain, request, FORM, watch=watch, brought=brought)
+    record = score_task(
+        lm,
+        domain,
+        request,
+        FORM,
+        watch=watch,
+        brought=brought,
+        reasons=bool(renderer.answer_mark),
+    )
     if all(output.prompt_tokens for output in record.outputs):
         return record
     # A mean over those replies that happen to have a count would be no mean of all requests.

@@ -10,6 +10,7 @@ import numpy as np
 from harness.analysis import analyse
 from harness.findings import Findings, Interval
 from lab.simulation.ability_scenarios import ABILITY_SCENARIOS
+from lab.simulation.both_scenarios import BOTH_SCENARIOS
 from lab.simulation.claims import RESAMPLES, Claim, Measure, Scenario
 from lab.simulation.drawing import draw_study
 from lab.simulation.effort_scenarios import EFFORT_SCENARIOS
@@ -290,6 +291,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *EFFORT_SCENARIOS,
     *TUNING_SCENARIOS,
     *JUDGE_SCENARIOS,
+    *BOTH_SCENARIOS,
 )
 BY_NAME: Mapping[str, Scenario] = {scenario.name: scenario for scenario in SCENARIOS}
 

@@ -22,6 +22,9 @@ from lab.simulation.study_design import Design
 from tests.analysis.study_builder import ACCURACY, StudyBuilder, experiment
 
 Floats = NDArray[np.float64]
+# Of an instruction that a prompt arm's search selects, and an arm that is trained under it.
+SOURCE = {"kind": "prompt", "instruction": {"choices": ["One.", "Another."]}}
+TAKER = {"kind": "lora", "instruction": {"from": "prompt-0"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,13 @@ def draw_study(design: Design, generator: np.random.Generator) -> Study:
     """One study of the design: every arm searched, on a seed of its own, and tested."""
     tuned = [f"tuned-{number}" for number in range(design.trained)]
     prompts = [f"prompt-{number}" for number in range(design.prompts)]
+    arms = {**dict.fromkeys(prompts, "prompt"), **dict.fromkeys(tuned, "lora")}
+    if design.added is not None:
+        tuned.append("both")
+        arms |= {"prompt-0": SOURCE, "both": TAKER}
     built = StudyBuilder(
         experiment(
-            {**dict.fromkeys(prompts, "prompt"), **dict.fromkeys(tuned, "lora")},
+            arms,
             contrast={"margin": design.margin},
             general={"margin": design.general_margin} if design.tasks else None,
             seeds=list(range(1, design.seeds + 1)),
@@ -66,6 +73,7 @@ def draw_study(design: Design, generator: np.random.Generator) -> Study:
         trained = arm in tuned
         still = design.still_prompt and not trained
         score = design.score + (design.gain if trained else 0.0)
+        score += (design.added or 0.0) if arm == "both" else 0.0
         spread = 0.0 if still else design.seed_spread
         effects = generator.normal(0, spread, design.seeds)
         search = _tuning(design, generator)

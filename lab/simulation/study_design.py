@@ -76,6 +76,9 @@ class Design:
     """True score of the prompt arms."""
     gain: float = 0.0
     """True score of the fine-tuned arms minus that of the prompt arms."""
+    added: float | None = None
+    """What it adds to the true score of the fine-tuned arms to be trained under the instruction of
+    the first prompt arm, as one more arm is; None where none is."""
     change: float = 0.0
     """True change on each general task."""
     tasks: int = 5

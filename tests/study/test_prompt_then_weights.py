@@ -113,8 +113,8 @@ def test_another_selection_trains_anew_and_the_old_weights_count_no_more(tmp_pat
     findings = load_study(tmp_path / "results", done.experiment_id).findings
     searched = {row.arm: row.asked for row in findings.searches}
     assert searched == {"both": 1, "written": 2, "lora": 1}
-    (arm,) = [arm for arm in findings.arms if arm.name == "both"]
-    assert [setting["instruction"] for setting in arm.settings] == [BETTER]
+    (arm,) = [row for row in findings.arms if row.arm == "both"]
+    assert arm.params["instruction"] == BETTER
     # Nothing is left to do, and what was selected once is not taken for a trial of today.
     third = run(tmp_path)
     assert (third.trials_run, third.trials_failed) == (0, 0)

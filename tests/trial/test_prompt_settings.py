@@ -10,11 +10,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+from harness.answers.row_reader import answer_part
 from harness.data.examples_file import read_examples_file, write_examples
 from harness.models.load import load_tokenizer
 from harness.records import ScoreRecord, TrialRecord, TrialSpec
 from harness.trial import run_trial
-from harness.trial.candidate import make_renderer
+from harness.trial.candidate import make_renderer, reply_room
 from tests.tiny_model import TASK, messages, tiny_models
 from tests.trial.test_trial import MakeSpec, make_spec
 
@@ -64,6 +65,8 @@ def hashes(record: TrialRecord) -> list[str]:
         {"template": "Text: {text}"},
         {"chat": False},
         {"instruction": "Judge."},
+        {"reasoning": "brief", "answering": "generate"},
+        {"reasoning": "free", "answering": "generate"},
     ],
 )
 def test_each_setting_changes_the_prompt(make_spec: MakeSpec, params: dict[str, Any]) -> None:
@@ -151,3 +154,28 @@ def test_json_of_an_open_schema_is_always_valid(
     for output in score.outputs:
         jsonschema.validate(json.loads(output.output), OPEN)
         assert output.output.startswith('{"reason": "')
+
+
+def test_worked_examples_show_the_mark_and_thinking_has_room(make_spec: MakeSpec) -> None:
+    spec = make_spec(
+        "prompt", shots=2, answering="generate", reasoning="brief", reasoning_tokens=40
+    )
+    pool = read_examples_file(spec.train_path)
+    asked = make_renderer(spec, TASK, pool, load_tokenizer(spec.model))
+    shown = [m["content"] for m in asked.messages(pool[0]) if m["role"] == "assistant"]
+    assert len(shown) == 2
+    assert all(text.startswith("Final answer: ") for text in shown)
+    task = TASK.model_copy(update={"max_new_tokens": 5})
+    assert reply_room(asked, task, pool, "generate") == 45
+
+
+def test_a_model_that_never_comes_to_its_answer_has_none(
+    make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    spec = make_spec("prompt", answering="generate", reasoning="brief", reasoning_tokens=8)
+    record = completed(replace(spec, scores=spec.scores[:1]), tmp_path / "trial")
+    (score,) = record.scores
+    # Its weights are random.
+    assert score.aggregates["valid"] == 0.0
+    assert {answer_part(output) for output in outputs(score)} == {""}
+    assert any(note.startswith("cut_thoughts_") for note in record.environment)

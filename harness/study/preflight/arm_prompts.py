@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,12 +11,10 @@ from harness.prompting import PromptRenderer
 from harness.prompting.chat_messages import said_twice
 from harness.prompting.render import fill
 from harness.prompting.rendering_check import indistinct_answers, rendering_faults
-from harness.records import Example, system_of, to_plain
+from harness.records import Example, system_of
 from harness.spec import Experiment
-from harness.spec.arms import Arm
 from harness.spec.kinds import kind_info
-from harness.spec.settings import Settings, settings_from
-from harness.spec.spaces import Choice, IntRange
+from harness.spec.settings import Settings, reasoning_of
 from harness.study.brought import learnt_the_training_split
 from harness.study.preflight.reader import Overlong, Reader
 from harness.study.preflight.shown import ShownConversation, shown_conversation
@@ -32,27 +29,8 @@ LOOKED_AT = 8
 MOST_FAULTS = 5
 # Tokens that a text may have more within a prompt than by itself.
 BORDERS = 8
-# Hyperparameters that decide how a prompt is written and what room its answer needs, other than
-# the number of shots.
-WRITING = ("instruction", "template", "chat", "selection", "answering")
 BY_SEED = ("random", "balanced")
 Splits = Mapping[str, Sequence[Example]]
-
-
-def writing_settings(spec: Arm) -> Iterator[Settings]:
-    """The arm's settings that write prompts in different ways, each with the most shots."""
-    default = spec.resolve(spec.defaults())
-    space = spec.shots
-    match space:
-        case IntRange():
-            most = space.high
-        case Choice():
-            most = max(space.choices)
-        case _:
-            most = space
-    for values in itertools.product(*(spec.values_of(name) for name in WRITING)):
-        writing = dict(zip(WRITING, values, strict=True))
-        yield settings_from({**to_plain(default), **writing, "shots": most})
 
 
 def _is_counted_whole(item: Example) -> bool:
@@ -119,6 +97,7 @@ class ArmPrompts:
             template=self._template,
             chat=self._setting.chat,
             template_args=self._reader.template_args,
+            reasoning=reasoning_of(self._setting),
         )
 
     def faults(self) -> Iterator[str]:
@@ -259,7 +238,8 @@ class ArmPrompts:
         worst = sum(sorted(costs, reverse=True)[:shots])
         if shots:
             worst += shots * self._around_a_shot
-        spare = self._task.max_new_tokens or room_for(max(answers) + around)
+        spare = self._bare.reasoning_room
+        spare += self._task.max_new_tokens or room_for(max(answers) + around)
         # Trained arms are scored on a sample of what they were trained on, too; prompt arms show
         # examples of it, which must fit by themselves.
         asked = self.trained or (self._setting.shots and not shots)

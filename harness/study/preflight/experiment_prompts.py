@@ -16,12 +16,13 @@ from harness.records import SEARCH_SEED, Example, ResolvedModel
 from harness.spec import Experiment
 from harness.spec.arms import Arm
 from harness.spec.instructions import foreseen
-from harness.spec.settings import Settings, TrainedSettings
+from harness.spec.settings import Settings, TrainedSettings, reasoning_of
 from harness.study.asked_models import BASE, base_arm, template_args_of
 from harness.study.brought import notes_on_brought
-from harness.study.preflight.arm_prompts import ArmPrompts, Splits, writing_settings
+from harness.study.preflight.arm_prompts import ArmPrompts, Splits
 from harness.study.preflight.reader import Reader
 from harness.study.preflight.shown import ShownConversation
+from harness.study.preflight.writing_settings import writing_settings
 
 
 @dataclass(slots=True)
@@ -159,6 +160,7 @@ class Preflight:
             reader.name,
             repr(reader.template_args),
             *map(repr, (setting.instruction, setting.template, setting.chat, setting.answering)),
+            repr(reasoning_of(setting)),
         )
         if key not in self._rendered:
             try:
