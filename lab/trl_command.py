@@ -46,12 +46,13 @@ class Reports(TrainerCallback):
         """Pass the trainer's own numbers on, under the names that are read."""
         names = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate",
                  "grad_norm": "grad_norm", "epoch": "epoch"}  # fmt: skip
-        said = {theirs: float(logs[ours]) for ours, theirs in names.items() if ours in (logs or {})}
-        if "num_tokens" in (logs or {}):
-            said["tokens"] = int(float(logs["num_tokens"]))
+        told = logs or {}
+        said = {theirs: float(told[ours]) for ours, theirs in names.items() if ours in told}
+        if "num_tokens" in told:
+            said["tokens"] = int(float(told["num_tokens"]))
         if state.global_step:
-            told = {"step": state.global_step, "steps": state.max_steps, **said}
-            print(json.dumps(told), flush=True)
+            step = {"step": state.global_step, "steps": state.max_steps}
+            print(json.dumps({**step, **said}), flush=True)
 
 
 def rows(path: str) -> Dataset:

@@ -111,6 +111,7 @@ OTHER_MEANINGS = {
     ("report/formats/terminal.py", "prompt"),
     ("report/naming.py", "full"),
     ("study/score_keys.py", "prompt"),
+    ("trial/command_files.py", "prompt"),
 }
 HEAVY = {"torch", "transformers", "peft", "bitsandbytes", "lm_eval", "optuna", "datasets"}
 LONGEST = 360

@@ -17,8 +17,8 @@ def brought_caveats(experiment: Experiment, audit: AuditRecord) -> list[str]:
             before = "" if isinstance(experiment.arms[name], BroughtArm) else " before"
             sentences.append(
                 f"It is not known what {name} was trained on{before}, so that leaks of test items "
-                "into it cannot be excluded, nor was looked for what it memorised; trained_on names "
-                "its rows."
+                "into it cannot be excluded, nor was looked for what it memorised; trained_on "
+                "names its rows."
             )
             continue
         unread = audit.brought_unread.get(name, 0)

@@ -44,9 +44,9 @@ def loaded_form(run: FinalRun, form: Form) -> Iterator[LoadedModel]:
     with TemporaryDirectory() as place:
         path = str(trained) if trained else base.path
         try:
-            adapts = isinstance(settings, AdapterSettings | OutsideSettings) and is_adapter_run(run)
-            if trained and adapts:
-                merged = merged_model(base, runtime, settings, trained, dtype)
+            adapter = trained if is_adapter_run(run) else None
+            if adapter and isinstance(settings, AdapterSettings | OutsideSettings):
+                merged = merged_model(base, runtime, settings, adapter, dtype)
                 merged.model.save_pretrained(place)
                 path = place
             model = replace(base, reference=form, path=path, revision="")

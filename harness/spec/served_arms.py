@@ -1,16 +1,19 @@
-"""The arms and judges of an experiment whose model lies behind a server."""
+"""The arms and judges of an experiment whose model lies behind a server, and their keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from harness.errors import Problem
+from harness.spec.command_arm import CommandArm
 from harness.spec.endpoint import EndpointSpec
 from harness.spec.experiment import Experiment
 
 
 def missing_keys(experiment: Experiment, environment: Mapping[str, str]) -> list[Problem]:
-    """Arms and judges whose endpoint needs a key that the environment does not hold.
+    """Arms and judges that need a key which the environment does not hold.
+
+    An endpoint's key, or a variable that a training command is to be given.
 
     Args:
         environment: ``os.environ``. No value of it is in what is returned.
@@ -21,7 +24,18 @@ def missing_keys(experiment: Experiment, environment: Mapping[str, str]) -> list
         f"arms.{arm}.instruction.optimise.reflection": server
         for arm, server in writer_servers(experiment).items()
     }
-    return [
+    wanted = [
+        (f"arms.{name}.environment", variable)
+        for name, arm in experiment.arms.items()
+        if isinstance(arm, CommandArm)
+        for variable in arm.environment
+    ]
+    of_commands = [
+        Problem(where, f"the environment variable {variable} is not set; set it, or leave it out")
+        for where, variable in wanted
+        if variable not in environment
+    ]
+    return of_commands + [
         Problem(
             f"{name}.endpoint.key_variable",
             f"the environment variable {endpoint.key_variable} is not set; set it to the key of "

@@ -112,12 +112,12 @@ class CommandSettings(_Settings):
 
     kind: Literal["command"]
     """Of the arm."""
-    base: BaseForm
-    """In which form the base of an adapter is loaded."""
-    rows: Rows
-    """How rows are written for it."""
     parameters: dict[str, Parameter] = field(default_factory=dict)
     """Its own hyperparameters, by name."""
+    rows: Rows
+    """How rows are written for it."""
+    base: BaseForm
+    """In which form the base of an adapter is loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

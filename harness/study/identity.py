@@ -104,7 +104,7 @@ def weights_identity(inputs: TrialInputs) -> Identity:
     }
     if inputs.command is not None:
         identity |= {
-            "command": inputs.command.identity(),
+            "training command": inputs.command.identity(),
             "training version": COMMAND_VERSION,
         }
     if inputs.start:

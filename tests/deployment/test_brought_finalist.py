@@ -13,6 +13,7 @@ from harness.deployment.verify_folder import verify_folder
 from harness.errors import InputError
 from harness.export.asking import Asking
 from harness.export.final_run import find_final_run
+from harness.export.model_folder import export_model
 from tests.export.small_study import ARMS, experiment, run_small
 from tests.models.test_brought import adapter
 from tests.tiny_model import CHATML
@@ -37,5 +38,13 @@ def test_its_own_folder_and_template_are_used(tmp_path: Path) -> None:
         assert "now " in loaded.tokenizer.chat_template
     found = verify_folder(run, weights, limit=4)
     assert (found.agreement.equal, found.culprits) == (4, ())
-    with pytest.raises(InputError, match="holds an adapter alone"):
-        serve_plan(run, folder=None, host="127.0.0.1", port=1)
+    plan = serve_plan(run, folder=None, host="127.0.0.1", port=1)
+    assert (plan.model / "config.json").is_file()
+    assert not (plan.model / "adapter_config.json").exists()
+    assert "now " in (plan.model / "chat_template.jinja").read_text()
+    # What is served is what was scored.
+    shipped = verify_folder(run, plan.model, limit=4)
+    assert (shipped.agreement.equal, shipped.culprits) == (4, ())
+    # The adapter by itself lies where the user put it.
+    with pytest.raises(InputError, match="its weights are yours"):
+        export_model(tmp_path / "results", None, tmp_path / "copy", arm="theirs")

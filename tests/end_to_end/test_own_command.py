@@ -154,6 +154,12 @@ def test_one_that_fails_takes_its_trials_only(tmp_path: Path) -> None:
     assert [row["failure_kind"] for row in failures.named] == ["command", "command"]
 
 
+def test_a_variable_that_it_is_to_be_given_must_be_set(tmp_path: Path) -> None:
+    spec = load_experiment(write(tmp_path, {**COMMAND, "environment": ["NOT_SET_HERE"]}))
+    with pytest.raises(InputError, match="NOT_SET_HERE is not set"):
+        run(spec, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -6,7 +6,15 @@ import typing
 
 import pytest
 
-from harness.spec import BroughtArm, ClassifierArm, FullArm, LoraArm, PromptArm, QloraArm
+from harness.spec import (
+    BroughtArm,
+    ClassifierArm,
+    CommandArm,
+    FullArm,
+    LoraArm,
+    PromptArm,
+    QloraArm,
+)
 from harness.spec.arm_base import ArmBase
 from harness.spec.arms import QuantisedArm, TrainedArm
 from harness.spec.kinds import KINDS, TRAINED_KINDS, kind_info
@@ -17,6 +25,7 @@ ARMS: tuple[type[ArmBase], ...] = (
     LoraArm,
     QloraArm,
     BroughtArm,
+    CommandArm,
     ClassifierArm,
 )
 
@@ -33,10 +42,12 @@ def test_every_arm_has_one_entry() -> None:
 @pytest.mark.parametrize("arm", ARMS)
 def test_an_entry_agrees_with_the_arm_of_its_kind(arm: type[ArmBase]) -> None:
     kind = kind_info(kind_of(arm))
-    assert kind.trains is issubclass(arm, TrainedArm) is (kind in TRAINED_KINDS)
+    own = issubclass(arm, TrainedArm)
+    assert own is (kind in TRAINED_KINDS) is (kind.trains and not kind.commanded)
+    assert kind.commanded is (arm is CommandArm)
     assert kind.adapts is ("rank" in arm.model_fields)
     assert kind.quantises is issubclass(arm, QuantisedArm)
-    assert (kind.operations > 0) is kind.trains
+    assert (kind.operations > 0) is own
     assert kind.fine_tuned is (kind.trains or arm is BroughtArm)
     assert kind.language_model is (arm is not ClassifierArm)
 

@@ -11,15 +11,21 @@ from pydantic import TypeAdapter, ValidationError
 from harness.records import to_plain
 from harness.spec.arm_base import NO_HYPERPARAMETERS
 from harness.spec.arms import Arm
-from harness.spec.kinds import KINDS
-from harness.spec.settings import TrainedSettings, settings_from
+from harness.spec.kinds import KINDS, kind_info
+from harness.spec.settings import params_of, settings_from
 
 WAYS = {"answering": {"choices": ["choice", "generate"], "default": "generate"}}
 KIND_NAMES = [kind.name for kind in KINDS]
 
 
 def arm(kind: str, **more: Any) -> Any:
-    required = {"path": "adapter"} if kind == "trained" else {}
+    required = {
+        "trained": {"path": "adapter"},
+        "command": {
+            "command": ["train", "{result}"],
+            "parameters": {"rate": {"low": 0.1, "high": 0.2}, "flag": True, "name": "x"},
+        },
+    }.get(kind, {})
     return TypeAdapter[Any](Arm).validate_python({"kind": kind, **required, **more})
 
 
@@ -39,7 +45,8 @@ def test_a_setting_is_the_same_after_json(kind: str) -> None:
     plain = to_plain(settings)
     assert settings_from(plain) == settings
     assert to_plain(settings_from(plain)) == plain
-    open_ways = ("generate", "choice") if isinstance(settings, TrainedSettings) else ()
+    assert settings_from(params_of(settings)) == settings
+    open_ways = ("generate", "choice") if kind_info(kind).trains else ()
     assert settings.ways == open_ways
     assert settings.first_way == "generate"
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.analysis.arms.latency import measured_latency, why_unmeasured
+from harness.analysis.arms.tokens import mean_tokens
 from harness.analysis.statistics.scores import aggregates
 from harness.findings import ArmSummary, BreakEven, CostSummary, Interval
 from harness.records import TrialCost, TrialSummary
@@ -114,7 +115,7 @@ def unit_cost(
     summary = CostSummary(
         search_seconds=float(sum(spent)),
         train_seconds=float(np.mean([c.train_seconds for c in costs])) if costs else 0.0,
-        train_tokens=_mean_tokens(costs),
+        train_tokens=mean_tokens(costs),
         peak_memory_mib=max(c.peak_memory_mib for c in worked) if costs else None,
         peak_device_mib=max(devices) if devices else None,
         trainable_parameters=max((c.trainable_parameters for c in costs), default=0),
@@ -201,25 +202,6 @@ def _charged(trial: TrialSummary, endpoint: EndpointSpec, per_token: float) -> f
 def _price(endpoint: EndpointSpec, prompt: float, completion: float) -> float:
     money = prompt * endpoint.prompt_price + completion * endpoint.completion_price
     return money / 1_000_000
-
-
-def _mean_tokens(costs: Sequence[TrialCost]) -> int | None:
-    """Tokens trained on in one run; None where a command of the user's did not say."""
-    known = [cost.train_tokens for cost in costs if cost.train_tokens is not None]
-    if len(known) < len(costs):
-        return None
-    return round(float(np.mean(known))) if known else 0
-
-
-def search_tokens(search: Sequence[TrialSummary]) -> int | None:
-    """Tokens trained on over the search, of every trial that reported a cost, failed ones too.
-
-    None where one is of a command of the user's that did not say.
-    """
-    every = {trial.trial_id: trial for trial in search}.values()
-    tokens = [trial.cost.train_tokens for trial in every if trial.cost]
-    known = [number for number in tokens if number is not None]
-    return sum(known) if len(known) == len(tokens) else None
 
 
 def total_money(cost: CostSummary, months: int) -> float | None:
@@ -370,7 +352,6 @@ __all__ = [
     "break_evens",
     "overlap",
     "priced",
-    "search_tokens",
     "summarise_cost",
     "total_money",
     "total_range",
