@@ -249,8 +249,8 @@ def _write(
         try:
             content = makers[name]()
         except HarnessError as error:
-            others = ", ".join(str(path) for path in written.values())
-            raise type(error)(f"{error}{f'. Written: {others}' if others else ''}") from error
+            there = ", ".join(str(path) for path in written.values())
+            raise type(error)(f"{error}{f'. Written: {there}' if there else ''}") from error
         target = stem.with_name(f"{stem.name}.{SUFFIXES.get(name, name)}")
         with writing(target, ELSEWHERE):
             written[name] = write_whole(target, content)

@@ -60,7 +60,7 @@ def examples_only(samples: Samples) -> ReportView:
     kinds = {found.arm: "full" if at else "prompt" for at, found in enumerate(samples.arms)}
     rows = tuple(_summary(name, kind) for name, kind in kinds.items())
     view = view_of(study(), replace(findings(), arms=rows, primary=None), samples=samples)
-    return replace(view, sections=(view.section("examples"),))
+    return replace(view, first=None, sections=(view.section("examples"),))
 
 
 def _summary(name: str, kind: str) -> ArmSummary:

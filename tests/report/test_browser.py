@@ -19,10 +19,32 @@ def test_the_whole_report_is_shown(view: ReportView, whole: Path, opened: Opener
     with opened(whole) as visit:
         text = visit.page.inner_text("body")
         assert view.verdict.headline in text
-        assert visit.page.locator("svg[role=img]").count() == 5
+        assert visit.page.locator("svg[role=img]").count() == 7
         assert visit.count == "25 of 25 items match"
         assert visit.page.locator("#explorer-pages").is_hidden()
         assert visit.page.title() == view.title
+
+
+def test_the_first_screen_is_one_screen(view: ReportView, whole: Path, opened: Opener) -> None:
+    bottom = "document.querySelector('.first').getBoundingClientRect().bottom"
+    with opened(whole, viewport={"width": 1200, "height": 800}) as visit:
+        assert visit.page.evaluate(bottom) <= 800
+        visit.page.emulate_media(media="print")
+        # What A4 has between its margins, at the width of a page.
+        visit.page.set_viewport_size({"width": 680, "height": 1000})
+        assert visit.page.evaluate(bottom) <= 1000
+
+
+def test_a_link_of_the_first_screen_opens_what_it_leads_to(whole: Path, opened: Opener) -> None:
+    with opened(whole) as visit:
+        page = visit.page
+        page.locator(".glance a[href='#cost']").first.press("Enter")
+        assert page.evaluate("location.hash") == "#cost"
+        assert page.locator("#claims").is_hidden()
+        page.locator("a[href='#cost-details']").click()
+        # A browser opens the details around what a link leads to.
+        expect(page.locator("#cost-details")).to_be_visible()
+        assert page.locator("#claims").is_visible()
 
 
 def test_no_page_is_wider_than_a_phone(whole: Path, attacked: Path, opened: Opener) -> None:
@@ -78,6 +100,8 @@ def test_it_prints_without_controls(whole: Path, opened: Opener) -> None:
         page.emulate_media(media="print")
         assert page.locator(".explorer").is_hidden()
         assert page.locator("nav").is_hidden()
+        assert page.locator("#appendix").is_hidden()
+        assert page.get_by_text("budget.trials: 16").is_visible()
         assert page.get_by_text("lora did better", exact=True).is_visible()
         assert page.evaluate("document.documentElement.scrollWidth") == 688
         printed = page.pdf(prefer_css_page_size=True)
@@ -89,7 +113,7 @@ def test_without_scripts_the_report_stays_readable(whole: Path, opened: Opener) 
         assert visit.page.locator(".explorer").is_hidden()
         text = visit.page.inner_text("main")
         assert "The list needs JavaScript" in text
-        assert text.count("Right answer") == 8
+        assert text.count("Right answer") == 6
         assert "Feedback number 1." in text
 
 

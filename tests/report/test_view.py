@@ -253,6 +253,23 @@ def test_an_unfinished_study_shows_what_there_is() -> None:
     assert view.title == "Fine-tune or prompt? feedback"
 
 
+def test_a_table_of_nothing_vanishes() -> None:
+    whole = findings()
+    untested = tuple(
+        replace(
+            row,
+            test=None,
+            test_interval=None,
+            cost=replace(row.cost, upfront=None, per_thousand_requests=None, first_year=None),
+        )
+        for row in whole.arms
+    )
+    view = view_of(study(), replace(whole, arms=untested, primary=None), now=NOW)
+    assert not {"arms", "cost"} & {section.key for section in view.sections}
+    missing = table(view, "unmeasured", "What was not measured")
+    assert {"Scores of the arms", "Cost"} <= missing.keys()
+
+
 def test_findings_without_numbers_draw_no_chart() -> None:
     whole = findings()
     assert whole.primary is not None

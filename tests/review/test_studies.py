@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +19,9 @@ from rich.console import Console
 from harness.errors import InputError
 from harness.records import StoredVerdict
 from harness.report.document import Code
+from harness.report.formats.pdf import BROWSERS
 from harness.review.studies import (
+    COMPARISON_FORMATS,
     AnalysedStudy,
     chosen_formats,
     find_study,
@@ -182,9 +186,32 @@ def test_a_missing_browser_costs_no_other_format(
     assert found["findings"]["verdict"]["sentence"] == loaded.findings.verdict.sentence
 
 
+def test_items_go_to_a_spreadsheet_and_the_appendix_opens(
+    loaded: AnalysedStudy, tmp_path: Path
+) -> None:
+    files = write_reports(loaded, tmp_path, ("csv", "html"), appendix=True)
+    assert files["csv"] == tmp_path / "report.csv"
+    items = len({row.doc_hash for row in loaded.study.items})
+    runs = len({(row.arm, row.seed) for row in loaded.study.items})
+    with files["csv"].open(encoding="utf-8-sig", newline="") as file:
+        assert len(list(csv.DictReader(file))) == items * runs
+    assert 'id="appendix" open' in files["html"].read_text("utf-8")
+
+
+@pytest.mark.browser
+def test_the_brief_has_a_file_of_its_own(loaded: AnalysedStudy, tmp_path: Path) -> None:
+    if not any(shutil.which(name) for name in BROWSERS):
+        pytest.skip("NO BROWSER: none of them is on PATH")
+    files = write_reports(loaded, tmp_path, ("brief",))
+    assert files["brief"] == tmp_path / "report.brief.pdf"
+    assert len(re.findall(rb"/Type\s*/Page\b", files["brief"].read_bytes())) <= 2
+
+
 def test_formats_are_chosen_by_name() -> None:
     assert chosen_formats(["pdf", "MD, html", "html"]) == ("html", "md", "pdf")
     with pytest.raises(InputError, match="no report format is called 'doc'; choose from html, md"):
         chosen_formats(["html,doc"])
     with pytest.raises(InputError, match="name a report format"):
         chosen_formats([","])
+    with pytest.raises(InputError, match="called 'csv'; choose from html, md, json, pdf, with"):
+        chosen_formats(["csv"], COMPARISON_FORMATS)

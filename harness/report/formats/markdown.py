@@ -147,7 +147,7 @@ def _fence(text: str, language: str = "") -> str:
 def _examples(block: Examples) -> str:
     parts = [f"**{escape(block.heading)}**"]
     for example in block.items:
-        parts.append(f"**Item {escape(example.item)}**")
+        parts.append(f"**{escape(example.item)}**")
         if example.text:
             parts += ["Text", _fence(example.text)]
         parts += ["Right answer", _fence(example.target)]

@@ -19,7 +19,7 @@ UNTOUCHED = "untouched base"
 def arms_section(material: Material) -> Section:
     """What each arm scored, and what it takes."""
     rows = material.findings.arms
-    if not rows:
+    if not any(wording.is_number(row.test) for row in rows):
         missing = Unmeasured("Scores of the arms", "They are, once an arm was tested.")
         return Section("arms", "The arms", (missing,))
     scale = material.scale

@@ -72,7 +72,7 @@ def _example(
     material: Material, samples: Samples, at: int, runs: Sequence[tuple[str, RunSamples]]
 ) -> Example:
     return Example(
-        item=name_of(samples, at),
+        item=f"Item {name_of(samples, at)}",
         text=wording.clean(samples.texts[at]),
         target=wording.clean(samples.targets[at]),
         replies=tuple(

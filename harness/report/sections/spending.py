@@ -19,8 +19,12 @@ RANGE = (
 def cost_section(material: Material) -> Section:
     """Upfront, per request, per month, and the break-even volume."""
     rows = material.findings.arms
-    if not rows:
-        return Section("cost", "Cost", ())
+    known = (row.cost.upfront for row in rows), (row.cost.per_thousand_requests for row in rows)
+    if not any(wording.is_number(money) for costs in known for money in costs):
+        missing = Unmeasured(
+            "Cost", "It is reckoned from the final runs, whose requests are timed."
+        )
+        return Section("cost", "Cost", (missing,))
     blocks: list[Block] = [Prose(_assumptions(material)), _money(material)]
     sentences = tuple(wording.cell(row.sentence, 600) for row in material.findings.break_even)
     if sentences:
