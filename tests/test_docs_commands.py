@@ -129,7 +129,7 @@ def reading(folder: Path, tiny: Path) -> Iterator[None]:
 
     def measure_once(*args: Any, **named: Any) -> forecast.Forecast:
         if not MEASURED:
-            MEASURED.append(foresee(*args, **named | {"quick": True}))
+            MEASURED.append(foresee(*args, **named | {"thorough": False}))
         return MEASURED[0]
 
     few_draws = partial(analyse, resamples=100, sensitivity=False)

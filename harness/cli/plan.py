@@ -34,7 +34,7 @@ from harness.cli.printing import json_text, say
 def command(experiment: Path, results: Path, explain: bool, thorough: bool, layout: str) -> None:
     """Say what a study will take before anything is spent: trials, tokens, time, money, disk.
 
-    Runs a few steps and items of every kind of trial here, which takes a minute at most on an idle
+    Runs a few steps and items of every kind of trial here, which takes about a minute on an idle
     machine, and leaves nothing behind. What --results holds already, for whichever study, is not
     counted again.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.engine import Engine
-from harness.forecast.cost_model import Sample
+from harness.forecast.cost_model import Activity, Sample
 from harness.forecast.small_trial import small_trial
 from harness.forecast.workload import Workload, computes_alike, workload
 from harness.records import ModelWork, Progress, StepReport, TrialRecord, TrialSpec
@@ -59,8 +59,8 @@ def measure(
 ) -> list[Measured]:
     """Run each trial small, one after the other, in a temporary folder that is removed.
 
-    Unless ``thorough``, once that has taken long only trials of kinds that were not measured yet
-    are run: those that were stand in for the rest.
+    Unless ``thorough``, once that has taken long only trials are run that do what no trial of
+    their kind was measured at: others stand in for the rest.
     """
     measured: list[Measured] = []
     kept: set[tuple[object, ...]] = set()
@@ -68,8 +68,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="harness-plan-") as name:
         for number, whole in enumerate(workloads):
             enough = not thorough and time.perf_counter() - began > ENOUGH_SECONDS
-            known = (small.whole.spec for small in measured if not small.failure)
-            if enough and any(computes_alike(whole.spec, spec) for spec in known):
+            if enough and _stand_in(measured, whole):
                 continue
             shots = f", {n} shots" if (n := whole.spec.params["shots"]) else ""
             label = f"{whole.spec.arm}{shots} ({whole.spec.kind})"
@@ -80,6 +79,19 @@ def measure(
             # A process whose trial failed is replaced.
             kept = set() if small.failure else kept | {form}
     return measured
+
+
+def _stand_in(measured: Sequence[Measured], whole: Workload) -> bool:
+    """Whether trials of its kind were measured at all that it does."""
+    alike = [small for small in measured if computes_alike(small.whole.spec, whole.spec)]
+    known = {_doing(sample.activity) for small in alike for sample in small.samples}
+    needed = {_doing(whole.scoring(score)) for _, score in whole.scores}
+    return bool(alike) and needed <= known
+
+
+def _doing(activity: Activity) -> tuple[str, bool]:
+    """What has to be measured: the measure, and whether replies are written, where that counts."""
+    return activity.measure, activity.writes and activity.measure != "single"
 
 
 def base_form(spec: TrialSpec) -> tuple[object, ...]:

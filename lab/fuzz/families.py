@@ -72,7 +72,8 @@ def _command_cases(draw: st.DrawFn) -> Case:
                 ["check", str(folder / EXPERIMENT)], EXPERIMENT, name, "data.", str(folder)
             )
         proposed = folder / "proposed.yaml"
-        arguments = ["init", str(folder / name), "--output", str(proposed), "--force"]
+        options = ["--output", str(proposed), "--force", "--no-measure"]
+        arguments = ["init", str(folder / name), *options]
         return of_command(arguments, name, "column", str(proposed))
 
     return case

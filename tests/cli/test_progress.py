@@ -110,10 +110,7 @@ def test_what_is_under_way_counts_as_done_in_part(tmp_path: Path) -> None:
     now = 0.0
     course = Course(clock=lambda: now)
 
-    class Timed(RichObserver):
-        """Every trial takes a minute."""
-
-    observer = Timed(Terminal(file=io.StringIO(), width=80))
+    observer = RichObserver(Terminal(file=io.StringIO(), width=80))
     observer._course = course
 
     lefts: list[str] = []

@@ -129,7 +129,7 @@ def test_work_of_a_whole_trial_is_extrapolated_from_a_small_one(
 ) -> None:
     spec = trial_of(tmp_path, tiny_models, arm)
     whole = workload(spec)
-    small_spec = small_trial(whole, tmp_path / "small")
+    small_spec = small_trial(whole, tmp_path / "small", thorough=True)
     small = run_trial(small_spec, tmp_path / "small")
     assert small.status == "complete", small.failure_message
     samples = list(samples_of(small, workload(small_spec), whole))

@@ -13,7 +13,7 @@ import pytest
 from harness.data import read_examples_file
 from harness.engine import Execute
 from harness.engine.in_process import InProcessEngine
-from harness.forecast import Forecast, forecast_study, study
+from harness.forecast import Forecast, forecast_study, measured, study
 from harness.forecast.arm import trials_started
 from harness.forecast.estimate import Estimate
 from harness.forecast.measured import Measured, base_form
@@ -24,6 +24,7 @@ from harness.forecast.workload import workload
 from harness.records import ModelWork, Progress, TrialSpec
 from harness.spec import Experiment
 from harness.study.executing import execute_trial
+from harness.study.observer import Observer
 from harness.study.rehearsal import rehearse
 from harness.study.run import plan_study, run_study
 from harness.trial import run_trial
@@ -86,6 +87,20 @@ def test_a_forecast_of_real_small_trials(tmp_path: Path, tiny_models: TinyModels
     # Nothing is left behind, and nothing is made where results would lie.
     assert not (tmp_path / "results").exists()
     assert json.loads(json.dumps(found.plain()))["arms"][3]["kind"] == "lora"
+
+
+def test_where_there_is_no_time_others_of_a_kind_stand_in(
+    tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured, "ENOUGH_SECONDS", -1.0)
+    said: list[str] = []
+    observer = Observer()
+    monkeypatch.setattr(observer, "stage", said.append)
+    found = forecast(tiny(tmp_path, tiny_models), tmp_path, observer=observer)
+    tried = [text.rpartition(": ")[2].partition(" ")[0].rstrip(",") for text in said[1:]]
+    # The base times no single requests: an arm of its kind is measured for them, and for all.
+    assert tried == ["base", "lora", "few-shot"]
+    assert all(arm.seconds is not None for arm in found.arms)
 
 
 def test_a_busy_machine_is_spoken_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
@@ -27,6 +28,7 @@ from harness.wording import plural
 
 # Rows of scores in the decision, which is to fit a screen.
 MOST_ROWS = 10
+_WIDE = 10_000
 SHOWN = ("primary", "sensitivity", "arms", "claims", "search", "general")
 COLOURS = {
     "fine_tune": "green",
@@ -79,17 +81,28 @@ def _print_scores(table: Table, console: Console) -> None:
     left_out = len(table.rows) - len(rows)
     strong = tuple(place for place, n in enumerate(rows) if n in table.strong)
     table = replace(table, rows=tuple(table.rows[n] for n in rows), strong=strong)
+    brief = [n for n, column in enumerate(table.columns) if column.brief]
     shown = _grid(table)
-    # The names, which would be the first to be broken.
-    shown.columns[0].no_wrap = True
-    if console.measure(shown).minimum <= console.width:
+    for n, column in zip(brief, shown.columns, strict=True):
+        words = table.columns[n].heading.split()
+        column.width = max(map(cell_len, [*(row[n] for row in table.rows), *words]))
+    # In a terminal of any width.
+    wide = console.options.update(width=_WIDE)
+    left = console.width - console.measure(shown, options=wide).maximum
+    if left >= 0:
+        for n, column in zip(brief, shown.columns, strict=True):
+            # Headings are broken where there is no room for them in a line.
+            more = min(left, max(0, cell_len(table.columns[n].heading) - (column.width or 0)))
+            column.width = (column.width or 0) + more
+            left -= more
         console.print(shown)
     else:
         console.print(Text(table.caption, style="italic"))
+        headings = ", ".join(table.columns[n].heading for n in brief[1:])
+        console.print(Text(f"{table.columns[0].heading}: {headings}", style="dim"))
         for row in table.rows:
-            name, *cells = (row[n] for n, column in enumerate(table.columns) if column.brief)
-            console.print(Text(name, style="bold"))
-            console.print(Padding(Text(", ".join(cells)), (0, 0, 0, 2)))
+            name, *cells = (row[n] for n in brief)
+            console.print(Text.assemble((name, "bold"), f": {', '.join(cells)}"))
     if left_out:
         console.print(Text(f"and {plural(left_out, 'more row')} in the report", style="dim"))
 
