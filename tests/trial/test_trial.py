@@ -664,8 +664,13 @@ def test_what_was_trained_is_timed_without_training_it_again(
 
 
 def test_a_prompt_is_timed_on_its_base(make_spec: MakeSpec, tmp_path: Path) -> None:
-    (score,) = run_trial(timed(make_spec("prompt")), tmp_path / "timed").scores
+    spec = timed(make_spec("prompt"))
+    (score,) = run_trial(spec, tmp_path / "timed").scores
     assert (score.form, len(score.latencies)) == ("base", 4)
+    # A later turn asks fewer of them.
+    fewer = replace(spec, scores=(replace(spec.scores[0], limit=2),))
+    (score,) = run_trial(fewer, tmp_path / "again").scores
+    assert len(score.latencies) == 2
 
 
 def test_weights_that_are_gone_leave_a_reason(make_spec: MakeSpec, tmp_path: Path) -> None:
