@@ -144,8 +144,8 @@ class _TrainedArm(ArmBase):
 
     instruction: str | Choice[str] | InstructionFrom | None = Field(  # type: ignore[assignment]
         None,
-        description="Instruction in place of the task's, or `{from: ARM}`, that which the search of "
-        "a prompt arm selects.",
+        description="Instruction in place of the task's, or `{from: ARM}`, that which the search "
+        "of a prompt arm selects.",
     )
     epochs: PositiveInt | IntRange | Choice[int] = Field(
         2,
