@@ -143,7 +143,8 @@ class _TrainedArm(WaysTried):
 
     instruction: str | Choice[str] | InstructionFrom | None = Field(  # type: ignore[assignment]
         None,
-        description="Instruction in place of the task's, or a prompt arm whose search selects it.",
+        description="Instruction in place of the task's, or `{from: ARM}`, that which the search "
+        "of a prompt arm selects.",
     )
     epochs: PositiveInt | IntRange | Choice[int] = Field(
         2,

@@ -116,9 +116,5 @@ def rehearse(plan: Plan, results: Path, folder: Path) -> Rehearsal:
         runner.work_off(Listed(stage.trials))
     if not runner.to_run:
         runner.work_off(Listed(latency_stage(plan, selected, runner.known).trials))
-    ended = [
-        trial
-        for trial in reader.trials(plan.experiment_id)
-        if trial.phase != "search" or searches.counts(trial)
-    ]
+    ended = filter(searches.counts, reader.trials(plan.experiment_id))
     return Rehearsal(tuple(ended), tuple(runner.to_run), searches.waiting, reader)

@@ -163,13 +163,16 @@ class Searches:
         state.search.tell(self._past(trial, self._changes({trial.arm})))
 
     def counts(self, trial: TrialSummary) -> bool:
-        """Whether a search trial is of a search as it is now.
+        """Whether a trial of the study is one of its searches as they are now.
 
         It is not where another instruction was selected for its arm, or none yet.
         """
-        if instruction_source(self._plan.experiment.arms[trial.arm]) is None:
+        experiment, arm = self._plan.experiment, trial.arm
+        if arm not in experiment.arms or instruction_source(experiment.arms[arm]) is None:
             return True
-        state = self._states.get((trial.arm, trial.search_repeat))
+        searched = trial.phase == "search"
+        repeat = trial.search_repeat if searched else experiment.repeat_of(arm, trial.seed)
+        state = self._states.get((arm, repeat))
         return state is not None and trial.params["instruction"] == state.search.arm.instruction
 
     def defaults(self) -> dict[str, Settings]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,9 @@ def draw_study(design: Design, generator: np.random.Generator) -> Study:
     """One study of the design: every arm searched, on a seed of its own, and tested."""
     tuned = [f"tuned-{number}" for number in range(design.trained)]
     prompts = [f"prompt-{number}" for number in range(design.prompts)]
-    arms = {**dict.fromkeys(prompts, "prompt"), **dict.fromkeys(tuned, "lora")}
+    arms: dict[str, Any] = {
+        **dict.fromkeys(prompts, "prompt"), **dict.fromkeys(tuned, "lora"),
+    }  # fmt: skip
     if design.added is not None:
         tuned.append("both")
         arms |= {"prompt-0": SOURCE, "both": TAKER}

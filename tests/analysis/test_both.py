@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,14 @@ def study(
                 scores["general:facts"] = right(kept)
             built.finalist(arm, seed, scores)
     return built
+
+
+PAIR = {"margin": 0.03, "fine_tuned": "both", "against": "lora"}
+# As of the cases of the other rules: a study, its outcome, its winner and a part of the sentence.
+BOTH_CASES: dict[str, tuple[Callable[[], StudyBuilder], str, str, str]] = {
+    "both": (study, "both", "both", "the search of written selected"),
+    "two_tuned_both": (lambda: study(contrast=PAIR), "both", "both", "Do both"),
+}
 
 
 def found_in(built: StudyBuilder, *, sensitivity: bool = False) -> Findings:

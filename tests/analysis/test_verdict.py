@@ -26,6 +26,7 @@ from .study_builder import (
     right,
     whole_study,
 )
+from .test_both import BOTH_CASES
 from .test_effort import HARDLY_TRIED
 from .test_forgetting import one_destroyed
 from .test_ranking import RANKED
@@ -128,6 +129,7 @@ CASES: dict[str, tuple[Callable[[], StudyBuilder], str, str, str]] = {
     **HARDLY_TRIED,
     **RANKED,
     **TWO_TUNED,
+    **BOTH_CASES,
 }  # fmt: skip
 
 

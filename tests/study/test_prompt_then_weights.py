@@ -29,7 +29,7 @@ STUDY: dict[str, Any] = {
     "arms": ARMS, "budget": {"trials": 2, "test_default": True}, "seeds": [1, 2], "general": None,
 }  # fmt: skip
 # With one trial the first wording is selected, with more the better one.
-SHORT = {"budget": {"trials": 1, "test_default": True}}
+SHORT: dict[str, Any] = {"budget": {"trials": 1, "test_default": True}}
 
 
 class Stopping(Watching):
