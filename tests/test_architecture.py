@@ -51,7 +51,7 @@ ROOMS: dict[str, set[str]] = {
               "writing"},
     "review": {"analysis", "report", "search", "store"},
     "study": {"analysis", "data", "engine", "evaluation", "models", "prompting", "search", "store",
-              "trial"},
+              "trial", "writing"},
     "forecast": {"analysis", "data", "engine", "evaluation", "models", "prompting", "search",
                  "store", "study", "training", "trial"},
     "drafting": {"analysis", "data", "forecast", "models"},

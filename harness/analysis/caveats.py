@@ -11,6 +11,7 @@ from harness.analysis.statistics.scores import Scores, repeated_accesses
 from harness.analysis.tuning_caveats import ranked_caveats, tuning_caveats
 from harness.analysis.verdict.declaration import declaration_caveats
 from harness.analysis.verdict.sensitivity import FLAGGED_ITEMS, in_words
+from harness.analysis.writing_caveats import writing_caveats
 from harness.findings import ArmSummary, Contrast, Sensitivity
 from harness.records import AuditRecord, items_of
 from harness.spec import Experiment
@@ -38,6 +39,7 @@ def caveats(
         *_test_looks(scores),
         *_seen_elsewhere(scores),
         *brought_caveats(experiment, scores.study.experiment.data.audit),
+        *writing_caveats(scores.study, experiment),
         *_seeds(arms),
         *(tuning_caveats(arms, sides) if experiment.trained_arms() else ranked_caveats(arms)),
         *_budgets(arms, experiment.budget),

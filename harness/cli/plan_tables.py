@@ -15,7 +15,7 @@ from harness.study.observer import ArmExplanation, Observer
 from harness.wording import listed, mebibytes, money, plural, seconds
 
 # In the order of the study: the base is scored once, and is no part of the sums below.
-PHASES = ("search", "finalist", "default", "curve", "latency")
+PHASES = ("writing", "search", "finalist", "default", "curve", "latency")
 
 
 class PlanObserver(Observer):
@@ -52,10 +52,17 @@ def print_forecast(forecast: Forecast, console: Console) -> None:
         console.print(f"  {escape(note)}")
 
 
+def _written(forecast: Forecast) -> str:
+    """That trials of some arm stand for the writing of its instruction, where they do."""
+    written = any("writing" in arm.trials for arm in forecast.arms)
+    return "writing an instruction + " if written else ""
+
+
 def _arms(forecast: Forecast) -> Table:
     table = Table(
         title=f"{escape(forecast.name)} on {forecast.device}, {forecast.dtype}",
-        caption="trials: search + finalists + default settings + learning curves + timing",
+        caption=f"trials: {_written(forecast)}search + finalists + default settings + learning "
+        "curves + timing",
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE_HEAD,

@@ -13,6 +13,7 @@ from harness.export.destination import write_file
 from harness.export.final_run import FinalRun, find_final_run
 from harness.export.kept_answers import choice_of, choosing_usage, constraint_of_labels
 from harness.export.prompt_usage import CHAT, TEXT, usage
+from harness.export.written import history_of
 from harness.spec.kinds import kind_info
 from harness.versions import __version__
 
@@ -98,6 +99,8 @@ def _content(asking: Asking, path: Path) -> dict[str, Any]:
         "extract": extract.model_dump(exclude_none=True) if extract else None,
         "notes": _notes(asking),
     }
+    if history := history_of(run):
+        content["instruction_written"] = history
     if choice := choice_of(asking):
         content["choice"] = choice
     if constraint := constraint_of_labels(asking):

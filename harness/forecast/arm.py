@@ -127,6 +127,9 @@ class ArmCost:
             seconds = replace(seconds, low=seconds.low * self._least_share(loads[0]))
         tokens = either(_trained(load) + _scored(load) for load in loads)
         number = trials.times
+        if trials.phase == "writing":
+            self._search_tokens += tokens * number
+            self._search_seconds += seconds * number
         if trials.phase == "search":
             number = self._within_budget(number, tokens, seconds)
             self._search_tokens += tokens * number

@@ -71,6 +71,11 @@ def notes_on(forecast: Forecast, plan: Plan, *, thorough: bool) -> tuple[str, ..
             "The search decides which settings are tested, and whether defaults are tested beside "
             "them; ranges cover the settings that may be selected."
         )
+    if any(arm.optimiser for arm in experiment.arms.values()):
+        notes.append(
+            "Writing an instruction is counted as the trials that would spend as many tokens, the "
+            "writer's own among them; the low ends are for wording that is seen not to matter."
+        )
     rules = experiment.search
     prunes = [name for name in searched if not kind_info(experiment.arms[name].kind).trains]
     if (rules.prompt_pruner != "none" and prunes) or rules.trained_pruner != "none":

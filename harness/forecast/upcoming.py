@@ -18,6 +18,13 @@ from harness.study.asked_models import BASE
 from harness.study.coming import TURNS, curve_sizes
 from harness.study.plan import Plan
 from harness.study.searching import arm_search
+from harness.study.writing import (
+    HEADROOM_SHARE,
+    arm_as_written,
+    left_for_search,
+    most_trials_of_writing,
+    with_writings,
+)
 
 # Proposals are worked out so far ahead; most samplers draw so many at random before they learn.
 PROPOSALS = 5
@@ -63,7 +70,8 @@ class _Outlook:
     def __init__(
         self, plan: Plan, ended: Sequence[TrialSummary], stored: Known, added: Added
     ) -> None:
-        self._plan = plan
+        wrote = [trial for trial in ended if trial.phase == "writing" and trial.writing]
+        self._plan = with_writings(plan, wrote)
         self._added = added
         self._ended = ended
         self._stored = stored
@@ -77,6 +85,7 @@ class _Outlook:
         for arm in arms:
             settings[arm] = [settings_from(trial.params) for trial in self._of(arm, "search")]
             for repeat in range(self._plan.experiment.repeats_of(arm)):
+                yield from self._writing(arm, repeat)
                 proposed = self._proposals(arm, repeat)
                 settings[arm] += [settings_from(spec.params) for spec in proposed]
                 yield from self._search(arm, repeat, proposed)
@@ -91,9 +100,29 @@ class _Outlook:
             # Where there is another finalist, all arms are timed anew.
             yield from self._latencies(arm, settled[arm], anew=bool(tested))
 
+    def _writing(self, arm: str, repeat: int) -> Iterator[Upcoming]:
+        """The writing of an instruction, as trials of the search that spend as many tokens.
+
+        At the least it is seen that wording does not matter, which takes a part of its share.
+        """
+        most = most_trials_of_writing(self._plan, arm)
+        if not most or repeat in self._plan.writings.get(arm, {}):
+            return
+        trial = self._plan.search_trial(arm, 0, self._plan.default_setting(arm), None, repeat)
+        alike = Upcoming(arm, "writing", (trial,), Estimate.exactly(1))
+        yield replace(alike, times=Estimate(float(most), most * HEADROOM_SHARE, float(most)))
+
+    def _trials_of(self, arm: str, repeat: int) -> int:
+        """Trials of one search, as far as the budget goes beside what is still to be written."""
+        if repeat in self._plan.writings.get(arm, {}):
+            return left_for_search(self._plan, arm, repeat)
+        experiment = self._plan.experiment
+        left = experiment.budget.trials - most_trials_of_writing(self._plan, arm)
+        return min(experiment.trials_of(arm), left)
+
     def _search(self, arm: str, repeat: int, proposed: Sequence[TrialSpec]) -> Iterator[Upcoming]:
         past = len(self._searched(arm, repeat))
-        left = self._plan.experiment.trials_of(arm) - past
+        left = self._trials_of(arm, repeat) - past
         unpruned = self._never_pruned(arm)
         for place, spec in enumerate(proposed, past):
             yield self._upcoming(arm, "search", [spec], prunable=place >= unpruned)
@@ -121,14 +150,13 @@ class _Outlook:
 
     def _proposals(self, arm: str, repeat: int) -> list[TrialSpec]:
         """What the search proposes next if all its trials score alike."""
-        experiment = self._plan.experiment
         past = self._searched(arm, repeat)
-        spec = self._under(experiment.arms[arm], past)
+        spec = self._under(arm_as_written(self._plan, arm, repeat), past)
         space = spec.search_space()
         alike = [_alike(t.number, {name: t.params[name] for name in space}) for t in past]
         search = arm_search(self._plan, arm, spec, repeat, alike)
         proposed = []
-        for _ in range(min(PROPOSALS, experiment.trials_of(arm) - len(past))):
+        for _ in range(min(PROPOSALS, self._trials_of(arm, repeat) - len(past))):
             proposal = search.ask()
             if proposal is None:
                 break

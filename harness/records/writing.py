@@ -69,7 +69,8 @@ class Proposal:
     number: int
     """In order, from 1."""
     parent: int
-    """Number of the proposal that it was written from; 0: the user's own."""
+    """Number of the proposal that it was written from; 0: the user's own; -1: another of the
+    wordings that were tried first."""
     text: str
     """The instruction; empty where none could be read from the reply."""
     status: ProposalStatus

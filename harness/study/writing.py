@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from harness.study.plan import Plan
 from harness.study.running import TrialRunner
 from harness.study.sources import Listed
 from harness.versions import version_of
+from harness.writing.write import HEADROOM_SHARE
 
 # Raised when instructions are written in another way.
 WRITING_VERSION = 1
@@ -79,15 +80,23 @@ def written(plan: Plan, runner: TrialRunner, observer: Observer) -> Plan:
     if fresh:
         observer.stage("Writing instructions, from training rows")
         runner.work_off(Listed(fresh))
-    writings: dict[str, dict[int, TrialSummary]] = {}
+    ended = []
     for (arm, repeat), spec in asked.items():
         trial = known.get((arm, repeat)) or runner.known.get(spec.place)
         if trial is None:
             # It is only gone through what is known, and this is not.
             continue
-        writings.setdefault(arm, {})[repeat] = trial
+        ended.append(trial)
         if (arm, repeat) not in known:
             observer.warning(f"{_named(plan, arm, repeat)}: {_told(trial)}")
+    return with_writings(plan, ended)
+
+
+def with_writings(plan: Plan, trials: Iterable[TrialSummary]) -> Plan:
+    """The plan once these trials have written what they could."""
+    writings: dict[str, dict[int, TrialSummary]] = {}
+    for trial in trials:
+        writings.setdefault(trial.arm, {})[trial.search_repeat] = trial
     return replace(plan, writings=writings)
 
 
@@ -249,6 +258,7 @@ def _writers_name(plan: Plan, arm: str, optimiser: OptimiserSpec) -> str:
 
 
 __all__ = [
+    "HEADROOM_SHARE",
     "arm_as_written",
     "find_writers",
     "left_for_search",
@@ -256,6 +266,7 @@ __all__ = [
     "spent_on_writing",
     "text_for",
     "trials_of_writing",
+    "with_writings",
     "writing_trial",
     "writings_of",
     "written",

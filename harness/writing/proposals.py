@@ -128,7 +128,8 @@ class Proposals:
             self._open = None
 
     def _number_of(self, text: str) -> int:
-        return next((one.number for one in self.history if one.text == text), 0)
+        other = 0 if text.strip() == self.own.strip() else -1
+        return next((one.number for one in self.history if one.text == text), other)
 
 
 __all__ = ["Proposals"]

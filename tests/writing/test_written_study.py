@@ -202,7 +202,7 @@ def test_what_validation_does_not_confirm_is_not_kept(server: FakeServer, tmp_pa
     assert plain is not None
 
     def by_heart(payload: dict[str, Any]) -> tuple[str, str, int]:
-        """Right under the written instruction on rows that were asked in writing, and on no other."""
+        """Right under the written instruction on rows of the writing, and on no other."""
         system, item = (str(payload["messages"][place]["content"]) for place in (0, -1))
         if payload["model"] == "big":
             if system == OWN and len(requests(server, "writer")) == 0:
@@ -324,7 +324,7 @@ def test_an_instruction_that_quotes_training_rows_is_flagged(
     def quoting(payload: dict[str, Any]) -> tuple[str, str, int]:
         if payload["model"] == "writer":
             told = str(payload["messages"][-1]["content"])
-            row = told.split("Message: ")[1].split("\n")[0]
+            row = told.split("Message: ")[1].split("\n", maxsplit=1)[0]
             return f"```\n{BETTER} As in: {row} and all the rest of it here\n```", "stop", 400
         return plain(payload)
 

@@ -1,4 +1,4 @@
-"""How instructions were written: what it cost, what was proposed and why, and whether it is kept."""
+"""How instructions were written: what it cost, what was proposed, and whether it is kept."""
 
 from __future__ import annotations
 
@@ -156,8 +156,7 @@ def _proposals(material: Material, name: str, proposals: tuple[Proposal, ...]) -
     scale = material.scale
     fields: tuple[Field[Proposal], ...] = (
         Field("Proposal", lambda row: wording.count(row.number)),
-        Field("Written from", lambda row: wording.count(row.parent) if row.parent else "your own",
-              numeric=False),
+        Field("Written from", _parent, numeric=False),
         Field("On its first rows, before", lambda row: scale.score(row.before)),
         Field("After", lambda row: scale.score(row.after)),
         Field("On the rows compared", lambda row: scale.score(row.score)),
@@ -166,6 +165,12 @@ def _proposals(material: Material, name: str, proposals: tuple[Proposal, ...]) -
         Field("Wording", lambda row: wording.cell(row.text, 600), numeric=False, brief=False),
     )  # fmt: skip
     return table(f"Proposals, {name}", fields, proposals, folded=True)
+
+
+def _parent(row: Proposal) -> str:
+    if row.parent < 0:
+        return "a wording tried first"
+    return wording.count(row.parent) if row.parent else "your own"
 
 
 def _became(row: Proposal) -> str:
