@@ -19,6 +19,7 @@ from harness.store import StoreReader
 from harness.study.observer import Observer
 from harness.study.plan import Plan
 from harness.study.writing import (
+    COMPARED,
     arm_as_written,
     left_for_search,
     spent_on_writing,
@@ -308,6 +309,10 @@ class Searches:
         if state.search.asked >= state.trials:
             spent = state.search.asked + taken >= budget.trials
             return ("budget_spent", "trials") if spent else ("settings_exhausted", "")
+        written = text_for(self._plan, state.search.name, state.search.repeat)
+        if state.search.asked < (COMPARED if written else 1):
+            # Whatever writing took: the task's instruction is tried, and what was written beside.
+            return None
         if budget.tokens is not None and state.spent.tokens >= budget.tokens:
             return "budget_spent", "tokens"
         if budget.minutes is not None and state.spent.seconds >= 60 * budget.minutes:

@@ -258,6 +258,7 @@ def _writers_name(plan: Plan, arm: str, optimiser: OptimiserSpec) -> str:
 
 
 __all__ = [
+    "COMPARED",
     "HEADROOM_SHARE",
     "arm_as_written",
     "find_writers",

@@ -23,7 +23,7 @@ from harness.records import (
     WritingTask,
 )
 from harness.spec import TaskSpec
-from harness.spec.settings import settings_from
+from harness.spec.settings import reasoning_of, settings_from
 from harness.trial.candidate import (
     Announce,
     Candidate,
@@ -146,6 +146,7 @@ def _renderer(
         chat=settings.chat,
         date=spec.date,
         template_args=spec.template_args,
+        reasoning=reasoning_of(settings),
     )
 
 

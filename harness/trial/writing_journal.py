@@ -32,7 +32,9 @@ class Journal:
     """Replies of the run that are in the file."""
 
     def __post_init__(self) -> None:
-        for line in self.path.read_text("utf-8").split("\n") if self.path.exists() else ():
+        # Torn within a character, a line is no text any more.
+        text = self.path.read_text("utf-8", errors="replace") if self.path.exists() else ""
+        for line in text.split("\n"):
             try:
                 entry = json.loads(line)
                 if "fault" in entry:

@@ -16,6 +16,9 @@ from harness.writing.proposals import Proposals
 from harness.writing.rows import AnsweredRow, Pools, UnusableError
 
 _TEXT = "instruction"
+# Passes over the rows that are shown in which nothing is asked or proposed: more than one, as it is
+# drawn which candidate each step goes on from.
+IDLE_EPOCHS = 3
 
 
 def optimise(
@@ -41,7 +44,9 @@ def optimise(
     """
     from gepa import optimize
 
-    watching = _Watching(proposals, perfect)
+    # Every row that proposals are written from is drawn once in so many steps.
+    epoch = -(-len(pools.shown) // task.minibatch)
+    watching = _Watching(proposals, perfect, IDLE_EPOCHS * epoch)
     adapter = _Adapter(proposals, watching)
     optimize(
         seed_candidate={_TEXT: seed_text},
@@ -122,9 +127,11 @@ class _Watching:
         broken: what went wrong that is no matter of a proposal; None where nothing did.
     """
 
-    def __init__(self, proposals: Proposals, perfect: float) -> None:
+    def __init__(self, proposals: Proposals, perfect: float, most_idle: int) -> None:
         self._proposals = proposals
         self._perfect = perfect
+        self._most_idle = most_idle
+        self._idle, self._done = 0, (0, 0)
         self.scores: dict[str, float] = {}
         self.broken: Exception | None = None
 
@@ -143,8 +150,16 @@ class _Watching:
         self._proposals.taken_up(text, score)
 
     def on_iteration_end(self, event: Mapping[str, Any]) -> None:
-        """Whatever was open is done with."""
-        self._proposals.close()
+        """Whatever was open is done with.
+
+        Where all rows that are drawn are answered right, nothing is proposed, and nothing spent.
+        """
+        proposals = self._proposals
+        proposals.close()
+        done = proposals.account.rows, len(proposals.history)
+        self._idle, self._done = self._idle + 1 if done == self._done else 0, done
+        if self._idle >= self._most_idle and not proposals.given_up:
+            proposals.given_up = "every row that proposals are written from is answered right"
 
     def on_error(self, event: Mapping[str, Any]) -> None:
         """A proposal that nobody can be asked by costs itself; anything else ends the writing."""

@@ -72,7 +72,7 @@ def write_instruction(ground: Ground, task: WritingTask, answer: Answer, write: 
     ended = proposals.given_up or account.spent()
     if tried.scores[start] >= ground.perfect:
         ended = "every row that is compared is answered right"
-    elif not tried.headroom.moves:
+    elif not tried.headroom.moves and not account.spent():
         ended = "no wording moved the score by more than chance, so nothing more was spent"
     if ended:
         return _written(ground, proposals, tried, ended)
@@ -94,9 +94,14 @@ class _Tried:
 
 
 def _headroom(ground: Ground, task: WritingTask, pools: Pools, proposals: Proposals) -> _Tried:
-    """Try distinct wordings on the rows that are compared; one of them is the writer's."""
+    """Try distinct wordings on the rows that are compared; one of them is the writer's.
+
+    What tokens or minutes leave no room for is not tried.
+    """
     account, columns = proposals.account, dict[str, list[float]]()
     for wording in wordings_of(ground.own, ground.plain):
+        if columns and account.spent():
+            break
         try:
             rows = proposals.answered(wording, pools.compared)
         except UnusableError:
@@ -106,7 +111,7 @@ def _headroom(ground: Ground, task: WritingTask, pools: Pools, proposals: Propos
         if not columns:
             account.tokens_a_row = fmean(row.tokens for row in rows)
         columns[wording] = [row.value for row in rows]
-    first = _first_proposal(ground, task, pools, proposals)
+    first = None if account.spent() else _first_proposal(ground, task, pools, proposals)
     if first is not None:
         text, values = first
         columns[text] = values

@@ -161,6 +161,30 @@ def test_a_fault_of_the_answering_model_is_no_matter_of_a_proposal() -> None:
         write(Models(breaks=OSError("gone")))
 
 
+@dataclass(slots=True)
+class RightWhereShown(Models):
+    """Right, once told to keep to the form, about all rows that proposals are written from."""
+
+    shown: frozenset[str] = frozenset()
+
+    def _row(self, instruction: str, item: Example) -> AnsweredRow:
+        number = int(item.id[1:])
+        formed = "exactly in the form" in instruction
+        right = item.id in self.shown or number % 2 if formed else number % 4 == 3
+        return AnsweredRow(item.inputs["text"], item.answer, "x", float(bool(right)), (), 10)
+
+
+def test_where_no_row_that_is_shown_is_wrong_it_ends() -> None:
+    train = rows(80)
+    shown = divided(train, 24, np.random.default_rng([7, 3])).shown
+    models = RightWhereShown(("Nothing new.",), shown=frozenset(item.id for item in shown))
+    found = write(models, train)
+    assert found.ended == "every row that proposals are written from is answered right"
+    assert found.text is not None
+    assert "exactly in the form" in found.text
+    assert 0.0 < (found.score or 0) < 1.0
+
+
 def test_no_headroom_no_spending() -> None:
     class Same(Models):
         def _row(self, instruction: str, item: Example) -> AnsweredRow:

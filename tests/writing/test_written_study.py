@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 import harness.evaluation.endpoint.chat_client as client_module
-from harness.records import Study, TrialSummary, Writing
+from harness.records import WRITING_JOURNAL, Study, TrialSummary, Writing
 from harness.review.studies import load_study, write_reports
 from harness.spec import Experiment
 from harness.store import StoreReader
 from harness.study.run import StudyRun, run_study
+from harness.trial.writing_journal import Journal
 from tests.fake_server import Answer, FakeServer, serving
 from tests.tiny_model import CHATML, messages, write_model
 
@@ -343,3 +344,69 @@ def test_an_instruction_that_quotes_training_rows_is_flagged(
     assert all(len(run.split()) >= 8 for run in found.quoted)
     files = write_reports(load_study(tmp_path / "results", done.experiment_id), tmp_path / "report")
     assert "quotes training rows" in files["md"].read_text("utf-8")
+
+
+def test_who_is_to_reason_is_written_for_as_it_will_be_asked(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    plain = server.chat
+    assert plain is not None
+
+    def reasoning(payload: dict[str, Any]) -> tuple[str, str, int]:
+        reply, finish, tokens = plain(payload)
+        thinks = payload["model"] == "big" and "Final answer:" in payload["messages"][0]["content"]
+        return (f"I see. Final answer: {reply}" if thinks else reply), finish, tokens
+
+    server.chat = reasoning
+    spec = experiment(tmp_path, server.url)
+    arm = {**spec.plain()["arms"]["written"], "reasoning": "brief"}
+    _, study = run(Experiment.model_validate({**spec.plain(), "arms": {"written": arm}}), tmp_path)
+    found = written(study)
+    assert (found.text, found.score) == (BETTER, 1.0)
+    asked = [text for text in requests(server, "big") if BETTER in text]
+    assert asked
+    assert all("Before you answer, think" in text for text in asked)
+
+
+@pytest.mark.parametrize("tokens", [600, 4000])
+def test_whatever_writing_took_of_the_tokens_there_is_something_to_test(
+    server: FakeServer, tmp_path: Path, tokens: int
+) -> None:
+    plain = experiment(tmp_path, server.url).plain()
+    budget = {**plain["budget"], "tokens": tokens}
+    _, study = run(Experiment.model_validate({**plain, "budget": budget}), tmp_path)
+    found = written(study)
+    assert {trial.status for trial in of_phase(study, "finalist")} == {"complete"}
+    tried = {None} if found.text is None else {None, found.text}
+    assert instructions(study, "search") == tried
+    # It stops at a step after its share is spent, not after all wordings.
+    assert found.answering_tokens <= tokens / 2 + 21 * 24 * 2
+    assert found.ended == "its share of the budget's tokens is spent"
+
+
+def test_a_writing_that_is_killed_goes_on_and_asks_nothing_twice(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    kept, left = Journal.keep, iter(range(7))
+
+    def keep(journal: Journal) -> None:
+        kept(journal)
+        if next(left, None) is None:
+            raise Killed
+
+    spec = experiment(tmp_path, server.url)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Journal, "keep", keep)
+        run(spec, tmp_path)
+    (journal,) = (tmp_path / "results").rglob(WRITING_JOURNAL)
+    # As a kill leaves it, within the last character.
+    journal.write_bytes(journal.read_bytes() + '\n{"asked": "ü'.encode()[:-1])
+    before = len(server.seen)
+    assert before
+    _, study = run(spec, tmp_path)
+    assert written(study).text == BETTER
+    sent = [json.dumps(seen.payload, sort_keys=True) for seen in server.seen]
+    assert not set(sent[:before]) & set(sent[before:])

@@ -110,8 +110,10 @@ def short_of_budget(scores: Scores, experiment: Experiment) -> frozenset[str]:
 def _promised(trials: int, end: SearchEnded | None) -> int:
     if end is None:
         return trials
-    # What an instruction cost to write leaves fewer, of the same budget.
-    return end.trials if end.limit in ("tokens", "minutes") or end.written else trials
+    # What an instruction cost to write leaves fewer, of the same budget; where none was written
+    # there are fewer settings.
+    fewer = end.limit in ("tokens", "minutes") or end.reason == "settings_exhausted"
+    return end.trials if fewer or end.written else trials
 
 
 @dataclass(frozen=True, slots=True)
