@@ -43,7 +43,7 @@ from harness.analysis.statistics.repeats import without_seed
 from harness.analysis.statistics.scores import DOMAIN, Scores
 from harness.analysis.steps.choose import next_steps
 from harness.analysis.tuning_caveats import effort_caveats
-from harness.analysis.verdict.decision import Measured, judge
+from harness.analysis.verdict.decision import Judgement, Measured, judge
 from harness.analysis.verdict.declaration import plan_lock
 from harness.analysis.verdict.effort import assess_effort
 from harness.analysis.verdict.evidence import Evidence
@@ -101,7 +101,7 @@ def analyse(
     references = work.described(judgement.evidence.references, everyone)
     efforts = tuple(effort(arm, sides.prompt) for arm in work.experiment.trained_arms())
     hangs_on = (
-        assess_sensitivity(measured, judgement, primary, partial(work.without_seed, sides))
+        assess_sensitivity(measured, judgement, primary, partial(work.without_seed, judgement))
         if sensitivity
         else None
     )
@@ -322,19 +322,18 @@ class _Work:
         return conclude_primary(comparison) if comparison else None
 
     def without_seed(
-        self, sides: Sides, seed: int
-    ) -> tuple[Contrast | None, dict[str, MeasuredAbilities]]:
-        """The primary contrast and abilities of its arms again, coarsely, without one seed."""
+        self, judgement: Judgement, seed: int
+    ) -> tuple[Contrast | None, list[Comparison], dict[str, MeasuredAbilities]]:
+        """What decides, and abilities of the primary's arms, coarsely again without one seed."""
         few, problems_before = min(self.resamples, COARSE), len(self.problems)
-        comparison = self.comparison(sides.fine_tuned, sides.against, without=seed, resamples=few)
-        trained = [
-            arm
-            for arm in (sides.fine_tuned, sides.against)
-            if arm in self.experiment.trained_arms()
-        ]
+        again = partial(self.comparison, without=seed, resamples=few)
+        sides = (judgement.sides.fine_tuned, judgement.sides.against)
+        primary = again(*sides)
+        others = [found for one in judgement.evidence.deciding if (found := again(one.a, one.b))]
+        trained = [arm for arm in sides if arm in self.experiment.trained_arms()]
         abilities = self.abilities(trained, without=seed, resamples=few)
         del self.problems[problems_before:]  # those of a study that did not take place
-        return conclude_primary(comparison) if comparison else None, abilities
+        return primary and conclude_primary(primary), others, abilities
 
     def abilities(
         self, arms: Iterable[str], *, without: int | None = None, resamples: int = 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.analysis import analyse
@@ -162,3 +163,30 @@ def test_search_trials_of_an_instruction_that_is_no_longer_selected_do_not_count
     found = found_in(built)
     assert {row.arm: row.asked for row in found.searches}["both"] == 1
     assert len(Scores(built.build()).trials("both", "search")) == 2
+
+
+def test_what_hangs_on_a_seed_of_the_training_alone_is_told() -> None:
+    built = study(general=None)
+    for place, vector in enumerate(built.vectors):
+        if (vector.arm, vector.split) == ("lora", "test"):
+            values = np.asarray(right(0.69 if vector.seed == 3 else 0.74), dtype=np.float64)
+            built.vectors[place] = replace(vector, values=values)
+    found = found_in(built, sensitivity=True)
+    assert found.verdict.outcome == "both"
+    assert found.sensitivity is not None
+    of_seeds = {one.left_out: one for one in found.sensitivity.perturbations}
+    # With two seeds that differ so it is no longer told apart from the training alone.
+    assert of_seeds["seed 1"].outcome == "fine_tune"
+    assert of_seeds["seed 1"].changed
+    assert not of_seeds["seed 3"].changed
+
+
+def test_the_tasks_own_instruction_makes_no_both() -> None:
+    built = study()
+    for place, trial in enumerate(built.trials):
+        if trial.arm in ("both", "written"):
+            built.trials[place] = replace(trial, params={**trial.params, "instruction": None})
+    found = found_in(built)
+    assert (found.verdict.outcome, found.verdict.winner) == ("fine_tune", "both")
+    said = "The search of written selected the task's own instruction"
+    assert any(said in caveat for caveat in found.verdict.caveats)

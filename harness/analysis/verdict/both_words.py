@@ -38,6 +38,11 @@ def untried(e: Evidence, winner: str) -> Iterator[str]:
             f"of {kind_info(arms[winner].kind).label} under an instruction of its own: what the "
             "instruction adds to training is not known."
         )
+    if source is not None and e.told_nothing_new(winner):
+        yield (
+            f"The search of {source} selected the task's own instruction, so that {winner} is "
+            "trained under that one and under no other."
+        )
 
 
 def _against(e: Evidence, arm: str) -> list[Contrast]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.analysis.arms.cost import total_money
 from harness.findings import ArmSummary, Contrast, EffortReason, Forgetting
 from harness.spec import Experiment
-from harness.spec.instructions import each_alone
+from harness.spec.instructions import each_alone, instruction_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,28 @@ class Evidence:
         intersection-union test: Berger 1982).
         """
         alone = each_alone(self.experiment.arms, arm)
-        return bool(alone) and all(self._beats(arm, other) for other in (*alone, self.prompt))
+        return (
+            bool(alone)
+            and not self.told_nothing_new(arm)
+            and all(self._beats(arm, other) for other in (*alone, self.prompt))
+        )
+
+    def told_nothing_new(self, arm: str) -> bool:
+        """The instruction that another arm's search selected for this one is the task's own."""
+        if instruction_source(self.experiment.arms[arm]) is None:
+            return False
+        summary = self.arms[arm]
+        # Of several searches the setting of one is known here; another may have selected otherwise.
+        return summary.searches <= 1 and summary.params.get("instruction", "") is None
+
+    @property
+    def deciding(self) -> tuple[Contrast, ...]:
+        """The secondary contrasts that the verdict rests on beside the primary one.
+
+        Those of prompts that are ranked, and of an arm that is better than either alone.
+        """
+        several = self.prompts_only or self.beats_either_alone(self.pair[0])
+        return self.secondary if several else ()
 
     def _beats(self, arm: str, other: str) -> bool:
         contrasts = [contrast for contrast in (self.primary, *self.secondary) if contrast]

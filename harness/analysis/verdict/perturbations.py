@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.analysis.forgetting.abilities import MeasuredAbilities
 from harness.analysis.forgetting.judgement import judge_abilities, judge_without_flagged
+from harness.analysis.statistics.paired import Comparison, conclude_family
 from harness.analysis.statistics.repeats import by_search
 from harness.analysis.verdict.decision import Judgement, Measured, judge
 from harness.analysis.verdict.evidence import Evidence
@@ -15,8 +16,11 @@ from harness.findings import ArmSummary, Contrast, Perturbation, Verdict
 from harness.spec import Experiment
 from harness.wording import agreeing, listed
 
-# Seed to leave out -> primary contrast and abilities of its arms without it.
-WithoutSeed = Callable[[int], tuple[Contrast | None, Mapping[str, MeasuredAbilities]]]
+# Seed to leave out -> primary contrast, what else decides, and abilities of the primary's arms
+# without it.
+WithoutSeed = Callable[
+    [int], tuple[Contrast | None, Sequence[Comparison], Mapping[str, MeasuredAbilities]]
+]
 MOST_SEEDS = 5
 FLAGGED_ITEMS = "items flagged by the leakage audit"
 SHORTFALLS = "the signs that fine-tuning was hardly tried"
@@ -45,10 +49,12 @@ def perturbations(
 
     sides = () if evidence.prompts_only else (evidence.fine_tuned, evidence.against)
     for seed, named in _seeds(measured.arms, sides, measured.experiment).items():
-        contrast, abilities = without_seed(seed)
+        contrast, deciding, abilities = without_seed(seed)
         if contrast is not None:
             known = judge_abilities({**measured.abilities, **abilities}, measured.experiment)
             other = replace(evidence, primary=contrast, forgetting=known)
+            if evidence.deciding:
+                other = replace(other, secondary=conclude_family(deciding))
             yield told(named, decide(other))
     cleaned = _without_flagged(measured, evidence, primary)
     if cleaned is not None:
@@ -82,14 +88,10 @@ def _seeds(
 
 def _without_flagged(measured: Measured, evidence: Evidence, primary: Contrast) -> Evidence | None:
     forgetting = judge_without_flagged(measured.abilities, measured.experiment)
-    # These decide too, of prompts that are ranked, and of an arm that is to beat either alone.
-    several = evidence.prompts_only or evidence.beats_either_alone(evidence.pair[0])
-    judged = [primary, *(evidence.secondary if several else ())]
-    if not forgetting and not any(contrast.without_flagged for contrast in judged):
+    deciding = evidence.deciding
+    if not forgetting and not any(one.without_flagged for one in (primary, *deciding)):
         return None
-    secondary = evidence.secondary
-    if several:
-        secondary = tuple(map(_cleaned, secondary))
+    secondary = tuple(map(_cleaned, deciding)) or evidence.secondary
     return replace(
         evidence,
         primary=_cleaned(primary),

@@ -156,7 +156,7 @@ def assess_sensitivity(
         measured: the numbers, with the experiment as declared.
         judgement: the verdict on them.
         primary: the primary contrast, with its result without flagged items where there is one.
-        without_seed: the primary contrast and abilities again without one seed.
+        without_seed: the contrasts that decide and abilities again without one seed.
     """
     if primary is None:
         return None
