@@ -75,6 +75,9 @@ def _union_sections(path: str, members: Sequence[type[BaseModel]]) -> Iterator[s
         if base not in members and issubclass(base, FrozenSpec) and base is not FrozenSpec
     )
     for base in bases:
+        if not _own_fields(base):
+            # It has rules, and no keys.
+            continue
         kinds = [_kind(member) for member in members if issubclass(member, base)]
         title = f"{path}, shared by {listed(kinds)}"
         text = "What all kinds of answers share." if base is Answer else _doc(base)
