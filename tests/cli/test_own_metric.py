@@ -85,7 +85,9 @@ def test_a_study_runs_and_is_queried_by_its_name(tmp_path: Path) -> None:
     assert "own" in done.stdout
     # Its report needs the file no more.
     (tmp_path / "own.py").unlink()
-    done = harness("report", "--results", "results", "--format", "html,json", "--quiet", cwd=tmp_path)
+    done = harness(
+        "report", "--results", "results", "--format", "html,json", "--quiet", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     (text,) = (tmp_path / "results").rglob("report.html")
     assert "def own(item, reply, target):" in text.read_text()
