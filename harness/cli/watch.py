@@ -53,7 +53,7 @@ class Seen:
     def heading(self) -> str:
         """The study, its state, and how far it is."""
         name = f"{self.row.study.experiment.name} ({self.row.study.short_id})"
-        told = f"{name}: {self.row.state}, {self.row.trials} trials"
+        told = f"{name}: {self.row.state}, trials {self.row.trials}"
         return told if self.ended else f"{told}, {self.left.sentence()}"
 
     def conclusion(self) -> str:
