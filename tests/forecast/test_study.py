@@ -300,8 +300,8 @@ def test_an_arm_behind_a_server_is_counted_and_not_asked(
     assert served.server is not None
     splits = plan_study(one, tmp_path / "elsewhere").prepared.splits
     # Nothing is searched, so the finalist finds its validation score known.
-    # Two turns of 9 single requests, the first of which is not counted.
-    asked = len(splits.validation) + len(splits.test) + 2 * 9
+    # Turns of 9 and of 5 single requests, the first of which is not counted.
+    asked = len(splits.validation) + len(splits.test) + 9 + 5
     assert served.server.requests.expected == asked
     tokens = served.server.prompt_tokens.expected
     assert served.server.money.expected == pytest.approx(tokens * 1000 / 1e6)
