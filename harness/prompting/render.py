@@ -221,7 +221,7 @@ class PromptRenderer:
         return self.lead + self.answer_text(answer) + self.end
 
     def as_kept(self, reply: str) -> str:
-        """A reply as scores keep it: what was thought before the mark of the answer is a thought."""
+        """A reply as scores keep it: what stands before the mark of its answer as a thought."""
         return as_thought(reply) if self.answer_mark else reply
 
     def encode_prompt(self, item: Example) -> tuple[int, ...]:
