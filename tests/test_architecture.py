@@ -84,8 +84,17 @@ SUB_ROOMS: dict[str, set[str]] = {
     "measures/modules": set(),
     "study/preflight": {"asked_models", "brought", "plan"},
 }
-WRITING = {"data", "engine", "evaluation", "models", "prompting", "search", "training", "trial",
-           "writing"}
+WRITING = {
+    "data",
+    "engine",
+    "evaluation",
+    "models",
+    "prompting",
+    "search",
+    "training",
+    "trial",
+    "writing",
+}
 READING = {"analysis", "findings", "report", "review", "store"}
 # Optuna draws the searches of a report; it is imported for long ones only, and needs no torch.
 DRAWING = {"review": {"search"}}
@@ -252,8 +261,13 @@ def test_the_read_half_needs_no_write_half() -> None:
 
 @pytest.mark.parametrize(
     ("library", "place"),
-    [("duckdb", "store"), ("optuna", "search"), ("lm_eval", "evaluation"), ("ray", "engine/ray"),
-     ("gepa", "writing")],
+    [
+        ("duckdb", "store"),
+        ("optuna", "search"),
+        ("lm_eval", "evaluation"),
+        ("ray", "engine/ray"),
+        ("gepa", "writing"),
+    ],
 )
 def test_sole_importers(library: str, place: str) -> None:
     importers = outside()[library]
