@@ -126,14 +126,15 @@ def test_a_command_is_known_by_its_words_and_by_what_its_files_hold(values: dict
     moved = replace(one, command=call("/there", "python"))
     named = replace(one, command=replace(call("/here", "python"), environment=("KEY",)))
     assert trained_as(one) == trained_as(moved) == trained_as(named)
+    params = params_of(one.settings)
     for other in (
         replace(one, command=call("/here", "python", digest="b" * 64)),
         replace(one, command=call("/here", "python", "--fast")),
         replace(one, seed=8),
         replace(one, model="b" * 64),
         replace(one, train="b" * 64),
-        replace(one, settings=replace(one.settings, parameters={"rate": 0.11})),
-        replace(one, settings=replace(one.settings, rows="text")),
+        replace(one, settings=settings_from({**params, "parameters.rate": 0.11})),
+        replace(one, settings=settings_from({**params, "rows": "text"})),
         replace(one, pruning=None),
     ):
         assert trained_as(other) != trained_as(one)
