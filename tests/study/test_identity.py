@@ -11,7 +11,7 @@ import pytest
 from harness.measures import JudgeMetric
 from harness.records import CommandCall, CommandFile, Pruning, Runtime, TrialCurve, content_hash
 from harness.spec import Experiment, TaskSpec
-from harness.spec.settings import Settings
+from harness.spec.settings import Settings, params_of, settings_from
 from harness.study.identity import TrialInputs, trial_identity, weights_identity
 from harness.study.item_sets import ItemSet
 from harness.study.score_keys import ScoringContext, domain_request
