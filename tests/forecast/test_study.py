@@ -79,7 +79,9 @@ def test_a_forecast_of_real_small_trials(tmp_path: Path, tiny_models: TinyModels
         assert 0 < arm.seconds.low <= arm.seconds.expected <= arm.seconds.high
         assert arm.scored_tokens.expected > 0
     assert by_name["lora"].train > 0
-    assert by_name["few-shot"].train == by_name["few-shot"].train_tokens.expected == 0
+    untrained = by_name["few-shot"]
+    assert untrained.train_tokens is not None
+    assert untrained.train == untrained.train_tokens.expected == 0
     assert by_name["lora"].artifact_mib.expected > 0
     assert found.seconds.expected == pytest.approx(
         found.start_seconds + sum(arm.seconds.expected for arm in found.arms if arm.seconds)
@@ -123,6 +125,8 @@ def test_training_tokens_are_those_that_a_trial_reports(
     # What only times requests trains nothing.
     trained = (found.arms[1].trials[phase] for phase in ("search", "finalist"))
     trials = sum(number.expected for number in trained)
+    assert found.arms[1].train_tokens is not None
+    assert record.cost.train_tokens is not None
     assert found.arms[1].train_tokens.expected == trials * record.cost.train_tokens
 
 

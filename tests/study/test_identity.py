@@ -11,7 +11,7 @@ import pytest
 from harness.measures import JudgeMetric
 from harness.records import CommandCall, CommandFile, Pruning, Runtime, TrialCurve, content_hash
 from harness.spec import Experiment, TaskSpec
-from harness.spec.settings import Settings
+from harness.spec.settings import Settings, params_of, settings_from
 from harness.study.identity import TrialInputs, trial_identity, weights_identity
 from harness.study.item_sets import ItemSet
 from harness.study.score_keys import ScoringContext, domain_request
@@ -126,14 +126,15 @@ def test_a_command_is_known_by_its_words_and_by_what_its_files_hold(values: dict
     moved = replace(one, command=call("/there", "python"))
     named = replace(one, command=replace(call("/here", "python"), environment=("KEY",)))
     assert trained_as(one) == trained_as(moved) == trained_as(named)
+    params = params_of(one.settings)
     for other in (
         replace(one, command=call("/here", "python", digest="b" * 64)),
         replace(one, command=call("/here", "python", "--fast")),
         replace(one, seed=8),
         replace(one, model="b" * 64),
         replace(one, train="b" * 64),
-        replace(one, settings=replace(one.settings, parameters={"rate": 0.11})),
-        replace(one, settings=replace(one.settings, rows="text")),
+        replace(one, settings=settings_from({**params, "parameters.rate": 0.11})),
+        replace(one, settings=settings_from({**params, "rows": "text"})),
         replace(one, pruning=None),
     ):
         assert trained_as(other) != trained_as(one)
