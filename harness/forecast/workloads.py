@@ -87,10 +87,10 @@ class Workloads:
         first = next(iter(fullest), None)
         for key, load in single.items():
             # Of an arm that tries several ways the finalist has one, and is a setting of its own.
-            place = key if key in fullest else first
-            if place is not None and not _times_requests(fullest[place]):
-                both = fullest[place].scores + load.scores
-                fullest[place] = replace(fullest[place], scores=both)
+            for place in dict.fromkeys((key, first)):
+                if place in fullest and not _times_requests(fullest[place]):
+                    both = fullest[place].scores + load.scores
+                    fullest[place] = replace(fullest[place], scores=both)
         # Where only requests are left to be timed.
         return fullest or single
 
