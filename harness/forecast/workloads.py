@@ -84,10 +84,9 @@ class Workloads:
                     single.setdefault(key, load)
                 elif load.asks and len(load.scores) > len(fullest.setdefault(key, load).scores):
                     fullest[key] = load
-        first = next(iter(fullest), None)
         for key, load in single.items():
             # Of an arm that tries several ways the finalist has one, and is a setting of its own.
-            for place in dict.fromkeys((key, first)):
+            for place in dict.fromkeys((key, next(iter(fullest), key))):
                 if place in fullest and not _times_requests(fullest[place]):
                     both = fullest[place].scores + load.scores
                     fullest[place] = replace(fullest[place], scores=both)
