@@ -84,13 +84,12 @@ class Workloads:
                     single.setdefault(key, load)
                 elif load.asks and len(load.scores) > len(fullest.setdefault(key, load).scores):
                     fullest[key] = load
-        first = next(iter(fullest), None)
         for key, load in single.items():
             # Of an arm that tries several ways the finalist has one, and is a setting of its own.
-            place = key if key in fullest else first
-            if place is not None and not _times_requests(fullest[place]):
-                both = fullest[place].scores + load.scores
-                fullest[place] = replace(fullest[place], scores=both)
+            for place in dict.fromkeys((key, next(iter(fullest), key))):
+                if place in fullest and not _times_requests(fullest[place]):
+                    both = fullest[place].scores + load.scores
+                    fullest[place] = replace(fullest[place], scores=both)
         # Where only requests are left to be timed.
         return fullest or single
 
