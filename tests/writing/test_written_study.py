@@ -272,28 +272,25 @@ def test_a_cap_that_is_met_ends_the_writing_and_not_the_study(
 def test_a_study_that_is_killed_while_it_writes_asks_nothing_twice(
     server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(experiment(tmp_path, server.url), tmp_path)
-    through = len(server.seen)
     keep, kept = Journal.keep, iter(range(100))
 
     def killed(journal: Journal) -> None:
         keep(journal)
-        if next(kept) == 3:
+        if next(kept) == 6:
             raise KeyboardInterrupt
 
-    other = tmp_path / "other"
-    other.mkdir()
-    server.seen.clear()
-    server.chat = writing(lambda number: f"```\n{BETTER}\n```")
     monkeypatch.setattr(Journal, "keep", killed)
     with pytest.raises(KeyboardInterrupt):
-        run(experiment(other, server.url), other)
-    assert list(other.glob("results/trials/*/writing.jsonl"))
+        run(experiment(tmp_path, server.url), tmp_path)
+    paid = [json.dumps(seen.payload) for seen in server.seen]
+    assert len(requests(server, "writer")) == 1
     monkeypatch.setattr(Journal, "keep", keep)
-    _, study = run(experiment(other, server.url), other)
+    _, study = run(experiment(tmp_path, server.url), tmp_path)
     assert written(study).text == BETTER
-    assert len(server.seen) == through
-    assert not list(other.glob("results/trials/*/writing.jsonl"))
+    later = [json.dumps(seen.payload) for seen in server.seen[len(paid) :]]
+    assert later
+    assert set(paid).isdisjoint(later)
+    assert not list(tmp_path.glob("results/trials/*/writing.jsonl"))
 
 
 def test_an_instruction_that_quotes_training_rows_is_flagged(
