@@ -296,6 +296,8 @@ def test_a_study_that_is_killed_while_it_writes_asks_nothing_twice(
 def test_an_instruction_that_quotes_training_rows_is_flagged(
     server: FakeServer, tmp_path: Path
 ) -> None:
+    plain = server.chat or writing(lambda number: "")
+
     def quoting(payload: dict[str, Any]) -> tuple[str, str, int]:
         if payload["model"] == "writer":
             told = str(payload["messages"][-1]["content"])
@@ -303,8 +305,6 @@ def test_an_instruction_that_quotes_training_rows_is_flagged(
             return f"```\n{BETTER} As in: {row} and all the rest of it here\n```", "stop", 400
         return plain(payload)
 
-    plain = server.chat
-    assert plain is not None
     server.chat = quoting
     spec = experiment(tmp_path, server.url)
     data = tmp_path / "data.jsonl"
