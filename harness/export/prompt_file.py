@@ -96,7 +96,7 @@ def _content(asking: Asking, path: Path) -> dict[str, Any]:
         "answering": asking.settings.answering,
         "answers": list(answers) if answers else None,
         "schema": asking.task.answer.reply_schema(),
-        "extract": extract.model_dump(exclude_none=True) if extract else None,
+        "extract": extract.model_dump(exclude_none=True) if extract else _after_reasoning(asking),
         "notes": _notes(asking),
     }
     if history := history_of(run):
@@ -112,6 +112,12 @@ def _content(asking: Asking, path: Path) -> dict[str, Any]:
     return content
 
 
+def _after_reasoning(asking: Asking) -> dict[str, str] | None:
+    """Where the answer stands in a reply that reasons first, as `task.answer.extract` says it."""
+    mark = asking.renderer.answer_mark
+    return {"after": mark, "take": "last"} if mark else None
+
+
 def _test(run: FinalRun) -> dict[str, Any]:
     (row,) = [arm for arm in run.analysed.findings.arms if arm.arm == run.trial.arm]
     interval = row.test_interval
@@ -122,6 +128,14 @@ def _test(run: FinalRun) -> dict[str, Any]:
         "interval": [interval.low, interval.high] if interval else None,
         "level": interval.level if interval else None,
     }
+
+
+def _on_reasoning(mark: str) -> list[str]:
+    told = (
+        f"The model reasons before it answers: the answer is what follows the last `{mark}` of a "
+        "reply, and one without it holds none."
+    )
+    return [told] if mark else []
 
 
 def _notes(asking: Asking) -> list[str]:
@@ -151,6 +165,7 @@ def _notes(asking: Asking) -> list[str]:
             "The study asked this model on its own machine. Write the name under which your "
             "server has it as the model; another number format can answer otherwise."
         )
+    notes += _on_reasoning(asking.renderer.answer_mark)
     if settings.answering == "choice":
         notes.append(
             "The study took the answer with the largest log-likelihood among `answers`. A "

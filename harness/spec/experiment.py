@@ -191,7 +191,8 @@ class Experiment(FrozenSpec):
                 brought = isinstance(self.arms[name], BroughtArm)
                 change = "name more folders" if brought else f"change seeds (or arms.{name}.seeds)"
                 written = repeats > self.search.repeats
-                key = f"arms.{name}.instruction.optimise.seeds" if written else "search.repeats"
+                writer = instruction_source(self.arms[name]) or name
+                key = f"arms.{writer}.instruction.optimise.seeds" if written else "search.repeats"
                 raise ValueError(
                     f"{key}: {repeats} searches of {name} share its final "
                     f"{'folders' if brought else 'seeds'}, so these must be {repeats} or a "

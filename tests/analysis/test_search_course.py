@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from harness.analysis import analyse
+from harness.analysis.searches.selection import current
 from harness.findings import EarlyStop, Findings, SearchSummary
-from harness.records import Stopped
+from harness.records import Headroom, Stopped, Writing
 
 from .study_builder import StudyBuilder, experiment, whole_study
 
@@ -91,6 +92,41 @@ def test_an_arm_that_spent_its_tokens_got_its_budget() -> None:
     assert [arm.arm for arm in analysed(built).arms if arm.short_of_budget] == ["lora"]
     built.event("search_ended", **end("lora", 2, "tokens"))
     assert not any(arm.short_of_budget for arm in analysed(built).arms)
+
+
+def test_an_arm_whose_instruction_was_not_written_has_no_smaller_budget() -> None:
+    written = {"kind": "prompt", "instruction": {"optimise": {"by": "gepa"}}}
+    built = whole_study(arms={"few-shot": written, "lora": "lora"}, budget={"trials": 6})
+    built.trials = [one for one in built.trials if (one.arm, one.number) != ("few-shot", 1)]
+    built.search("lora", [0.1] * 4, params=[{"setting": 10 + n} for n in range(4)])
+    built.trials[-4:] = [
+        replace(trial, trial_id=f"more-{n}", number=2 + n)
+        for n, trial in enumerate(built.trials[-4:])
+    ]
+    assert [arm.arm for arm in analysed(built).arms if arm.short_of_budget] == ["few-shot"]
+    # The task's own instruction was the one setting that there was.
+    built.event("search_ended", **end("few-shot", 1, "", reason="settings_exhausted"))
+    assert not any(arm.short_of_budget for arm in analysed(built).arms)
+
+
+def test_a_writing_that_failed_is_not_told_once_it_was_done_over() -> None:
+    written = {"kind": "prompt", "instruction": {"optimise": {"by": "gepa"}}}
+    built = whole_study(arms={"few-shot": written, "lora": "lora"}, budget={"trials": 6})
+    failed = replace(
+        built.trials[0], arm="few-shot", phase="writing", trial_id="failed", status="failed",
+        failure_message="the server is away", aggregates=(),
+    )  # fmt: skip
+    built.trials.append(failed)
+    told = "No instruction could be written for few-shot (the server is away)"
+    assert any(told in text for text in analysed(built).verdict.caveats)
+    nothing = Writing(
+        "w", "Own.", Headroom((), 24, 1.0, False), (), None, None, 0.5, (), "no", 24, 240, 9, 10.0
+    )  # fmt: skip
+    built.trials.append(replace(failed, trial_id="over", status="complete", writing=nothing))
+    assert not any(told in text for text in analysed(built).verdict.caveats)
+    assert [one.trial_id for one in current(built.build()).trials if one.phase == "writing"] == [
+        "over"
+    ]
 
 
 def test_a_search_before_its_first_trial() -> None:

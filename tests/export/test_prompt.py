@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from harness.answers.thoughts import without_thought
 from harness.cli import group
 from harness.data import read_examples_file
 from harness.errors import InputError
@@ -42,7 +43,9 @@ def study(tmp_path_factory: pytest.TempPathFactory, server: FakeServer) -> Study
     folder = tmp_path_factory.mktemp("prompts")
     prompts = {name: arm for name, arm in ARMS.items() if arm["kind"] == "prompt"}
     served = {**SHOTS, "endpoint": {"url": server.url, "model": "big"}}
-    return run_small(experiment(folder, {**prompts, "served": served}), folder, "served")
+    reasoned = {"kind": "prompt", "reasoning": "brief"}
+    arms = {**prompts, "served": served, "reasoned": reasoned}
+    return run_small(experiment(folder, arms), folder, "served")
 
 
 def saved(study: StudyRun, arm: str, path: Path) -> dict[str, Any]:
@@ -96,6 +99,22 @@ def test_a_prompt_in_plain_text_is_that_of_the_study(study: StudyRun, tmp_path: 
     assert content["request"]["stop"] == list(renderer.stops)
     assert content["answers"] == ["positive", "negative"]
     assert "log-likelihood" in " ".join(content["notes"])
+
+
+def test_it_says_where_the_answer_stands_that_is_reasoned_about(
+    study: StudyRun, tmp_path: Path
+) -> None:
+    content = saved(study, "reasoned", tmp_path / "prompt.json")
+    assert content["extract"] == {"after": "Final answer:", "take": "last"}
+    assert "what follows the last `Final answer:`" in " ".join(content["notes"])
+    assert content["request"]["max_tokens"] == 4 + 256
+    told = "The message says great.\n**Final answer:** positive"
+    asking = Asking.of(find_final_run(study.store.parent, None, "reasoned"))
+    # What is held against the scored replies has their form.
+    assert without_thought(asking.as_kept(told)).answer.strip() == "positive"
+    plain = Asking.of(find_final_run(study.store.parent, None, "kept"))
+    assert plain.as_kept(told) == told
+    assert saved(study, "kept", tmp_path / "kept.json")["extract"] is None
 
 
 def test_a_server_sees_the_request_that_it_saw_in_the_study(

@@ -43,6 +43,17 @@ def test_it_is_searched_as_often_as_the_search_that_writes_for_it(tmp_path: Path
     assert not made.trains_once("both")
 
 
+def test_seeds_that_cannot_be_dealt_over_writings_are_told_where_these_are_declared(
+    tmp_path: Path,
+) -> None:
+    optimised = {"kind": "prompt", "instruction": {"optimise": {"by": "gepa", "seeds": 2}}}
+    arms = {**ARMS, "written": {**optimised, "seeds": [1, 2]}}
+    with pytest.raises(
+        ValueError, match=r"arms\.written\.instruction\.optimise\.seeds: 2 searches of both"
+    ):
+        declared(tmp_path, arms, seeds=[1])
+
+
 def test_what_both_must_beat_is_the_prompt_and_each_training_of_its_kind(tmp_path: Path) -> None:
     more = {"full": {"kind": "full"}, "own": {"kind": "lora", "instruction": "Say it."}}
     arms = declared(tmp_path, {**ARMS, **more}).arms

@@ -127,15 +127,28 @@ def current(study: Study) -> Study:
     store keeps the finalists of both. Averaging them would describe no candidate at all.
     An arm none of whose finalists has the selected setting, or a declared seed, keeps those it
     has: its new finalists are still to come. Of an arm that takes its instruction from another,
-    search trials under one that is no longer selected are left out first.
-    Applying this twice changes nothing.
+    search trials under one that is no longer selected are left out first. A writing that failed
+    counts for nothing once it was done over. Applying this twice changes nothing.
     """
+    study = _without_failed_writings(study)
     arms = Scores(study).experiment.arms
     taking = [arm for arm in arms if instruction_source(arms[arm]) is not None]
     study = _without_stale_finalists(study, [arm for arm in arms if arm not in taking])
     if not taking:
         return study
     return _without_stale_finalists(_under_selected(study, taking), taking)
+
+
+def _without_failed_writings(study: Study) -> Study:
+    """The study without writings that failed where the same search has one that did not."""
+    writings = [trial for trial in study.trials if trial.phase == "writing"]
+    done = {(trial.arm, trial.search_repeat) for trial in writings if trial.writing}
+    stale = {
+        trial.trial_id
+        for trial in writings
+        if trial.writing is None and (trial.arm, trial.search_repeat) in done
+    }
+    return _without(study, stale, "writing") if stale else study
 
 
 def _under_selected(study: Study, taking: Sequence[str]) -> Study:
