@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.answers.reasoning import as_thought
 from harness.data import read_examples_file
 from harness.export.base_model import base_here, short_name
 from harness.export.final_run import FinalRun, weights_folder
@@ -156,10 +155,6 @@ class Asking:
             return None
         named = {"name": "answer", "schema": schema, "strict": True}
         return {"type": "json_schema", "json_schema": named}
-
-    def as_kept(self, reply: str) -> str:
-        """A reply in the form in which those that were scored are kept."""
-        return as_thought(reply) if self.renderer.answer_mark else reply
 
     def marked(self) -> Example:
         """An item that shows where its columns go."""

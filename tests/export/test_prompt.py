@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from harness.answers.thoughts import without_thought
 from harness.cli import group
 from harness.data import read_examples_file
 from harness.errors import InputError
@@ -108,12 +107,6 @@ def test_it_says_where_the_answer_stands_that_is_reasoned_about(
     assert content["extract"] == {"after": "Final answer:", "take": "last"}
     assert "what follows the last `Final answer:`" in " ".join(content["notes"])
     assert content["request"]["max_tokens"] == 4 + 256
-    told = "The message says great.\n**Final answer:** positive"
-    asking = Asking.of(find_final_run(study.store.parent, None, "reasoned"))
-    # What is held against the scored replies has their form.
-    assert without_thought(asking.as_kept(told)).answer.strip() == "positive"
-    plain = Asking.of(find_final_run(study.store.parent, None, "kept"))
-    assert plain.as_kept(told) == told
     assert saved(study, "kept", tmp_path / "kept.json")["extract"] is None
 
 

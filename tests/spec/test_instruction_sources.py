@@ -10,7 +10,7 @@ import yaml
 
 from harness.errors import SpecError
 from harness.spec import Experiment, load_experiment
-from harness.spec.instructions import each_alone, instruction_source
+from harness.spec.instruction_sources import each_alone, foreseen, instruction_source
 from tests.fake_trial import experiment, experiment_values
 
 WORDINGS = {"choices": ["Sort it.", "Name the class."]}
@@ -52,6 +52,14 @@ def test_seeds_that_cannot_be_dealt_over_writings_are_told_where_these_are_decla
         ValueError, match=r"arms\.written\.instruction\.optimise\.seeds: 2 searches of both"
     ):
         declared(tmp_path, arms, seeds=[1])
+
+
+def test_an_instruction_that_is_yet_to_be_written_is_foreseen_as_the_tasks(tmp_path: Path) -> None:
+    written = {"kind": "prompt", "instruction": {"optimise": {"by": "gepa", "seeds": 2}}}
+    made = declared(tmp_path, {**ARMS, "written": written}, seeds=[1, 2], budget={"trials": 8})
+    assert {name: made.repeats_of(name) for name in ARMS} == {"written": 2, "lora": 1, "both": 2}
+    assert foreseen(made.arms, "both").instruction is None
+    assert foreseen(made.arms, "both").values_of("instruction") == (None,)
 
 
 def test_what_both_must_beat_is_the_prompt_and_each_training_of_its_kind(tmp_path: Path) -> None:
