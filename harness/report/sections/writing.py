@@ -26,7 +26,7 @@ def writing_section(material: Material) -> Section:
             "A model read training rows, replies to them and what was wrong with these, and "
             "proposed instructions. It was shown no validation and no test row. What came of it "
             "was searched beside the task's own instruction, and is kept where it does better on "
-            "validation rows; both are tested."
+            "validation rows. Where defaults are tested, the other is tested beside it."
         ),
         Bullets("What came of it", tuple(_outcome(material, trial) for trial in trials)),
     ]
