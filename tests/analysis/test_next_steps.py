@@ -71,6 +71,13 @@ def test_a_winner_is_used(won: Known) -> None:
     prompt = replace(won.findings, verdict=replace(won.findings.verdict, winner="few-shot"))
     step = use(Known(won.scores, prompt))
     assert step is not None and step.lines[1] == "harness export prompt small --out prompt.json"
+    brought = replace(won.findings.arms[1], kind="trained")
+    assert brought.arm == "lora"
+    found = replace(won.findings, arms=(won.findings.arms[0], brought))
+    step = use(Known(won.scores, found))
+    # Its adapter lies with the user already: the export of one is refused.
+    assert step is not None and step.lines == ("harness ask small --file rows.csv",)
+    assert "hand it over" not in step.what
     nobody = replace(won.findings, verdict=replace(won.findings.verdict, winner=""))
     assert use(Known(won.scores, nobody)) is None
 
@@ -207,6 +214,13 @@ def test_what_forgets_too_much_is_given_general_text(won: Known) -> None:
     assert step is not None and step.lines == ("arms.lora.replay: {choices: [0.1, 0.25]}",)
     assert step.seconds == pytest.approx(2 * 130)
     assert forget_less(won) is None
+
+
+def test_what_another_program_trains_is_given_no_field_that_its_arm_lacks() -> None:
+    own = {"kind": "command", "command": ["train", "{result}"]}
+    case = known(built(arms={"few-shot": "prompt", "lora": own}, general=None))
+    verdict = replace(case.findings.verdict, outcome="forgets_too_much")
+    assert forget_less(Known(case.scores, replace(case.findings, verdict=verdict))) is None
 
 
 def trust(*contrasts: CorrectedContrast) -> JudgeTrust:
