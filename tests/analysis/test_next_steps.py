@@ -204,6 +204,10 @@ def test_forgetting_that_is_open_asks_for_items_of_the_suite() -> None:
     step = general_items(Known(case.scores, replace(case.findings, forgetting=(wide,))))
     assert step is not None and step.what == "Ask 500 general items a task, of a larger suite"
     assert step.lines == ("general.suite: standard",)
+    # The standard suite is not asked for where it was asked already.
+    case = known(whole_study(general={"suite": "standard", "margin": 0.05}).build())
+    step = general_items(Known(case.scores, replace(case.findings, forgetting=(wide,))))
+    assert step is not None and step.lines == ()
     kept = replace(row, outcome="kept")
     assert general_items(Known(case.scores, replace(case.findings, forgetting=(kept,)))) is None
 
