@@ -25,7 +25,7 @@ from harness.findings import (
     RisingSearch,
 )
 from harness.records import Study
-from harness.spec import load_experiment
+from harness.spec import Experiment, load_experiment
 from tests.data_records import data_record
 
 from .study_builder import StudyBuilder, experiment, right, whole_study
@@ -205,7 +205,10 @@ def test_forgetting_that_is_open_asks_for_items_of_the_suite() -> None:
     assert step is not None and step.what == "Ask 500 general items a task, of a larger suite"
     assert step.lines == ("general.suite: standard",)
     # The standard suite is not asked for where it was asked already.
-    case = known(whole_study(general={"suite": "standard", "margin": 0.05}).build())
+    asked = whole_study()
+    plain = {**asked.experiment.plain(), "general": {"suite": "standard", "margin": 0.05}}
+    asked.experiment = Experiment.model_validate(plain)
+    case = known(asked.build())
     step = general_items(Known(case.scores, replace(case.findings, forgetting=(wide,))))
     assert step is not None and step.lines == ()
     kept = replace(row, outcome="kept")
