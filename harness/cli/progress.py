@@ -164,7 +164,9 @@ def _what_will_run(trials: int, coming: Sequence[Coming], resumed: int) -> Itera
         return [one for one in coming if one.phase == phase]
 
     searched = [f"{one.arm} {one.number}" for one in of("search")]
-    parts = [f"search {', '.join(searched)}"] if searched else []
+    written = sum(one.number for one in of("writing"))
+    parts = [f"instructions to write {written}"] if written else []
+    parts += [f"search {', '.join(searched)}"] if searched else []
     for phase, name in (
         ("finalist", "finalists"),
         ("default", "default settings"),

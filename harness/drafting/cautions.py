@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from harness.analysis.statistics.paired_proportions import PairedProportions
 from harness.analysis.statistics.power import proportions_minimum_detectable
@@ -18,6 +19,7 @@ from harness.data.instructions import INSTRUCTION
 from harness.data.label_notes import label_notes
 from harness.data.name_words import ANSWERS
 from harness.data.rows import lines_named
+from harness.drafting.files_beside import VALIDATION_NAMES, file_beside
 from harness.drafting.request import DraftRequest
 from harness.drafting.sizing import Sizing
 from harness.wording import agreeing, listed, per_cent, rough_duration
@@ -37,12 +39,23 @@ def cautions_of(
         leaks: column -> how it gives the answer away.
     """
     yield from prepared.notes
+    yield from _file_cautions(request)
     yield from _leak_cautions(request, leaks)
     yield from _unused_cautions(request, leaks)
     yield from _answer_cautions(request, prepared)
     yield from _label_cautions(request, sizing, prepared)
     yield from _number_cautions(request, sizing, prepared)
     yield from _work_cautions(request, sizing)
+
+
+def _file_cautions(request: DraftRequest) -> Iterator[str]:
+    """Validation rows that lie beside the training file and cannot be used alone."""
+    beside = file_beside(request.source, VALIDATION_NAMES)
+    if request.test is None and beside:
+        yield (
+            f"{Path(beside).name} lies beside the training file and is not used: validation rows "
+            "of their own need test rows in a file too (--test)"
+        )
 
 
 def _leak_cautions(request: DraftRequest, leaks: dict[str, str]) -> Iterator[str]:

@@ -152,6 +152,11 @@ def _child(node: yaml.Node, part: str) -> tuple[yaml.Node, int] | None:
 
 def _suggestion(model: type[BaseModel], key: str, parents: Sequence[str]) -> str:
     known = _known_keys(model, parents)
+    first, *rest = key.split(".")
+    if rest and first in known:
+        # As reports and messages name a field.
+        above = ".".join((first, *rest[:-1]))
+        return f": it is the path of a field; write `{rest[-1]}:` below `{above}:`"
     close = difflib.get_close_matches(key, known, n=1)
     return f"; did you mean `{close[0]}`?" if close and close[0] != key else ""
 

@@ -109,6 +109,27 @@ def test_one_setting() -> None:
     assert fixed.next_step == "arms.lora.learning_rate: {low: 0.0001, high: 0.003, log: true}"
 
 
+def test_what_a_command_of_the_users_could_do_more_is_said_in_words() -> None:
+    """Its parameters have no names that are known here, so that no line can be given."""
+    own = {"kind": "command", "command": ["train", "{result}"], "parameters": {"epochs": 3}}
+    arms = {"few-shot": {"kind": "prompt"}, "lora": own}
+    settings = {"parameters.epochs": 3, "max_length": 512, "answering": "generate"}
+    built = trained(worse(arms=arms), settings=1, made=40, losses=(1.0, 0.5), asked="choice")
+    built.trials = [
+        replace(trial, params=settings, train_examples=50) if trial.arm == "lora" else trial
+        for trial in built.trials
+    ]
+    found = {reason.shortfall: reason.next_step for reason in effort_of(built).reasons}
+    assert found["one_setting"] == "several settings, by arms.lora.parameters"
+    assert found["few_steps"] == found["loss_falling"] == "longer training, by arms.lora.parameters"
+    assert found["rows_left_out"] == "room for longer rows, by arms.lora.parameters"
+    # How its replies are read is the study's affair.
+    assert found["decoding"] == "arms.lora.answering: {choices: [generate, choice]}"
+    steps = {step.rule: step for step in found_in(built).next_steps}
+    assert all(line.startswith("arms.lora.answering") for line in steps["harder"].lines)
+    assert "longer training" in steps["harder"].what
+
+
 def test_two_ways_of_reading_answers_are_one_setting() -> None:
     built = trained(worse(), settings=1)
     (place, *_) = [p for p, t in enumerate(built.trials) if (t.arm, t.phase) == ("lora", "search")]

@@ -25,7 +25,7 @@ from harness.findings import (
     RisingSearch,
 )
 from harness.records import Study
-from harness.spec import load_experiment
+from harness.spec import Experiment, load_experiment
 from tests.data_records import data_record
 
 from .study_builder import StudyBuilder, experiment, right, whole_study
@@ -71,6 +71,13 @@ def test_a_winner_is_used(won: Known) -> None:
     prompt = replace(won.findings, verdict=replace(won.findings.verdict, winner="few-shot"))
     step = use(Known(won.scores, prompt))
     assert step is not None and step.lines[1] == "harness export prompt small --out prompt.json"
+    brought = replace(won.findings.arms[1], kind="trained")
+    assert brought.arm == "lora"
+    found = replace(won.findings, arms=(won.findings.arms[0], brought))
+    step = use(Known(won.scores, found))
+    # Its adapter lies with the user already: the export of one is refused.
+    assert step is not None and step.lines == ("harness ask small --file rows.csv",)
+    assert "hand it over" not in step.what
     nobody = replace(won.findings, verdict=replace(won.findings.verdict, winner=""))
     assert use(Known(won.scores, nobody)) is None
 
@@ -197,6 +204,13 @@ def test_forgetting_that_is_open_asks_for_items_of_the_suite() -> None:
     step = general_items(Known(case.scores, replace(case.findings, forgetting=(wide,))))
     assert step is not None and step.what == "Ask 500 general items a task, of a larger suite"
     assert step.lines == ("general.suite: standard",)
+    # The standard suite is not asked for where it was asked already.
+    asked = whole_study()
+    plain = {**asked.experiment.plain(), "general": {"suite": "standard", "margin": 0.05}}
+    asked.experiment = Experiment.model_validate(plain)
+    case = known(asked.build())
+    step = general_items(Known(case.scores, replace(case.findings, forgetting=(wide,))))
+    assert step is not None and step.lines == ()
     kept = replace(row, outcome="kept")
     assert general_items(Known(case.scores, replace(case.findings, forgetting=(kept,)))) is None
 
@@ -207,6 +221,13 @@ def test_what_forgets_too_much_is_given_general_text(won: Known) -> None:
     assert step is not None and step.lines == ("arms.lora.replay: {choices: [0.1, 0.25]}",)
     assert step.seconds == pytest.approx(2 * 130)
     assert forget_less(won) is None
+
+
+def test_what_another_program_trains_is_given_no_field_that_its_arm_lacks() -> None:
+    own = {"kind": "command", "command": ["train", "{result}"]}
+    case = known(built(arms={"few-shot": "prompt", "lora": own}, general=None))
+    verdict = replace(case.findings.verdict, outcome="forgets_too_much")
+    assert forget_less(Known(case.scores, replace(case.findings, verdict=verdict))) is None
 
 
 def trust(*contrasts: CorrectedContrast) -> JudgeTrust:

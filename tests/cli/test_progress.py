@@ -13,6 +13,9 @@ from harness.cli.progress import SAID_EVERY, RichObserver
 from harness.cli.progress_lines import Course
 from harness.cli.terminal import Terminal
 from harness.records import Progress
+from harness.spec.kinds import PROMPT
+from harness.study.asked_models import BASE
+from harness.study.coming import Coming
 from harness.study.run import run_study
 from tests.fake_trial import Watching, experiment, experiment_values
 
@@ -106,6 +109,20 @@ def test_in_a_pipe_a_line_a_minute_says_what_is_under_way(
     assert "... 1 of " in told
     assert "zero-shot search 0: scoring domain, 1 of 2" in told
     assert SAID_EVERY >= 30
+
+
+def test_what_will_run_adds_up_with_instructions_that_are_written() -> None:
+    coming = [
+        Coming(BASE, "baseline", PROMPT, 1, 8, False),
+        Coming("few-shot", "writing", PROMPT, 3, 0, False),
+        Coming("few-shot", "search", PROMPT, 6, 8, False),
+        Coming("few-shot", "finalist", PROMPT, 3, 8, False),
+    ]
+    out = io.StringIO()
+    RichObserver(Terminal(file=out, width=200, force_terminal=False)).planned(13, coming)
+    assert out.getvalue() == (
+        "At most 13 trials: base 1, instructions to write 3, search few-shot 6 and finalists 3.\n"
+    )
 
 
 def test_what_is_under_way_counts_as_done_in_part(tmp_path: Path) -> None:

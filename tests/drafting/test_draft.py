@@ -490,8 +490,16 @@ def test_validation_rows_are_found_beside_the_training_file(tmp_path: Path, name
     assert splits == {"test": "my-test.csv", "validation": f"my-{name}.csv"}
     assert "# validation: it lies beside the training file" in draft.text
     assert checked(tmp_path)[1].counts["validation"] == 30
+    assert not any("is not used" in caution for caution in draft.cautions)
     without = drafted(tmp_path, table(labelled(90)), "my-train.csv", validation="none")
     assert "validation" not in yaml.safe_load(without.text)["data"]["splits"]
+
+
+def test_validation_rows_that_cannot_be_used_without_test_rows_are_told(tmp_path: Path) -> None:
+    (tmp_path / "my-val.csv").write_text(table(labelled(30)))
+    draft = drafted(tmp_path, table(labelled(90)), "my-train.csv")
+    (told,) = (caution for caution in draft.cautions if "is not used" in caution)
+    assert told.startswith("my-val.csv lies beside the training file") and "--test" in told
 
 
 def test_the_size_of_a_model(tmp_path: Path) -> None:

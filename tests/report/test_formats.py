@@ -82,6 +82,18 @@ def test_terminal_is_as_it_was(view: ReportView) -> None:
     golden("report.txt", printed(view))
 
 
+def test_terminal_says_what_to_do_next_with_lines_that_can_be_copied(view: ReportView) -> None:
+    """`harness run` sends its reader here where nothing is decided."""
+    assert view.first is not None and len(view.first.steps) == 2
+    shown = printed(view, 40).split("What the verdict")[0].splitlines()
+    assert "What to do next" in shown
+    for step in view.first.steps:
+        for line in step.lines:
+            assert f"     {line}" in shown
+        assert step.changes.split()[0] in " ".join(shown)
+    assert "What to do next" not in printed(view_of(unfinished_study(), no_findings(), now=NOW))
+
+
 def test_html_holds_every_text_and_markdown_what_is_no_detail(view: ReportView, page: str) -> None:
     in_page, in_markdown = Page(page).text, unescaped(to_markdown(view))
     wanted = [squeezed(text).replace("`", "") for text in texts(view) if text.strip()]
@@ -208,6 +220,7 @@ def test_no_number_at_all_still_makes_a_report() -> None:
     for text in texts(view):
         assert not re.search(r"\bnan\b", text), text
     assert not re.search(r"\bnan\b", printed(view))
+    assert not re.search(r"\bnan\b", parsed.text)
 
 
 def without_numbers(value: Any) -> Any:

@@ -49,6 +49,9 @@ def test_the_unchanged_experiment_is_valid(tmp_path: Path) -> None:
          "data.limits.trian: unknown key `trian`; did you mean `train`?"),
         ("budget: {trials: 3}", "budgte: {trials: 3}",
          "budgte: unknown key `budgte`; did you mean `budget`?"),
+        ("budget: {trials: 3}", "budget.trials: 8",
+         "budget.trials: unknown key `budget.trials`: it is the path of a field; write `trials:` "
+         "below `budget:`"),
         ("budget: {trials: 3}", "budget: {trials: 3, zzz: 1}", "budget.zzz: unknown key `zzz`"),
         ("budget: {trials: 3}", "budget: {trials: many}",
          "budget.trials: input should be a valid integer, unable to parse string as an integer "

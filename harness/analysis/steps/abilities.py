@@ -51,10 +51,12 @@ def _general_items(known: Known, row: Forgetting) -> NextStep | None:
         return known.with_seeds("general_items", FEWEST_SEEDS, changes) if missing > 0 else None
     limited = general.limit is not None and general.limit < needed
     line = f"general.limit: {needed}" if limited else "general.suite: standard"
+    # A larger one than the standard suite is the user's own.
+    lines = () if general.suite == "standard" and not limited else (line,)
     return NextStep(
         "general_items",
         f"Ask {needed:,} general items a task" + ("" if limited else ", of a larger suite"),
-        (line,),
+        lines,
         command=False,
         changes=changes,
         seconds=again * needed / min(counted)
@@ -69,6 +71,9 @@ def forget_less(known: Known) -> NextStep | None:
     if verdict.outcome != "forgets_too_much" or not known.primary:
         return None
     arm = known.primary.a
+    if not known.experiment.arms[arm].allows("replay", 0.1):
+        # Another program trains it.
+        return None
     trial = known.times.trial(arm)
     return NextStep(
         "forget_less",

@@ -72,15 +72,16 @@ def use(known: Known) -> NextStep | None:
     winner = known.findings.verdict.winner
     if not winner or winner not in known.arms:
         return None
-    trained = kind_info(known.arms[winner].kind).fine_tuned
-    what, file = ("model", "winner") if trained else ("prompt", "prompt.json")
+    kind = kind_info(known.arms[winner].kind)
+    what, file = ("model", "winner") if kind.trains else ("prompt", "prompt.json")
+    asked = f"harness ask {known.name} --file rows.csv"
+    export = f"harness export {what} {known.name} --out {file}"
+    # Weights that were brought lie with the user already.
+    lines = (asked,) if kind.brought else (asked, export)
     return NextStep(
         "use",
-        f"Use {winner}: ask it your own rows, then hand it over",
-        (
-            f"harness ask {known.name} --file rows.csv",
-            f"harness export {what} {known.name} --out {file}",
-        ),
+        f"Use {winner}: ask it your own rows" + ("" if kind.brought else ", then hand it over"),
+        lines,
         command=True,
         changes="It answers exactly as it was scored; `harness verify` holds what is served "
         "against the scores.",

@@ -113,8 +113,9 @@ class _Tried:
             return None
         spec = self.experiment.arms[self.arm]
         if not spec.search_space():
-            rate = type(spec).model_fields["learning_rate"].default
-            next_step = self._line(f"learning_rate: {_range(rate)}")
+            rate = type(spec).model_fields.get("learning_rate")
+            wanted = _range(rate.default) if rate else ""
+            next_step = self._line("learning_rate", wanted, "several settings")
         elif self.experiment.budget.trials < TRIALS_TO_TRY:
             next_step = f"budget.trials: {TRIALS_TO_TRY}"
         elif self.failed:
@@ -188,7 +189,7 @@ class _Tried:
             "rows_left_out",
             f"{self.arm} was trained on {fewest:,} of {whole:,} training examples, as the others "
             "are longer than its max_length or than the model reads.",
-            self._line(f"max_length: {longer}"),
+            self._line("max_length", str(longer), "room for longer rows"),
         )
 
     def _decoding(self) -> EffortReason | None:
@@ -203,7 +204,7 @@ class _Tried:
             "decoding",
             f"{self.prompt} answers by {closed[0]}, which can give valid answers only; "
             f"{self.arm} was scored with generate alone.",
-            self._line(f"answering: {{choices: [generate, {closed[0]}]}}"),
+            self._line("answering", f"{{choices: [generate, {closed[0]}]}}", "another answering"),
         )
 
     def _flat(self) -> bool:
@@ -216,14 +217,18 @@ class _Tried:
         epochs = self._epochs(self.finalists) or 1
         made = max((_steps(trial) for trial in self.finalists), default=0)
         more = max(2 * epochs, math.ceil(epochs * FEWEST_STEPS / made))
-        return self._line(f"epochs: {{choices: [{epochs}, {more}, {2 * more}]}}")
+        choices = f"{{choices: [{epochs}, {more}, {2 * more}]}}"
+        return self._line("epochs", choices, "longer training")
 
     def _epochs(self, trials: Iterable[TrialSummary]) -> int | None:
         epochs = [int(t.params["epochs"]) for t in trials if "epochs" in t.params]
         return max(epochs, default=None)
 
-    def _line(self, setting: str) -> str:
-        return f"arms.{self.arm}.{setting}"
+    def _line(self, name: str, value: str, words: str) -> str:
+        """The line of a setting; ``words`` for it, where only the arm's own command knows it."""
+        if name in type(self.experiment.arms[self.arm]).model_fields:
+            return f"arms.{self.arm}.{name}: {value}"
+        return f"{words}, by arms.{self.arm}.parameters"
 
 
 def _steps(trial: TrialSummary) -> int:

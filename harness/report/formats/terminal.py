@@ -21,6 +21,7 @@ from harness.report.document import (
     Prose,
     ReportView,
     Section,
+    Step,
     Table,
     VerdictView,
 )
@@ -44,7 +45,7 @@ COLOURS = {
 
 
 def print_report(view: ReportView | ComparisonView, console: Console) -> None:
-    """Print the verdict, what it rests and hangs on, the arms, the claims and the general suite.
+    """Print the verdict, what to do next, what it rests and hangs on, the arms and so on.
 
     Every text is printed literally: nothing in it is read as markup. A comparison is printed
     whole.
@@ -53,6 +54,8 @@ def print_report(view: ReportView | ComparisonView, console: Console) -> None:
     console.print(Text(" · ".join(f"{term}: {value}" for term, value in view.about), style="dim"))
     console.print()
     console.print(_verdict(view.verdict))
+    if isinstance(view, ReportView) and view.first is not None:
+        _print_steps(view.first.steps, console)
     for section in view.sections:
         if isinstance(view, ComparisonView) or section.key in SHOWN:
             _print_section(section, console)
@@ -73,6 +76,21 @@ def print_decision(view: ReportView, console: Console) -> None:
     console.print(_verdict(replace(verdict, reasons=(), caveats=())))
     if told:
         console.print(Text(f"With {told} in the report.", style="dim"))
+
+
+def _print_steps(steps: tuple[Step, ...], console: Console) -> None:
+    """Print what to do next, each line of a step by itself, so that it can be copied."""
+    if steps:
+        console.print()
+        console.print(Text("What to do next", style="bold underline"))
+    for number, step in enumerate(steps, 1):
+        took = f" ({step.took})" if step.took else ""
+        console.print(Text(f"{number}. {step.what}{took}"))
+        for line in step.lines:
+            # A terminal that is too narrow breaks it, not a word that is put in.
+            console.print(Text(f"     {line}", style="bold"), soft_wrap=True)
+        where = f"{step.where[:1].upper()}{step.where[1:]}. " if step.where else ""
+        console.print(Padding(Text(f"{where}{step.changes}", style="dim"), (0, 0, 0, 3)))
 
 
 def _print_scores(table: Table, console: Console) -> None:

@@ -13,6 +13,8 @@ from harness.spec.kinds import kind_info
 from harness.wording import PER_CENT
 
 UNTOUCHED = "base, untouched"
+# A line names a field by its path, which the file does not take.
+FILE = "in the experiment file (a.b is b below a), then run it again"
 
 
 def first_screen(material: Material) -> FirstScreen:
@@ -210,8 +212,10 @@ def _tried(row: ArmSummary) -> str:
 
 
 def _step(step: NextStep) -> Step:
-    where = "in a terminal" if step.command else "in the experiment file, then run it again"
-    took = f"about {wording.rough_duration(step.seconds)}" if step.seconds is not None else ""
+    where = "in a terminal" if step.command else FILE
+    took = ""
+    if wording.is_number(step.seconds):
+        took = f"about {wording.rough_duration(step.seconds)}"
     if not took and not step.command and step.lines:
         took = "`harness plan` says how long"
     return Step(
