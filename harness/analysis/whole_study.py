@@ -333,7 +333,7 @@ class _Work:
         trained = [arm for arm in sides if arm in self.experiment.trained_arms()]
         abilities = self.abilities(trained, without=seed, resamples=few)
         del self.problems[problems_before:]  # those of a study that did not take place
-        return primary and conclude_primary(primary), others, abilities
+        return (conclude_primary(primary) if primary else None), others, abilities
 
     def abilities(
         self, arms: Iterable[str], *, without: int | None = None, resamples: int = 0
