@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.errors import Problem, SpecError
-from harness.records import CommandCall, CommandFile, file_sha256
+from harness.records import CommandCall, CommandFile, file_sha256, option_of
 from harness.spec import CommandArm, Experiment
 
 Commands = Mapping[str, CommandCall]
@@ -67,8 +67,10 @@ def _missing(arm: CommandArm) -> Iterator[tuple[str, str]]:
             "({python} is the Python that runs this program)",
         )
     for word in arm.command[1:]:
-        if word.endswith(SCRIPTS) and not Path(word).is_file():
-            yield "command", f"there is no file {word}; it is looked for beside the experiment"
+        _, named = option_of(word)
+        # What stands in a place's stead is not known yet.
+        if named.endswith(SCRIPTS) and "{" not in named and not _is_file(named):
+            yield "command", f"there is no file {named}; it is looked for beside the experiment"
     for file in arm.files:
         if not Path(file).exists():
             yield "files", f"there is no {file}; paths are taken from the experiment's folder"
@@ -78,8 +80,13 @@ def _named(arm: CommandArm) -> Iterator[str]:
     """Files and folders that the command reads; a program on the PATH is none of them."""
     first, *rest = arm.command
     places = [*([first] if "/" in first else []), *rest]
-    yield from (word for word in places if Path(word).is_absolute() and Path(word).is_file())
+    yield from (named for _, named in map(option_of, places) if _is_file(named))
     yield from arm.files
+
+
+def _is_file(named: str) -> bool:
+    """Whether it is a file wherever the command is run, which is another folder than this one."""
+    return Path(named).is_absolute() and Path(named).is_file()
 
 
 def _files_at(place: Path) -> Iterator[CommandFile]:
