@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from harness.answers import KINDS, Answer
 from harness.records.frozen_spec import FrozenSpec
+from harness.spec.arm_base import ArmBase
 from harness.spec.experiment import Experiment
 from harness.spec.spaces import Choice, FloatRange, IntRange
 from harness.wording import listed
@@ -75,11 +76,14 @@ def _union_sections(path: str, members: Sequence[type[BaseModel]]) -> Iterator[s
         if base not in members and issubclass(base, FrozenSpec) and base is not FrozenSpec
     )
     for base in bases:
+        if not _own_fields(base):
+            # It has rules, and no keys.
+            continue
         kinds = [_kind(member) for member in members if issubclass(member, base)]
         title = f"{path}, shared by {listed(kinds)}"
         text = "What all kinds of answers share." if base is Answer else _doc(base)
         yield _section(title, base, text, _own_fields(base))
-        if base is Answer:
+        if base in (Answer, ArmBase):
             yield from _below(base, f"{path}.")
     for member in members:
         parents = [other for other in members if other is not member and issubclass(member, other)]

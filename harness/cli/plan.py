@@ -52,7 +52,8 @@ def command(experiment: Path, results: Path, explain: bool, thorough: bool, layo
     from harness.study.executing import executing
     from harness.study.explanation import explain as explain_arms
     from harness.study.rehearsal import rehearse
-    from harness.study.run import plan_study, require_writable
+    from harness.study.run import plan_study
+    from harness.study.writable import require_writable
 
     spec = load_experiment(experiment)
     # It is not written to here; but a plan of what cannot be run would be of no use.

@@ -52,6 +52,8 @@ class Running:
                 return f"training, step {of}{loss}"
             case "score":
                 return f"scoring {told.task or 'replies'}, {of}"
+            case "write":
+                return f"writing an instruction, {of} {told.task}".rstrip()
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from harness.cli.printing import in_one_line
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from harness.records import TrialSummary
+    from harness.records import Place, TrialSummary
     from harness.review.overview import StudyRow
     from harness.study.remaining import Left
 
@@ -53,7 +53,7 @@ class Seen:
     def heading(self) -> str:
         """The study, its state, and how far it is."""
         name = f"{self.row.study.experiment.name} ({self.row.study.short_id})"
-        told = f"{name}: {self.row.state}, {self.row.trials} trials"
+        told = f"{name}: {self.row.state}, trials {self.row.trials}"
         return told if self.ended else f"{told}, {self.left.sentence()}"
 
     def conclusion(self) -> str:
@@ -151,16 +151,20 @@ def look(results: Path, name: str | None) -> Seen:
 
 def changes(first: Seen, look_again: Callable[[], Seen], every: float) -> Iterator[str]:
     """A line for what is there, and then one for each trial that begins or ends."""
-    seen, told = first, 0
+    seen = first
+    told: set[Place] = set()
     begun: set[str] = set()
     yield in_one_line(seen.heading())
     while True:
-        for trial in seen.trials[told:]:
-            yield in_one_line(f"{_clock(trial.ended_at)}  {_outcome(trial, seen.metric)}")
+        for trial in seen.trials:
+            # One that another study ran may have ended long ago.
+            if trial.place not in told:
+                yield in_one_line(f"{_clock(trial.ended_at)}  {_outcome(trial, seen.metric)}")
         for name in seen.under_way:
             if name not in begun:
                 yield in_one_line(f"begun: {name}; {seen.left.sentence()}")
-        told, begun = len(seen.trials), set(seen.under_way)
+        told = {trial.place for trial in seen.trials}
+        begun = set(seen.under_way)
         if seen.ended:
             yield in_one_line(seen.heading())
             yield in_one_line(seen.conclusion())

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.answers.reasoning import as_thought
 from harness.answers.thoughts import with_usual_marks
 from harness.data import read_examples_file
 from harness.errors import InputError, TrialError
@@ -150,8 +149,7 @@ def prepared(candidate: Candidate, items: Sequence[Example]) -> Callable[[Progre
         with lm.kept_to(constraint):
             replies = _asked(lm, task)
         plain = (reply.removesuffix(renderer.end).removeprefix(renderer.lead) for reply in replies)
-        usual = [with_usual_marks(reply, marks) for reply in plain]
-        return list(map(as_thought, usual)) if renderer.answer_mark else usual
+        return [renderer.as_kept(with_usual_marks(reply, marks)) for reply in plain]
 
     return ask
 
@@ -172,7 +170,7 @@ def _served(run: FinalRun, endpoint: Endpoint) -> Replies:
         lm.on_progress = _by_item(progress, len(items))
         found = _asked(lm, served_task(task, split, renderer, TASK, items))
         lm.ended()
-        return list(map(as_thought, found)) if renderer.answer_mark else found
+        return list(map(renderer.as_kept, found))
 
     return replies
 

@@ -58,7 +58,8 @@ def verify_endpoint(
     log_look(run, "verify", f"verification of {what}")
     items = [one.item for one in scored]
     replies, loads = server.answer(items, on_progress)
-    found = agreement(run, scored, [reply.content for reply in replies])
+    kept = server.asking.renderer.as_kept
+    found = agreement(run, scored, [kept(reply.content) for reply in replies])
     culprits: list[Culprit] = []
     try:
         for culprit in _culprits(run, url, server, scored, replies, found.apart):

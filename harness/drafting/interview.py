@@ -166,12 +166,11 @@ class Interview:
         validation = None if validation == NONE else validation
         return _absolute(test) if test else None, _absolute(validation) if validation else None
 
-    def _file(self, name: str, beside: str, question: str) -> str | None:
-        """A file that lies beside the training file; None where it is not to be used."""
+    def _file(self, name: str, beside: str, question: str) -> str:
+        """A file that lies beside the training file; ``none`` where it is not to be used."""
         guess = Guess(beside, "it lies beside the training file")
-        whole = f"Which file holds the {question}"
-        answer = self._settled(name, None, lambda: guess, whole, str, existing_file)
-        return None if answer == NONE else answer
+        asked = f"Which file holds the {question}"
+        return self._settled(name, None, lambda: guess, asked, str, existing_file)
 
     def _answers(self) -> tuple[str, ...]:
         def guess() -> Guess[tuple[str, ...]]:

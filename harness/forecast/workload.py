@@ -250,18 +250,20 @@ class _Counter:
     def _single(self, request: ScoreRequest, items: Sequence[Example]) -> ScoreLoad:
         choices = self._choices(request)
         alone = [self._asked([self.renderer.encode_prompt(item)], choices, 1) for item in items]
-        # One more, which warms up and is not counted; of a generated reply it is a few tokens.
-        warm_up = alone[0].counted
-        if not choices:
+        # One more, which warms up and is not counted.
+        times = 1 + 1 / len(alone)
+        warm_up, answer_tokens = alone[0].counted, times * sum(load.answer_tokens for load in alone)
+        if not choices and self.spec.endpoint is None:
+            # Of a reply that is generated here it is a few tokens.
             few = min(WARM_UP_TOKENS, warm_up.written)
             warm_up = ModelWork(1 + few, warm_up.read, few, 1 + few)
-        times = 1 + 1 / len(alone)
+            answer_tokens = few + sum(load.answer_tokens for load in alone)
         return ScoreLoad(
             measure="single",
             group=alone[0].group,
             items=times * len(alone),
             prompt_tokens=times * sum(load.prompt_tokens for load in alone),
-            answer_tokens=sum(load.answer_tokens for load in alone),
+            answer_tokens=answer_tokens,
             counted=sum((load.counted for load in alone), warm_up),
             answer_limit=alone[0].answer_limit,
         )

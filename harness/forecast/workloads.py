@@ -84,11 +84,18 @@ class Workloads:
                     single.setdefault(key, load)
                 elif load.asks and len(load.scores) > len(fullest.setdefault(key, load).scores):
                     fullest[key] = load
-        for key in fullest.keys() & single.keys():
-            both = fullest[key].scores + single[key].scores
-            fullest[key] = replace(fullest[key], scores=both)
+        for key, load in single.items():
+            # Of an arm that tries several ways the finalist has one, and is a setting of its own.
+            for place in dict.fromkeys((key, next(iter(fullest), key))):
+                if place in fullest and not _times_requests(fullest[place]):
+                    both = fullest[place].scores + load.scores
+                    fullest[place] = replace(fullest[place], scores=both)
         # Where only requests are left to be timed.
         return fullest or single
+
+
+def _times_requests(load: Workload) -> bool:
+    return any(score.measure == "single" for _, score in load.scores)
 
 
 def _weight(load: Workload) -> float:

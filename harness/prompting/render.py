@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import Any
 
 from harness.answers.json_text import JsonObject
-from harness.answers.reasoning import MARK, NOT_ASKED, AskedReasoning
+from harness.answers.reasoning import MARK, NOT_ASKED, AskedReasoning, as_thought
 from harness.answers.tools import listed_tools, tools_of
 from harness.errors import SpecError
 from harness.prompting.chat_template import ChatTemplate
@@ -224,6 +224,10 @@ class PromptRenderer:
     def reply(self, answer: str) -> str:
         """An answer as it follows a prompt, up to its end."""
         return self.lead + self.answer_text(answer) + self.end
+
+    def as_kept(self, reply: str) -> str:
+        """A reply as scores keep it: what stands before the mark of its answer as a thought."""
+        return as_thought(reply) if self.answer_mark else reply
 
     def encode_prompt(self, item: Example) -> tuple[int, ...]:
         """Token ids of the prompt."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.records.asked import ResolvedModel
 from harness.records.data import DataRecord
 from harness.records.plain import JsonValue
 from harness.records.trial import (
@@ -12,7 +13,6 @@ from harness.records.trial import (
     SEARCH_SEED,
     Phase,
     Place,
-    ResolvedModel,
     Status,
     SuiteKind,
     place_of,

@@ -1,4 +1,4 @@
-"""Whether the arms that an experiment names for its primary contrast can meet there."""
+"""Whether the primary contrast that an experiment declares can be made: its arms, its margin."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from harness.spec.arms import Arm
 from harness.spec.decision import ContrastSpec
 from harness.spec.kinds import kind_info
+from harness.spec.task import TaskSpec
 
 
 def check_contrast(contrast: ContrastSpec, arms: Mapping[str, Arm]) -> None:
@@ -34,4 +35,27 @@ def check_contrast(contrast: ContrastSpec, arms: Mapping[str, Arm]) -> None:
     if first is None and second is not None and second in tuned:
         raise ValueError(
             f"contrast.against: {second!r} is fine-tuned; name contrast.fine_tuned as well"
+        )
+
+
+def check_margin(contrast: ContrastSpec, task: TaskSpec) -> None:
+    """See that the margin is a part of what the primary metric can differ by, and said if need be.
+
+    Raises:
+        ValueError: it is not; says why and what to do.
+    """
+    # What a metric that the user brings declares is not known until its file is read.
+    if not task.is_located:
+        return
+    primary, margin = task.primary, contrast.margin
+    span = primary.highest - primary.lowest
+    if not margin < span:
+        raise ValueError(
+            f"contrast.margin: {margin:g} is not less than the {span:g} that {primary.name} "
+            "can differ by at all"
+        )
+    if span != 1 and "margin" not in contrast.model_fields_set:
+        raise ValueError(
+            f"contrast.margin: say which difference in {primary.name} is still none: the "
+            f"{margin:g} that is taken without it is meant for metrics from 0 to 1"
         )

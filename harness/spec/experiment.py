@@ -12,7 +12,7 @@ from harness.spec.answering import check_answering, check_writing
 from harness.spec.arm_base import ORIGIN_FIELDS, STUDY_FIELDS
 from harness.spec.arms import Arm, PromptArm, TrainedArm
 from harness.spec.brought_arm import BroughtArm
-from harness.spec.contrast import check_contrast
+from harness.spec.contrast import check_contrast, check_margin
 from harness.spec.conversations import check_conversations, with_template_of_conversations
 from harness.spec.data import DataSpec
 from harness.spec.decision import Constraints, ContrastSpec, CostSpec
@@ -173,21 +173,7 @@ class Experiment(FrozenSpec):
 
     @model_validator(mode="after")
     def _margin_in_unit(self) -> Self:
-        # What a metric that the user brings declares is not known until its file is read.
-        if not self.task.is_located:
-            return self
-        primary, margin = self.task.primary, self.contrast.margin
-        span = primary.highest - primary.lowest
-        if not margin < span:
-            raise ValueError(
-                f"contrast.margin: {margin:g} is not less than the {span:g} that {primary.name} "
-                "can differ by at all"
-            )
-        if span != 1 and "margin" not in self.contrast.model_fields_set:
-            raise ValueError(
-                f"contrast.margin: say which difference in {primary.name} is still none: the "
-                f"{margin:g} that is taken without it is meant for metrics from 0 to 1"
-            )
+        check_margin(self.contrast, self.task)
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.spec.arms import Arm, BroughtArm, LoraArm
+from harness.spec.arms import Arm, LoraArm
+from harness.spec.brought_arm import BroughtArm
 
 CONFIG = "adapter_config.json"
 # What an adapter says of itself, which an arm that goes on from it has no say in.

@@ -13,19 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from harness.data import prepare, row_hashes, with_general
 from harness.data.label_notes import label_notes
 from harness.engine import Engine, EngineName, open_engine, start_server
-from harness.errors import InputError, StudyFailedError, writing
+from harness.errors import InputError, StudyFailedError
 from harness.evaluation.suites.find import load_suite
 from harness.evaluation.suites.texts import suite_texts
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
 from harness.packaged.fetch import Progress as FetchProgress
 from harness.records import Example, ResolvedModel, to_plain, utc_now
-from harness.spec import Experiment
+from harness.spec import Experiment, ModelSpec
 from harness.spec.served_arms import missing_keys
 from harness.store import STORE_FILE, StoreReader, StoreWriter
 from harness.store.relocate import relocate_record
@@ -48,6 +47,7 @@ from harness.study.running import TrialRunner
 from harness.study.searching import Searches
 from harness.study.sources import InTurn, Listed
 from harness.study.stages import after_search, latency_stage
+from harness.study.writable import require_writable
 from harness.study.writing import find_writers, writings_of, written
 
 
@@ -122,16 +122,19 @@ def plan_study(
     prompts = Preflight(experiment, models, folders)
     of_metrics: list[str] = []
 
+    def found(spec: ModelSpec) -> ResolvedModel:
+        return resolve_model(spec, fetch_progress)
+
     def unfit(splits: Mapping[str, Sequence[Example]]) -> dict[str, dict[str, str]]:
         # Once the data are known to be readable: models may have to be fetched.
         of_metrics.extend(try_metrics(experiment.task, splits["train"]))
         judges.calibration = judges_of(experiment, splits).calibration
         observer.stage(f"Preparing model {experiment.model.reference}")
-        models.update(models_of(experiment, lambda spec: resolve_model(spec, fetch_progress)))
+        models.update(models_of(experiment, found))
         brought.update(find_brought(experiment))
-        folders.update({arm: [one.folder for one in found] for arm, found in brought.items()})
-        judges.find(experiment, lambda spec: resolve_model(spec, fetch_progress))
-        writers.update(find_writers(experiment, lambda spec: resolve_model(spec, fetch_progress)))
+        folders.update({arm: [one.folder for one in them] for arm, them in brought.items()})
+        judges.find(experiment, found)
+        writers.update(find_writers(experiment, found))
         observer.stage("Looking at prompts")
         return prompts.unfit(splits)
 
@@ -143,8 +146,8 @@ def plan_study(
         prepared = with_general(prepared, read.texts, read.unread)
         for task, why in read.unread.items():
             observer.warning(f"{task} was not audited for leakage, its items were not read: {why}")
-    size, workers = experiment.score_batch_size, experiment.execution.workers
-    runtime = choose_runtime(experiment.model, size, workers)
+    workers = experiment.execution.workers
+    runtime = choose_runtime(experiment.model, experiment.score_batch_size, workers)
     experiment = known_by_weights(experiment, judges.models)
     own = {arm: model for arm, model in models.items() if model is not models[BASE]}
     plan = make_plan(
@@ -175,23 +178,6 @@ def _began(results: Path, experiment_id: str) -> str | None:
         return None
     dates = {record.experiment_id: record.data.date for record in StoreReader(store).experiments()}
     return dates.get(experiment_id)
-
-
-def require_writable(results: Path) -> None:
-    """Try to write where a study is to lie, before anything is spent on it. Leaves nothing.
-
-    Raises:
-        UnwritableError, NoRoomError: the system refuses, or the disk is full.
-    """
-    folder = results.absolute()
-    nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
-    with writing(results, "name another folder with --results"):
-        try:
-            TemporaryDirectory(prefix="harness-", dir=nearest).cleanup()
-        except OSError as error:
-            # The folder that could not be made is of no interest, but where it was to be.
-            error.filename = str(nearest)
-            raise
 
 
 def run_study(

@@ -112,8 +112,8 @@ def _headroom(ground: Ground, task: WritingTask, pools: Pools, proposals: Propos
         columns[text] = values
         proposals.taken_up(text, fmean(values))
     proposals.close()
-    values = as_matrix(list(columns.values()))
-    p_value = chance_of(values, np.random.default_rng([ground.seed, 4]))
+    matrix = as_matrix(list(columns.values()))
+    p_value = chance_of(matrix, np.random.default_rng([ground.seed, 4]))
     scores = {text: fmean(column) for text, column in columns.items()}
     wordings = tuple(Wording(text, ground.sign * score) for text, score in scores.items())
     moves = p_value <= LEVEL

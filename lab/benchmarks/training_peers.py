@@ -87,7 +87,7 @@ def train_own(work: Work) -> Course:
     with _peak(work) as peak:
         began = time.perf_counter()
         # Everything is counted, the making of the optimiser too.
-        losses = tuple(step.loss for step in run_job(job, loaded.model))
+        losses = tuple(s.loss for s in run_job(job, loaded.model) if s.loss is not None)
         _wait_for_device()
         seconds = time.perf_counter() - began
     return Course(seconds, losses, held_out_loss(loaded.model, work), peak[0])

@@ -52,11 +52,6 @@ BOTH_SCENARIOS: tuple[Scenario, ...] = (
         replace(ALIKE, added=0.1, seed_spread=0.06, items=500),
         (*FOUND, Claim('"both" names the arm that is', _names_it, 1.0, 1.0)),
     ),
-    Scenario(
-        "both: 5 points better than either, seeds that differ by 2 points, 1,000 items",
-        replace(ALIKE, added=0.05, seed_spread=0.06, items=1000),
-        FOUND,
-    ),
 )
 
 __all__ = ["BOTH_SCENARIOS"]

@@ -11,7 +11,7 @@ import pytest
 from harness.analysis import analyse
 from harness.findings import CostSummary, Findings
 from harness.records import Stopped
-from harness.report import build_view, to_markdown
+from harness.report import build_view, to_html, to_markdown
 
 from .study_builder import ACCURACY, StudyBuilder, experiment, right
 
@@ -148,7 +148,7 @@ def test_a_server_on_this_machine_is_in_house() -> None:
 
 def test_the_report_says_what_the_server_is_and_charges() -> None:
     made = built()
-    text = unescape(to_markdown(build_view(made.build(), made.experiment, analysed(made))))
+    text = unescape(to_html(build_view(made.build(), made.experiment, analysed(made))))
     for words in (
         "Server that large asked with texts of the data",
         f"big at {AWAY}",

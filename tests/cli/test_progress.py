@@ -69,7 +69,7 @@ def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: 
         assert arm in ended
     last = [line.strip() for line in ended.splitlines() if line.strip()]
     assert last[-1].startswith("Next: harness ")
-    assert any(line.startswith("Report: ") for line in last[-4:])
+    assert any(line.startswith("Report:") for line in last[-4:])
 
 
 def test_ctrl_c_says_what_is_lost_and_that_the_same_command_goes_on(tmp_path: Path) -> None:

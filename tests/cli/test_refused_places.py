@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.study.run import require_writable, run_study
+from harness.study.run import run_study
+from harness.study.writable import require_writable
 from tests.command_line import harness
 from tests.fake_trial import Watching, experiment, experiment_values
 

@@ -132,7 +132,10 @@ def test_every_answer_of_training_is_learnt_in_one_sequence_a_conversation(ran: 
     assert (len(train), len(talks)) == ((answers if ran.turns == "every" else 12), 12)
     # Twelve conversations in batches of four, twelve times over.
     assert [step.steps for step in lora.steps[:1]] == [36]
-    assert lora.steps[-1].loss < lora.steps[0].loss / 2
+    first, last = lora.steps[0].loss, lora.steps[-1].loss
+    assert first is not None
+    assert last is not None
+    assert last < first / 2
     assert lora.canaries is not None
     assert lora.canaries.prompt_tokens_equal
 

@@ -94,7 +94,10 @@ def look(told: str, results: Path) -> tuple[TrialSummary, ...]:
         assert trial.canaries.after_max_difference is not None
         assert trial.canaries.after_max_difference > 0
         assert len(trial.steps) == 3
-        assert trial.steps[-1].loss < trial.steps[0].loss
+        first, last = trial.steps[0].loss, trial.steps[-1].loss
+        assert first is not None
+        assert last is not None
+        assert last < first
 
     # Every item of every score is a row, with a value of the primary metric.
     rows = reader.query(

@@ -129,9 +129,9 @@ def test_the_adapter_of_another_run_is_refused(
     copied = model_folder._copy_trained
     elsewhere = sorted(trials.glob("*/artifact"))
 
-    def swapped(trained: Path, files: list[Path], base: Any, folder: Path) -> None:
+    def swapped(trained: Path, base: Any, folder: Path) -> None:
         (other,) = (path for path in elsewhere if path != trained and same_arm(path, trained))
-        copied(other, [other / path.relative_to(trained) for path in files], base, folder)
+        copied(other, base, folder)
 
     def same_arm(one: Path, other: Path) -> bool:
         arms = dict(study_rows(study, "SELECT trial_id, arm FROM trials WHERE phase = 'finalist'"))

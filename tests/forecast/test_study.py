@@ -79,7 +79,9 @@ def test_a_forecast_of_real_small_trials(tmp_path: Path, tiny_models: TinyModels
         assert 0 < arm.seconds.low <= arm.seconds.expected <= arm.seconds.high
         assert arm.scored_tokens.expected > 0
     assert by_name["lora"].train > 0
-    assert by_name["few-shot"].train == by_name["few-shot"].train_tokens.expected == 0
+    untrained = by_name["few-shot"]
+    assert untrained.train_tokens is not None
+    assert untrained.train == untrained.train_tokens.expected == 0
     assert by_name["lora"].artifact_mib.expected > 0
     assert found.seconds.expected == pytest.approx(
         found.start_seconds + sum(arm.seconds.expected for arm in found.arms if arm.seconds)
@@ -123,6 +125,8 @@ def test_training_tokens_are_those_that_a_trial_reports(
     # What only times requests trains nothing.
     trained = (found.arms[1].trials[phase] for phase in ("search", "finalist"))
     trials = sum(number.expected for number in trained)
+    assert found.arms[1].train_tokens is not None
+    assert record.cost.train_tokens is not None
     assert found.arms[1].train_tokens.expected == trials * record.cost.train_tokens
 
 
@@ -300,8 +304,8 @@ def test_an_arm_behind_a_server_is_counted_and_not_asked(
     assert served.server is not None
     splits = plan_study(one, tmp_path / "elsewhere").prepared.splits
     # Nothing is searched, so the finalist finds its validation score known.
-    # Two turns of 9 single requests, the first of which is not counted.
-    asked = len(splits.validation) + len(splits.test) + 2 * 9
+    # Turns of 9 and of 5 single requests, the first of which is not counted.
+    asked = len(splits.validation) + len(splits.test) + 9 + 5
     assert served.server.requests.expected == asked
     tokens = served.server.prompt_tokens.expected
     assert served.server.money.expected == pytest.approx(tokens * 1000 / 1e6)

@@ -450,7 +450,7 @@ def checkpoint(reports: tuple[StepReport, ...]) -> Checkpoint | None:
     best = min(checks, key=lambda step: step.validation_loss or 0.0)
     last = checks[-1]
     return Checkpoint(
-        best.step, last.step, best.epoch, best.validation_loss, last.validation_loss,
+        best.step, last.step, best.epoch or 0.0, best.validation_loss, last.validation_loss,
         None if best is last else 0.6781,
     )  # fmt: skip
 

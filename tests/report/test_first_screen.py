@@ -145,6 +145,9 @@ def test_each_question_opens_with_its_answer(view: ReportView) -> None:
         "lora is better than few-shot. The difference is +0.083 (95 % interval +0.041 to +0.125) "
         "on 200 items."
     )
+    assert answers["For whom, and for whom not?"] == (
+        "Of 24 test items, lora does better on 16 and few-shot on 8."
+    )
     assert "lora −0.8 points (kept), capitals −1.8 points" in answers["What does it lose?"]
     assert answers["What does it cost?"].endswith("lora 13.69 EUR and few-shot 49.44 EUR.")
     assert "changes in 1 of 4 cases" in answers["Could it be chance, luck of tuning, or a leak?"]

@@ -19,14 +19,14 @@ KIND_NAMES = [kind.name for kind in KINDS]
 
 
 def arm(kind: str, **more: Any) -> Any:
-    required = {
+    needs: dict[str, dict[str, Any]] = {
         "trained": {"path": "adapter"},
         "command": {
             "command": ["train", "{result}"],
             "parameters": {"rate": {"low": 0.1, "high": 0.2}, "flag": True, "name": "x"},
         },
-    }.get(kind, {})
-    return TypeAdapter[Any](Arm).validate_python({"kind": kind, **required, **more})
+    }
+    return TypeAdapter[Any](Arm).validate_python({"kind": kind, **needs.get(kind, {}), **more})
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)

@@ -101,6 +101,7 @@ def test_numbers_that_diverged_come_back(tmp_path: Path) -> None:
     step = StepReport(1, 2, 0.5, math.nan, 1e-3, math.inf, 8, 1.0)
     write_record(tmp_path, replace(record, steps=(step,)))
     back = read_record(tmp_path)
+    assert back.steps[0].loss is not None
     assert math.isnan(back.steps[0].loss)
     assert back.steps[0].grad_norm == math.inf
     values = [item.value for item in back.scores[0].item_scores]

@@ -276,7 +276,7 @@ def test_numbers_that_are_not_are_null(path: Path, writer: StoreWriter) -> None:
     assert query("SELECT DISTINCT value FROM score_metric").rows == ((None,),)
     (summary,) = StoreReader(path).trials("e1")
     assert summary.aggregates == ()
-    assert math.isnan(summary.steps[0].loss)
+    assert summary.steps[0].loss is None
 
 
 @settings(

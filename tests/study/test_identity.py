@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from harness.measures import JudgeMetric
-from harness.records import Pruning, Runtime, TrialCurve, content_hash
+from harness.records import CommandCall, CommandFile, Pruning, Runtime, TrialCurve, content_hash
 from harness.spec import Experiment, TaskSpec
-from harness.spec.settings import Settings
+from harness.spec.settings import Settings, params_of, settings_from
 from harness.study.identity import TrialInputs, trial_identity, weights_identity
 from harness.study.item_sets import ItemSet
 from harness.study.score_keys import ScoringContext, domain_request
@@ -34,9 +34,10 @@ OTHER: dict[str, Any] = {
     "loss_columns": "d" * 64,
     "general_texts": "c" * 64,
     "pruning": Pruning("median", (TrialCurve(0, "complete", 0.6, ((1, -0.4),)),)),
+    "start": "e" * 64,
 }
 # Of a prompt that nothing stops, what only training reads.
-ONLY_TRAINING = {"validation_losses", "checks_per_epoch", "general_texts"}
+ONLY_TRAINING = {"validation_losses", "checks_per_epoch", "general_texts", "start"}
 # What only a metric reads that is handed whole rows.
 ONLY_METRICS = {"validation_columns", "loss_columns"}
 
@@ -90,7 +91,7 @@ def test_any_one_input_makes_another_trial(
     values: dict[str, Any], arm: dict[str, Any], name: str
 ) -> None:
     names = {field.name for field in fields(TrialInputs)}
-    assert OTHER.keys() == names - {"settings", "task", "brought"}
+    assert OTHER.keys() == names - {"settings", "task", "brought", "command"}
     one = inputs(values, arm)
     other = replace(one, **{name: OTHER[name]})
     ignored = name in ONLY_METRICS or (arm["kind"] == "prompt" and name in ONLY_TRAINING)
@@ -112,6 +113,34 @@ def test_brought_weights_are_known_by_what_they_hold(values: dict[str, Any]) -> 
         inputs(values, {"kind": "trained", "path": "here", "base": "nf4"}),
     ):
         assert trained_as(other) != trained_as(one)
+
+
+def test_a_command_is_known_by_its_words_and_by_what_its_files_hold(values: dict[str, Any]) -> None:
+    def call(place: str, *words: str, digest: str = "a" * 64) -> CommandCall:
+        return CommandCall((*words, f"{place}/train.py"), (CommandFile(f"{place}/train.py",
+                           "train.py", digest),))  # fmt: skip
+
+    arm = {"kind": "command", "command": ["python", "train.py", "{result}"],
+           "parameters": {"rate": {"low": 0.1, "high": 0.2}}}  # fmt: skip
+    one = replace(inputs(values, arm), command=call("/here", "python"))
+    moved = replace(one, command=call("/there", "python"))
+    named = replace(one, command=replace(call("/here", "python"), environment=("KEY",)))
+    assert trained_as(one) == trained_as(moved) == trained_as(named)
+    params = params_of(one.settings)
+    for other in (
+        replace(one, command=call("/here", "python", digest="b" * 64)),
+        replace(one, command=call("/here", "python", "--fast")),
+        replace(one, seed=8),
+        replace(one, model="b" * 64),
+        replace(one, train="b" * 64),
+        replace(one, settings=settings_from({**params, "parameters.rate": 0.11})),
+        replace(one, settings=settings_from({**params, "rows": "text"})),
+        replace(one, pruning=None),
+    ):
+        assert trained_as(other) != trained_as(one)
+    # The same weights may be asked in another way.
+    asked = replace(one, settings=replace(one.settings, answering="choice"))
+    assert (trained_as(asked) == trained_as(one), known_as(asked) == known_as(one)) == (True, False)
 
 
 @pytest.mark.parametrize("method", ["svm", "nearest"])

@@ -106,6 +106,7 @@ def test_micro_batches_make_the_gradient_of_the_whole_batch(
         model = trainable(tiny_models)
         settings = replace(SETTINGS, epochs=1, micro_batch_size=size)
         (report,) = train(model, RAGGED, settings, 0, np.random.default_rng(0))
+        assert report.loss is not None
         return kept, report.loss
 
     (whole, loss), (parts, loss_of_parts) = gradients(4), gradients(micro)
@@ -130,7 +131,9 @@ def test_training_learns_and_repeats_itself(tiny_models: TinyModels) -> None:
     assert all(
         torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True)
     )
-    assert np.mean(losses[-3:]) < 0.7 * np.mean(losses[:3])
+    told = [loss for loss in losses if loss is not None]
+    assert len(told) == len(losses)
+    assert np.mean(told[-3:]) < 0.7 * np.mean(told[:3])
     assert not model.training
 
 
@@ -166,7 +169,7 @@ def test_reports_say_where_the_loop_is(tiny_models: TinyModels) -> None:
     assert all(a.seconds < b.seconds for a, b in itertools.pairwise(reports))
     # A tenth of six steps is one of warm-up: half the peak.
     assert [r.learning_rate for r in reports[:2]] == pytest.approx([1.5e-3, 3e-3])
-    assert all(r.grad_norm > 0 and math.isfinite(r.grad_norm) for r in reports)
+    assert all(0 < (r.grad_norm or 0) < math.inf for r in reports)
 
 
 @pytest.mark.parametrize("trees", [True, False])

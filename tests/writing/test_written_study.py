@@ -15,6 +15,7 @@ from harness.review.studies import load_study, write_reports
 from harness.spec import Experiment
 from harness.store import StoreReader
 from harness.study.run import StudyRun, run_study
+from harness.trial.writing_journal import Journal
 from tests.fake_server import Answer, FakeServer, serving
 from tests.tiny_model import CHATML, messages, write_model
 
@@ -220,56 +221,6 @@ def test_what_validation_does_not_confirm_is_not_kept(server: FakeServer, tmp_pa
     assert instructions(study, "finalist") == {None}
 
 
-def quote(number: int) -> str:
-    return "```\nSay positive as for: the parcel 1 was great and the parcel 3 was late.\n```"
-
-
-FAULTS: dict[str, Callable[[int], str]] = {
-    "empty": lambda number: "",
-    "no words": lambda number: "``` \n 123 !!! \n ```",
-    "repeats itself": lambda number: f"```\n{OWN}\n```",
-    "50,000 characters": lambda number: "very " * 10_000,
-    "a thought without end": lambda number: "<think> perhaps, or else",
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_reply_that_is_no_instruction_costs_its_proposal_alone(
-    server: FakeServer, tmp_path: Path, fault: str
-) -> None:
-    server.chat = writing(
-        lambda number: FAULTS[fault](number) if number < 2 else f"```\n{BETTER}\n```"
-    )
-    _, study = run(experiment(tmp_path, server.url), tmp_path)
-    found = written(study)
-    assert [one.status for one in found.proposals[:2]] == ["unusable", "unusable"]
-    assert all(one.why for one in found.proposals[:2])
-    assert found.text == BETTER
-    assert instructions(study, "finalist") == {BETTER}
-
-
-TRANSPORT: dict[str, Answer] = {
-    "time-out": Answer(slow=0.9),
-    "too many requests": Answer(status=429),
-    "broken": Answer(drop=True),
-    "no JSON": Answer(body="<html>busy</html>"),
-    "refused": Answer(status=400, body='{"error": {"message": "too long"}}'),
-}
-
-
-@pytest.mark.parametrize("fault", TRANSPORT)
-def test_a_writer_that_cannot_be_asked_costs_that_proposal_alone(
-    server: FakeServer, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failing = Failing(server, TRANSPORT[fault], times=2)
-    monkeypatch.setattr(type(server), "take", failing.take)
-    _, study = run(experiment(tmp_path, server.url), tmp_path)
-    found = written(study)
-    assert found.proposals[0].status == "unusable"
-    assert found.proposals[0].why
-    assert found.text == BETTER
-
-
 class Failing:
     """Answers the first requests to the writer with a fault, each as often as it is sent again."""
 
@@ -318,9 +269,35 @@ def test_a_cap_that_is_met_ends_the_writing_and_not_the_study(
     assert of_phase(study, "finalist")
 
 
+def test_a_study_that_is_killed_while_it_writes_asks_nothing_twice(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, kept = Journal.keep, iter(range(100))
+
+    def killed(journal: Journal) -> None:
+        keep(journal)
+        if next(kept) == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Journal, "keep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment(tmp_path, server.url), tmp_path)
+    paid = [json.dumps(seen.payload) for seen in server.seen]
+    assert len(requests(server, "writer")) == 1
+    monkeypatch.setattr(Journal, "keep", keep)
+    _, study = run(experiment(tmp_path, server.url), tmp_path)
+    assert written(study).text == BETTER
+    later = [json.dumps(seen.payload) for seen in server.seen[len(paid) :]]
+    assert later
+    assert set(paid).isdisjoint(later)
+    assert not list(tmp_path.glob("results/trials/*/writing.jsonl"))
+
+
 def test_an_instruction_that_quotes_training_rows_is_flagged(
     server: FakeServer, tmp_path: Path
 ) -> None:
+    plain = server.chat or writing(lambda number: "")
+
     def quoting(payload: dict[str, Any]) -> tuple[str, str, int]:
         if payload["model"] == "writer":
             told = str(payload["messages"][-1]["content"])
@@ -328,8 +305,6 @@ def test_an_instruction_that_quotes_training_rows_is_flagged(
             return f"```\n{BETTER} As in: {row} and all the rest of it here\n```", "stop", 400
         return plain(payload)
 
-    plain = server.chat
-    assert plain is not None
     server.chat = quoting
     spec = experiment(tmp_path, server.url)
     data = tmp_path / "data.jsonl"

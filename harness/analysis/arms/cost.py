@@ -159,13 +159,11 @@ def _by_token(
         each = _price(endpoint, prompt, completion)
         per_token = each / (prompt + completion)
         spent = [_charged(trial, endpoint, per_token) for trial in search]
-        known = [money for money in spent if money is not None]
-        if summary.upfront is not None and len(known) == len(spent):
-            upfront = sum(known)
+        if summary.upfront is not None and None not in spent:
+            upfront = sum(money or 0.0 for money in spent)
     return replace(
         summary,
         by_token=True,
-        # Among what its tokens cost.
         paid_elsewhere=0.0,
         prompt_tokens=prompt,
         completion_tokens=completion if prompt else None,
@@ -181,8 +179,6 @@ def _by_token(
 
 def _charged(trial: TrialSummary, endpoint: EndpointSpec, per_token: float) -> float | None:
     """What a search trial's replies cost; None where the server counted no tokens.
-
-    What writing an instruction was charged is noted with it.
 
     Args:
         per_token: mean price of the arm's tokens, for a trial that noted only their sum.

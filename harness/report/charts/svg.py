@@ -21,6 +21,7 @@ from harness.report.chart_records import (
     PaintedChart,
     ReliabilityChart,
     ScaleChart,
+    SpendingChart,
     SplitChart,
     TradeOffChart,
 )
@@ -81,7 +82,7 @@ def _size(chart: PaintedChart) -> tuple[float, float]:  # noqa: PLR0911 -- one r
             return WIDTH, 3.6
         case LossChart():
             return WIDTH, 3.2
-        case CurveChart():
+        case CurveChart() | SpendingChart():
             return WIDTH, 3.4
         case ReliabilityChart():
             return WIDTH, 3.6

@@ -42,6 +42,26 @@ def _better(material: Material) -> str:
 
 
 def _whom(material: Material) -> str:
+    return f"{_parts(material)} {_items(material)}".strip()
+
+
+def _items(material: Material) -> str:
+    """On how many items each of the compared arms does better; empty where that is not known."""
+    samples, contrast = material.samples, material.findings.primary
+    scores = {arm.arm: arm.scores for arm in samples.arms} if samples else {}
+    if samples is None or contrast is None or not {contrast.a, contrast.b} <= scores.keys():
+        return ""
+    pairs = zip(scores[contrast.a], scores[contrast.b], strict=True)
+    gains = [gain for pair in pairs if (gain := samples.gain(*pair)) is not None]
+    better, worse = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
+    return (
+        f"Of {wording.plural(len(gains), 'test item')}, {wording.cell(contrast.a)} does better on "
+        f"{better:,} and {wording.cell(contrast.b)} on {worse:,}."
+    )
+
+
+def _parts(material: Material) -> str:
+    """On which parts of the test the arm to use does worse, or else who does better where."""
     slicing = material.findings.slicing
     if slicing is None or not slicing.slices:
         return ""
@@ -121,10 +141,9 @@ def _ran(material: Material) -> str:
     if not trials:
         return "Nothing has run yet."
     splits = material.study.experiment.splits
-    rows = ", ".join(f"{splits[name]:,} {word}" for name, word in (
-        ("train", "to train on"), ("validation", "to choose with"), ("test", "to test on"),
-    ) if name in splits)  # fmt: skip
-    return f"{wording.plural(len(trials), 'trial')}, on {rows}."
+    uses = {"train": "to learn from", "validation": "to choose with", "test": "to test on"}
+    rows = [f"{splits[name]:,} {use}" for name, use in uses.items() if name in splits]
+    return f"{wording.plural(len(trials), 'trial')}; of the rows {wording.listed(rows)}."
 
 
 __all__ = ["BETTER", "CHANCE", "COST", "LOSES", "RUN", "WHOM", "chapters"]
