@@ -11,7 +11,7 @@ from harness.records import Phase, TrialSpec, TrialSummary
 from harness.search import PastTrial
 from harness.search.pruning import MEDIAN_STARTUP
 from harness.spec.arms import Arm, TrainedArm
-from harness.spec.instructions import instruction_source
+from harness.spec.instruction_sources import instruction_source
 from harness.spec.kinds import kind_info
 from harness.spec.settings import Settings, settings_from
 from harness.study.asked_models import BASE

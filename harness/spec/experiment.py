@@ -18,7 +18,7 @@ from harness.spec.data import DataSpec
 from harness.spec.decision import Constraints, ContrastSpec, CostSpec
 from harness.spec.endpoint import TERMS
 from harness.spec.instruction import without_terms
-from harness.spec.instructions import check_sources, instruction_source
+from harness.spec.instruction_sources import check_sources, instruction_source
 from harness.spec.judges import JudgeSpec
 from harness.spec.kinds import kind_info
 from harness.spec.model import ModelSpec, from_reference

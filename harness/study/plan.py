@@ -28,7 +28,7 @@ from harness.records import (
     content_hash,
 )
 from harness.spec import Experiment, PromptArm
-from harness.spec.instructions import foreseen
+from harness.spec.instruction_sources import foreseen
 from harness.spec.kinds import kind_info
 from harness.spec.settings import (
     PromptSettings,

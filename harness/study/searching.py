@@ -12,7 +12,7 @@ from harness.analysis.statistics.scores import Scores, validation_worth
 from harness.records import NO_WORTH, EndReason, SearchBudget, SearchEnded, TrialSpec, TrialSummary
 from harness.search import ArmSearch, PastTrial
 from harness.spec.arms import Arm, TrainedArm
-from harness.spec.instructions import instruction_source
+from harness.spec.instruction_sources import instruction_source
 from harness.spec.kinds import kind_info
 from harness.spec.settings import Settings, settings_from
 from harness.store import StoreReader

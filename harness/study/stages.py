@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from harness.records import Phase, Place, Splits, TrialSpec, TrialSummary
 from harness.spec import Experiment
-from harness.spec.instructions import instruction_source
+from harness.spec.instruction_sources import instruction_source
 from harness.spec.settings import Settings
 from harness.study.coming import TURNS, coming_trials, curve_sizes
 from harness.study.plan import Plan

@@ -471,12 +471,12 @@ def test_a_measured_time_is_that_of_the_size_that_is_written(tmp_path: Path) -> 
 def test_as_many_worked_examples_as_labels(tmp_path: Path) -> None:
     drafted(tmp_path, table(labelled()))
     few = checked(tmp_path)[0].arms["few-shot"]
-    assert few.search_space()["shots"].choices == (2, 3, 4, 8)
+    assert few.values_of("shots") == (2, 3, 4, 8)
     assert few.defaults()["shots"] == 3
     many = [(words(n), f"label {n % 12}") for n in range(240)]
     drafted(tmp_path, table(many))
     few = checked(tmp_path)[0].arms["few-shot"]
-    assert few.search_space()["shots"].choices == (2, 4, 8, 12)
+    assert few.values_of("shots") == (2, 4, 8, 12)
     assert few.defaults()["shots"] == 4
 
 

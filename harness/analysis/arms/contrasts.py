@@ -25,7 +25,7 @@ def secondary_pairs(
 
     Args:
         alone: arm trained under the instruction of another -> what of it there is alone, see
-            :func:`~harness.spec.instructions.each_alone`.
+            :func:`~harness.spec.instruction_sources.each_alone`.
     """
     tested = {name: arm for name, arm in arms.items() if arm.test is not None}
     prompts = [name for name, arm in tested.items() if not kind_info(arm.kind).fine_tuned]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.analysis.statistics.scores import Scores
 from harness.records import TrialSummary
-from harness.spec.instructions import instruction_source
+from harness.spec.instruction_sources import instruction_source
 
 
 def trials_to_make(scores: Scores, arm: str) -> list[TrialSummary]:

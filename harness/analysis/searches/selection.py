@@ -23,7 +23,7 @@ from harness.records import (
     selected,
 )
 from harness.spec import Experiment
-from harness.spec.instructions import instruction_source
+from harness.spec.instruction_sources import instruction_source
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from harness.analysis import wording
 from harness.analysis.verdict.evidence import Evidence
 from harness.findings import Contrast
-from harness.spec.instructions import each_alone, instruction_source
+from harness.spec.instruction_sources import each_alone, instruction_source
 from harness.spec.kinds import kind_info
 
 

@@ -27,7 +27,7 @@ from harness.analysis.verdict.sentences import decide
 from harness.findings import ArmSummary, Contrast, CostSummary, Effort, Forgetting, Verdict
 from harness.records import Worth
 from harness.spec import Experiment
-from harness.spec.instructions import each_alone
+from harness.spec.instruction_sources import each_alone
 
 Pair = tuple[str, str]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.analysis.arms.cost import total_money
 from harness.findings import ArmSummary, Contrast, EffortReason, Forgetting
 from harness.spec import Experiment
-from harness.spec.instructions import each_alone
+from harness.spec.instruction_sources import each_alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from harness.prompting.template_rendering import rendering_of
 from harness.records import SEARCH_SEED, Example, ResolvedModel
 from harness.spec import Experiment
 from harness.spec.arms import Arm
-from harness.spec.instructions import foreseen
+from harness.spec.instruction_sources import foreseen
 from harness.spec.settings import Settings, TrainedSettings, reasoning_of
 from harness.study.asked_models import BASE, base_arm, template_args_of
 from harness.study.brought import notes_on_brought

@@ -10,7 +10,7 @@ import yaml
 
 from harness.errors import SpecError
 from harness.spec import Experiment, load_experiment
-from harness.spec.instructions import each_alone, instruction_source
+from harness.spec.instruction_sources import each_alone, foreseen, instruction_source
 from tests.fake_trial import experiment, experiment_values
 
 WORDINGS = {"choices": ["Sort it.", "Name the class."]}
@@ -41,6 +41,14 @@ def test_it_is_searched_as_often_as_the_search_that_writes_for_it(tmp_path: Path
     assert {name: made.repeats_of(name) for name in arms} == {"written": 2, "lora": 1, "both": 2}
     # Each of its trainings has an instruction of its own: none of them is a finalist's already.
     assert not made.trains_once("both")
+
+
+def test_an_instruction_that_is_yet_to_be_written_is_foreseen_as_the_tasks(tmp_path: Path) -> None:
+    written = {"kind": "prompt", "instruction": {"optimise": {"by": "gepa", "seeds": 2}}}
+    made = declared(tmp_path, {**ARMS, "written": written}, seeds=[1, 2], budget={"trials": 8})
+    assert {name: made.repeats_of(name) for name in ARMS} == {"written": 2, "lora": 1, "both": 2}
+    assert foreseen(made.arms, "both").instruction is None
+    assert foreseen(made.arms, "both").values_of("instruction") == (None,)
 
 
 def test_what_both_must_beat_is_the_prompt_and_each_training_of_its_kind(tmp_path: Path) -> None:

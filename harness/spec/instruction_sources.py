@@ -22,12 +22,14 @@ def instruction_source(arm: Arm) -> str | None:
 def foreseen(arms: Mapping[str, Arm], name: str) -> Arm:
     """An arm as far as it is known before any search.
 
-    One that takes its instruction from another stands under those that this one chooses among.
+    One that takes its instruction from another stands under those that this one chooses among, and
+    under the task's where this one's is yet to be written.
     """
     arm, source = arms[name], instruction_source(arms[name])
     if source is None:
         return arm
-    chosen = arms[source].instruction
+    written = arms[source].optimiser is not None
+    chosen = None if written else arms[source].instruction
     return arm.model_copy(update={"instruction": chosen})
 
 
