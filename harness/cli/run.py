@@ -105,14 +105,11 @@ def command(
 
 
 def _next_step(loaded: AnalysedStudy) -> str:
-    """What to do once the verdict was read: a command."""
-    from harness.spec.kinds import kind_info
-
-    name, verdict = loaded.experiment.name, loaded.findings.verdict
-    if verdict.winner not in loaded.experiment.arms:
-        return f"harness report {name} prints what would settle it"
-    kind = kind_info(loaded.experiment.arms[verdict.winner].kind)
-    if kind.brought:
-        return f"harness ask {name} --arm {verdict.winner} --file ROWS.csv --out answered.csv"
-    what, file = ("model", "winner") if kind.trains else ("prompt", "prompt.json")
-    return f"harness export {what} {name} --arm {verdict.winner} --out {file}"
+    """What to do once the verdict was read: the first of the report's steps."""
+    step = next(iter(loaded.findings.next_steps), None)
+    if step is None:
+        return f"harness report {loaded.experiment.name} says what was found"
+    if not step.lines:
+        return step.what
+    where = "" if step.command else " in the experiment file, then run it again"
+    return f"{step.what}: {'; '.join(step.lines)}{where}"

@@ -17,6 +17,7 @@ from harness.data.name_words import (
     INSTRUCTIONS,
     OPTIONS,
     REPLIES,
+    SETTLED,
     TASKS,
     TEXTS,
     WRITTEN,
@@ -186,12 +187,12 @@ def _name_rank(column: Column) -> float:
     """How much a column is named like the answers; below 0 where it is named like another part."""
     if _is_sql(column):
         return 2.5
-    if column.name.lower() in ANSWERS:
-        return 3
+    if column.name_parts & ANSWERS:
+        if column.name_parts & SETTLED:
+            return 3.5
+        return 3 if column.name.lower() in ANSWERS else 2
     if column.is_prose and column.name_parts & WRITTEN:
         return 1.5
-    if column.name_parts & ANSWERS:
-        return 2
     if column.is_prose and column.name_parts & TEXTS:
         return -2.5
     return -1.5 if column.name_parts & (GROUPS | {"id", "date", "time"}) else 0

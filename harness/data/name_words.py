@@ -11,6 +11,8 @@ ANSWERS = frozenset({
 })  # fmt: skip
 # Likewise, where they are of several words: other codes are names of things.
 WRITTEN = frozenset({"code", "program", "sql", "tgt", "translation"})
+# With one of these the answer is told from what else is named like one.
+SETTLED = frozenset({"correct", "final", "gold", "right", "true"})
 TEXTS = frozenset({
     "abstract", "article", "body", "comment", "content", "context", "description", "document",
     "email", "input", "instruction", "message", "passage", "post", "premise", "prompt", "query",

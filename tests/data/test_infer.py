@@ -42,6 +42,10 @@ def text(number: int) -> str:
         (lambda n: {"question": text(n), "query": f"SELECT a{n} FROM t"}, "query"),  # noqa: S608
         (lambda n: {"nl": words(n, 4), "code": f"for k in range({n}):\n    print(k)"}, "code"),
         (lambda n: {"code": f"A{n % 3}", "body": text(n), "topic": "ab"[n % 2]}, "topic"),
+        (
+            lambda n: {"q": text(n), "LABELS": ["a", "bc"[n % 2]], "final_decision": "yn"[n % 2]},
+            "final_decision",
+        ),
         # What may be answered is not what is answered.
         (
             lambda n: {"q": text(n), "choices": {"text": [text(n), "b"]}, "key": "ab"[n % 2]},
