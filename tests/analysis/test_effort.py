@@ -109,6 +109,19 @@ def test_one_setting() -> None:
     assert fixed.next_step == "arms.lora.learning_rate: {low: 0.0001, high: 0.003, log: true}"
 
 
+def test_what_to_try_of_a_training_command_is_among_its_own_parameters() -> None:
+    """What they are called there, and whether any is a rate, is not known."""
+    command = {"kind": "command", "command": ["train", "{result}"]}
+    arms = {"few-shot": {"kind": "prompt"}, "lora": command}
+    built = trained(worse(arms=arms), settings=1, made=20, losses=(2.0, 1.0))
+    found = {reason.shortfall: reason.next_step for reason in effort_of(built).reasons}
+    assert found == {
+        "one_setting": "ranges or choices among arms.lora.parameters",
+        "few_steps": "longer training among arms.lora.parameters",
+        "loss_falling": "longer training among arms.lora.parameters",
+    }
+
+
 def test_two_ways_of_reading_answers_are_one_setting() -> None:
     built = trained(worse(), settings=1)
     (place, *_) = [p for p, t in enumerate(built.trials) if (t.arm, t.phase) == ("lora", "search")]

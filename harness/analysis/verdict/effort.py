@@ -113,8 +113,12 @@ class _Tried:
             return None
         spec = self.experiment.arms[self.arm]
         if not spec.search_space():
-            rate = type(spec).model_fields["learning_rate"].default
-            next_step = self._line(f"learning_rate: {_range(rate)}")
+            rate = type(spec).model_fields.get("learning_rate")
+            next_step = (
+                self._line(f"learning_rate: {_range(rate.default)}")
+                if rate
+                else f"ranges or choices among arms.{self.arm}.parameters"
+            )
         elif self.experiment.budget.trials < TRIALS_TO_TRY:
             next_step = f"budget.trials: {TRIALS_TO_TRY}"
         elif self.failed:
@@ -213,6 +217,9 @@ class _Tried:
 
     def _longer(self) -> str:
         """The epochs of the final runs beside more, enough for ``FEWEST_STEPS``."""
+        if kind_info(self.experiment.arms[self.arm].kind).commanded:
+            # What its own program calls them is not known.
+            return f"longer training among arms.{self.arm}.parameters"
         epochs = self._epochs(self.finalists) or 1
         made = max((_steps(trial) for trial in self.finalists), default=0)
         more = max(2 * epochs, math.ceil(epochs * FEWEST_STEPS / made))
