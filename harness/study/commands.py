@@ -33,15 +33,16 @@ def find_commands(experiment: Experiment) -> Commands:
         problems += [Problem(f"arms.{name}.{key}", what) for key, what in missing]
         if missing:
             continue
-        files = {file.path: file for place in _named(arm) for file in _files_at(Path(place))}
-        if len(files) > MOST_FILES:
+        named = {path: called for place in _named(arm) for path, called in _files_at(Path(place))}
+        if len(named) > MOST_FILES:
             where = f"arms.{name}.files"
-            what = f"these are {len(files):,} files, where {MOST_FILES:,} at most are looked at"
+            what = f"these are {len(named):,} files, where {MOST_FILES:,} at most are looked at"
             problems.append(Problem(where, f"{what}; name those that the command reads"))
             continue
-        found[name] = CommandCall(
-            arm.command, tuple(files.values()), arm.environment, arm.same_base
+        files = tuple(
+            CommandFile(str(path), called, file_sha256(path)) for path, called in named.items()
         )
+        found[name] = CommandCall(arm.command, files, arm.environment, arm.same_base)
     if problems:
         raise SpecError(problems)
     return found
@@ -89,17 +90,16 @@ def _is_file(named: str) -> bool:
     return Path(named).is_absolute() and Path(named).is_file()
 
 
-def _files_at(place: Path) -> Iterator[CommandFile]:
-    """The file, or all files of a folder but hidden ones and what Python compiled."""
+def _files_at(place: Path) -> Iterator[tuple[Path, str]]:
+    """The file, or all files of a folder but hidden ones and what Python compiled; as called."""
     if place.is_file():
-        yield CommandFile(str(place), place.name, file_sha256(place))
+        yield place, place.name
         return
     for path in sorted(place.rglob("*")):
         within = path.relative_to(place)
         hidden = any(part.startswith(".") or part == "__pycache__" for part in within.parts)
         if path.is_file() and not hidden:
-            name = f"{place.name}/{within.as_posix()}"
-            yield CommandFile(str(path), name, file_sha256(path))
+            yield path, f"{place.name}/{within.as_posix()}"
 
 
 __all__ = ["Commands", "find_commands", "notes_on_commands"]

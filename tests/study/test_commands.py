@@ -12,6 +12,7 @@ import yaml
 from harness.errors import SpecError
 from harness.records import CommandCall, option_of
 from harness.spec import CommandArm, load_experiment
+from harness.study import commands
 from harness.study.commands import find_commands
 
 
@@ -84,6 +85,16 @@ def test_a_script_where_the_program_was_called_is_not_beside_the_experiment(
     monkeypatch.chdir(tmp_path / "elsewhere")
     with pytest.raises(SpecError, match=r"there is no file train\.py"):
         found(tmp_path, ["{python}", "train.py"])
+
+
+def test_a_folder_of_too_many_files_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, a="one", b="two", c="three")
+    monkeypatch.setattr(commands, "MOST_FILES", 2)
+    monkeypatch.delattr(commands, "file_sha256")
+    with pytest.raises(SpecError, match="these are 3 files, where 2 at most"):
+        found(tmp_path, ["{python}"], ["a", "b", "c"])
 
 
 @pytest.mark.parametrize(
