@@ -206,6 +206,12 @@ def _budgets(arms: dict[str, ArmSummary], budget: Budget) -> list[str]:
     if by_trials and len(set(seen.values())) > 1:
         spent = ", ".join(f"{name} {n} of {arms[name].budget_trials}" for name, n in seen.items())
         sentences.append(f"The arms did not spend equal budgets (trials seen through: {spent}).")
+    unsaid = [name for name, arm in arms.items() if arm.search_tokens is None]
+    if budget.tokens is not None and unsaid:
+        sentences.append(
+            f"What tokens {listed(unsaid)} trained on was not told, and counts for nothing in "
+            "budget.tokens: the search may have had more than that of the other arms."
+        )
     failed = [f"{name} {arm.failed}" for name, arm in arms.items() if arm.failed]
     if failed:
         sentences.append(f"Some trials failed during the search: {', '.join(failed)}.")

@@ -11,7 +11,7 @@ import numpy as np
 from harness.analysis import caveats as course
 from harness.analysis.ability_caveats import ability_caveats
 from harness.analysis.arms.classes import class_scores
-from harness.analysis.arms.cost import break_evens, unit_cost
+from harness.analysis.arms.cost import break_evens, unit_cost_of
 from harness.analysis.arms.decoding import with_decoding
 from harness.analysis.arms.judged import people_of
 from harness.analysis.arms.latency import timed_trials
@@ -51,7 +51,6 @@ from harness.analysis.verdict.sensitivity import assess_sensitivity
 from harness.errors import StoreError
 from harness.findings import ArmSummary, Contrast, CostSummary, Findings
 from harness.records import ScoreVector, Study, items_of
-from harness.spec.served_arms import endpoints
 
 # Resamples for the verdict without one seed, which is read off and not reported with an interval.
 COARSE = 2_000
@@ -211,15 +210,13 @@ class _Work:
         }
 
     def unit_costs(self) -> dict[str, CostSummary]:
-        asked = endpoints(self.experiment)
         return {
-            name: unit_cost(
+            name: unit_cost_of(
                 trials_to_make(self.scores, name),
                 self.scores.finalists(name),
                 timed_trials(self.scores, name),
-                self.metric,
-                asked.get(name),
-                self.experiment.arms[name],
+                self.experiment,
+                name,
             )
             for name in self.experiment.arms
         }

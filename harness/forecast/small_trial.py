@@ -97,7 +97,9 @@ def _fewer(whole: Workload, folder: Path, *, thorough: bool) -> list[ScoreReques
 
 def _base_asked_alike(spec: TrialSpec) -> TrialSpec:
     """The trial with the untouched base in place of what a command is to train."""
-    asked = {field.name: spec.params[field.name] for field in fields(PromptSettings)}
+    # What only a prompt has is left as it is without being asked for.
+    names = {field.name for field in fields(PromptSettings)}
+    asked = {name: value for name, value in spec.params.items() if name in names}
     params = {**asked, "kind": PROMPT.name, "answering": spec.answering}
     return replace(
         spec, kind=PROMPT.name, params=params, command=None, weights_id="", trained_path=""

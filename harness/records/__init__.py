@@ -7,7 +7,7 @@ to JSON (:func:`to_json`, :func:`from_json`) and hold no handle, tensor or conne
 
 from harness.records.asked import Endpoint, ResolvedModel, Seat, asked_as
 from harness.records.calibration import CalibrationRow, marked_key, reply_key
-from harness.records.command import CommandCall, CommandFile
+from harness.records.command import CommandCall, CommandFile, option_of
 from harness.records.data import (
     LEAK_KINDS,
     AuditRecord,
@@ -187,6 +187,7 @@ __all__ = [
     "keeps_abilities",
     "loss_beyond_margin",
     "marked_key",
+    "option_of",
     "primary_name",
     "reply_key",
     "selected",

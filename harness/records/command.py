@@ -41,12 +41,26 @@ class CommandCall:
     """The base that an adapter names is the experiment's model under another name."""
 
     def identity(self) -> dict[str, JsonValue]:
-        """What of it can change what it computes: its words, and what its files hold."""
-        named = {file.path: file.name for file in self.files}
+        """What of it can change what it computes: its words, and what its files hold.
+
+        Where files lie is none of it; which word names which is, should they be called alike.
+        """
+        known = {file.path: f"{file.name} ({file.sha256})" for file in self.files}
         return {
-            "words": [named.get(word, word) for word in self.words],
-            "files": sorted([file.name, file.sha256] for file in self.files),
+            "words": [
+                option + known.get(named, named) for option, named in map(option_of, self.words)
+            ],
+            "files": [[file.name, file.sha256] for file in self.files],
         }
 
 
-__all__ = ["CommandCall", "CommandFile"]
+def option_of(word: str) -> tuple[str, str]:
+    """A word of a command in two: an option with its sign of equality, and what it names.
+
+    ``--config=recipe.yaml`` is ``--config=`` and ``recipe.yaml``; any other word has no option.
+    """
+    option, sign, named = word.partition("=")
+    return (option + sign, named) if sign and option and "/" not in option else ("", word)
+
+
+__all__ = ["CommandCall", "CommandFile", "option_of"]

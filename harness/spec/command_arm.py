@@ -41,7 +41,7 @@ class CommandArm(WaysTried):
         min_length=1,
         description="Its words; no shell reads them. {parameters}, {train}, {validation}, {model}, "
         "{result}, {checkpoint}, {seed}, {python} and {parameters.NAME} are replaced. Words that "
-        "name a file beside the experiment are that file.",
+        "name a file beside the experiment, also after an option's `=`, are that file.",
     )
     parameters: dict[str, FloatRange | IntRange | Choice[Parameter] | Parameter] = Field(
         default_factory=dict,

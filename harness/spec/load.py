@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from harness.errors import Problem, SpecError
+from harness.records import option_of
 from harness.spec.arms import Arm, LoraArm
 from harness.spec.brought_arm import BroughtArm
 from harness.spec.command_arm import CommandArm
@@ -152,10 +153,13 @@ def _started(arms: dict[str, Arm], name: str, absolute: Callable[[str], str]) ->
 def _absolute_word(word: str, folder: Path, *, first: bool) -> str:
     """A word of a command, which is a file's path where it names one beside the experiment."""
     # A program without a path is one on the PATH.
-    if not word or (first and "/" not in word):
+    if first and "/" not in word:
         return word
-    place = folder / Path(word).expanduser()
-    return str(place.resolve()) if place.is_file() else word
+    for option, named in (("", word), option_of(word)):
+        place = folder / Path(named).expanduser()
+        if named and place.is_file():
+            return option + str(place.resolve())
+    return word
 
 
 def _absolute_judge(judge: JudgeSpec, folder: Path, absolute: Callable[[str], str]) -> JudgeSpec:

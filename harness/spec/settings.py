@@ -112,7 +112,8 @@ class CommandSettings(_Settings):
 
     kind: Literal["command"]
     """Of the arm."""
-    parameters: dict[str, Parameter] = field(default_factory=dict)
+    # Compared, and no part of the hash: settings are counted and told apart like any others.
+    parameters: dict[str, Parameter] = field(default_factory=dict, hash=False)
     """Its own hyperparameters, by name."""
     rows: Rows
     """How rows are written for it."""

@@ -1,4 +1,4 @@
-"""Adapters trained elsewhere that an arm goes on from, and the rows that they were trained on."""
+"""Adapters trained elsewhere that an arm goes on from: rows and cost of that training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.spec.arms import Arm, LoraArm
-from harness.spec.brought_arm import BroughtArm
+from harness.spec.brought_arm import BroughtArm, TrainingCost
 
 CONFIG = "adapter_config.json"
 # What an adapter says of itself, which an arm that goes on from it has no say in.
@@ -26,6 +26,18 @@ class Start:
     """The base that it names is taken for the experiment's model."""
     trained_on: str | None
     """File of the rows that it was trained on; None where that is not said."""
+    cost: TrainingCost | None = None
+    """What its training took; None where that is not said."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingElsewhere:
+    """What of an arm's training took place before the study."""
+
+    cost: TrainingCost | None
+    """What it took; None where that is not said."""
+    whole: bool
+    """It was all of the training; else the study goes on from it."""
 
 
 def start_of(arms: Mapping[str, Arm], name: str) -> Start | None:
@@ -48,7 +60,16 @@ def start_of(arms: Mapping[str, Arm], name: str) -> Start | None:
         raise ValueError(
             f"start: {arm.start} has {len(theirs.paths)} folders; name the one to go on from"
         )
-    return Start(theirs.paths[0], theirs.same_base, theirs.trained_on)
+    return Start(theirs.paths[0], theirs.same_base, theirs.trained_on, theirs.cost)
+
+
+def training_elsewhere(arms: Mapping[str, Arm], name: str) -> TrainingElsewhere | None:
+    """What of the arm's training took place before the study; None where nothing did."""
+    arm = arms[name]
+    if isinstance(arm, BroughtArm):
+        return TrainingElsewhere(arm.cost, whole=True)
+    start = start_of(arms, name)
+    return None if start is None else TrainingElsewhere(start.cost, whole=False)
 
 
 def rows_elsewhere(arms: Mapping[str, Arm]) -> dict[str, str | None]:
@@ -95,4 +116,11 @@ def _of_adapter(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-__all__ = ["Start", "rows_elsewhere", "start_of", "with_start"]
+__all__ = [
+    "Start",
+    "TrainingElsewhere",
+    "rows_elsewhere",
+    "start_of",
+    "training_elsewhere",
+    "with_start",
+]

@@ -15,7 +15,7 @@ from harness.store.summaries import canaries_of, steps_of
 # What is noted of a training among all that is noted of a trial.
 OF_TRAINING = (
     "train_examples", "train_sequences", "left_out_of_training", "training_memory", "not_adapted",
-    "resumed", "checkpoint",
+    "resumed", "checkpoint", "starts_from", "unread_reports", "not_stopped_early",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.errors import Problem, SpecError
-from harness.records import CommandCall, CommandFile, file_sha256
+from harness.records import CommandCall, CommandFile, file_sha256, option_of
 from harness.spec import CommandArm, Experiment
 
 Commands = Mapping[str, CommandCall]
@@ -33,15 +33,16 @@ def find_commands(experiment: Experiment) -> Commands:
         problems += [Problem(f"arms.{name}.{key}", what) for key, what in missing]
         if missing:
             continue
-        files = {file.path: file for place in _named(arm) for file in _files_at(Path(place))}
-        if len(files) > MOST_FILES:
+        named = {path: called for place in _named(arm) for path, called in _files_at(Path(place))}
+        if len(named) > MOST_FILES:
             where = f"arms.{name}.files"
-            what = f"these are {len(files):,} files, where {MOST_FILES:,} at most are looked at"
+            what = f"these are {len(named):,} files, where {MOST_FILES:,} at most are looked at"
             problems.append(Problem(where, f"{what}; name those that the command reads"))
             continue
-        found[name] = CommandCall(
-            arm.command, tuple(files.values()), arm.environment, arm.same_base
+        files = tuple(
+            CommandFile(str(path), called, file_sha256(path)) for path, called in named.items()
         )
+        found[name] = CommandCall(arm.command, files, arm.environment, arm.same_base)
     if problems:
         raise SpecError(problems)
     return found
@@ -67,8 +68,10 @@ def _missing(arm: CommandArm) -> Iterator[tuple[str, str]]:
             "({python} is the Python that runs this program)",
         )
     for word in arm.command[1:]:
-        if word.endswith(SCRIPTS) and not Path(word).is_file():
-            yield "command", f"there is no file {word}; it is looked for beside the experiment"
+        _, named = option_of(word)
+        # What stands in a place's stead is not known yet.
+        if named.endswith(SCRIPTS) and "{" not in named and not _is_file(named):
+            yield "command", f"there is no file {named}; it is looked for beside the experiment"
     for file in arm.files:
         if not Path(file).exists():
             yield "files", f"there is no {file}; paths are taken from the experiment's folder"
@@ -78,21 +81,25 @@ def _named(arm: CommandArm) -> Iterator[str]:
     """Files and folders that the command reads; a program on the PATH is none of them."""
     first, *rest = arm.command
     places = [*([first] if "/" in first else []), *rest]
-    yield from (word for word in places if Path(word).is_absolute() and Path(word).is_file())
+    yield from (named for _, named in map(option_of, places) if _is_file(named))
     yield from arm.files
 
 
-def _files_at(place: Path) -> Iterator[CommandFile]:
-    """The file, or all files of a folder but hidden ones and what Python compiled."""
+def _is_file(named: str) -> bool:
+    """Whether it is a file wherever the command is run, which is another folder than this one."""
+    return Path(named).is_absolute() and Path(named).is_file()
+
+
+def _files_at(place: Path) -> Iterator[tuple[Path, str]]:
+    """The file, or all files of a folder but hidden ones and what Python compiled; as called."""
     if place.is_file():
-        yield CommandFile(str(place), place.name, file_sha256(place))
+        yield place, place.name
         return
     for path in sorted(place.rglob("*")):
         within = path.relative_to(place)
         hidden = any(part.startswith(".") or part == "__pycache__" for part in within.parts)
         if path.is_file() and not hidden:
-            name = f"{place.name}/{within.as_posix()}"
-            yield CommandFile(str(path), name, file_sha256(path))
+            yield path, f"{place.name}/{within.as_posix()}"
 
 
 __all__ = ["Commands", "find_commands", "notes_on_commands"]

@@ -125,9 +125,8 @@ def _word(value: JsonValue) -> str:
 
 
 def _lines(rows: Iterable[Example], renderer: PromptRenderer, form: Rows) -> str:
-    return "".join(
-        json.dumps(written_row(row, renderer, form), ensure_ascii=False) + "\n" for row in rows
-    )
+    # In ASCII: there are line separators of Unicode at which many a program cuts a line.
+    return "".join(json.dumps(written_row(row, renderer, form)) + "\n" for row in rows)
 
 
 def written_row(row: Example, renderer: PromptRenderer, form: Rows) -> dict[str, JsonValue]:

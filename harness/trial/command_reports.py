@@ -28,6 +28,8 @@ _NUMBERS = {
     "learning_rate": False,
     "grad_norm": False,
 }
+# No training has more steps, or tokens: what the store has room for.
+MOST = {"step": 2**31 - 1, "steps": 2**31 - 1, "tokens": 2**63 - 1}
 
 
 @dataclass(slots=True)
@@ -49,10 +51,10 @@ class Reports:
         if said is None or "step" not in said:
             return None
         try:
-            found = {name: _number(said[name], whole) for name, whole in _NUMBERS.items()
-                     if said.get(name) is not None}  # fmt: skip
+            found = {name: _number(name, said[name], whole) for name, whole in _NUMBERS.items()
+                     if said.get(name) is not None or name == "step"}  # fmt: skip
             return self._taken(found)
-        except ValueError:
+        except (ValueError, OverflowError):
             self.unread += 1
             self.first_unread = self.first_unread or line[:200]
             return None
@@ -69,7 +71,9 @@ class Reports:
             self.steps[-1] = replace(last, **found, seconds=seconds)
             return self.steps[-1]
         unsaid = dict.fromkeys(("epoch", "loss", "learning_rate", "grad_norm"))
-        self.steps.append(StepReport(**{**unsaid, "tokens": 0, **found, "seconds": seconds}))
+        # Tokens are counted from the beginning: there are no fewer than were told.
+        told = {**unsaid, "tokens": last.tokens if last else 0, **found, "seconds": seconds}
+        self.steps.append(StepReport(**told))
         return self.steps[-1]
 
     def whole(self) -> list[StepReport]:
@@ -97,11 +101,12 @@ def _object(line: str) -> dict[str, Any] | None:
     return said if isinstance(said, dict) else None
 
 
-def _number(value: Any, whole: bool) -> int | float:
+def _number(name: str, value: Any, whole: bool) -> int | float:
     """The value.
 
     Raises:
         ValueError: it is no such number.
+        OverflowError: it is one that no float holds.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{value!r} is no number")
@@ -109,8 +114,8 @@ def _number(value: Any, whole: bool) -> int | float:
         raise ValueError(f"{value!r} is not finite")
     if not whole:
         return float(value)
-    if value != int(value) or value < 0:
-        raise ValueError(f"{value!r} is no whole number")
+    if value != int(value) or not 0 <= value <= MOST[name]:
+        raise ValueError(f"{value!r} is no number of {name}")
     return int(value)
 
 

@@ -295,8 +295,11 @@ class _Clock:
         if part == "train" or (not kind_info(self.spec.kind).trains and not served):
             own, beside = peak_device_mib(self.spec.runtime.device), self.run.beside_device_mib
             host = peak_memory_mib() + self.run.beside_mib
+            if kind_info(self.spec.kind).commanded:
+                # This process has done nothing but listen.
+                own, host = beside, self.run.beside_mib
             # What is kept for other trials lies where models do.
-            if own is None:
+            elif own is None:
                 host -= self.run.kept_mib
             else:
                 own = max(own - self.run.kept_mib, beside or 0.0)

@@ -94,6 +94,21 @@ def test_an_arm_that_another_outspent_is_marked() -> None:
     assert not any(arm.short_of_budget for arm in analysed(whole_study()).arms)
 
 
+@pytest.mark.parametrize("tokens", [None, 5000])
+def test_tokens_that_count_for_nothing_in_the_budget_are_told(tokens: int | None) -> None:
+    theirs = {"kind": "command", "command": ["train", "{result}"]}
+    spec = experiment(
+        {"few-shot": "prompt", "theirs": theirs}, budget={"trials": 2, "tokens": tokens}
+    )
+    built = StudyBuilder(spec).search("few-shot", [0.5, 0.4])
+    unsaid = replace(cost(), train_tokens=None)
+    built.search("theirs", [0.6, 0.7], trial_cost=unsaid)
+    for arm in ("few-shot", "theirs"):
+        built.finalist(arm, 1, {"test": right(0.5)})
+    caveats = " ".join(analysed(built).verdict.caveats)
+    assert ("What tokens theirs trained on was not told" in caveats) is (tokens is not None)
+
+
 def test_a_pruned_trial_was_seen_through() -> None:
     built = whole_study()
     built.trials = [

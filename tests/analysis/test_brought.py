@@ -13,10 +13,21 @@ from harness.findings import Findings
 from .study_builder import ACCURACY, StudyBuilder, experiment, right
 
 
-def theirs(*, flagged: int = 0, split: str = "test", unread: int = 0, **keys: Any) -> Findings:
+def theirs(
+    *,
+    flagged: int = 0,
+    split: str = "test",
+    unread: int = 0,
+    start: str | None = None,
+    **keys: Any,
+) -> Findings:
     """An arm of one folder that was trained elsewhere, beside a LoRA and a prompt."""
     arm = {"kind": "trained", "path": "adapter", **keys}
-    arms: dict[str, Any] = {"few-shot": "prompt", "lora": "lora", "theirs": arm}
+    arms: dict[str, Any] = {
+        "few-shot": "prompt",
+        "lora": {"kind": "lora", "start": start},
+        "theirs": arm,
+    }
     built = StudyBuilder(experiment(arms), {"facts": ACCURACY})
     built.search("few-shot", [0.5, 0.4]).search("lora", [0.7, 0.6]).search("theirs", [0.8])
     built.finalist("base", 0, {"test": right(0.3), "general:facts": right(0.8)})
@@ -60,6 +71,28 @@ def test_its_training_costs_what_is_declared_or_is_not_known(
     assert (money is None) is (upfront is None)
     if money is not None and upfront is not None:
         assert money == pytest.approx(upfront, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("declared", "more"),
+    [(None, None), ({"hours": 10}, 1.0), ({"hours": 10, "machine_per_hour": 3}, 30.0)],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_what_an_arm_goes_on_from_is_among_what_it_cost(
+    declared: dict[str, Any] | None, more: float | None, named: bool
+) -> None:
+    """A folder that no arm names has no declared cost: what it took is not known."""
+    alone = next(row for row in theirs().arms if row.arm == "lora").cost
+    found = theirs(cost=declared, start="theirs" if named else "somewhere")
+    row = next(row for row in found.arms if row.arm == "lora").cost
+    assert alone.upfront is not None
+    if named and more is not None:
+        assert row.upfront == pytest.approx(alone.upfront + more)
+    else:
+        assert row.upfront is None
+        assert all(one.requests is None for one in found.break_even if one.arm == "lora")
+    # Its own training is what was seen of it.
+    assert row.train_seconds == alone.train_seconds
 
 
 def test_leaks_cannot_be_excluded_where_its_rows_are_not_known() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,7 +23,14 @@ from harness.engine.ray.inputs import (
     remembered_sha256,
 )
 from harness.evaluation.suites.find import load_suite
-from harness.records import ScoreRequest, Seat, TrialSpec
+from harness.records import (
+    CommandCall,
+    CommandFile,
+    ScoreRequest,
+    Seat,
+    TrialSpec,
+    file_sha256,
+)
 from tests.engine.contract import trial
 from tests.tiny_model import write_suite
 
@@ -90,6 +99,42 @@ def test_a_judge_s_model_goes_along(
     assert there[0].model is not None
     assert there[0].model.path != str(judge)
     assert (Path(there[0].model.path) / "model.safetensors").read_bytes() == b"taste"
+
+
+def test_files_of_a_command_lie_to_one_another_as_they_did(
+    case: tuple[TrialSpec, tuple[Input, ...]], tmp_path: Path
+) -> None:
+    """A script imports what lies beside it, and a program that is named can be run."""
+    for name, text in {
+        "train.sh": f'#!/bin/sh\nexec "{sys.executable}" "$(dirname "$0")/src/main.py" "$@"\n',
+        "src/main.py": "import sys\nfrom lib.rules import LIMIT\nprint(LIMIT, sys.argv[1])\n",
+        "src/lib/rules.py": "LIMIT = 3\n",
+        "recipe.yaml": "rate: 1\n",
+    }.items():
+        place = tmp_path / "own" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+    files = tuple(
+        CommandFile(str(path), path.name, file_sha256(path))
+        for path in sorted((tmp_path / "own").rglob("*"))
+        if path.is_file()
+    )
+    words = (f"{tmp_path}/own/train.sh", f"--config={tmp_path}/own/recipe.yaml")
+    spec = replace(case[0], command=CommandCall(words, files))
+    inputs = tuple(gather(path, kind) for path, kind in input_paths(spec).items())
+    here = Driver(inputs).node().localise(spec, inputs).command
+    assert here == spec.command
+    for _ in range(2):
+        there = Driver(inputs).node(in_place=False).localise(spec, inputs).command
+        assert there is not None
+        assert not any(word.startswith(str(tmp_path / "own")) for word in there.words)
+        assert there.identity() == CommandCall(words, files).identity()
+        assert all(file.is_as_planned() for file in there.files)
+        done = subprocess.run(there.words, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["3", there.words[1]]
+        assert Path(there.words[1].partition("=")[2]).read_text() == "rate: 1\n"
+        # What was torn is put right.
+        Path(there.files[-1].path).write_text("torn")
 
 
 def test_a_suite_takes_what_it_extends_and_its_mirrors_along(

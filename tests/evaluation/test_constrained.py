@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import jsonschema
 import numpy as np
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from harness.answers.json_schema import canonical_json, enumerate_schema
 from harness.errors import TrialError
-from harness.evaluation.local import candidate_lm
+from harness.evaluation.local import candidate_lm, growing_reply
 from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.evaluation.local.constrained import (
     ConstrainedBatch,
@@ -26,6 +27,7 @@ from harness.evaluation.local.constrained import (
     OneOf,
     constraint_of,
 )
+from harness.evaluation.local.prompt_lookup import PromptLookup
 from harness.evaluation.local.row_generation import greedy_replies
 from harness.models import packed_weights
 from harness.models.fused_decoder import fused_decoder
@@ -379,6 +381,37 @@ def test_what_the_constraint_leaves_no_choice_of_is_not_asked_for(
     # All that was read and written is told, but for a last token, which is not computed further.
     told = sum(each.read + each.written for each in work)
     assert told >= sum(map(len, ids)) + sum(len(reply) - 5 for reply in found)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_replies_that_wait_or_have_ended_take_no_room(
+    tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    """What is guessed by takes many times the room of a prompt."""
+    alive: WeakSet[PromptLookup] = WeakSet()
+
+    class Counted(PromptLookup):
+        def __init__(self, prompt: Iterable[int]) -> None:
+            super().__init__(prompt)
+            alive.add(self)
+
+    loaded = loaded_as(tiny_models.chat, "base")
+    lm = CandidateLM(loaded.model, loaded.tokenizer, rows)
+    ids = [tuple(lm.tok_encode(prompt)) for prompt in prompts_of(loaded)[:4]]
+    expected = greedy_replies(loaded.model, ids, PromptPrefix(), rows, 12, (), never)
+    monkeypatch.setattr(growing_reply, "PromptLookup", Counted)
+    most: list[int] = []
+
+    def note(work: ModelWork) -> None:
+        most.append(len(alive))
+
+    for guesses in (True, False):
+        most.clear()
+        found = greedy_replies(
+            loaded.model, ids, PromptPrefix(), rows, 12, (), never, note, guesses=guesses
+        )
+        assert found == expected
+        assert max(most) == (rows if guesses else 0)
 
 
 def never(written: list[list[int]]) -> list[bool]:

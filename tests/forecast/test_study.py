@@ -91,6 +91,29 @@ def test_a_forecast_of_real_small_trials(tmp_path: Path, tiny_models: TinyModels
     assert json.loads(json.dumps(found.plain()))["arms"][3]["kind"] == "lora"
 
 
+@pytest.mark.parametrize("minutes", [None, 3.0])
+def test_a_training_command_is_not_run_for_a_forecast(
+    tmp_path: Path, tiny_models: TinyModels, minutes: float | None
+) -> None:
+    """Its scoring is timed with the base; how long it trains is what the user says, or unknown."""
+    command = {"kind": "command", "command": ["{python}", "no-such-file", "{parameters}"],
+               "answering": "choice", "minutes": minutes,
+               "parameters": {"rate": {"low": 0.1, "high": 0.2}, "flag": True}}  # fmt: skip
+    plain = tiny(tmp_path, tiny_models).model_dump(mode="json")
+    arms = {"few-shot": plain["arms"]["few-shot"], "theirs": command}
+    found = forecast(Experiment.model_validate({**plain, "arms": arms}), tmp_path)
+    (theirs,) = (arm for arm in found.arms if arm.arm == "theirs")
+    assert theirs.train_tokens is None
+    if minutes is None:
+        assert theirs.seconds is None
+        assert "arms.theirs.minutes" in theirs.unknown
+    else:
+        trainings = sum(theirs.trials[phase].expected for phase in ("search", "finalist"))
+        assert theirs.seconds is not None
+        assert theirs.seconds.expected > 60 * minutes * trainings > 0
+    assert any("No training command was run" in note for note in found.notes)
+
+
 def test_where_there_is_no_time_others_of_a_kind_stand_in(
     tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,8 @@ def test_a_setting_is_the_same_after_json(kind: str) -> None:
     assert settings_from(plain) == settings
     assert to_plain(settings_from(plain)) == plain
     assert settings_from(params_of(settings)) == settings
+    # Settings are told apart and counted.
+    assert len({settings, settings_from(plain)}) == 1
     open_ways = ("generate", "choice") if kind_info(kind).trains else ()
     assert settings.ways == open_ways
     assert settings.first_way == "generate"

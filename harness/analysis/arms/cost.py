@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.analysis.arms.declared_training import with_declared_training
 from harness.analysis.arms.latency import measured_latency, why_unmeasured
 from harness.analysis.arms.tokens import mean_tokens
 from harness.analysis.statistics.scores import aggregates
 from harness.findings import ArmSummary, BreakEven, CostSummary, Interval
 from harness.records import TrialCost, TrialSummary
-from harness.spec import BroughtArm, EndpointSpec, Experiment
-from harness.spec.arms import Arm
+from harness.spec import EndpointSpec, Experiment
 from harness.spec.experiment import CostSpec
 from harness.spec.kinds import kind_info
 from harness.spec.served_arms import endpoints
+from harness.spec.starts import TrainingElsewhere, training_elsewhere
 from harness.wording import money
 
 # Money is linear in the price of the machine, so that one summary serves every price.
@@ -31,24 +32,19 @@ def summarise_cost(
     arm: str,
 ) -> CostSummary:
     """Cost of one arm, priced as declared; see :func:`unit_cost`."""
-    endpoint = endpoints(experiment).get(arm)
-    metric, spec = experiment.task.primary_metric, experiment.arms[arm]
-    return priced(unit_cost(search, finalists, timed, metric, endpoint, spec), experiment.cost)
+    return priced(unit_cost_of(search, finalists, timed, experiment, arm), experiment.cost)
 
 
-def _with_declared_training(unit: CostSummary, arm: BroughtArm) -> CostSummary:
-    """The cost of weights with what their training took elsewhere, as far as the user says.
-
-    Where nothing is said the money upfront is not known.
-    """
-    if arm.cost is None or unit.upfront is None:
-        return replace(unit, upfront=None)
-    seconds = arm.cost.hours * 3600
-    if arm.cost.machine_per_hour is None:
-        upfront = unit.upfront + arm.cost.hours * UNIT.machine_per_hour
-        return replace(unit, train_seconds=seconds, upfront=upfront)
-    elsewhere = arm.cost.hours * arm.cost.machine_per_hour
-    return replace(unit, train_seconds=seconds, paid_elsewhere=elsewhere)
+def unit_cost_of(
+    search: Sequence[TrialSummary],
+    finalists: Sequence[TrialSummary],
+    timed: Sequence[TrialSummary],
+    experiment: Experiment,
+    arm: str,
+) -> CostSummary:
+    """As :func:`unit_cost`, with what the experiment says of the arm."""
+    endpoint, before = endpoints(experiment).get(arm), training_elsewhere(experiment.arms, arm)
+    return unit_cost(search, finalists, timed, experiment.task.primary_metric, endpoint, before)
 
 
 def priced(unit: CostSummary, spec: CostSpec) -> CostSummary:
@@ -75,7 +71,7 @@ def unit_cost(
     timed: Sequence[TrialSummary],
     metric: str,
     endpoint: EndpointSpec | None = None,
-    arm: Arm | None = None,
+    before: TrainingElsewhere | None = None,
 ) -> CostSummary:
     """Cost of one arm from its search trials and complete finalists, at ``UNIT`` price and volume.
 
@@ -89,7 +85,7 @@ def unit_cost(
             :func:`~harness.analysis.arms.latency.timed_trials`; no other trial says what a
             request takes.
         endpoint: the server that the arm asks; None where it asks a model in memory.
-        arm: the arm as declared, which may say what its training took elsewhere.
+        before: what of its training took place elsewhere; None where nothing did.
     """
     price = UNIT.machine_per_hour / 3600
     # A setting that is not searched is trained once, for the final runs.
@@ -138,8 +134,8 @@ def unit_cost(
         added_seconds=sum(every[name].added_seconds for name in finals),
         paid_elsewhere=sum(trial.writing.money for trial in search if trial.writing),
     )
-    if isinstance(arm, BroughtArm):
-        return _with_declared_training(summary, arm)
+    if before is not None:
+        return with_declared_training(summary, before, UNIT.machine_per_hour)
     return summary if endpoint is None else _by_token(summary, search, endpoint)
 
 
@@ -352,4 +348,5 @@ __all__ = [
     "total_money",
     "total_range",
     "unit_cost",
+    "unit_cost_of",
 ]

@@ -18,6 +18,7 @@ from typing import Literal
 import yaml
 from filelock import FileLock
 
+from harness.engine.ray.command_layout import laid_out
 from harness.packaged.fetch import cache_folder
 from harness.records import (
     CommandCall,
@@ -26,6 +27,7 @@ from harness.records import (
     TrialSpec,
     content_hash,
     file_sha256,
+    option_of,
     write_whole,
 )
 from harness.spec.names import is_suite_file
@@ -150,7 +152,7 @@ def with_paths(spec: TrialSpec, places: Mapping[str, str]) -> TrialSpec:
 def _moved_command(call: CommandCall, there: Callable[[str], str]) -> CommandCall:
     return replace(
         call,
-        words=tuple(map(there, call.words)),
+        words=tuple(option + there(named) for option, named in map(option_of, call.words)),
         files=tuple(replace(file, path=there(file.path)) for file in call.files),
     )
 
@@ -283,7 +285,8 @@ class NodeInputs:
         if lacking:
             raise LackingError(sorted(lacking))
         places = {path: place for path, place in place_of.items() if place is not None}
-        return with_paths(spec, places | {input_.path: self._bring(input_) for input_ in away})
+        places |= {input_.path: self._bring(input_) for input_ in away}
+        return with_paths(spec, places | (laid_out(spec.command, places) if spec.command else {}))
 
     def _here(self, input_: Input) -> str | None:
         places = [Path(input_.path)] if self.in_place else []

@@ -32,7 +32,8 @@ class GrowingReply:
     """
 
     def __init__(self, prompt: Sequence[int], constraint: Constraint | None, room: int) -> None:
-        self._lookup = PromptLookup(prompt)
+        self._prompt = prompt
+        self._lookup: PromptLookup | None = None
         self._walk: Walk | None = None if constraint is None else constraint.walk()
         self._room = room
         self.tokens: list[int] = []
@@ -47,7 +48,12 @@ class GrowingReply:
 
     def guess(self, most: int) -> list[int]:
         """What may follow its newest token, as far as that is allowed."""
-        guess = self._lookup.guess(most) if most > 0 else []
+        if most <= 0:
+            return []
+        # Made where it is wanted: it takes many times the room of a prompt, of which many wait.
+        if self._lookup is None:
+            self._lookup = PromptLookup((*self._prompt, *self.tokens))
+        guess = self._lookup.guess(most)
         if self._walk is None or not guess:
             return guess
         walk, allowed = self._walk.copy(), 0
@@ -75,21 +81,30 @@ class GrowingReply:
     def accept(self, guess: Sequence[int], predicted: Sequence[int]) -> list[int]:
         """The tokens that the model writes: as far as the guess was right, and one more."""
         right = common_beginning(guess, predicted) if guess else 0
-        self._lookup.judge(len(guess), right)
+        if self._lookup is not None:
+            self._lookup.judge(len(guess), right)
         return list(predicted[: right + 1])
 
     def write(self, tokens: Sequence[int]) -> None:
         """Go on with these tokens, of which the model has read all but the last, and with those
         to which there is no other."""
         self.pending = list(tokens[-1:])
-        self.tokens += tokens
-        self._lookup.extend(tokens)
+        self._extend(tokens)
         walk = self._walk
         if walk is not None:
             for token in tokens:
                 walk.take(token)
             self._write_what_must_follow(walk)
         self.ended = self.ended or len(self.tokens) >= self._room
+
+    def leave(self) -> None:
+        """Give back what it guessed by: nothing is added any more."""
+        self._lookup = None
+
+    def _extend(self, tokens: Sequence[int]) -> None:
+        self.tokens += tokens
+        if self._lookup is not None:
+            self._lookup.extend(tokens)
 
     def _write_what_must_follow(self, walk: Walk) -> None:
         while walk.rest is None and len(self.tokens) < self._room:
@@ -98,8 +113,7 @@ class GrowingReply:
                 return
             walk.take(only)
             self.pending.append(only)
-            self.tokens.append(only)
-            self._lookup.extend([only])
+            self._extend([only])
         if walk.rest is not None:
             self.tokens += walk.rest
             self.ended = True

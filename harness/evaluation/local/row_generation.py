@@ -259,6 +259,7 @@ def _joining(waiting: list[int], rests: Sequence[Sequence[int]], free: int) -> l
 def _leave(slot: int, growing: list[GrowingReply], cache: RowCache) -> None:
     """Free a slot; the last row moves there, so that those in use follow one another."""
     last = len(growing) - 1
+    growing[slot].leave()
     if slot < last:
         cache.move(last, slot)
         growing[slot] = growing[last]
