@@ -54,10 +54,8 @@ NOT_RUN = {
     "harness serve": "starts a server; tests/deployment",
     "harness verify": "asks a server, or reads trained weights; tests/deployment",
     "harness export model": "reads trained weights, which no pretended trial has; tests/export",
-    "harness report quickstart --format html,md,json,pdf": "needs a browser; tests/report",
     "git clone": "downloads",
     "python -m lab.public_studies": "reads what was downloaded; tests/lab/test_public_studies.py",
-    "harness run gallery/": "trains on what was downloaded; tests/end_to_end/test_real_data.py",
     "harness report banking77 --live": "watches a run",
 }
 # What these print depends on neither the model nor the machine: it must be what a page shows.

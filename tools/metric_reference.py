@@ -109,7 +109,7 @@ def metric_reference() -> str:
 
 
 def _section(metric: MetricInfo) -> str:
-    return "\n".join((f"### {metric.name}", "", *_lines(metric)))
+    return "\n".join((f"## {metric.name}", "", *_lines(metric)))
 
 
 def _lines(metric: MetricInfo) -> Iterator[str]:

@@ -47,7 +47,7 @@ def test_no_arm_with_a_result_is_code_1_and_names_the_first_cause(tmp_path: Path
         assert "the first failed by: the loss is not a number at step 3 (nan_loss)" in str(
             done.exception
         )
-        assert "Report: " in done.output
+        assert "Report:" in done.output
     with pytest.raises(StudyFailedError, match="nothing to compare"):
         harness.run(path, results=tmp_path / "results", engine="in-process")
 

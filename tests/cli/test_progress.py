@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no pse
 ARMS = {
     "zero-shot": {"kind": "prompt", "instruction": "Sort it. [sleep=0.6]"},
     "a-prompt-with-a-rather-long-name-indeed": {"kind": "prompt", "instruction": "[sleep=0.6]"},
-    "lora": {"kind": "lora", "instruction": "Sort it. [sleep=0.6]"},
+    "lora": {"kind": "lora", "instruction": "Sort it. [sleep=2]"},
 }
 # The command itself, but that trials pretend.
 PROGRAM = """

@@ -404,4 +404,6 @@ def test_what_an_arm_was_trained_on_is_looked_for_whatever_its_answers_are(tmp_p
     found = prepared.brought["theirs"]
     assert set(found.flagged["test"]["exact"]) == {item.id for item in prepared.splits.test}
     assert found.unread == 1
-    assert any("1 row of arms.theirs.trained_on could not be read" in n for n in prepared.notes)
+    assert any(
+        "1 row that theirs was trained on elsewhere could not be" in n for n in prepared.notes
+    )

@@ -258,7 +258,9 @@ def each_other(settings: Settings) -> dict[str, Settings]:
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 @pytest.mark.parametrize("kind", ["prompt", "full", "lora", "qlora"])
 def test_any_one_hyperparameter_makes_another_trial(values: dict[str, Any], kind: str) -> None:
-    one = inputs(values, {"kind": kind})
+    # Room for thoughts counts where there are any.
+    thinking = {"reasoning": "free"} if kind == "prompt" else {}
+    one = inputs(values, {"kind": kind, **thinking})
     others = {
         name: replace(one, settings=settings) for name, settings in each_other(one.settings).items()
     }
@@ -268,6 +270,13 @@ def test_any_one_hyperparameter_makes_another_trial(values: dict[str, Any], kind
         alike = [name for name, other in others.items() if trained_as(other) == trained_as(one)]
         # Trained weights can be asked in any way.
         assert alike == ["answering"]
+
+
+def test_room_for_thoughts_that_are_not_asked_for_makes_no_other_trial(
+    values: dict[str, Any],
+) -> None:
+    one = inputs(values, {"kind": "prompt"})
+    assert known_as(inputs(values, {"kind": "prompt", "reasoning_tokens": 9})) == known_as(one)
 
 
 @pytest.mark.parametrize("kind", ["prompt", "lora"])

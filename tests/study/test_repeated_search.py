@@ -136,9 +136,10 @@ def test_the_report_shows_the_setting_of_each_search(whole: tuple[Path, StudyRun
     assert [(one.repeat, one.repeats, one.asked, one.budget_trials) for one in rows] == [
         (0, 2, 3, 3), (1, 2, 3, 3)
     ]  # fmt: skip
-    primary = analysed.findings.primary
-    assert primary is not None
-    assert (primary.seeds_a, primary.seeds_b) == (2, 2)
+    assert analysed.findings.primary is not None
+    contrasts = (analysed.findings.primary, *analysed.findings.secondary)
+    (tuned,) = [one for one in contrasts if {one.a, one.b} == {"lora", "few-shot"}]
+    assert (tuned.seeds_a, tuned.seeds_b) == (2, 2)
     (spread,) = [one for one in analysed.findings.retuning if one.arm == "lora"]
     assert (spread.searches, spread.runs) == (2, 4)
     assert spread.beyond_seeds is not None
