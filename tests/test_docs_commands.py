@@ -56,7 +56,6 @@ NOT_RUN = {
     "harness export model": "reads trained weights, which no pretended trial has; tests/export",
     "git clone": "downloads",
     "python -m lab.public_studies": "reads what was downloaded; tests/lab/test_public_studies.py",
-    "harness report banking77 --live": "watches a run",
 }
 # What these print depends on neither the model nor the machine: it must be what a page shows.
 SAME_EVERYWHERE = ("harness check", "head")
