@@ -90,7 +90,8 @@ def test_it_is_trained_checked_scored_and_kept(tiny_models: TinyModels, tmp_path
     assert cost.train_tokens == record.steps[-1].tokens
     assert cost.train_seconds > 0
     # The command's processes alone: it imports little.
-    assert 10 < cost.peak_memory_mib < psutil.Process().memory_info().rss / 2**20
+    # It is looked at every quarter of a second, and this command takes hardly longer.
+    assert 0 < cost.peak_memory_mib < psutil.Process().memory_info().rss / 2**20
     assert 0 < cost.trainable_parameters < cost.total_parameters
     kept = tmp_path / "trial" / ARTIFACT
     assert {artifact.path for artifact in record.artifacts} >= {
