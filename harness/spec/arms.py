@@ -15,7 +15,7 @@ from harness.spec.arm_base import PROMPT_KEYS, ArmBase, WaysTried
 from harness.spec.brought_arm import BroughtArm
 from harness.spec.command_arm import CommandArm
 from harness.spec.endpoint import EndpointSpec
-from harness.spec.instruction_from import InstructionFrom
+from harness.spec.instruction import InstructionFrom
 from harness.spec.model import ModelSpec, from_reference
 from harness.spec.settings import (
     Checks,

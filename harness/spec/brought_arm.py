@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from harness.records.frozen_spec import FrozenSpec
 from harness.spec.arm_base import ArmBase
-from harness.spec.settings import BaseForm
+from harness.spec.settings import AdapterBase, SameBase
 from harness.spec.spaces import Weight
 
 
@@ -33,15 +33,8 @@ class BroughtArm(ArmBase):
         "with a whole checkpoint of it, in safetensors; or its name on a hub. Several are taken "
         "for repeats of one training, on as many seeds.",
     )
-    base: BaseForm = Field(
-        "plain",
-        description="Form in which the base of an adapter is loaded: plain, in the experiment's "
-        "number format, or nf4, as QLoRA has it.",
-    )
-    same_base: bool = Field(
-        False,
-        description="The base that the adapter names is the experiment's model under another name.",
-    )
+    base: AdapterBase = "plain"
+    same_base: SameBase = False
     trained_on: str | None = Field(
         None,
         description="File with the rows that it was trained on, of the same columns, which are "

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from harness.spec.arm_base import WaysTried
-from harness.spec.settings import PARAMETER, BaseForm, Parameter, Rows, Settings
+from harness.spec.settings import PARAMETER, AdapterBase, Parameter, Rows, SameBase, Settings
 from harness.spec.spaces import Choice, FloatRange, IntRange, PositiveFloat, Space
 
 # What a word of the command may hold -> what stands in its place.
@@ -64,15 +64,8 @@ class CommandArm(WaysTried):
         description="Variables of the environment that it is given beside the usual ones, such as "
         "a key: no other that may hold a secret is.",
     )
-    base: BaseForm = Field(
-        "plain",
-        description="Form in which the base of an adapter is loaded: plain, in the experiment's "
-        "number format, or nf4, as QLoRA has it.",
-    )
-    same_base: bool = Field(
-        False,
-        description="The base that the adapter names is the experiment's model under another name.",
-    )
+    base: AdapterBase = "plain"
+    same_base: SameBase = False
     minutes: PositiveFloat | None = Field(
         None,
         description="What one training takes, as far as you know, for `harness plan`; it goes by "

@@ -1,4 +1,4 @@
-"""Instructions that an optimiser writes, in place of a text or a list of texts."""
+"""Instructions that are found, in place of a text or a list: by an optimiser, by another arm."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from harness.records.frozen_spec import FrozenSpec
 from harness.spec.endpoint import TERMS, EndpointSpec
-from harness.spec.model import ModelSpec, from_reference
+from harness.spec.model import ModelSpec, computing_as_the_study, from_reference
 from harness.spec.spaces import PositiveInt
 
 
@@ -33,13 +33,7 @@ class ReflectionSpec(FrozenSpec):
     @field_validator("model")
     @classmethod
     def _computes_as_the_study(cls, model: ModelSpec | None) -> ModelSpec | None:
-        for name in ("dtype", "device"):
-            if model is not None and getattr(model, name) != "auto":
-                raise ValueError(
-                    f"{name}: the model that writes computes where and in the number format that "
-                    f"the study does; leave it out here, and set model.{name} of the experiment"
-                )
-        return model
+        return computing_as_the_study(model, "the model that writes")
 
     @model_validator(mode="after")
     def _one_model(self) -> Self:
@@ -87,6 +81,16 @@ class OptimisedInstruction(FrozenSpec):
     """An instruction that is written, starting from the task's, and tried beside it."""
 
     optimise: OptimiserSpec = Field(description="How it is written.")
+
+
+class InstructionFrom(FrozenSpec):
+    """The instruction that the search of another arm selects."""
+
+    arm: str = Field(
+        alias="from",
+        description="Prompt arm of the same model, which is searched before: the arm is trained "
+        "and scored under the instruction that this search selects on validation.",
+    )
 
 
 def without_terms(instruction: Any) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.spec.arms import Arm
-from harness.spec.instruction_from import InstructionFrom
+from harness.spec.instruction import InstructionFrom
 from harness.spec.kinds import kind_info
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from harness.records.frozen_spec import FrozenSpec
 from harness.spec.endpoint import EndpointSpec
-from harness.spec.model import ModelSpec, from_reference
+from harness.spec.model import ModelSpec, computing_as_the_study, from_reference
 from harness.spec.spaces import PositiveInt
 
 # Each is asked for by its likelihood.
@@ -62,13 +62,7 @@ class JudgeSpec(FrozenSpec):
     @field_validator("model")
     @classmethod
     def _computes_as_the_study(cls, model: ModelSpec | None) -> ModelSpec | None:
-        for name in ("dtype", "device"):
-            if model is not None and getattr(model, name) != "auto":
-                raise ValueError(
-                    f"{name}: a judge computes where and in the number format that the study does; "
-                    f"leave it out here, and set model.{name} of the experiment"
-                )
-        return model
+        return computing_as_the_study(model, "a judge")
 
     @field_validator("rubric")
     @classmethod

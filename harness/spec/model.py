@@ -61,3 +61,21 @@ class ModelSpec(FrozenSpec):
 def from_reference(model: Any) -> Any:
     """A model given as a bare reference, as the mapping that it is short for."""
     return {"reference": model} if isinstance(model, str) else model
+
+
+def computing_as_the_study(model: ModelSpec | None, who: str) -> ModelSpec | None:
+    """A model that is asked beside the study's, which says nothing of device and number format.
+
+    Args:
+        who: what it is, as a sentence begins.
+
+    Raises:
+        ValueError: it says something of them.
+    """
+    for name in ("dtype", "device"):
+        if model is not None and getattr(model, name) != "auto":
+            raise ValueError(
+                f"{name}: {who} computes where and in the number format that the study does; "
+                f"leave it out here, and set model.{name} of the experiment"
+            )
+    return model

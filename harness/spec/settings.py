@@ -23,6 +23,20 @@ Quantisation = Literal["nf4", "fp4"]
 Keep = Literal["best", "last"]
 Checks = Literal["loss", "score"]
 BaseForm = Literal["plain", "nf4"]
+# As an arm declares them whose weights another program leaves.
+AdapterBase = Annotated[
+    BaseForm,
+    Field(
+        description="Form in which the base of an adapter is loaded: plain, in the experiment's "
+        "number format, or nf4, as QLoRA has it."
+    ),
+]
+SameBase = Annotated[
+    bool,
+    Field(
+        description="The base that the adapter names is the experiment's model under another name."
+    ),
+]
 Method = Literal["logistic", "svm", "nearest"]
 Features = Literal["words", "characters", "both"]
 Rows = Literal["prompt_completion", "messages", "text"]

@@ -77,7 +77,8 @@ def commanded_trial(folder: Path, model: Path, **parameters: Any) -> TrialSpec:
 
 
 def test_it_is_trained_checked_scored_and_kept(tiny_models: TinyModels, tmp_path: Path) -> None:
-    record = run_trial(commanded_trial(tmp_path, tiny_models.chat), tmp_path / "trial")
+    spec = commanded_trial(tmp_path, tiny_models.chat, manner="lasts")
+    record = run_trial(spec, tmp_path / "trial")
     assert (record.status, record.failure_message) == ("complete", "")
     assert [score.form for score in record.scores] == ["adapter-on-float32"]
     assert [(step.step, step.steps) for step in record.steps] == [(1, 3), (2, 3), (3, 3)]
@@ -90,8 +91,7 @@ def test_it_is_trained_checked_scored_and_kept(tiny_models: TinyModels, tmp_path
     assert cost.train_tokens == record.steps[-1].tokens
     assert cost.train_seconds > 0
     # The command's processes alone: it imports little.
-    # It is looked at every quarter of a second, and this command takes hardly longer.
-    assert 0 < cost.peak_memory_mib < psutil.Process().memory_info().rss / 2**20
+    assert 10 < cost.peak_memory_mib < psutil.Process().memory_info().rss / 2**20
     assert 0 < cost.trainable_parameters < cost.total_parameters
     kept = tmp_path / "trial" / ARTIFACT
     assert {artifact.path for artifact in record.artifacts} >= {
