@@ -71,8 +71,13 @@ def _why(spec: TrialSpec, library: Sequence[StoredIdentity]) -> str:
     ]
     if not alike:
         return "no trial like it is in the store"
-    # Of equally near ones the newest.
-    differing, nearest = min(reversed(alike), key=lambda pair: len(pair[0]))
+
+    def far(pair: tuple[dict[str, tuple[JsonValue, JsonValue]], StoredIdentity]) -> tuple[int, bool]:
+        differing, stored = pair
+        return len(differing), all(not name.endswith(f"/{spec.arm}") for name in stored.named_by)
+
+    # Of equally near ones one of the same arm, and of these the newest.
+    differing, nearest = min(reversed(alike), key=far)
     name, values = next(iter(differing.items()))
     where = nearest.named_by[0] if nearest.named_by else f"trial {nearest.trial_id[:8]}"
     more = len(differing) - 1
