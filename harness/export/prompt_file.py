@@ -197,7 +197,7 @@ def _notes(asking: Asking) -> list[str]:
             "llama.cpp take it; elsewhere set it where the model is served."
         )
     renderer, column = asking.renderer, asking.task.answer.row_tools
-    if renderer.writes_tools and (asking.of_conversations or column):
+    if renderer.tools.beside and (asking.of_conversations or column):
         notes.append(
             "The chat template was told which tools the row itself names: send them as `tools`, as "
             "OpenAI writes them."
@@ -207,7 +207,7 @@ def _notes(asking: Asking) -> list[str]:
             f"After the instruction stand the tools of the row ({column}), behind an empty line "
             "and `Tools:`, a line of JSON each."
         )
-    if renderer.writes_tools and (renderer.functions or column):
+    if renderer.tools.beside and (renderer.tools.functions or column):
         notes.append(
             "The study read calls in the reply's own text; a server may hand them back as "
             "`tool_calls`, which mean the same."

@@ -16,11 +16,19 @@ class ControlTokens:
 
     Args:
         tokenizer: tokenizer of transformers.
+
+    Attributes:
+        contents: the tokens, longer ones first.
+        special: those that the tokenizer calls special -> their ids.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         written = str(tokenizer.chat_template or "")
-        added = tokenizer.added_tokens_decoder.values()
+        numbered = tokenizer.added_tokens_decoder
+        added = numbered.values()
+        self.special = {
+            token.content: number for number, token in numbered.items() if token.special
+        }
         self.contents = tuple(
             sorted(
                 {

@@ -17,7 +17,7 @@ from harness.evaluation.judge_prompt import (
 from harness.measures import JudgeMetric, UnscoredError
 from harness.prompting import PromptRenderer
 from harness.records import ItemOutput
-from harness.trial.served import ServersTokenizer
+from harness.prompting.servers_tokenizer import ServersTokenizer
 
 
 def metric(**changes: object) -> JudgeMetric:

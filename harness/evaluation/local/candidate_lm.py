@@ -21,11 +21,10 @@ from typing import Any
 import torch
 from lm_eval.models.huggingface import HFLM
 
-from harness.answers.thoughts import every_mark
 from harness.errors import TrialError
 from harness.evaluation.local.constrained import Constraint
 from harness.evaluation.local.padded_generation import padded_replies
-from harness.evaluation.local.prompt_reader import PromptReader
+from harness.evaluation.local.prompt_reader import PromptReader, unsaid_tokens
 from harness.evaluation.local.reply_ends import EndsIn
 from harness.evaluation.local.row_generation import greedy_replies, row_groups
 from harness.evaluation.local.tree_generation import greedy_tree_replies, tree_groups
@@ -73,12 +72,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             # scored by the cut of one of them.
             logits_cache=False,
         )
-        marks = every_mark(token.content for token in tokenizer.added_tokens_decoder.values())
-        self._unsaid = {
-            number
-            for number, token in tokenizer.added_tokens_decoder.items()
-            if token.special and token.content not in marks
-        }
+        self._unsaid = unsaid_tokens(tokenizer)
         self._rows = batch_size
         self._constraint: Constraint | None = None
         self._beginning = PromptPrefix()
@@ -171,7 +165,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
         return padded, mask
 
     def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
-        """Ids as text, without special tokens; those that mark a thought stay.
+        """Ids as text, without special tokens; those that mark a thought or a call stay.
 
         Empty for the token that ends a text, where there is none.
         """

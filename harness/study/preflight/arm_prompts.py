@@ -155,15 +155,15 @@ class ArmPrompts:
         """Where the prompt tells which tools there are."""
         bare, name = self._bare, self._reader.name
         of_rows = [i for items in self._splits.values() for i in items if i.tools]
-        if bare.functions or any(map(bare.tools_told, of_rows)):
+        if bare.tools.functions or any(map(bare.tools.of, of_rows)):
             yield (
                 f"{name}: the chat template writes which tools there are, in its own form"
-                if bare.writes_tools
+                if bare.tools.beside
                 else f"{name}: which tools there are stands after the instruction, a line of JSON "
                 "each, as there is no chat template that writes them in a form of its own"
             )
         unsaid = sum(bool(item.messages) for item in of_rows)
-        if unsaid and not bare.writes_tools:
+        if unsaid and not bare.tools.beside:
             yield (
                 f"{name}: {unsaid} prompt(s) of conversations do not say which tools there are "
                 "(`tools`), as there is no chat template that writes them"
@@ -324,7 +324,7 @@ class ArmPrompts:
             not whole
             and not self._setting.shots
             and all(
-                self._around + size + len(item.answer.encode()) <= longest
+                self._around + size + len(bare.answer_text(item.answer).encode()) <= longest
                 for item, size in zip(self._pool, self._sizes["train"], strict=True)
             )
         ):
@@ -334,5 +334,6 @@ class ArmPrompts:
         return [
             renderer.encode(item).length
             for item in self._pool
-            if estimate(renderer, item) + self._reader.tokens(item.answer) + end > longest
+            if estimate(renderer, item) + self._reader.tokens(bare.answer_text(item.answer)) + end
+            > longest
         ]
