@@ -135,7 +135,7 @@ class ToolsTold:
         Args:
             schema: of a JSON list of calls.
             lead: what stands before an answer.
-            end: what ends it, which training teaches to write.
+            end: what ends it, which training teaches to write; empty where it may end anyhow.
 
         Raises:
             TrialError: the notation writes arguments otherwise than as JSON.

@@ -9,11 +9,11 @@ import json
 from typing import Any
 
 import pytest
-from llguidance import LLMatcher, LLTokenizer
 
 from harness.answers.call_marks import call_tokens
 from harness.answers.tools import read_tools
 from harness.errors import TrialError
+from harness.evaluation.local.constrained import constraint_of
 from harness.prompting import PromptRenderer
 from harness.prompting.call_notation import CallNotation
 from harness.prompting.chat_template import ChatTemplate
@@ -208,18 +208,34 @@ def test_the_notation_is_part_of_what_scores_are_known_by() -> None:
 def test_constrained_replies_keep_to_the_notation(name: str) -> None:
     tokenizer, spec = model(name), task()
     render = PromptRenderer(tokenizer, spec)
-    grammar = render.tools.grammar(spec.answer.reply_schema() or {}, render.lead, render.end)
-    followed = LLTokenizer(tokenizer.backend_tokenizer.to_str(), eos_token=tokenizer.eos_token_id)
+    constraint = constraint_of(render, tokenizer, None, spec.answer.reply_schema())
 
     def takes(answer: str) -> bool:
-        matcher = LLMatcher(followed, grammar, log_level=0)
-        assert not matcher.is_error(), matcher.get_error()
-        ids = [int(one) for one in render.encode_answer(answer)]
-        return bool(matcher.validate_tokens(ids) == len(ids))
+        walk = constraint.walk()
+        answered = render.encode_answer(answer)
+        for place, token in enumerate(answered):
+            if walk.rest == () or not walk.allows(token):
+                # Where nothing can follow, what ends a text need not be written.
+                return walk.rest == () and place == len(answered) - 1
+            walk.take(token)
+        return walk.rest == ()
 
     assert all(map(takes, SEVERAL))
     assert not takes('[{"name": "wind", "arguments": {}}]')
     assert not takes("It is low.")
+
+
+def test_a_constrained_reply_must_end_as_training_teaches_it_to() -> None:
+    template, tokens, _ = KNOWN["hermes, qwen 2.5"]
+    tokenizer = tokenizer_of(template, tokens, "<|text|>")
+    render = PromptRenderer(tokenizer, task())
+    constraint = constraint_of(render, tokenizer, None, task().answer.reply_schema())
+    walk = constraint.walk()
+    *answer, end = render.encode_answer(ONE)
+    for token in answer:
+        walk.take(token)
+    assert tokenizer.decode([end]) == "<|im_end|>"
+    assert walk.allows(end) and not walk.allows(tokenizer.eos_token_id)
 
 
 def test_a_notation_of_tags_cannot_be_kept_to() -> None:

@@ -234,7 +234,9 @@ def constraint_of(
     if schema is None:
         raise ValueError("constrained answers need a list of answers or a schema")
     if renderer.tools.notation is not None:
-        return Followed(tokenizer, renderer.tools.grammar(schema, renderer.lead, renderer.end))
+        # What ends a text may follow in any case.
+        end = "" if renderer.end == tokenizer.eos_token else renderer.end
+        return Followed(tokenizer, renderer.tools.grammar(schema, renderer.lead, end))
     return JsonSchema(tokenizer, schema, renderer.lead)
 
 
