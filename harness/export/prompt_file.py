@@ -207,7 +207,13 @@ def _notes(asking: Asking) -> list[str]:
             f"After the instruction stand the tools of the row ({column}), behind an empty line "
             "and `Tools:`, a line of JSON each."
         )
-    if renderer.tools.beside and (renderer.tools.functions or column):
+    if "tools" in asking.conceded:
+        notes.append(
+            "The server took no `tools`: they follow the instruction, and calls are a JSON list."
+        )
+    elif renderer.tools.as_messages:
+        notes.append("The study read the `tool_calls` of a reply as its answer.")
+    elif renderer.tools.beside and (renderer.tools.functions or column):
         notes.append(
             "The study read calls in the reply's own text; a server may hand them back as "
             "`tool_calls`, which mean the same."

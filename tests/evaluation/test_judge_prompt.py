@@ -16,8 +16,8 @@ from harness.evaluation.judge_prompt import (
 )
 from harness.measures import JudgeMetric, UnscoredError
 from harness.prompting import PromptRenderer
-from harness.records import ItemOutput
 from harness.prompting.servers_tokenizer import ServersTokenizer
+from harness.records import ItemOutput
 
 
 def metric(**changes: object) -> JudgeMetric:
