@@ -165,6 +165,9 @@ class Asking:
 
     def response_format(self) -> dict[str, Any] | None:
         schema = self.task.answer.reply_schema()
+        if self.renderer.tools.notation is not None:
+            # It is for JSON, and calls were kept to another notation.
+            return None
         if self.settings.answering != "constrained" or schema is None:
             return None
         named = {"name": "answer", "schema": schema, "strict": True}
