@@ -34,7 +34,7 @@ def test_calls_that_a_server_took_out_of_a_reply_are_read() -> None:
     words = reply_with(content="Let me see", tool_calls=[call])
     assert isinstance(words, Reply)
     assert words.content.startswith('Let me see\n<tool_call>{"name"')
-    odd = reply_with(content=None, tool_calls=[{"function": "x"}])
+    odd = reply_with(content=None, tool_calls=[{"custom": {"name": "x"}}])
     assert isinstance(odd, Reply)
     with pytest.raises(BrokenCallError):
         read_calls(odd.content)
