@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from harness.answers.json_text import JsonObject
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
-_OF_CALLS = re.compile(r"(?i)tool|function|python_tag|^\[(args|call_id)\]$|_action\b")
+_OF_CALLS = re.compile(r"(?i)tool|function|python_tag|^\[(args|call_id)\]$|_action\b|\barg_")
 
 
 def marked_call(call: JsonObject) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import zip_longest
+from typing import Any
 
 from harness.answers.call_marks import CLOSE, OPEN, marked_call
 from harness.answers.call_reader import BrokenCallError, Call, read_calls
@@ -19,7 +20,7 @@ from harness.errors import SpecError
 from harness.models.token_tree import common_beginning
 from harness.prompting.chat_messages import with_arguments_as_text
 from harness.prompting.chat_template import ChatMessage, ChatTemplate
-from harness.prompting.control_tokens import ControlTokens
+from harness.prompting.control_tokens import ControlTokens, unsaid_tokens
 
 # Some templates ask for nine letters or digits. That all calls have the same lets the text around
 # them be told from what differs.
@@ -100,6 +101,7 @@ class CallNotation:
 
     def __init__(self, chat: ChatTemplate) -> None:
         self._chat = chat.with_tools(_TOOLS)
+        self._unsaid = set(unsaid_tokens(chat.tokenizer).values())
         self.spaced = True
         # Told an object, a template that expects text writes it as Python does.
         for self._as_text in (False, True):
@@ -135,8 +137,8 @@ class CallNotation:
     def marks(self, control: ControlTokens, calls: str = "") -> list[str]:
         """Control tokens that the template itself writes around calls, of one or of these."""
         made = self._calls(calls) if calls else [_ONE]
-        bare = self._text([Call(call.name, {}) for call in made]) if made else ""
-        return control.found(bare or "")
+        plain = [Call(call.name, _without_texts(call.arguments)) for call in made]
+        return control.found((self._text(plain) if plain else None) or "")
 
     @staticmethod
     def _calls(answer: str) -> list[Call]:
@@ -182,6 +184,9 @@ class CallNotation:
         for call in calls:
             shown.setdefault(call.name, []).append(call.arguments)
         tools = {name: Tool(name, infer_schema(arguments)) for name, arguments in shown.items()}
+        # As a reply is read, without the tokens that say nothing.
+        for token in self._unsaid:
+            text = text.replace(token, "")
         return _read(self.usual(text), tools) == list(calls)
 
     @cached_property
@@ -225,6 +230,15 @@ class CallNotation:
             if between is None or frame.text(several) == self._text(several):
                 return frame
         return None
+
+
+def _without_texts(value: Any) -> Any:
+    """The value with a letter for every text in it."""
+    if isinstance(value, dict):
+        return {name: _without_texts(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return list(map(_without_texts, value))
+    return "x" if isinstance(value, str) else value
 
 
 def _read(text: str, tools: Mapping[str, Tool]) -> list[Call] | None:

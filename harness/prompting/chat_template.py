@@ -50,6 +50,7 @@ class ChatTemplate:
         args: what it is told beside the messages, whatever it writes.
 
     Attributes:
+        tokenizer: the tokenizer.
         takes_system: whether it writes a system message, before all others.
         last: what it writes between a question and an answer that ends the conversation.
         lead: spaces between a prompt and its answer; they go with the answer, since the tokens of
@@ -70,7 +71,7 @@ class ChatTemplate:
         date: str | None = None,
         args: Mapping[str, JsonValue] | None = None,
     ) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._date = date
         source = _source(tokenizer)
         self._more = stopped_clock(source, date)
@@ -220,7 +221,7 @@ class ChatTemplate:
         ]
         try:
             return str(
-                self._tokenizer.apply_chat_template(
+                self.tokenizer.apply_chat_template(
                     content,
                     tokenize=False,
                     add_generation_prompt=asking,
@@ -325,7 +326,7 @@ class ChatTemplate:
         if self.takes_system:
             # Many write it only where no system message is given.
             turns.insert(0, {"role": "system", "content": "x"})
-        source = _source(self._tokenizer)
+        source = _source(self.tokenizer)
         days = (stopped_clock(source, day) for day in ("2001-02-03", "2012-11-10"))
         return len({self._write(turns, clock=clock) for clock in days}) > 1
 

@@ -6,6 +6,9 @@ import re
 import unicodedata
 from typing import Any
 
+from harness.answers.call_marks import call_tokens
+from harness.answers.thoughts import every_mark
+
 
 class ControlTokens:
     """The tokens by which a model's input is ruled: ends of turns, of texts, of thoughts.
@@ -71,3 +74,15 @@ class ControlTokens:
     def last_end(self, text: str) -> int | None:
         """Where the last control token of a text ends; None where it holds none."""
         return max((match.end() for match in self._pattern.finditer(text)), default=None)
+
+
+def unsaid_tokens(tokenizer: Any) -> dict[int, str]:
+    """Special tokens that are no part of what a reply says, by id: all but marks in it."""
+    added = tokenizer.added_tokens_decoder
+    contents = [token.content for token in added.values()]
+    marks = every_mark(contents) | call_tokens(contents)
+    return {
+        number: one.content
+        for number, one in added.items()
+        if one.special and one.content not in marks
+    }

@@ -61,7 +61,6 @@ class ToolsTold:
         own = alone and chat is not None and not self._shown
         self.notation = CallNotation.of(chat) if own and chat is not None else None
         self.as_messages = served and alone and not self._shown
-        self.beside = self.as_messages or (chat is not None and chat.writes_tools)
         self._as_json = alone and self.notation is None and not self.as_messages
         self._chat = chat
         if chat is not None and self.notation is not None and not self.notation.spaced:
@@ -69,6 +68,11 @@ class ToolsTold:
         if self._chat is not None and self.functions and self.beside:
             self._chat = self._chat.with_tools(self.functions)
         self._told_of: dict[str, ChatTemplate] = {}
+
+    @property
+    def beside(self) -> bool:
+        """Whether tools stand beside the messages, not in their text."""
+        return self.as_messages or (self._chat is not None and self._chat.writes_tools)
 
     @property
     def chat(self) -> ChatTemplate | None:

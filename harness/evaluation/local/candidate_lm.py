@@ -24,7 +24,7 @@ from lm_eval.models.huggingface import HFLM
 from harness.errors import TrialError
 from harness.evaluation.local.constrained import Constraint
 from harness.evaluation.local.padded_generation import padded_replies
-from harness.evaluation.local.prompt_reader import PromptReader, unsaid_tokens
+from harness.evaluation.local.prompt_reader import PromptReader
 from harness.evaluation.local.reply_ends import EndsIn
 from harness.evaluation.local.row_generation import greedy_replies, row_groups
 from harness.evaluation.local.tree_generation import greedy_tree_replies, tree_groups
@@ -35,6 +35,7 @@ from harness.models.prompt_prefix import PromptPrefix, compute_prompt_prefix
 from harness.models.row_attention import takes_rows
 from harness.models.shared_prefix import shared_prefix_length
 from harness.models.tree_pass import sees_all, takes_trees
+from harness.prompting.control_tokens import unsaid_tokens
 from harness.records import JsonValue, ModelWork
 
 Request = tuple[Any, list[int], list[int]]

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-from harness.answers.call_marks import call_tokens
-from harness.answers.thoughts import every_mark
 from harness.models.context import context_length
 from harness.prompting.chat_template import ChatTemplate
 from harness.prompting.encoding import TextEncoder
@@ -74,11 +72,3 @@ class PromptReader:
     @cached_property
     def _template(self) -> ChatTemplate:
         return ChatTemplate(self._prompts_of, self._date, self._template_args)
-
-
-def unsaid_tokens(tokenizer: Any) -> set[int]:
-    """Ids of special tokens that are no part of what a reply says: all but marks in it."""
-    added = tokenizer.added_tokens_decoder
-    contents = [token.content for token in added.values()]
-    marks = every_mark(contents) | call_tokens(contents)
-    return {number for number, one in added.items() if one.special and one.content not in marks}
