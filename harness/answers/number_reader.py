@@ -41,6 +41,7 @@ _WRITTEN = str.maketrans({
 _SCALES = {
     "k": 3, "thousand": 3, "tsd": 3, "lakh": 5, "m": 6, "mn": 6, "mio": 6, "million": 6,
     "crore": 7, "b": 9, "bn": 9, "mrd": 9, "billion": 9, "trillion": 12,
+    "tausend": 3, "millionen": 6, "millones": 6, "milliarde": 9, "milliarden": 9, "milliard": 9,
 }  # fmt: skip
 _NUMBER = regex.compile(
     r"""
@@ -66,7 +67,8 @@ _NUMBER = regex.compile(
     (?:[eE](?P<exponent>[+-]?\d{1,4})(?![\d.])|\ ?[×x*]\ ?10(?:\^|\*\*)\(?(?P<ten>[+-]?\d{1,4})\)?)?
     (?P<power>\^\(?[+-]?\d{1,4})?
     (?:
-      \ ?(?P<scale>(?i:thousand|million|billion|trillion|lakh|crore|mio|mrd|tsd|bn|mn))s?\b\.?
+      \ ?(?P<scale>(?i:thousand|million|billion|trillion|lakh|crore|mio|mrd|tsd|bn|mn
+        |tausend|millionen|millones|milliarden?|milliard))s?\b\.?
       | (?(before)\ ?) (?P<letter>[kKMB])(?![\p{L}\d])
     )?
     (?P<percent>\ ?(?:%|(?i:percent|per\ cent|pct)\b))?

@@ -49,7 +49,8 @@ def value_of(text: str, decimal: DecimalMark | None = None) -> float | None:
         ("3/4", 0.75), ("-3/4", -0.75), ("1 1/2", 1.5), ("½", 0.5), ("1½", 1.5), ("3⁄4", 0.75),
         (r"\frac{3}{4}", 0.75), ("1.5e3", 1500), ("2E-2", 0.02), ("1.5 × 10^3", 1500),
         ("1.5x10³", 1500), ("1.5*10**3", 1500), ("10^-2", 0.01), ("5k", 5000), ("$1.2M", 1.2e6),
-        ("1.5 million", 1.5e6), ("2 bn", 2e9), ("300 K", 300), ("$5 M", 5e6),
+        ("1.5 million", 1.5e6), ("2 bn", 2e9), ("300 K", 300),
+        ("1,5 Millionen", 1.5e6), ("2 Milliarden", 2e9), ("3 milliards", 3e9), ("$5 M", 5e6),
         # Digits of other scripts and widths
         ("１２３．５", 123.5), ("١٢٣", 123), ("१२", 12), ("١٬٢٣٤٫٥", 1234.5),
         # Marks around
@@ -211,8 +212,11 @@ def test_cells_stay_as_they_are_written() -> None:
     rows = answer().row_reader()
     for cell, text in ((12, "12"), (0.5, "0.5"), (" $1,200 ", "$1,200"), ("１２", "１２")):
         assert rows.read({"y": cell}) == text
+    commas = answer(decimal=",").row_reader()
     with pytest.raises(AnswerError, match="another decimal mark"):
-        answer(decimal=",").row_reader().read({"y": "1,234.5"})
+        commas.read({"y": "1,234.5"})
+    # A number of the file, not a text, is no thousand and more.
+    assert [commas.read({"y": cell}) for cell in (1.234, 2, "1.234")] == ["1,234", "2", "1.234"]
 
 
 def test_notations_that_cannot_be_told_apart_stop() -> None:
