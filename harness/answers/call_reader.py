@@ -11,7 +11,7 @@ from typing import Any
 import regex
 
 from harness.answers.json_cells import coerced, read_json_text
-from harness.answers.json_text import JsonObject, composed_value
+from harness.answers.json_text import DECODER, JsonObject, composed_value
 from harness.answers.tools import Tool
 
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "kwargs")
@@ -260,7 +260,7 @@ def _calls_known(line: str, tools: Collection[str]) -> bool:
 
 def _values(text: str) -> Iterator[Any]:
     """The JSON objects and lists in a text, one after the other."""
-    decoder, place = json.JSONDecoder(), 0
+    place = 0
     if text.strip().startswith(("{", "[")) and len(text) < _LONGEST:
         try:
             yield read_json_text(text).value
@@ -270,7 +270,7 @@ def _values(text: str) -> Iterator[Any]:
             pass
     while (found := regex.search(r"[{\[]", text, pos=place)) is not None:
         try:
-            value, place = decoder.raw_decode(text, found.start())
+            value, place = DECODER.raw_decode(text, found.start())
         except (ValueError, RecursionError):
             place = found.start() + 1
             continue
@@ -280,7 +280,7 @@ def _values(text: str) -> Iterator[Any]:
 
 def _begins_with_json(text: str) -> bool:
     try:
-        json.JSONDecoder().raw_decode(text)
+        DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         return False
     return True

@@ -154,6 +154,9 @@ def test_a_call_that_is_broken_is_none(reply: str) -> None:
         '[{"weather": {"city": "Paris"}}]',
         "<|python_tag|>",
         "`time`",
+        # A field twice: nobody can say which is meant.
+        '{"name": "weather", "arguments": {"city": "Paris", "city": "Rome"}}',
+        'So: {"name": "weather", "arguments": {"city": "Paris", "city": "Rome"}}',
     ],
 )
 def test_a_call_that_is_tried_is_never_no_call(reply: str) -> None:
