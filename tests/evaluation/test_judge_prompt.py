@@ -99,7 +99,8 @@ def test_a_mark_is_read(reply: str, mark: int) -> None:
 @pytest.mark.parametrize(
     "reply",
     ["", "good", "4 or 5", '{"mark": 6}', "0", "3.5", '{"mark": null}', '{"mark": true}',
-     '{"score": 3}', '{"mark": 1} {"mark": 5}', '{"mark": 1, "mark": 5}', "5/5", '{"mark": 1e999}', '{"mark": NaN}'],
+     '{"score": 3}', '{"mark": 1} {"mark": 5}', '{"mark": 1, "mark": 5}', "5/5",
+     '{"mark": 1e999}', '{"mark": NaN}'],
 )  # fmt: skip
 def test_what_is_no_single_mark_is_none(reply: str) -> None:
     with pytest.raises(UnscoredError, match="from 1 to 5"):
