@@ -19,8 +19,9 @@ from harness.answers.tools import Tool
 from harness.errors import SpecError
 from harness.models.token_tree import common_beginning
 from harness.prompting.chat_messages import with_arguments_as_text
-from harness.prompting.chat_template import ChatMessage, ChatTemplate
+from harness.prompting.chat_template import ChatTemplate
 from harness.prompting.control_tokens import ControlTokens, unsaid_tokens
+from harness.records import Message
 
 # Some templates ask for nine letters or digits. That all calls have the same lets the text around
 # them be told from what differs.
@@ -96,20 +97,18 @@ class CallNotation:
     Attributes:
         frame: what stands around names and arguments, where that is the same for all calls; None
             where arguments are written otherwise than as JSON.
-        spaced: whether calls stand after the space that other answers stand after.
     """
 
     def __init__(self, chat: ChatTemplate) -> None:
         self._chat = chat.with_tools(_TOOLS)
         self._unsaid = set(unsaid_tokens(chat.tokenizer).values())
-        self.spaced = True
         # Told an object, a template that expects text writes it as Python does.
-        for self._as_text in (False, True):
-            if (frame := self._find_frame()) is not None:
-                break
-        else:
-            self._as_text = False
-        self.frame = frame
+        self._as_text = False
+        self.frame = self._find_frame()
+        if self.frame is None:
+            self._as_text = True
+            self.frame = self._find_frame()
+            self._as_text = self.frame is not None
         self._written = lru_cache(maxsize=None)(self._write)
 
     @classmethod
@@ -149,7 +148,26 @@ class CallNotation:
         text = self._text(calls) if calls and self._reads_back(calls) else None
         return answer if text is None else text
 
+    @property
+    def spaced(self) -> bool:
+        """Whether calls stand after the spaces that other answers stand after."""
+        return self._after_question([_ONE]).startswith(self._chat.last)
+
     def _text(self, calls: Sequence[Call]) -> str | None:
+        """What the template writes of calls, between what stands before an answer and what ends it.
+
+        None where it writes none, or stands elsewhere.
+        """
+        chat, text = self._chat, self._after_question(calls)
+        before = chat.last if text.startswith(chat.last) else chat.last.rstrip(" ")
+        ends = [place for end in chat.ends if (place := text.find(end, len(before))) >= 0]
+        if not (text.startswith(before) and ends):
+            return None
+        text = text[len(before) : min(ends)]
+        return text if all(call.name in text for call in calls) else None
+
+    def _after_question(self, calls: Sequence[Call]) -> str:
+        """What stands behind a question that is answered with calls; empty where none may be."""
         made = [
             {
                 "id": _ID,
@@ -158,23 +176,14 @@ class CallNotation:
             }
             for call in calls
         ]
-        message = {"role": "assistant", "content": "", "tool_calls": made}
-        text = self._turn(with_arguments_as_text(message) if self._as_text else message)
-        named = text is not None and all(call.name in text for call in calls)
-        return text if named else None
-
-    def _turn(self, message: ChatMessage) -> str | None:
-        """What stands between what is before every answer and what ends it; None if it cannot."""
-        chat = self._chat
+        message: Message = {"role": "assistant", "content": "", "tool_calls": made}
+        if self._as_text:
+            message = with_arguments_as_text(message)
         try:
-            whole = chat.written([{"role": "user", "content": _QUESTION}, message])
+            whole = self._chat.written([{"role": "user", "content": _QUESTION}, message])
         except SpecError:
-            return None
-        text = whole.rpartition(_QUESTION)[2]
-        self.spaced = text.startswith(chat.last)
-        before = chat.last if self.spaced else chat.last.rstrip(" ")
-        ends = [place for end in chat.ends if (place := text.find(end, len(before))) >= 0]
-        return text[len(before) : min(ends)] if text.startswith(before) and ends else None
+            return ""
+        return whole.rpartition(_QUESTION)[2]
 
     def _reads_back(self, calls: Sequence[Call]) -> bool:
         text = self._text(calls)

@@ -114,18 +114,17 @@ class ToolsTold:
         """
         if self.notation is None:
             return self._control.as_text(answer)
-        calls = _calls_in(self._control.as_text(answer))
-        if calls is not None:
-            return self.notation.written(calls)
+        plain = self._control.as_text(answer)
+        if _are_calls(plain):
+            return self.notation.written(plain)
         marked = any(mark in answer for mark in self.notation.marks(self._control))
-        return answer if marked else self._control.as_text(answer)
+        return answer if marked else plain
 
     def stray_control(self, answer: str) -> list[str]:
         """Control tokens in an answer as it is trained on, but for those around calls."""
         found = Counter(self._control.found(self.written(answer)))
-        calls = _calls_in(answer)
-        if self.notation is not None and calls is not None:
-            found -= Counter(self.notation.marks(self._control, calls))
+        if self.notation is not None and _are_calls(answer):
+            found -= Counter(self.notation.marks(self._control, answer))
         return list(found)
 
     def shown_calls(self, answer: str, before: Sequence[Message]) -> list[Message]:
@@ -180,13 +179,12 @@ def _listed(tools: Sequence[JsonObject]) -> str:
     return listed_tools(tools_of(json.dumps(list(tools))).values()) if tools else ""
 
 
-def _calls_in(answer: str) -> str | None:
-    """The JSON list of calls that an answer of the data is; None of what is none."""
+def _are_calls(answer: str) -> bool:
+    """Whether it is the JSON list of calls that an answer of the data is, and no reply."""
     try:
         calls = json.loads(answer)
     except ValueError:
-        return None
-    is_list = isinstance(calls, list) and all(
+        return False
+    return isinstance(calls, list) and all(
         isinstance(call, dict) and set(call) == {"name", "arguments"} for call in calls
     )
-    return answer if is_list else None
