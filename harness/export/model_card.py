@@ -178,9 +178,9 @@ def _use(exported: Exported) -> tuple[Block, ...]:
     this = "this instruction and this form of an item"
     if functions := task.answer.functions:
         # As the model was told it, with the tools that it may call.
-        form = telling_how(instruction) if task.answer.extract is None else ""
+        how = telling_how(instruction) if task.answer.extract is None else ""
         listed = listed_tools(tools_of(json.dumps(functions)).values())
-        instruction = "\n\n".join(filter(None, (instruction, form, listed)))
+        instruction = "\n\n".join(filter(None, (instruction, how, listed)))
         if settings.chat:
             chat += (
                 " (one that writes tools in a form of its own was told them so, as by "

@@ -235,8 +235,8 @@ def constraint_of(
         raise ValueError("constrained answers need a list of answers or a schema")
     if renderer.tools.notation is not None:
         # What ends a text may follow in any case.
-        end = "" if renderer.end == tokenizer.eos_token else renderer.end
-        return Followed(tokenizer, renderer.tools.grammar(schema, renderer.lead, end))
+        must_end = "" if renderer.end == tokenizer.eos_token else renderer.end
+        return Followed(tokenizer, renderer.tools.grammar(schema, renderer.lead, must_end))
     return JsonSchema(tokenizer, schema, renderer.lead)
 
 
