@@ -27,7 +27,7 @@ from harness.records import Message
 # them be told from what differs.
 _ID = "call00001"
 _ONE = Call("probed_first", {"text": 'a "b"\né', "count": 3, "deep": {"key": [True, None]}})
-_OTHER = Call("probed_second", {"text": "c"})
+_OTHER = Call("probed_second", {})
 _TOOLS = tuple(
     Tool(call.name, infer_schema([call.arguments]), "Nothing.").function for call in (_ONE, _OTHER)
 )
@@ -104,7 +104,7 @@ class CallNotation:
         self._unsaid = set(unsaid_tokens(chat.tokenizer).values())
         # Told an object, a template that expects text writes it as Python does.
         self._as_text = False
-        self.frame = self._find_frame()
+        self.frame: CallFrame | None = self._find_frame()
         if self.frame is None:
             self._as_text = True
             self.frame = self._find_frame()
@@ -114,8 +114,11 @@ class CallNotation:
     @classmethod
     def of(cls, chat: ChatTemplate) -> CallNotation | None:
         """The notation; None where the template has none from which calls can be read again."""
-        notation = cls(chat) if chat.writes_tools else None
-        return notation if notation is not None and notation._reads_back([_ONE]) else None
+        if not chat.writes_tools:
+            return None
+        notation = cls(chat)
+        text = notation._text([_ONE])
+        return None if text is None or not notation._is_read(text, [_ONE]) else notation
 
     def written(self, answer: str) -> str:
         """Calls, given as the JSON list that data hold, as the model writes them.
@@ -145,8 +148,8 @@ class CallNotation:
 
     def _write(self, answer: str) -> str:
         calls = self._calls(answer)
-        text = self._text(calls) if calls and self._reads_back(calls) else None
-        return answer if text is None else text
+        text = self._text(calls) if calls else None
+        return answer if text is None or not self._is_read(text, calls) else text
 
     @property
     def spaced(self) -> bool:
@@ -154,7 +157,13 @@ class CallNotation:
         return self._after_question([_ONE]).startswith(self._chat.last)
 
     def _text(self, calls: Sequence[Call]) -> str | None:
-        """What the template writes of calls, between what stands before an answer and what ends it.
+        """What the template writes of calls; None where it cannot."""
+        if self.frame is None:
+            return self._rendered(calls)
+        return None if self.frame.between is None and len(calls) > 1 else self.frame.text(calls)
+
+    def _rendered(self, calls: Sequence[Call]) -> str | None:
+        """The same, rendered: between what stands before an answer and what ends it.
 
         None where it writes none, or stands elsewhere.
         """
@@ -185,10 +194,8 @@ class CallNotation:
             return ""
         return whole.rpartition(_QUESTION)[2]
 
-    def _reads_back(self, calls: Sequence[Call]) -> bool:
-        text = self._text(calls)
-        if text is None:
-            return False
+    def _is_read(self, text: str, calls: Sequence[Call]) -> bool:
+        """Whether a text is read as these calls."""
         shown: dict[str, list[JsonObject]] = {}
         for call in calls:
             shown.setdefault(call.name, []).append(call.arguments)
@@ -221,7 +228,7 @@ class CallNotation:
         return marked_call({"name": name.strip(), "arguments": arguments})
 
     def _find_frame(self) -> CallFrame | None:
-        text = self._text([_ONE])
+        text = self._rendered([_ONE])
         if text is None:
             return None
         for separators in _SEPARATORS:
@@ -229,14 +236,15 @@ class CallNotation:
             within, found, after = rest.partition(_as_json(_ONE.arguments, separators))
             if not (named and found):
                 continue
-            two = self._text([_ONE, _OTHER])
+            two = self._rendered([_ONE, _OTHER])
             between = None
             if two is not None:
                 head = CallFrame(before, within, None, "", separators).text([_ONE])
                 between = two.removeprefix(head).partition(_OTHER.name)[0]
             frame = CallFrame(before, within, between, after, separators)
             several = [_ONE, _OTHER, _ONE]
-            if between is None or frame.text(several) == self._text(several):
+            alone = frame.text([_OTHER]) == self._rendered([_OTHER])
+            if alone and (between is None or frame.text(several) == self._rendered(several)):
                 return frame
         return None
 
