@@ -173,7 +173,7 @@ def _conversations() -> dict[str, Row]:
 
 def _calls() -> dict[str, Row]:
     task: Row = {
-        "instruction": "Call the tools that the user asks for. Reply with a JSON list of calls.",
+        "instruction": "Call the tools that the user asks for and say nothing else.",
         "template": "{request}",
         "answer": {"kind": "calls", "column": "calls", "tools": list(TOOLS)},
     }

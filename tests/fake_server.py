@@ -59,7 +59,8 @@ class FakeServer:
     """Answers as told, one entry of ``script`` a request, then properly.
 
     reply: last user message -> text. chat: request -> text, finish reason and tokens of its prompt,
-    in place of it. echo: request for a completion -> body. models: what it lists.
+    in place of it. says: request -> message, in place of a text. echo: request for a completion ->
+    body. models: what it lists.
     usage: counted tokens of (payload, reply); None counts none.
     most: the most requests that were under way at once.
     """
@@ -70,6 +71,7 @@ class FakeServer:
     usage: Callable[[dict[str, Any], str], tuple[int, int]] | None = lambda payload, reply: (10, 2)
     finish: str = "stop"
     chat: Callable[[dict[str, Any]], tuple[str, str, int]] | None = None
+    says: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     echo: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     models: list[dict[str, Any]] = field(default_factory=list)
     slow: float = 0.0
@@ -82,7 +84,11 @@ class FakeServer:
         """A proper reply."""
         if self.echo is not None and "prompt" in payload:
             return self.echo(payload)
-        if self.chat is None:
+        message: dict[str, Any] = {"role": "assistant"}
+        if self.says is not None:
+            message |= self.says(payload)
+            text, finish = str(message.get("content") or ""), self.finish
+        elif self.chat is None:
             text, finish = self.reply(payload["messages"][-1]["content"]), self.finish
         else:
             text, finish, prompt_tokens = self.chat(payload)
@@ -93,7 +99,7 @@ class FakeServer:
                 {
                     "index": 0,
                     "finish_reason": finish,
-                    "message": {"role": "assistant", "content": text},
+                    "message": {"content": text, **message},
                 }
             ],
         }

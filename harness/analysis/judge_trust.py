@@ -51,6 +51,11 @@ def _of_primary(judge: JudgeTrust, primary: Contrast | None) -> list[str]:
                 f"More marks of people would settle more: about {needed} items in place of "
                 f"{corrected.marked}."
             )
+    if judge.kappa is None and judge.biases:
+        said.append(
+            f"People gave all replies that they marked the same mark, so nothing tells whether "
+            f"{judge.metric} agrees with them."
+        )
     if judge.kappa is not None and judge.kappa < WEAK_KAPPA:
         said.append(
             f"People and {judge.metric} agree little (weighted kappa {number(judge.kappa, 1)})."

@@ -11,21 +11,29 @@ from typing import Any
 import regex
 
 from harness.answers.json_cells import coerced, read_json_text
-from harness.answers.json_text import JsonObject, composed_value
+from harness.answers.json_text import DECODER, JsonObject, composed_value
 from harness.answers.tools import Tool
 
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "kwargs")
 _NAMES = ("name", "function", "tool", "tool_name", "function_name")
 # Of these names only calls make use; people and things have a `name`, too.
-_CALLING = ("function", "tool_name", "function_name")
+_CALLING = ("function", "tool_name", "function_name", "action_input")
 _WRAPPERS = ("tool_calls", "calls", "function_calls")
 _TAGGED = regex.compile(
     r"<(tool_call|function_call|tool_calls|functioncall)>(.*?)(?:</\1>|(?=<\1>)|\Z)", regex.S
 )
-_NAMED = regex.compile(r"<function=([\w.:-]+)>(.*?)(?:</function>|\Z)", regex.S)
-_PARAMETER = regex.compile(r"<parameter=([\w.:-]+)>\s*(.*?)\s*</parameter>", regex.S)
+_NAMED = regex.compile(
+    r"<(?:function=|invoke\s+name=\")([\w.:-]+)\"?>(.*?)(?:</(?:function|invoke)>|\Z)", regex.S
+)
+_PARAMETER = regex.compile(
+    r"<parameter(?:=|\s+name=\")([\w.:-]+)\"?>\s*(.*?)\s*</parameter>"
+    r"|<arg_key>\s*(.*?)\s*</arg_key>\s*<arg_value>\s*(.*?)\s*</arg_value>",
+    regex.S,
+)
+_NAME_FIRST = regex.compile(r"\s*([\w.:-]+)\s*(<arg_key>.*)?", regex.S)
 _MISTRAL = regex.compile(r"\[TOOL_CALLS\]", regex.S)
-_MISTRAL_NAMED = regex.compile(r"\s*([\w.:-]+)\s*(?:\[ARGS\])?\s*(?=\{)")
+_MISTRAL_NAMED = regex.compile(r"\s*([\w.:-]+)\s*(?:\[CALL_ID\]\s*\w+\s*)?(?:\[ARGS\])?\s*(?=\{)")
+_ACTION = regex.compile(r"(?m)^\W*Action\W*:\W*([\w.:-]+)")
 _PYTHON_TAG = "<|python_tag|>"
 _FENCE = regex.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?[^\S\n]*\1", regex.S)
 _CALLED = regex.compile(r"\s*\[?\s*([A-Za-z_][\w.]*)\s*\(.*\)\s*\]?\s*", regex.S)
@@ -84,16 +92,24 @@ def read_calls(text: str, tools: Mapping[str, Tool] | None = None) -> list[Call]
     if found := list(_NAMED.finditer(text)):
         return [Call(one[1], _named_arguments(one[2], tools.get(one[1]))) for one in found]
     if found := list(_TAGGED.finditer(text)):
-        return [call for one in found for call in calls_of(_json(one[2]))]
+        return [call for one in found for call in _tagged(one[2], tools)]
     if mark := _MISTRAL.search(text):
         return _after_mark(text[mark.end() :])
-    if _PYTHON_TAG in text:
-        text = text.partition(_PYTHON_TAG)[2]
-    for part in (*(fenced[2] for fenced in _FENCE.finditer(text)), text):
-        calls = _bare(part, tools)
-        if calls is not None:
-            return calls
-    return None
+    said, marked, after = text.partition(_PYTHON_TAG)
+    text = after if marked else said
+    fenced = [_bare(fence[2], tools) for fence in _FENCE.finditer(text)]
+    made = [call for calls in fenced for call in calls or ()]
+    calls = made if any(one is not None for one in fenced) else _bare(text, tools)
+    if calls is None and marked:
+        raise BrokenCallError("the mark of a call, and none behind it")
+    return calls
+
+
+def _tagged(text: str, tools: Mapping[str, Tool]) -> list[Call]:
+    """What stands in a tag of calls: JSON, or a name with its arguments in tags of their own."""
+    if named := _NAME_FIRST.fullmatch(text):
+        return [Call(named[1], _named_arguments(named[2] or "", tools.get(named[1])))]
+    return calls_of(_json(text))
 
 
 def _call(value: Any) -> Call:
@@ -142,7 +158,8 @@ def _named_arguments(text: str, tool: Tool | None) -> JsonObject:
             raise BrokenCallError(f"arguments are no object: {value!r:.60}")
         return _composed(value)
     schemas = (tool.parameters if tool else {}).get("properties", {})
-    return _composed({one[1]: _argument(one[2], schemas.get(one[1])) for one in parameters})
+    pairs = ((one[1] or one[3], one[2] or one[4] or "") for one in parameters)
+    return _composed({name: _argument(value, schemas.get(name)) for name, value in pairs})
 
 
 def _argument(text: str, schema: object) -> Any:
@@ -189,7 +206,7 @@ def _bare(text: str, tools: Collection[str]) -> list[Call] | None:
             if any(call.bare and call.name not in tools for call in made):
                 raise BrokenCallError("a name without arguments that is none of the tools")
         except BrokenCallError:
-            if _attempts(value):
+            if _attempts(value, tools):
                 raise
             continue
         calls += made
@@ -203,17 +220,23 @@ def _bare(text: str, tools: Collection[str]) -> list[Call] | None:
             return written
     if _breaks_off(text):
         raise BrokenCallError("a call that breaks off")
-    if any(_calls_known(line, tools) for line in whole.splitlines()):
+    known = any(_calls_known(line, tools) for line in whole.splitlines())
+    if known or whole.strip("`*. ") in tools:
         raise BrokenCallError("a call among words, or with arguments that have no names")
     return None
 
 
-def _attempts(value: Any) -> bool:
+def _attempts(value: Any, tools: Collection[str]) -> bool:
     """Whether JSON that is no call was meant for one."""
     if isinstance(value, list):
-        return any(isinstance(part, dict) and not set(_NAMES).isdisjoint(part) for part in value)
+        return any(
+            isinstance(part, dict)
+            and not (set(_NAMES).isdisjoint(part) and set(tools).isdisjoint(part))
+            for part in value
+        )
     return isinstance(value, dict) and (
         not set(_CALLING).isdisjoint(value)
+        or any(name in tools and isinstance(inner, dict) for name, inner in value.items())
         or not (set(_NAMES).isdisjoint(value) or set(_ARGUMENTS).isdisjoint(value))
     )
 
@@ -229,14 +252,15 @@ def _breaks_off(text: str) -> bool:
 
 def _calls_known(line: str, tools: Collection[str]) -> bool:
     """Whether a line calls a known tool, as code does."""
-    if (found := _CALLED.fullmatch(line)) and found[1] in tools:
+    named = _CALLED.fullmatch(line) or _ACTION.match(line)
+    if named and named[1] in tools:
         return True
     return any(found[1] in tools for found in _CALLED_WITHIN.finditer(line))
 
 
 def _values(text: str) -> Iterator[Any]:
     """The JSON objects and lists in a text, one after the other."""
-    decoder, place = json.JSONDecoder(), 0
+    place = 0
     if text.strip().startswith(("{", "[")) and len(text) < _LONGEST:
         try:
             yield read_json_text(text).value
@@ -246,7 +270,7 @@ def _values(text: str) -> Iterator[Any]:
             pass
     while (found := regex.search(r"[{\[]", text, pos=place)) is not None:
         try:
-            value, place = decoder.raw_decode(text, found.start())
+            value, place = DECODER.raw_decode(text, found.start())
         except (ValueError, RecursionError):
             place = found.start() + 1
             continue
@@ -256,7 +280,7 @@ def _values(text: str) -> Iterator[Any]:
 
 def _begins_with_json(text: str) -> bool:
     try:
-        json.JSONDecoder().raw_decode(text)
+        DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         return False
     return True

@@ -34,7 +34,7 @@ _LOOKED_AT = 20
 
 
 class CallsAnswer(Answer):
-    """The answer is calls of tools, which the model writes as JSON: several, one, or none."""
+    """The answer is calls of tools, in the model's own notation or as JSON: several, one, none."""
 
     kind: Literal["calls"]
     column: str = Field(
@@ -248,10 +248,10 @@ class CallsAnswer(Answer):
         return type(self).model_validate(self.model_dump() | source)
 
     def instruction(self, subject: str, *, is_reply: bool, is_told: bool) -> str:
-        """Asks for a list of calls; the tools follow by themselves."""
+        """Asks for calls; the tools, and how calls are written, follow by themselves."""
         return (
-            "Call the tools that the text asks for. Reply with a JSON list of calls and nothing "
-            'else: [{"name": …, "arguments": {…}}], or [] where none is to be called.'
+            "Call the tools that the text asks for and say nothing else. Reply [] where none is to "
+            "be called."
         )
 
 

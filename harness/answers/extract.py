@@ -92,9 +92,9 @@ class Extract(FrozenSpec):
 
     def _spans(self, text: str) -> Iterator[tuple[int, int]]:
         if self.after is not None:
-            at = text.find(self.after) if self.take == "first" else text.rfind(self.after)
-            if at >= 0:
-                yield at + len(self.after), len(text)
+            # A longer row of signs holds #### several times.
+            for found in regex.finditer(regex.escape(self.after), text, overlapped=True):
+                yield found.end(), len(text)
         elif self.tag is not None:
             # From the last opening before a closing: what stands before it was never closed.
             name = regex.escape(self.tag)

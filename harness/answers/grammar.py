@@ -32,6 +32,24 @@ def json_grammar(schema: JsonObject, lead: str = "") -> str:
     return LLMatcher.grammar_from_lark(f"%llguidance {{}}\n{start}\nanswer: %json {content}\n")
 
 
+def framed_grammar(rule: str, lead: str, others: JsonObject | None, end: str) -> str:
+    """The grammar of ``lead``, then a text of the rule ``framed`` or a JSON value, then ``end``.
+
+    Args:
+        rule: lines that say what ``framed`` is.
+        others: schema of the JSON value; None for the empty list alone.
+        end: what must follow, as a grammar writes it; empty for nothing.
+    """
+    from llguidance import LLMatcher
+
+    other = '"[]"'
+    if others is not None:
+        other = f"%json {json.dumps({**others, 'x-guidance': OPTIONS}, ensure_ascii=False)}"
+    before = json.dumps(lead) if lead else ""
+    start = f"start: {before} answer {end}\nanswer: framed | other\nother: {other}"
+    return LLMatcher.grammar_from_lark(f"%llguidance {{}}\n{start}\n{rule}\n")
+
+
 def grammar_problems(schema: JsonObject) -> list[str]:
     """What of the schema no grammar can hold a reply to; empty where nothing is in the way."""
     from llguidance import LLMatcher

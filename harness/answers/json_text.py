@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from harness.answers.characters import composed
@@ -20,13 +21,18 @@ _OBJECT, _MAYBE = re.compile(r"\{\s*\"", re.DOTALL), re.compile(r"\{\s*[^\s{]", 
 def whole_object(text: str) -> bool:
     """Whether the text is one JSON object, and nothing else but white space."""
     try:
-        return isinstance(_DECODER.decode(text), dict)
+        return isinstance(DECODER.decode(text), dict)
     except (ValueError, RecursionError):
         return False
 
 
 def first_object(text: str) -> JsonObject | None:
-    """The first JSON object in a text, whatever stands around it; None if there is none.
+    """The first JSON object in a text, whatever stands around it; None if there is none."""
+    return next(objects_in(text), None)
+
+
+def objects_in(text: str) -> Iterator[JsonObject]:
+    """The JSON objects in a text, one after the other, none that stands within another.
 
     What begins like an object and is none, because it breaks off, names a field twice, holds a
     number that JSON has not, is nested too deep or is written as in Python, is passed over with
@@ -36,21 +42,19 @@ def first_object(text: str) -> JsonObject | None:
     start = text.find("{")
     while start != -1:
         try:
-            value: JsonObject = composed_value(_DECODER.raw_decode(text, start)[0])
+            value, after = DECODER.raw_decode(text, start)
+            yield composed_value(value)
         except ValueError:
             ends = _ends(text, start) if ends is None else ends
             if start in ends and _MAYBE.match(text, start):
                 after = ends[start]
             elif _OBJECT.match(text, start):
-                return None
+                return
             else:
                 after = start + 1
-            start = text.find("{", after)
         except RecursionError:
-            return None
-        else:
-            return value
-    return None
+            return
+        start = text.find("{", after)
 
 
 def composed_value(value: Any, depth: int = 0) -> Any:
@@ -102,6 +106,7 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-_DECODER = json.JSONDecoder(
+DECODER = json.JSONDecoder(
     object_pairs_hook=_distinct_fields, parse_float=_finite, parse_constant=_no_constant
 )
+"""Reads JSON alone: no field twice, no number that JSON has not."""

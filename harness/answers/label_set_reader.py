@@ -59,6 +59,8 @@ class LabelSetReader:
         if not text:
             return None
         if (elements := _listed(text)) is not None:
+            if len(elements) == 1 and self._is_nothing(elements[0]):
+                return LabelSet(frozenset(), 0)
             return self._set(self._element(element) for element in elements)
         if fenced := _FENCE.match(text):
             text = fenced[2]
@@ -76,7 +78,8 @@ class LabelSetReader:
             if None in others or not others:
                 break
             found += others
-        return self._set(found)
+        # A list that breaks off may have named more.
+        return self._set([*found, None] if text[0] == "[" and "]" not in text else found)
 
     def _set(self, found: Iterable[str | None]) -> LabelSet:
         names = list(found)
@@ -86,6 +89,13 @@ class LabelSetReader:
         if isinstance(element, str | bool | int | float):
             return self._one.read(plain_text(element))
         return None
+
+    def _is_nothing(self, element: object) -> bool:
+        """Whether what stands alone in a list says that no label applies."""
+        if element is None:
+            return True
+        said = folded(element).strip().rstrip(".!") if isinstance(element, str) else "?"
+        return said in _NOTHING and self._element(element) is None
 
     def _line(self, line: str) -> list[str | None]:
         """The labels of a line; None in place of each part that is no label."""
@@ -133,6 +143,8 @@ def _listed(text: str) -> list[object] | None:
             value = read_json_text(written).value
         except ValueError:
             continue
+        if isinstance(value, dict) and value and all(one in (0, 1) for one in value.values()):
+            return [label for label, applies in value.items() if applies]
         if isinstance(value, dict) and len(value) == 1:
             (value,) = value.values()
         if isinstance(value, list):

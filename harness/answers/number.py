@@ -215,6 +215,9 @@ class _NumberRows(RowReader):
         if isinstance(value, bool):
             raise AnswerError(f"{self._column}: {value} is a truth value and no number")
         text = trimmed(scalar_text(value, self._column))
+        if isinstance(value, float) and self._decimal == ",":
+            # No text that leaves its mark open: files write numbers with a point.
+            text = text.replace(".", ",")
         number = _cell_number(text, self._decimal)
         if number is None:
             raise AnswerError(

@@ -15,9 +15,14 @@ DecimalMark = Literal[".", ","]
 Mark = Literal["", ".", ",", "either"]
 # Beyond this no number of this machine holds it, and a power of ten takes for ever.
 _LARGEST, _MOST_CHARACTERS = Fraction(10) ** 300, 400
+# Characters of a line that is a number in brackets and nothing else.
+_SHORT = 60
 
 _LATEX = (
+    # What follows a sign follows it still.
+    (regex.compile(r"(?<=[+\-−–])\s*\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"\1/\2"),
     (regex.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r" \1/\2"),
+    (regex.compile(r"(?<=[+\-−–])\s*\\(?:boxed|text|mathrm|mathbf)\s*\{([^{}]*)\}"), r"\1 "),
     (regex.compile(r"\\(?:boxed|text|mathrm|mathbf)\s*\{([^{}]*)\}"), r" \1 "),
     (regex.compile(r"\{,\}"), ","),
     (regex.compile(r"\\[,;:! ]"), " "),
@@ -36,12 +41,13 @@ _WRITTEN = str.maketrans({
 _SCALES = {
     "k": 3, "thousand": 3, "tsd": 3, "lakh": 5, "m": 6, "mn": 6, "mio": 6, "million": 6,
     "crore": 7, "b": 9, "bn": 9, "mrd": 9, "billion": 9, "trillion": 12,
+    "tausend": 3, "millionen": 6, "millones": 6, "milliarde": 9, "milliarden": 9, "milliard": 9,
 }  # fmt: skip
 _NUMBER = regex.compile(
     r"""
     (?<![\p{L}_\d]) (?<!\d[.,'])
-    (?P<unclear>[<>≤≥±]\ ?|^-\ )?
-    (?P<sign>(?<![\p{L}\d)\]%])[+-]|\b(?:minus|negative)\ )?
+    (?P<unclear>[<>≤≥±]\ ?|(?:^|(?<=\b(?:is|equals)\ ))-\ |-\p{Sc}?\()?
+    (?P<sign>(?<![\p{L}\d)\]%])[+-]|(?<=[=:(]\ ?)[+-]\ |\b(?:minus|negative)\ )?
     (?:
       (?P<before>
         \p{Sc} | (?:US|C|A|HK|NZ|R)\$ | Rs\.?
@@ -51,7 +57,7 @@ _NUMBER = regex.compile(
     )?
     (?:
       (?:(?P<whole>\d+)\ )?(?P<over>\d+)\ ?/\ ?(?P<under>\d+)(?![\d/]|[.,]\d)
-      | (?P<run>
+      | (?!0[xXbBoO][\da-fA-F]) (?P<run>
           \d{1,3}(?:(?P<gap>[\ '_])\d{3})(?:(?P=gap)\d{3})*+(?![\d])(?:[.,]\d+)?
           | \d+(?:[.,]\d+)*
           | [.,]\d+
@@ -61,18 +67,23 @@ _NUMBER = regex.compile(
     (?:[eE](?P<exponent>[+-]?\d{1,4})(?![\d.])|\ ?[×x*]\ ?10(?:\^|\*\*)\(?(?P<ten>[+-]?\d{1,4})\)?)?
     (?P<power>\^\(?[+-]?\d{1,4})?
     (?:
-      \ ?(?P<scale>(?i:thousand|million|billion|trillion|lakh|crore|mio|mrd|tsd|bn|mn))s?\b\.?
-      | (?P<letter>[kKMB])(?![\p{L}\d])
+      \ ?(?P<scale>(?i:thousand|million|billion|trillion|lakh|crore|mio|mrd|tsd|bn|mn
+        |tausend|millionen|millones|milliarden?|milliard))s?\b\.?
+      | (?(before)\ ?) (?P<letter>[kKMB])(?![\p{L}\d])
     )?
     (?P<percent>\ ?(?:%|(?i:percent|per\ cent|pct)\b))?
-    # Of two units, as feet and inches are written: 5'11.
-    (?P<mixed>'\ ?\d)?
+    # Of two units, as feet and inches are written: 5'11; or with the sign behind it.
+    (?P<mixed>'\ ?\d|-(?![\w,]))?
     """,
     regex.VERBOSE,
 )
 # What may follow a number that stands alone: a unit of a few words, a full stop.
 _UNIT = regex.compile(
     r"\ ?(?P<unit>\p{Sc}|[\p{L}°µ/²³%‰]+(?:[ \-][\p{L}°/²³]+)?)?[\s\p{P}\p{Sc}`--\p{Pd}]*", regex.V1
+)
+# As bookkeepers write what is below zero, and others a number that they mention by the way.
+_IN_BRACKETS = regex.compile(
+    r"[^\w()]*\([^\w()]*(?:\p{Lu}{1,3}\$?\ ?)?[\d.,'\ ]+[^\d()]*\)[^\w()]*"
 )
 _OPENING = regex.compile(r"[\s*_`\"'“„$]*")
 
@@ -109,6 +120,8 @@ def reply_number(reply: str, decimal: DecimalMark | None = None) -> Number | Non
     stands there alone, with its unit, as where an explanation follows.
     """
     lines = _cleaned(reply)
+    if len(lines) == 1 and len(lines[0]) < _SHORT and _IN_BRACKETS.fullmatch(lines[0]):
+        return None
     numbers = [_number(found, decimal) for line in lines for found in _NUMBER.finditer(line)]
     meant = {(number.value, number.is_percent) if number else None for number in numbers}
     if len(meant) == 1:
@@ -123,11 +136,16 @@ def _cleaned(text: str) -> list[str]:
     for pattern, written in _LATEX:
         text = pattern.sub(written, text)
     text = _TAG.sub(" ", text)
-    text = _VULGAR.sub(lambda found: f" {unicodedata.normalize('NFKC', found[0])}", text)
+    text = _VULGAR.sub(_as_fraction, text)
     text = _RAISED.sub(lambda found: f"^{unicodedata.normalize('NFKC', found[0])}", text)
     text = plain(text).translate(_WRITTEN)
     text = regex.sub(r"[^\D0-9]", lambda found: str(unicodedata.digit(found[0])), text)
     return [line for line in map(_joined, text.splitlines()) if line]
+
+
+def _as_fraction(found: regex.Match[str]) -> str:
+    is_signed = found.string[: found.start()].endswith(("+", "-", "−", "–"))
+    return f"{'' if is_signed else ' '}{unicodedata.normalize('NFKC', found[0])}"
 
 
 def _joined(line: str) -> str:

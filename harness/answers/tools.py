@@ -17,6 +17,10 @@ from harness.answers.json_text import JsonObject
 # How makers of models call the schema of a tool's arguments.
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema")
 
+_AS_JSON = (
+    'Write calls as a JSON list: [{"name": …, "arguments": {…}}], or [] where none is to be made.'
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -65,6 +69,11 @@ def defines_tools(value: object) -> bool:
 def listed_tools(tools: Iterable[Tool]) -> str:
     """The tools as text for a model whose chat template has no form for them, a line each."""
     return "\n".join(["Tools:", *(tool.shown() for tool in tools)])
+
+
+def telling_how(instruction: str) -> str:
+    """What an instruction leaves unsaid of how calls are written; empty where it speaks of JSON."""
+    return "" if "json" in instruction.lower() else _AS_JSON
 
 
 def read_tools(value: object) -> dict[str, Tool]:

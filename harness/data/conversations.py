@@ -29,6 +29,8 @@ from harness.wording import listed
 TOOLS = "tools"
 """Column in which conversations say which tools there are."""
 _ROLES = ("system", "user", "assistant", "tool")
+# As makers of data say of an answer whether it is learnt.
+_WEIGHTS = ("weight", "train", "loss")
 # As short and plain as the strictest chat templates want the ids of calls.
 _CALL_ID = "call{:05d}"
 
@@ -189,7 +191,7 @@ class ConversationReader:
             self._note("hold calls of tools: these are shown, and not asked for")
         if thought:
             self._note("hold thoughts before an answer: no later prompt of theirs shows them")
-        if any(_weight(raw) == 0 for raw, _, _ in messages):
+        if any(m["role"] == "assistant" and _weight(raw) == 0 for raw, m, _ in messages):
             self._note("have answers of weight 0: these are shown, and not asked for")
 
 
@@ -197,7 +199,8 @@ def is_answer(raw: Any, message: Message) -> bool:
     """Whether a message is an answer in text that counts.
 
     Args:
-        raw: the message as it stands in the data; a ``weight`` of 0 says that it is not learnt.
+        raw: the message as it stands in the data; a ``weight`` of 0, or
+            what others call so, says that it is not learnt.
     """
     return (
         message["role"] == "assistant"
@@ -208,7 +211,10 @@ def is_answer(raw: Any, message: Message) -> bool:
 
 
 def _weight(raw: Any) -> Any:
-    return raw.get("weight") if isinstance(raw, dict) else None
+    """Whether an answer is learnt, 1 or 0; as it stands where it is neither."""
+    said = raw if isinstance(raw, dict) else {}
+    weight = next((said[name] for name in _WEIGHTS if said.get(name) is not None), 1)
+    return {"0": 0, "1": 1}.get(weight, weight) if isinstance(weight, str) else weight
 
 
 def _is_system(message: Message) -> bool:
@@ -236,6 +242,11 @@ def _messages(
                 "role": kind,
                 "content": "\n".join(turn.text for turn in own if turn.role != "call"),
             }
+            if kind == "assistant" and _weight(each) not in (0, 1):
+                raise NotTextError(
+                    f"message {number} (assistant) has the weight {_weight(each)!r}: an answer is "
+                    "learnt (1) or not (0)"
+                )
             called = [turn for turn in own if turn.role == "call"]
             if called:
                 message["tool_calls"] = []
@@ -243,7 +254,9 @@ def _messages(
                     calls += 1
                     message["tool_calls"].append(_tool_call(turn, number, calls))
                 waiting += [call["id"] for call in message["tool_calls"]]
-            elif kind == "assistant" and not message["content"].strip():
+            elif kind == "user" and not message["content"].strip():
+                raise NotTextError(f"message {number} (user) is empty: nothing is asked there")
+            elif kind == "assistant" and not without_thought(message["content"]).answer.strip():
                 # Shown so, it would teach that an answer may be nothing.
                 raise NotTextError(
                     "the answer that ends the conversation is empty"

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.answers.thoughts import with_usual_marks
 from harness.data import read_examples_file
 from harness.errors import InputError, TrialError
 from harness.export.base_model import base_here, runtime_here
@@ -130,7 +129,7 @@ def prepared(candidate: Candidate, items: Sequence[Example]) -> Callable[[Progre
         InputError: a prompt leaves no room for its answer.
     """
     from harness.trial.candidate import reply_constraint
-    from harness.trial.domain import domain_task_of, marks_of
+    from harness.trial.domain import domain_task_of
     from harness.trial.scoring import candidate_lm
 
     spec, loaded, renderer = candidate.spec, candidate.loaded, candidate.renderer
@@ -142,14 +141,13 @@ def prepared(candidate: Candidate, items: Sequence[Example]) -> Callable[[Progre
     except TrialError as error:
         raise InputError(str(error)) from error
     lm = candidate_lm(candidate)
-    marks = marks_of(candidate)
 
     def ask(progress: Progress) -> list[str]:
         lm.on_progress = _by_item(progress, len(items))
         with lm.kept_to(constraint):
             replies = _asked(lm, task)
         plain = (reply.removesuffix(renderer.end).removeprefix(renderer.lead) for reply in replies)
-        return [renderer.as_kept(with_usual_marks(reply, marks)) for reply in plain]
+        return list(map(renderer.as_kept, plain))
 
     return ask
 
@@ -157,8 +155,9 @@ def prepared(candidate: Candidate, items: Sequence[Example]) -> Callable[[Progre
 def _served(run: FinalRun, endpoint: Endpoint) -> Replies:
     """What a server replies to items: it is paid for from the arm's own cap."""
     from harness.evaluation.endpoint.endpoint_lm import EndpointLM
+    from harness.prompting.servers_tokenizer import ServersTokenizer
     from harness.trial.candidate import make_renderer
-    from harness.trial.served import ServersTokenizer, served_task
+    from harness.trial.served import served_task
 
     spec = run.spec
     task = TaskSpec.model_validate(spec.task)

@@ -20,7 +20,7 @@ from harness.evaluation.endpoint.chat_client import ChatClient, Refused
 from harness.evaluation.endpoint.chat_reply import Reply
 from harness.evaluation.endpoint.spending import Ledger
 from harness.export.asking import Asking
-from harness.prompting.chat_messages import with_arguments_as_text, without_system
+from harness.prompting.chat_messages import with_arguments_as_text
 from harness.records import Endpoint, Example, JsonValue
 from harness.spec.endpoint import EndpointSpec
 
@@ -64,15 +64,12 @@ class Server:
         Raises:
             InputError: the server does not answer, or not this request.
         """
-        messages = self.asking.renderer.messages(item)
-        if "system" in self.asking.conceded:
-            messages = without_system(messages)
+        messages = self.asking.as_taken(self.asking.renderer.messages(item), item)
         if not system:
             messages = drop_system(messages)
         body = {key: value for key, value in self.body.items() if key not in without}
-        renderer = self.asking.renderer
-        if renderer.writes_tools and (told := renderer.tools_told(item)):
-            body["tools"] = list(told)
+        if tools := self.asking.tools_beside(item):
+            body["tools"] = list(tools)
         try:
             chat = [with_arguments_as_text(message) for message in messages]
             return self.client.ask({**body, "messages": chat})

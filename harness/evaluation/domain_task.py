@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.answers.metrics import CONFIDENCE, MetricInfo, macro_f1, mean
-from harness.answers.reasoning import as_thought
-from harness.answers.thoughts import with_usual_marks
 from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.prompting.render import shown_text
 from harness.records import Example
@@ -29,8 +27,7 @@ def build_domain_task(
     labels: Sequence[str] = (),
     choices: Mapping[str, str] | None = None,
     brought: BroughtMetrics | None = None,
-    thought_marks: Mapping[str, str] | None = None,
-    reasons: bool = False,
+    as_kept: Callable[[str], str] = str,
 ) -> Any:
     """An lm-eval task over ``examples``.
 
@@ -44,8 +41,8 @@ def build_domain_task(
         choices: answers to choose among by likelihood -> each as it stands after a prompt, with
             what ends it; None generates.
         brought: the task's metrics that the user brings, for ``examples``; made anew if not given.
-        reasons: replies think in words before an answer that a mark precedes.
-        thought_marks: as :func:`harness.answers.thoughts.own_marks` of the model's tokenizer.
+        as_kept: brings a reply into the notation in which it is read, as
+            :meth:`harness.prompting.PromptRenderer.as_kept`.
     """
     import datasets
     from lm_eval.api.task import ConfigurableTask
@@ -69,8 +66,7 @@ def build_domain_task(
 
     def process_results(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
         if choices is None:
-            reply = with_usual_marks(str(results[0]), thought_marks or {})
-            reply = as_thought(reply) if reasons else reply
+            reply = as_kept(str(results[0]))
         else:
             likelihoods = [float(result[0]) for result in results]
             reply = list(choices)[likelihoods.index(max(likelihoods))]

@@ -6,13 +6,11 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
 from harness.answers.metrics import CONFIDENCE
-from harness.answers.reasoning import as_thought
-from harness.answers.thoughts import with_usual_marks
 from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.score_batches import ScoreBatches, Watch
 from harness.evaluation.suites.find import item_identity
@@ -40,8 +38,7 @@ def score_task(
     watch: Watch | None = None,
     counted: str | None = None,
     brought: BroughtMetrics | None = None,
-    thought_marks: Mapping[str, str] | None = None,
-    reasons: bool = False,
+    as_kept: Callable[[str], str] = str,
 ) -> ScoreRecord:
     """Score every item of one lm-eval task.
 
@@ -51,9 +48,8 @@ def score_task(
         watch: is told of every batch where the request asks for batches; may raise to stop.
         counted: the filter whose answers count; the task's first if not given.
         brought: metrics that the user brings, as the task was built with them.
-        thought_marks: the tokenizer's own marks of thoughts -> the usual ones, with which replies
-            are kept, so that whoever reads them later finds the answer without the tokenizer.
-        reasons: likewise, replies think in words before an answer that a mark precedes.
+        as_kept: brings a reply into the notation in which it is kept, so that whoever reads it
+            later finds the answer without the tokenizer.
 
     Raises:
         ValueError: lm-eval returned two scores for one item under one filter and metric.
@@ -91,8 +87,7 @@ def score_task(
             key = key if times == 1 else f"{key}-{times}"
         if key not in outputs:
             output = _output(lm, key, sample, request, answer_lead, answer_end)
-            reply = with_usual_marks(output.output, thought_marks or {})
-            outputs[key] = replace(output, output=as_thought(reply) if reasons else reply)
+            outputs[key] = replace(output, output=as_kept(output.output))
         for metric in sample["metrics"]:
             value = _item_value(sample[metric])
             place = (key, str(sample["filter"]), str(metric))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.answers.json_text import JsonObject
 from harness.data import read_examples_file
 from harness.export.base_model import base_here, short_name
 from harness.export.final_run import FinalRun, weights_folder
 from harness.prompting import PromptRenderer
-from harness.prompting.chat_messages import without_system
+from harness.prompting.chat_messages import without_system, without_tools
+from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.prompting.shots import BY_ITEM
 from harness.records import Example, Message, file_sha256
 from harness.spec import TaskSpec
@@ -18,7 +21,7 @@ from harness.spec.kinds import kind_info
 from harness.spec.settings import Settings, reasoning_of, settings_from
 from harness.spec.task import template_fields
 from harness.trial import candidate
-from harness.trial.served import ServersTokenizer, answer_room
+from harness.trial.served import answer_room
 
 # No column has it in its name, so that it shows where a column's text goes.
 MARK = "\x01"
@@ -105,6 +108,17 @@ class Asking:
         """Whether a system message is one for the server or the template, not part of a user's."""
         return "system" not in self.conceded and self.renderer.takes_system
 
+    def tools_beside(self, item: Example) -> tuple[JsonObject, ...]:
+        """The tools that are sent beside an item's messages."""
+        return () if "tools" in self.conceded else self.renderer.tools.sent_with(item)
+
+    def as_taken(self, messages: Sequence[Message], item: Example) -> list[Message]:
+        """An item's messages as the server took them in the study."""
+        taken = list(messages)
+        if "tools" in self.conceded:
+            taken = without_tools(taken, self.renderer.tools.sent_with(item))
+        return without_system(taken) if "system" in self.conceded else taken
+
     def request(self) -> dict[str, Any]:
         """The body to send once the item is in it; without messages where they differ by item."""
         spec = self.run.spec
@@ -121,8 +135,8 @@ class Asking:
                 body["prompt"] = as_template(self.renderer.prompt(self.marked()))
         if self.as_chat and self.template_args:
             body["chat_template_kwargs"] = self.template_args
-        if self.renderer.writes_tools and self.renderer.functions:
-            body["tools"] = list(self.renderer.functions)
+        if tools := self.tools_beside(self.marked()):
+            body["tools"] = list(tools)
         room, stops = self._limits()
         limit = "max_completion_tokens" if "max_tokens" in self.conceded else "max_tokens"
         body |= {limit: room, "temperature": 0}
@@ -151,6 +165,9 @@ class Asking:
 
     def response_format(self) -> dict[str, Any] | None:
         schema = self.task.answer.reply_schema()
+        if self.renderer.tools.notation is not None:
+            # It is for JSON, and calls were kept to another notation.
+            return None
         if self.settings.answering != "constrained" or schema is None:
             return None
         named = {"name": "answer", "schema": schema, "strict": True}
@@ -185,9 +202,8 @@ class Asking:
 
     def _messages(self, renderer: PromptRenderer) -> list[Message]:
         """The messages as the renderer writes them, the last one a template for the item."""
-        messages = renderer.messages(self.marked())
-        if "system" in self.conceded:
-            messages = without_system(messages)
+        item = self.marked()
+        messages = self.as_taken(renderer.messages(item), item)
         return [*messages[:-1], {**messages[-1], "content": as_template(messages[-1]["content"])}]
 
     def _shown_answer(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from harness import wording
-from harness.answers.tools import listed_tools, tools_of
+from harness.answers.tools import listed_tools, telling_how, tools_of
 from harness.export.base_model import licence_of, public_name, short_name
 from harness.export.exported import Exported
 from harness.export.parity_report import parity_blocks
@@ -178,11 +178,14 @@ def _use(exported: Exported) -> tuple[Block, ...]:
     this = "this instruction and this form of an item"
     if functions := task.answer.functions:
         # As the model was told it, with the tools that it may call.
-        instruction += "\n\n" + listed_tools(tools_of(json.dumps(functions)).values())
+        how = telling_how(instruction) if task.answer.extract is None else ""
+        listed = listed_tools(tools_of(json.dumps(functions)).values())
+        instruction = "\n\n".join(filter(None, (instruction, how, listed)))
         if settings.chat:
             chat += (
                 " (one that writes tools in a form of its own was told them so, as by "
-                "`apply_chat_template(..., tools=...)`, and the instruction did not list them)"
+                "`apply_chat_template(..., tools=...)`, and the instruction did not list them; "
+                "where it has a notation of calls, too, that was learnt)"
             )
     form = [Code("Instruction", wording.clean(instruction, LONGEST_PROMPT), folded=False)]
     if (talks := exported.run.analysed.experiment.data.conversations) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,9 @@ def _notes(asking: Asking) -> list[str]:
             "The study kept replies to the valid answers while they were written. With "
             "response_format a server does so for JSON, perhaps with other spaces."
             if asking.response_format()
+            else "The study kept replies to calls of the tools, in the model's own notation. A "
+            "server has `tool_choice` for that, which may demand a call where none is right."
+            if asking.renderer.tools.notation is not None
             else "The study kept replies to `answers` while they were written. A chat request "
             "has no standard field for that: `constraint` has what vLLM, SGLang and llama.cpp take."
         )
@@ -196,22 +200,7 @@ def _notes(asking: Asking) -> list[str]:
             "The chat template was told what `chat_template_kwargs` holds. vLLM, SGLang and "
             "llama.cpp take it; elsewhere set it where the model is served."
         )
-    renderer, column = asking.renderer, asking.task.answer.row_tools
-    if renderer.writes_tools and (asking.of_conversations or column):
-        notes.append(
-            "The chat template was told which tools the row itself names: send them as `tools`, as "
-            "OpenAI writes them."
-        )
-    elif column and column not in asking.fields():
-        notes.append(
-            f"After the instruction stand the tools of the row ({column}), behind an empty line "
-            "and `Tools:`, a line of JSON each."
-        )
-    if renderer.writes_tools and (renderer.functions or column):
-        notes.append(
-            "The study read calls in the reply's own text; a server may hand them back as "
-            "`tool_calls`, which mean the same."
-        )
+    notes += _tool_notes(asking)
     if asking.of_conversations and not asking.takes_system:
         notes.append(
             "No system message is taken: the instruction, and behind it a conversation's own "
@@ -223,6 +212,31 @@ def _notes(asking: Asking) -> list[str]:
     if settings.shots:
         notes.append("The worked examples are rows of the study's training data.")
     return notes
+
+
+def _tool_notes(asking: Asking) -> Iterator[str]:
+    renderer, column = asking.renderer, asking.task.answer.row_tools
+    if renderer.tools.beside and (asking.of_conversations or column):
+        yield (
+            "The chat template was told which tools the row itself names: send them as `tools`, as "
+            "OpenAI writes them."
+        )
+    elif column and column not in asking.fields():
+        yield (
+            f"After the instruction stand the tools of the row ({column}), behind an empty line "
+            "and `Tools:`, a line of JSON each."
+        )
+    if "tools" in asking.conceded:
+        yield (
+            "The server took no `tools`: they follow the instruction, and calls are a JSON list."
+        )
+    elif renderer.tools.as_messages:
+        yield "The study read the `tool_calls` of a reply as its answer."
+    elif renderer.tools.beside and (renderer.tools.functions or column):
+        yield (
+            "The study read calls in the reply's own text; a server may hand them back as "
+            "`tool_calls`, which mean the same."
+        )
 
 
 def _usage(asking: Asking, path: Path) -> list[str]:

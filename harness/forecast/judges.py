@@ -24,10 +24,10 @@ from harness.measures import JudgeMetric
 from harness.measures.judge import TARGET
 from harness.prompting import PromptRenderer
 from harness.prompting.render import shown_text
+from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.records import Seat, TrialSpec
 from harness.spec.settings import TrainedSettings, settings_from
 from harness.study.plan import Plan
-from harness.trial.served import ServersTokenizer
 
 # Test items whose prompts stand for all.
 SAMPLE = 32

@@ -246,7 +246,7 @@ def _value(feature: Any, text: str) -> Any:
 def _texts(scripts: Iterable[Path]) -> dict[str, str]:
     """Name -> text of a module's files."""
     try:
-        return {file.name: file.read_text(encoding="utf-8") for file in sorted(scripts)}
+        return {file.name: file.read_text(encoding="utf-8-sig") for file in sorted(scripts)}
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"a file of the metric cannot be read: {error}") from None
 

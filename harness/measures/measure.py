@@ -188,7 +188,10 @@ class Measure(FrozenSpec, ABC):
                 value = value.item()
         if not isinstance(value, Real):
             raise UnscoredError(f"{lead}gives {_shown(value)}; give a number")
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
         if not math.isfinite(number):
             raise UnscoredError(f"{lead}gives {number}, which cannot be averaged; give a number")
         # What arithmetic adds to a bound is no fault.

@@ -101,7 +101,8 @@ class PythonMetric(Measure):
                 return self.code
             raise ValueError(f"no such file: {path}")
         try:
-            text = path.read_text(encoding="utf-8")
+            # With or without the mark that some editors put before it.
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} cannot be read: {error}") from None
         if self.code and text != self.code:

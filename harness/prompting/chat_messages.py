@@ -6,9 +6,50 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 
+from harness.answers.json_text import JsonObject
+from harness.answers.tools import listed_tools, telling_how, tools_of
 from harness.records import JsonValue, Message
 
 _BETWEEN = "\n\n"
+# Nine letters and digits, as some templates ask for.
+_CALL_ID = "call{:05d}"
+# What a tool replies in a worked example, whose reply nobody knows.
+_DONE = "ok"
+
+
+def as_calls(answer: str, first: int = 1) -> list[Message]:
+    """Calls, given as the JSON list that data hold, as messages of a conversation that goes on.
+
+    Args:
+        first: number of the first call in the conversation.
+    """
+    made = [
+        {"id": _CALL_ID.format(number), "type": "function", "function": call}
+        for number, call in enumerate(json.loads(answer), first)
+    ]
+    if not made:
+        return [{"role": "assistant", "content": answer}]
+    replies = [{"role": "tool", "content": _DONE, "tool_call_id": call["id"]} for call in made]
+    return [{"role": "assistant", "content": "", "tool_calls": made}, *replies]
+
+
+def without_tools(
+    messages: Sequence[Mapping[str, JsonValue]], tools: Sequence[JsonObject]
+) -> list[Message]:
+    """The chat for who takes no tools beside it: they follow the instruction, and calls are text.
+
+    Args:
+        messages: with worked examples as :func:`as_calls` makes them.
+    """
+    chat = [dict(message) for message in messages if message["role"] != "tool"]
+    for message in chat:
+        if called := message.pop("tool_calls", None):
+            functions = [with_arguments_as_values(call["function"]) for call in called]
+            message["content"] = json.dumps(functions, ensure_ascii=False)
+    system = str(chat[0]["content"]) if chat[0]["role"] == "system" else ""
+    listed = listed_tools(tools_of(json.dumps(list(tools))).values())
+    told = _BETWEEN.join(filter(None, (system, telling_how(system), listed)))
+    return [{"role": "system", "content": told}, *chat[bool(system) :]]
 
 
 def without_system(messages: Sequence[Mapping[str, JsonValue]]) -> list[Message]:
@@ -50,6 +91,15 @@ def with_arguments_as_text(message: Mapping[str, JsonValue]) -> Message:
         for function in (call["function"],)
     ]
     return {**message, "tool_calls": calls}
+
+
+def with_arguments_as_values(function: Mapping[str, JsonValue]) -> JsonObject:
+    """What is called, with arguments that are JSON text as the object that it is."""
+    arguments = function["arguments"]
+    return {
+        **function,
+        "arguments": json.loads(arguments) if isinstance(arguments, str) else arguments,
+    }
 
 
 def _as_text(value: JsonValue) -> str:

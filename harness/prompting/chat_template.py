@@ -50,7 +50,9 @@ class ChatTemplate:
         args: what it is told beside the messages, whatever it writes.
 
     Attributes:
+        tokenizer: the tokenizer.
         takes_system: whether it writes a system message, before all others.
+        last: what it writes between a question and an answer that ends the conversation.
         lead: spaces between a prompt and its answer; they go with the answer, since the tokens of
             words begin with them.
         end: what ends an answer.
@@ -69,7 +71,7 @@ class ChatTemplate:
         date: str | None = None,
         args: Mapping[str, JsonValue] | None = None,
     ) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._date = date
         source = _source(tokenizer)
         self._more = stopped_clock(source, date)
@@ -78,7 +80,7 @@ class ChatTemplate:
         self._in_parts = self._wants_parts()
         self.takes_system = self._writes_system()
         probe = self._probe()
-        self._first, self._last = probe.first, probe.last
+        self._first, self.last = probe.first, probe.last
         # Some leave out the header of a last answer, as one that is to be gone on with.
         self._gap = probe.first if probe.first.startswith(probe.last) else probe.last
         self._told = self._asks_otherwise()
@@ -131,6 +133,12 @@ class ChatTemplate:
         told._args = {**self._args, "tools": list(tools)}
         return told
 
+    def without_lead(self) -> Self:
+        """The same template, for answers that stand without the spaces before others."""
+        told = copy(self)
+        told._gap, told.lead = self._gap.rstrip(" "), ""
+        return told
+
     @cached_property
     def writes_tools(self) -> bool:
         """Whether it writes the tools that it is told of, in a form of its own."""
@@ -163,7 +171,7 @@ class ChatTemplate:
             else:
                 marked.append(message)
         asked = f"{mark}{len(answers)}{mark}"
-        text, separator, _ = self._written(
+        text, separator, _ = self.written(
             [*marked, {"role": "assistant", "content": asked}]
         ).rpartition(asked)
         if not separator:
@@ -171,9 +179,9 @@ class ChatTemplate:
         if (missing := first_missing(text, marked)) is not None:
             shown = f"{missing[:SHOWN]!r}"
             raise _unusable(f"changes, leaves out or moves what it is to write: {shown}")
-        if not text.endswith(self._last):
+        if not text.endswith(self.last):
             raise _unusable("does not always write the same between a question and its answer")
-        text = (text.removesuffix(self._last) + self._gap).removesuffix(self.lead)
+        text = (text.removesuffix(self.last) + self._gap).removesuffix(self.lead)
         for number, answer in enumerate(answers):
             # A template may trim what it writes: the answer is put in as it is trained on.
             place = f"{mark}{number}{mark}"
@@ -183,8 +191,12 @@ class ChatTemplate:
             text = text.replace(shown, answer if as_given else f"{self._gap}{answer}", 1)
         return text
 
-    def _written(self, messages: Sequence[ChatMessage]) -> str:
-        """The conversation, with what tools are called with in the form that the template takes."""
+    def written(self, messages: Sequence[ChatMessage]) -> str:
+        """The conversation, with what tools are called with in the form that the template takes.
+
+        Raises:
+            SpecError: it refuses the conversation.
+        """
         try:
             return self._write(messages)
         except SpecError:
@@ -209,7 +221,7 @@ class ChatTemplate:
         ]
         try:
             return str(
-                self._tokenizer.apply_chat_template(
+                self.tokenizer.apply_chat_template(
                     content,
                     tokenize=False,
                     add_generation_prompt=asking,
@@ -291,10 +303,10 @@ class ChatTemplate:
                 f"that was given {self._gap!r}: the latter stands before every answer, asked for, "
                 "shown and trained on"
             )
-        if self._first != self._last:
+        if self._first != self.last:
             oddities.append(
                 f"before an answer that others follow the chat template writes {self._first!r}, "
-                f"before the last {self._last!r}: worked examples and prompts are written with "
+                f"before the last {self.last!r}: worked examples and prompts are written with "
                 f"{self._gap!r}"
             )
         if self._writes_date():
@@ -314,7 +326,7 @@ class ChatTemplate:
         if self.takes_system:
             # Many write it only where no system message is given.
             turns.insert(0, {"role": "system", "content": "x"})
-        source = _source(self._tokenizer)
+        source = _source(self.tokenizer)
         days = (stopped_clock(source, day) for day in ("2001-02-03", "2012-11-10"))
         return len({self._write(turns, clock=clock) for clock in days}) > 1
 

@@ -6,6 +6,9 @@ import re
 import unicodedata
 from typing import Any
 
+from harness.answers.call_marks import call_tokens
+from harness.answers.thoughts import every_mark
+
 
 class ControlTokens:
     """The tokens by which a model's input is ruled: ends of turns, of texts, of thoughts.
@@ -16,11 +19,19 @@ class ControlTokens:
 
     Args:
         tokenizer: tokenizer of transformers.
+
+    Attributes:
+        contents: the tokens, longer ones first.
+        special: those that the tokenizer calls special -> their ids.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         written = str(tokenizer.chat_template or "")
-        added = tokenizer.added_tokens_decoder.values()
+        numbered = tokenizer.added_tokens_decoder
+        added = numbered.values()
+        self.special = {
+            token.content: number for number, token in numbered.items() if token.special
+        }
         self.contents = tuple(
             sorted(
                 {
@@ -63,3 +74,15 @@ class ControlTokens:
     def last_end(self, text: str) -> int | None:
         """Where the last control token of a text ends; None where it holds none."""
         return max((match.end() for match in self._pattern.finditer(text)), default=None)
+
+
+def unsaid_tokens(tokenizer: Any) -> dict[int, str]:
+    """Special tokens that are no part of what a reply says, by id: all but marks in it."""
+    added = tokenizer.added_tokens_decoder
+    contents = [token.content for token in added.values()]
+    marks = every_mark(contents) | call_tokens(contents)
+    return {
+        number: one.content
+        for number, one in added.items()
+        if one.special and one.content not in marks
+    }

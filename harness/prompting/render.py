@@ -8,14 +8,15 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
-from harness.answers.json_text import JsonObject
-from harness.answers.reasoning import MARK, NOT_ASKED, AskedReasoning, as_thought
-from harness.answers.tools import listed_tools, tools_of
+from harness.answers.reasoning import MARK, NOT_ASKED, AskedReasoning
+from harness.answers.thoughts import own_marks, with_usual_marks
 from harness.errors import SpecError
 from harness.prompting.chat_template import ChatTemplate
 from harness.prompting.control_tokens import ControlTokens
 from harness.prompting.encoding import TextEncoder
+from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.prompting.tokenised import TokenisedExample, as_conversations
+from harness.prompting.tools_told import ToolsTold
 from harness.records import Example, JsonValue, Message, system_of
 from harness.spec import TaskSpec
 from harness.spec.task import template_fields
@@ -33,8 +34,7 @@ class PromptRenderer:
     up to the answer; a system message of its own follows the instruction, after an empty line.
     Templates that refuse a system message get it at the head of the first user message. Without a
     chat template, or where the arm does without it, the same parts are written as plain text.
-    Tools stand where the chat template writes them, or else a line of JSON each after the
-    instruction; those of a row that its template shows stand there alone.
+    Which tools there are is told, and calls of them are written, as :class:`ToolsTold` says.
 
     Control tokens of the model in an item or an answer are made plain text: no item can end its
     own turn.
@@ -56,8 +56,7 @@ class PromptRenderer:
         stops: texts at which a reply ends: ``end``, and in plain text where a next item begins,
             since a model that was only shown examples goes on with another one.
         alters: whether the chat template changes some texts, so that no prompt can hold them.
-        functions: the tools of all items, in OpenAI's form: told by the chat template where it
-            :attr:`writes_tools`, else the instruction lists them.
+        tools: which tools prompts tell of, and how calls of them are written.
         answer_mark: what stands before an answer, in replies and worked examples, where the model
             is asked to think before it and the task does not say where answers stand; else empty.
         reasoning_room: tokens that thinking may have beside the answer's; 0 without it.
@@ -97,13 +96,18 @@ class PromptRenderer:
         self.answer_mark = MARK if asked and extract is None else ""
         self.reasoning_room = reasoning.room
         self._template = template if template is not None else task.template
-        self._shows_tools = task.answer.row_tools in template_fields(self._template)
-        self._told_of: dict[str, ChatTemplate] = {}
-        self.functions = task.answer.functions
-        if self.functions and self._chat is not None and self.writes_tools:
-            self._chat = self._chat.with_tools(self.functions)
-        elif self.functions:
-            self.instruction += "\n\n" + listed_tools(tools_of(json.dumps(self.functions)).values())
+        self.tools = ToolsTold(
+            task,
+            self._template,
+            self._chat,
+            self._control,
+            served=isinstance(tokenizer, ServersTokenizer),
+        )
+        self._chat = self.tools.chat
+        after = self.tools.after(self.instruction)
+        self.instruction = "\n\n".join(filter(None, (self.instruction, after)))
+        added = tokenizer.added_tokens_decoder.values()
+        self._thought_marks = own_marks(token.content for token in added)
         self.notes: tuple[str, ...] = ()
         self.alters = self._chat is not None and self._chat.alters
         if self._chat is not None:
@@ -137,7 +141,7 @@ class PromptRenderer:
 
     def answer_text(self, answer: str) -> str:
         """An answer as it is shown and trained on, without what stands around it."""
-        return " ".join(filter(None, (self.answer_mark, self._control.as_text(answer))))
+        return " ".join(filter(None, (self.answer_mark, self.tools.written(answer))))
 
     def shots(self, item: Example) -> Sequence[Example]:
         """The worked examples in the item's prompt, in order."""
@@ -148,9 +152,12 @@ class PromptRenderer:
         turns: list[Message] = []
         for shot in self._shots(item):
             turns += self.own_messages(shot)
-            turns.append({"role": "assistant", "content": self.answer_text(shot.answer)})
+            if self.tools.as_messages:
+                turns += self.tools.shown_calls(shot.answer, turns)
+            else:
+                turns.append({"role": "assistant", "content": self.answer_text(shot.answer)})
         turns += self.own_messages(item)
-        told = (self.instruction, self.own_system(item), self._tools_as_text(item))
+        told = (self.instruction, self.own_system(item), self.tools.as_text(item))
         system = "\n\n".join(filter(None, told))
         whole = [{"role": "system", "content": system}, *turns] if system else turns
         return whole if self._chat is None else self._chat.accepted(whole)
@@ -166,22 +173,6 @@ class PromptRenderer:
     def has_chat_template(self) -> bool:
         """Whether prompts go through the model's chat template; else they are plain text."""
         return self._chat is not None
-
-    @property
-    def writes_tools(self) -> bool:
-        """Whether tools are told by the chat template, in its own form."""
-        return self._chat is not None and self._chat.writes_tools
-
-    def tools_told(self, item: Example) -> tuple[JsonObject, ...]:
-        """The tools of the item's own that stand beside its messages; none that a text shows."""
-        if not item.tools or self._shows_tools or (item.messages and not self.writes_tools):
-            return ()
-        tools = tools_of(self._control.as_text(item.tools))
-        return tuple(tool.function for tool in tools.values())
-
-    def _tools_as_text(self, item: Example) -> str:
-        told = () if self.writes_tools else self.tools_told(item)
-        return listed_tools(tools_of(json.dumps(told)).values()) if told else ""
 
     def own_messages(self, item: Example) -> list[Message]:
         """What the item says, without a system message at its head."""
@@ -214,20 +205,20 @@ class PromptRenderer:
         return self._encode(self._prompt_of(messages, item))
 
     def _prompt_of(self, messages: Sequence[Message], item: Example) -> str:
-        chat, told = self._chat, self.tools_told(item)
-        if chat is not None and told and self.writes_tools:
-            if item.tools not in self._told_of:
-                self._told_of[item.tools] = chat.with_tools(told)
-            chat = self._told_of[item.tools]
-        return _written(chat, messages, as_given=bool(item.messages))
+        return _written(self.tools.chat_for(item), messages, as_given=bool(item.messages))
 
     def reply(self, answer: str) -> str:
         """An answer as it follows a prompt, up to its end."""
         return self.lead + self.answer_text(answer) + self.end
 
     def as_kept(self, reply: str) -> str:
-        """A reply as scores keep it: what stands before the mark of its answer as a thought."""
-        return as_thought(reply) if self.answer_mark else reply
+        """A reply as scores keep it, in the notation of whoever reads it.
+
+        Thoughts stand in the usual marks, likewise what stands before the mark of its answer, and
+        so do calls of tools in the model's own notation.
+        """
+        usual = with_usual_marks(reply, self._thought_marks)
+        return self.tools.as_kept(usual, self.answer_mark)
 
     def encode_prompt(self, item: Example) -> tuple[int, ...]:
         """Token ids of the prompt."""

@@ -92,7 +92,7 @@ def _conversation_faults(renderer: PromptRenderer, item: Example, prompt: str) -
 
 def _tool_faults(renderer: PromptRenderer, item: Example, prompt: str) -> Iterator[str]:
     """Whether the prompt names every tool that may be called."""
-    for function in (*renderer.functions, *renderer.tools_told(item)):
+    for function in (*renderer.tools.functions, *renderer.tools.of(item)):
         name = function["function"]["name"]
         if name not in prompt and json.dumps(name)[1:-1] not in prompt:
             yield f"the prompt does not hold the tool {name!r}"
@@ -162,7 +162,7 @@ def _training_faults(
     end = encode.bare(renderer.end)
     if example.answer[-1:] != end[-1:]:
         yield f"the trained tokens do not end with what ends a turn, {renderer.end!r}"
-    if control.found(renderer.lead + renderer.answer_text(item.answer)):
+    if renderer.tools.stray_control(item.answer):
         yield "an answer that is trained on holds a control token"
 
 

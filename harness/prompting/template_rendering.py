@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.answers.tools import Tool
+from harness.prompting.call_notation import CallNotation
 from harness.prompting.chat_template import ChatTemplate
 from harness.records import JsonValue
 
+_CALL = '[{"name": "T", "arguments": {"p": "v"}}]'
 _TOOL = Tool("T", {"type": "object", "properties": {"p": {"type": "string"}}}, "D")
 
 
@@ -30,7 +32,8 @@ def rendering_of(
         tokenizer: tokenizer of transformers.
         date: as :class:`ChatTemplate` takes it.
         args: likewise.
-        with_tools: whether prompts may tell of tools, so that how it writes them counts.
+        with_tools: whether prompts may tell of tools, so that how it writes them, and calls of
+            them, counts.
 
     Raises:
         SpecError: the template cannot write a question with its answer.
@@ -38,7 +41,10 @@ def rendering_of(
     if tokenizer.chat_template is None:
         return ""
     template = ChatTemplate(tokenizer, date, args)
+    called = ""
     if with_tools and template.writes_tools:
+        notation = CallNotation.of(template)
+        called = notation.written(_CALL) if notation else ""
         template = template.with_tools([_TOOL.function])
     turns = [
         *([{"role": "system", "content": "I"}] if template.takes_system else []),
@@ -47,4 +53,4 @@ def rendering_of(
         {"role": "user", "content": "Q"},
     ]
     told = json.dumps(dict(args), ensure_ascii=False, sort_keys=True) if args else ""
-    return f"{template.prompt(turns)}{template.lead}A{template.end}{told}"
+    return f"{template.prompt(turns)}{template.lead}A{template.end}{told}{called}"

@@ -135,9 +135,8 @@ def written_row(row: Example, renderer: PromptRenderer, form: Rows) -> dict[str,
         return {"prompt": renderer.prompt(row), "completion": renderer.reply(row.answer)}
     asked = [dict(message) for message in renderer.messages(row)]
     reply = [{"role": "assistant", "content": renderer.answer_text(row.answer)}]
-    functions = [*renderer.functions, *renderer.tools_told(row)] if renderer.writes_tools else []
-    tools = [{"type": "function", "function": function} for function in functions]
-    beside = {"tools": tools} if tools else {}
+    tools = renderer.tools.sent_with(row)
+    beside = {"tools": list(tools)} if tools else {}
     if form == "messages":
         return {"messages": [*asked, *reply], **beside}
     return {"prompt": asked, "completion": reply, **beside}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.answers.thoughts import own_marks
 from harness.errors import TrialError
 from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.prompting.encoding import TextEncoder
@@ -52,15 +51,8 @@ def domain_task_of(
             else None
         ),
         brought=brought,
-        thought_marks=marks_of(candidate),
-        reasons=bool(renderer.answer_mark),
+        as_kept=renderer.as_kept,
     )
-
-
-def marks_of(candidate: Candidate) -> dict[str, str]:
-    """The tokenizer's own marks of thoughts -> the usual ones."""
-    added = candidate.loaded.tokenizer.added_tokens_decoder.values()
-    return own_marks(token.content for token in added)
 
 
 def _check_lengths(candidate: Candidate, prompts: Mapping[str, str], room: int) -> None:

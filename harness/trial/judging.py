@@ -20,6 +20,7 @@ from harness.evaluation.judging import Mark, likely_marks, replied_marks
 from harness.evaluation.known_replies import KnownReplies
 from harness.evaluation.latency import timed_items
 from harness.measures import JudgeMetric, UnscoredError
+from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.records import (
     Example,
     ItemOutput,
@@ -34,7 +35,6 @@ from harness.records import (
 from harness.spec import PromptArm, TaskSpec
 from harness.trial.candidate import Announce, TrialRun
 from harness.trial.scoring import known_replies
-from harness.trial.served import ServersTokenizer
 
 if TYPE_CHECKING:
     from harness.models.base_cache import BaseCache

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.answers.reasoning import MARK
-from harness.answers.thoughts import with_usual_marks, without_thought
+from harness.answers.thoughts import without_thought
 from harness.data import read_examples_file
 from harness.errors import CanaryError
 from harness.evaluation.brought_metrics import BroughtMetrics
@@ -38,7 +38,7 @@ from harness.trial.candidate import (
     reply_constraint,
 )
 from harness.trial.choosing import chosen_by, keep_best_way
-from harness.trial.domain import domain_task_of, marks_of
+from harness.trial.domain import domain_task_of
 from harness.trial.early_stopping import ItemWatch
 
 if TYPE_CHECKING:
@@ -120,7 +120,6 @@ def score_requests(
             candidate.task,
             spec.arm,
             record,
-            marks_of(candidate),
             reasons=bool(candidate.renderer.answer_mark),
         )
 
@@ -242,8 +241,7 @@ def score_items(
             answer_lead=renderer.lead,
             watch=watch,
             brought=brought,
-            thought_marks=marks_of(candidate),
-            reasons=bool(renderer.answer_mark),
+            as_kept=renderer.as_kept,
         )
 
 
@@ -262,7 +260,6 @@ def replies_without_answer(
     task: TaskSpec,
     arm: str,
     record: ScoreRecord,
-    marks: Mapping[str, str] | None = None,
     *,
     reasons: bool = False,
 ) -> dict[str, str]:
@@ -271,12 +268,11 @@ def replies_without_answer(
     They ended within a thought, or nothing could be extracted from them.
 
     Args:
-        marks: the tokenizer's own marks of thoughts -> the usual ones.
         reasons: the model was asked to think before an answer that a mark precedes.
     """
     if record.suite not in ("domain", "out_of_domain"):
         return {}
-    replies = [with_usual_marks(output.output, marks or {}) for output in record.outputs]
+    replies = [output.output for output in record.outputs]
     whole = [reply for reply in replies if not without_thought(reply).unfinished]
     cut = len(replies) - len(whole)
     without = sum(task.answer.found_in(reply) is None for reply in whole)

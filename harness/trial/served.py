@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from harness.errors import TrialError
 from harness.evaluation.brought_metrics import BroughtMetrics
 from harness.evaluation.known_replies import KnownReplies
 from harness.prompting import PromptRenderer
+from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
 from harness.spec import TaskSpec
 from harness.trial.candidate import Announce, Pruned, TrialRun, make_renderer
@@ -22,21 +23,6 @@ from harness.trial.scoring import known_replies, replies_without_answer
 FORM = "endpoint"
 # Beyond the longest training answer: room for a code fence or a preface.
 PREFACE_TOKENS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class ServersTokenizer:
-    """Stands in for the tokenizer that the server keeps: a renderer then makes messages only."""
-
-    chat_template: None = None
-    """None, as the template is the server's matter."""
-    eos_token: None = None
-    """None, as it is not known here."""
-    bos_token: None = None
-    """None, as it is not known here."""
-    # Which its control tokens are is the server's matter, as is keeping texts from being obeyed.
-    added_tokens_decoder: Mapping[int, Any] = field(default_factory=dict)
-    """Control tokens that are known here: none."""
 
 
 def score_served(spec: TrialSpec, run: TrialRun, announce: Announce) -> None:
@@ -106,12 +92,12 @@ def served_task(
         name,
         task,
         items,
-        lambda item: as_context(renderer.messages(item)),
+        lambda item: as_context(renderer.messages(item), renderer.tools.sent_with(item)),
         end="",
         max_new_tokens=(task.max_new_tokens or answer_room(split)) + renderer.reasoning_room,
         labels=task.answer.known_from(split),
         brought=brought,
-        reasons=bool(renderer.answer_mark),
+        as_kept=renderer.as_kept,
     )
 
 
@@ -162,7 +148,7 @@ def score_served_items(
         FORM,
         watch=watch,
         brought=brought,
-        reasons=bool(renderer.answer_mark),
+        as_kept=renderer.as_kept,
     )
     if all(output.prompt_tokens for output in record.outputs):
         return record

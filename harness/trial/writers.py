@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import TrialError
 from harness.evaluation.one_request import replied
 from harness.prompting import PromptRenderer
+from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.records import Example, Seat, TrialSpec, WritingTask, content_hash
 from harness.spec import PromptArm, TaskSpec
 from harness.trial.candidate import TrialRun
-from harness.trial.served import ServersTokenizer
 from harness.trial.writing_journal import Asking, asking_kept, estimated
 from harness.writing.reflection import Write, Written
 from harness.writing.rows import UnusableError

@@ -13,6 +13,7 @@ from harness.data import read_examples_file
 from harness.errors import CanaryError, TrialError
 from harness.prompting import PromptRenderer
 from harness.prompting.render import shown_text
+from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.records import (
     WRITING_JOURNAL,
     Example,
@@ -33,7 +34,7 @@ from harness.trial.candidate import (
     reply_constraint,
 )
 from harness.trial.scoring import candidate_lm, known_replies, score_items
-from harness.trial.served import ServersTokenizer, score_served_items
+from harness.trial.served import score_served_items
 from harness.trial.writers import local_writer, writer_of
 from harness.trial.writing_journal import Asking, Journal, asking_kept, estimated
 from harness.writing.reflection import Write

@@ -32,6 +32,7 @@ def test_marks_of_agreement_and_of_none() -> None:
     assert weighted_kappa(HUMAN, np.full(12, HUMAN.mean())) == pytest.approx(0.0)
     assert weighted_kappa(HUMAN, 6 - HUMAN) < 0
     assert math.isnan(weighted_kappa(np.ones(3), np.ones(3)))
+    assert math.isnan(weighted_kappa(np.ones(12), JUDGED))
 
 
 def test_rank_correlation_is_spearmans() -> None:

@@ -12,7 +12,7 @@ from harness.analysis import analyse
 from harness.analysis.judge_trust import trust_caveats
 from harness.analysis.judge_use import judge_caveats, judge_uses
 from harness.analysis.wording import result
-from harness.findings import Findings, JudgeTrust
+from harness.findings import ArmBias, Findings, JudgeTrust
 from harness.records import Study
 from harness.report import build_view
 from harness.report.document import Table
@@ -101,6 +101,14 @@ def test_marks_of_no_reply_are_told() -> None:
     data = replace(given.experiment.data, calibration={JUDGE: (*marks, *strange)})
     found = analysed(replace(given, experiment=replace(given.experiment, data=data)))
     assert "3 marks of people belong to no reply" in told(found)
+
+
+def test_marks_that_are_all_the_same_are_told() -> None:
+    biases = (ArmBias("lora", 40, 0.5, None),)
+    judge = JudgeTrust(METRIC, True, 80, 0, None, None, None, None, biases)
+    assert "People gave all replies that they marked the same mark" in " ".join(
+        trust_caveats([judge], None)
+    )
 
 
 @pytest.mark.parametrize(("kappa", "said"), [(0.39, True), (0.41, False)])

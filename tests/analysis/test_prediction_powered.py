@@ -83,6 +83,17 @@ def test_few_marks_are_refused() -> None:
         corrected(human, judged, marked=FEWEST_MARKED - 1)
 
 
+@pytest.mark.parametrize("marked", [FEWEST_MARKED, 100])
+def test_marks_that_never_differ_prove_nothing_of_the_other_items(marked: int) -> None:
+    _, judged = study(np.random.default_rng(9), 0.5)
+    same = corrected(np.full((2, ITEMS), 3.0), judged, marked=marked)
+    assert (same.weight, same.sampling.estimate) == (0.0, 0.0)
+    within = same.sampling.interval(0.95)
+    assert within.high == pytest.approx(-within.low, rel=0.1)
+    # About a tenth of the scale of 4 and a bit for 20 marks, and a fifth of that for 100.
+    assert 9 / marked < within.high < 12 / marked
+
+
 def test_all_items_may_be_marked() -> None:
     human, judged = study(np.random.default_rng(7), 0.5)
     found = corrected(human, judged, marked=ITEMS)

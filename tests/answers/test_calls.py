@@ -72,6 +72,11 @@ def answer(**fields: Any) -> CallsAnswer:
         "{'name': 'weather', 'arguments': {'city': 'Paris', 'days': 2}}",
         'weather(city="Paris", days=2)',
         "[weather(days=2, city='Paris')]",
+        '[TOOL_CALLS]weather[CALL_ID]a1b2[ARGS]{"city": "Paris", "days": 2}',
+        '<invoke name="weather"><parameter name="city">Paris</parameter>\n<parameter name="days">2'
+        "</parameter></invoke>",
+        "<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n<arg_key>days"
+        "</arg_key>\n<arg_value>2</arg_value>\n</tool_call>",
     ],
 )
 def test_a_call_is_read_in_every_notation(reply: str) -> None:
@@ -89,6 +94,9 @@ def test_a_call_is_read_in_every_notation(reply: str) -> None:
         '{"name": "a"}\n{"name": "b", "arguments": {"x": 1}}',
         '[{"name": "a", "arguments": null}, {"name": "b", "arguments": {"x": 1}}]',
         "[a(), b(x=1)]",
+        '```json\n{"name": "a"}\n```\nand\n```json\n{"name": "b", "arguments": {"x": 1}}\n```',
+        "<tool_call>a</tool_call><tool_call>b<arg_key>x</arg_key><arg_value>1</arg_value>"
+        "</tool_call>",
         '[TOOL_CALLS]a{}[TOOL_CALLS]b{"x": 1}',
     ],
 )
@@ -140,6 +148,15 @@ def test_a_call_that_is_broken_is_none(reply: str) -> None:
         '{"function": "weather", "city": "Paris"}',
         'I look it up. {"name": "weather", "arguments": {"city": "Pa',
         '[]\n{"name": "weather", "argum',
+        'Action: weather\nAction Input: {"city": "Paris"}',
+        '{"action": "weather", "action_input": {"city": "Paris"}}',
+        '{"weather": {"city": "Paris"}}',
+        '[{"weather": {"city": "Paris"}}]',
+        "<|python_tag|>",
+        "`time`",
+        # A field twice: nobody can say which is meant.
+        '{"name": "weather", "arguments": {"city": "Paris", "city": "Rome"}}',
+        'So: {"name": "weather", "arguments": {"city": "Paris", "city": "Rome"}}',
     ],
 )
 def test_a_call_that_is_tried_is_never_no_call(reply: str) -> None:

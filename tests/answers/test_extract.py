@@ -36,6 +36,8 @@ def label(extract: dict[str, Any], **fields: Any) -> Answer:
         ({"after": "####"}, "#### 1 or #### 2", "2"),
         ({"after": "####", "take": "first"}, "#### 1 or #### 2", "1 or #### 2"),
         ({"after": "####"}, "none", None),
+        ({"after": "####"}, "#### 1 ####", "1 ####"),
+        ({"after": "####"}, "##### 1", "1"),
         ({"after": "####"}, "7 #### \n ", None),
         ({"tag": "answer"}, "<answer> a\nb </answer> <answer>c</answer> d", "c"),
         ({"tag": "answer", "take": "first"}, "<answer>a</answer> <answer>c</answer>", "a"),

@@ -156,6 +156,14 @@ def test_what_cannot_be_meant_is_refused(fields: Any, problem: str) -> None:
         ('["billing", "refunds", 3, ["x"]]', {"billing"}, 3),
         ("I think it is about billing", set(), 1),
         ("refunds\nbilling", set(), 1),
+        # A list that breaks off may have named more.
+        ('["billing", ', {"billing"}, 1),
+        ('[\n  "billing",\n  "prai', {"billing"}, 1),
+        ('["none"]', set(), 0),
+        ("[null]", set(), 0),
+        ('{"billing": true, "praise": false}', {"billing"}, 0),
+        ('{"billing": 1, "refunds": 1}', {"billing"}, 1),
+        ('{"billing": 0.9}', set(), 1),
     ],
 )
 def test_replies_list_labels_in_many_ways(reply: str, labels: set[str], unlisted: int) -> None:

@@ -39,7 +39,8 @@ def value_of(text: str, decimal: DecimalMark | None = None) -> float | None:
         ("1_000", 1000), ("12,34,567", 1234567), ("1{,}234", 1234), (r"1\,234", 1234),
         # Signs
         ("\u22125", -5), ("–5", -5), ("－５", -5), ("minus 5", -5), ("negative 0.5", -0.5),
-        ("-$5", -5), ("$-5", -5), ("€ -5", -5),
+        ("-$5", -5), ("$-5", -5), ("€ -5", -5), (r"-\frac{3}{4}", -0.75), ("−½", -0.5),
+        (r"$-\dfrac{1}{2}$", -0.5), (r"-\text{5}", -5), ("-1 1/2", -1.5),
         # Units
         ("$1,234.50", 1234.5), ("12 €", 12), ("EUR 12", 12), ("12 EUR", 12), ("US$ 3", 3),
         ("Rs. 500", 500), ("USD5", 5), ("5 km/h", 5), ("5 m²", 5), ("7 apples", 7), ("12 %", 12),
@@ -49,6 +50,7 @@ def value_of(text: str, decimal: DecimalMark | None = None) -> float | None:
         (r"\frac{3}{4}", 0.75), ("1.5e3", 1500), ("2E-2", 0.02), ("1.5 × 10^3", 1500),
         ("1.5x10³", 1500), ("1.5*10**3", 1500), ("10^-2", 0.01), ("5k", 5000), ("$1.2M", 1.2e6),
         ("1.5 million", 1.5e6), ("2 bn", 2e9), ("300 K", 300),
+        ("1,5 Millionen", 1.5e6), ("2 Milliarden", 2e9), ("3 milliards", 3e9), ("$5 M", 5e6),
         # Digits of other scripts and widths
         ("１２３．５", 123.5), ("١٢٣", 123), ("१२", 12), ("١٬٢٣٤٫٥", 1234.5),
         # Marks around
@@ -65,7 +67,7 @@ def test_a_number_is_read_however_it_is_written(text: str, value: float) -> None
         "N/A", "none", "-", "nan", "inf", "Infinity", "true", "H2O", "seventy", "", " ",
         "10-20", "3 of 5", "12:30", "2024-01-05", "12/05/2024", "1.2.3", "1,23,4", "1,234,5",
         "3/0", "2^5", "<5", "≥ 5", "±5", "(1,234)", "5-", "- 5", "about 5", "5 big red apples",
-        "1e999", "1e400", "9" * 500, "1\n2", "+-5",
+        "1e999", "1e400", "9" * 500, "1\n2", "+-5", "($5)", "-(5)", "0x1F", "0b11",
     ],
 )  # fmt: skip
 def test_what_is_no_single_number_is_refused(text: str) -> None:
@@ -117,6 +119,15 @@ def test_no_text_breaks_the_reader(text: str) -> None:
         ("5'11", None),
         ("He is 5' 11\" tall", None),
         ("'5'", 5),
+        # Signs count, wherever they stand; what may be one or not is none.
+        (r"So x = -\boxed{5}", -5),
+        (r"x = - \frac{1}{2}", -0.5),
+        ("x = - 5", -5),
+        ("The answer is - 5", None),
+        ("$(1,234.50)", None),
+        ("5-", None),
+        ("(a) 5", 5),
+        ("5 (five)", 5),
         ("<72", None),
         ("no idea", None),
         ("", None),
@@ -201,8 +212,11 @@ def test_cells_stay_as_they_are_written() -> None:
     rows = answer().row_reader()
     for cell, text in ((12, "12"), (0.5, "0.5"), (" $1,200 ", "$1,200"), ("１２", "１２")):
         assert rows.read({"y": cell}) == text
+    commas = answer(decimal=",").row_reader()
     with pytest.raises(AnswerError, match="another decimal mark"):
-        answer(decimal=",").row_reader().read({"y": "1,234.5"})
+        commas.read({"y": "1,234.5"})
+    # A number of the file, not a text, is no thousand and more.
+    assert [commas.read({"y": cell}) for cell in (1.234, 2, "1.234")] == ["1,234", "2", "1.234"]
 
 
 def test_notations_that_cannot_be_told_apart_stop() -> None:

@@ -69,6 +69,23 @@ def test_check_says_where_the_tools_stand(
     assert told in " ".join(done.stdout.split())
 
 
+CALLS = (
+    "{% if tools %}Tools: {{ tools | tojson }}\n{% endif %}{% for m in messages %}<|im_start|>"
+    "{{ m.role }}\n{{ m.content }}{% for c in m.tool_calls or [] %}{% if not loop.first %}"
+    "{{ raise_exception('one at a time') }}{% endif %}<call>{{ c.function.name }}|"
+    "{{ c.function.arguments | tojson }}</call>{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def test_check_says_how_calls_are_written(tmp_path: Path) -> None:
+    done = checked(tmp_path, CALLS, **of_all(instruction="Reply in JSON."))
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert """own notation, '<call>NAME|{"ARGUMENT": "VALUE"}</call>'; a JSON list""" in said
+    assert "the instruction speaks of JSON, where the chat template has a notation of calls" in said
+
+
 def test_nothing_is_said_where_the_template_of_the_task_shows_them(tmp_path: Path) -> None:
     done = checked(tmp_path, OWN, template="{tools} {text}", **BY_ROW, shots=1)
     assert done.returncode == 0, done.stderr

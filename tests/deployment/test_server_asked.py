@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.answers.call_reader import read_calls
+from harness.answers.call_reader import BrokenCallError, read_calls
 from harness.deployment.predictions import check_writable
 from harness.deployment.serve import check_free, in_url
 from harness.deployment.server import Server
@@ -33,8 +33,12 @@ def test_calls_that_a_server_took_out_of_a_reply_are_read() -> None:
     assert (made.name, made.arguments) == ("look_up", {"city": "Ulm"})
     words = reply_with(content="Let me see", tool_calls=[call])
     assert isinstance(words, Reply)
-    assert words.content.startswith("Let me see\n[{")
-    assert isinstance(reply_with(content=None, tool_calls=[{"function": "x"}]), Failure)
+    assert words.content.startswith('Let me see\n<tool_call>{"name"')
+    odd = reply_with(content=None, tool_calls=[{"custom": {"name": "x"}}])
+    assert isinstance(odd, Reply)
+    with pytest.raises(BrokenCallError):
+        read_calls(odd.content)
+    assert isinstance(reply_with(content=None, tool_calls="x"), Failure)
     assert reply_with(content="plain", tool_calls=[]) == reply_with(content="plain")
 
 

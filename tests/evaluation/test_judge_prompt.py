@@ -16,8 +16,8 @@ from harness.evaluation.judge_prompt import (
 )
 from harness.measures import JudgeMetric, UnscoredError
 from harness.prompting import PromptRenderer
+from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.records import ItemOutput
-from harness.trial.served import ServersTokenizer
 
 
 def metric(**changes: object) -> JudgeMetric:
@@ -88,6 +88,8 @@ def test_a_plea_is_appended_to_the_reply_alone() -> None:
         ("1.", 1),
         ('<think>{"mark": 5} is too much</think>{"mark": 1}', 1),
         ('{"mark": 2, "why": "short"}', 2),
+        ('{"part": {"mark": 1}, "mark": 4}', 4),
+        ('{"why": "as {x} says", "mark": 4}', 4),
     ],
 )
 def test_a_mark_is_read(reply: str, mark: int) -> None:
@@ -97,7 +99,8 @@ def test_a_mark_is_read(reply: str, mark: int) -> None:
 @pytest.mark.parametrize(
     "reply",
     ["", "good", "4 or 5", '{"mark": 6}', "0", "3.5", '{"mark": null}', '{"mark": true}',
-     '{"score": 3}', '{"mark": 1} {"mark": 5}', "5/5", '{"mark": 1e999}', '{"mark": NaN}'],
+     '{"score": 3}', '{"mark": 1} {"mark": 5}', '{"mark": 1, "mark": 5}', "5/5",
+     '{"mark": 1e999}', '{"mark": NaN}'],
 )  # fmt: skip
 def test_what_is_no_single_mark_is_none(reply: str) -> None:
     with pytest.raises(UnscoredError, match="from 1 to 5"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -107,10 +108,6 @@ def test_replies_that_end_within_their_thought_are_counted() -> None:
     )
     _, note = replies_without_answer(marked, "zero-shot", record).values()
     assert note.startswith("2 of 3 replies of zero-shot to domain (test) have nothing after ':'")
-    marks = {"<a:think>": "<think>", "</a:think>": "</think>"}
-    own = replace(record, outputs=(replace(record.outputs[0], output="<a:think>so"),))
-    assert replies_without_answer(task, "zero-shot", own) == {}
-    assert len(replies_without_answer(task, "zero-shot", own, marks)) == 1
 
 
 @pytest.mark.parametrize(
@@ -146,7 +143,7 @@ def test_a_tokenizer_s_own_marks_stay_in_a_reply_and_take_its_thought_off(
     marks = own_marks(token.content for token in tokenizer.added_tokens_decoder.values())
     task = build_domain_task(
         "t", TASK, [message("i", "x", "positive")], lambda item: "", end="", max_new_tokens=1,
-        thought_marks=marks,
+        as_kept=partial(with_usual_marks, own=marks),
     )  # fmt: skip
     (doc,) = task.test_docs()
     assert task.process_results(doc, [reply])["exact_match"] == 1.0
@@ -173,12 +170,12 @@ def test_a_reply_is_kept_with_the_usual_marks_so_that_later_readers_find_the_ans
         {"instruction": "Say.", "answer": {"kind": "text", "column": "y"}}
     )
     reply = "<my_think>b?</my_think>abc"
-    own = own_marks(["<my_think>", "</my_think>"])
+    kept = partial(with_usual_marks, own=own_marks(["<my_think>", "</my_think>"]))
     monkeypatch.setattr(test_brought_metrics, "REPLIES", [reply] * len(ITEMS))
     built = build_domain_task(
         "domain", task, ITEMS, lambda item: item.inputs["text"], end="", max_new_tokens=3,
-        thought_marks=own,
+        as_kept=kept,
     )  # fmt: skip
-    record = score_task(Replying(), built, REQUEST, "base", thought_marks=own)
+    record = score_task(Replying(), built, REQUEST, "base", as_kept=kept)
     assert {output.output for output in record.outputs} == {"<think>b?</think>abc"}
     assert {answer_part(output.output) for output in record.outputs} == {"abc"}

@@ -35,6 +35,11 @@ def test_a_plain_function_is_higher_better_from_0_to_1(tmp_path: Path) -> None:
     assert metric.scorer()(ITEM, "a", "b") == {"score": 0.0}
 
 
+def test_a_mark_before_the_text_that_editors_write_is_no_fault(tmp_path: Path) -> None:
+    metric = located(tmp_path, "\ufeffdef score(item, reply, target):\n    return 1\n")
+    assert metric.scorer()(ITEM, "a", "b") == {"score": 1.0}
+
+
 def test_it_is_handed_the_row_the_reply_and_the_target(tmp_path: Path) -> None:
     code = (
         "def score(item, reply, target):\n"
@@ -142,6 +147,7 @@ def test_numbers_of_any_kind(tmp_path: Path, value: str, expected: float) -> Non
         ("[0.5]", "gives list"),
         ("math.nan", "gives nan, which cannot be averaged"),
         ("math.inf", "gives inf, which cannot be averaged"),
+        ("10**400", "gives inf, which cannot be averaged"),
         ("1.5", "gives 1.5, outside its range of 0 to 1"),
         ("-0.1", "gives -0.1, outside its range of 0 to 1"),
         ("{'a': 1}", "gives values called 'a', and 'score' were declared"),

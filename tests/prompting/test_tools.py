@@ -77,7 +77,8 @@ def test_a_template_writes_the_tools_in_its_own_form(form: str) -> None:
         assert FORMS[form][2] in prompt
         assert prompt.count("Tells the tide.") == prompt.count("Shows a knot.") == 1
         assert "Tools:" not in prompt
-        assert render.instruction == "Call the tools."
+        # These templates write no calls, whose form is told in words.
+        assert render.instruction.startswith("Call the tools.\n\nWrite calls as a JSON list: [{")
         # Asked for and trained on after the same text.
         assert rendering_faults(render, tokenizer, [item(1), item(2)]) == []
         encoded = render.encode(item(1))
@@ -90,8 +91,8 @@ def test_without_such_a_form_they_follow_the_instruction(chat: bool) -> None:
     for form in ("none", *([] if chat else FORMS)):
         render, tokenizer = renderer(form, task(), chat=chat)
         told = render.messages(item(1))[0]["content"].split("\n")
-        assert told[:3] == ["Call the tools.", "", "Tools:"]
-        assert [json.loads(line)["name"] for line in told[3:]] == ["tide", "knot"]
+        assert [*told[:2], *told[3:5]] == ["Call the tools.", "", "", "Tools:"]
+        assert [json.loads(line)["name"] for line in told[5:]] == ["tide", "knot"]
         assert rendering_faults(render, tokenizer, [item(1)]) == []
 
 

@@ -18,14 +18,14 @@ def weighted_kappa(human: Floats, judged: Floats) -> float:
 
     1 - E (h - j)^2 / E (h - j')^2 with h and j' drawn independently: it holds for whole marks and
     for expected marks between them alike, and is 0 where agreement is that of chance. NaN where
-    neither varies.
+    people's marks never vary, with which no judge could agree more or less.
 
     Args:
         human, judged: marks of the same replies, shape (replies,).
     """
-    by_chance = human.var() + judged.var() + (human.mean() - judged.mean()) ** 2
-    if by_chance <= 0:
+    if np.ptp(human) <= 0:
         return float("nan")
+    by_chance = human.var() + judged.var() + (human.mean() - judged.mean()) ** 2
     return float(1 - np.mean((human - judged) ** 2) / by_chance)
 
 

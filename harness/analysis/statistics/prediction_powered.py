@@ -96,7 +96,16 @@ def correct_difference(
         values = values.mean() + (values - values.mean()) * np.sqrt(
             (groups - 1) / max(groups - 3, 1)
         )
-    samples = [ItemSample(values, marked.clusters, int(marked.clusters.max()) + 1, bounded=False)]
+    # Marks that never differ do not prove that replies never would.
+    shown = (marked.human, marked.judged, unmarked.judged)
+    scale = max(rows.max(initial=-np.inf) for rows in shown) - min(
+        rows.min(initial=np.inf) for rows in shown
+    )
+    samples = [
+        ItemSample(
+            values, marked.clusters, int(marked.clusters.max()) + 1, size=(1 + weight) * scale
+        )
+    ]
     if weight > 0:
         samples.append(
             ItemSample(

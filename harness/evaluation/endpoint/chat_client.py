@@ -292,5 +292,8 @@ def worst_case(payload: Mapping[str, Any]) -> tuple[int, int]:
         + (len(json.dumps(message["tool_calls"])) if "tool_calls" in message else 0)
         for message in messages
     )
+    # Templates write tools with spaces between, and say how they are called.
+    tools = payload.get("tools")
+    text += len(json.dumps(tools, indent=4)) + PER_CHAT if tools else 0
     reply = payload.get("max_tokens") or payload.get("max_completion_tokens") or 0
     return text + PER_CHAT + PER_MESSAGE * len(messages), int(reply) + PER_REPLY

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 import requests
 
+from harness.answers.call_marks import CLOSE, OPEN, marked_call
+
 LARGEST_REPLY = 16 * 2**20
 # A shorter key is a placeholder such as "EMPTY"; hiding it would garble ordinary words.
 SHORTEST_SECRET = 8
@@ -102,7 +104,10 @@ def read_reply(text: str, key: str, seconds: float) -> Reply | Failure:
         content = message.get("content")
         if content is not None and not isinstance(content, str):
             raise TypeError
-        content = _with_calls(content, message.get("tool_calls"))
+        called = message.get("function_call")
+        content = _with_calls(
+            content, message.get("tool_calls") or ([{"function": called}] if called else None)
+        )
         if content is None and "message" not in choice and reason != "content_filter":
             raise KeyError
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
@@ -117,26 +122,31 @@ def read_reply(text: str, key: str, seconds: float) -> Reply | Failure:
 
 
 def _with_calls(content: str | None, calls: object) -> str | None:
-    """What a message says, with the calls that the server took out of it as they are written.
+    """What a message says, with the calls that the server took out of it in the usual marks.
+
+    What is no call of a function stays as it stands, for whoever reads replies to say so.
 
     Raises:
-        KeyError, TypeError, AttributeError: they are no calls of functions.
+        TypeError: the calls are no list.
     """
     if not calls:
         return content
     if not isinstance(calls, list):
         raise TypeError
-    made = [
-        {"name": call["function"]["name"], "arguments": _value(call["function"].get("arguments"))}
-        for call in calls
-    ]
-    return "\n".join(filter(None, (content, json.dumps(made, ensure_ascii=False))))
+    return "\n".join(filter(None, (content, *map(_marked, calls))))
+
+
+def _marked(call: object) -> str:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or "name" not in function:
+        return f"{OPEN}{json.dumps(call, ensure_ascii=False)}{CLOSE}"
+    return marked_call({"name": function["name"], "arguments": _value(function.get("arguments"))})
 
 
 def _value(arguments: object) -> object:
     """Arguments, which servers send as JSON text, as values; as they are where they are none."""
     if not isinstance(arguments, str):
-        return arguments or {}
+        return {} if arguments is None else arguments
     try:
         return json.loads(arguments) if arguments.strip() else {}
     except ValueError:

@@ -19,12 +19,13 @@ from typing import Any
 
 from lm_eval.models.openai_completions import LocalChatCompletion
 
+from harness.answers.json_text import JsonObject
 from harness.errors import TrialError
 from harness.evaluation.endpoint.chat_client import ChatClient, Refused
 from harness.evaluation.endpoint.chat_reply import Reply
 from harness.evaluation.endpoint.reply_cache import ReplyCache
 from harness.evaluation.endpoint.spending import Ledger
-from harness.prompting.chat_messages import with_arguments_as_text, without_system
+from harness.prompting.chat_messages import with_arguments_as_text, without_system, without_tools
 from harness.records import Endpoint, Message
 
 # Replies are greedy, so a seed only matters to servers that break ties by it.
@@ -171,9 +172,16 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
 
     def _ask(self, chat: str, generate: bool, gen_kwargs: dict[str, Any] | None) -> Reply:
         while True:
+            messages, tools = _of_context(chat)
             payload = self._create_payload(
-                json.loads(chat), generate=generate, gen_kwargs=copy.deepcopy(gen_kwargs)
+                messages, generate=generate, gen_kwargs=copy.deepcopy(gen_kwargs)
             )
+            if tools and "tools" in self._unasked:
+                payload["messages"] = without_tools(payload["messages"], tools)
+            elif tools:
+                payload["tools"] = tools
+            if "system" in self._unasked:
+                payload["messages"] = without_system(payload["messages"])
             try:
                 reply = self._client.ask(payload)
             except Refused as refusal:
@@ -220,8 +228,6 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
             payload["max_completion_tokens"] = payload.pop("max_tokens")
         if "response_format" in self._unasked:
             payload.pop("response_format", None)
-        if "system" in self._unasked:
-            payload["messages"] = without_system(payload["messages"])
         return payload
 
     def _concession(self, refusal: Refused, payload: Mapping[str, Any]) -> str:
@@ -231,7 +237,9 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         if words & {"json_schema", "schema"}:
             # Of what was sent, only the form of the reply has these words.
             words.add("response_format")
-        parts = ("seed", "max_tokens", "response_format")
+        if any(word.startswith("tool") for word in words):
+            words.add("tools")
+        parts = ("tools", "seed", "max_tokens", "response_format")
         asked: dict[str, bool] = {**{name: name in payload for name in parts}, "system": system}
         for word, sent in asked.items():
             if sent and word in words:
@@ -239,6 +247,8 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         if refusal.failure.status == 500 and system and not self._heard:
             # A chat template that knows no system message fails on the first request already.
             return "system"
+        if refusal.failure.status == 500 and "tools" in payload and not self._heard:
+            return "tools"
         if self._endpoint.chat_template_args and not self._heard:
             raise TrialError(
                 "endpoint",
@@ -249,6 +259,12 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         raise TrialError("endpoint", str(refusal))
 
 
-def as_context(messages: Sequence[Message]) -> str:
-    """A chat as the context of an lm-eval request."""
-    return json.dumps([with_arguments_as_text(m) for m in messages], ensure_ascii=False)
+def as_context(messages: Sequence[Message], tools: Sequence[JsonObject] = ()) -> str:
+    """A chat, and the tools that stand beside it, as the context of an lm-eval request."""
+    chat = [with_arguments_as_text(message) for message in messages]
+    return json.dumps({"messages": chat, "tools": tools} if tools else chat, ensure_ascii=False)
+
+
+def _of_context(context: str) -> tuple[list[Message], list[JsonObject]]:
+    held = json.loads(context)
+    return (held["messages"], held["tools"]) if isinstance(held, dict) else (held, [])

@@ -21,7 +21,6 @@ from typing import Any
 import torch
 from lm_eval.models.huggingface import HFLM
 
-from harness.answers.thoughts import every_mark
 from harness.errors import TrialError
 from harness.evaluation.local.constrained import Constraint
 from harness.evaluation.local.padded_generation import padded_replies
@@ -36,6 +35,7 @@ from harness.models.prompt_prefix import PromptPrefix, compute_prompt_prefix
 from harness.models.row_attention import takes_rows
 from harness.models.shared_prefix import shared_prefix_length
 from harness.models.tree_pass import sees_all, takes_trees
+from harness.prompting.control_tokens import unsaid_tokens
 from harness.records import JsonValue, ModelWork
 
 Request = tuple[Any, list[int], list[int]]
@@ -73,12 +73,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
             # scored by the cut of one of them.
             logits_cache=False,
         )
-        marks = every_mark(token.content for token in tokenizer.added_tokens_decoder.values())
-        self._unsaid = {
-            number
-            for number, token in tokenizer.added_tokens_decoder.items()
-            if token.special and token.content not in marks
-        }
+        self._unsaid = unsaid_tokens(tokenizer)
         self._rows = batch_size
         self._constraint: Constraint | None = None
         self._beginning = PromptPrefix()
@@ -171,7 +166,7 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
         return padded, mask
 
     def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> str:
-        """Ids as text, without special tokens; those that mark a thought stay.
+        """Ids as text, without special tokens; those that mark a thought or a call stay.
 
         Empty for the token that ends a text, where there is none.
         """

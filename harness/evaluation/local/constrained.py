@@ -117,14 +117,14 @@ def _only_way(node: _Node) -> tuple[int, ...] | None:
     return tuple(path)
 
 
-class JsonSchema:
-    """Every value of a JSON Schema, written as :mod:`harness.answers.grammar` says.
+class Followed:
+    """Every text of a grammar, as llguidance reads it.
 
     Raises:
         TrialError: the tokenizer is not one that can be followed byte by byte.
     """
 
-    def __init__(self, tokenizer: Any, schema: dict[str, Any], lead: str = "") -> None:
+    def __init__(self, tokenizer: Any, grammar: str) -> None:
         from llguidance import LLMatcher, LLTokenizer
 
         self.longest: int | None = None
@@ -132,12 +132,19 @@ class JsonSchema:
             followed = LLTokenizer(_described(tokenizer), eos_token=tokenizer.eos_token_id)
         except ValueError as error:
             raise _unfollowed(str(error)) from error
-        self._start = LLMatcher(followed, json_grammar(schema, lead), log_level=0)
+        self._start = LLMatcher(followed, grammar, log_level=0)
         _check(self._start)
 
     def walk(self) -> Walk:
         """A new reply, with nothing written yet."""
         return _GrammarWalk(self._start.deep_copy())
+
+
+class JsonSchema(Followed):
+    """Every value of a JSON Schema, written as :mod:`harness.answers.grammar` says."""
+
+    def __init__(self, tokenizer: Any, schema: dict[str, Any], lead: str = "") -> None:
+        super().__init__(tokenizer, json_grammar(schema, lead))
 
 
 def _described(tokenizer: Any) -> str:
@@ -226,6 +233,10 @@ def constraint_of(
         return OneOf([path if path[-1:] == end else path + end for path in paths])
     if schema is None:
         raise ValueError("constrained answers need a list of answers or a schema")
+    if renderer.tools.notation is not None:
+        # What ends a text may follow in any case.
+        must_end = "" if renderer.end == tokenizer.eos_token else renderer.end
+        return Followed(tokenizer, renderer.tools.grammar(schema, renderer.lead, must_end))
     return JsonSchema(tokenizer, schema, renderer.lead)
 
 

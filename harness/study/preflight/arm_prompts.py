@@ -18,6 +18,7 @@ from harness.spec.settings import Settings, reasoning_of
 from harness.study.brought import learnt_the_training_split
 from harness.study.preflight.reader import Overlong, Reader
 from harness.study.preflight.shown import ShownConversation, shown_conversation
+from harness.study.preflight.tool_notes import tool_notes
 from harness.trial.candidate import renderer_of, reply_constraint, reply_room, room_for
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class ArmPrompts:
         """What the chat template does otherwise than most, and where tools stand."""
         for note in self._bare.notes:
             yield f"{self._reader.name}: {note}"
-        yield from self.tool_notes()
+        yield from tool_notes(self._reader.name, self._bare, self._splits)
         items = [item for items in self._splits.values() for item in items]
         moved = sum(bool(system_of(item)) for item in items)
         if moved and not self._bare.takes_system:
@@ -149,24 +150,6 @@ class ArmPrompts:
             yield (
                 f"{self._reader.name}: the chat template refuses two messages of a user in a row: "
                 f"in {merged} prompt(s) they stand as one, with an empty line between them"
-            )
-
-    def tool_notes(self) -> Iterator[str]:
-        """Where the prompt tells which tools there are."""
-        bare, name = self._bare, self._reader.name
-        of_rows = [i for items in self._splits.values() for i in items if i.tools]
-        if bare.functions or any(map(bare.tools_told, of_rows)):
-            yield (
-                f"{name}: the chat template writes which tools there are, in its own form"
-                if bare.writes_tools
-                else f"{name}: which tools there are stands after the instruction, a line of JSON "
-                "each, as there is no chat template that writes them in a form of its own"
-            )
-        unsaid = sum(bool(item.messages) for item in of_rows)
-        if unsaid and not bare.writes_tools:
-            yield (
-                f"{name}: {unsaid} prompt(s) of conversations do not say which tools there are "
-                "(`tools`), as there is no chat template that writes them"
             )
 
     def shown(self) -> ShownConversation | None:
@@ -324,7 +307,7 @@ class ArmPrompts:
             not whole
             and not self._setting.shots
             and all(
-                self._around + size + len(item.answer.encode()) <= longest
+                self._around + size + len(bare.answer_text(item.answer).encode()) <= longest
                 for item, size in zip(self._pool, self._sizes["train"], strict=True)
             )
         ):
@@ -334,5 +317,6 @@ class ArmPrompts:
         return [
             renderer.encode(item).length
             for item in self._pool
-            if estimate(renderer, item) + self._reader.tokens(item.answer) + end > longest
+            if estimate(renderer, item) + self._reader.tokens(bare.answer_text(item.answer)) + end
+            > longest
         ]
