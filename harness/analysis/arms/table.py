@@ -12,8 +12,7 @@ from harness.analysis.arms.cost import summarise_cost
 from harness.analysis.arms.latency import timed_trials
 from harness.analysis.arms.making import trials_to_make
 from harness.analysis.arms.tokens import search_tokens
-from harness.analysis.searches.selection import search_winner
-from harness.analysis.searches.summary import search_ends
+from harness.analysis.searches.selection import search_ends, search_winner
 from harness.analysis.statistics.scores import (
     DOMAIN,
     Scores,
