@@ -34,7 +34,7 @@ def search_pictures(
     selected = {
         (row.arm, row.repeat): row.choice.number
         for row in findings.searches
-        if row.arm in tuned and row.choice and row.choice.scored_trials >= FEWEST_TRIALS
+        if row.arm in tuned and row.choice and row.choice.candidates >= FEWEST_TRIALS
     }
     if not selected:
         return []
