@@ -226,7 +226,7 @@ class Experiment(FrozenSpec):
             return None
         return self.general.margin if self.watches_forgetting(arm) else None
 
-    def prompt_arms(self) -> dict[str, Arm]:
+    def prompt_arms(self) -> dict[str, PromptArm]:
         """The prompting arms, by name."""
         return {name: arm for name, arm in self.arms.items() if isinstance(arm, PromptArm)}
 

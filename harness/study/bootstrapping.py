@@ -39,7 +39,7 @@ Answered = Callable[[str, str], dict[str, tuple[str, float]]]
 def bootstrap_trials(plan: Plan) -> Iterator[TrialSpec]:
     """The trials that ask for reasoning, arm by arm."""
     for arm, spec in plan.experiment.prompt_arms().items():
-        for number, how in enumerate(getattr(spec, "bootstraps", ())):
+        for number, how in enumerate(spec.bootstraps):
             yield _bootstrap_trial(plan, arm, number, how)
 
 
@@ -111,6 +111,7 @@ def with_worked(plan: Plan, ended: Iterable[TrialSummary], answered: Answered) -
         ]
         count = sum(bool(row.worked) for row in rows)
         folder = plan.folder / "splits"
+        folder.mkdir(parents=True, exist_ok=True)
         items = write_set(folder, "train_worked", DOMAIN, "train", rows)
         worked[spec.arm, how] = Worked(items, count, trial)
     return replace(plan, worked=worked)

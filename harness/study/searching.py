@@ -28,6 +28,7 @@ from harness.study.plan import Plan
 from harness.study.spending import Spent
 from harness.study.writing import (
     arm_as_written,
+    is_to_be_written,
     left_for_search,
     spent_on_writing,
     text_for,
@@ -182,7 +183,11 @@ class Searches:
         begun = [
             (search, source)
             for search, source in self._waiting.items()
-            if (state := self._states.get(source)) and state.ended and not state.search.under_way
+            if (state := self._states.get(source))
+            and state.ended
+            and not state.search.under_way
+            # Where it is only gone through what is known, an instruction may be yet to be written.
+            and not is_to_be_written(self._plan, *source)
         ]
         for (arm, repeat), source in begun:
             del self._waiting[arm, repeat]

@@ -157,6 +157,12 @@ def text_for(plan: Plan, arm: str, repeat: int) -> str | None:
     return trial.writing.text if trial and trial.writing else None
 
 
+def is_to_be_written(plan: Plan, arm: str, repeat: int) -> bool:
+    """Whether the instruction of one of the arm's searches is still to be written."""
+    optimised = plan.experiment.arms[arm].optimiser is not None
+    return optimised and repeat not in plan.writings.get(arm, {})
+
+
 def arm_as_written(plan: Plan, name: str, repeat: int) -> Arm:
     """An arm as one of its searches takes it: with the instruction that was written for it."""
     declared = plan.experiment.arms[name]
@@ -195,7 +201,11 @@ def spent_on_writing(plan: Plan, arm: str, repeat: int) -> tuple[int, float]:
         return of_examples
     began, ended = map(datetime.fromisoformat, (trial.started_at, trial.ended_at))
     tokens = trial.writing.tokens if trial.writing else 0
-    return of_examples[0] + tokens, of_examples[1] + (ended - began).total_seconds()
+    seconds = (ended - began).total_seconds()
+    if trial.writing is not None:
+        # Of one that was killed before, only its last process is between the two.
+        seconds = max(seconds, trial.writing.seconds)
+    return of_examples[0] + tokens, of_examples[1] + seconds
 
 
 def most_trials_of_writing(plan: Plan, arm: str) -> int:
@@ -268,6 +278,7 @@ __all__ = [
     "HEADROOM_SHARE",
     "arm_as_written",
     "find_writers",
+    "is_to_be_written",
     "left_for_search",
     "most_trials_of_writing",
     "spent_on_writing",
