@@ -213,7 +213,9 @@ def table_of(study: AnalysedStudy) -> str:
         Prose(f"Verdict: {OUTCOME_LABELS[verdict.outcome]}. {verdict.sentence}"),
         *(
             block
-            for block in study.view.section("writing").blocks
+            for section in study.view.sections
+            if section.key == "writing"
+            for block in section.blocks
             if isinstance(block, Bullets) and not block.folded
         ),
     ]
