@@ -168,7 +168,6 @@ def _written(ground: Ground, proposals: Proposals, tried: _Tried, ended: str) ->
         answering_tokens=account.answering_tokens,
         writing_tokens=account.writing_tokens,
         tokens_a_row=account.tokens_a_row,
-        seconds=account.seconds(),
     )
 
 
