@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import fmean
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import permutation_test
 
 from harness.records import KEPT_LEVEL, Confirmation, Worth
@@ -34,18 +34,20 @@ def confirmation(
         rng: the only source of randomness.
     """
     rows = sorted(written.keys() & own.keys())
-    means = [fmean(values[row] for row in rows) if rows else None for values in (written, own)]
-    p_value = None
-    if worths is not None:
-        differences = np.array([written[row] - own[row] for row in rows], dtype=np.float64)
-        p_value = _chance(differences, rng)
-    kept = worths is not None and worths[0] > worths[1] and p_value is not None
+    theirs, mine = (np.array([values[row] for row in rows]) for values in (written, own))
+    p_value = None if worths is None else _chance(theirs - mine, rng)
+    better = worths is not None and worths[0] > worths[1]
     return Confirmation(
-        text, len(rows), *means, p_value, kept and p_value is not None and p_value <= KEPT_LEVEL
+        instruction=text,
+        items=len(rows),
+        written=float(theirs.mean()) if rows else None,
+        own=float(mine.mean()) if rows else None,
+        p_value=p_value,
+        kept=better and p_value is not None and p_value <= KEPT_LEVEL,
     )
 
 
-def _chance(differences: np.ndarray, rng: np.random.Generator) -> float:
+def _chance(differences: NDArray[np.float64], rng: np.random.Generator) -> float:
     told = differences[differences != 0]
     if not len(told):
         return 1.0
