@@ -156,7 +156,7 @@ def choose_sides(
     notes: list[str] = []
     best = []
     declared = (experiment.contrast.fine_tuned, experiment.contrast.against)
-    kinds = (experiment.trained_arms(), experiment.prompt_arms())
+    kinds = (list(experiment.trained_arms()), list(experiment.prompt_arms()))
     for named, names in zip(declared, kinds, strict=True):
         ranked = sorted(names, key=lambda name: worths[name], reverse=True)
         able = [name for name in ranked if arms[name].test is not None]
