@@ -83,7 +83,7 @@ def test_what_a_study_took_and_gave_is_printed(tmp_path: Path) -> None:
 def tiny(values: dict[str, Any], folder: Path) -> Experiment:
     """The study of the table in small, with a model that knows nothing."""
     write_model(folder / "model", CHATML)
-    rows = [{"text": one.inputs["text"], "label": one.answer} for one in messages(64)]
+    rows = [{"text": one.inputs["text"], "label": one.answer} for one in messages(100)]
     (folder / "data.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     model = {"reference": str(folder / "model"), "device": "cpu", "dtype": "float32"}
     # What costs time and tells no more of the table.
@@ -100,7 +100,6 @@ def tiny(values: dict[str, Any], folder: Path) -> Experiment:
         {
             **values,
             "model": model,
-            "budget": {"trials": 4, "test_default": False},
             "data": {
                 "source": str(folder / "data.jsonl"),
                 "splits": {"train": 0.4, "validation": 0.4, "test": 0.2},
