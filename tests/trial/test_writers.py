@@ -11,7 +11,6 @@ from typing import Any, cast
 import pytest
 
 import harness.evaluation.endpoint.chat_client as client_module
-import harness.trial.writing_journal as journal_module
 from harness.records import Seat, TrialSpec, WritingTask
 from harness.trial.candidate import TrialRun
 from harness.trial.writers import writer_of
@@ -115,7 +114,7 @@ def test_seconds_of_a_process_that_was_killed_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr(journal_module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("harness.trial.writing_journal.time.monotonic", lambda: clock[0])
     path = tmp_path / "writing.jsonl"
     first = Journal(path, TrialRun())
     clock[0] += 40
