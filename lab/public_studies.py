@@ -194,6 +194,21 @@ STUDIES = {
 """Name of a study -> its data set."""
 
 
+def write_rows(name: str, source: Path, folder: Path) -> list[Row]:
+    """Write the rows of one data set to NAME.jsonl, in an order that is the same at every call.
+
+    Raises:
+        InputError: a file of the data set is not there.
+    """
+    rows = list(STUDIES[name].rows(source))
+    # The authors' files are sorted by label.
+    Random(name).shuffle(rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    return rows
+
+
 def write_study(name: str, source: Path, folder: Path) -> Path:
     """Write the rows and the experiment of one study; the same at every call.
 
@@ -206,13 +221,7 @@ def write_study(name: str, source: Path, folder: Path) -> Path:
     Raises:
         InputError: a file of the data set is not there.
     """
-    study = STUDIES[name]
-    rows = list(study.rows(source))
-    # The authors' files are sorted by label.
-    Random(name).shuffle(rows)
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    study, rows = STUDIES[name], write_rows(name, source, folder)
     drafted = study.experiment(rows)
     experiment: dict[str, Any] = {
         "name": name,

@@ -10,7 +10,7 @@ from harness.answers.json_object import JsonAnswer
 from harness.answers.json_schema import schema_validator
 from harness.answers.json_text import first_object
 from harness.answers.json_values import ValueReader
-from harness.answers.metrics import VALID
+from harness.answers.metrics import ABSENT, EXACT_MATCH, VALID
 from harness.answers.thoughts import without_thought
 
 # Faults of one reply that are told, and characters of a text that is quoted in one.
@@ -48,23 +48,27 @@ def _faults(answer: Answer, target: str, reply: str, labels: Sequence[str]) -> I
         yield from _of_object(answer, answer.final(target), found or "")
         return
     reading = answer.reader(labels)(target, reply)
-    invalid = reading.metrics.get(VALID.name) == 0
-    if invalid:
+    if reading.metrics.get(VALID.name) == 0:
         yield f"It is no valid answer: {_form(answer, labels)}."
-    for name, (right, replied) in reading.classes.items():
-        if right != replied and not invalid:
-            of = f" of {name}" if len(reading.classes) > 1 else ""
+        return
+    wrong = {name: pair for name, pair in reading.classes.items() if pair[0] != pair[1]}
+    for name, (right, replied) in wrong.items():
+        if right == ABSENT:
+            yield f"{name!r} is named, and should not be."
+        elif replied == ABSENT:
+            yield f"{name!r} is missing."
+        else:
             was = "nothing that is allowed" if replied == INVALID else repr(replied)
-            yield f"It was read as {was}{of}; right is {right!r}."
+            yield f"It was read as {was}; right is {right!r}."
+    if not wrong and reading.metrics.get(EXACT_MATCH.name) == 0:
+        yield f"It is not right; right is {_cut(answer.final(target))}."
 
 
 def _form(answer: Answer, labels: Sequence[str]) -> str:
     valid = answer.finite_answers() or tuple(labels)
     if not valid:
         return f"an answer of kind {answer.name()} in the form of the right one is asked for"
-    listed = ", ".join(valid)
-    shown = listed if len(listed) <= QUOTED else f"{listed[:QUOTED]}…"
-    return f"it must be one of {shown}, and nothing else"
+    return f"it must be one of {_cut(', '.join(valid))}, and nothing else"
 
 
 def _of_object(answer: JsonAnswer, target: str, reply: str) -> Iterator[str]:
@@ -91,7 +95,10 @@ def _of_object(answer: JsonAnswer, target: str, reply: str) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= QUOTED else f"{text[:QUOTED]}…"
 
 

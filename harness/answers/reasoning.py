@@ -67,6 +67,14 @@ def as_thought(reply: str) -> str:
     return f"{begin}{_unmarked(thought)}{end}{answer}"
 
 
+def thought_of(reply: str) -> str:
+    """What a reply as :func:`as_thought` has it says before its answer; empty where nothing."""
+    rest = without_thought(reply)
+    if rest.unfinished or not reply.endswith(rest.answer):
+        return ""
+    return _unmarked(reply[: len(reply) - len(rest.answer)]).strip()
+
+
 def _unmarked(text: str) -> str:
     """The text without marks of thoughts, which would end the one that it is put into."""
     for pair in MARKS:
@@ -75,4 +83,4 @@ def _unmarked(text: str) -> str:
     return text
 
 
-__all__ = ["MARK", "NOT_ASKED", "AskedReasoning", "Reasoning", "as_thought"]
+__all__ = ["MARK", "NOT_ASKED", "AskedReasoning", "Reasoning", "as_thought", "thought_of"]

@@ -15,7 +15,7 @@ from harness.study.observer import ArmExplanation, Observer
 from harness.wording import listed, mebibytes, money, plural, seconds
 
 # In the order of the study: the base is scored once, and is no part of the sums below.
-PHASES = ("writing", "search", "finalist", "default", "curve", "latency")
+PHASES = ("bootstrap", "writing", "search", "finalist", "default", "curve", "latency")
 
 
 class PlanObserver(Observer):
@@ -53,9 +53,10 @@ def print_forecast(forecast: Forecast, console: Console) -> None:
 
 
 def _written(forecast: Forecast) -> str:
-    """That trials of some arm stand for the writing of its instruction, where they do."""
-    written = any("writing" in arm.trials for arm in forecast.arms)
-    return "writing an instruction + " if written else ""
+    """What trials of some arm write before its search, where they do."""
+    asked = {phase for arm in forecast.arms for phase in arm.trials}
+    named = (("bootstrap", "reasoning for worked examples"), ("writing", "writing an instruction"))
+    return "".join(f"{words} + " for phase, words in named if phase in asked)
 
 
 def _arms(forecast: Forecast) -> Table:

@@ -165,7 +165,9 @@ def _what_will_run(trials: int, coming: Sequence[Coming], resumed: int) -> Itera
 
     searched = [f"{one.arm} {one.number}" for one in of("search")]
     written = sum(one.number for one in of("writing"))
-    parts = [f"instructions to write {written}"] if written else []
+    reasoned = sum(one.number for one in of("bootstrap"))
+    parts = [f"reasoning for worked examples {reasoned}"] if reasoned else []
+    parts += [f"instructions to write {written}"] if written else []
     parts += [f"search {', '.join(searched)}"] if searched else []
     for phase, name in (
         ("finalist", "finalists"),

@@ -38,6 +38,7 @@ def write_examples(path: str | Path, examples: Sequence[Example]) -> None:
             ),
             "conversation": pa.array([e.conversation for e in examples], pa.string()),
             "tools": pa.array([example.tools for example in examples], pa.string()),
+            "worked": pa.array([example.worked for example in examples], pa.string()),
         }
     )
     with needing_room(path), whole_file(path) as file:
@@ -67,6 +68,7 @@ def read_examples_file(path: str | Path) -> tuple[Example, ...]:
                 messages=tuple(json.loads(row["messages"])),
                 conversation=row["conversation"],
                 tools=row["tools"],
+                worked=row["worked"],
             )
             for row in rows
         )
@@ -119,5 +121,6 @@ def fingerprint(splits: Mapping[str, Sequence[Example]]) -> str:
             content = [name, example.id, example.inputs, example.answer, example.group]
             content += [example.conversation, *example.messages] if example.messages else []
             content += [{"tools": example.tools}] if example.tools else []
+            content += [{"worked": example.worked}] if example.worked else []
             digest.update(json.dumps(content, ensure_ascii=False).encode() + b"\n")
     return digest.hexdigest()

@@ -193,7 +193,7 @@ class Asking:
             for shot in renderer.shots(self.marked())
             for message in (
                 *renderer.own_messages(shot),
-                {"role": "assistant", "content": renderer.answer_text(shot.answer)},
+                {"role": "assistant", "content": renderer.shot_text(shot)},
             )
         ]
         told = renderer.instruction
@@ -208,6 +208,8 @@ class Asking:
 
     def _shown_answer(self) -> str:
         mark = self.renderer.answer_mark
+        if getattr(self.settings, "shows_reasoning", False):
+            return "the example's text under `worked`"
         return f"{mark} and the example's answer" if mark else "the example's answer"
 
     def shots_by_item(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.findings.contrast import ContrastOutcome, Interval
+from harness.records import Confirmation
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,8 @@ class SearchSummary:
     """What the last trials still brought, where it is more than the margin; None otherwise."""
     written: int = 0
     """Trials of the budget that writing an instruction took, counted in tokens and rounded up."""
+    confirmation: Confirmation | None = None
+    """Whether what was written is kept; None where nothing was, or it is not known yet."""
 
     @property
     def title(self) -> str:

@@ -127,7 +127,7 @@ class ArmCost:
             seconds = replace(seconds, low=seconds.low * self._least_share(loads[0]))
         tokens = either(_trained(load) + _scored(load) for load in loads)
         number = trials.times
-        if trials.phase == "writing":
+        if trials.phase in ("writing", "bootstrap"):
             self._search_tokens += tokens * number
             self._search_seconds += seconds * number
         if trials.phase == "search":

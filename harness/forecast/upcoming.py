@@ -15,6 +15,7 @@ from harness.spec.instruction_sources import instruction_source
 from harness.spec.kinds import kind_info
 from harness.spec.settings import Settings, settings_from
 from harness.study.asked_models import BASE
+from harness.study.bootstrapping import bootstrap_trials, trials_of_bootstrapping
 from harness.study.coming import TURNS, curve_sizes
 from harness.study.plan import Plan
 from harness.study.searching import arm_search
@@ -84,6 +85,7 @@ class _Outlook:
         settings: dict[str, list[Settings]] = {}
         for arm in arms:
             settings[arm] = [settings_from(trial.params) for trial in self._of(arm, "search")]
+            yield from self._bootstraps(arm)
             for repeat in range(self._plan.experiment.repeats_of(arm)):
                 yield from self._writing(arm, repeat)
                 proposed = self._proposals(arm, repeat)
@@ -99,6 +101,13 @@ class _Outlook:
         for arm in arms:
             # Where there is another finalist, all arms are timed anew.
             yield from self._latencies(arm, settled[arm], anew=bool(tested))
+
+    def _bootstraps(self, arm: str) -> Iterator[Upcoming]:
+        """What asks for the reasoning of worked examples."""
+        ended = {trial.trial_id for trial in self._of(arm, "bootstrap")}
+        for spec in bootstrap_trials(self._plan):
+            if spec.arm == arm and spec.trial_id not in ended:
+                yield self._upcoming(arm, "bootstrap", [spec])
 
     def _writing(self, arm: str, repeat: int) -> Iterator[Upcoming]:
         """The writing of an instruction, as trials of the search that spend as many tokens.
@@ -118,6 +127,7 @@ class _Outlook:
             return left_for_search(self._plan, arm, repeat)
         experiment = self._plan.experiment
         left = experiment.budget.trials - most_trials_of_writing(self._plan, arm)
+        left = max(1, left - trials_of_bootstrapping(self._plan, arm))
         return min(experiment.trials_of(arm), left)
 
     def _search(self, arm: str, repeat: int, proposed: Sequence[TrialSpec]) -> Iterator[Upcoming]:

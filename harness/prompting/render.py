@@ -143,6 +143,11 @@ class PromptRenderer:
         """An answer as it is shown and trained on, without what stands around it."""
         return " ".join(filter(None, (self.answer_mark, self.tools.written(answer))))
 
+    def shot_text(self, shot: Example) -> str:
+        """What a worked example replies: the model's own reasoning, where there is one."""
+        reasons = self.reasoning_room and shot.worked
+        return self._control.as_text(shot.worked) if reasons else self.answer_text(shot.answer)
+
     def shots(self, item: Example) -> Sequence[Example]:
         """The worked examples in the item's prompt, in order."""
         return self._shots(item)
@@ -152,10 +157,10 @@ class PromptRenderer:
         turns: list[Message] = []
         for shot in self._shots(item):
             turns += self.own_messages(shot)
-            if self.tools.as_messages:
+            if self.tools.as_messages and not (self.reasoning_room and shot.worked):
                 turns += self.tools.shown_calls(shot.answer, turns)
             else:
-                turns.append({"role": "assistant", "content": self.answer_text(shot.answer)})
+                turns.append({"role": "assistant", "content": self.shot_text(shot)})
         turns += self.own_messages(item)
         told = (self.instruction, self.own_system(item), self.tools.as_text(item))
         system = "\n\n".join(filter(None, told))

@@ -77,7 +77,7 @@ def _conversation_faults(renderer: PromptRenderer, item: Example, prompt: str) -
     told = [renderer.instruction.strip(), renderer.own_system(item).strip()]
     said: list[str] = []
     for shot in renderer.shots(item):
-        said += [*_said(renderer, shot), renderer.answer_text(shot.answer).strip()]
+        said += [*_said(renderer, shot), renderer.shot_text(shot).strip()]
     for texts in (told, said + _said(renderer, item)):
         place = 0
         for text in texts:
@@ -125,7 +125,7 @@ def _content_faults(renderer: PromptRenderer, item: Example, prompt: str) -> Ite
     gap = re.escape(renderer.gap.lstrip())
     for shot in renderer.shots(item):
         question = re.escape(renderer.item_text(shot).strip())
-        answer = re.escape(renderer.answer_text(shot.answer))
+        answer = re.escape(renderer.shot_text(shot))
         if not (shown := re.compile(rf"{question}\s*{gap}{answer}").search(prompt, place)):
             yield (
                 "the prompt does not hold a worked example as training would show it: its text, "

@@ -38,7 +38,13 @@ from harness.records.plain import (
     to_plain,
     utc_now,
 )
-from harness.records.search_ended import EndReason, SearchBudget, SearchEnded
+from harness.records.search_ended import (
+    KEPT_LEVEL,
+    Confirmation,
+    EndReason,
+    SearchBudget,
+    SearchEnded,
+)
 from harness.records.selection import (
     NO_WORTH,
     Worth,
@@ -107,6 +113,7 @@ __all__ = [
     "ARTIFACT",
     "CHECKPOINT",
     "JUDGING_FIELDS",
+    "KEPT_LEVEL",
     "LEAK_KINDS",
     "MOST_SEARCHES",
     "NO_WORTH",
@@ -121,6 +128,7 @@ __all__ = [
     "Checkpoint",
     "CommandCall",
     "CommandFile",
+    "Confirmation",
     "DataRecord",
     "EndReason",
     "Endpoint",

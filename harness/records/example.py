@@ -39,6 +39,9 @@ class Example:
     conversation: str = ""
     """Name of the conversation that the answer is a turn of, of which there may be several; empty
     for other items."""
+    worked: str = ""
+    """A reply of the model's own that reasons its way to the right answer, which a worked example
+    shows in place of the answer where a prompt asks for reasoning; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

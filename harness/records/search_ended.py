@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 EndReason = Literal["budget_spent", "settings_exhausted"]
+# Of a written instruction, the chance at which it is kept. As where it is seen whether wording
+# matters at all: to drop a better prompt is a mistake too.
+KEPT_LEVEL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,30 @@ class SearchBudget:
     """Tokens trained on or scored; None sets no limit."""
     minutes: float | None
     """Wall time in minutes, its trials added up; None sets no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Whether a written instruction does better than the task's own on rows that are fresh to it.
+
+    Both are tried at the arm's default setting, on validation rows, none of which it was written
+    from.
+    """
+
+    instruction: str
+    """What was written."""
+    items: int
+    """Validation rows on which both have a score; where one was stopped early, those up to there.
+    """
+    written: float | None
+    """Mean of the primary metric over these rows under what was written; None without any."""
+    own: float | None
+    """The same under the task's own."""
+    p_value: float | None
+    """Chance, 0 to 1, that what does no better looks as good or better (one-sided, rows paired);
+    None where it was not seen through."""
+    kept: bool
+    """It may be selected: its score is the better one, and that is no chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +71,8 @@ class SearchEnded:
     written: int = 0
     """Trials of the budget that writing an instruction took before, counted in tokens; its tokens
     and minutes are in the others."""
+    confirmation: Confirmation | None = None
+    """Whether what was written is kept; None where nothing was, or the task's own has no score."""
 
 
-__all__ = ["EndReason", "SearchBudget", "SearchEnded"]
+__all__ = ["KEPT_LEVEL", "Confirmation", "EndReason", "SearchBudget", "SearchEnded"]

@@ -11,7 +11,9 @@ from harness.records.command import CommandCall
 from harness.records.plain import JsonValue
 from harness.records.writing import WritingTask
 
-Phase = Literal["search", "finalist", "baseline", "default", "curve", "latency", "writing"]
+Phase = Literal[
+    "search", "finalist", "baseline", "default", "curve", "latency", "writing", "bootstrap"
+]
 # The trials of one search share one seed, which is none of the finalists': finalists are fresh
 # draws. An arm's next search has the next one.
 SEARCH_SEED = 1_000_003

@@ -122,6 +122,8 @@ class Writing:
     """Mean tokens of a row under the user's own instruction."""
     money: float = 0.0
     """What servers charged for it, in the study's currency."""
+    seconds: float = 0.0
+    """Wall time that it took, also in processes that were killed at it."""
 
     @property
     def tokens(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from harness import wording
-from harness.analysis.searches.selection import candidates, measured_changes
+from harness.analysis.searches.selection import measured_changes, scored_trials
 from harness.analysis.statistics.scores import Scores
 from harness.findings import Findings, SearchPicture
 from harness.records import JsonValue, Study, TrialSummary
@@ -82,7 +82,7 @@ def stored_searches(study: Study) -> Iterator[StoredSearch]:
         margin = experiment.search_margin(name)
         scored = {
             candidate.trial.trial_id: candidate
-            for candidate in candidates(scores, name, experiment, repeat)
+            for candidate in scored_trials(scores, name, experiment, repeat)
         }
         changes = measured_changes(scores, name, experiment)
         yield StoredSearch(

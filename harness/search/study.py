@@ -20,6 +20,7 @@ from optuna.trial import TrialState, create_trial
 
 from harness.records import (
     NO_WORTH,
+    Confirmation,
     Pruning,
     Status,
     TrialCurve,
@@ -29,6 +30,7 @@ from harness.records import (
     loss_beyond_margin,
     selected,
 )
+from harness.search.confirming import confirmation
 from harness.search.covering import covering
 from harness.search.samplers import learns, new_sampler, remembers, startup_trials
 from harness.search.space import distributions, restored, stored, untried
@@ -105,9 +107,9 @@ class ArmSearch:
     """Number of labels of the task; None for other answers."""
     repeat: int = 0
     """Which of the arm's searches it is, from 0."""
-    second: dict[str, Any] | None = None
-    """Setting of trial 1, where the default's is to be held against another before all; None leaves
-    it to the sampler."""
+    written: str | None = None
+    """Instruction that was written for it: the next trial holds it against the task's own, at the
+    default setting, and it is tried no more where it does no better. None where none was."""
     _space: dict[str, BaseDistribution] = field(init=False)
     """Hyperparameter -> what Optuna knows of it."""
     _open: dict[int, dict[str, Any]] = field(init=False, default_factory=dict)
@@ -151,10 +153,14 @@ class ArmSearch:
             raise ValueError("the next proposal depends on trials that have not ended")
         number = self._next_number()
         before = self._before(number)
-        left = untried(self._space, before)
+        left, dropped = untried(self._space, before), self._dropped(self._visible(number))
+        if dropped and left is not None:
+            left = [params for params in left if params["instruction"] != self.written]
         if left is not None and not left:
             return None
-        params = self._sampled(number)
+        params = self._sampled(number, before)
+        if dropped:
+            params["instruction"] = None
         if left is not None and params not in left:
             # The score of a repeated setting is known; spend the trial on a new one.
             params = left[np.random.default_rng(self._seed_of(number)).integers(len(left))]
@@ -173,7 +179,18 @@ class ArmSearch:
     def best(self) -> PastTrial | None:
         """The setting to go on with; None if no trial is complete."""
         scored = (trial for trial in self._told.values() if trial.score is not None)
+        if self._dropped(self._told.values()):
+            scored = (one for one in scored if one.params["instruction"] != self.written)
         return selected(scored, self.margin)
+
+    @property
+    def owes(self) -> bool:
+        """Whether what was written is still to be held against the task's own instruction."""
+        return self._written_setting() not in (None, *self._before(len(self._told | self._open)))
+
+    def confirmation(self) -> Confirmation | None:
+        """Whether what was written is kept; None where nothing was, or it cannot be told yet."""
+        return self._confirmation(self._told.values())
 
     def keeps(self, trial: PastTrial) -> bool:
         """Whether the trial lost no more of the general abilities than is accepted."""
@@ -184,7 +201,31 @@ class ArmSearch:
         return next(number for number in range(len(taken) + 1) if number not in taken)
 
     def _depends_on_others(self) -> bool:
-        return learns(self.rules.sampler) or self._pruner() != "none"
+        return learns(self.rules.sampler) or self._pruner() != "none" or self.written is not None
+
+    def _written_setting(self) -> dict[str, Any] | None:
+        """The default setting under what was written; None where nothing was."""
+        if self.written is None:
+            return None
+        return stored(self.arm.defaults() | {"instruction": self.written}, self._space)
+
+    def _confirmation(self, ended: Iterable[PastTrial]) -> Confirmation | None:
+        by_number = {trial.number: trial for trial in ended}
+        own, setting = by_number.get(0), self._written_setting()
+        theirs = next(
+            (by_number[n] for n in sorted(by_number)
+             if stored(by_number[n].params, self._space) == setting), None,
+        )  # fmt: skip
+        if self.written is None or own is None or own.score is None or theirs is None:
+            return None
+        worths = None if theirs.score is None else (theirs.worth, own.worth)
+        rng = np.random.default_rng([self.seed, self.repeat])
+        return confirmation(self.written, dict(theirs.values), dict(own.values), worths, rng)
+
+    def _dropped(self, ended: Iterable[PastTrial]) -> bool:
+        """Whether what was written is known to be no better than the task's own."""
+        found = self._confirmation(ended)
+        return found is not None and not found.kept
 
     def _before(self, number: int) -> list[dict[str, Any]]:
         """Searched values of all earlier trials, in order."""
@@ -196,17 +237,16 @@ class ArmSearch:
         last = number - self.rules.ahead
         return [self._told[n] for n in sorted(self._told) if n <= last]
 
-    def _sampled(self, number: int) -> dict[str, Any]:
+    def _sampled(self, number: int, before: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if number == 0:
             return stored(self.arm.defaults(), self._space)
-        if number == 1 and self.second is not None:
-            return stored(self.second, self._space)
+        if (written := self._written_setting()) is not None and written not in before:
+            return written
         if not self._space:
             return {}
-        if number < startup_trials(self.rules.sampler):
-            before = self._before(number)
-            if params := covering(self._space, before, self._seed_of(number), self.labels):
-                return params
+        first = number < startup_trials(self.rules.sampler)
+        if first and (params := covering(self._space, before, self._seed_of(number), self.labels)):
+            return params
         study = self._replayed(number) if remembers(self.rules.sampler) else self._filled(number)
         study.sampler = self._sampler_of(number)
         return dict(study.ask(self._space).params)
@@ -295,7 +335,7 @@ class ArmSearch:
         told = set(STUDY_FIELDS | ORIGIN_FIELDS)
         if getattr(self.arm, "reasoning", "none") == "none":
             told |= set(REASONING_KEYS)
-        plain = self.arm.model_dump(mode="json", by_alias=True, exclude=told)
+        plain = self.arm.model_dump(mode="json", by_alias=True, exclude=told, warnings=False)
         for term in TERMS & set(plain.get("endpoint") or ()):
             plain["endpoint"].pop(term)
         return int(content_hash([plain, self.seed, number, *again], 8), 16)

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 
 from harness.answers import Answer
-from harness.spec.arms import Arm
+from harness.spec.arms import Arm, PromptArm
 from harness.spec.kinds import kind_info
 from harness.spec.search import Budget
+from harness.spec.spaces import greatest
 
 
 def check_answering(answer: Answer, arms: Mapping[str, Arm]) -> None:
@@ -25,6 +26,27 @@ def check_answering(answer: Answer, arms: Mapping[str, Arm]) -> None:
             raise ValueError(f"arms.{name}.answering: choice {why}")
         if "constrained" in ways and (why := answer.why_not_constrained()):
             raise ValueError(f"arms.{name}.answering: constrained {why}")
+
+
+def check_bootstrapped(arms: Mapping[str, Arm]) -> None:
+    """See that worked examples that reason are shown somewhere.
+
+    Raises:
+        ValueError: they are not; names the arm, and says why and what to do.
+    """
+    for name, arm in arms.items():
+        if not isinstance(arm, PromptArm) or not arm.bootstrapped:
+            continue
+        if not arm.bootstraps:
+            raise ValueError(
+                f"arms.{name}.bootstrapped: worked examples have a reasoning where prompts ask for "
+                "one: give reasoning: brief or free, or leave it out"
+            )
+        if not greatest(arm.shots):
+            raise ValueError(
+                f"arms.{name}.bootstrapped: the prompts show no worked examples: give shots, or "
+                "leave it out"
+            )
 
 
 # The task's instruction and the written one, each tried on validation.

@@ -50,7 +50,7 @@ NO_HYPERPARAMETERS = STUDY_FIELDS | ORIGIN_FIELDS | {"model", "endpoint"}
 # Those that only who asks a language model has a use for.
 PROMPT_KEYS = ("shots", "selection", "order", "answering", "instruction", "chat")
 # How a prompted model is asked to think in words before it answers.
-REASONING_KEYS = ("reasoning", "reasoning_tokens")
+REASONING_KEYS = ("reasoning", "reasoning_tokens", "bootstrapped")
 
 
 class ArmBase(FrozenSpec):

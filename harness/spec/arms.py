@@ -27,6 +27,7 @@ from harness.spec.settings import (
 )
 from harness.spec.spaces import (
     Choice,
+    Count,
     FloatRange,
     IntRange,
     PositiveFloat,
@@ -58,6 +59,18 @@ class PromptArm(ArmBase):
     reasoning_tokens: PositiveInt = Field(
         256, description="Tokens that reasoning may have, beside those of the answer."
     )
+    bootstrapped: Count = Field(
+        0,
+        description="Training rows, the first ones, that the model is asked to reason about before "
+        "the search: where its answer is right, its own words are the worked example of a prompt "
+        "that reasons. 0: worked examples show answers alone. Its tokens count against the budget.",
+    )
+
+    @property
+    def bootstraps(self) -> tuple[Reasoning, ...]:
+        """The ways in which worked examples may reason in the model's own words; none if never."""
+        every: tuple[Reasoning, ...] = self.values_of("reasoning") if self.bootstrapped else ()
+        return tuple(how for how in every if how != "none")
 
     @property
     def asks_another_model(self) -> bool:

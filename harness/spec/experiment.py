@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from harness.records import JUDGING_FIELDS, SEARCH_SEED, content_hash
 from harness.records.frozen_spec import FrozenSpec
-from harness.spec.answering import check_answering, check_writing
+from harness.spec.answering import check_answering, check_bootstrapped, check_writing
 from harness.spec.arm_base import ORIGIN_FIELDS, STUDY_FIELDS
 from harness.spec.arms import Arm, PromptArm, TrainedArm
 from harness.spec.brought_arm import BroughtArm
@@ -200,6 +200,7 @@ class Experiment(FrozenSpec):
                 )
         check_contrast(self.contrast, self.arms)
         check_writing(self.budget, self.arms)
+        check_bootstrapped(self.arms)
         return self
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:
@@ -225,7 +226,7 @@ class Experiment(FrozenSpec):
             return None
         return self.general.margin if self.watches_forgetting(arm) else None
 
-    def prompt_arms(self) -> dict[str, Arm]:
+    def prompt_arms(self) -> dict[str, PromptArm]:
         """The prompting arms, by name."""
         return {name: arm for name, arm in self.arms.items() if isinstance(arm, PromptArm)}
 

@@ -85,6 +85,13 @@ class PromptSettings(_Settings):
     """How it is asked to think in words before it answers."""
     reasoning_tokens: int = 256
     """Tokens that this may have, beside those of the answer."""
+    bootstrapped: int = 0
+    """Training rows of which worked examples with the model's own reasoning are made; 0: none."""
+
+    @property
+    def shows_reasoning(self) -> bool:
+        """Whether its worked examples are to have a reasoning of the model's own."""
+        return bool(self.shots and self.bootstrapped) and self.reasoning != "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ from harness.store.reuse import (
     weights_of,
 )
 from harness.store.schema import require_version
-from harness.store.search_scores import item_values_of
+from harness.store.search_scores import answered_of, item_values_of
 from harness.store.sharing import SharedTrials, shared_trials
 from harness.store.standing import stored_studies
 from harness.store.summaries import summaries_of
@@ -147,6 +147,11 @@ class StoreReader:
         """Item id -> value of one metric of a trial that the study names; unscored are absent."""
         with self._reading() as connection:
             return item_values_of(connection, experiment_id, trial_id, suite, split, metric)
+
+    def answered(self, score_key: str, metric: str) -> dict[str, tuple[str, float]]:
+        """Item id -> reply and value of one metric, of a score; unscored items are absent."""
+        with self._reading() as connection:
+            return answered_of(connection, score_key, metric)
 
     def known_scores(self, keys: Sequence[str]) -> frozenset[str]:
         """Those of ``keys`` that need not be scored again; failed trials' scores do not count."""

@@ -83,7 +83,7 @@ CREATE TABLE study_trial (
     entry         BIGINT PRIMARY KEY DEFAULT nextval('entry_sequence'),  -- number of the entry, of any study
     experiment_id VARCHAR NOT NULL,     -- -> experiment
     arm           VARCHAR NOT NULL,     -- name of the arm in the experiment file
-    phase         VARCHAR NOT NULL,     -- search, finalist, baseline, default (the untuned setting on test), curve (on fewer training examples), latency (single requests, timed), writing (of an instruction)
+    phase         VARCHAR NOT NULL,     -- search, finalist, baseline, default (the untuned setting on test), curve (on fewer training examples), latency (single requests, timed), writing (of an instruction), bootstrap (of worked examples that reason)
     number        INTEGER NOT NULL,     -- within arm and phase, from 0; 0 of a search is the default setting
     trial_id      VARCHAR NOT NULL,     -- -> trial; no row there: it has not ended
     failure_kind  VARCHAR,              -- why what this study asks of a trial that had ended could not be scored; NULL: it could

@@ -18,6 +18,23 @@ ORDER BY o.position
 """
 
 
+_ANSWERED = """
+SELECT o.item_id, o.output, i.value
+FROM item_output o
+JOIN item_score i ON o.score_key = i.score_key AND o.doc_hash = i.doc_hash
+WHERE o.score_key = $key AND i.metric = $metric AND i.filter_rank = 0 AND i.value IS NOT NULL
+ORDER BY o.position
+"""
+
+
+def answered_of(
+    connection: duckdb.DuckDBPyConnection, key: str, metric: str
+) -> dict[str, tuple[str, float]]:
+    """Item id -> reply and value of one metric, of a score; unscored items are left out."""
+    rows = named_rows(connection, _ANSWERED, {"key": key, "metric": metric})
+    return {row["item_id"]: (row["output"], row["value"]) for row in rows}
+
+
 def item_values_of(
     connection: duckdb.DuckDBPyConnection,
     experiment_id: str,

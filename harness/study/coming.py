@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from harness.records import Phase, TrialSpec
-from harness.spec import Experiment, TrainedArm
+from harness.spec import Experiment, PromptArm, TrainedArm
 from harness.spec.kinds import PROMPT, KindInfo, kind_info
 from harness.study.asked_models import BASE
 
@@ -52,6 +52,9 @@ def coming_trials(experiment: Experiment, sizes: Mapping[str, int]) -> list[Comi
     def all_of_them() -> Iterator[Coming]:
         yield Coming(BASE, "baseline", PROMPT, 1, final, False)
         for arm, spec in experiment.arms.items():
+            if isinstance(spec, PromptArm):
+                rows = min(spec.bootstrapped, sizes["train"])
+                yield of(arm, "bootstrap", len(spec.bootstraps), rows)
             if spec.optimiser is not None:
                 yield of(arm, "writing", experiment.repeats_of(arm), 0)
         for arm in experiment.arms:
@@ -96,7 +99,7 @@ def only_those(coming: Iterable[Coming], trials: Iterable[TrialSpec]) -> list[Co
     wanted = Counter((trial.arm, trial.phase) for trial in trials)
     kept = []
     for one in coming:
-        settled = one.phase in ("baseline", "writing", "search", "latency")
+        settled = one.phase in ("baseline", "bootstrap", "writing", "search", "latency")
         number = one.number if settled else min(one.number, wanted[one.arm, one.phase])
         wanted[one.arm, one.phase] -= number
         if number:

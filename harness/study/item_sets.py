@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from harness.evaluation.memorisation import FEWEST_WORDS, halves
 from harness.evaluation.suites.find import load_suite
 from harness.evaluation.suites.texts import suite_texts
 from harness.prompting.render import render_template
-from harness.records import Example, Splits
+from harness.records import Example, Splits, TrialSummary
 from harness.spec import Experiment
 from harness.spec.arms import TrainedArm
+from harness.spec.settings import PromptSettings, Settings, reasoning_of
 from harness.study.coming import curve_sizes
 
 DOMAIN = "domain"
@@ -58,6 +59,31 @@ class ItemSet:
     """A sentence on what was asked for and is not in it; empty where nothing is missing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """Worked examples that reason in the model's own words."""
+
+    rows: ItemSet
+    """All training rows, those whose answer the model got right with what it wrote."""
+    right: int
+    """Number of these."""
+    trial: TrialSummary
+    """The trial in which it wrote."""
+
+
+Bootstrapped = dict[tuple[str, str], Worked]
+"""Arm and way of reasoning -> worked examples that reason so."""
+
+
+def training_rows(
+    sets: Mapping[str, ItemSet], worked: Bootstrapped, arm: str, settings: Settings
+) -> ItemSet:
+    """The training rows, with worked examples that reason where the setting shows them."""
+    shows = isinstance(settings, PromptSettings) and settings.shows_reasoning
+    found = worked.get((arm, reasoning_of(settings).how)) if shows else None
+    return found.rows if found else sets["train"]
+
+
 def write_item_sets(
     experiment: Experiment, splits: Splits, folder: Path, texts: GeneralTexts | None = None
 ) -> dict[str, ItemSet]:
@@ -90,11 +116,14 @@ def write_item_sets(
     }:
         first = scored_of(experiment, splits.train[:size])[: len(splits.validation)]
         named[curve_sample(size)] = (DOMAIN, "train", first)
+    for count in {getattr(arm, "bootstrapped", 0) for arm in experiment.arms.values()} - {0}:
+        first = scored_of(experiment, splits.train[:count])
+        named[to_reason_about(count)] = (DOMAIN, "train", first)
     for split, items in _to_complete(experiment, splits).items():
         named[f"{MEMORISATION}_{split}"] = (MEMORISATION, split, items)
-    sets = {name: _write(folder, name, *parts) for name, parts in named.items()}
+    sets = {name: write_set(folder, name, *parts) for name, parts in named.items()}
     if texts:
-        written = _write(folder, REPLAY, REPLAY, "train", texts.examples)
+        written = write_set(folder, REPLAY, REPLAY, "train", texts.examples)
         sets[REPLAY] = replace(written, left_out=texts.sentence())
     return sets
 
@@ -134,7 +163,7 @@ def replay_texts(experiment: Experiment, splits: Splits) -> GeneralTexts | None:
     return read_general_texts(replay.source, replay.column, replay.limit, judged)
 
 
-def left_out_curves(experiment: Experiment, splits: Splits) -> list[str]:
+def _left_out_curves(experiment: Experiment, splits: Splits) -> list[str]:
     """A sentence for each arm whose curve names more training examples than there are."""
     whole, sentences = len(splits.train), []
     for name, arm in experiment.arms.items():
@@ -150,6 +179,20 @@ def left_out_curves(experiment: Experiment, splits: Splits) -> list[str]:
 def curve_sample(size: int) -> str:
     """Name of the set that shows the fit to the first ``size`` training examples."""
     return f"train_first_{size}"
+
+
+def to_reason_about(count: int) -> str:
+    """Name of the set of training rows from which worked examples that reason are made."""
+    return f"train_reasoned_{count}"
+
+
+def left_out(experiment: Experiment, splits: Splits, sets: Mapping[str, ItemSet]) -> list[str]:
+    """What the experiment asks for and its data cannot give, a sentence each."""
+    sentences = _left_out_curves(experiment, splits)
+    asked = experiment.memorisation_items and experiment.trained_arms()
+    if asked and not any(items.task == MEMORISATION for items in sets.values()):
+        sentences.append(NOTHING_TO_COMPLETE)
+    return sentences + [items.left_out for items in sets.values() if items.left_out]
 
 
 def _to_complete(experiment: Experiment, splits: Splits) -> dict[str, tuple[Example, ...]]:
@@ -170,7 +213,10 @@ def _sample(examples: Sequence[Example], size: int) -> tuple[Example, ...]:
     return tuple(examples[i] for i in sorted(chosen.tolist()))
 
 
-def _write(folder: Path, name: str, task: str, split: str, examples: Sequence[Example]) -> ItemSet:
+def write_set(
+    folder: Path, name: str, task: str, split: str, examples: Sequence[Example]
+) -> ItemSet:
+    """Write a set to a file named by what is in it, where it is not there already."""
     digest, columns = fingerprint({name: examples}), columns_fingerprint(examples)
     # Named by content: the training sample may change size while the experiment stays.
     rows = f"-{columns[:8]}" if columns else ""

@@ -48,12 +48,13 @@ from harness.study.identity import (
 )
 from harness.study.item_sets import (
     MEMORISATION,
-    NOTHING_TO_COMPLETE,
     REPLAY,
     VALIDATION_LOSSES,
+    Bootstrapped,
     ItemSet,
     curve_sample,
-    left_out_curves,
+    left_out,
+    training_rows,
 )
 from harness.study.judges import Judges, endpoint_record, seats
 from harness.study.score_keys import (
@@ -106,6 +107,8 @@ class Plan:
     """Arm -> the local model that writes its instruction, where that is not its own."""
     writings: dict[str, dict[int, TrialSummary]] = field(default_factory=dict)
     """Arm -> repeat of its search -> the trial that wrote its instruction, once that has ended."""
+    worked: Bootstrapped = field(default_factory=dict)
+    """Worked examples that reason, once they are made."""
     notes: tuple[str, ...] = ()
     """What was seen of data, prompts and models, a sentence each."""
 
@@ -120,11 +123,7 @@ class Plan:
 
     def left_out(self) -> list[str]:
         """What the experiment asks for and its data cannot give, a sentence each."""
-        sentences = left_out_curves(self.experiment, self.prepared.splits)
-        asked = self.experiment.memorisation_items and self.experiment.trained_arms()
-        if asked and not self._memorisation_sets():
-            sentences.append(NOTHING_TO_COMPLETE)
-        return sentences + [items.left_out for items in self.sets.values() if items.left_out]
+        return left_out(self.experiment, self.prepared.splits, self.sets)
 
     def search_trial(
         self,
@@ -223,8 +222,7 @@ class Plan:
         )
 
     def default_setting(self, arm: str) -> Settings:
-        """Every hyperparameter of the arm's trial 0; of instructions that another arm's search
-        selects, that of the other's trial 0."""
+        """Every hyperparameter of the arm's trial 0, as far as it is known before any search."""
         spec = foreseen(self.experiment.arms, arm)
         return spec.resolve(spec.defaults())
 
@@ -286,7 +284,7 @@ class Plan:
             params=params_of(settings),
             model=self.model_of(arm),
             task=task.model_dump(mode="json", by_alias=True),
-            train_path=str(self.sets["train"].path),
+            train_path=str(self._train(arm, settings).path),
             scores=tuple(requests),
             runtime=self.runtime,
             validation_path=str(self.sets[VALIDATION_LOSSES].path) if trains else "",
@@ -307,6 +305,9 @@ class Plan:
             command=self.commands.get(arm),
         )
 
+    def _train(self, arm: str, settings: Settings) -> ItemSet:
+        return training_rows(self.sets, self.worked, arm, settings)
+
     def _inputs(
         self,
         arm: str,
@@ -326,7 +327,7 @@ class Plan:
             settings=settings,
             seed=seed,
             task=task,
-            train=self.sets["train"].fingerprint,
+            train=self._train(arm, settings).fingerprint,
             train_items=train_items,
             validation=self.sets["validation"].fingerprint,
             validation_losses=self.sets[VALIDATION_LOSSES].fingerprint,
@@ -354,6 +355,6 @@ class Plan:
             weights = content_hash([self.experiment_id, endpoint.asked_as])
         else:
             weights = weights_id or self.model_of(arm).fingerprint
-        pool = self.sets["train"].fingerprint
+        pool = self._train(arm, settings).fingerprint
         rendering = self.renderings.get(arm, "")
         return ScoringContext(weights, self.runtime, settings, seed, pool, train_items, rendering)

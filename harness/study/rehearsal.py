@@ -13,6 +13,7 @@ from harness.errors import needing_room
 from harness.records import TrialSpec, TrialSummary
 from harness.store import STORE_FILE, StoreReader, StoreWriter
 from harness.store.connection import reading
+from harness.study.bootstrapping import bootstrapped
 from harness.study.known_parts import weights_at_hand
 from harness.study.observer import Observer
 from harness.study.plan import Plan
@@ -105,6 +106,8 @@ def rehearse(plan: Plan, results: Path, folder: Path) -> Rehearsal:
     runner = _Rehearsing(apart, engine, writer, reader, Observer(), results=results.resolve())
     runner.recover()
     runner.work_off(Listed([plan.baseline()]))
+    apart = bootstrapped(apart, runner, reader, writer, Observer())
+    plan = replace(plan, worked=apart.worked)
     apart = written(apart, runner, Observer())
     searches = Searches(apart, runner.searched(), reader, Observer())
     runner.work_off(searches)

@@ -30,6 +30,7 @@ from harness.store import STORE_FILE, StoreReader, StoreWriter
 from harness.store.relocate import relocate_record
 from harness.store.study_lock import working_on
 from harness.study.asked_models import BASE, models_of
+from harness.study.bootstrapping import bootstrap_trials, bootstrapped
 from harness.study.brought import BroughtWeights, find_brought, find_starts
 from harness.study.coming import TURNS, Coming, coming_trials, only_those
 from harness.study.commands import find_commands, notes_on_commands
@@ -270,11 +271,12 @@ class _Study:
         # Before the search, which compares with it what a setting forgets.
         self._observer.stage("Scoring the untouched base")
         runner.work_off(Listed([plan.baseline()]))
+        plan = bootstrapped(plan, runner, self._reader, self._writer, self._observer)
         self._plan = plan = written(plan, runner, self._observer)
         searches = self._search()
         selected = searches.selected()
         stages = after_search(plan, selected, searches.defaults())
-        tried = searches.tried + writings_of(self._experiment)
+        tried = searches.tried + writings_of(self._experiment) + len([*bootstrap_trials(plan)])
         until_timed = tried + 1 + sum(len(stage.trials) for stage in stages)
         coming = only_those(coming, [trial for stage in stages for trial in stage.trials])
         self._tell_planned(until_timed + TURNS * len(selected), coming)

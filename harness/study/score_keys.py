@@ -94,6 +94,11 @@ def domain_requests(asked: ScoringContext, task: TaskSpec, items: ItemSet) -> li
 def domain_request(asked: ScoringContext, task: TaskSpec, items: ItemSet) -> ScoreRequest:
     """A request for the user's task, on one of its splits or on a set from elsewhere."""
     same = content_hash({"candidate": asked.candidate(), "prompt": asked.prompt(task)}, 40)
+    return request_of(same, task, items)
+
+
+def request_of(same: str, task: TaskSpec, items: ItemSet) -> ScoreRequest:
+    """A request for the user's task of who is asked, and how, as ``same`` says."""
     scored = [same, sorted(task.metric_names), task.answer.as_scored(), items.fingerprint]
     return ScoreRequest(
         key=content_hash([*scored, *_brought(task, items)], 40),

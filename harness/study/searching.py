@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 
 from harness.analysis.searches.selection import measured_changes
 from harness.analysis.statistics.scores import Scores, validation_worth
-from harness.records import NO_WORTH, EndReason, SearchBudget, SearchEnded, TrialSpec, TrialSummary
+from harness.records import (
+    NO_WORTH,
+    Confirmation,
+    EndReason,
+    SearchBudget,
+    SearchEnded,
+    TrialSpec,
+    TrialSummary,
+)
 from harness.search import ArmSearch, PastTrial
 from harness.spec.arms import Arm, TrainedArm
 from harness.spec.instruction_sources import instruction_source
@@ -18,9 +25,10 @@ from harness.spec.settings import Settings, settings_from
 from harness.store import StoreReader
 from harness.study.observer import Observer
 from harness.study.plan import Plan
+from harness.study.spending import Spent
 from harness.study.writing import (
-    COMPARED,
     arm_as_written,
+    is_to_be_written,
     left_for_search,
     spent_on_writing,
     text_for,
@@ -36,30 +44,6 @@ _Search = tuple[str, int]
 
 
 @dataclass(slots=True)
-class _Spent:
-    """What the ended trials of an arm's search took."""
-
-    tokens: int = 0
-    """Tokens trained on and scored."""
-    seconds: float = 0.0
-    """Wall time of the trials added up."""
-
-    def add(self, trial: TrialSummary) -> None:
-        """Add what a trial trained on and scored; a reused score costs nothing."""
-        scored = {
-            (aggregate.suite, aggregate.task, aggregate.split): aggregate.items
-            * (aggregate.prompt_tokens + aggregate.completion_tokens)
-            for aggregate in trial.aggregates
-            if not aggregate.reused and not math.isnan(aggregate.prompt_tokens)
-        }
-        # A command of the user's need not say.
-        trained = (trial.cost.train_tokens or 0) if trial.cost else 0
-        self.tokens += trained + round(sum(scored.values())) + trial.tokens_of_other_ways
-        began, ended = map(datetime.fromisoformat, (trial.started_at, trial.ended_at))
-        self.seconds += (ended - began).total_seconds()
-
-
-@dataclass(slots=True)
 class _State:
     """How far one search is."""
 
@@ -69,7 +53,7 @@ class _State:
     """Number of trials that it may have."""
     settings: dict[int, Settings]
     """Number of a trial that ended -> its setting, with the way of answering that it found best."""
-    spent: _Spent = field(default_factory=_Spent)
+    spent: Spent = field(default_factory=Spent)
     """What the ended trials took."""
     first: Settings | None = None
     """The setting of trial 0; None where that is not complete."""
@@ -102,7 +86,7 @@ def arm_search(
         past,
         len(labels) if labels is not None else None,
         repeat,
-        None if text is None else spec.defaults() | {"instruction": text},
+        text,
     )
 
 
@@ -199,7 +183,11 @@ class Searches:
         begun = [
             (search, source)
             for search, source in self._waiting.items()
-            if (state := self._states.get(source)) and state.ended and not state.search.under_way
+            if (state := self._states.get(source))
+            and state.ended
+            and not state.search.under_way
+            # Where it is only gone through what is known, an instruction may be yet to be written.
+            and not is_to_be_written(self._plan, *source)
         ]
         for (arm, repeat), source in begun:
             del self._waiting[arm, repeat]
@@ -270,7 +258,7 @@ class Searches:
         margin = experiment.search_margin(arm)
         past = [self._past(trial, changes) for trial in mine]
         search = arm_search(self._plan, arm, spec, repeat, past, margin)
-        spent = _Spent(*spent_on_writing(self._plan, arm, repeat))
+        spent = Spent(*spent_on_writing(self._plan, arm, repeat))
         state = _State(search, left_for_search(self._plan, arm, repeat), {}, spent)
         for trial in mine:
             self._note(state, trial)
@@ -306,13 +294,12 @@ class Searches:
         """Why the search is over, and the limit that it reached."""
         budget = self._plan.experiment.budget
         taken = trials_of_writing(self._plan, state.search.name, state.search.repeat)
+        if state.search.owes or not state.search.asked:
+            # Whatever writing took: the task's instruction is tried, and what was written beside.
+            return None
         if state.search.asked >= state.trials:
             spent = state.search.asked + taken >= budget.trials
             return ("budget_spent", "trials") if spent else ("settings_exhausted", "")
-        written = text_for(self._plan, state.search.name, state.search.repeat)
-        if state.search.asked < (COMPARED if written else 1):
-            # Whatever writing took: the task's instruction is tried, and what was written beside.
-            return None
         if budget.tokens is not None and state.spent.tokens >= budget.tokens:
             return "budget_spent", "tokens"
         if budget.minutes is not None and state.spent.seconds >= 60 * budget.minutes:
@@ -333,10 +320,18 @@ class Searches:
                 tokens=state.spent.tokens,
                 minutes=round(state.spent.seconds / 60, 3),
                 budget=SearchBudget(budget.trials, budget.tokens, budget.minutes),
+                confirmation=self._confirmation(state.search),
             )
             for (arm, repeat), state in self._states.items()
             if state.ended
         ]
+
+    def _confirmation(self, search: ArmSearch) -> Confirmation | None:
+        """Whether what was written is kept, with means in the metric's own direction."""
+        found = search.confirmation()
+        if found is None or found.written is None or found.own is None:
+            return found
+        return replace(found, written=self._sign * found.written, own=self._sign * found.own)
 
     def _past(self, trial: TrialSummary, changes: Mapping[str, float]) -> PastTrial:
         space = arm_as_written(self._plan, trial.arm, trial.search_repeat).search_space()

@@ -19,6 +19,7 @@ from harness.records import (
 )
 from harness.spec import Arm, Experiment, ModelSpec
 from harness.spec.instruction import OptimiserSpec
+from harness.study.bootstrapping import spent_on_bootstrapping, trials_of_bootstrapping
 from harness.study.judges import asked_of, endpoint_record
 from harness.study.observer import Observer
 from harness.study.plan import Plan
@@ -156,6 +157,12 @@ def text_for(plan: Plan, arm: str, repeat: int) -> str | None:
     return trial.writing.text if trial and trial.writing else None
 
 
+def is_to_be_written(plan: Plan, arm: str, repeat: int) -> bool:
+    """Whether the instruction of one of the arm's searches is still to be written."""
+    optimised = plan.experiment.arms[arm].optimiser is not None
+    return optimised and repeat not in plan.writings.get(arm, {})
+
+
 def arm_as_written(plan: Plan, name: str, repeat: int) -> Arm:
     """An arm as one of its searches takes it: with the instruction that was written for it."""
     declared = plan.experiment.arms[name]
@@ -175,21 +182,30 @@ def left_for_search(plan: Plan, arm: str, repeat: int) -> int:
 
 
 def trials_of_writing(plan: Plan, arm: str, repeat: int) -> int:
-    """Trials of the arm's budget that writing took, counted in tokens and rounded up."""
+    """Trials of the arm's budget that writing took, counted in tokens and rounded up.
+
+    Worked examples that the model writes are among it.
+    """
+    of_examples = trials_of_bootstrapping(plan, arm)
     trial = plan.writings.get(arm, {}).get(repeat)
     if trial is None or trial.writing is None:
-        return 0
-    return trial.writing.trials(len(plan.prepared.splits.validation))
+        return of_examples
+    return of_examples + trial.writing.trials(len(plan.prepared.splits.validation))
 
 
 def spent_on_writing(plan: Plan, arm: str, repeat: int) -> tuple[int, float]:
     """Tokens and seconds that writing took of the budget of one of the arm's searches."""
+    of_examples = spent_on_bootstrapping(plan, arm)
     trial = plan.writings.get(arm, {}).get(repeat)
     if trial is None:
-        return 0, 0.0
+        return of_examples
     began, ended = map(datetime.fromisoformat, (trial.started_at, trial.ended_at))
     tokens = trial.writing.tokens if trial.writing else 0
-    return tokens, (ended - began).total_seconds()
+    seconds = (ended - began).total_seconds()
+    if trial.writing is not None:
+        # Of one that was killed before, only its last process is between the two.
+        seconds = max(seconds, trial.writing.seconds)
+    return of_examples[0] + tokens, of_examples[1] + seconds
 
 
 def most_trials_of_writing(plan: Plan, arm: str) -> int:
@@ -262,6 +278,7 @@ __all__ = [
     "HEADROOM_SHARE",
     "arm_as_written",
     "find_writers",
+    "is_to_be_written",
     "left_for_search",
     "most_trials_of_writing",
     "spent_on_writing",

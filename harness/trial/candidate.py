@@ -30,7 +30,7 @@ from harness.records import (
     Writing,
 )
 from harness.spec import TaskSpec
-from harness.spec.settings import Settings, reasoning_of, settings_from
+from harness.spec.settings import PromptSettings, Settings, reasoning_of, settings_from
 
 if TYPE_CHECKING:
     from harness.evaluation.divergence import BaseDistributions, Passage
@@ -190,6 +190,9 @@ def renderer_of(
 ) -> PromptRenderer:
     """What writes prompts under a setting, with shots drawn by ``seed``."""
     template = settings.template or task.template
+    if isinstance(settings, PromptSettings) and settings.shows_reasoning:
+        # Without any, examples show their answers alone, which the study says.
+        pool = [item for item in pool if item.worked] or pool
     selector = ShotSelector(
         pool,
         settings.shots,

@@ -175,7 +175,8 @@ def _write(
         seed=spec.seed,
     )
     try:
-        run.writing = write_instruction(ground, writing, answer, write)
+        written = write_instruction(ground, writing, answer, write, journal.seconds)
+        run.writing = replace(written, seconds=journal.seconds())
     except UnusableError as fault:
         raise TrialError("error", f"the task's own instruction cannot be asked: {fault}") from fault
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,14 +31,21 @@ class Journal:
     """Hash of a request to the writer that came to nothing -> why."""
     _written: int = 0
     """Replies of the run that are in the file."""
+    _before: float = 0.0
+    """Seconds that it took until its process was killed, as far as they are noted."""
+    _began: float = field(init=False)
+    """When this process began with it, by its own clock."""
 
     def __post_init__(self) -> None:
+        self._began = time.monotonic()
         # Torn within a character, a line is no text any more.
         text = self.path.read_text("utf-8", errors="replace") if self.path.exists() else ""
         for line in text.split("\n"):
             try:
                 entry = json.loads(line)
-                if "fault" in entry:
+                if "seconds" in entry:
+                    self._before = max(self._before, float(entry["seconds"]))
+                elif "fault" in entry:
                     self._failed[str(entry["request"])] = str(entry["fault"])
                 else:
                     self.run.replies.append(from_json(Reply, line))
@@ -45,6 +53,10 @@ class Journal:
                 # Torn when its process died: it is asked again.
                 continue
         self._written = len(self.run.replies)
+
+    def seconds(self) -> float:
+        """How long it has taken, in all processes that were at it."""
+        return self._before + time.monotonic() - self._began
 
     def keep(self) -> None:
         """Write down what was replied since the last time."""
@@ -63,6 +75,7 @@ class Journal:
 
     def _append(self, lines: Sequence[str]) -> None:
         if lines:
+            lines = [*lines, json.dumps({"seconds": round(self.seconds(), 3)})]
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
                 # A line before, too: the last one may be torn.

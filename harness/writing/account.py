@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from harness.records import WritingTask
@@ -24,8 +24,8 @@ class Account:
     """Tokens that the writer read and wrote."""
     tokens_a_row: float = 0.0
     """Mean tokens of a row under the user's own instruction; 0 until it was asked."""
-    _began: float = field(default_factory=time.monotonic)
-    """When the writing began, by the process's clock."""
+    seconds: Callable[[], float] = field(default_factory=lambda: _since(time.monotonic()))
+    """Tells the seconds that the writing has taken."""
 
     def answered(self, rows: Sequence[AnsweredRow]) -> None:
         """Count rows that were answered."""
@@ -54,10 +54,13 @@ class Account:
             return "its share of the budget is spent"
         if task.most_tokens is not None and self.tokens >= task.most_tokens:
             return "its share of the budget's tokens is spent"
-        seconds = time.monotonic() - self._began
-        if task.most_seconds is not None and seconds >= task.most_seconds:
+        if task.most_seconds is not None and self.seconds() >= task.most_seconds:
             return "its share of the budget's minutes is spent"
         return ""
+
+
+def _since(began: float) -> Callable[[], float]:
+    return lambda: time.monotonic() - began
 
 
 __all__ = ["Account"]

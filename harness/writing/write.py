@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -42,7 +42,13 @@ class Ground:
     """Of all that is drawn."""
 
 
-def write_instruction(ground: Ground, task: WritingTask, answer: Answer, write: Write) -> Writing:
+def write_instruction(
+    ground: Ground,
+    task: WritingTask,
+    answer: Answer,
+    write: Write,
+    seconds: Callable[[], float] | None = None,
+) -> Writing:
     """Write an instruction from training rows, where wording is seen to matter.
 
     The best of what was tried on the rows that are compared is handed on; whether it is kept is
@@ -51,11 +57,12 @@ def write_instruction(ground: Ground, task: WritingTask, answer: Answer, write: 
     Args:
         answer: answers rows under an instruction.
         write: asks the model that writes.
+        seconds: tells how long it has taken, where it did not begin in this process.
 
     Raises:
         UnusableError: nobody can be asked by the user's own instruction.
     """
-    account = Account(task)
+    account = Account(task) if seconds is None else Account(task, seconds=seconds)
     proposals = Proposals(ground.own, answer, write, account, ground.sign)
     rows = min(task.rows, int(HEADROOM_SHARE * task.most_rows / WORDINGS))
     pools = divided(ground.train, rows, np.random.default_rng([ground.seed, 3]))

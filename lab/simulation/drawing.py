@@ -20,6 +20,7 @@ from lab.simulation.abilities import draw_abilities, draw_suite, right
 from lab.simulation.effort import as_tried
 from lab.simulation.judging import JUDGES, TASK, as_judged
 from lab.simulation.study_design import Design
+from lab.simulation.writing import kept_worths
 from tests.analysis.study_builder import ACCURACY, StudyBuilder, experiment
 
 Floats = NDArray[np.float64]
@@ -79,7 +80,7 @@ def draw_study(design: Design, generator: np.random.Generator) -> Study:
         score += (design.added or 0.0) if arm == "both" else 0.0
         spread = 0.0 if still else design.seed_spread
         effects = generator.normal(0, spread, design.seeds)
-        search = _tuning(design, generator)
+        search = _tuning(design, generator, trained=trained)
         rows = {
             name: _answers(design, items, score, effects + search, generator, still=still)
             for name, items in splits.items()
@@ -105,11 +106,14 @@ def draw_study(design: Design, generator: np.random.Generator) -> Study:
     return as_judged(study, design.judge, generator) if design.judge else study
 
 
-def _tuning(design: Design, generator: np.random.Generator) -> Floats:
+def _tuning(design: Design, generator: np.random.Generator, *, trained: bool) -> Floats:
     """What its search made of each final run, shape (seeds,)."""
-    if not design.tuning_spread:
-        return np.zeros(design.seeds)
-    searches = generator.normal(0, design.tuning_spread, design.repeats)
+    searches = np.zeros(design.repeats)
+    if design.tuning_spread:
+        searches = generator.normal(0, design.tuning_spread, design.repeats)
+    if design.written is not None and not trained:
+        bar = design.latent_spread() * float(norm.ppf(1 - design.score))
+        searches = searches + kept_worths(design.written, bar, design.repeats, generator)
     return np.asarray(searches[np.arange(design.seeds) % design.repeats], dtype=np.float64)
 
 
@@ -141,8 +145,6 @@ def _answers(
     count = len(items.difficulty)
     cluster = design.cluster if design.clustered else 0.0
     noise = 0.0 if still else design.noise
-    seed = 0.0 if still else design.seed_spread
-    parts = (1.0, cluster, design.own, noise, seed, design.tuning_spread)
     latent = (
         items.difficulty
         + generator.normal(0, cluster, items.clusters.max() + 1)[items.clusters]
@@ -150,7 +152,7 @@ def _answers(
         + effects[:, None]
         + generator.normal(0, noise, (len(effects), count))
     )
-    spread = math.sqrt(sum(part**2 for part in parts))
+    spread = design.latent_spread(still=still)
     if design.binary:
         return right(latent, spread, score)
     # The mean of the normal distribution function at a normal variable is one again.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from lab.simulation.effort import Tried
 from lab.simulation.judging import Judge
+from lab.simulation.writing import Written
 
 PROMPT_SCORE = 0.5
 BASE_ABILITY = 0.8
@@ -93,6 +95,8 @@ class Design:
     """Standard deviation of what a search makes of its arm."""
     repeats: int = 1
     """Searches of each arm, over which the seeds are dealt."""
+    written: Written | None = None
+    """What an optimiser writes for each search of the prompt arms; None where none does."""
     trouble: Trouble = PLAIN
     """What the general suite is like beside that."""
     tried: Tried = USUALLY_TRIED
@@ -104,6 +108,17 @@ class Design:
     def clustered(self) -> bool:
         """Whether items of one cluster have something in common."""
         return self.cluster_size > 1 or self.customers > 0 or self.giant > 0
+
+    def latent_spread(self, *, still: bool = False) -> float:
+        """Standard deviation of the latent value of an answer.
+
+        Args:
+            still: of an arm that answers alike under every seed.
+        """
+        cluster = self.cluster if self.clustered else 0.0
+        noise, seed = (0.0, 0.0) if still else (self.noise, self.seed_spread)
+        parts = (1.0, cluster, self.own, noise, seed, self.tuning_spread)
+        return math.sqrt(sum(part**2 for part in parts))
 
     @property
     def mean_change(self) -> float:

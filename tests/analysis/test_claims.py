@@ -208,6 +208,15 @@ def test_status(key: str, status: str, build: Callable[[], ClaimFacts]) -> None:
         assert any(character.isdigit() for character in found.measured) or key == "in_house"
 
 
+def test_a_server_elsewhere_that_writes_an_instruction_is_named() -> None:
+    away = {"url": "https://models.example.org/v1", "model": "big"}
+    written = {"optimise": {"by": "gepa", "reflection": {"endpoint": away}}}
+    arms = {**KINDS, "written": {"kind": "prompt", "instruction": written}}
+    found = claim("in_house", facts(experiment=experiment(arms, budget={"trials": 4})))
+    assert f"the instruction of written is written by {away['url']}" in found.measured
+    assert "they sent it texts of the data" in found.why
+
+
 def test_every_claim_is_checked_once() -> None:
     keys = [key for key, _, _ in CLAIMS]
     assert len(keys) == 10

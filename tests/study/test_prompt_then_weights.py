@@ -174,3 +174,21 @@ def test_where_no_instruction_is_selected_nothing_is_trained_and_that_is_said(
         text.startswith("both is not trained: it takes its instruction from written")
         for text in observer.warnings
     )
+
+
+def test_where_an_instruction_is_yet_to_be_written_nothing_is_said_of_who_takes_it(
+    tmp_path: Path,
+) -> None:
+    # All that the arm would do under the task's own instruction is known.
+    searched = {"kind": "prompt", "shots": {"choices": [0, 2]}}
+    run(tmp_path, arms={"written": searched, "lora": ARMS["lora"]}, **SHORT)
+    written = {"kind": "prompt", "instruction": {"optimise": {"by": "gepa"}}}
+    found = rehearsed(
+        tmp_path, arms={**ARMS, "written": written}, budget={"trials": 4, "test_default": False}
+    )
+    assert found.waiting == {"both": "written"}
+    assert {(spec.arm, spec.phase) for spec in found.to_run if spec.arm == "written"} == {
+        ("written", "writing")
+    }
+    (row,) = explain(found, ["both"])
+    assert row.why == "waits for the instruction that the search of written selects"

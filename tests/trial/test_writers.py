@@ -108,3 +108,22 @@ def test_a_cap_ends_all_writing(server: FakeServer, tmp_path: Path) -> None:
             write("a")
         assert refusal.value.final
     assert server.seen == []
+
+
+def test_seconds_of_a_process_that_was_killed_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("harness.trial.writing_journal.time.monotonic", lambda: clock[0])
+    path = tmp_path / "writing.jsonl"
+    first = Journal(path, TrialRun())
+    clock[0] += 40
+    first.keep_failure("request", "no answer")
+    # What it did after that is lost with it.
+    clock[0] += 5
+    second = Journal(path, TrialRun())
+    assert second.seconds() == 40
+    assert second.failed("request") == "no answer"
+    clock[0] += 2
+    second.keep_failure("other", "no answer")
+    assert Journal(path, TrialRun()).seconds() == 42

@@ -12,8 +12,7 @@ from harness.analysis.arms.cost import summarise_cost
 from harness.analysis.arms.latency import timed_trials
 from harness.analysis.arms.making import trials_to_make
 from harness.analysis.arms.tokens import search_tokens
-from harness.analysis.searches.selection import search_winner
-from harness.analysis.searches.summary import search_ends
+from harness.analysis.searches.selection import search_ends, search_winner
 from harness.analysis.statistics.scores import (
     DOMAIN,
     Scores,
@@ -157,7 +156,7 @@ def choose_sides(
     notes: list[str] = []
     best = []
     declared = (experiment.contrast.fine_tuned, experiment.contrast.against)
-    kinds = (experiment.trained_arms(), experiment.prompt_arms())
+    kinds = (list(experiment.trained_arms()), list(experiment.prompt_arms()))
     for named, names in zip(declared, kinds, strict=True):
         ranked = sorted(names, key=lambda name: worths[name], reverse=True)
         able = [name for name in ranked if arms[name].test is not None]

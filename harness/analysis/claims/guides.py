@@ -15,7 +15,7 @@ from harness.analysis import wording
 from harness.analysis.claims.facts import Answer, ClaimFacts, by_outcome, memory_saved
 from harness.findings import Claim, ClaimStatus, Interval
 from harness.spec.kinds import FULL, LORA, QLORA, KindInfo, kind_info
-from harness.spec.served_arms import endpoints, judge_servers
+from harness.spec.served_arms import endpoints, judge_servers, writer_servers
 from harness.wording import mebibytes, money, per_cent
 
 LEAST_MEMORY_SAVED = 0.6
@@ -281,12 +281,17 @@ def _in_house(facts: ClaimFacts) -> Answer:
         for name, server in judge_servers(facts.experiment).items()
         if not server.local
     ]
+    asked += [
+        f"the instruction of {arm} is written by {server.url}"
+        for arm, server in writer_servers(facts.experiment).items()
+        if not server.local
+    ]
     if asked:
         return Answer(
             "held",
             "Fine-tuning calls no service elsewhere, and its model and data came from packages or "
-            "local files. That is not so of the arms or judges that ask a server: they sent it "
-            "texts of the data.",
+            "local files. That is not so of the arms, judges or writers that ask a server: they "
+            "sent it texts of the data.",
             f"{here} But {', '.join(asked)}.",
         )
     return Answer(

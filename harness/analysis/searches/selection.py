@@ -16,11 +16,14 @@ from harness.findings import SearchChoice
 from harness.records import (
     Phase,
     ScoreVector,
+    SearchEnded,
     Study,
     TrialSummary,
     Worth,
+    from_json,
     keeps_abilities,
     selected,
+    to_json,
 )
 from harness.spec import Experiment
 from harness.spec.instruction_sources import instruction_source
@@ -50,10 +53,41 @@ class Candidate:
         return keeps_abilities(self.general_change, margin)
 
 
+def search_ends(study: Study) -> dict[tuple[str, int], SearchEnded]:
+    """Arm and repeat -> how that search ended, as noted last; a study can be extended."""
+    ends = (
+        from_json(SearchEnded, to_json(event.detail))
+        for event in study.events
+        if event.kind == "search_ended"
+    )
+    return {(end.arm, end.repeat): end for end in ends}
+
+
 def candidates(
     scores: Scores, arm: str, experiment: Experiment, repeat: int | None = None
 ) -> list[Candidate]:
-    """The trials that a search of the arm chose among, by number; of all its searches if None."""
+    """The trials that a search of the arm chose among, by number; of all its searches if None.
+
+    Those under a written instruction that did no better than the task's own are none of them.
+    """
+    every = scored_trials(scores, arm, experiment, repeat)
+    if experiment.arms[arm].optimiser is None:
+        return every
+    held = {place: end.confirmation for place, end in search_ends(scores.study).items()}
+
+    def dropped(trial: TrialSummary) -> bool:
+        found = held.get((arm, trial.search_repeat))
+        if found is None or found.kept:
+            return False
+        return trial.params.get("instruction") == found.instruction
+
+    return [candidate for candidate in every if not dropped(candidate.trial)]
+
+
+def scored_trials(
+    scores: Scores, arm: str, experiment: Experiment, repeat: int | None = None
+) -> list[Candidate]:
+    """The complete trials of a search that have a score, by number; of all searches if None."""
     blind = experiment.search_margin(arm) is None
     changes = {} if blind else measured_changes(scores, arm, experiment)
     scored = []
@@ -236,6 +270,8 @@ __all__ = [
     "candidates",
     "current",
     "measured_changes",
+    "scored_trials",
     "search_choice",
+    "search_ends",
     "search_winner",
 ]

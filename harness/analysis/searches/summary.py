@@ -7,23 +7,13 @@ from datetime import datetime
 from typing import Literal
 
 from harness.analysis.searches.limits import edges, rising
-from harness.analysis.searches.selection import candidates, search_choice
+from harness.analysis.searches.selection import candidates, search_choice, search_ends
 from harness.analysis.statistics.scores import Scores
 from harness.findings import EarlyStop, SearchSummary
-from harness.records import SearchEnded, Study, TrialSummary, from_json, to_json
+from harness.records import TrialSummary
 from harness.spec import Experiment
 
 UNITS: tuple[Literal["items", "steps"], ...] = ("items", "steps")
-
-
-def search_ends(study: Study) -> dict[tuple[str, int], SearchEnded]:
-    """Arm and repeat -> how that search ended, as noted last; a study can be extended."""
-    ends = (
-        from_json(SearchEnded, to_json(event.detail))
-        for event in study.events
-        if event.kind == "search_ended"
-    )
-    return {(end.arm, end.repeat): end for end in ends}
 
 
 def summarise_searches(scores: Scores, experiment: Experiment) -> tuple[SearchSummary, ...]:
@@ -68,6 +58,7 @@ def _summarise(scores: Scores, arm: str, repeat: int, experiment: Experiment) ->
         ended=end.reason if end else "",
         limit=end.limit if end else "",
         written=end.written if end else 0,
+        confirmation=end.confirmation if end else None,
         stopped=tuple(_stops(trials)),
         choice=choice,
         repeat=repeat,
@@ -103,4 +94,4 @@ def _minutes(trials: Iterable[TrialSummary]) -> float | None:
     return sum(span.total_seconds() for span in spans) / 60 if spans else None
 
 
-__all__ = ["search_ends", "summarise_searches"]
+__all__ = ["summarise_searches"]

@@ -126,7 +126,8 @@ class Scores:
 
     def upfront(self, arm: str) -> list[TrialSummary]:
         """What an arm ran before its finalists: its searches, and what was written for them."""
-        return [*self.trials(arm, "search"), *self.trials(arm, "writing")]
+        phases: tuple[Phase, ...] = ("search", "writing", "bootstrap")
+        return [trial for phase in phases for trial in self.trials(arm, phase)]
 
     def finalists(self, arm: str) -> list[TrialSummary]:
         """The complete finalists of an arm."""

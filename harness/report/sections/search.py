@@ -31,7 +31,8 @@ def search_section(material: Material) -> Section:
     searches = material.findings.searches
     if not searches:
         return Section("search", heading, ())
-    blocks: list[Block] = [_budgets(material), *_stopped(searches), *_choices(material)]
+    blocks: list[Block] = [_budgets(material), *_reasoned(material)]
+    blocks += [*_stopped(searches), *_choices(material)]
     blocks += [*_ways(material), *_again(material), *_further(searches, material)]
     return Section("search", heading, (*blocks, *picture_blocks(material)))
 
@@ -58,7 +59,8 @@ def _budgets(material: Material) -> Table:
     if written:
         notes.append(
             "What an instruction took to write, rejected proposals and the writer's own tokens "
-            "too, is counted in trials of equal tokens, and is within tokens and minutes."
+            "too, and the reasoning of worked examples, is counted in trials of equal tokens, and "
+            "is within tokens and minutes."
         )
     if short:
         notes.append(
@@ -66,6 +68,23 @@ def _budgets(material: Material) -> Table:
             "got all of its own: they were not tried equally hard."
         )
     return table("The search budget side by side", fields, rows, notes=tuple(notes))
+
+
+def _reasoned(material: Material) -> list[Block]:
+    """How many worked examples got a reasoning that the model wrote and got right."""
+    told = [
+        f"{wording.cell(str(event.detail['arm']))}, reasoning {event.detail['reasoning']}: the "
+        f"model got {event.detail['right']} of {event.detail['rows']} training rows right"
+        for event in material.study.events
+        if event.kind == "bootstrapped"
+    ]
+    if not told:
+        return []
+    caption = (
+        "Worked examples with the model's own reasoning: rows that it was asked about before the "
+        "search, within its budget; only those that it got right are shown"
+    )
+    return [Bullets(caption, tuple(dict.fromkeys(told)))]
 
 
 def _of(spent: float, limit: float | None) -> str:

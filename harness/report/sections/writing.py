@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness import wording
-from harness.records import Proposal, TrialSummary, Writing
+from harness.records import KEPT_LEVEL, Proposal, TrialSummary, Writing
 from harness.report.chart_records import SpendingChart, SpendingLine
 from harness.report.document import Block, Bullets, Code, Column, Figure, Prose, Section, Table
-from harness.report.sections.material import DOMAIN, Material
+from harness.report.sections.material import Material
 from harness.report.tables import Field, table
 
 KEY, HEADING = "writing", "How the instruction was written"
@@ -25,8 +25,9 @@ def writing_section(material: Material) -> Section:
         Prose(
             "A model read training rows, replies to them and what was wrong with these, and "
             "proposed instructions. It was shown no validation and no test row. What came of it "
-            "was searched beside the task's own instruction, and is kept where it does better on "
-            "validation rows. Where defaults are tested, the other is tested beside it."
+            "was held against the task's own instruction on validation rows, and is kept where it "
+            "does better there by more than chance. Where defaults are tested, the task's own is "
+            "tested beside it."
         ),
         Bullets("What came of it", tuple(_outcome(material, trial) for trial in trials)),
     ]
@@ -72,9 +73,7 @@ def _outcome(material: Material, trial: TrialSummary) -> str:
     ended = wording.cell(writing.ended, 300)
     if writing.text is None:
         return f"{name}: nothing better was written. It took {spent}; {seen}; it ended as {ended}."
-    return (
-        f"{name}: {_kept(material, trial, writing)} It took {spent}; {seen}; it ended as {ended}."
-    )
+    return f"{name}: {_kept(material, trial)} It took {spent}; {seen}; it ended as {ended}."
 
 
 def _best(material: Material, writing: Writing) -> float:
@@ -82,33 +81,39 @@ def _best(material: Material, writing: Writing) -> float:
     return max(scores) if material.experiment.task.higher_is_better else min(scores)
 
 
-def _kept(material: Material, trial: TrialSummary, writing: Writing) -> str:
-    """Whether what was written was selected, and by which scores on validation."""
-    searched = [
-        one
-        for one in material.study.trials
-        if (one.arm, one.phase, one.search_repeat) == (trial.arm, "search", trial.search_repeat)
-    ]
-    scores: dict[bool, list[float]] = {True: [], False: []}
-    for one in searched:
-        own = one.params.get("instruction") is None
-        scores[own] += [
-            score.value
-            for score in one.aggregates
-            if (score.suite, score.split, score.metric) == (DOMAIN, "validation", material.metric)
-        ]
-    best = max if material.experiment.task.higher_is_better else min
-    theirs, yours = (best(scores[own], default=None) for own in (False, True))
-    shown = (
-        f"{material.scale.score(theirs, 'stopped early')} on validation rows that nothing was "
-        f"written from, against {material.scale.score(yours)} of your own"
+def _kept(material: Material, trial: TrialSummary) -> str:
+    """Whether what was written was kept and selected, and by which scores on validation."""
+    found = next(
+        (
+            row.confirmation
+            for row in material.findings.searches
+            if (row.arm, row.repeat) == (trial.arm, trial.search_repeat)
+        ),
+        None,
     )
-    kept = any(
-        one.params.get("instruction") == writing.text
+    if found is None:
+        return "whether what was written is kept is not known yet."
+    scale = material.scale
+    on = wording.plural(found.items, "validation row")
+    if found.p_value is None:
+        why = f"it was not seen through, and stopped after {on}"
+        if found.written is not None:
+            why += f" with {scale.score(found.written)} against {scale.score(found.own)}"
+        return f"what was written is not kept: {why}."
+    shown = (
+        f"{scale.score(found.written)} on {on} that nothing was written from, against "
+        f"{scale.score(found.own)} of your own (p {wording.p_value(found.p_value)}, one-sided; "
+        f"{KEPT_LEVEL:g} or less, and the better score, keeps it)"
+    )
+    if not found.kept:
+        return f"what was written is not kept: {shown}."
+    selected = any(
+        one.params.get("instruction") == found.instruction
         for one in material.study.trials
         if (one.arm, one.phase) == (trial.arm, "finalist")
     )
-    return f"what was written is {'kept' if kept else 'not kept'}: {shown}."
+    rest = "" if selected else "; yet validation selected your own, with other settings"
+    return f"what was written is kept: {shown}{rest}."
 
 
 def _line(material: Material, trial: TrialSummary, writing: Writing) -> SpendingLine | None:

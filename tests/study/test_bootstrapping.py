@@ -1,0 +1,186 @@
+"""Worked examples whose reasoning the model wrote itself and got right, from training rows only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.records import Study
+from harness.review.studies import load_study, write_reports
+from harness.spec import Experiment
+from harness.store import StoreReader
+from harness.study.coming import coming_trials
+from harness.study.run import StudyRun, plan_study, run_study
+from tests.fake_server import FakeServer, serving
+from tests.tiny_model import CHATML, messages, write_model
+
+pytestmark = pytest.mark.weights
+
+ROWS = 16
+SIZES = {"train": 40, "validation": 16, "test": 24}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A study that was run to its end."""
+
+    server: FakeServer
+    spec: Experiment
+    done: StudyRun
+    study: Study
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    """Reasons about every message, and is wrong about some that are great."""
+    folder = tmp_path_factory.mktemp("reasoned")
+    with serving() as server:
+        server.chat = reasoned
+        spec = experiment(folder, server.url)
+        yield Ran(server, spec, *run(spec, folder), folder)
+
+
+def reasoned(payload: dict[str, Any]) -> tuple[str, str, int]:
+    system, item = (str(payload["messages"][place]["content"]) for place in (0, -1))
+    great = "great" in item
+    right = "positive" if great else "negative"
+    if "Final answer:" not in system:
+        return right, "stop", 20
+    if great and int(item.split()[3]) % 4 == 0:
+        right = "negative"
+    said = f"Somebody says of no. {item.split()[3]}: {'good' if great else 'bad'} news"
+    return f"{said}.\n**Final answer:** {right}", "stop", 20
+
+
+def experiment(folder: Path, url: str, **prompted: Any) -> Experiment:
+    model, data = folder / "model", folder / "data.jsonl"
+    if not model.exists():
+        write_model(model, CHATML)
+        rows = [{"text": e.inputs["text"], "label": e.answer} for e in messages(80)]
+        data.write_text("\n".join(map(json.dumps, rows)))
+    arm = {
+        "kind": "prompt",
+        "endpoint": {"url": url, "model": "big", "retries": 1, "timeout_seconds": 1.0},
+        "shots": {"choices": [0, 2], "default": 2},
+        "reasoning": {"choices": ["none", "brief"], "default": "brief"},
+        "bootstrapped": ROWS,
+        **prompted,
+    }
+    return Experiment.model_validate(
+        {
+            "name": "reasoned",
+            "model": {"reference": str(model), "device": "cpu", "dtype": "float32"},
+            "data": {"source": str(data), "splits": {"train": 0.5, "validation": 0.2, "test": 0.3}},
+            "task": {
+                "instruction": "Good or bad?",
+                "template": "Message: {text}",
+                "answer": {"kind": "label", "column": "label", "labels": ["positive", "negative"]},
+                "max_new_tokens": 4,
+            },
+            "arms": {"thinks": arm},
+            "budget": {"trials": 3, "test_default": False},
+            "seeds": [1],
+            "general": None,
+        }
+    )
+
+
+def run(spec: Experiment, folder: Path) -> tuple[StudyRun, Study]:
+    done = run_study(spec, folder / "results", engine="in-process")
+    return done, StoreReader(folder / "results" / "harness.duckdb").study(done.experiment_id)
+
+
+def shown(server: FakeServer) -> list[tuple[str, str]]:
+    """Worked examples of all requests that were asked to reason: message and reply."""
+    chats = [one.payload["messages"] for one in server.seen]
+    asked = [chat for chat in chats if "Final answer:" in str(chat[0]["content"])]
+    return [
+        (str(chat[place]["content"]), str(chat[place + 1]["content"]))
+        for chat in asked
+        for place in range(1, len(chat) - 1, 2)
+    ]
+
+
+def test_what_the_model_got_right_is_shown_and_nothing_else(ran: Ran, tmp_path: Path) -> None:
+    (asked,) = [trial for trial in ran.study.trials if trial.phase == "bootstrap"]
+    (score,) = [a for a in asked.aggregates if a.metric == "exact_match"]
+    assert (score.split, score.items) == ("train", ROWS)
+    (event,) = [event.detail for event in ran.study.events if event.kind == "bootstrapped"]
+    right = round(score.value * ROWS)
+    assert 0 < right < ROWS
+    assert event == {"arm": "thinks", "reasoning": "brief", "rows": ROWS, "right": right}
+    examples = shown(ran.server)
+    assert examples
+    for message, reply in examples:
+        number, great = message.split()[3], "great" in message
+        assert not (great and int(number) % 4 == 0)
+        said = f"Somebody says of no. {number}: {'good' if great else 'bad'} news."
+        assert reply == f"{said} Final answer: {'positive' if great else 'negative'}"
+    rows = StoreReader(ran.done.store).query(
+        "SELECT o.text FROM item_output o JOIN asked_score s USING (score_key) "
+        "WHERE s.split <> 'train'"
+    )
+    assert not {row[0] for row in rows.rows} & {message for message, _ in examples}
+    loaded = load_study(ran.folder / "results", ran.done.experiment_id)
+    page = write_reports(loaded, tmp_path, ("md",))["md"].read_text("utf-8")
+    assert f"the model got {right} of {ROWS} training rows right" in page
+
+
+def test_its_tokens_are_of_the_budget(ran: Ran) -> None:
+    (ended,) = [event.detail for event in ran.study.events if event.kind == "search_ended"]
+    # 16 rows of the 16 that a trial answers, of three trials.
+    assert (ended["written"], ended["trials"]) == (1, 2)
+    asked = sum(
+        {(a.task, a.split): a.items * (a.prompt_tokens + a.completion_tokens)
+         for a in trial.aggregates}[("domain", split)]
+        for trial, split in (
+            (trial, "train" if trial.phase == "bootstrap" else "validation")
+            for trial in ran.study.trials if trial.phase in ("bootstrap", "search")
+        )
+    )  # fmt: skip
+    assert ended["tokens"] == asked
+
+
+def test_a_second_run_asks_nothing_and_what_is_shown_is_in_the_identity(ran: Ran) -> None:
+    before = len(ran.server.seen)
+    again, _ = run(ran.spec, ran.folder)
+    assert again.trials_run == 0
+    assert len(ran.server.seen) == before
+    # Planned before anything was written, the trial has other worked examples.
+    plan = plan_study(ran.spec, ran.folder / "results")
+    plain = plan.search_trial("thinks", 0, plan.default_setting("thinks"))
+    assert plain.trial_id not in {trial.trial_id for trial in ran.study.trials}
+    coming = {(one.phase, one.number, one.items) for one in coming_trials(ran.spec, SIZES)}
+    assert ("bootstrap", 1, ROWS) in coming
+
+
+def test_where_nothing_was_right_answers_alone_are_shown(tmp_path: Path) -> None:
+    with serving() as server:
+        server.chat = lambda payload: ("Hm. Final answer: neither", "stop", 20)
+        spec = experiment(tmp_path, server.url, reasoning="brief", shots=2)
+        _, study = run(spec, tmp_path)
+        (event,) = [event.detail for event in study.events if event.kind == "bootstrapped"]
+        assert event["right"] == 0
+        replies = {reply for _, reply in shown(server)}
+        assert replies
+        assert replies <= {"Final answer: positive", "Final answer: negative"}
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"reasoning": "none"}, "worked examples have a reasoning where prompts ask for one"),
+        ({"shots": 0}, "the prompts show no worked examples"),
+    ],
+)
+def test_it_is_refused_where_nothing_would_show_it(
+    values: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        experiment(tmp_path, "http://127.0.0.1:9/v1", **values)
