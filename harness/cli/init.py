@@ -11,11 +11,10 @@ import click
 
 from harness.cli.options import near
 from harness.cli.printing import say, tell, visible
+from harness.cli.problems import problem_lines
 
 if TYPE_CHECKING:
     from harness.drafting.draft import Draft
-
-SHOWN_ROWS = 10
 
 
 @click.command()
@@ -207,6 +206,9 @@ def _show(draft: Draft, data: str, output: Path) -> None:
         for name in ("train", "validation", "test")
     )
     lines.append(("rows used", counts, reasons["splits"] if sizing.shares else ""))
+    if request.unused:
+        without = "neither shown nor asked for: --text and --answer name columns"
+        lines.insert(-1, ("not used", ", ".join(request.unused), without))
     names = ", ".join(arm.name for arm in sizing.arms.arms)
     lines.append(("arms", names, "what this model and machine allow"))
     lines += [("", f"without {name}", why) for name, why in sizing.arms.left_out.items()]
@@ -216,10 +218,8 @@ def _show(draft: Draft, data: str, output: Path) -> None:
     lines.append(("time", f"about {rough_duration(sizing.seconds)}", how))
     for name, value, why in lines:
         tell(f"  {name:<10} {value}" + (f": {why}" if why else ""))
-    for problem in draft.problems[:SHOWN_ROWS]:
-        tell(f"left out: {near(str(problem))}")
-    if len(draft.problems) > SHOWN_ROWS:
-        tell(f"left out: and {len(draft.problems) - SHOWN_ROWS} more problems like these")
+    for line in problem_lines(draft.problems, "left out"):
+        tell(line)
     if draft.problems:
         tell(reasons["bad_rows"])
     for caution in draft.cautions:

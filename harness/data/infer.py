@@ -24,9 +24,11 @@ from harness.data.name_words import (
 )
 from harness.errors import DataError
 from harness.records.guess import Guess
-from harness.wording import listed
+from harness.wording import agreeing, listed
 
 _SQL = re.compile(r"(?is)\s*(select|with|insert|update|delete)\b.*\b(from|into|set)\b")
+# What a row is to look like.
+ROW = '{"text": "...", "answer": "..."}'
 # Words that chat templates may put after an answer.
 _END_MARKS = 3
 
@@ -69,6 +71,9 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
     rank, why = ranked[best.name]
     if rank <= 0:
         why = "though no column stands out as the answer: say it with --answer if it is another"
+    elif alike := [f"`{c.name}`" for c in open_to if c is not best and ranked[c.name][0] == rank]:
+        what = agreeing(len(alike), "it is", "one of them is")
+        why += f"; so might {listed(alike)}: if {what} the answer, say so with --answer"
     return Guess(best.name, why)
 
 
@@ -89,7 +94,9 @@ def unusable(columns: Mapping[str, Column]) -> str:
         f"{what}: {', '.join(quoted)}" + (f", {why}" if why else "")
         for (what, why), quoted in names.items()
     ]
-    return f" ({'; '.join(parts)})" if parts else ""
+    nested = any(what.startswith("with lists") for what, _ in names)
+    remedy = f"; write each row as {ROW}, with texts in it" if nested else ""
+    return f" ({'; '.join(parts)}){remedy}" if parts else ""
 
 
 def is_rejected(column: Column) -> bool:

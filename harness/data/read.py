@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.data.arrow_table import table_rows
 from harness.data.chat import with_conversations
+from harness.data.choice_columns import with_choices
 from harness.data.csv_file import csv_rows
 from harness.data.encoding import UTF8, as_utf8
 from harness.data.instructions import with_inputs
@@ -27,8 +28,9 @@ READABLE = ".jsonl, .json, .csv, .tsv or .parquet, `packaged:NAME`, or `hub:DATA
 def read_rows(source: str, encoding: str = UTF8) -> Rows:
     """Read all rows of a source. Only ``hub:`` uses the network (and ``packaged:`` once).
 
-    Columns of conversations and of what annotators said are added: see :mod:`harness.data.chat`,
-    :mod:`harness.data.instructions` and :mod:`harness.data.label_studio`.
+    Columns of conversations, of choices and of what annotators said are added: see
+    :mod:`harness.data.chat`, :mod:`harness.data.choice_columns`, :mod:`harness.data.instructions`
+    and :mod:`harness.data.label_studio`.
 
     Args:
         encoding: encoding of text files.
@@ -38,7 +40,7 @@ def read_rows(source: str, encoding: str = UTF8) -> Rows:
         UnknownReferenceError: no packaged data set has this name.
         HarnessError: a packaged data set could not be fetched.
     """
-    return with_conversations(with_inputs(with_annotations(_read(source, encoding))))
+    return _completed(with_annotations(_read(source, encoding)))
 
 
 def rows_in_memory(values: Sequence[Mapping[str, JsonValue]], source: str = "row") -> Rows:
@@ -48,7 +50,12 @@ def rows_in_memory(values: Sequence[Mapping[str, JsonValue]], source: str = "row
         DataError: there is none.
     """
     rows = [Row(number, dict(one)) for number, one in enumerate(values, 1)]
-    return with_conversations(with_inputs(rows_of(source, rows, [])))
+    return _completed(rows_of(source, rows, []))
+
+
+def _completed(table: Rows) -> Rows:
+    """The rows with the columns that templates can show of what they cannot."""
+    return with_conversations(with_choices(with_inputs(table)))
 
 
 def _read(source: str, encoding: str) -> Rows:
