@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -68,6 +69,12 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
         # Of a date or a number and the only prose, the prose is the text.
         others = [c for c in open_to if c is not best and _may_be_answer(c)]
         best = max(others, key=order, default=best)
+    if (path := _rows_in(best)) and not any(c.is_prose for c in columns.values()):
+        raise DataError(
+            f"rows stand within rows: each row has a list `{path}`, and no column beside it holds "
+            f"texts. Write a row for each element of it, such as {ROW}, with what is needed of "
+            "the objects around it (docs/how-to/nested-data.md)"
+        )
     rank, why = ranked[best.name]
     if rank <= 0:
         why = "though no column stands out as the answer: say it with --answer if it is another"
@@ -95,8 +102,17 @@ def unusable(columns: Mapping[str, Column]) -> str:
         for (what, why), quoted in names.items()
     ]
     nested = any(what.startswith("with lists") for what, _ in names)
-    remedy = f"; write each row as {ROW}, with texts in it" if nested else ""
+    remedy = f"; write rows such as {ROW} (docs/how-to/nested-data.md)" if nested else ""
     return f" ({'; '.join(parts)}){remedy}" if parts else ""
+
+
+def _rows_in(column: Column) -> str:
+    """Where a column's lists of objects hold lists of objects, as a path; else empty."""
+    for element in itertools.chain.from_iterable(column.lists):
+        for name, inner in element.items() if isinstance(element, dict) else ():
+            if isinstance(inner, list) and inner and all(isinstance(one, dict) for one in inner):
+                return f"{column.name}[].{name}[]"
+    return ""
 
 
 def is_rejected(column: Column) -> bool:
