@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import near
-from harness.cli.printing import say, tell, visible
+from harness.cli.printing import fitted, say, tell
 from harness.cli.problems import problem_lines
 
 if TYPE_CHECKING:
@@ -175,9 +175,9 @@ def asked(question: str, default: str, why: str, check: Callable[[str], Any]) ->
             raise click.BadParameter(str(error)) from error
         return typed.strip()
 
-    click.secho(visible(f"\n{near(why)}"), dim=True)
+    click.secho(fitted(f"\n{near(why)}", sys.stdout), dim=True)
     # Column names are the file's, so click must not show the default as it is.
-    shown = visible(f"{question} [{default}]")
+    shown = fitted(f"{question} [{default}]", sys.stdout)
     answer: str = click.prompt(shown, default=default, show_default=False, value_proc=checked)
     return answer
 

@@ -7,6 +7,7 @@ from harness.data.read import content_of
 from harness.drafting.answers import NONE
 from harness.errors import DataError
 from harness.spec import data as spec
+from harness.spec.task import template_fields
 
 
 def existing_file(name: str) -> str:
@@ -55,3 +56,20 @@ def filled(typed: str) -> str:
     if not typed.strip():
         raise DataError("write a sentence")
     return typed
+
+
+def shown_by_templates(column: str) -> None:
+    """Check that a template can show a column.
+
+    Raises:
+        DataError: its name is not plain.
+    """
+    try:
+        plain = template_fields("{" + column + "}") == (column,) and "\n" not in column
+    except ValueError:
+        plain = False
+    if not plain:
+        raise DataError(
+            f"column {column!r} cannot stand in a template, where names are plain: rename "
+            "it in the file, without . [ ] { } ! and :, or name another with --text"
+        )
