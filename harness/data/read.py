@@ -24,6 +24,13 @@ from harness.records import JsonValue
 
 READABLE = ".jsonl, .json, .csv, .tsv or .parquet, `packaged:NAME`, or `hub:DATASET[:SPLIT]`"
 
+_SHEET = "open it in the spreadsheet program and save the sheet that holds the rows as CSV (UTF-8)"
+# Files that people have in place of these, and how to make one of them.
+SAVED_AS = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
+    **dict.fromkeys((".gz", ".zip", ".xz", ".bz2", ".zst"), "unpack it first"),
+}
+
 
 def read_rows(source: str, encoding: str = UTF8) -> Rows:
     """Read all rows of a source. Only ``hub:`` uses the network (and ``packaged:`` once).
@@ -76,7 +83,8 @@ def _read(source: str, encoding: str) -> Rows:
     content = content_of(source)
     if reader is None:
         named = f"files of kind {kind!r}" if kind else "files without an ending"
-        raise DataError(Problem(source, f"{named} cannot be read; use {READABLE}"))
+        how = SAVED_AS.get(kind, f"use {READABLE}")
+        raise DataError(Problem(source, f"{named} cannot be read; {how}"))
     return reader(source, content if kind == ".parquet" else as_utf8(source, content, encoding))
 
 
@@ -90,7 +98,7 @@ def content_of(source: str) -> bytes:
         return Path(source).read_bytes()
     except FileNotFoundError:
         raise DataError(
-            Problem(source, "no such file; paths are relative to the experiment file")
+            Problem(source, "no such file (a path in an experiment file is relative to that file)")
         ) from None
     except IsADirectoryError:
         raise DataError(Problem(source, "is a folder; name a file in it")) from None

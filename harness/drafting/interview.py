@@ -25,6 +25,7 @@ from harness.drafting.parsers import (
     existing_file,
     filled,
     known_encoding,
+    number_between,
     shown_by_templates,
 )
 from harness.drafting.request import DraftRequest
@@ -319,15 +320,7 @@ class Interview:
     def _number(
         self, name: str, question: str, guess: Guess[float], low: float, high: float
     ) -> float:
-        def parse(typed: str) -> float:
-            try:
-                value = float(typed)
-            except ValueError:
-                value = -1.0
-            if not low <= value <= high:
-                raise DataError(f"{typed!r} is no number from {low:g} to {high:g}")
-            return value
-
+        parse = number_between(low, high)
         given = getattr(self._given, name)
         checked = None if given is None else parse(str(given))
         return self._settled(name, checked, lambda: guess, question, "{:g}".format, parse)

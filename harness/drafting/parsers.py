@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.answers import KINDS
 from harness.data.read import content_of
 from harness.drafting.answers import NONE
@@ -73,3 +75,18 @@ def shown_by_templates(column: str) -> None:
             f"column {column!r} cannot stand in a template, where names are plain: rename "
             "it in the file, without . [ ] { } ! and :, or name another with --text"
         )
+
+
+def number_between(low: float, high: float) -> Callable[[str], float]:
+    """What reads a number of that range, and raises a DataError at anything else."""
+
+    def parse(typed: str) -> float:
+        try:
+            value = float(typed)
+        except ValueError:
+            value = -1.0
+        if not low <= value <= high:
+            raise DataError(f"{typed!r} is no number from {low:g} to {high:g}")
+        return value
+
+    return parse

@@ -365,7 +365,9 @@ def test_cautions(tmp_path: Path, content: str, said: dict[str, Any], caution: s
         ("rows.csv", table(labelled()), {"encoding": "latin1252"}, "no encoding of text is called"),
         ("rows.csv", table(labelled()), {"minutes": 0.0}, "no number from 1"),
         ("rows.csv", table(labelled()), {"validation": "x.csv"}, "--validation needs --test"),
-        ("rows.xlsx", "PK", {}, "cannot be read; use .jsonl"),
+        ("rows.xlsx", "PK", {}, "save the sheet that holds the rows as CSV"),
+        ("rows.csv.gz", "x", {}, "unpack it first"),
+        ("rows.txt", "x", {}, "cannot be read; use .jsonl"),
         ("rows.jsonl", lines([{"messages": [{"role": "user", "content": t}]}
                               for t, _ in labelled()]), {}, "does not end with an answer"),
         ("rows.json", json.dumps({"a": [{"x": 1}], "b": [{"x": 2}]}), {},
