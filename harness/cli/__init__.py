@@ -11,7 +11,8 @@ from types import FrameType
 import click
 
 from harness.cli.options import near
-from harness.cli.printing import say
+from harness.cli.printing import say, tell
+from harness.cli.problems import problem_lines
 from harness.errors import (
     HarnessError,
     InputError,
@@ -131,16 +132,11 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except InputError as error:
-        for problem in error.problems[:SHOWN_PROBLEMS]:
-            say(near(f"error: {problem}"), err=True)
-        if len(error.problems) > SHOWN_PROBLEMS:
-            say(
-                f"error: and {len(error.problems) - SHOWN_PROBLEMS} more problems like these",
-                err=True,
-            )
+        for line in problem_lines(error.problems, "error", SHOWN_PROBLEMS):
+            tell(line, err=True)
         sys.exit(error.exit_code)
     except HarnessError as error:
-        say(near(f"error: {error}"), err=True)
+        tell(near(f"error: {error}"), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of a pipe (head, less) has seen enough.
@@ -150,6 +146,6 @@ def main() -> None:
         failure = _told(error)
         if failure is None:
             raise
-        say(near(f"error: {failure}"), err=True)
+        tell(near(f"error: {failure}"), err=True)
         sys.exit(failure.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

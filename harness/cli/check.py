@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import experiment_argument, near
+from harness.cli.problems import problem_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from harness.spec import Experiment
     from harness.study.judges import Judges
     from harness.study.preflight import Preflight, Splits
-
-SHOWN_ROWS = 10
 
 
 @click.command()
@@ -202,9 +201,7 @@ def _left_out(prepared: Prepared) -> Iterator[str]:
     if prepared.dropped:
         rows = len({problem.where for problem in prepared.dropped})
         yield f"{rows} row(s) cannot be used and are left out (data.bad_rows: drop):"
-    yield from (f"dropped: {problem}" for problem in prepared.dropped[:SHOWN_ROWS])
-    if len(prepared.dropped) > SHOWN_ROWS:
-        yield f"and {len(prepared.dropped) - SHOWN_ROWS} more problems like these"
+    yield from problem_lines(prepared.dropped, "dropped")
 
 
 def _suite_table(suite: Suite, read: SuiteTexts) -> Table:

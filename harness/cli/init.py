@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import near
-from harness.cli.printing import say, tell, visible
+from harness.cli.printing import fitted, say, tell
+from harness.cli.problems import problem_lines
 
 if TYPE_CHECKING:
     from harness.drafting.draft import Draft
-
-SHOWN_ROWS = 10
 
 
 @click.command()
@@ -176,9 +175,9 @@ def asked(question: str, default: str, why: str, check: Callable[[str], Any]) ->
             raise click.BadParameter(str(error)) from error
         return typed.strip()
 
-    click.secho(visible(f"\n{near(why)}"), dim=True)
+    click.secho(fitted(f"\n{near(why)}", sys.stdout), dim=True)
     # Column names are the file's, so click must not show the default as it is.
-    shown = visible(f"{question} [{default}]")
+    shown = fitted(f"{question} [{default}]", sys.stdout)
     answer: str = click.prompt(shown, default=default, show_default=False, value_proc=checked)
     return answer
 
@@ -207,6 +206,9 @@ def _show(draft: Draft, data: str, output: Path) -> None:
         for name in ("train", "validation", "test")
     )
     lines.append(("rows used", counts, reasons["splits"] if sizing.shares else ""))
+    if request.unused:
+        without = "neither shown nor asked for: --text and --answer name columns"
+        lines.insert(-1, ("not used", ", ".join(request.unused), without))
     names = ", ".join(arm.name for arm in sizing.arms.arms)
     lines.append(("arms", names, "what this model and machine allow"))
     lines += [("", f"without {name}", why) for name, why in sizing.arms.left_out.items()]
@@ -216,10 +218,8 @@ def _show(draft: Draft, data: str, output: Path) -> None:
     lines.append(("time", f"about {rough_duration(sizing.seconds)}", how))
     for name, value, why in lines:
         tell(f"  {name:<10} {value}" + (f": {why}" if why else ""))
-    for problem in draft.problems[:SHOWN_ROWS]:
-        tell(f"left out: {near(str(problem))}")
-    if len(draft.problems) > SHOWN_ROWS:
-        tell(f"left out: and {len(draft.problems) - SHOWN_ROWS} more problems like these")
+    for line in problem_lines(draft.problems, "left out"):
+        tell(line)
     if draft.problems:
         tell(reasons["bad_rows"])
     for caution in draft.cautions:

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import textwrap
+from typing import TextIO
 
 import click
 
@@ -41,11 +42,13 @@ def say(text: str, *, err: bool = False) -> None:
 
 def tell(text: str, *, err: bool = False) -> None:
     """Print sentences; a terminal gets lines that are broken between words only."""
-    stream = sys.stderr if err else sys.stdout
+    click.echo(fitted(text, sys.stderr if err else sys.stdout), err=err)
+
+
+def fitted(text: str, stream: TextIO) -> str:
+    """Sentences, made visible, in the lines that ``stream`` is given of them."""
     shown = visible(text)
-    if stream.isatty():
-        shown = _broken(shown, shutil.get_terminal_size().columns)
-    click.echo(shown, err=err)
+    return _broken(shown, shutil.get_terminal_size().columns) if stream.isatty() else shown
 
 
 def _broken(text: str, columns: int) -> str:

@@ -58,6 +58,8 @@ def command(
     from harness.review.studies import LABELS, load_study, write_reports
 
     identity = _until_ended(results, name, output) if live else meant(results, name)
+    if live and "html" not in formats:
+        formats = ("html", *formats)
     loaded = load_study(results, identity)
     files = write_reports(loaded, output, formats, browser, appendix=appendix)
     if not quiet:
@@ -75,20 +77,26 @@ def _until_ended(results: Path, name: str | None, output: Path | None) -> str:
     from harness.review.studies import load_study, write_reports
 
     written: dict[str, int] | None = None
-    told = False
-    while True:
-        rows = overview(results, utc_now(), name)
-        if not rows:
-            raise InputError(f"no study in {results} yet; `harness run` makes one")
-        # From the first look on it is that one, whatever is declared later.
-        name = rows[-1].study.experiment.experiment_id
-        if rows[-1].state in ("finished", "stopped"):
-            return name
-        trials = rows[-1].study.trials
-        if trials != written:
-            loaded = load_study(results, name)
-            files = write_reports(loaded, output, ("html",), reload_seconds=RELOAD_SECONDS)
-            if not told:
-                say(f"Report: {files['html']}   (it reloads itself; Ctrl-C ends the writing)")
-            written, told = trials, True
-        time.sleep(LOOK_SECONDS)
+    try:
+        while True:
+            rows = overview(results, utc_now(), name)
+            if not rows:
+                raise InputError(f"no study in {results} yet; `harness run` makes one")
+            # From the first look on it is that one, whatever is declared later.
+            name = rows[-1].study.experiment.experiment_id
+            if rows[-1].state in ("finished", "stopped"):
+                written = None
+                return name
+            trials = rows[-1].study.trials
+            if trials != written:
+                loaded = load_study(results, name)
+                files = write_reports(loaded, output, ("html",), reload_seconds=RELOAD_SECONDS)
+                if written is None:
+                    page = files["html"]
+                    say(f"Report: {page}   (it reloads itself; Ctrl-C ends the writing)")
+                written = trials
+            time.sleep(LOOK_SECONDS)
+    finally:
+        # Whatever ended the writing: a page that nobody writes must not go on reloading.
+        if name is not None and written is not None:
+            write_reports(load_study(results, name), output, ("html",))

@@ -57,23 +57,29 @@ def lines(
 
     Args:
         details: more lines of each row.
-        width: characters of a line; where a row has more, its verdict goes below. None: no limit.
+        width: characters of a line; where a row has more, its verdict goes below, and all but its
+            name where it has more still. None: no limit.
     """
     from rich.cells import cell_len
 
     table = [_cells(row) for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(HEADINGS, *table, strict=True)]
     longest = max(len(row.verdict) for row in rows)
-    beside = width is None or sum(widths) + len(GAP) * len(widths) + longest <= width
+    needed = sum(widths) + len(GAP) * (len(widths) - 1)
+    fits = width is None or needed <= width
+    beside = width is None or needed + len(GAP) + longest <= width
 
     def line(cells: Sequence[str]) -> str:
         padded = (text + " " * (w - cell_len(text)) for text, w in zip(cells, widths, strict=True))
         return GAP.join(padded)
 
-    yield line(HEADINGS) + (GAP + VERDICT if beside and longest else "")
+    if fits:
+        yield line(HEADINGS) + (GAP + VERDICT if beside and longest else "")
     for row, cells, more in zip(rows, table, details, strict=True):
-        yield (line(cells) + (GAP + in_one_line(row.verdict) if beside else "")).rstrip()
-        below = [row.unlike] if beside else [row.verdict, row.unlike]
+        shown = line(cells) if fits else cells[0]
+        yield (shown + (GAP + in_one_line(row.verdict) if beside else "")).rstrip()
+        rest = [] if fits else [", ".join(cells[1:])]
+        below = [row.unlike] if beside else [*rest, row.verdict, row.unlike]
         for text in (*below, *more):
             yield from _indented(in_one_line(text), width)
 
@@ -86,7 +92,14 @@ def _cells(row: StudyRow) -> tuple[str, ...]:
 def _indented(text: str, width: int | None) -> list[str]:
     if width is None:
         return [INDENT + text] if text else []
-    return wrap(text, max(width, 40), initial_indent=INDENT, subsequent_indent=INDENT + "  ")
+    return wrap(
+        text,
+        max(width, 40),
+        initial_indent=INDENT,
+        subsequent_indent=INDENT + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _arms(results: Path, row: StudyRow) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -24,9 +25,11 @@ from harness.data.name_words import (
 )
 from harness.errors import DataError
 from harness.records.guess import Guess
-from harness.wording import listed
+from harness.wording import agreeing, listed
 
 _SQL = re.compile(r"(?is)\s*(select|with|insert|update|delete)\b.*\b(from|into|set)\b")
+# What a row is to look like.
+ROW = '{"text": "...", "answer": "..."}'
 # Words that chat templates may put after an answer.
 _END_MARKS = 3
 
@@ -66,9 +69,18 @@ def guess_answer(columns: Mapping[str, Column], texts: Collection[str] = ()) -> 
         # Of a date or a number and the only prose, the prose is the text.
         others = [c for c in open_to if c is not best and _may_be_answer(c)]
         best = max(others, key=order, default=best)
+    if (path := _rows_in(best)) and not any(c.is_prose for c in columns.values()):
+        raise DataError(
+            f"rows stand within rows: each row has a list `{path}`, and no column beside it holds "
+            f"texts. Write a row for each element of it, such as {ROW}, with what is needed of "
+            "the objects around it (docs/how-to/nested-data.md)"
+        )
     rank, why = ranked[best.name]
     if rank <= 0:
         why = "though no column stands out as the answer: say it with --answer if it is another"
+    elif alike := [f"`{c.name}`" for c in open_to if c is not best and ranked[c.name][0] == rank]:
+        what = agreeing(len(alike), "it is", "one of them is")
+        why += f"; so might {listed(alike)}: if {what} the answer, say so with --answer"
     return Guess(best.name, why)
 
 
@@ -89,7 +101,18 @@ def unusable(columns: Mapping[str, Column]) -> str:
         f"{what}: {', '.join(quoted)}" + (f", {why}" if why else "")
         for (what, why), quoted in names.items()
     ]
-    return f" ({'; '.join(parts)})" if parts else ""
+    nested = any(what.startswith("with lists") for what, _ in names)
+    remedy = f"; write rows such as {ROW} (docs/how-to/nested-data.md)" if nested else ""
+    return f" ({'; '.join(parts)}){remedy}" if parts else ""
+
+
+def _rows_in(column: Column) -> str:
+    """Where a column's lists of objects hold lists of objects, as a path; else empty."""
+    for element in itertools.chain.from_iterable(column.lists):
+        for name, inner in element.items() if isinstance(element, dict) else ():
+            if isinstance(inner, list) and inner and all(isinstance(one, dict) for one in inner):
+                return f"{column.name}[].{name}[]"
+    return ""
 
 
 def is_rejected(column: Column) -> bool:

@@ -39,7 +39,17 @@ def guess_id(columns: Mapping[str, Column], taken: Collection[str]) -> Guess[str
             twice = next(text for text, n in Counter(column.texts).items() if n > 1)
             why = f"`{name}` holds {twice!r:.40} and others twice; line numbers name the rows"
             why = why if repeated > 1 else why.replace(" and others", "")
-    return Guess(None, why)
+    codes = [c for name, c in columns.items() if name and name not in taken and _holds_codes(c)]
+    return Guess(codes[0].name, "each row has a code of its own") if codes else Guess(None, why)
+
+
+def _holds_codes(column: Column) -> bool:
+    """Whether each row has a code of its own, such as T001 or scan-17.pdf."""
+    return (
+        column.is_identifier
+        and not (column.missing or column.is_number or column.is_date)
+        and all(any(map(str.isdigit, text)) for text in column.texts)
+    )
 
 
 def guess_group(

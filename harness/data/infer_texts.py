@@ -15,7 +15,7 @@ from harness.errors import DataError
 from harness.records.guess import Guess
 from harness.wording import listed
 
-_OPTION = re.compile(r"(?i)(?P<stem>.*?)[ _-]?(?P<mark>[a-h]|[1-8])")
+_OPTION = re.compile(r"(?i)(?P<stem>.*?)[ _-]?(?P<mark>[a-h]|[0-8])")
 # Columns of two letters may be anything; of three and more they are options.
 _FEWEST_LETTERS = 3
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.data.arrow_table import table_rows
 from harness.data.chat import with_conversations
+from harness.data.choice_columns import with_choices
 from harness.data.csv_file import csv_rows
 from harness.data.encoding import UTF8, as_utf8
 from harness.data.instructions import with_inputs
@@ -23,12 +24,20 @@ from harness.records import JsonValue
 
 READABLE = ".jsonl, .json, .csv, .tsv or .parquet, `packaged:NAME`, or `hub:DATASET[:SPLIT]`"
 
+_SHEET = "open it in the spreadsheet program and save the sheet that holds the rows as CSV (UTF-8)"
+# Files that people have in place of these, and how to make one of them.
+SAVED_AS = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), _SHEET),
+    **dict.fromkeys((".gz", ".zip", ".xz", ".bz2", ".zst"), "unpack it first"),
+}
+
 
 def read_rows(source: str, encoding: str = UTF8) -> Rows:
     """Read all rows of a source. Only ``hub:`` uses the network (and ``packaged:`` once).
 
-    Columns of conversations and of what annotators said are added: see :mod:`harness.data.chat`,
-    :mod:`harness.data.instructions` and :mod:`harness.data.label_studio`.
+    Columns of conversations, of choices and of what annotators said are added: see
+    :mod:`harness.data.chat`, :mod:`harness.data.choice_columns`, :mod:`harness.data.instructions`
+    and :mod:`harness.data.label_studio`.
 
     Args:
         encoding: encoding of text files.
@@ -38,7 +47,7 @@ def read_rows(source: str, encoding: str = UTF8) -> Rows:
         UnknownReferenceError: no packaged data set has this name.
         HarnessError: a packaged data set could not be fetched.
     """
-    return with_conversations(with_inputs(with_annotations(_read(source, encoding))))
+    return _completed(with_annotations(_read(source, encoding)))
 
 
 def rows_in_memory(values: Sequence[Mapping[str, JsonValue]], source: str = "row") -> Rows:
@@ -48,7 +57,12 @@ def rows_in_memory(values: Sequence[Mapping[str, JsonValue]], source: str = "row
         DataError: there is none.
     """
     rows = [Row(number, dict(one)) for number, one in enumerate(values, 1)]
-    return with_conversations(with_inputs(rows_of(source, rows, [])))
+    return _completed(rows_of(source, rows, []))
+
+
+def _completed(table: Rows) -> Rows:
+    """The rows with the columns that templates can show of what they cannot."""
+    return with_conversations(with_choices(with_inputs(table)))
 
 
 def _read(source: str, encoding: str) -> Rows:
@@ -69,7 +83,8 @@ def _read(source: str, encoding: str) -> Rows:
     content = content_of(source)
     if reader is None:
         named = f"files of kind {kind!r}" if kind else "files without an ending"
-        raise DataError(Problem(source, f"{named} cannot be read; use {READABLE}"))
+        how = SAVED_AS.get(kind, f"use {READABLE}")
+        raise DataError(Problem(source, f"{named} cannot be read; {how}"))
     return reader(source, content if kind == ".parquet" else as_utf8(source, content, encoding))
 
 
@@ -83,7 +98,7 @@ def content_of(source: str) -> bytes:
         return Path(source).read_bytes()
     except FileNotFoundError:
         raise DataError(
-            Problem(source, "no such file; paths are relative to the experiment file")
+            Problem(source, "no such file (a path in an experiment file is relative to that file)")
         ) from None
     except IsADirectoryError:
         raise DataError(Problem(source, "is a folder; name a file in it")) from None

@@ -15,7 +15,6 @@ from harness.data import Prepared
 from harness.data.chat import PROMPT, RESPONSE
 from harness.data.columns import Column
 from harness.data.infer import is_rejected
-from harness.data.instructions import INSTRUCTION
 from harness.data.label_notes import label_notes
 from harness.data.name_words import ANSWERS
 from harness.data.rows import lines_named
@@ -25,6 +24,8 @@ from harness.drafting.sizing import Sizing
 from harness.wording import agreeing, listed, per_cent, rough_duration
 
 _FEW_GROUPS, _RARE, _ONE_SIDED = 20, 5, 0.8
+# Labels have fewer characters, and replies more.
+_LONG_LABEL = 40
 # Share of items on which two arms typically disagree.
 _DISCORDANCE = 0.3
 
@@ -72,18 +73,8 @@ def _leak_cautions(request: DraftRequest, leaks: dict[str, str]) -> Iterator[str
 
 def _unused_cautions(request: DraftRequest, leaks: dict[str, str]) -> Iterator[str]:
     """Columns that may belong to the task, though nothing says so."""
-    used = {*request.texts, *request.answers, request.group, request.id, *leaks}
-    for name in request.texts:
-        # It holds both.
-        if name.startswith(f"{INSTRUCTION}_"):
-            used |= {INSTRUCTION, name.removeprefix(f"{INSTRUCTION}_")}
-    left = [
-        column
-        for name, column in request.columns.items()
-        if name not in ("", *used)
-        and not name.startswith(f"{INSTRUCTION}_")
-        and not (column.part or column.distinct < 2 or is_rejected(column) or is_of_tools(column))
-    ]
+    columns = [request.columns[name] for name in request.unused if name not in leaks]
+    left = [c for c in columns if c.distinct > 1 and not (is_rejected(c) or is_of_tools(c))]
     asked = [c for c in left if c.name.lower() in ANSWERS and not c.is_identifier]
     shown = [c for c in left if c not in asked and (c.is_prose or c.lists or c.objects)]
     if asked:
@@ -220,6 +211,12 @@ def _label_cautions(request: DraftRequest, sizing: Sizing, prepared: Prepared) -
     for fields in prepared.answers.values():
         counts.update(fields.get("label", {}))
     rows = sum(prepared.counts.values())
+    length = sum(map(len, labels)) / len(labels)
+    if length > _LONG_LABEL:
+        yield (
+            f"the labels have {length:.0f} characters on average: if replies are to be written, "
+            "and not one of these chosen, say --kind text"
+        )
     rare = [label for label, count in counts.items() if count < _RARE]
     if rare:
         shown = ", ".join(map(repr, rare[:5])) + (" …" if rare[5:] else "")

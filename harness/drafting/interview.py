@@ -20,15 +20,22 @@ from harness.drafting.conversations import ConversationDraft, conversations_of
 from harness.drafting.files_beside import TEST_NAMES, VALIDATION_NAMES, file_beside
 from harness.drafting.instruction import guess_instruction
 from harness.drafting.machine import Machine, ModelSize, look_at_model
-from harness.drafting.parsers import answer_kind, existing_file, filled, known_encoding
+from harness.drafting.parsers import (
+    answer_kind,
+    existing_file,
+    filled,
+    known_encoding,
+    number_between,
+    shown_by_templates,
+)
 from harness.drafting.request import DraftRequest
 from harness.errors import DataError
 from harness.records.guess import Guess
 from harness.spec.data import has_no_path
-from harness.spec.task import template_fields
 
 V = TypeVar("V")
 _FEWEST_ROWS = 3
+_MOST_NAMED = 30
 _TEXT_FILES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 
 
@@ -181,7 +188,8 @@ class Interview:
             "answer",
             self._given.answers or None,
             guess,
-            "Which column holds the right answer? (several, with commas: fields of a JSON object)",
+            f"The columns are {self._named()}.\nWhich one holds the right answer? (several, with "
+            "commas: fields of a JSON object)",
             ", ".join,
             self._several,
         )
@@ -206,15 +214,7 @@ class Interview:
             self._several,
         )
         for name in texts:
-            try:
-                plain = template_fields("{" + name + "}") == (name,) and "\n" not in name
-            except ValueError:
-                plain = False
-            if not plain:
-                raise DataError(
-                    f"column {name!r} cannot stand in a template, where names are plain: rename "
-                    "it in the file, without . [ ] { } ! and :, or name another with --text"
-                )
+            shown_by_templates(name)
         return texts
 
     def _guess_texts(
@@ -320,18 +320,15 @@ class Interview:
     def _number(
         self, name: str, question: str, guess: Guess[float], low: float, high: float
     ) -> float:
-        def parse(typed: str) -> float:
-            try:
-                value = float(typed)
-            except ValueError:
-                value = -1.0
-            if not low <= value <= high:
-                raise DataError(f"{typed!r} is no number from {low:g} to {high:g}")
-            return value
-
+        parse = number_between(low, high)
         given = getattr(self._given, name)
         checked = None if given is None else parse(str(given))
         return self._settled(name, checked, lambda: guess, question, "{:g}".format, parse)
+
+    def _named(self) -> str:
+        """The columns of the file, as many as can be taken in."""
+        names = [name for name, column in self._columns.items() if name and not column.part]
+        return ", ".join(names[:_MOST_NAMED]) + (" and more" if names[_MOST_NAMED:] else "")
 
     def _several(self, typed: str) -> tuple[str, ...]:
         if typed in self._columns:

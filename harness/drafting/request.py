@@ -8,6 +8,7 @@ from typing import Literal
 
 from harness.answers import Answer
 from harness.data.columns import Column
+from harness.data.instructions import INSTRUCTION
 from harness.drafting.conversations import ConversationDraft
 from harness.drafting.machine import Machine, ModelSize
 
@@ -62,3 +63,28 @@ class DraftRequest:
     def rows(self) -> int:
         """Rows of all files."""
         return self.columns[self.texts[0]].rows
+
+    def is_choice(self, name: str) -> bool:
+        """Whether a column is one of the choices that another lists."""
+        listing = self.columns.get(name.rpartition("_")[0])
+        return listing is not None and bool(listing.lists)
+
+    @property
+    def unused(self) -> list[str]:
+        """Columns of the file that are no part of the task, and divide and name no rows."""
+        used = {*self.texts, *self.answers, self.group, self.id, ""}
+        for name in self.texts:
+            if name.startswith(f"{INSTRUCTION}_"):
+                used |= {INSTRUCTION, name.removeprefix(f"{INSTRUCTION}_")}
+            if self.is_choice(name):
+                used.add(name.rpartition("_")[0])
+        return [
+            name
+            for name, column in self.columns.items()
+            if not (
+                name in used
+                or name.startswith(f"{INSTRUCTION}_")
+                or self.is_choice(name)
+                or column.part
+            )
+        ]

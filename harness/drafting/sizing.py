@@ -18,6 +18,7 @@ from harness.drafting.workload import (
     prompts_of,
     seconds_of,
 )
+from harness.wording import rough_duration
 
 # Rows below which the test part, which decides, gets as much as training.
 FEW_ROWS = 500
@@ -125,10 +126,15 @@ def size_study(
         seconds=seconds,
         thorough_seconds=seconds_by_size[0][1],
         measured=pace is not None,
-        too_long=seconds > 60 * request.minutes,
+        too_long=_is_longer(seconds, 60 * request.minutes),
         longest=longest,
         max_length=max_length if max_length > _LENGTHS[0] else None,
     )
+
+
+def _is_longer(seconds: float, allowed: float) -> bool:
+    """Whether a study takes longer than is allowed, as far as rounded times can tell."""
+    return seconds > allowed and rough_duration(seconds) != rough_duration(allowed)
 
 
 def _capped(counts: Mapping[str, int]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def render(
         name=name,
         question=f"Should we fine-tune a model to fill {subject} of {file.name}?",
         output=output.name,
-        template=template_of(request.texts),
+        template=template_of(request),
         metrics=[metric.name for metric in request.form.metrics],
         seeds=list(range(1, sizing.size.seeds + 1)),
         zero_shot_instruction=request.form.without_examples(request.instruction),
@@ -81,11 +81,29 @@ def _template() -> Template:
     return templates.get_template("experiment.yaml.j2")
 
 
-def template_of(texts: Sequence[str]) -> str:
-    """Columns as a prompt shows them: the only one bare, several under their names."""
-    if len(texts) == 1:
-        return "{" + texts[0] + "}"
-    return "\n\n".join(f"{name}: {{{name}}}" for name in texts)
+def template_of(request: DraftRequest) -> str:
+    """Columns as a prompt shows them: the only one bare, several under their names.
+
+    The choices of a list stand in lines of their own, each after the mark that answers name it by.
+    """
+    listed = [name for name in request.texts if request.is_choice(name)]
+    named = [name for name in request.texts if name not in listed]
+    bare = len(named) == 1
+    parts = ["{" + name + "}" if bare else f"{name}: {{{name}}}" for name in named]
+    if listed:
+        marks = _marks(request.form.finite_answers() or (), len(listed))
+        pairs = zip(marks, listed, strict=True)
+        parts.append("\n".join(f"{mark} {{{name}}}" for mark, name in pairs))
+    return "\n\n".join(parts)
+
+
+def _marks(answers: Collection[str], number: int) -> Sequence[str]:
+    """What stands before each of so many choices, where the answers are places or letters."""
+    for first in ("0", "1", "A", "a"):
+        marks = [chr(ord(first) + place) for place in range(number)]
+        if answers and set(answers) <= set(marks):
+            return [f"{mark}." for mark in marks]
+    return ["-"] * number
 
 
 def _relative(source: str, folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,18 @@ def test_lines_fit_a_terminal_and_lose_no_word(made: Path, width: int) -> None:
             assert set(text.split()) <= set(words)
     # A heading, two rows, and what one is unlike; where there is room the verdict is in its row.
     assert (len(shown) == 4) == (width >= 100)
+
+
+def test_a_name_as_long_as_the_terminal_stands_alone(made: Path) -> None:
+    name = "support-tickets-of-the-second-quarter"
+    rows = [
+        replace(row, study=replace(row.study, experiment=replace(row.study.experiment, name=name)))
+        for row in overview.overview(made, "2026-01-01T00:00:00+00:00")
+    ]
+    shown = list(status.lines(rows, [[], []], 60))
+    assert max(map(len, shown)) <= 60
+    assert shown[0] == name
+    assert shown[1].startswith(f"    {rows[0].study.short_id}, finished, 9 of 9, ")
 
 
 # --------------------------------------------------------------------------- rm

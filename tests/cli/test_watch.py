@@ -138,3 +138,21 @@ def test_a_report_is_written_after_each_trial_and_stays_at_the_end(
     assert REFRESH.findall(last) == []
     assert "lora" in last
     assert done.output.count(str(page)) == 2
+
+
+def test_a_page_that_nobody_writes_any_more_does_not_reload(
+    half: tuple[Experiment, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, results, folder = half
+    page = folder / "report.html"
+
+    def sleep(seconds: float) -> None:
+        assert REFRESH.findall(page.read_text("utf-8"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", sleep)
+    arguments = ["report", "seen", "--live", "--format", "json", "--results", str(results)]
+    with working_on(folder):
+        done = CliRunner().invoke(group, arguments)
+    assert done.exit_code != 0
+    assert not REFRESH.findall(page.read_text("utf-8"))

@@ -110,6 +110,37 @@ def test_too_few_columns() -> None:
         guess_texts(table([{"a": "x", "b": ""}]), ["a"])
 
 
+def test_rows_within_rows_are_refused_with_what_to_write() -> None:
+    rows = [
+        {"title": f"T{n}", "paragraphs": [{"context": text(n), "qas": [{"question": words(n, 5)}]}]}
+        for n in range(12)
+    ]
+    with pytest.raises(DataError, match=r"`paragraphs\[\]\.qas\[\]`.*nested-data"):
+        guess_answer(table(rows))
+    # Beside a text they are an answer: what a document says of its parts.
+    beside = ({**row, "text": text(n)} for n, row in enumerate(rows))
+    assert guess_answer(table(beside)).value == "paragraphs"
+
+
+def test_columns_that_might_be_the_answer_as_well_are_named() -> None:
+    rows = [{"body": text(n), "kanal": "ab"[n % 2], "prio": "xyz"[n % 3]} for n in range(24)]
+    guess = guess_answer(table(rows))
+    assert (guess.value, "`prio`" in guess.why) == ("kanal", True)
+    rows = [{"body": text(n), "label": "ab"[n % 2], "prio": "xyz"[n % 3]} for n in range(24)]
+    assert "`prio`" not in guess_answer(table(rows)).why
+
+
+def test_codes_name_rows_whatever_their_column_is_called() -> None:
+    rows = [{"text": text(n), "ticket": f"T{n:03}", "who": "ab"[n % 2]} for n in range(12)]
+    assert guess_id(table(rows), ["text"]).value == "ticket"
+    for code in ("same", "", "2024-01-01"):
+        rows[3]["ticket"] = code
+        rows[4]["ticket"] = code
+        assert guess_id(table(rows), ["text"]).value is None
+    amounts = [{"text": text(n), "amount": n * 10.5} for n in range(12)]
+    assert guess_id(table(amounts), ["text"]).value is None
+
+
 def test_a_group_has_a_telling_name_and_repeats_often_enough() -> None:
     rows = [{"text": text(n), "customerId": f"c{n % 15}", "user": n} for n in range(40)]
     assert guess_group(table(rows), ["text"], ["text"]).value == "customerId"

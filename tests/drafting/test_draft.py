@@ -365,7 +365,9 @@ def test_cautions(tmp_path: Path, content: str, said: dict[str, Any], caution: s
         ("rows.csv", table(labelled()), {"encoding": "latin1252"}, "no encoding of text is called"),
         ("rows.csv", table(labelled()), {"minutes": 0.0}, "no number from 1"),
         ("rows.csv", table(labelled()), {"validation": "x.csv"}, "--validation needs --test"),
-        ("rows.xlsx", "PK", {}, "cannot be read; use .jsonl"),
+        ("rows.xlsx", "PK", {}, "save the sheet that holds the rows as CSV"),
+        ("rows.csv.gz", "x", {}, "unpack it first"),
+        ("rows.txt", "x", {}, "cannot be read; use .jsonl"),
         ("rows.jsonl", lines([{"messages": [{"role": "user", "content": t}]}
                               for t, _ in labelled()]), {}, "does not end with an answer"),
         ("rows.json", json.dumps({"a": [{"x": 1}], "b": [{"x": 2}]}), {},
@@ -417,6 +419,58 @@ def test_a_classifier_stands_beside_arms_whose_answers_are_classes(tmp_path: Pat
     assert "classifier" not in arms(drafted(tmp_path, table(free)))
 
 
+@pytest.mark.parametrize(
+    ("answers", "shown"),
+    [
+        ((0, 1, 2), "0. {choices_0}\n1. {choices_1}\n2. {choices_2}"),
+        ((1, 2, 3), "1. {choices_0}\n2. {choices_1}\n3. {choices_2}"),
+        ("ABC", "A. {choices_0}\nB. {choices_1}\nC. {choices_2}"),
+        (("yes", "no", "may be"), "- {choices_0}\n- {choices_1}\n- {choices_2}"),
+    ],
+)
+def test_listed_choices_are_shown_by_the_marks_of_the_answers(
+    tmp_path: Path, answers: Sequence[Any], shown: str
+) -> None:
+    rows = [
+        {"question": words(n), "choices": [words(n + m, 3) for m in (100, 200, 300)],
+         "answer": answers[n % 3]}
+        for n in range(60)
+    ]  # fmt: skip
+    draft = drafted(tmp_path, lines(rows), "exam.jsonl")
+    experiment, prepared = checked(tmp_path)
+    assert experiment.task.template == "{question}\n\n" + shown
+    assert prepared.splits.train[0].inputs.keys() >= {"question", "choices_0", "choices_2"}
+    assert not any("choices" in caution for caution in draft.cautions)
+    assert not draft.request.unused
+
+
+def test_columns_that_are_not_used_are_known(tmp_path: Path) -> None:
+    rows = [(*row, "web", f"C{n % 20}") for n, row in enumerate(labelled())]
+    draft = drafted(tmp_path, table(rows, ("message", "category", "channel", "customer")))
+    assert (draft.request.group, draft.request.unused) == ("customer", ["channel"])
+
+
+def test_labels_as_long_as_replies_are_doubted(tmp_path: Path) -> None:
+    replies = [(words(n), f"Please {LABELS[n % 3]} it " + "now " * 12) for n in range(60)]
+    assert "--kind text" in " ".join(drafted(tmp_path, table(replies)).cautions)
+    assert "--kind text" not in " ".join(drafted(tmp_path, table(labelled())).cautions)
+
+
+def test_a_written_instruction_is_an_option_that_can_be_taken(tmp_path: Path) -> None:
+    draft = drafted(tmp_path, table(labelled()), minutes=600.0)
+    option = "# written: {kind: prompt"
+    (tmp_path / "experiment.yaml").write_text(draft.text.replace(option, option[2:]), "utf-8")
+    assert checked(tmp_path)[0].arms["written"].optimiser is not None
+    assert option not in drafted(tmp_path, table(labelled()), minutes=1.0).text
+
+
+def test_a_time_that_is_as_long_as_allowed_is_not_called_longer(tmp_path: Path) -> None:
+    seconds = drafted(tmp_path, table(labelled()), minutes=1.0).sizing.seconds
+    for allowed, too_long in ((seconds / 60.3, False), (seconds / 90, True)):
+        sizing = drafted(tmp_path, table(labelled()), minutes=allowed).sizing
+        assert (sizing.seconds, sizing.too_long) == (seconds, too_long)
+
+
 def test_the_size_ends_within_the_minutes_or_says_so(tmp_path: Path) -> None:
     rows = table(labelled(900))
     seconds = []
@@ -424,7 +478,7 @@ def test_the_size_ends_within_the_minutes_or_says_so(tmp_path: Path) -> None:
         draft = drafted(tmp_path, rows, minutes=minutes)
         experiment, prepared = checked(tmp_path)
         sizing = draft.sizing
-        assert sizing.too_long or sizing.seconds <= 60 * minutes
+        assert sizing.too_long or sizing.seconds <= 60 * minutes * 1.05
         assert experiment.budget.trials == sizing.size.trials
         assert len(experiment.seeds) == sizing.size.seeds
         assert all(prepared.counts[name] <= limit for name, limit in sizing.limits.items())

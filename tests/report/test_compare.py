@@ -6,6 +6,7 @@ import io
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from harness.analysis import analyse, compare_studies
@@ -125,3 +126,18 @@ def test_every_format_holds_every_text_and_hostile_names_stay_text() -> None:
     print_report(view, Console(file=stream, width=400, color_system=None))
     assert "[red]not red[/red]" in stream.getvalue()
     assert '"schema": "harness.comparison/1"' in comparison_json(compared(*hostile), now=NOW)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_narrow_terminal_breaks_no_word(width: int) -> None:
+    names = ("support-tickets-january", "support-tickets-february", "support-tickets-march")
+    view = view_of(study(names[0]), study(names[1]), study(names[2], moved=True))
+    stream = io.StringIO()
+    print_report(view, Console(file=stream, width=width, color_system=None))
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    words = set(stream.getvalue().split())
+    for shown in (block for one in view.sections for block in one.blocks):
+        for row in shown.rows if isinstance(shown, Table) else ():
+            brief = (c for c, column in zip(row, shown.columns, strict=True) if column.brief)
+            assert {word for cell in brief for word in cell.split()} <= words

@@ -109,11 +109,17 @@ def test_without_a_volume_money_is_that_of_a_thousand_requests() -> None:
 def test_the_steps_have_their_lines_their_place_and_their_time() -> None:
     harder, use = first_of().steps
     assert harder.lines == ("budget.trials: 16", "arms.lora.epochs: 4") and not harder.command
-    assert harder.where == "in the experiment file (a.b is b below a), then run it again"
+    assert harder.where == (
+        "in the experiment file (trials stands below budget), then run it again"
+    )
     assert harder.took == "about 25 minutes"
     assert use.command and use.where == "in a terminal" and use.took == ""
-    steps = replace(findings().next_steps[0], seconds=None)
+    steps = replace(findings().next_steps[0], seconds=None, lines=("seeds: [1]", "arms.a.b: 2"))
     (unknown,) = first_of(replace(findings(), next_steps=(steps,))).steps
+    assert "file (b stands below arms, then a), then run" in unknown.where
+    plain = replace(steps, lines=("seeds: [1, 2]",))
+    (unnested,) = first_of(replace(findings(), next_steps=(plain,))).steps
+    assert unnested.where == "in the experiment file, then run it again"
     assert unknown.took == "`harness plan` says how long"
 
 

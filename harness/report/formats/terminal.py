@@ -99,27 +99,14 @@ def _print_scores(table: Table, console: Console) -> None:
     left_out = len(table.rows) - len(rows)
     strong = tuple(place for place, n in enumerate(rows) if n in table.strong)
     table = replace(table, rows=tuple(table.rows[n] for n in rows), strong=strong)
-    brief = [n for n, column in enumerate(table.columns) if column.brief]
-    shown = _grid(table)
-    for n, column in zip(brief, shown.columns, strict=True):
-        words = table.columns[n].heading.split()
-        column.width = max(map(cell_len, [*(row[n] for row in table.rows), *words]))
-    # In a terminal of any width.
-    wide = console.options.update(width=_WIDE)
-    left = console.width - console.measure(shown, options=wide).maximum
-    if left >= 0:
-        for n, column in zip(brief, shown.columns, strict=True):
-            # Headings are broken where there is no room for them in a line.
-            more = min(left, max(0, cell_len(table.columns[n].heading) - (column.width or 0)))
-            column.width = (column.width or 0) + more
-            left -= more
-        console.print(shown)
+    grid = _grid(table, console, whole=True)
+    if grid is not None:
+        console.print(grid)
     else:
+        headings, *shown = _brief(table)
         console.print(Text(table.caption, style="italic"))
-        headings = ", ".join(table.columns[n].heading for n in brief[1:])
-        console.print(Text(f"{table.columns[0].heading}: {headings}", style="dim"))
-        for row in table.rows:
-            name, *cells = (row[n] for n in brief)
+        console.print(Text(f"{headings[0]}: {', '.join(headings[1:])}", style="dim"))
+        for name, *cells in shown:
             console.print(Text.assemble((name, "bold"), f": {', '.join(cells)}"))
     if left_out:
         console.print(Text(f"and {plural(left_out, 'more row')} in the report", style="dim"))
@@ -143,12 +130,12 @@ def _print_section(section: Section, console: Console) -> None:
     console.print()
     console.print(Text(section.heading, style="bold underline"))
     for block in section.blocks:
-        shown = _block(block)
+        shown = _block(block, console)
         if shown is not None:
             console.print(Padding(shown, (1, 0, 0, 0)))
 
 
-def _block(block: Block) -> RenderableType | None:
+def _block(block: Block, console: Console) -> RenderableType | None:
     match block:
         case Prose():
             return Text(block.text)
@@ -157,7 +144,7 @@ def _block(block: Block) -> RenderableType | None:
         case Facts():
             return _facts(block.items)
         case Table() if not block.folded:
-            return _table(block)
+            return _table(block, console)
         case Figure():
             return Text(block.see)
         case _:
@@ -179,12 +166,47 @@ def _facts(items: tuple[tuple[str, str], ...]) -> RichTable:
     return grid
 
 
-def _table(table: Table) -> RenderableType:
-    return Group(_grid(table), *(Text(note, style="dim") for note in table.notes))
+def _table(table: Table, console: Console) -> RenderableType:
+    """A table; as a list of its rows where it would break words, or would be longer so."""
+    shown: RenderableType | None = _grid(table, console)
+    listed = _rows(table)
+    if shown is None or _lines(shown, console) > _lines(listed, console):
+        shown = listed
+    gap = [Text()] if shown is listed and table.notes else []
+    return Group(shown, *gap, *(Text(note, style="dim") for note in table.notes))
 
 
-def _grid(table: Table) -> RichTable:
-    columns = [index for index, column in enumerate(table.columns) if column.brief]
+def _lines(shown: RenderableType, console: Console) -> int:
+    return len(console.render_lines(shown))
+
+
+def _brief(table: Table) -> list[tuple[str, ...]]:
+    """Headings and rows, of the columns that are shown here."""
+    columns = [n for n, column in enumerate(table.columns) if column.brief]
+    headings = tuple(table.columns[n].heading for n in columns)
+    return [headings, *(tuple(row[n] for n in columns) for row in table.rows)]
+
+
+def _rows(table: Table) -> Group:
+    """Each row as its first cell, and below it the others with their headings."""
+    (_, *headings), *rows = _brief(table)
+    parts: list[RenderableType] = [Text(table.caption, style="italic")]
+    for name, *cells in rows:
+        parts.append(Text(name, style="bold"))
+        parts += [
+            Padding(Text(f"{heading}: {cell}"), (0, 0, 0, 2))
+            for heading, cell in zip(headings, cells, strict=True)
+            if cell
+        ]
+    return Group(*parts)
+
+
+def _grid(table: Table, console: Console, *, whole: bool = False) -> RichTable | None:
+    """The table with columns as wide as the terminal allows; None where words would be broken.
+
+    Args:
+        whole: whether cells are not to be broken either, but only their headings.
+    """
     grid = RichTable(
         title=Text(table.caption, style="italic"),
         title_justify="left",
@@ -192,12 +214,34 @@ def _grid(table: Table) -> RichTable:
         pad_edge=False,
         padding=(0, 1),
     )
-    for index in columns:
-        column = table.columns[index]
+    headings, *rows = _brief(table)
+    wanted: list[int] = []
+    kinds = (column for column in table.columns if column.brief)
+    for heading, column, *cells in zip(headings, kinds, *rows, strict=True):
+        # Words of a heading may stand below each other.
+        parts = [*heading.split(), *(part for c in cells for part in ([c] if whole else c.split()))]
+        wanted.append(max(map(cell_len, [heading, *cells])))
         grid.add_column(
-            Text(column.heading), justify="right" if column.numeric else "left", overflow="fold"
+            Text(heading),
+            justify="right" if column.numeric else "left",
+            overflow="fold",
+            width=max(map(cell_len, parts), default=1),
         )
-    for number, row in enumerate(table.rows):
-        style = "bold" if number in table.strong else ""
-        grid.add_row(*(Text(row[index]) for index in columns), style=style)
+    for number, row in enumerate(rows):
+        grid.add_row(*map(Text, row), style="bold" if number in table.strong else "")
+    # In a terminal of any width.
+    left = (
+        console.width - console.measure(grid, options=console.options.update(width=_WIDE)).maximum
+    )
+    if left < 0:
+        return None
+    for _ in range(left):
+        # What would take most lines gets more room.
+        lines = [
+            want / (column.width or 1) for want, column in zip(wanted, grid.columns, strict=True)
+        ]
+        if max(lines) <= 1:
+            break
+        widest = grid.columns[lines.index(max(lines))]
+        widest.width = (widest.width or 0) + 1
     return grid

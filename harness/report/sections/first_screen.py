@@ -3,6 +3,8 @@ to do next."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness import wording
 from harness.findings import ArmSummary, Forgetting, NextStep
 from harness.report.chart_records import ScaleChart, ScaleRow
@@ -13,8 +15,6 @@ from harness.spec.kinds import kind_info
 from harness.wording import PER_CENT
 
 UNTOUCHED = "base, untouched"
-# A line names a field by its path, which the file does not take.
-FILE = "in the experiment file (a.b is b below a), then run it again"
 
 
 def first_screen(material: Material) -> FirstScreen:
@@ -212,7 +212,7 @@ def _tried(row: ArmSummary) -> str:
 
 
 def _step(step: NextStep) -> Step:
-    where = "in a terminal" if step.command else FILE
+    where = "in a terminal" if step.command else _in_file(step.lines)
     took = ""
     if wording.is_number(step.seconds):
         took = f"about {wording.rough_duration(step.seconds)}"
@@ -226,6 +226,15 @@ def _step(step: NextStep) -> Step:
         took=took,
         changes=wording.cell(step.changes, 400),
     )
+
+
+def _in_file(lines: Sequence[str]) -> str:
+    """Where the lines belong. Each names a field by its path, which the file does not take."""
+    paths = (line.partition(":")[0].rpartition(".") for line in lines)
+    above, _, field = next((path for path in paths if path[0]), ("", "", ""))
+    levels = ", then ".join(above.split("."))
+    below = f" ({field} stands below {levels})" if above else ""
+    return f"in the experiment file{below}, then run it again"
 
 
 __all__ = ["first_screen"]

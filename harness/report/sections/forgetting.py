@@ -63,7 +63,11 @@ def general_section(material: Material) -> Section:
                     "It needs a general suite with a text task, scored in bits per byte.",
                 )
             )
-        blocks += [_general_tasks(material, measures), _unflagged(material, measures)]
+        blocks += [
+            _general_tests(measures),
+            _general_tasks(material, measures),
+            _unflagged(material, measures),
+        ]
     if material.findings.general_unscored:
         names = wording.listed([wording.cell(name) for name in material.findings.general_unscored])
         blocks.append(Prose(f"Not scored, and so not part of the judgement: {names}."))
@@ -97,20 +101,9 @@ def _general_summary(measures: tuple[Forgetting, ...]) -> Table:
             numeric=False,
         ),
         *(distance if moved else ()),
-        Field(
-            "Worst seed",
-            lambda row: PER_CENT.difference(min(row.seed_changes.values(), default=math.nan)),
-            brief=False,
-        ),
-        Field("p, kept", lambda row: wording.p_value(row.p_value), brief=False),
-        Field("p, corrected", lambda row: wording.p_value(row.p_adjusted), brief=False),
-        Field("p, pooled flips", lambda row: wording.p_value(row.pooled_p), brief=False),
     )
     notes = [
-        "The mean is over tasks scored in accuracy on which a loss beyond the margin could be "
-        "seen. P, kept: of the test against a mean loss of the margin or more, also corrected "
-        "(Holm). P, pooled flips: whether more answers turned from right to wrong than the other "
-        "way, over all tasks."
+        "The mean is over tasks scored in accuracy on which a loss beyond the margin could be seen."
     ]
     if moved:
         notes.append(
@@ -119,6 +112,27 @@ def _general_summary(measures: tuple[Forgetting, ...]) -> Table:
             "it can grow before any answer turns wrong."
         )
     return table("General ability as a whole", fields, measures, notes=tuple(notes))
+
+
+def _general_tests(measures: tuple[Forgetting, ...]) -> Table:
+    """The tests behind what is said to be kept or lost."""
+    fields: tuple[Field[Forgetting], ...] = (
+        ARM,
+        Field(
+            "Worst seed",
+            lambda row: PER_CENT.difference(min(row.seed_changes.values(), default=math.nan)),
+        ),
+        Field("p, kept", lambda row: wording.p_value(row.p_value)),
+        Field("p, corrected", lambda row: wording.p_value(row.p_adjusted)),
+        Field("p, pooled flips", lambda row: wording.p_value(row.pooled_p)),
+    )
+    note = (
+        "P, kept: of the test against a mean loss of the margin or more, also corrected (Holm). P, "
+        "pooled flips: whether more answers turned from right to wrong than the other way, over "
+        "all tasks."
+    )
+    caption = "Tests of general ability as a whole"
+    return table(caption, fields, measures, notes=(note,), folded=True)
 
 
 def _task_inputs(material: Material) -> list[Block]:
