@@ -63,6 +63,7 @@ from harness.records.study import (
 from harness.records.trial import (
     ARTIFACT,
     CHECKPOINT,
+    COMMAND_STATE,
     MOST_SEARCHES,
     SEARCH_SEED,
     TRIALS,
@@ -106,6 +107,7 @@ from harness.records.writing import (
 __all__ = [
     "ARTIFACT",
     "CHECKPOINT",
+    "COMMAND_STATE",
     "JUDGING_FIELDS",
     "LEAK_KINDS",
     "MOST_SEARCHES",

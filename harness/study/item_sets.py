@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from harness.data import (
     GeneralTexts,
@@ -16,26 +14,21 @@ from harness.data import (
     scored_of,
     write_examples,
 )
-from harness.evaluation.memorisation import FEWEST_WORDS, halves
 from harness.evaluation.suites.find import load_suite
 from harness.evaluation.suites.texts import suite_texts
-from harness.prompting.render import render_template
-from harness.records import Example, Splits
+from harness.records import Example, Splits, SuiteKind
 from harness.spec import Experiment
 from harness.spec.arms import TrainedArm
+from harness.spec.names import is_memorisation
 from harness.study.coming import curve_sizes
+from harness.study.completions import Completions, sample
 
 DOMAIN = "domain"
-MEMORISATION = "memorisation"
 REPLAY = "replay"
 # On which training measures its loss: the first of the validation examples, so many that a longer
 # validation set leaves what was trained as it is.
 VALIDATION_LOSSES = "validation_losses"
 VALIDATION_LOSS_EXAMPLES = 200
-NOTHING_TO_COMPLETE = (
-    f"memorisation is not measured: no training or no validation text has {FEWEST_WORDS} words or "
-    "more, so there is nothing to complete"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +50,20 @@ class ItemSet:
     left_out: str = ""
     """A sentence on what was asked for and is not in it; empty where nothing is missing."""
 
+    @property
+    def suite(self) -> SuiteKind:
+        """Suite that its scores belong to."""
+        if self.task == DOMAIN:
+            return "domain"
+        return "memorisation" if is_memorisation(self.task) else "out_of_domain"
+
 
 def write_item_sets(
-    experiment: Experiment, splits: Splits, folder: Path, texts: GeneralTexts | None = None
+    experiment: Experiment,
+    splits: Splits,
+    folder: Path,
+    texts: GeneralTexts | None = None,
+    completions: Mapping[str, Completions] | None = None,
 ) -> dict[str, ItemSet]:
     """Every set of the study by name, written to ``folder`` where it is not there already.
 
@@ -74,7 +78,7 @@ def write_item_sets(
         "train_sample": (
             DOMAIN,
             "train",
-            _sample(scored_of(experiment, splits.train), sample_size),
+            sample(scored_of(experiment, splits.train), sample_size),
         ),
         "validation": (DOMAIN, "validation", splits.validation),
         VALIDATION_LOSSES: (
@@ -90,8 +94,9 @@ def write_item_sets(
     }:
         first = scored_of(experiment, splits.train[:size])[: len(splits.validation)]
         named[curve_sample(size)] = (DOMAIN, "train", first)
-    for split, items in _to_complete(experiment, splits).items():
-        named[f"{MEMORISATION}_{split}"] = (MEMORISATION, split, items)
+    for asked in (completions or {}).values():
+        for name, (split, items) in asked.sets().items():
+            named[name] = (asked.task, split, items)
     sets = {name: _write(folder, name, *parts) for name, parts in named.items()}
     if texts:
         written = _write(folder, REPLAY, REPLAY, "train", texts.examples)
@@ -150,24 +155,6 @@ def left_out_curves(experiment: Experiment, splits: Splits) -> list[str]:
 def curve_sample(size: int) -> str:
     """Name of the set that shows the fit to the first ``size`` training examples."""
     return f"train_first_{size}"
-
-
-def _to_complete(experiment: Experiment, splits: Splits) -> dict[str, tuple[Example, ...]]:
-    """Training and validation examples with text to complete; none where either has none."""
-    if not experiment.memorisation_items or not experiment.trained_arms():
-        return {}
-    by_split = {}
-    for split, items in (("train", splits.train), ("validation", splits.validation)):
-        long = [item for item in items if halves(render_template(experiment.task, item))]
-        by_split[split] = _sample(long, experiment.memorisation_items)
-    return by_split if all(by_split.values()) else {}
-
-
-def _sample(examples: Sequence[Example], size: int) -> tuple[Example, ...]:
-    if len(examples) <= size:
-        return tuple(examples)
-    chosen = np.random.default_rng(0).permutation(len(examples))[:size]
-    return tuple(examples[i] for i in sorted(chosen.tolist()))
 
 
 def _write(folder: Path, name: str, task: str, split: str, examples: Sequence[Example]) -> ItemSet:
