@@ -180,13 +180,26 @@ def check_applied(model: Any, folder: Path) -> None:
     from peft.utils.save_and_load import get_peft_model_state_dict, load_peft_weights
 
     brought = load_peft_weights(str(folder), device="cpu")
-    placed = get_peft_model_state_dict(model)
-    strange = sorted(set(brought) - set(placed))
+    # Left to itself, peft asks a hub whether the base has other embeddings.
+    beside = any(".base_layer." in name for name in brought)
+    placed = get_peft_model_state_dict(model, save_embedding_layers=beside)
+    strange, missing = sorted(set(brought) - set(placed)), sorted(set(placed) - set(brought))
     if strange or not brought:
         what = f"such as {strange[0]}" if strange else "as it holds none"
         raise UnknownReferenceError(
             f"{folder}: {len(strange)} of its {len(brought)} weights have no place in this base, "
             f"{what}"
+        )
+    if missing:
+        raise UnknownReferenceError(
+            f"{folder}: it lacks {len(missing)} of the {len(placed)} weights that its {ADAPTER} "
+            f"asks for, such as {missing[0]}; it is not whole, or was saved with another "
+            "configuration"
+        )
+    if broken := sorted(name for name, one in brought.items() if not one.isfinite().all()):
+        raise UnknownReferenceError(
+            f"{folder}: {len(broken)} of its {len(brought)} weights hold what is no number (NaN or "
+            f"infinity), such as {broken[0]}: its training diverged"
         )
     if not any(bool(weight.any()) for name, weight in brought.items() if "lora_A" not in name):
         raise UnknownReferenceError(f"{folder}: the adapter changes nothing; it was not trained")
@@ -223,6 +236,8 @@ def _shape_problem(folder: Path, base: ResolvedModel, name: str) -> str:
                 f"its {key} is {mine.get(key)}, and that of the experiment's model ({name}) is "
                 f"{theirs.get(key)}: it was trained from another base; name that one as the model"
             )
+    if folder.resolve() == Path(base.path).resolve() or fingerprint_of(folder) == base.fingerprint:
+        return f"it is the experiment's model itself ({name}), and nothing was trained"
     rows, base_rows = (config.get("vocab_size") or 0 for config in (mine, theirs))
     # One that was given more tokens assigns each of the base's a probability; one with fewer does
     # not, so that how far it moved from the base has no value.

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 
 from harness.errors import SpecError, UnknownReferenceError
 from harness.models.base_cache import BaseCache
 from harness.models.brought import own_template, problems_of_brought
+from harness.models.load import load_tokenizer
 from harness.models.trained import trained_model
 from harness.spec import BroughtArm, Experiment, load_experiment
 from harness.spec.settings import Settings
-from harness.study.brought import folders_here
+from harness.study.brought import folders_here, notes_on_brought
 from tests.tiny_model import TinyModels, load_tiny, resolved, runtime
 
 PROMPT = torch.tensor([[5, 6, 7, 8]])
@@ -203,8 +206,6 @@ def test_what_cannot_be_read_safely_or_at_all_is_refused(
 def test_an_adapter_of_other_layers_or_that_changes_nothing_is_no_arm(
     tiny_models: TinyModels, tmp_path: Path
 ) -> None:
-    from safetensors.torch import load_file, save_file
-
     folder = adapter(tmp_path / "theirs", tiny_models.chat)
     settings = arm_of(folder).resolve({})
     weights = load_file(folder / "adapter_model.safetensors")
@@ -216,6 +217,63 @@ def test_an_adapter_of_other_layers_or_that_changes_nothing_is_no_arm(
     save_file(untrained, folder / "adapter_model.safetensors")
     with pytest.raises(UnknownReferenceError, match="changes nothing"):
         logits(folder, tiny_models.chat, settings)
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (lambda name: "layers.1." not in name, "it lacks .* weights that its adapter_config.json"),
+        (lambda name: "lora_B" not in name, "it lacks"),
+    ],
+)
+def test_an_adapter_of_which_some_is_missing_is_no_arm(
+    tiny_models: TinyModels, tmp_path: Path, left: Callable[[str], bool], said: str
+) -> None:
+    folder = adapter(tmp_path / "theirs", tiny_models.chat)
+    file = folder / "adapter_model.safetensors"
+    save_file({name: one for name, one in load_file(file).items() if left(name)}, file)
+    with pytest.raises(UnknownReferenceError, match=said):
+        logits(folder, tiny_models.chat, arm_of(folder).resolve({}))
+
+
+def test_weights_that_are_no_numbers_are_no_arm(tiny_models: TinyModels, tmp_path: Path) -> None:
+    """NaN answers nothing, and its first token is taken for the likeliest."""
+    theirs = adapter(tmp_path / "theirs", tiny_models.chat)
+    whole = tmp_path / "whole"
+    shutil.copytree(tiny_models.chat, whole)
+    for folder, file, said in (
+        (theirs, "adapter_model.safetensors", "hold what is no number"),
+        (whole, "model.safetensors", "computes NaN in float32"),
+    ):
+        weights = load_file(folder / file)
+        name = next(one for one in weights if "layers.1.self_attn.q_proj" in one)
+        weights[name] = weights[name] * float("nan")
+        save_file(weights, folder / file, {"format": "pt"})
+        with pytest.raises(UnknownReferenceError, match=said):
+            logits(folder, tiny_models.chat, arm_of(folder).resolve({}))
+
+
+def test_a_checkpoint_that_is_the_base_is_no_arm(tiny_models: TinyModels, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_models.chat, copy)
+    for folder in (tiny_models.chat, copy):
+        assert "it is the experiment's model itself" in problems(folder, tiny_models.chat)[0]
+
+
+def test_a_tokenizer_that_the_base_does_not_share_is_told(
+    tiny_models: TinyModels, tmp_path: Path
+) -> None:
+    folder = adapter(tmp_path / "theirs", tiny_models.chat)
+    base = resolved(tiny_models.chat)
+    tokenizer = load_tokenizer(base)
+    tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    assert list(notes_on_brought({"theirs": (folder,)}, base)) == []
+    tokenizer.add_tokens(["<|tool|>"])
+    tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    (note,) = notes_on_brought({"theirs": (folder,)}, base)
+    assert "1 token, such as '<|tool|>'" in note
 
 
 def test_its_own_chat_template_is_taken(tiny_models: TinyModels, tmp_path: Path) -> None:
