@@ -18,7 +18,7 @@ from harness.models.adapters import each_adapter
 from harness.models.base_cache import BaseCache
 from harness.models.load import LoadedModel, load_base, load_tokenizer
 from harness.models.resolve import folder_fingerprint
-from harness.models.safe_folder import check_folder
+from harness.models.safe_folder import check_folder, torn_file
 from harness.models.vocabulary import read_json
 from harness.records import ResolvedModel, Runtime
 from harness.spec import BroughtArm, Experiment
@@ -101,6 +101,18 @@ def problems_of_brought(
 def is_adapter(folder: Path) -> bool:
     """Whether the folder holds an adapter; else it is taken for a whole checkpoint."""
     return (folder / ADAPTER).is_file()
+
+
+def keys_not_known(folder: Path) -> list[str]:
+    """What an adapter's configuration sets that the installed peft does not know, and passes over.
+
+    What is null, false, empty or 0 there is taken for not set.
+    """
+    from harness.models.peft_library import peft
+
+    config = read_json(folder / ADAPTER) if is_adapter(folder) else {}
+    known = peft.LoraConfig.__dataclass_fields__
+    return sorted(key for key, value in config.items() if value and key not in known)
 
 
 def trained_numbers(folder: Path) -> int:
@@ -260,6 +272,10 @@ def _adapter_problem(folder: Path, base: ResolvedModel | None, name: str, same_b
             f"there is no {ADAPTER_WEIGHTS}; other formats can run code when read and are refused: "
             "save the adapter again with save_pretrained"
         )
+    if torn := torn_file(folder):
+        return torn
+    if config.get("lora_alpha") == 0:
+        return f"the lora_alpha of its {ADAPTER} is 0, so that it changes nothing"
     if config.get("auto_mapping") and not config.get("base_model_name_or_path"):
         return f"its {ADAPTER} does not say which base it is for"
     theirs = str(config.get("base_model_name_or_path") or "")

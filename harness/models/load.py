@@ -237,6 +237,14 @@ def _problem_of_writing(model: Any) -> str:
     """Why the model cannot write one token after the other; empty where it can."""
     import torch
 
+    plain = (torch.float32, torch.bfloat16, torch.float16)
+    for name, weight in model.named_parameters():
+        # Attention may pass over NaN, so that what is computed does not show it.
+        if weight.dtype in plain and not all(map(torch.isfinite, torch.aminmax(weight))):
+            return (
+                f"has weights that hold what is no number (NaN or infinity), such as {name}: its "
+                "training diverged, or its file is damaged; name other weights"
+            )
     size = model.get_input_embeddings().weight.shape[0]
     row = [(size // 4 + place) % size for place in range(8)]
     rows = torch.tensor([[*row, 0], [*row, size // 2]], device=model.device)
@@ -244,9 +252,8 @@ def _problem_of_writing(model: Any) -> str:
         logits = model(input_ids=rows, use_cache=False).logits.float()
     if logits.isnan().any():
         return (
-            f"computes NaN in {str(model.dtype).removeprefix('torch.')}: its weights hold what is "
-            "no number, as of a training that diverged, or what is too large for that type; try "
-            "another model.dtype, or other weights"
+            f"computes NaN in {str(model.dtype).removeprefix('torch.')}, which holds no numbers as "
+            "large as it needs; try another model.dtype"
         )
     # Whether a token changes what is predicted before it, as in models that fill gaps.
     moved = (logits[0] - logits[1]).square().mean(dim=-1).sqrt()

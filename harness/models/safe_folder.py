@@ -54,17 +54,37 @@ def _first_problem(folder: Path, *, trusted: bool) -> str | None:
             f"{folder} holds no .safetensors; other formats can run code when read and are "
             "refused: save the model again with safe_serialization=True"
         )
-    for name in _indexed(folder / INDEX):
+    for name in dict.fromkeys(_indexed(folder / INDEX)):
         if Path(name).name != name or not name.endswith(".safetensors"):
             return (
                 f"{INDEX} names {name!r}, which is no .safetensors file of this folder; save the "
                 "model again with safe_serialization=True"
             )
+        if not (folder / name).is_file():
+            return f"{INDEX} names {name}, which is not there; fetch the model again, whole"
+    if torn := torn_file(folder):
+        return torn
     for kernel in () if trusted else _kernels(read_json(folder / "config.json")):
         return (
             f"config.json computes attention by {kernel!r}, compiled code from a hub; remove "
             "attn_implementation from it, or say trust_remote_code: true if you trust its source"
         )
+    return None
+
+
+def torn_file(folder: Path) -> str | None:
+    """What is wrong where a file of weights is not whole by its own header; else None."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy"):
+                pass
+        except (SafetensorError, OSError) as error:
+            return (
+                f"{path.name} is no whole file of safetensors ({error}): fetch it again (by `git "
+                "lfs pull` where git fetched it), or save it again"
+            )
     return None
 
 

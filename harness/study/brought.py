@@ -12,13 +12,14 @@ from harness.models.brought import (
     folder_here,
     folder_of,
     is_adapter,
+    keys_not_known,
     own_template,
 )
 from harness.models.vocabulary import tokens_apart
 from harness.records import ResolvedModel
 from harness.spec import BroughtArm, Experiment
 from harness.spec.starts import start_of
-from harness.wording import plural
+from harness.wording import listed, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,13 @@ def notes_on_brought(
     for name, places in folders.items():
         if any(map(own_template, places)):
             yield f"{name} is asked through the chat template that its folder brings"
+        for place in places:
+            if unknown := keys_not_known(place):
+                yield (
+                    f"{name}: {place} was saved by another version of peft, and the one here knows "
+                    f"nothing of {listed(unknown)} in its configuration: update peft, or see that "
+                    "they change nothing"
+                )
         for place in places if base is not None else ():
             apart = tokens_apart(place, Path(base.path)) if is_adapter(place) else ()
             if apart:

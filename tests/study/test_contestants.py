@@ -14,16 +14,16 @@ from harness.records import TrialSpec
 from harness.review.studies import AnalysedStudy, load_study, write_reports
 from harness.store import StoreReader
 from harness.study.run import StudyRun, run_study
-from tests.fake_trial import Watching, experiment
+from tests.fake_trial import Watching, experiment, fake_weights
 from tests.tiny_model import write_suite
 
 
-def adapter(folder: Path, base: Path, weights: bytes = b"weights") -> Path:
+def adapter(folder: Path, base: Path, weights: str = "weights") -> Path:
     """A folder that looks like an adapter of ``base``."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"peft_type": "LORA", "base_model_name_or_path": str(base), "r": 4}
     (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
-    (folder / "adapter_model.safetensors").write_bytes(weights)
+    (folder / "adapter_model.safetensors").write_bytes(fake_weights(weights))
     return folder
 
 
@@ -43,7 +43,7 @@ def told(analysed: AnalysedStudy, folder: Path) -> str:
 
 
 def test_each_folder_is_a_seed_and_scored_as_a_fine_tuned_arm(tmp_path: Path) -> None:
-    folders = [adapter(tmp_path / name, tmp_path / "model", name.encode()) for name in "ab"]
+    folders = [adapter(tmp_path / name, tmp_path / "model", name) for name in "ab"]
     suite = str(write_suite(tmp_path))
     arms = {"theirs": {"kind": "trained", "path": [str(folder) for folder in folders]}}
     done, seen = run(tmp_path, arms, general={"suite": suite, "limit": 4, "search_limit": 2})
@@ -73,7 +73,7 @@ def test_weights_are_known_by_what_they_hold_and_not_by_where_they_lie(tmp_path:
     arms["theirs"]["path"] = str(adapter(tmp_path / "moved" / "b", tmp_path / "model"))
     _, seen = run(tmp_path, arms)
     assert seen == []
-    arms["theirs"]["path"] = str(adapter(tmp_path / "c", tmp_path / "model", b"others"))
+    arms["theirs"]["path"] = str(adapter(tmp_path / "c", tmp_path / "model", "others"))
     _, seen = run(tmp_path, arms)
     assert [spec.phase for spec in seen if spec.arm == "theirs"][:2] == ["search", "finalist"]
 
@@ -102,7 +102,7 @@ def test_what_it_memorised_is_looked_for_in_its_own_rows(tmp_path: Path) -> None
     arm = {"kind": "trained", "path": str(adapter(tmp_path / "a", tmp_path / "model")),
            "trained_on": str(tmp_path / "theirs.jsonl")}  # fmt: skip
     (tmp_path / "theirs.jsonl").write_text("\n".join(json.dumps({"text": t}) for t in texts))
-    others = {"kind": "trained", "path": str(adapter(tmp_path / "b", tmp_path / "model", b"b"))}
+    others = {"kind": "trained", "path": str(adapter(tmp_path / "b", tmp_path / "model", "b"))}
     arms = {"theirs": arm, "others": others, "lora": {"kind": "lora"}}
     done, seen = run(tmp_path, arms, memorisation_items=8)
 
