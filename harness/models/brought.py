@@ -267,17 +267,8 @@ def _adapter_problem(folder: Path, base: ResolvedModel | None, name: str, same_b
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         found = config.get("peft_type") if isinstance(config, dict) else "not readable"
         return f"its {ADAPTER} is {found}; LoRA, DoRA and rsLoRA of peft (peft_type: LORA) are read"
-    if not (folder / ADAPTER_WEIGHTS).is_file():
-        return (
-            f"there is no {ADAPTER_WEIGHTS}; other formats can run code when read and are refused: "
-            "save the adapter again with save_pretrained"
-        )
-    if torn := torn_file(folder):
-        return torn
-    if config.get("lora_alpha") == 0:
-        return f"the lora_alpha of its {ADAPTER} is 0, so that it changes nothing"
-    if config.get("auto_mapping") and not config.get("base_model_name_or_path"):
-        return f"its {ADAPTER} does not say which base it is for"
+    if wrong := _unusable(folder, config):
+        return wrong
     theirs = str(config.get("base_model_name_or_path") or "")
     if same_base or _is_same(theirs, base, name):
         return ""
@@ -285,6 +276,20 @@ def _adapter_problem(folder: Path, base: ResolvedModel | None, name: str, same_b
         f"it was trained on {theirs or 'a base that it does not name'}, and the experiment's model "
         f"is {name}; name its base as the model, or say same_base: true if both are one"
     )
+
+
+def _unusable(folder: Path, config: Mapping[str, Any]) -> str | None:
+    """Why an adapter of that configuration cannot be used, whatever its base; None where it can."""
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        return (
+            f"there is no {ADAPTER_WEIGHTS}; other formats can run code when read and are refused: "
+            "save the adapter again with save_pretrained"
+        )
+    if config.get("lora_alpha") == 0:
+        return f"the lora_alpha of its {ADAPTER} is 0, so that it changes nothing"
+    if config.get("auto_mapping") and not config.get("base_model_name_or_path"):
+        return f"its {ADAPTER} does not say which base it is for"
+    return torn_file(folder)
 
 
 def _is_same(theirs: str, base: ResolvedModel | None, name: str) -> bool:
