@@ -29,8 +29,8 @@ def check_folder(reference: str, folder: Path, *, trusted: bool) -> None:
 
     Raises:
         UnknownReferenceError: no configuration; weights in another form than safetensors, not
-            whole, or outside the folder; an adapter without its base; compiled code from a hub; no causal
-            language model; a tokenizer of another vocabulary.
+            whole, or outside the folder; an adapter without its base; compiled code from a hub; no
+            causal language model; a tokenizer of another vocabulary.
     """
     wrong = (
         _first_problem(folder, trusted=trusted)

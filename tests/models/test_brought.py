@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,12 @@ from safetensors.torch import load_file, save_file
 
 from harness.errors import SpecError, UnknownReferenceError
 from harness.models.base_cache import BaseCache
-from harness.models.brought import own_template, problems_of_brought
+from harness.models.brought import (
+    fingerprint_of,
+    own_template,
+    problem_of_weights,
+    problems_of_brought,
+)
 from harness.models.load import load_tokenizer
 from harness.models.trained import merged_model, trained_model
 from harness.spec import BroughtArm, Experiment, load_experiment
@@ -306,8 +312,10 @@ def test_what_would_be_another_model_merged_is_not_merged(
 def test_a_checkpoint_that_is_the_base_is_no_arm(tiny_models: TinyModels, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(tiny_models.chat, copy)
+    base = replace(resolved(tiny_models.chat), fingerprint=fingerprint_of(tiny_models.chat))
     for folder in (tiny_models.chat, copy):
-        assert "it is the experiment's model itself" in problems(folder, tiny_models.chat)[0]
+        wrong = problem_of_weights(folder, base, "tiny", "plain", same_base=False)
+        assert "it is the experiment's model itself (tiny)" in wrong
 
 
 def test_a_tokenizer_that_the_base_does_not_share_is_told(
