@@ -76,6 +76,8 @@ def main() -> None:
             learning_rate=parameters["learning_rate"],
             per_device_train_batch_size=parameters.get("batch_size", 4),
             per_device_eval_batch_size=8,
+            lr_scheduler_type="cosine",
+            # Below 1 it is a share of the steps.
             warmup_steps=0.1,
             seed=told["seed"],
             bf16=told["dtype"] == "bfloat16",

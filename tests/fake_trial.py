@@ -24,6 +24,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from safetensors.numpy import save
+
 from harness.answers.metrics import METRICS
 from harness.data import read_examples_file
 from harness.engine.in_process import InProcessEngine
@@ -309,8 +312,13 @@ def write_model(folder: Path) -> Path:
     (folder / "tokenizer_config.json").write_text(
         '{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|end|>"}', encoding="utf-8"
     )
-    (folder / "model.safetensors").write_bytes(b"fake weights")
+    (folder / "model.safetensors").write_bytes(fake_weights("fake weights"))
     return folder
+
+
+def fake_weights(content: str) -> bytes:
+    """A file of safetensors that holds a text in place of weights."""
+    return save({"weights": np.frombuffer(content.encode(), dtype=np.uint8)})
 
 
 def write_data(path: Path, rows: int = 60) -> Path:

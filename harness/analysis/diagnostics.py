@@ -40,8 +40,9 @@ from harness.findings import (
     TuningGain,
 )
 from harness.records import Phase, ScoreVector
-from harness.spec import Experiment, PromptArm
+from harness.spec import BroughtArm, Experiment, PromptArm
 from harness.spec.kinds import kind_info
+from harness.spec.names import MEMORISATION, own_memorisation
 
 T = TypeVar("T")
 
@@ -196,6 +197,7 @@ class Diagnostics:
         """Memorisation of training texts, of fine-tuned arms."""
 
         def of(arm: str) -> Memorisation | None:
+            spec = self.experiment.arms[arm]
             return assess_memorisation(
                 arm,
                 self._completions(arm, VERBATIM.name),
@@ -203,6 +205,7 @@ class Diagnostics:
                 level=self._level,
                 resamples=self.resamples,
                 generator=self.generator("memorisation", arm),
+                rows=spec.trained_on if isinstance(spec, BroughtArm) else None,
             )
 
         return self._each("Memorisation", self.experiment.trained_arms(), of)
@@ -320,8 +323,13 @@ class Diagnostics:
 
     def _completions(self, arm: str, metric: str) -> Completions:
         def on(who: str, split: str) -> tuple[ScoreVector, ...]:
-            return tuple(self.scores.vectors(who, metric, suite="memorisation", split=split))
+            return tuple(
+                self.scores.vectors(who, metric, suite="memorisation", task=task, split=split)
+            )
 
+        # Texts of its own go before those that arms have in common.
+        task = own_memorisation(arm)
+        task = task if on(arm, "train") else MEMORISATION
         return Completions(
             arm_train=on(arm, "train"),
             arm_unseen=on(arm, "validation"),

@@ -13,6 +13,7 @@ import click
 
 from harness.cli.options import final_run_options, meant, results_option
 from harness.cli.printing import in_one_line, json_text, say
+from harness.wording import plural
 
 if TYPE_CHECKING:
     from harness.deployment.finalist import Finalist, Progress
@@ -114,12 +115,15 @@ def _talk(finalist: Finalist) -> None:
 
 
 def _rows(text: str) -> list[dict[str, JsonValue] | str]:
-    """The lines that hold something, as rows.
+    """The lines that hold something, as rows; says how many hold nothing.
 
     Only a line feed ends a line: other characters that may, such as U+2028, stand in texts.
     """
-    lines = enumerate(text.split("\n"), 1)
-    return [_row(line.removesuffix("\r"), f"line {n}") for n, line in lines if line.strip()]
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    rows = [_row(line, f"line {n}") for n, line in enumerate(lines, 1) if line.strip()]
+    if rows and (empty := len(lines) - len(rows)):
+        say(f"{plural(empty, 'empty line')} left out: no answer stands for one", err=True)
+    return rows
 
 
 def _row(line: str, where: str = "") -> dict[str, JsonValue] | str:

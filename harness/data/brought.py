@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.data.audit import audit_leakage
 from harness.data.examples import read_inputs
+from harness.data.split import merge_duplicates
 from harness.errors import DataError, Problem
 from harness.records import Example, ItemsByKind
 from harness.spec import Experiment
@@ -22,6 +23,8 @@ class BroughtAudit:
     """Split -> kind -> ids of its examples that share text with those rows."""
     unread: int
     """Number of those rows that could not be read, and were not looked for."""
+    rows: tuple[Example, ...] = ()
+    """What the others ask."""
 
 
 def audit_brought(
@@ -49,7 +52,8 @@ def audit_brought(
             raise DataError([Problem(where, str(problem)) for problem in error.problems]) from error
         # Bad rows judge nothing: the usable ones are compared, and the others counted.
         unread = len({problem.where for problem in read.problems})
-        found[name] = BroughtAudit(audit_leakage(read.examples, judging).flagged_items(), unread)
+        flagged = audit_leakage(read.examples, judging).flagged_items()
+        found[name] = BroughtAudit(flagged, unread, merge_duplicates(read.examples))
     return found
 
 

@@ -107,6 +107,9 @@ class Memorisation:
     """Confidence interval of ``familiarity``."""
     memorised: bool
     """The interval of ``excess`` or of ``familiarity`` lies above 0."""
+    rows: str | None = None
+    """File of the rows that it was trained on elsewhere, which are the training examples then; None
+    where they are those of the study."""
 
 
 __all__ = [

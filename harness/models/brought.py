@@ -18,7 +18,7 @@ from harness.models.adapters import each_adapter
 from harness.models.base_cache import BaseCache
 from harness.models.load import LoadedModel, load_base, load_tokenizer
 from harness.models.resolve import folder_fingerprint
-from harness.models.safe_folder import check_folder
+from harness.models.safe_folder import check_folder, torn_file
 from harness.models.vocabulary import read_json
 from harness.records import ResolvedModel, Runtime
 from harness.spec import BroughtArm, Experiment
@@ -103,6 +103,18 @@ def is_adapter(folder: Path) -> bool:
     return (folder / ADAPTER).is_file()
 
 
+def keys_not_known(folder: Path) -> list[str]:
+    """What an adapter's configuration sets that the installed peft does not know, and passes over.
+
+    What is null, false, empty or 0 there is taken for not set.
+    """
+    from harness.models.peft_library import peft
+
+    config = read_json(folder / ADAPTER) if is_adapter(folder) else {}
+    known = peft.LoraConfig.__dataclass_fields__
+    return sorted(key for key, value in config.items() if value and key not in known)
+
+
 def trained_numbers(folder: Path) -> int:
     """Number of weights in an adapter; 0 for a whole checkpoint, of which all may be trained."""
     from safetensors import safe_open
@@ -180,13 +192,26 @@ def check_applied(model: Any, folder: Path) -> None:
     from peft.utils.save_and_load import get_peft_model_state_dict, load_peft_weights
 
     brought = load_peft_weights(str(folder), device="cpu")
-    placed = get_peft_model_state_dict(model)
-    strange = sorted(set(brought) - set(placed))
+    # Left to itself, peft asks a hub whether the base has other embeddings.
+    beside = any(".base_layer." in name for name in brought)
+    placed = get_peft_model_state_dict(model, save_embedding_layers=beside)
+    strange, missing = sorted(set(brought) - set(placed)), sorted(set(placed) - set(brought))
     if strange or not brought:
         what = f"such as {strange[0]}" if strange else "as it holds none"
         raise UnknownReferenceError(
             f"{folder}: {len(strange)} of its {len(brought)} weights have no place in this base, "
             f"{what}"
+        )
+    if missing:
+        raise UnknownReferenceError(
+            f"{folder}: it lacks {len(missing)} of the {len(placed)} weights that its {ADAPTER} "
+            f"asks for, such as {missing[0]}; it is not whole, or was saved with another "
+            "configuration"
+        )
+    if broken := sorted(name for name, one in brought.items() if not one.isfinite().all()):
+        raise UnknownReferenceError(
+            f"{folder}: {len(broken)} of its {len(brought)} weights hold what is no number (NaN or "
+            f"infinity), such as {broken[0]}: its training diverged"
         )
     if not any(bool(weight.any()) for name, weight in brought.items() if "lora_A" not in name):
         raise UnknownReferenceError(f"{folder}: the adapter changes nothing; it was not trained")
@@ -223,6 +248,8 @@ def _shape_problem(folder: Path, base: ResolvedModel, name: str) -> str:
                 f"its {key} is {mine.get(key)}, and that of the experiment's model ({name}) is "
                 f"{theirs.get(key)}: it was trained from another base; name that one as the model"
             )
+    if folder.resolve() == Path(base.path).resolve() or fingerprint_of(folder) == base.fingerprint:
+        return f"it is the experiment's model itself ({name}), and nothing was trained"
     rows, base_rows = (config.get("vocab_size") or 0 for config in (mine, theirs))
     # One that was given more tokens assigns each of the base's a probability; one with fewer does
     # not, so that how far it moved from the base has no value.
@@ -240,13 +267,8 @@ def _adapter_problem(folder: Path, base: ResolvedModel | None, name: str, same_b
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         found = config.get("peft_type") if isinstance(config, dict) else "not readable"
         return f"its {ADAPTER} is {found}; LoRA, DoRA and rsLoRA of peft (peft_type: LORA) are read"
-    if not (folder / ADAPTER_WEIGHTS).is_file():
-        return (
-            f"there is no {ADAPTER_WEIGHTS}; other formats can run code when read and are refused: "
-            "save the adapter again with save_pretrained"
-        )
-    if config.get("auto_mapping") and not config.get("base_model_name_or_path"):
-        return f"its {ADAPTER} does not say which base it is for"
+    if wrong := _unusable(folder, config):
+        return wrong
     theirs = str(config.get("base_model_name_or_path") or "")
     if same_base or _is_same(theirs, base, name):
         return ""
@@ -254,6 +276,20 @@ def _adapter_problem(folder: Path, base: ResolvedModel | None, name: str, same_b
         f"it was trained on {theirs or 'a base that it does not name'}, and the experiment's model "
         f"is {name}; name its base as the model, or say same_base: true if both are one"
     )
+
+
+def _unusable(folder: Path, config: Mapping[str, Any]) -> str | None:
+    """Why an adapter of that configuration cannot be used, whatever its base; None where it can."""
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        return (
+            f"there is no {ADAPTER_WEIGHTS}; other formats can run code when read and are refused: "
+            "save the adapter again with save_pretrained"
+        )
+    if config.get("lora_alpha") == 0:
+        return f"the lora_alpha of its {ADAPTER} is 0, so that it changes nothing"
+    if config.get("auto_mapping") and not config.get("base_model_name_or_path"):
+        return f"its {ADAPTER} does not say which base it is for"
+    return torn_file(folder)
 
 
 def _is_same(theirs: str, base: ResolvedModel | None, name: str) -> bool:

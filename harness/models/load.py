@@ -172,7 +172,7 @@ def load_base(
     model.eval()
     model.requires_grad_(False)
     try:
-        sees_ahead = _sees_ahead(model)
+        problem = _problem_of_writing(model)
     except RuntimeError as error:
         if quantisation == "none" or "out of memory" in str(error).lower():
             raise
@@ -180,16 +180,13 @@ def load_base(
             f"{resolved.reference}: {type(model).__name__} cannot compute with weights in four "
             f"bits ({error}); use kind: lora in place of qlora"
         ) from error
-    if sees_ahead:
-        raise UnknownReferenceError(
-            f"{resolved.reference}: {type(model).__name__} sees the whole text at once, so that it "
-            "cannot write one token after the other; name a causal language model"
-        )
+    if problem:
+        raise UnknownReferenceError(f"{resolved.reference}: {type(model).__name__} {problem}")
     tokenizer = load_tokenizer(tokenizer_of or resolved)
     rows = model.get_input_embeddings().weight.shape[0]
     set_padding(tokenizer, rows)
-    if problem := Vocabulary.of(tokenizer).problem(rows):
-        raise UnknownReferenceError(f"{resolved.reference}: {problem}")
+    if lacking := Vocabulary.of(tokenizer).problem(rows):
+        raise UnknownReferenceError(f"{resolved.reference}: {lacking}")
     guard_embedding(model, tokenizer)
     # Generation settings of the model's author (sampling, penalties) must not leak into scoring.
     model.generation_config = type(model.generation_config)(
@@ -236,18 +233,37 @@ def _align(model: Any) -> None:
             parameter.data = parameter.data.clone()
 
 
-def _sees_ahead(model: Any) -> bool:
-    """Whether a token changes what the model predicts before it, as in models that fill gaps."""
+def _problem_of_writing(model: Any) -> str:
+    """Why the model cannot write one token after the other; empty where it can."""
     import torch
 
+    plain = (torch.float32, torch.bfloat16, torch.float16)
+    for name, weight in model.named_parameters():
+        # Attention may pass over NaN, so that what is computed does not show it.
+        if weight.dtype in plain and not all(map(torch.isfinite, torch.aminmax(weight))):
+            return (
+                f"has weights that hold what is no number (NaN or infinity), such as {name}: its "
+                "training diverged, or its file is damaged; name other weights"
+            )
     size = model.get_input_embeddings().weight.shape[0]
     row = [(size // 4 + place) % size for place in range(8)]
     rows = torch.tensor([[*row, 0], [*row, size // 2]], device=model.device)
     with torch.inference_mode():
         logits = model(input_ids=rows, use_cache=False).logits.float()
+    if logits.isnan().any():
+        return (
+            f"computes NaN in {str(model.dtype).removeprefix('torch.')}, which holds no numbers as "
+            "large as it needs; try another model.dtype"
+        )
+    # Whether a token changes what is predicted before it, as in models that fill gaps.
     moved = (logits[0] - logits[1]).square().mean(dim=-1).sqrt()
     # It moves its own place; those before it by rounding at most.
-    return bool(moved[:-1].max() > moved[-1] * torch.finfo(model.dtype).eps ** 0.5)
+    if moved[:-1].max() > moved[-1] * torch.finfo(model.dtype).eps ** 0.5:
+        return (
+            "sees the whole text at once, so that it cannot write one token after the other; name "
+            "a causal language model"
+        )
+    return ""
 
 
 def _project_contiguously(model: Any) -> None:

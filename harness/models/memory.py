@@ -7,6 +7,7 @@ import gc
 import resource
 import sys
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -33,12 +34,34 @@ def reset_peak_memory(device: str = "cpu") -> None:
 
 def peak_memory_mib() -> float:
     """Largest resident set (MiB) since :func:`reset_peak_memory`."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    kept = peak_of("self")
+    return most_resident(resource.RUSAGE_SELF) if kept is None else kept
+
+
+def peak_of(process: int | Literal["self"]) -> float | None:
+    """Largest resident set (MiB) of a process that runs, since it began its program.
+
+    None where the system keeps none (not Linux), or the process is gone.
+    """
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return None
+
+
+def most_resident(who: int) -> float:
+    """Largest resident set (MiB) since birth: of this process, or of any child that has ended.
+
+    A child counts with what this process held when it was started, of which it began as a copy.
+
+    Args:
+        who: ``resource.RUSAGE_SELF`` or ``resource.RUSAGE_CHILDREN``.
+    """
+    peak = resource.getrusage(who).ru_maxrss
     return peak / _MIB if sys.platform == "darwin" else peak / 1024
 
 

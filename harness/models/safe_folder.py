@@ -28,12 +28,14 @@ def check_folder(reference: str, folder: Path, *, trusted: bool) -> None:
         trusted: whether the experiment says ``trust_remote_code``.
 
     Raises:
-        UnknownReferenceError: no configuration; weights in another form than safetensors or
-            outside the folder; an adapter without its base; compiled code from a hub; no causal
-            language model; a tokenizer of another vocabulary.
+        UnknownReferenceError: no configuration; weights in another form than safetensors, not
+            whole, or outside the folder; an adapter without its base; compiled code from a hub; no
+            causal language model; a tokenizer of another vocabulary.
     """
     wrong = (
         _first_problem(folder, trusted=trusted)
+        or _index_problem(folder)
+        or torn_file(folder)
         or _other_kind(read_json(folder / "config.json"))
         or folder_problem(folder)
     )
@@ -54,17 +56,40 @@ def _first_problem(folder: Path, *, trusted: bool) -> str | None:
             f"{folder} holds no .safetensors; other formats can run code when read and are "
             "refused: save the model again with safe_serialization=True"
         )
-    for name in _indexed(folder / INDEX):
-        if Path(name).name != name or not name.endswith(".safetensors"):
-            return (
-                f"{INDEX} names {name!r}, which is no .safetensors file of this folder; save the "
-                "model again with safe_serialization=True"
-            )
     for kernel in () if trusted else _kernels(read_json(folder / "config.json")):
         return (
             f"config.json computes attention by {kernel!r}, compiled code from a hub; remove "
             "attn_implementation from it, or say trust_remote_code: true if you trust its source"
         )
+    return None
+
+
+def _index_problem(folder: Path) -> str | None:
+    """What is wrong where an index spreads the weights over files; else None."""
+    for name in dict.fromkeys(_indexed(folder / INDEX)):
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            return (
+                f"{INDEX} names {name!r}, which is no .safetensors file of this folder; save the "
+                "model again with safe_serialization=True"
+            )
+        if not (folder / name).is_file():
+            return f"{INDEX} names {name}, which is not there; fetch the model again, whole"
+    return None
+
+
+def torn_file(folder: Path) -> str | None:
+    """What is wrong where a file of weights is not whole by its own header; else None."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy"):
+                pass
+        except (SafetensorError, OSError) as error:
+            return (
+                f"{path.name} is no whole file of safetensors ({error}): fetch it again (by `git "
+                "lfs pull` where git fetched it), or save it again"
+            )
     return None
 
 

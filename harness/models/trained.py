@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from harness.errors import UnknownReferenceError
 from harness.models.adapters import each_adapter
 from harness.models.base_cache import BaseCache
 from harness.models.brought import brought_model, itself
@@ -73,7 +75,8 @@ def merged_model(
     The product of the adapter's halves is added in float32, and the sum is rounded once.
 
     Raises:
-        UnknownReferenceError: the folder holds no adapter for this base.
+        UnknownReferenceError: the folder holds no adapter for this base, or one that cannot be
+            merged.
     """
     import torch
 
@@ -83,10 +86,32 @@ def merged_model(
     target = getattr(torch, dtype)
     loaded.model.to(target)
     for adapted in each_adapter(loaded, [folder]):
-        # What the adapter is taken off at the end holds it by then.
-        adapted.model.merge_and_unload()
+        if _changes_what_is_tied(adapted.model):
+            raise UnknownReferenceError(
+                f"{folder}: its adapter changes the input embedding or the output layer, which are "
+                "one weight in this base, so that merged it would change both; use the adapter as "
+                "it is (harness export model --form trained)"
+            )
+        try:
+            # What the adapter is taken off at the end holds it by then.
+            adapted.model.merge_and_unload()
+        except (RuntimeError, ValueError, NotImplementedError) as error:
+            raise UnknownReferenceError(
+                f"{folder}: its adapter cannot be merged: {error}; use it as it is (harness export "
+                "model --form trained)"
+            ) from error
     loaded.model.config.dtype = target
     return replace(loaded, form="merged")
+
+
+def _changes_what_is_tied(model: Any) -> bool:
+    """Whether an adapter lies on one of two layers that have one weight."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    bases = [end.get_base_layer() if isinstance(end, BaseTunerLayer) else end for end in ends]
+    adapted = any(isinstance(end, BaseTunerLayer) for end in ends)
+    return adapted and bases[0].weight is bases[1].weight
 
 
 def with_own_tokenizer(loaded: LoadedModel, folder: Path) -> LoadedModel:

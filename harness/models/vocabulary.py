@@ -52,6 +52,18 @@ class Vocabulary:
         )
 
 
+def tokens_apart(folder: Path, other: Path) -> list[str]:
+    """Tokens of the tokenizer in a folder that are none, or have another id, in that of another.
+
+    None of them where the files of either do not tell.
+    """
+    mine, theirs = (read_json(place / "tokenizer.json") for place in (folder, other))
+    if not (isinstance(mine, dict) and isinstance(theirs, dict)):
+        return []
+    ids, others = _described(mine)[0], _described(theirs)[0]
+    return sorted(token for token, number in ids.items() if others.get(token) != number)
+
+
 def folder_problem(folder: Path) -> str | None:
     """What is wrong by a model's files, without loading anything; None if they do not tell."""
     config = read_json(folder / "config.json")

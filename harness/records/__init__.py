@@ -69,6 +69,7 @@ from harness.records.study import (
 from harness.records.trial import (
     ARTIFACT,
     CHECKPOINT,
+    COMMAND_STATE,
     MOST_SEARCHES,
     SEARCH_SEED,
     TRIALS,
@@ -112,6 +113,7 @@ from harness.records.writing import (
 __all__ = [
     "ARTIFACT",
     "CHECKPOINT",
+    "COMMAND_STATE",
     "JUDGING_FIELDS",
     "KEPT_LEVEL",
     "LEAK_KINDS",

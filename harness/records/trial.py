@@ -27,6 +27,8 @@ TRIALS = "trials"
 ARTIFACT = "artifact"
 # Folder, there too, of what a training goes on from; it is gone once the trial has a record.
 CHECKPOINT = "checkpoint"
+# In that, what a training command of the user's goes on from, which nothing else writes to.
+COMMAND_STATE = f"{CHECKPOINT}/command/state"
 # File, there too, of what a writing was answered so far; it is gone once the trial has a record.
 WRITING_JOURNAL = "writing.jsonl"
 
@@ -39,8 +41,8 @@ class ScoreRequest:
     """Content address of the score: everything that can change the answer, hashed."""
     task: str
     """Name of the lm-eval task, unique within suite and split of the trial. For ``memorisation`` it
-    is ``memorisation``; for ``divergence`` the text task of the general suite, or
-    ``task_inputs``."""
+    is ``memorisation``, and with the arm's name behind it where that has texts of its own; for
+    ``divergence`` the text task of the general suite, or ``task_inputs``."""
     suite: SuiteKind
     """Suite that the task belongs to."""
     split: str
@@ -237,6 +239,7 @@ def ways_of(params: Mapping[str, JsonValue]) -> tuple[str, ...]:
 __all__ = [
     "ARTIFACT",
     "CHECKPOINT",
+    "COMMAND_STATE",
     "MOST_SEARCHES",
     "SEARCH_SEED",
     "TRIALS",

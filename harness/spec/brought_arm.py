@@ -38,7 +38,7 @@ class BroughtArm(ArmBase):
     trained_on: str | None = Field(
         None,
         description="File with the rows that it was trained on, of the same columns, which are "
-        "looked for in what judges; without it leaks cannot be excluded.",
+        "looked for in what judges and in what it memorised; without it leaks cannot be excluded.",
     )
     cost: TrainingCost | None = Field(
         None, description="What its training took; not known if not given."

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Sets of items that a study makes itself.
 TAKEN = re.compile(r"domain|train|validation|test|replay|memorisation|(train|memorisation)_.*")
+# The lm-eval task of texts to be completed, as the study's own training rows are.
+MEMORISATION = "memorisation"
 # Devices of Windows, where no file can be called so, whatever its ending.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -25,6 +27,16 @@ def checked_name(name: str) -> str:
     if _DEVICE.fullmatch(name):
         raise ValueError(f"name {name!r} is that of a device on Windows; choose another")
     return name
+
+
+def own_memorisation(arm: str) -> str:
+    """The lm-eval task of the texts that one arm alone is asked to complete."""
+    return f"{MEMORISATION}_{arm}"
+
+
+def is_memorisation(task: str) -> bool:
+    """Whether an lm-eval task is one of texts that are to be completed."""
+    return task == MEMORISATION or task.startswith(own_memorisation(""))
 
 
 def distinct_files(names: Iterable[str]) -> None:

@@ -23,7 +23,15 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from harness.errors import StoreError, needing_room
-from harness.records import CHECKPOINT, WRITING_JOURNAL, TrialRecord, file_sha256, sync, write_whole
+from harness.records import (
+    CHECKPOINT,
+    COMMAND_STATE,
+    WRITING_JOURNAL,
+    TrialRecord,
+    file_sha256,
+    sync,
+    write_whole,
+)
 from harness.store.columns import (
     ITEM_SCORE_SCHEMA,
     OUTPUT_SCHEMA,
@@ -147,9 +155,13 @@ def has_record(folder: Path) -> bool:
 def holds_link(folder: Path) -> bool:
     """Whether the folder, or anything in it, is a link: what is written there would go elsewhere.
 
-    A trial leaves none; links above the folder, such as of all results, are the user's own.
+    A trial leaves none; links above the folder, such as of all results, are the user's own. Those
+    that a training command keeps among what it goes on from lead nobody else astray.
     """
-    return folder.is_symlink() or any(path.is_symlink() for path in folder.rglob("*"))
+    theirs = folder / COMMAND_STATE
+    return folder.is_symlink() or any(
+        path.is_symlink() and theirs not in path.parents for path in folder.rglob("*")
+    )
 
 
 def discard_record(folder: Path) -> None:

@@ -12,10 +12,14 @@ from harness.models.brought import (
     folder_here,
     folder_of,
     is_adapter,
+    keys_not_known,
     own_template,
 )
+from harness.models.vocabulary import tokens_apart
+from harness.records import ResolvedModel
 from harness.spec import BroughtArm, Experiment
 from harness.spec.starts import start_of
+from harness.wording import listed, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +123,35 @@ def learnt_the_training_split(experiment: Experiment, arm: str) -> bool:
     return not isinstance(spec, BroughtArm) or spec.trained_on == experiment.data.source
 
 
-def notes_on_brought(folders: Mapping[str, Sequence[Path]]) -> Iterator[str]:
+def notes_on_brought(
+    folders: Mapping[str, Sequence[Path]], base: ResolvedModel | None
+) -> Iterator[str]:
     """What a user should know of such arms, a sentence each.
 
     Args:
         folders: arm -> those of its folders that are on this machine.
+        base: the experiment's model; None where it is not on this machine.
     """
     for name, places in folders.items():
         if any(map(own_template, places)):
             yield f"{name} is asked through the chat template that its folder brings"
+        for place in places:
+            if unknown := keys_not_known(place):
+                yield (
+                    f"{name}: {place} was saved by another version of peft, and the one here knows "
+                    f"nothing of {listed(unknown)} in its configuration: update peft, or see that "
+                    "they change nothing"
+                )
+        for place in places if base is not None else ():
+            apart = tokens_apart(place, Path(base.path)) if is_adapter(place) else ()
+            if apart:
+                yield (
+                    f"{name}: the tokenizer beside the adapter in {place} has "
+                    f"{plural(len(apart), 'token')}, such as {apart[0]!r}, that are none or others "
+                    "to that of the experiment's model, which is the one that is used: text with "
+                    "them is read otherwise than where it was trained; merge the adapter into its "
+                    "base there and name the checkpoint"
+                )
 
 
 __all__ = [

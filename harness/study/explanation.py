@@ -72,7 +72,9 @@ def _why(spec: TrialSpec, library: Sequence[StoredIdentity]) -> str:
     if not alike:
         return "no trial like it is in the store"
 
-    def far(pair: tuple[dict[str, tuple[JsonValue, JsonValue]], StoredIdentity]) -> tuple[int, bool]:
+    def far(
+        pair: tuple[dict[str, tuple[JsonValue, JsonValue]], StoredIdentity],
+    ) -> tuple[int, bool]:
         differing, stored = pair
         return len(differing), all(not name.endswith(f"/{spec.arm}") for name in stored.named_by)
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from harness.data import (
     GeneralTexts,
     columns_fingerprint,
@@ -16,27 +14,22 @@ from harness.data import (
     scored_of,
     write_examples,
 )
-from harness.evaluation.memorisation import FEWEST_WORDS, halves
 from harness.evaluation.suites.find import load_suite
 from harness.evaluation.suites.texts import suite_texts
-from harness.prompting.render import render_template
-from harness.records import Example, Splits, TrialSummary
+from harness.records import Example, Splits, SuiteKind, TrialSummary
 from harness.spec import Experiment
 from harness.spec.arms import TrainedArm
+from harness.spec.names import is_memorisation
 from harness.spec.settings import PromptSettings, Settings, reasoning_of
 from harness.study.coming import curve_sizes
+from harness.study.completions import Completions, sample
 
 DOMAIN = "domain"
-MEMORISATION = "memorisation"
 REPLAY = "replay"
 # On which training measures its loss: the first of the validation examples, so many that a longer
 # validation set leaves what was trained as it is.
 VALIDATION_LOSSES = "validation_losses"
 VALIDATION_LOSS_EXAMPLES = 200
-NOTHING_TO_COMPLETE = (
-    f"memorisation is not measured: no training or no validation text has {FEWEST_WORDS} words or "
-    "more, so there is nothing to complete"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +50,13 @@ class ItemSet:
     """Hash of their whole rows, which metrics read; empty where none does."""
     left_out: str = ""
     """A sentence on what was asked for and is not in it; empty where nothing is missing."""
+
+    @property
+    def suite(self) -> SuiteKind:
+        """Suite that its scores belong to."""
+        if self.task == DOMAIN:
+            return "domain"
+        return "memorisation" if is_memorisation(self.task) else "out_of_domain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,11 @@ def training_rows(
 
 
 def write_item_sets(
-    experiment: Experiment, splits: Splits, folder: Path, texts: GeneralTexts | None = None
+    experiment: Experiment,
+    splits: Splits,
+    folder: Path,
+    texts: GeneralTexts | None = None,
+    completions: Mapping[str, Completions] | None = None,
 ) -> dict[str, ItemSet]:
     """Every set of the study by name, written to ``folder`` where it is not there already.
 
@@ -100,7 +104,7 @@ def write_item_sets(
         "train_sample": (
             DOMAIN,
             "train",
-            _sample(scored_of(experiment, splits.train), sample_size),
+            sample(scored_of(experiment, splits.train), sample_size),
         ),
         "validation": (DOMAIN, "validation", splits.validation),
         VALIDATION_LOSSES: (
@@ -119,8 +123,9 @@ def write_item_sets(
     for count in {getattr(arm, "bootstrapped", 0) for arm in experiment.arms.values()} - {0}:
         first = scored_of(experiment, splits.train[:count])
         named[to_reason_about(count)] = (DOMAIN, "train", first)
-    for split, items in _to_complete(experiment, splits).items():
-        named[f"{MEMORISATION}_{split}"] = (MEMORISATION, split, items)
+    for asked in (completions or {}).values():
+        for name, (split, items) in asked.sets().items():
+            named[name] = (asked.task, split, items)
     sets = {name: write_set(folder, name, *parts) for name, parts in named.items()}
     if texts:
         written = write_set(folder, REPLAY, REPLAY, "train", texts.examples)
@@ -163,7 +168,7 @@ def replay_texts(experiment: Experiment, splits: Splits) -> GeneralTexts | None:
     return read_general_texts(replay.source, replay.column, replay.limit, judged)
 
 
-def _left_out_curves(experiment: Experiment, splits: Splits) -> list[str]:
+def left_out_curves(experiment: Experiment, splits: Splits) -> list[str]:
     """A sentence for each arm whose curve names more training examples than there are."""
     whole, sentences = len(splits.train), []
     for name, arm in experiment.arms.items():
@@ -184,33 +189,6 @@ def curve_sample(size: int) -> str:
 def to_reason_about(count: int) -> str:
     """Name of the set of training rows from which worked examples that reason are made."""
     return f"train_reasoned_{count}"
-
-
-def left_out(experiment: Experiment, splits: Splits, sets: Mapping[str, ItemSet]) -> list[str]:
-    """What the experiment asks for and its data cannot give, a sentence each."""
-    sentences = _left_out_curves(experiment, splits)
-    asked = experiment.memorisation_items and experiment.trained_arms()
-    if asked and not any(items.task == MEMORISATION for items in sets.values()):
-        sentences.append(NOTHING_TO_COMPLETE)
-    return sentences + [items.left_out for items in sets.values() if items.left_out]
-
-
-def _to_complete(experiment: Experiment, splits: Splits) -> dict[str, tuple[Example, ...]]:
-    """Training and validation examples with text to complete; none where either has none."""
-    if not experiment.memorisation_items or not experiment.trained_arms():
-        return {}
-    by_split = {}
-    for split, items in (("train", splits.train), ("validation", splits.validation)):
-        long = [item for item in items if halves(render_template(experiment.task, item))]
-        by_split[split] = _sample(long, experiment.memorisation_items)
-    return by_split if all(by_split.values()) else {}
-
-
-def _sample(examples: Sequence[Example], size: int) -> tuple[Example, ...]:
-    if len(examples) <= size:
-        return tuple(examples)
-    chosen = np.random.default_rng(0).permutation(len(examples))[:size]
-    return tuple(examples[i] for i in sorted(chosen.tolist()))
 
 
 def write_set(

@@ -11,6 +11,7 @@ from harness.records import JsonValue, ResolvedModel, Runtime, content_hash, stu
 from harness.spec import Experiment
 from harness.study.brought import Brought, BroughtWeights
 from harness.study.commands import Commands
+from harness.study.completions import to_complete
 from harness.study.item_sets import REPLAY, replay_texts, rows_fingerprint, write_item_sets
 from harness.study.plan import Plan
 from harness.study.score_keys import library_versions
@@ -46,11 +47,13 @@ def make_plan(
             **({"starts": begun} if (begun := _fingerprints(starts)) else {}),
             **({"commands": calls} if (calls := _identities(commands or {})) else {}),
             **({"replay": fingerprint({REPLAY: texts.examples})} if texts else {}),
+            **({"trained elsewhere": theirs} if (theirs := _rows_elsewhere(prepared)) else {}),
             **({"rows": rows} if (rows := rows_fingerprint(prepared.splits)) else {}),
         }
     )
     folder = results.resolve() / study_folder(experiment.name, experiment_id)
-    sets = write_item_sets(experiment, prepared.splits, folder / "splits", texts)
+    completions = to_complete(experiment, prepared.splits, prepared.brought)
+    sets = write_item_sets(experiment, prepared.splits, folder / "splits", texts, completions.texts)
     models = models or {}
     return Plan(
         experiment,
@@ -61,6 +64,7 @@ def make_plan(
         experiment_id,
         folder,
         sets,
+        completions,
         models,
         dict(brought or {}),
         starts=dict(starts or {}),
@@ -71,6 +75,10 @@ def make_plan(
 
 def _models(models: dict[str, ResolvedModel]) -> dict[str, str]:
     return {arm: model.fingerprint for arm, model in models.items()}
+
+
+def _rows_elsewhere(prepared: Prepared) -> dict[str, str]:
+    return {arm: fingerprint({arm: known.rows}) for arm, known in prepared.brought.items()}
 
 
 def _all_fingerprints(brought: Brought | None) -> dict[str, list[str]]:

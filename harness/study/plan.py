@@ -40,6 +40,7 @@ from harness.spec.settings import (
 from harness.study.asked_models import BASE, base_arm, template_args_of
 from harness.study.brought import BroughtWeights, learnt_the_training_split, weights_of
 from harness.study.commands import Commands
+from harness.study.completions import CompletionsOfArms
 from harness.study.identity import (
     TrialInputs,
     latency_identity,
@@ -47,13 +48,12 @@ from harness.study.identity import (
     weights_identity,
 )
 from harness.study.item_sets import (
-    MEMORISATION,
     REPLAY,
     VALIDATION_LOSSES,
     Bootstrapped,
     ItemSet,
     curve_sample,
-    left_out,
+    left_out_curves,
     training_rows,
 )
 from harness.study.judges import Judges, endpoint_record, seats
@@ -89,6 +89,8 @@ class Plan:
     """The study's folder among the results."""
     sets: dict[str, ItemSet]
     """Name of a set of items -> its file."""
+    completions: CompletionsOfArms = field(default_factory=CompletionsOfArms)
+    """The texts that fine-tuned arms are asked to complete."""
     models: dict[str, ResolvedModel] = field(default_factory=dict)
     """Arm -> the model it starts from, where that is not the experiment's."""
     brought: dict[str, tuple[BroughtWeights, ...]] = field(default_factory=dict)
@@ -123,7 +125,9 @@ class Plan:
 
     def left_out(self) -> list[str]:
         """What the experiment asks for and its data cannot give, a sentence each."""
-        return left_out(self.experiment, self.prepared.splits, self.sets)
+        sentences = left_out_curves(self.experiment, self.prepared.splits)
+        sentences += self.completions.sentences()
+        return sentences + [items.left_out for items in self.sets.values() if items.left_out]
 
     def search_trial(
         self,
@@ -174,14 +178,15 @@ class Plan:
         trained = arm in self.experiment.trained_arms()
         names = ["validation", "test", *self.experiment.data.out_of_domain]
         if trained and learnt_the_training_split(self.experiment, arm):
-            names = ["train_sample", *names, *self._memorisation_sets()]
+            names = ["train_sample", *names]
+        names += self.completions.sets_of(arm)
         return self._trial(arm, "finalist", position, seed, settings, names, general=trained)
 
     def baseline(self) -> TrialSpec:
         """The untouched base, asked plainly."""
         settings = base_arm(self.experiment).resolve({})
         names = ["validation", "test", *self.experiment.data.out_of_domain]
-        names += self._memorisation_sets()
+        names += [name for name, items in self.sets.items() if items.suite == "memorisation"]
         return self._trial(BASE, "baseline", 0, 0, settings, names, general=True)
 
     def default_trial(self, arm: str, position: int, seed: int, settings: Settings) -> TrialSpec:
@@ -226,9 +231,6 @@ class Plan:
         spec = foreseen(self.experiment.arms, arm)
         return spec.resolve(spec.defaults())
 
-    def _memorisation_sets(self) -> list[str]:
-        return [name for name, items in self.sets.items() if items.task == MEMORISATION]
-
     def _trial(
         self,
         arm: str,
@@ -258,7 +260,7 @@ class Plan:
         task = self.experiment.task
         requests: list[ScoreRequest] = []
         for items in (self.sets[name] for name in names):
-            if items.task == MEMORISATION:
+            if items.suite == "memorisation":
                 requests.append(memorisation_request(asked, task, items))
             else:
                 requests += domain_requests(asked, task, items)

@@ -11,7 +11,7 @@ from harness.evaluation.suites.find import Suite
 from harness.records import JsonValue, Runtime, ScoreRequest, content_hash, to_plain
 from harness.spec import TaskSpec
 from harness.spec.settings import Settings, reasoning_of
-from harness.study.item_sets import DOMAIN, MEMORISATION, ItemSet
+from harness.study.item_sets import ItemSet
 
 TASK_INPUTS = "task_inputs"
 # Items of the task on which divergence from the base is measured.
@@ -103,7 +103,7 @@ def request_of(same: str, task: TaskSpec, items: ItemSet) -> ScoreRequest:
     return ScoreRequest(
         key=content_hash([*scored, *_brought(task, items)], 40),
         task=items.task,
-        suite="domain" if items.task == DOMAIN else "out_of_domain",
+        suite=items.suite,
         split=items.split,
         items_path=str(items.path),
         asked=same,
@@ -123,8 +123,8 @@ def memorisation_request(asked: ScoringContext, task: TaskSpec, items: ItemSet) 
     same = content_hash({"candidate": asked.candidate(), "completed": task.template}, 40)
     return ScoreRequest(
         key=content_hash([same, items.fingerprint], 40),
-        task=MEMORISATION,
-        suite="memorisation",
+        task=items.task,
+        suite=items.suite,
         split=items.split,
         items_path=str(items.path),
         asked=same,

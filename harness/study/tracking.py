@@ -149,7 +149,9 @@ def _tracker(name: TrackerName, folder: Path, study: str, title: str) -> General
         return tracking.MLflowTracker(experiment_name=study, run_name=title)
     os.environ.setdefault("WANDB_MODE", "offline")
     os.environ.setdefault("WANDB_DIR", str(folder))
-    return tracking.WandBTracker(study, name=title, reinit=True)
+    # Of every run it would print thirty lines among those of the study.
+    os.environ.setdefault("WANDB_SILENT", "true")
+    return tracking.WandBTracker(study, name=title)
 
 
 def _flat(spec: TrialSpec) -> dict[str, str | int | float | bool]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from harness.data import read_examples_file
 from harness.prompting import PromptRenderer
-from harness.records import CHECKPOINT, Example, JsonValue, TrialSpec, write_whole
+from harness.records import COMMAND_STATE, Example, JsonValue, TrialSpec, write_whole
 from harness.spec.settings import PARAMETER, CommandSettings, Rows
 
 
@@ -53,7 +53,7 @@ class CommandFolder:
     @property
     def state(self) -> Path:
         """The folder in which it may keep what it goes on from."""
-        return self.root / "state"
+        return self.root / Path(COMMAND_STATE).name
 
     @property
     def ended(self) -> Path:
@@ -63,7 +63,7 @@ class CommandFolder:
 
 def folder_in(trial: Path) -> CommandFolder:
     """The command's folder within the trial's, gone once the trial has a record."""
-    return CommandFolder(trial / CHECKPOINT / "command")
+    return CommandFolder((trial / COMMAND_STATE).parent)
 
 
 def hand_over(

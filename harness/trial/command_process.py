@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import resource
 import signal
 import subprocess
 import threading
@@ -22,6 +23,7 @@ from typing import IO
 import psutil
 
 from harness.errors import TrialError
+from harness.models.memory import most_resident, peak_of
 
 # How often its memory is looked at.
 LOOK_SECONDS = 0.25
@@ -70,7 +72,8 @@ def environment_for(named: Sequence[str], given: Mapping[str, str]) -> dict[str,
 class Command:
     """A command that runs, or has run.
 
-    What it takes is looked at every quarter of a second, so that a shorter peak may be missed.
+    What it takes is looked at every quarter of a second. A shorter peak of one of its processes is
+    not missed, as the kernel keeps that; one of several together may be.
     """
 
     words: Sequence[str]
@@ -82,7 +85,8 @@ class Command:
     device: str = "cpu"
     """Torch device string; memory of a GPU is measured as what is used there beyond the start."""
     peak_mib: float = 0.0
-    """Most memory of the host that it and all that it started held at a time, MiB."""
+    """Most memory of the host that it and all that it started held at a time, as far as was seen,
+    or that one of its processes held; MiB."""
     peak_device_mib: float | None = None
     """Most memory of the GPU, likewise; None on a CPU."""
     exit_code: int | None = None
@@ -117,6 +121,7 @@ class Command:
         except OSError as error:
             raise TrialError("command", f"{self.words[0]} cannot be run: {error}") from error
         said: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        of_others = max(map(most_resident, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
         try:
             self._seen[process.pid] = psutil.Process(process.pid)
             for name, pipe in (("out", process.stdout), ("err", process.stderr)):
@@ -126,6 +131,9 @@ class Command:
         finally:
             self._end(process)
             self.exit_code = process.wait()
+            # What it held at its very end, where that is more than any other, this one too, held.
+            if (most := most_resident(resource.RUSAGE_CHILDREN)) > of_others:
+                self.peak_mib = max(self.peak_mib, most)
 
     def _heard(
         self, process: subprocess.Popen[bytes], said: queue.Queue[tuple[str, bytes]]
@@ -159,6 +167,7 @@ class Command:
         for member in self._family():
             with suppress(psutil.Error):
                 held += _memory(member)
+            self.peak_mib = max(self.peak_mib, peak_of(member.pid) or 0.0)
         self.peak_mib = max(self.peak_mib, held / MIB)
         used = _device_used(self.device)
         if used is not None and self._device_before is not None:

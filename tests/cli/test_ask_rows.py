@@ -17,3 +17,12 @@ def test_only_a_line_feed_ends_a_line() -> None:
 def test_a_broken_object_is_not_asked_as_a_text(line: str) -> None:
     with pytest.raises(InputError, match=r"^line 3: it begins with \{ and is no object of JSON"):
         _rows(f"fine\n\n  {line}\n")
+
+
+def test_lines_that_hold_nothing_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who reads answers line by line would take the next one's for theirs."""
+    assert _rows("one\n\n \r\ntwo\n") == ["one", "two"]
+    assert "2 empty lines left out" in capsys.readouterr().err
+    assert _rows("one\ntwo") == ["one", "two"]
+    assert _rows("\n") == []
+    assert capsys.readouterr().err == ""

@@ -39,7 +39,7 @@ from tests.engine import ray_trials, troublemakers
 from tests.engine.contract import EngineContract, ignored, run, trial
 from tests.engine.ray_node_loss import SHORT, Nodes, in_one_process, lose_one
 from tests.engine.test_engines import gone
-from tests.fake_trial import PRELOADED, pretend
+from tests.fake_trial import PRELOADED, fake_weights, pretend
 from tests.tiny_model import TASK, TinyModels, messages, resolved, runtime, tiny_models
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed: no cluster was tested")
@@ -189,7 +189,7 @@ def test_files_travel_both_ways(opened: Opened, nodes: Nodes, tmp_path: Path) ->
         assert len(paths) == len(input_paths(submitted[0][0])) == 2
         assert all(f"caches/{name}/cluster/inputs" in path for path in paths)
         assert file_sha256(Path(paths[0])) == file_sha256(tmp_path / "items.parquet")
-        assert (Path(paths[1]) / "model.safetensors").read_bytes() == b"fake weights"
+        assert (Path(paths[1]) / "model.safetensors").read_bytes() == fake_weights("fake weights")
 
 
 def test_requests_are_timed_on_one_machine_with_the_weights_of_another(

@@ -4,31 +4,44 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 
 from harness.errors import SpecError, UnknownReferenceError
 from harness.models.base_cache import BaseCache
-from harness.models.brought import own_template, problems_of_brought
-from harness.models.trained import trained_model
+from harness.models.brought import (
+    fingerprint_of,
+    own_template,
+    problem_of_weights,
+    problems_of_brought,
+)
+from harness.models.load import load_tokenizer
+from harness.models.trained import merged_model, trained_model
 from harness.spec import BroughtArm, Experiment, load_experiment
-from harness.spec.settings import Settings
-from harness.study.brought import folders_here
+from harness.spec.settings import OutsideSettings, Settings
+from harness.study.brought import folders_here, notes_on_brought
 from tests.tiny_model import TinyModels, load_tiny, resolved, runtime
 
 PROMPT = torch.tensor([[5, 6, 7, 8]])
 
 
-def adapter(folder: Path, model: Path, *, dora: bool = False, rslora: bool = False) -> Path:
+def adapter(
+    folder: Path, model: Path, *, dora: bool = False, rslora: bool = False, **how: Any
+) -> Path:
     """An adapter as peft saves it after some training: B is no longer 0."""
     base = load_tiny(model).model
     base.name_or_path = str(model)
+    how = {"target_modules": "all-linear", **how}
     config = LoraConfig(
-        r=4, target_modules="all-linear", use_dora=dora, use_rslora=rslora, task_type="CAUSAL_LM",
-        base_model_name_or_path=str(model),
+        r=4, use_dora=dora, use_rslora=rslora, task_type="CAUSAL_LM",
+        base_model_name_or_path=str(model), **how,
     )  # fmt: skip
     trained = get_peft_model(base, config)
     with torch.no_grad():
@@ -140,7 +153,7 @@ def test_another_base_is_refused_with_both_names(tiny_models: TinyModels, tmp_pa
 def test_names_on_a_hub_tell_the_base_and_names_of_folders_do_not(
     tmp_path: Path, theirs: str, mine: str, same: bool
 ) -> None:
-    (tmp_path / "adapter_model.safetensors").touch()
+    save_file({"weights": torch.zeros(1)}, tmp_path / "adapter_model.safetensors")
     config = {"peft_type": "LORA", "base_model_name_or_path": theirs}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     found = problems_of_brought(asking(tmp_path, mine), None, {"theirs": (tmp_path,)})
@@ -203,8 +216,6 @@ def test_what_cannot_be_read_safely_or_at_all_is_refused(
 def test_an_adapter_of_other_layers_or_that_changes_nothing_is_no_arm(
     tiny_models: TinyModels, tmp_path: Path
 ) -> None:
-    from safetensors.torch import load_file, save_file
-
     folder = adapter(tmp_path / "theirs", tiny_models.chat)
     settings = arm_of(folder).resolve({})
     weights = load_file(folder / "adapter_model.safetensors")
@@ -216,6 +227,111 @@ def test_an_adapter_of_other_layers_or_that_changes_nothing_is_no_arm(
     save_file(untrained, folder / "adapter_model.safetensors")
     with pytest.raises(UnknownReferenceError, match="changes nothing"):
         logits(folder, tiny_models.chat, settings)
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (lambda name: "layers.1." not in name, "it lacks .* weights that its adapter_config.json"),
+        (lambda name: "lora_B" not in name, "it lacks"),
+    ],
+)
+def test_an_adapter_of_which_some_is_missing_is_no_arm(
+    tiny_models: TinyModels, tmp_path: Path, left: Callable[[str], bool], said: str
+) -> None:
+    folder = adapter(tmp_path / "theirs", tiny_models.chat)
+    file = folder / "adapter_model.safetensors"
+    save_file({name: one for name, one in load_file(file).items() if left(name)}, file)
+    with pytest.raises(UnknownReferenceError, match=said):
+        logits(folder, tiny_models.chat, arm_of(folder).resolve({}))
+
+
+def test_weights_that_are_no_numbers_are_no_arm(tiny_models: TinyModels, tmp_path: Path) -> None:
+    """NaN answers nothing, and its first token is taken for the likeliest."""
+    theirs = adapter(tmp_path / "theirs", tiny_models.chat)
+    whole = tmp_path / "whole"
+    shutil.copytree(tiny_models.chat, whole)
+    for folder, file, said in (
+        (theirs, "adapter_model.safetensors", "hold what is no number"),
+        (whole, "model.safetensors", "hold what is no number"),
+    ):
+        weights = load_file(folder / file)
+        name = next(one for one in weights if "layers.1.self_attn.q_proj" in one)
+        weights[name] = weights[name] * float("nan")
+        save_file(weights, folder / file, {"format": "pt"})
+        with pytest.raises(UnknownReferenceError, match=said):
+            logits(folder, tiny_models.chat, arm_of(folder).resolve({}))
+
+
+def test_torn_files_are_told_before_anything_runs(tiny_models: TinyModels, tmp_path: Path) -> None:
+    """As a download that broke off, or git without its large files, leaves them."""
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    theirs = adapter(tmp_path / "theirs", tiny_models.chat)
+    whole = tmp_path / "whole"
+    load_tiny(tiny_models.chat).model.save_pretrained(whole, max_shard_size="20KB")
+    shard = sorted(whole.glob("model-*.safetensors"))[1]
+    for folder, file in ((theirs, theirs / "adapter_model.safetensors"), (whole, shard)):
+        content = file.read_bytes()
+        for torn in (content[: len(content) // 2], pointer, b""):
+            file.write_bytes(torn)
+            (problem,) = problems(folder, tiny_models.chat)
+            assert f"{file.name} is no whole file of safetensors" in problem
+    shard.unlink()
+    (problem,) = problems(whole, tiny_models.chat)
+    assert f"names {shard.name}, which is not there" in problem
+
+
+def test_what_a_newer_peft_has_written_is_told(tiny_models: TinyModels, tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "theirs", tiny_models.chat)
+    assert list(notes_on_brought({"theirs": (folder,)}, None)) == []
+    file = folder / "adapter_config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps({**config, "curved": 3.0, "off": None}))
+    (note,) = notes_on_brought({"theirs": (folder,)}, None)
+    assert "knows nothing of curved in its configuration" in note
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"target_modules": ["embed_tokens", "q_proj"]}, "are one weight in this base"),
+        ({"target_modules": ["q_proj"], "lora_bias": True}, "cannot be merged: Impossible"),
+    ],
+)
+def test_what_would_be_another_model_merged_is_not_merged(
+    tiny_models: TinyModels, tmp_path: Path, how: dict[str, Any], said: str
+) -> None:
+    folder = adapter(tmp_path / "theirs", tiny_models.chat, **how)
+    settings = arm_of(folder).resolve({})
+    assert isinstance(settings, OutsideSettings)
+    assert logits(folder, tiny_models.chat, settings).isfinite().all()
+    with pytest.raises(UnknownReferenceError, match=said):
+        merged_model(resolved(tiny_models.chat), runtime(), settings, folder, "float32")
+
+
+def test_a_checkpoint_that_is_the_base_is_no_arm(tiny_models: TinyModels, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(tiny_models.chat, copy)
+    base = replace(resolved(tiny_models.chat), fingerprint=fingerprint_of(tiny_models.chat))
+    for folder in (tiny_models.chat, copy):
+        wrong = problem_of_weights(folder, base, "tiny", "plain", same_base=False)
+        assert "it is the experiment's model itself (tiny)" in wrong
+
+
+def test_a_tokenizer_that_the_base_does_not_share_is_told(
+    tiny_models: TinyModels, tmp_path: Path
+) -> None:
+    folder = adapter(tmp_path / "theirs", tiny_models.chat)
+    base = resolved(tiny_models.chat)
+    tokenizer = load_tokenizer(base)
+    tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    assert list(notes_on_brought({"theirs": (folder,)}, base)) == []
+    tokenizer.add_tokens(["<|tool|>"])
+    tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    (note,) = notes_on_brought({"theirs": (folder,)}, base)
+    assert "1 token, such as '<|tool|>'" in note
 
 
 def test_its_own_chat_template_is_taken(tiny_models: TinyModels, tmp_path: Path) -> None:

@@ -11,7 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import StoreError
-from harness.records import Artifact, ItemOutput, ItemScore, ScoreRecord, StepReport, TrialRecord
+from harness.records import (
+    COMMAND_STATE,
+    Artifact,
+    ItemOutput,
+    ItemScore,
+    ScoreRecord,
+    StepReport,
+    TrialRecord,
+)
 from harness.store import (
     discard_record,
     has_record,
@@ -235,6 +243,19 @@ def test_a_record_cannot_name_files_outside_its_folder(tmp_path: Path, name: str
         read_record(tmp_path / "t")
     whole, others = whole_records(tmp_path)
     assert (whole, [folder.name for folder, _ in others]) == ([], ["t"])
+
+
+def test_links_that_a_command_keeps_to_go_on_from_are_its_own(tmp_path: Path) -> None:
+    state = tmp_path / "t" / COMMAND_STATE
+    (state / "checkpoint-10").mkdir(parents=True)
+    (state / "latest").symlink_to("checkpoint-10")
+    assert not holds_link(tmp_path / "t")
+    (state.parent / "result").symlink_to(state)
+    assert holds_link(tmp_path / "t")
+    (state.parent / "result").unlink()
+    state.rename(tmp_path / "elsewhere")
+    state.symlink_to(tmp_path / "elsewhere")
+    assert holds_link(tmp_path / "t")
 
 
 def test_files_below_the_folder_are_its_own(tmp_path: Path) -> None:

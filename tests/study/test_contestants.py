@@ -8,21 +8,22 @@ from typing import Any
 
 import pytest
 
+from harness.data import read_examples_file
 from harness.errors import InputError
 from harness.records import TrialSpec
-from harness.review.studies import load_study
+from harness.review.studies import AnalysedStudy, load_study, write_reports
 from harness.store import StoreReader
 from harness.study.run import StudyRun, run_study
-from tests.fake_trial import Watching, experiment
+from tests.fake_trial import Watching, experiment, fake_weights
 from tests.tiny_model import write_suite
 
 
-def adapter(folder: Path, base: Path, weights: bytes = b"weights") -> Path:
+def adapter(folder: Path, base: Path, weights: str = "weights") -> Path:
     """A folder that looks like an adapter of ``base``."""
     folder.mkdir(parents=True, exist_ok=True)
     config = {"peft_type": "LORA", "base_model_name_or_path": str(base), "r": 4}
     (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
-    (folder / "adapter_model.safetensors").write_bytes(weights)
+    (folder / "adapter_model.safetensors").write_bytes(fake_weights(weights))
     return folder
 
 
@@ -36,8 +37,13 @@ def of(seen: list[TrialSpec], arm: str, phase: str) -> list[TrialSpec]:
     return [spec for spec in seen if (spec.arm, spec.phase) == (arm, phase)]
 
 
+def told(analysed: AnalysedStudy, folder: Path) -> str:
+    """The report of a study, on one line."""
+    return " ".join(write_reports(analysed, folder / "report", ("md",))["md"].read_text().split())
+
+
 def test_each_folder_is_a_seed_and_scored_as_a_fine_tuned_arm(tmp_path: Path) -> None:
-    folders = [adapter(tmp_path / name, tmp_path / "model", name.encode()) for name in "ab"]
+    folders = [adapter(tmp_path / name, tmp_path / "model", name) for name in "ab"]
     suite = str(write_suite(tmp_path))
     arms = {"theirs": {"kind": "trained", "path": [str(folder) for folder in folders]}}
     done, seen = run(tmp_path, arms, general={"suite": suite, "limit": 4, "search_limit": 2})
@@ -67,7 +73,7 @@ def test_weights_are_known_by_what_they_hold_and_not_by_where_they_lie(tmp_path:
     arms["theirs"]["path"] = str(adapter(tmp_path / "moved" / "b", tmp_path / "model"))
     _, seen = run(tmp_path, arms)
     assert seen == []
-    arms["theirs"]["path"] = str(adapter(tmp_path / "c", tmp_path / "model", b"others"))
+    arms["theirs"]["path"] = str(adapter(tmp_path / "c", tmp_path / "model", "others"))
     _, seen = run(tmp_path, arms)
     assert [spec.phase for spec in seen if spec.arm == "theirs"][:2] == ["search", "finalist"]
 
@@ -81,9 +87,50 @@ def test_what_it_was_trained_on_is_held_against_what_judges(tmp_path: Path) -> N
     assert len(shared) == study.study.experiment.splits["test"] > 0
     caveats = " ".join(study.findings.verdict.caveats)
     assert "share text with the rows that theirs was trained on" in caveats
-    # The file is the study's own: its training rows are looked at as well.
-    suites = {score.suite for score in of(seen, "theirs", "finalist")[0].scores}
-    assert "memorisation" in suites
+    # The file is the study's own: how well its training rows are fitted is looked at as well. But
+    # no text is left that it has not seen, to tell what it memorised.
+    scores = of(seen, "theirs", "finalist")[0].scores
+    assert ("domain", "train") in {(score.suite, score.split) for score in scores}
+    assert "memorisation" not in {score.suite for score in scores}
+    assert "not measured; every validation text is among those" in told(study, tmp_path)
+
+
+def test_what_it_memorised_is_looked_for_in_its_own_rows(tmp_path: Path) -> None:
+    """Its unseen texts are those of validation that it was not trained on; the base's are alike."""
+    source = experiment(tmp_path, arms={"zero-shot": {"kind": "prompt"}}).data.source
+    texts = [f"A row of their own, number {n}." for n in range(9)]
+    arm = {"kind": "trained", "path": str(adapter(tmp_path / "a", tmp_path / "model")),
+           "trained_on": str(tmp_path / "theirs.jsonl")}  # fmt: skip
+    (tmp_path / "theirs.jsonl").write_text("\n".join(json.dumps({"text": t}) for t in texts))
+    others = {"kind": "trained", "path": str(adapter(tmp_path / "b", tmp_path / "model", "b"))}
+    arms = {"theirs": arm, "others": others, "lora": {"kind": "lora"}}
+    done, seen = run(tmp_path, arms, memorisation_items=8)
+
+    def completed(arm: str, phase: str) -> dict[tuple[str, str], list[str]]:
+        scores = [one for one in of(seen, arm, phase)[0].scores if one.suite == "memorisation"]
+        return {(one.task, one.split): [item.inputs["text"] for item in
+                read_examples_file(one.items_path)] for one in scores}  # fmt: skip
+
+    theirs, base = completed("theirs", "finalist"), completed("base", "baseline")
+    assert set(theirs) == {("memorisation_theirs", split) for split in ("train", "validation")}
+    assert len(theirs["memorisation_theirs", "train"]) == 8
+    assert set(theirs["memorisation_theirs", "train"]) <= set(texts)
+    assert base == {**completed("lora", "finalist"), **theirs}
+    assert completed("others", "finalist") == {}
+    analysed = load_study(tmp_path / "results", done.experiment_id)
+    rows = {one.arm: one.rows for one in analysed.findings.memorisation}
+    assert rows == {"theirs": arm["trained_on"], "lora": None}
+    report = told(analysed, tmp_path)
+    assert "of the texts of theirs.jsonl word by word" in report
+    assert "others: not measured; what it was trained on is not known" in report
+
+    # Half of what it saw is the study's own file: what is left of validation is unseen.
+    half = Path(source).read_text().splitlines()[::2]
+    (tmp_path / "theirs.jsonl").write_text("\n".join(half))
+    _, seen = run(tmp_path, arms, memorisation_items=8)
+    unseen = completed("theirs", "finalist")["memorisation_theirs", "validation"]
+    assert unseen
+    assert not set(unseen) & {json.loads(row)["text"] for row in half}
 
 
 def test_an_adapter_of_another_base_stops_before_anything_runs(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from harness.spec import CommandArm
 from harness.spec.settings import params_of
 from harness.trial import run_trial
 from harness.trial.command_files import folder_in
-from harness.trial.command_process import environment_for
+from harness.trial.command_process import Command, environment_for
 from tests.tiny_model import TASK, TinyModels, messages, resolved, runtime, tiny_models
 
 __all__ = ["tiny_models"]
@@ -193,6 +193,14 @@ def test_what_had_ended_before_a_kill_is_not_trained_again(
     adapter.write_text(adapter.read_text() + " ")
     torn = run_trial(replace(trial, command=call(("no-such-program",))), tmp_path / "trial")
     assert "no-such-program cannot be run" in torn.failure_message
+
+
+def test_a_peak_between_two_looks_is_not_missed(tmp_path: Path) -> None:
+    held = "block = bytearray(200 << 20); del block; import time; time.sleep(0.6)"
+    command = Command([sys.executable, "-c", held], tmp_path, {})
+    assert list(command.lines()) == []
+    assert command.exit_code == 0
+    assert 200 < command.peak_mib < 300
 
 
 def test_a_file_that_is_another_by_now_is_not_run(tiny_models: TinyModels, tmp_path: Path) -> None:

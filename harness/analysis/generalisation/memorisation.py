@@ -51,6 +51,7 @@ def assess_memorisation(
     level: float,
     resamples: int,
     generator: np.random.Generator,
+    rows: str | None = None,
 ) -> Memorisation | None:
     """What the arm's models know of the texts trained on; None where a part was not measured.
 
@@ -60,6 +61,7 @@ def assess_memorisation(
     Args:
         verbatim: 1 where greedy decoding gives the second half of a text.
         bits: bits per byte of the second half.
+        rows: as :attr:`~harness.findings.Memorisation.rows`.
 
     Raises:
         StoreError: the vectors cannot be paired.
@@ -84,6 +86,7 @@ def assess_memorisation(
         familiarity=familiarity.estimate,
         familiarity_interval=familiarity_interval,
         memorised=excess_interval.low > 0 or familiarity_interval.low > 0,
+        rows=rows,
     )
 
 

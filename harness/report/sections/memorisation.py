@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 from harness import wording
 from harness.findings import Memorisation
+from harness.records import items_of
 from harness.report.document import Block, Bullets, Unmeasured
 from harness.report.sections.material import Material
 from harness.report.tables import ARM, Field, table
+from harness.spec import BroughtArm
 from harness.wording import PER_CENT, PLAIN
 
 
 def memorisation_blocks(material: Material) -> list[Block]:
     """A sentence an arm, and the numbers behind it."""
     measures = material.findings.memorisation
-    if not measures:
+    told = (*map(_told, measures), *_not_measured(material))
+    if not told:
         return [
             Unmeasured(
                 "Memorising word by word",
@@ -37,6 +43,9 @@ def memorisation_blocks(material: Material) -> list[Block]:
         ),
         Field("Texts (training / unseen)", _texts, brief=False),
     )
+    sentences = Bullets("Was the training text memorised?", told)
+    if not measures:
+        return [sentences]
     numbers = table(
         "Texts completed word by word after their first half",
         fields,
@@ -48,7 +57,23 @@ def memorisation_blocks(material: Material) -> list[Block]:
         ),
         folded=True,
     )
-    return [Bullets("Was the training text memorised?", tuple(map(_told, measures))), numbers]
+    return [sentences, numbers]
+
+
+def _not_measured(material: Material) -> Iterator[str]:
+    """Of arms that were trained elsewhere, why nothing is said, a sentence each."""
+    audit = material.study.experiment.data.audit.brought
+    validation = material.study.experiment.splits.get("validation")
+    for name, arm in material.experiment.arms.items():
+        if not material.experiment.memorisation_items or not isinstance(arm, BroughtArm):
+            continue
+        if arm.trained_on is None:
+            yield f"{wording.cell(name)}: not measured; what it was trained on is not known."
+        elif len(items_of(audit.get(name, {}).get("validation", {}))) == validation:
+            yield (
+                f"{wording.cell(name)}: not measured; every validation text is among those that it "
+                "was trained on."
+            )
 
 
 def _texts(row: Memorisation) -> str:
@@ -57,8 +82,11 @@ def _texts(row: Memorisation) -> str:
 
 def _told(row: Memorisation) -> str:
     arm = wording.cell(row.arm)
+    whose = (
+        "training texts" if row.rows is None else f"texts of {wording.cell(Path(row.rows).name)}"
+    )
     shown = (
-        f"it completes {PER_CENT.score(row.verbatim)} of the training texts word by word and "
+        f"it completes {PER_CENT.score(row.verbatim)} of the {whose} word by word and "
         f"{PER_CENT.score(row.verbatim_unseen)} of unseen ones"
     )
     if not row.memorised:

@@ -71,7 +71,7 @@ class Preflight:
                 self._count_training(arm, spec, default, kept)
         self._note(self._control_notes(kept))
         self._note(self._own_control_notes())
-        self._note(notes_on_brought(self.folders))
+        self._note(notes_on_brought(self.folders, self.models.get(BASE)))
         return {name: refused.get(name, {}) | too_long.get(name, {}) for name in splits}
 
     def _refused(self, splits: Splits) -> dict[str, dict[str, str]]:
