@@ -41,12 +41,7 @@ from harness.study.asked_models import BASE, base_arm, template_args_of
 from harness.study.brought import BroughtWeights, learnt_the_training_split, weights_of
 from harness.study.commands import Commands
 from harness.study.completions import CompletionsOfArms
-from harness.study.identity import (
-    TrialInputs,
-    latency_identity,
-    trial_identity,
-    weights_identity,
-)
+from harness.study.identity import TrialInputs, latency_identity, trial_identity, weights_identity
 from harness.study.item_sets import (
     REPLAY,
     VALIDATION_LOSSES,
