@@ -148,8 +148,9 @@ def _score_without_weights(
         with clock.timing("score"):
             score_served(spec, run, announce)
         return True
-    if kind_info(spec.kind).brought:
-        # Its own tokenizer and template may be needed, which lie with the weights.
+    if spec.writing is not None or kind_info(spec.kind).brought:
+        # What was replied before is no writing; and a brought model's own tokenizer and template
+        # may be needed, which lie with the weights.
         return False
     if not (spec.replies_path and (spec.adds or not spec.weights_id)):
         # What is known are marks of its judges: what it answers itself is yet to be trained.

@@ -73,6 +73,10 @@ def test_what_a_study_took_and_gave_is_printed(tmp_path: Path) -> None:
     assert "written, writing 2 of 2: " in printed
     assert "written-pubmedqa was not run" in printed
     study = find_study(tmp_path / "results", "written-addresses")
+    # The second writing is asked what the first was, whose replies are known by then.
+    writings = [trial.writing for trial in study.study.trials if trial.phase == "writing"]
+    assert len(writings) == 2
+    assert None not in writings
     tokens = {arm: tuning_tokens(study, arm) for arm in spec.arms}
     searches = study.findings.searches
     own = sum(row.tokens or 0 for row in searches if row.arm == "both")
