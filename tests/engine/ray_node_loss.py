@@ -11,7 +11,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,14 @@ STUDY: dict[str, Any] = {
     "execution": {"retries": 1},
 }
 SHORT = {**STUDY, "budget": {"trials": 2, "test_default": False}, "seeds": [1]}
+SMALL_GIB = 4
+# A machine that answers none of five calls is lost. Where nobody listens each fails at once; one
+# that is busy has ten seconds for each.
+LOST_SOON = {
+    "health_check_initial_delay_ms": 0,
+    "health_check_period_ms": 200,
+    "health_check_failure_threshold": 5,
+}
 Pull = Callable[["Nodes", str], None]
 
 
@@ -78,7 +86,7 @@ def _note(log: Path, line: str) -> None:
 class Nodes:
     """A cluster of nodes with a core each; the first is the driver's and cannot be lost."""
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, memory_gib: Sequence[int]) -> None:
         import ray
         from ray.cluster_utils import Cluster
 
@@ -88,18 +96,21 @@ class Nodes:
         self._folder = folder
         self._named: dict[str, Any] = {}
         self._cluster = Cluster()
-        for _ in range(number):
-            self.add()
+        for each in memory_gib:
+            self.add(each)
         ray.init(self._cluster.address, log_to_driver=False, logging_level="ERROR")
 
-    def add(self) -> str:
+    def add(self, memory_gib: int = SMALL_GIB) -> str:
         """One more; its name."""
         name = f"node{len(self._named)}"
+        # Of the first alone, for all.
+        config = {} if self._named else {"_system_config": LOST_SOON}
         self._named[name] = self._cluster.add_node(
+            **config,
             num_cpus=1,
             include_dashboard=False,
             object_store_memory=2**27,
-            memory=2**32,
+            memory=memory_gib * 2**30,
             env_vars={
                 NODE: name,
                 LOG: str(self.log),
@@ -297,7 +308,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         alone = in_one_process(folder, STUDY)
-        nodes = Nodes(folder, 3)
+        nodes = Nodes(folder, [SMALL_GIB] * 3)
         for after, pull in ROUNDS:
             began = time.monotonic()
             loss = lose_one(folder, STUDY, nodes, nodes.names[-1], after, alone, pull)

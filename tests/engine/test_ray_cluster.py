@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -19,7 +19,6 @@ from harness.engine.ray import cluster as ray_cluster
 from harness.engine.ray.claims import claims_of
 from harness.engine.ray.inputs import input_paths
 from harness.errors import InputError
-from harness.models.base_cache import BaseCache
 from harness.records import (
     Endpoint,
     Progress,
@@ -37,7 +36,7 @@ from harness.study.executing import execute_trial
 from tests import fake_trial
 from tests.engine import ray_trials, troublemakers
 from tests.engine.contract import EngineContract, ignored, run, trial
-from tests.engine.ray_node_loss import SHORT, Nodes, in_one_process, lose_one
+from tests.engine.ray_node_loss import SHORT, SMALL_GIB, Nodes, in_one_process, lose_one
 from tests.engine.test_engines import gone
 from tests.fake_trial import PRELOADED, fake_weights, pretend
 from tests.tiny_model import TASK, TinyModels, messages, resolved, runtime, tiny_models
@@ -46,43 +45,72 @@ ray = pytest.importorskip("ray", reason="the extra `ray` is not installed: no cl
 
 __all__ = ["tiny_models"]
 pytestmark = pytest.mark.ray
-Opened = Callable[..., RayEngine]
+ROOMY_GIB = 8
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    """Two machines."""
-    cluster = Nodes(tmp_path_factory.mktemp("cluster"), 2)
+    """Two machines, the second with more memory."""
+    cluster = Nodes(tmp_path_factory.mktemp("cluster"), (SMALL_GIB, ROOMY_GIB))
     yield cluster
     cluster.shut_down()
 
 
+class Engines:
+    """Engines on the cluster. One that is asked for again has its workers, which take seconds."""
+
+    def __init__(self) -> None:
+        self._asked: Any = None
+        self._engine: RayEngine | None = None
+
+    def __call__(self, execute: Execute, **named: Any) -> RayEngine:
+        asked = (execute, named)
+        if self._engine is None or asked != self._asked:
+            # Two have no room beside each other.
+            self.close()
+            self._asked, self._engine = asked, engine_of(execute, **named)
+        return self._engine
+
+    def tidy(self) -> None:
+        """Leave nothing of a test that failed to the next."""
+        if self._engine is not None and (self._engine._tasks or self._engine._running_here):
+            self.close()
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+
+def engine_of(
+    execute: Execute,
+    *,
+    in_place: bool = True,
+    preload: list[str] | None = PRELOADED,
+    **limits: float,
+) -> RayEngine:
+    limited = ExecutionSpec.model_validate(limits)
+    return RayEngine(execute, relocate_record, limited, in_place=in_place, preload=preload)
+
+
+@pytest.fixture(scope="module")
+def engines(nodes: Nodes) -> Iterator[Engines]:
+    held = Engines()
+    yield held
+    held.close()
+
+
 @pytest.fixture
-def opened(nodes: Nodes) -> Iterator[Opened]:
-    """Opens engines on the cluster, and closes them."""
-    engines: list[RayEngine] = []
-
-    def make(execute: Execute, *, in_place: bool = True, **limits: float) -> RayEngine:
-        engine = RayEngine(
-            execute,
-            relocate_record,
-            ExecutionSpec.model_validate(limits),
-            in_place=in_place,
-            preload=PRELOADED,
-        )
-        engines.append(engine)
-        return engine
-
-    yield make
-    for engine in engines:
-        engine.close()
+def opened(engines: Engines) -> Iterator[Engines]:
+    """Opens an engine on the cluster, in place of the last."""
+    yield engines
+    engines.tidy()
 
 
 class TestRay(EngineContract):
     """An actor for each trial that runs at once."""
 
     @pytest.fixture
-    def engine(self, opened: Opened) -> Engine:
+    def engine(self, opened: Engines) -> Engine:
         return opened(fake_trial.execute)
 
     @pytest.mark.parametrize(
@@ -104,7 +132,7 @@ class TestRay(EngineContract):
         assert not (folder / "record").exists()
 
 
-def test_limits_of_time_hold_on_the_machine(opened: Opened, tmp_path: Path) -> None:
+def test_limits_of_time_hold_on_the_machine(opened: Engines, tmp_path: Path) -> None:
     silent = opened(troublemakers.wait_there, silence_minutes=1 / 60)
     assert run(silent, *trial(tmp_path)).kind == "hung"
     endless = opened(troublemakers.talk_for_ever, deadline_minutes=1 / 60)
@@ -114,15 +142,15 @@ def test_limits_of_time_hold_on_the_machine(opened: Opened, tmp_path: Path) -> N
     assert 1 <= len(heard) <= 6
 
 
-def test_slots_are_what_the_machines_can_hold(opened: Opened, nodes: Nodes) -> None:
+def test_slots_are_what_the_machines_can_hold(opened: Engines, nodes: Nodes) -> None:
     assert opened(fake_trial.execute).slots == 2
     assert opened(fake_trial.execute, cpus=0.1).slots == 20
     assert opened(fake_trial.execute, cpus=2).slots == 1
-    assert opened(fake_trial.execute, cpus=0.1, memory_gib=1.5).slots == 4
+    assert opened(fake_trial.execute, cpus=0.1, memory_gib=1.5).slots == 2 + 5
 
 
 def test_a_trial_on_a_gpu_claims_one(
-    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_cluster, "PATIENCE", 0.0)
     spec, folder = trial(tmp_path)
@@ -167,7 +195,7 @@ def reading(tmp_path: Path, name: str) -> tuple[TrialSpec, Path]:
     return replace(spec, model=replace(spec.model, path=str(model))), folder
 
 
-def test_files_travel_both_ways(opened: Opened, nodes: Nodes, tmp_path: Path) -> None:
+def test_files_travel_both_ways(opened: Engines, nodes: Nodes, tmp_path: Path) -> None:
     engine = opened(ray_trials.leave_traces, in_place=False)
     submitted = [reading(tmp_path, name) for name in "abcd"]
     for spec, folder in submitted:
@@ -193,7 +221,7 @@ def test_files_travel_both_ways(opened: Opened, nodes: Nodes, tmp_path: Path) ->
 
 
 def test_requests_are_timed_on_one_machine_with_the_weights_of_another(
-    opened: Opened, tmp_path: Path
+    opened: Engines, tmp_path: Path
 ) -> None:
     engine = opened(ray_trials.leave_traces, in_place=False)
     trained = tmp_path / "artifact"
@@ -211,7 +239,7 @@ def test_requests_are_timed_on_one_machine_with_the_weights_of_another(
     assert len(machines) == 1
 
 
-def test_files_at_the_same_path_are_used_in_place(opened: Opened, tmp_path: Path) -> None:
+def test_files_at_the_same_path_are_used_in_place(opened: Engines, tmp_path: Path) -> None:
     engine = opened(ray_trials.leave_traces)
     spec, folder = reading(tmp_path, "a")
     assert run(engine, spec, folder).finished
@@ -219,7 +247,7 @@ def test_files_at_the_same_path_are_used_in_place(opened: Opened, tmp_path: Path
     assert not engine._parts
 
 
-def test_who_asks_a_server_stays_here(opened: Opened, nodes: Nodes, tmp_path: Path) -> None:
+def test_who_asks_a_server_stays_here(opened: Engines, nodes: Nodes, tmp_path: Path) -> None:
     engine = opened(ray_trials.leave_traces)
     server = Endpoint("http://localhost:1/v1", "m", None, 1, None, 1.0, 0, 0, 0, None, "EUR",
                       str(tmp_path / "ledger.jsonl"))  # fmt: skip
@@ -239,7 +267,7 @@ def test_who_asks_a_server_stays_here(opened: Opened, nodes: Nodes, tmp_path: Pa
 
 
 def test_a_machine_with_other_libraries_stops_the_study(
-    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ray_cluster, "versions_for", lambda spec: {"numpy": "0.1"})
     engine = opened(fake_trial.execute)
@@ -248,7 +276,7 @@ def test_a_machine_with_other_libraries_stops_the_study(
         engine.wait(ignored)
 
 
-def test_a_lost_worker_is_told(opened: Opened, nodes: Nodes, tmp_path: Path) -> None:
+def test_a_lost_worker_is_told(opened: Engines, nodes: Nodes, tmp_path: Path) -> None:
     pids: list[int] = []
 
     def kill(progress: Progress) -> None:
@@ -263,20 +291,8 @@ def test_a_lost_worker_is_told(opened: Opened, nodes: Nodes, tmp_path: Path) -> 
     assert run(opened(fake_trial.execute), *trial(tmp_path)).finished
 
 
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_worker_stays_unless_its_trial_failed(
-    opened: Opened, tmp_path: Path, fails: bool
-) -> None:
-    engine = opened(ray_trials.say_process)
-    first = process_of(engine, tmp_path, "[fail]" if fails else None, "a")
-    second = process_of(engine, tmp_path, None, "b")
-    assert (first == second) == (not fails)
-    engine.close()
-    assert gone([first, second])
-
-
 def test_a_worker_that_was_lost_while_idle_takes_no_trial_with_it(
-    opened: Opened, nodes: Nodes, tmp_path: Path
+    opened: Engines, nodes: Nodes, tmp_path: Path
 ) -> None:
     engine = opened(ray_trials.say_process)
     first = process_of(engine, tmp_path, None, "a")
@@ -286,27 +302,32 @@ def test_a_worker_that_was_lost_while_idle_takes_no_trial_with_it(
     assert process_of(engine, tmp_path, None, "b") != first
 
 
-def test_idle_workers_make_room(opened: Opened, tmp_path: Path) -> None:
-    holding, other = opened(ray_trials.say_process), opened(ray_trials.say_process)
-    for name in "ab":
-        holding.submit(*trial(tmp_path, "[sleep=0.5]", name))
-    for _ in "ab":
-        assert holding.wait(ignored).outcome.finished
+def test_a_worker_stays_unless_its_trial_failed(opened: Engines, tmp_path: Path) -> None:
+    engine = opened(ray_trials.say_process)
+    first = process_of(engine, tmp_path, None, "a")
+    assert process_of(engine, tmp_path, "[fail]", "b") == first
+    after = process_of(engine, tmp_path, None, "c")
+    assert after != first
+    engine.close()
+    assert gone([first, after])
+
+
+def test_idle_workers_make_room(opened: Engines, tmp_path: Path) -> None:
+    # So much memory one machine alone has.
+    holding = opened(ray_trials.say_process, memory_gib=ROOMY_GIB)
+    other = engine_of(ray_trials.say_process, memory_gib=ROOMY_GIB)
+    assert run(holding, *trial(tmp_path, None, "a")).finished
     # For a trial of the same run that claims something else, at once.
-    holding._limits = ExecutionSpec(cpus=0.5)
-    assert run(holding, *trial(tmp_path, None, "c")).finished
+    holding._limits = ExecutionSpec(cpus=0.5, memory_gib=ROOMY_GIB)
+    assert run(holding, *trial(tmp_path, None, "b")).finished
     assert [slot.wanted.claims["CPU"] for slot in holding._slots._held] == [0.5]
     # For another run, when this one has nothing to do.
-    holding._limits = ExecutionSpec()
-    for name in "de":
-        holding.submit(*trial(tmp_path, "[sleep=0.5]", name))
-    for _ in "de":
-        assert holding.wait(ignored).outcome.finished
-    other.submit(*trial(tmp_path, None, "f"))
+    other.submit(*trial(tmp_path, None, "c"))
     assert other._poll_cluster(ignored) is None
     assert other._slots.starting()
     holding.rest()
     assert other.wait(ignored).outcome.finished
+    other.close()
 
 
 def process_of(engine: RayEngine, folder: Path, mark: str | None, name: str) -> int:
@@ -316,7 +337,7 @@ def process_of(engine: RayEngine, folder: Path, mark: str | None, name: str) -> 
     return int((place / "process").read_text())
 
 
-def test_closing_ends_what_runs_elsewhere(opened: Opened, tmp_path: Path) -> None:
+def test_closing_ends_what_runs_elsewhere(opened: Engines, tmp_path: Path) -> None:
     engine = opened(troublemakers.wait_there)
     engine.submit(*trial(tmp_path))
     pids: list[int] = []
@@ -348,8 +369,30 @@ def test_a_study_survives_the_loss_of_a_machine(nodes: Nodes, tmp_path: Path) ->
 # --------------------------------------------------------------------------- a real trial
 
 
+def test_a_base_is_loaded_once(tiny_models: TinyModels, opened: Engines, tmp_path: Path) -> None:
+    engine = opened(ray_trials.COUNTING, in_place=False, preload=None)
+    loads = []
+    for name, kind in (("a", "prompt"), ("b", "prompt"), ("c", "lora")):
+        spec, folder = trial(tmp_path, None, name)
+        arm = PromptArm(kind="prompt") if kind == "prompt" else LoraArm(kind="lora")
+        spec = replace(
+            spec,
+            kind=kind,
+            params=to_plain(arm.resolve(arm.defaults())),
+            model=resolved(tiny_models.chat),
+            task=TASK.model_dump(mode="json", by_alias=True),
+            runtime=runtime(),
+        )
+        write_examples(Path(spec.train_path), messages(8))
+        assert run(engine, spec, folder).finished
+        assert read_record(folder).status == "complete", read_record(folder).failure_message
+        loads.append((folder / "loads").read_text().splitlines())
+    assert len(loads[0]) == 1
+    assert loads[1] == loads[2] == loads[0]
+
+
 def test_a_real_trial_gives_the_same_numbers(
-    tiny_models: TinyModels, nodes: Nodes, tmp_path: Path
+    tiny_models: TinyModels, opened: Engines, tmp_path: Path
 ) -> None:
     sets = {"train": messages(12), "validation": messages(4, 20)}
     for name, examples in sets.items():
@@ -372,9 +415,7 @@ def test_a_real_trial_gives_the_same_numbers(
     )
     here, there = tmp_path / "here", tmp_path / "there"
     execute_trial(spec, here, ignored)
-    engine = RayEngine(execute_trial, relocate_record, in_place=False)
-    assert run(engine, spec, there).finished
-    engine.close()
+    assert run(opened(ray_trials.COUNTING, in_place=False, preload=None), spec, there).finished
     assert numbers(read_record(there)) == numbers(read_record(here))
     assert read_record(there).artifacts
     for artifact in read_record(there).artifacts:
@@ -383,28 +424,6 @@ def test_a_real_trial_gives_the_same_numbers(
     assert file_sha256(there / weights) == file_sha256(here / weights)
     kept = json.loads((there / "artifact" / "adapter_config.json").read_text())
     assert kept["base_model_name_or_path"] == spec.model.path
-
-
-def test_a_base_is_loaded_once(tiny_models: TinyModels, opened: Opened, tmp_path: Path) -> None:
-    engine = opened(partial(ray_trials.count_loads, bases=BaseCache()), in_place=False)
-    loads = []
-    for name, kind in (("a", "prompt"), ("b", "prompt"), ("c", "lora")):
-        spec, folder = trial(tmp_path, None, name)
-        arm = PromptArm(kind="prompt") if kind == "prompt" else LoraArm(kind="lora")
-        spec = replace(
-            spec,
-            kind=kind,
-            params=to_plain(arm.resolve(arm.defaults())),
-            model=resolved(tiny_models.chat),
-            task=TASK.model_dump(mode="json", by_alias=True),
-            runtime=runtime(),
-        )
-        write_examples(Path(spec.train_path), messages(8))
-        assert run(engine, spec, folder).finished
-        assert read_record(folder).status == "complete", read_record(folder).failure_message
-        loads.append((folder / "loads").read_text().splitlines())
-    assert len(loads[0]) == 1
-    assert loads[1] == loads[2] == loads[0]
 
 
 def numbers(record: TrialRecord) -> TrialRecord:
