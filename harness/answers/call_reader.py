@@ -112,6 +112,16 @@ def _tagged(text: str, tools: Mapping[str, Tool]) -> list[Call]:
     return calls_of(_json(text))
 
 
+def calls_as_json(reply: str, tools: Mapping[str, Tool]) -> str | None:
+    """The calls of a reply as a JSON list, empty of words alone; None where none can be read."""
+    try:
+        calls = read_calls(reply, tools) or []
+    except BrokenCallError:
+        return None
+    made = [{"name": call.name, "arguments": call.arguments} for call in calls]
+    return json.dumps(made, ensure_ascii=False)
+
+
 def _call(value: Any) -> Call:
     is_wrapped = isinstance(value, Mapping) and isinstance(value.get("function"), Mapping)
     if is_wrapped:

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from harness.answers.answer import Answer, Reading, ReplyReader, only_column
 from harness.answers.answer_column import AnswerColumn
-from harness.answers.call_reader import BrokenCallError, Call, calls_of, read_calls
+from harness.answers.call_reader import BrokenCallError, Call, calls_as_json, calls_of, read_calls
 from harness.answers.call_rows import CallRows
 from harness.answers.infer_schema import infer_schema
 from harness.answers.json_schema import moved, pointer
@@ -202,6 +202,11 @@ class CallsAnswer(Answer):
             return readers[tools](self.final(answer), self.found_in(reply) or "")
 
         return read
+
+    def answer_in(self, reply: str, labels: Sequence[str] = ()) -> str | None:
+        """Its calls as a JSON list, in whatever notation they are made."""
+        found = self.found_in(reply)
+        return calls_as_json(found, self._known) if found else None
 
     def _reader(self, labels: Sequence[str]) -> ReplyReader:
         return _CallReplies(self._known).read

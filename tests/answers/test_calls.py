@@ -211,6 +211,20 @@ def test_calls_are_matched_by_function_and_arguments(
     }
 
 
+@pytest.mark.parametrize(
+    ("reply", "answered"),
+    [
+        ("<think>x</think><tool_call>weather<arg_key>city</arg_key><arg_value>Paris</arg_value>"
+         "</tool_call>", '[{"name": "weather", "arguments": {"city": "Paris"}}]'),
+        ("Hello!", "[]"),
+        ("<tool_call>{", None),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_a_prediction_is_written_as_data_are(reply: str, answered: str | None) -> None:
+    assert answer().answer_in(reply) == answered
+
+
 def test_words_alone_are_right_where_no_tool_is_to_be_called() -> None:
     read = answer().reader()
     assert set(read("[]", "Hello!").metrics.values()) == {1.0}
