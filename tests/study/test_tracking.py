@@ -96,6 +96,22 @@ def test_mlflow_reads_back_what_the_store_holds(
     assert [one.value for one in losses] == pytest.approx([step.loss for step in trial.steps])
 
 
+def test_wandb_writes_a_run_for_every_trial_offline_and_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("wandb")
+    for name in ("WANDB_MODE", "WANDB_DIR", "WANDB_SILENT"):
+        # Set first, so that what the run sets is undone.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    heard = Heard()
+    done = run(tmp_path, "wandb", heard)
+    assert heard.warnings == []
+    kept = list((tmp_path / "results" / "wandb").rglob("offline-run-*/*.wandb"))
+    assert len(kept) == done.trials_run
+    assert "wandb" not in "".join(capfd.readouterr())
+
+
 def test_a_tracker_that_breaks_ends_no_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
