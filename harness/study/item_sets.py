@@ -163,7 +163,7 @@ def replay_texts(experiment: Experiment, splits: Splits) -> GeneralTexts | None:
     return read_general_texts(replay.source, replay.column, replay.limit, judged)
 
 
-def _left_out_curves(experiment: Experiment, splits: Splits) -> list[str]:
+def left_out_curves(experiment: Experiment, splits: Splits) -> list[str]:
     """A sentence for each arm whose curve names more training examples than there are."""
     whole, sentences = len(splits.train), []
     for name, arm in experiment.arms.items():
@@ -188,7 +188,7 @@ def to_reason_about(count: int) -> str:
 
 def left_out(experiment: Experiment, splits: Splits, sets: Mapping[str, ItemSet]) -> list[str]:
     """What the experiment asks for and its data cannot give, a sentence each."""
-    sentences = _left_out_curves(experiment, splits)
+    sentences = left_out_curves(experiment, splits)
     asked = experiment.memorisation_items and experiment.trained_arms()
     if asked and not any(items.task == MEMORISATION for items in sets.values()):
         sentences.append(NOTHING_TO_COMPLETE)
