@@ -14,6 +14,8 @@ NOT_APPLICABLE = "-"
 TEXT_LIMIT = 600
 CELL_LIMIT = 160
 MINUS = "−"
+# How two texts are alike, as the audit for leaks tells it.
+LEAKS = {"exact": "same text", "near": "nearly the same", "ngram": "long passage in common"}
 
 
 class Bounds(Protocol):

@@ -181,7 +181,8 @@ def _trial_counts(spec: Experiment, prepared: Prepared) -> str:
 def _data_table(prepared: Prepared) -> Table:
     from rich.table import Table
 
-    table = Table("split", "examples", "groups", "leaks found", title="Data", title_justify="left")
+    headings = ("split", "examples", "groups", "shared with training")
+    table = Table(*headings, title="Data", title_justify="left")
     for name, count in prepared.counts.items():
         leaks = _leaks(prepared.audit.flagged.get(name, {}))
         table.add_row(
@@ -233,7 +234,7 @@ def _leak_sentences(prepared: Prepared) -> Iterator[str]:
     remaining = prepared.remaining
     yield (
         f"Test items that still share text with training: {len(remaining.flagged_ids('test'))}; "
-        f"with validation: {_leaks(remaining.selection_flagged)}."
+        f"with validation: {sum(remaining.selection_flagged.values())}."
     )
     shared_groups = audit_record(prepared).shared_groups
     if any(shared_groups.values()):
@@ -249,4 +250,6 @@ def _leak_sentences(prepared: Prepared) -> Iterator[str]:
 
 
 def _leaks(counts: Mapping[LeakKind, int]) -> str:
-    return ", ".join(f"{n} {kind}" for kind, n in counts.items() if n) or "none"
+    from harness.wording import LEAKS
+
+    return ", ".join(f"{LEAKS[kind]}: {n}" for kind, n in counts.items() if n) or "none"

@@ -30,6 +30,8 @@ from harness.wording import plural
 # Rows of scores in the decision, which is to fit a screen.
 MOST_ROWS = 10
 _WIDE = 10_000
+# Cells of so many columns are broken only where there is no room for them.
+_SHORT = 24
 SHOWN = ("primary", "sensitivity", "arms", "claims", "search", "general")
 COLOURS = {
     "fine_tune": "green",
@@ -215,33 +217,39 @@ def _grid(table: Table, console: Console, *, whole: bool = False) -> RichTable |
         padding=(0, 1),
     )
     headings, *rows = _brief(table)
-    wanted: list[int] = []
-    kinds = (column for column in table.columns if column.brief)
-    for heading, column, *cells in zip(headings, kinds, *rows, strict=True):
-        # Words of a heading may stand below each other.
-        parts = [*heading.split(), *(part for c in cells for part in ([c] if whole else c.split()))]
-        wanted.append(max(map(cell_len, [heading, *cells])))
-        grid.add_column(
-            Text(heading),
-            justify="right" if column.numeric else "left",
-            overflow="fold",
-            width=max(map(cell_len, parts), default=1),
-        )
+    kinds = [column for column in table.columns if column.brief]
+    for heading, column in zip(headings, kinds, strict=True):
+        justify = "right" if column.numeric else "left"
+        grid.add_column(Text(heading), justify=justify, overflow="fold", width=1)
     for number, row in enumerate(rows):
         grid.add_row(*map(Text, row), style="bold" if number in table.strong else "")
     # In a terminal of any width.
-    left = (
-        console.width - console.measure(grid, options=console.options.update(width=_WIDE)).maximum
-    )
-    if left < 0:
-        return None
-    for _ in range(left):
-        # What would take most lines gets more room.
-        lines = [
-            want / (column.width or 1) for want, column in zip(wanted, grid.columns, strict=True)
+    frame = console.measure(grid, options=console.options.update(width=_WIDE)).maximum
+    room = console.width - frame + len(headings)
+    for unbroken in (_WIDE,) if whole else (_SHORT, 0):
+        widths = [
+            _least(*column, unbroken=unbroken) for column in zip(headings, *rows, strict=True)
         ]
-        if max(lines) <= 1:
+        if sum(widths) <= room:
             break
-        widest = grid.columns[lines.index(max(lines))]
-        widest.width = (widest.width or 0) + 1
+    else:
+        return None
+    for texts in (rows, [headings]):
+        wanted = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
+        # What would take most lines gets more room; headings get what is left.
+        while wanted and sum(widths) < room:
+            lines = [want / width for want, width in zip(wanted, widths, strict=True)]
+            if max(lines) <= 1:
+                break
+            widths[lines.index(max(lines))] += 1
+    for shown, width in zip(grid.columns, widths, strict=True):
+        shown.width = width
     return grid
+
+
+def _least(heading: str, *cells: str, unbroken: int) -> int:
+    """The width in which no word of a column is broken, and no cell of at most so many."""
+    parts = heading.split()
+    for cell in cells:
+        parts += [cell] if cell_len(cell) <= unbroken else cell.split()
+    return max(map(cell_len, parts), default=1) or 1

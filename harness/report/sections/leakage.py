@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from harness import wording
-from harness.records import LEAK_KINDS, AuditRecord, ItemsByKind, LeakedPair, LeakKind
+from harness.records import LEAK_KINDS, AuditRecord, ItemsByKind, LeakedPair
 from harness.report.document import Block, Column, Prose, Section, Table, Unmeasured
 from harness.report.sections.material import Material
-
-KINDS: dict[LeakKind, str] = {
-    "exact": "same text",
-    "near": "nearly the same",
-    "ngram": "long passage in common",
-}
 
 
 def leakage_section(material: Material) -> Section:
@@ -57,7 +51,7 @@ def _general(audit: AuditRecord) -> list[Block]:
 def _counts(caption: str, first: str, flagged: Mapping[str, ItemsByKind]) -> Table:
     return Table(
         caption,
-        (Column(first), *(Column(KINDS[kind], numeric=True) for kind in LEAK_KINDS)),
+        (Column(first), *(Column(wording.LEAKS[kind], numeric=True) for kind in LEAK_KINDS)),
         tuple(
             (wording.cell(name, 60), *(wording.count(len(kinds[kind])) for kind in LEAK_KINDS))
             for name, kinds in flagged.items()
@@ -83,7 +77,7 @@ def _pairs(pairs: Sequence[LeakedPair]) -> Table:
                 wording.cell(pair.seen_in, 80),
                 wording.cell(pair.other_id, 80),
                 wording.cell(pair.split, 80),
-                KINDS[pair.kind],
+                wording.LEAKS[pair.kind],
                 wording.number(pair.similarity),
                 wording.number(pair.longest_run),
             )
