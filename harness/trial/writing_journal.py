@@ -75,7 +75,7 @@ class Journal:
 
     def _append(self, lines: Sequence[str]) -> None:
         if lines:
-            lines = [*lines, json.dumps({"seconds": round(self.seconds(), 3)})]
+            lines = [json.dumps({"seconds": round(self.seconds(), 3)}), *lines]
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
                 # A line before, too: the last one may be torn.
