@@ -32,6 +32,13 @@ def _imports_are_not_looked_through_again() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _imports_end_with_the_session() -> Iterator[None]:
+    """Else libraries would say at the exit that they leak."""
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _packaged_suites_are_read_once() -> Iterator[None]:
     """Studies and checks ask for the texts of the same few hundred items again and again."""
     # What no collected test has imported is not worth the wait.
