@@ -308,7 +308,7 @@ def test_a_report_needs_no_torch() -> None:
 
 
 def test_a_study_is_planned_without_loading_a_model() -> None:
-    lazy = HEAVY - {"optuna"}
+    lazy = HEAVY - {"optuna"} | {"scipy.stats"}
     assert modules_after("import harness.study.run", *lazy) == []
 
 
