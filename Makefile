@@ -16,7 +16,9 @@ readme: $(VENV)/.installed-dev
 
 # A process of tests for each core, each with one thread. Compiled files are kept: tests start many
 # programs that would compile them again.
-TESTS = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses logical \
+# Where there is room, what they write stays in memory: on a disk each trial waits until it lies there.
+SHM := $(shell df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 8000000 { print "/dev/shm" }')
+TESTS = $(if $(SHM),TMPDIR=$(SHM)) OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses logical \
     --maxprocesses 8 --dist worksteal
 
 # Lint, types, all tests. Types take one core for a minute, and are checked beside the tests.

@@ -1,5 +1,6 @@
 """Fixtures that tests of several rooms share, and marks that follow from fixtures."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,23 @@ settings.register_profile(
 settings.load_profile("any-machine")
 
 __all__ = ["shared_data"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imports_are_not_looked_through_again() -> None:
+    """As in a process that runs trials: after each of them memory is given back.
+
+    To look through all that every room of tests imported takes longer than most trials here.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _imports_end_with_the_session() -> Iterator[None]:
+    """Else libraries would say at the exit that they leak."""
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

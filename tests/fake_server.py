@@ -131,6 +131,8 @@ def serving() -> Iterator[FakeServer]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Else the body waits, up to 40 ms, until the client has acknowledged the headers.
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             text = self.rfile.read(int(self.headers["Content-Length"]))

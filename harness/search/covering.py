@@ -18,7 +18,6 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from scipy.stats import qmc
 
 POOL = 256
 PARTS = 3
@@ -131,6 +130,9 @@ def covering(
         or allowed.get(name, axis.parts)
         for name, axis in axes.items()
     }
+    # It takes longer to load than most plans take.
+    from scipy.stats import qmc
+
     pool = qmc.Sobol(len(axes), scramble=True, rng=np.random.default_rng(seed)).random(POOL)
     best: tuple[float, float] = (0.0, 0.0)
     farthest: dict[str, Any] | None = None

@@ -69,21 +69,14 @@ WITH wanted AS (
 SELECT w.entry, w.suite, w.task, w.split, s.form, m.metric, m.value,
        coalesce(k.items, 0) AS items, k.prompt_tokens, k.completion_tokens, s.seconds,
        s.scored_by <> w.trial_id AS reused, m.higher_is_better, m.moved, s.chance,
-       s.latencies, m.low, m.high, coalesce(g.unscored, 0) AS unscored, g.worst
+       s.latencies, m.low, m.high, coalesce(g.unscored, 0) AS unscored, g.worst,
+       m.unscored AS note
 FROM wanted w
 JOIN score s USING (score_key)
 JOIN score_metric m USING (score_key)
 LEFT JOIN tokens k USING (score_key)
 LEFT JOIN gaps g ON g.score_key = m.score_key AND g.metric = m.metric
-WHERE m.value IS NOT NULL
 ORDER BY w.entry, w.suite, w.task, w.split, m.metric
-"""
-
-_UNSCORED = """
-SELECT a.entry, a.task, a.split, m.unscored
-FROM asked_score a JOIN score_metric m USING (score_key)
-WHERE a.entry IN (SELECT unnest($entries)) AND m.unscored IS NOT NULL
-ORDER BY a.entry, a.suite, a.task, a.split, m.metric
 """
 
 _STEPS = """
@@ -119,11 +112,13 @@ def summaries_of(
     entries = {"entries": [row["entry"] for row in ended]}
     trials = {"trials": [row["trial_id"] for row in ended]}
     aggregates: defaultdict[int, list[Aggregate]] = defaultdict(list)
-    for row in named_rows(connection, _AGGREGATES, entries):
-        aggregates[row.pop("entry")].append(_aggregate(row))
     unscored: defaultdict[int, list[str]] = defaultdict(list)
-    for row in named_rows(connection, _UNSCORED, entries):
-        unscored[row["entry"]].append(f"{row['task']}, {row['split']}: {row['unscored']}")
+    for row in named_rows(connection, _AGGREGATES, entries):
+        entry, note = row.pop("entry"), row.pop("note")
+        if note is not None:
+            unscored[entry].append(f"{row['task']}, {row['split']}: {note}")
+        if row["value"] is not None:
+            aggregates[entry].append(_aggregate(row))
     steps: defaultdict[str, list[StepReport]] = defaultdict(list)
     for row in named_rows(connection, _STEPS, trials) if with_steps else ():
         steps[row["trial_id"]].append(_step(row))

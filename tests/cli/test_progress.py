@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,11 +22,18 @@ from tests.fake_trial import Watching, experiment, experiment_values
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal")
 
-ARMS = {
-    "zero-shot": {"kind": "prompt", "instruction": "Sort it. [sleep=0.6]"},
-    "a-prompt-with-a-rather-long-name-indeed": {"kind": "prompt", "instruction": "[sleep=0.6]"},
-    "lora": {"kind": "lora", "instruction": "Sort it. [sleep=2]"},
-}
+LONG_NAME = "a-prompt-with-a-rather-long-name-indeed"
+
+
+def arms(prompt: float = 0.0, lora: float = 0.0) -> dict[str, Any]:
+    """Arms whose trials take so many seconds."""
+    return {
+        "zero-shot": {"kind": "prompt", "instruction": f"Sort it. [sleep={prompt}]"},
+        LONG_NAME: {"kind": "prompt", "instruction": f"[sleep={prompt}]"},
+        "lora": {"kind": "lora", "instruction": f"Sort it. [sleep={lora}]"},
+    }
+
+
 # The command itself, but that trials pretend.
 PROGRAM = """
 import sys
@@ -42,8 +50,9 @@ main()
 """
 
 
-def program(folder: Path) -> str:
-    values = experiment_values(folder, name="watched", arms=ARMS, budget={"trials": 2})
+def program(folder: Path, trials: int, **seconds: float) -> str:
+    budget = {"trials": trials}
+    values = experiment_values(folder, name="watched", arms=arms(**seconds), budget=budget)
     file = folder / "e.yaml"
     file.write_text(yaml.safe_dump(values), encoding="utf-8")
     return PROGRAM.format(file=str(file), results=str(folder / "results"))
@@ -53,7 +62,7 @@ def program(folder: Path) -> str:
 def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: int) -> None:
     from tests.cli.pseudo_terminal import in_terminal
 
-    shown = in_terminal(program(tmp_path), columns)
+    shown = in_terminal(program(tmp_path, 2, prompt=0.1, lora=0.6), columns)
     assert shown.code == 0, shown.text[-2000:]
     moving = [line for line in shown.lines if " trials, " in line and " left" in line]
     # It is drawn anew while a trial is under way, and ends without a claim of no time.
@@ -68,7 +77,7 @@ def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: 
     # The screen that stays has every name whole.
     ended = shown.text.rpartition("trials run")[2]
     assert len(ended.splitlines()) < 25
-    for arm in ARMS:
+    for arm in arms():
         assert arm in ended
     last = [line.strip() for line in ended.splitlines() if line.strip()]
     next_step = next(place for place, line in enumerate(last) if line.startswith("Next: "))
@@ -80,7 +89,7 @@ def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: 
 def test_ctrl_c_says_what_is_lost_and_that_the_same_command_goes_on(tmp_path: Path) -> None:
     from tests.cli.pseudo_terminal import in_terminal
 
-    text = program(tmp_path)
+    text = program(tmp_path, 1, lora=1.5)
     stopped = in_terminal(text, 80, interrupt_at="lora search 0: ")
     assert stopped.code == 130
     assert "lora search 0 was under way" in stopped.text
@@ -88,7 +97,7 @@ def test_ctrl_c_says_what_is_lost_and_that_the_same_command_goes_on(tmp_path: Pa
     again = in_terminal(text, 80)
     assert again.code == 0
     assert "ended in an earlier run: taken as they are." in again.text.replace("\r\n", " ")
-    assert "a-prompt-with-a-rather-long-name-indeed search 0" not in again.text
+    assert f"{LONG_NAME} search 0" not in again.text
 
 
 def test_in_a_pipe_a_line_a_minute_says_what_is_under_way(
@@ -97,7 +106,7 @@ def test_in_a_pipe_a_line_a_minute_says_what_is_under_way(
     out = io.StringIO()
     observer = RichObserver(Terminal(file=out, width=80, force_terminal=False))
     with observer:
-        one = experiment(tmp_path, arms=ARMS | {}, budget={"trials": 1})
+        one = experiment(tmp_path, arms=arms(), budget={"trials": 1})
         run_study(one, tmp_path / "results", open_with=Watching, observer=observer)
     quiet = out.getvalue()
     assert "..." not in quiet

@@ -104,7 +104,7 @@ def test_a_server_is_scored_as_a_model_here_is(
     server: FakeServer, make_spec: MakeSpec, tmp_path: Path
 ) -> None:
     seen: list[Progress] = []
-    server.slow = 0.005
+    server.slow = 0.02
     record = done(run_trial(make_spec(shots=2), tmp_path / "trial", seen.append))
     test = record.scores[1]
     assert [score.form for score in record.scores] == ["endpoint"] * 2
@@ -192,7 +192,7 @@ def test_waiting_is_no_part_of_latency(
 
 
 def test_concurrency_is_kept(server: FakeServer, make_spec: MakeSpec, tmp_path: Path) -> None:
-    server.slow = 0.01
+    server.slow = 0.02
     done(run_trial(make_spec(("validation",), asked={"concurrency": 2}), tmp_path))
     assert server.most == 2
 
