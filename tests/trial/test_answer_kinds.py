@@ -114,7 +114,7 @@ def test_replies_are_kept_to_what_the_kind_allows(
 def test_calls_in_the_notation_of_the_chat_template(
     make_spec: MakeSpec, tmp_path: Path, arm: str, answering: str
 ) -> None:
-    settings = {"epochs": 8} if arm == "lora" else {"shots": 1}
+    settings = {} if arm == "lora" else {"shots": 1}
     spec = with_kind(make_spec(arm, answering=answering, **settings), tmp_path, "calls")
     folder = tmp_path / "model"
     shutil.copytree(spec.model.path, folder)
@@ -125,15 +125,13 @@ def test_calls_in_the_notation_of_the_chat_template(
     spec = replace(spec, model=resolved(folder), task={**spec.task, "max_new_tokens": 150})
     record = run_trial(spec, tmp_path / "out")
     assert record.status == "complete", record.failure_message
-    outputs = [output.output for score in record.scores for output in score.outputs]
-    written = [output for output in outputs if output.startswith("<tool_call>\n{")]
     if arm == "lora":
-        # What was learnt is the template's own notation, of which the model now writes the letters.
-        assert record.steps[-1].loss is not None and record.steps[0].loss is not None
-        assert record.steps[-1].loss < record.steps[0].loss
-    else:
-        ended = [output for output in written if output.endswith("</tool_call>")]
-        assert ended or "[]" in outputs
-        for output in ended:
-            made = read_calls(output, read_tools(TOOLS))
-            assert made and {call.name for call in made} == {"order"}
+        first, last = record.steps[0].loss, record.steps[-1].loss
+        assert first is not None and last is not None and last < first
+        return
+    outputs = [output.output for score in record.scores for output in score.outputs]
+    called = [output for output in outputs if output.endswith("</tool_call>")]
+    assert called or "[]" in outputs
+    for output in called:
+        made = read_calls(output, read_tools(TOOLS))
+        assert made and {call.name for call in made} == {"order"}
