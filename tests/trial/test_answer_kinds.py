@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.answers.call_reader import read_calls
+from harness.answers.tools import read_tools
 from harness.data.examples_file import write_examples
 from harness.records import Example, TrialSpec
 from harness.spec import TaskSpec
 from harness.trial import run_trial
-from tests.tiny_model import tiny_models
+from tests.prompting.test_call_notation import KNOWN
+from tests.tiny_model import resolved, tiny_models
 from tests.trial.test_trial import MakeSpec, make_spec
 
 __all__ = ["make_spec", "tiny_models"]
@@ -103,3 +108,30 @@ def test_replies_are_kept_to_what_the_kind_allows(
         ended = [output for output in score.outputs if output.output.endswith("]")]
         valid = [item.value for item in score.item_scores if item.metric == "valid"]
         assert sum(value or 0.0 for value in valid) >= len(ended) > 0
+
+
+@pytest.mark.parametrize(("arm", "answering"), [("lora", "generate"), ("prompt", "constrained")])
+def test_calls_in_the_notation_of_the_chat_template(
+    make_spec: MakeSpec, tmp_path: Path, arm: str, answering: str
+) -> None:
+    settings = {} if arm == "lora" else {"shots": 1}
+    spec = with_kind(make_spec(arm, answering=answering, **settings), tmp_path, "calls")
+    folder = tmp_path / "model"
+    shutil.copytree(spec.model.path, folder)
+    config = folder / "tokenizer_config.json"
+    told = json.loads(config.read_text()) | {"chat_template": KNOWN["hermes, qwen 2.5"][0]}
+    config.write_text(json.dumps(told), encoding="utf-8")
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    spec = replace(spec, model=resolved(folder), task={**spec.task, "max_new_tokens": 150})
+    record = run_trial(spec, tmp_path / "out")
+    assert record.status == "complete", record.failure_message
+    if arm == "lora":
+        first, last = record.steps[0].loss, record.steps[-1].loss
+        assert first is not None and last is not None and last < first
+        return
+    outputs = [output.output for score in record.scores for output in score.outputs]
+    called = [output for output in outputs if output.endswith("</tool_call>")]
+    assert called or "[]" in outputs
+    for output in called:
+        made = read_calls(output, read_tools(TOOLS))
+        assert made and {call.name for call in made} == {"order"}
