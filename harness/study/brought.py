@@ -142,8 +142,8 @@ def notes_on_brought(
                     f"nothing of {listed(unknown)} in its configuration: update peft, or see that "
                     "they change nothing"
                 )
-        for place in places if base is not None else ():
-            apart = tokens_apart(place, Path(base.path)) if is_adapter(place) else ()
+        for place in filter(is_adapter, places):
+            apart = tokens_apart(place, Path(base.path)) if base is not None else ()
             if apart:
                 yield (
                     f"{name}: the tokenizer beside the adapter in {place} has "
