@@ -66,8 +66,8 @@ class DraftRequest:
 
     def is_choice(self, name: str) -> bool:
         """Whether a column is one of the choices that another lists."""
-        listing = self.columns.get(name.rpartition("_")[0])
-        return listing is not None and bool(listing.lists)
+        stem, _, place = name.rpartition("_")
+        return place.isdecimal() and stem in self.columns and bool(self.columns[stem].lists)
 
     @property
     def unused(self) -> list[str]:

@@ -323,9 +323,9 @@ def test_given_files_are_the_division(tmp_path: Path) -> None:
          "`completion` is named like an answer and neither shown nor asked for"),
         (table([(t, words(-n, 5), a) for n, (t, a) in enumerate(labelled(), 1)],
                ("premise", "addendum", "label")), {}, "`addendum` is not shown to the model"),
-        (lines([{"question": t, "options": [n, "no"], "answer": a}
+        (lines([{"question": t, "clues": [n, "no"], "answer": a}
                 for n, (t, a) in enumerate(labelled())]), {"name": "rows.jsonl"},
-         "`options` is not shown to the model"),
+         "`clues` is not shown to the model"),
         (lines([{"messages": [{"role": "user", "content": t},
                               {"role": "assistant", "content": words(-n, 4)}], "label": a}
                 for n, (t, a) in enumerate(labelled(), 1)]), {"name": "rows.jsonl"},

@@ -137,7 +137,8 @@ def test_a_narrow_terminal_breaks_no_word(width: int) -> None:
     lines = stream.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     words = set(stream.getvalue().split())
-    for shown in (block for one in view.sections for block in one.blocks):
-        for row in shown.rows if isinstance(shown, Table) else ():
-            brief = (c for c, column in zip(row, shown.columns, strict=True) if column.brief)
+    tables = (b for one in view.sections for b in one.blocks if isinstance(b, Table))
+    for table in tables:
+        for row in table.rows:
+            brief = (c for c, column in zip(row, table.columns, strict=True) if column.brief)
             assert {word for cell in brief for word in cell.split()} <= words

@@ -219,8 +219,12 @@ def _grid(table: Table, console: Console, *, whole: bool = False) -> RichTable |
     headings, *rows = _brief(table)
     kinds = [column for column in table.columns if column.brief]
     for heading, column in zip(headings, kinds, strict=True):
-        justify = "right" if column.numeric else "left"
-        grid.add_column(Text(heading), justify=justify, overflow="fold", width=1)
+        grid.add_column(
+            Text(heading),
+            justify="right" if column.numeric else "left",
+            overflow="fold",
+            width=1,
+        )
     for number, row in enumerate(rows):
         grid.add_row(*map(Text, row), style="bold" if number in table.strong else "")
     # In a terminal of any width.

@@ -81,7 +81,7 @@ def _table(material: Material, slicing: Slicing) -> Table:
         Field("Reading", _reading, numeric=False),
     )
     return table(
-        f"{metric_name(material.metric)} on parts of the test".capitalize(),
+        f"{wording.capitalised(metric_name(material.metric))} on parts of the test",
         fields,
         slicing.slices,
         notes=_notes(material, slicing),
