@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from harness.analysis.arms.table import Sides
@@ -9,7 +10,7 @@ from harness.analysis.verdict.sensitivity import SHORTFALLS, in_words
 from harness.analysis.wording import run_next
 from harness.findings import ArmSummary, Effort, Sensitivity, Verdict
 from harness.spec.kinds import kind_info
-from harness.wording import agreeing
+from harness.wording import agreeing, listed
 
 
 def tuning_caveats(arms: Mapping[str, ArmSummary], sides: Sides) -> list[str]:
@@ -43,12 +44,12 @@ def effort_caveats(
 ) -> list[str]:
     """Sentences on fine-tuned arms that were hardly tried, where the verdict does not say so."""
     verdict_words = " ".join([verdict.sentence, *verdict.reasons])
-    caveats = [
-        f"{effort.arm} was hardly tried, so fine-tuning may do better than it did here. "
-        f"{' '.join(reason.sentence for reason in effort.reasons)} {run_next(effort.reasons)}"
+    untold = [
+        effort
         for effort in efforts
         if not all(reason.sentence in verdict_words for reason in effort.reasons)
     ]
+    caveats = [_hardly_tried(alike) for alike in _of_one_kind(untold)]
     caveats += [
         "If fine-tuning counted as tried hard enough, the verdict would be: "
         f"{in_words(perturbation)}."
@@ -56,6 +57,33 @@ def effort_caveats(
         if perturbation.left_out == SHORTFALLS
     ]
     return caveats
+
+
+def _of_one_kind(efforts: Sequence[Effort]) -> list[list[Effort]]:
+    """The arms by what is said of them: those of which the same is said together."""
+    alike: dict[tuple[str, ...], list[Effort]] = {}
+    for effort in efforts:
+        alike.setdefault(tuple(_signs(effort, "each")), []).append(effort)
+    return list(alike.values())
+
+
+def _signs(effort: Effort, name: str) -> list[str]:
+    """The signs in words, of an arm that is called by another name."""
+    arm = re.compile(rf"(?<![\w.-]){re.escape(effort.arm)}(?![\w-])")
+    signs = (arm.sub(lambda _: name, reason.sentence) for reason in effort.reasons)
+    return [sign[:1].upper() + sign[1:] if name != effort.arm else sign for sign in signs]
+
+
+def _hardly_tried(efforts: Sequence[Effort]) -> str:
+    """That arms of which the same is said were hardly tried, why, and what to run next."""
+    arms = listed([effort.arm for effort in efforts])
+    signs = _signs(efforts[0], efforts[0].arm if len(efforts) == 1 else "each")
+    reasons = [reason for effort in efforts for reason in effort.reasons]
+    were = agreeing(len(efforts), "was", "were")
+    return (
+        f"{arms} {were} hardly tried, so fine-tuning may do better than it did here. "
+        f"{' '.join(signs)} {run_next(reasons)}"
+    )
 
 
 __all__ = ["effort_caveats", "ranked_caveats", "tuning_caveats"]

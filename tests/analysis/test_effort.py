@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.analysis import analyse
+from harness.analysis.tuning_caveats import effort_caveats
 from harness.analysis.verdict.effort import FEWEST_STEPS
 from harness.findings import Effort, EffortReason, Findings
 from harness.records import StepReport, WayScore
@@ -304,6 +305,30 @@ def test_other_verdicts_stand_and_name_the_signs() -> None:
     assert undecided.outcome == "inconclusive"
     assert any("28 optimiser steps" in reason for reason in undecided.reasons)
     assert any(reason.startswith("Run next: ") for reason in undecided.reasons)
+
+
+def test_arms_of_which_the_same_is_said_have_one_caveat() -> None:
+    def effort(arm: str, steps: int) -> Effort:
+        sign = f"The final runs of {arm} made {steps} optimiser steps."
+        part = f"{arm} was trained on 9 of the 90 training rows there are."
+        return Effort(
+            arm,
+            (
+                EffortReason("few_steps", sign, f"arms.{arm}.epochs: 3"),
+                EffortReason("part_of_the_rows", part, "data.limits.train: null"),
+            ),
+        )
+
+    verdict = found_in(trained(worse())).verdict
+    caveats = effort_caveats([effort("a", 20), effort("b", 20), effort("c", 30)], verdict, None)
+    assert caveats == [
+        "a and b were hardly tried, so fine-tuning may do better than it did here. The final runs "
+        "of each made 20 optimiser steps. Each was trained on 9 of the 90 training rows there are. "
+        "Run next: arms.a.epochs: 3; data.limits.train: null; arms.b.epochs: 3.",
+        "c was hardly tried, so fine-tuning may do better than it did here. The final runs of c "
+        "made 30 optimiser steps. c was trained on 9 of the 90 training rows there are. "
+        "Run next: arms.c.epochs: 3; data.limits.train: null.",
+    ]
 
 
 def test_a_declared_limit_that_forbids_fine_tuning_decides_first() -> None:
