@@ -89,7 +89,7 @@ def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: 
 def test_ctrl_c_says_what_is_lost_and_that_the_same_command_goes_on(tmp_path: Path) -> None:
     from tests.cli.pseudo_terminal import in_terminal
 
-    text = program(tmp_path, 1, lora=1.5)
+    text = program(tmp_path, 2, prompt=0.6, lora=2.0)
     stopped = in_terminal(text, 80, interrupt_at="lora search 0: ")
     assert stopped.code == 130
     assert "lora search 0 was under way" in stopped.text
