@@ -63,6 +63,7 @@ ROOMS: dict[str, set[str]] = {
     "cli": {"data", "deployment", "drafting", "engine", "evaluation", "export", "forecast",
             "models", "report", "review", "store", "study"},
     "__init__": {"api"},
+    "__main__": {"cli"},
 }  # fmt: skip
 # Sub-room -> the sub-rooms beside it, and the modules at their room's root, that it may import.
 SUB_ROOMS: dict[str, set[str]] = {

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import permutation_test
 
 from harness.records import KEPT_LEVEL, Confirmation, Worth
 
@@ -48,6 +47,9 @@ def confirmation(
 
 
 def _chance(differences: NDArray[np.float64], rng: np.random.Generator) -> float:
+    # It takes as long to load as all else of a plan.
+    from scipy.stats import permutation_test
+
     told = differences[differences != 0]
     if not len(told):
         return 1.0
