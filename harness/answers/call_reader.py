@@ -10,30 +10,42 @@ from typing import Any
 
 import regex
 
-from harness.answers.json_cells import coerced, read_json_text
+from harness.answers.json_cells import (
+    RepeatedFieldError,
+    coerced,
+    literal_value,
+    object_of,
+    read_json_text,
+)
 from harness.answers.json_text import DECODER, JsonObject, composed_value
 from harness.answers.tools import Tool
 
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "kwargs")
 _NAMES = ("name", "function", "tool", "tool_name", "function_name")
 # Of these names only calls make use; people and things have a `name`, too.
-_CALLING = ("function", "tool_name", "function_name", "action_input")
+_CALLING = ("function", "tool_name", "function_name", "action_input", "tool_input")
 _WRAPPERS = ("tool_calls", "calls", "function_calls")
 _TAGGED = regex.compile(
-    r"<(tool_call|function_call|tool_calls|functioncall)>(.*?)(?:</\1>|(?=<\1>)|\Z)", regex.S
+    r"<(tool_call|function_call|tool_calls|functioncall)>(.*?)(</\1>|(?=<\1>)|\Z)", regex.S
 )
 _NAMED = regex.compile(
-    r"<(?:function=|invoke\s+name=\")([\w.:-]+)\"?>(.*?)(?:</(?:function|invoke)>|\Z)", regex.S
+    r"<(?:function=|invoke\s+name=\")([\w.:-]+)\"?>(.*?)(</(?:function|invoke)>|\Z)", regex.S
 )
 _PARAMETER = regex.compile(
     r"<parameter(?:=|\s+name=\")([\w.:-]+)\"?>\s*(.*?)\s*</parameter>"
     r"|<arg_key>\s*(.*?)\s*</arg_key>\s*<arg_value>\s*(.*?)\s*</arg_value>",
     regex.S,
 )
+_PARAMETER_BEGUN = regex.compile(r"<parameter\b|</?arg_(?:key|value)>")
 _NAME_FIRST = regex.compile(r"\s*([\w.:-]+)\s*(<arg_key>.*)?", regex.S)
 _MISTRAL = regex.compile(r"\[TOOL_CALLS\]", regex.S)
 _MISTRAL_NAMED = regex.compile(r"\s*([\w.:-]+)\s*(?:\[CALL_ID\]\s*\w+\s*)?(?:\[ARGS\])?\s*(?=\{)")
-_ACTION = regex.compile(r"(?m)^\W*Action\W*:\W*([\w.:-]+)")
+# Names in notations that are not read: of who thinks in words, in tags, to a channel.
+_ACTION = regex.compile(
+    r"(?m)^\W*Action\W*:\W*([\w.:-]+)"
+    r"|<[\w|]+(?:\s+name)?\s*=\s*[\"']?([\w.:-]+)"
+    r"|\bto=(?:functions\.)?([\w.:-]+)"
+)
 _PYTHON_TAG = "<|python_tag|>"
 _FENCE = regex.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?[^\S\n]*\1", regex.S)
 _CALLED = regex.compile(r"\s*\[?\s*([A-Za-z_][\w.]*)\s*\(.*\)\s*\]?\s*", regex.S)
@@ -88,11 +100,17 @@ def read_calls(text: str, tools: Mapping[str, Tool] | None = None) -> list[Call]
     Raises:
         BrokenCallError: it tries to call, and cannot be read as calls.
     """
-    tools = tools or {}
+    try:
+        return _read(text, tools or {})
+    except RepeatedFieldError as error:
+        raise BrokenCallError(str(error)) from error
+
+
+def _read(text: str, tools: Mapping[str, Tool]) -> list[Call] | None:
     if found := list(_NAMED.finditer(text)):
-        return [Call(one[1], _named_arguments(one[2], tools.get(one[1]))) for one in found]
+        return [_named(one[1], one[2], tools, ended=bool(one[3])) for one in found]
     if found := list(_TAGGED.finditer(text)):
-        return [call for one in found for call in _tagged(one[2], tools)]
+        return [call for one in found for call in _tagged(one[2], tools, ended=bool(one[3]))]
     if mark := _MISTRAL.search(text):
         return _after_mark(text[mark.end() :])
     said, marked, after = text.partition(_PYTHON_TAG)
@@ -105,11 +123,22 @@ def read_calls(text: str, tools: Mapping[str, Tool] | None = None) -> list[Call]
     return calls
 
 
-def _tagged(text: str, tools: Mapping[str, Tool]) -> list[Call]:
+def _tagged(text: str, tools: Mapping[str, Tool], *, ended: bool) -> list[Call]:
     """What stands in a tag of calls: JSON, or a name with its arguments in tags of their own."""
     if named := _NAME_FIRST.fullmatch(text):
-        return [Call(named[1], _named_arguments(named[2] or "", tools.get(named[1])))]
+        return [_named(named[1], named[2] or "", tools, ended=ended)]
     return calls_of(_json(text))
+
+
+def _named(name: str, arguments: str, tools: Mapping[str, Tool], *, ended: bool) -> Call:
+    """A call whose name stands before its arguments.
+
+    Args:
+        ended: what marks its end is there; without, and without arguments, it may break off.
+    """
+    if not (ended or arguments.strip()):
+        raise BrokenCallError(f"the call of {name!r} breaks off")
+    return Call(name, _named_arguments(arguments, tools.get(name)))
 
 
 def calls_as_json(reply: str, tools: Mapping[str, Tool]) -> str | None:
@@ -167,9 +196,11 @@ def _named_arguments(text: str, tool: Tool | None) -> JsonObject:
         if not isinstance(value, dict):
             raise BrokenCallError(f"arguments are no object: {value!r:.60}")
         return _composed(value)
+    if _PARAMETER_BEGUN.search(_PARAMETER.sub("", text)):
+        raise BrokenCallError("an argument breaks off")
     schemas = (tool.parameters if tool else {}).get("properties", {})
-    pairs = ((one[1] or one[3], one[2] or one[4] or "") for one in parameters)
-    return _composed({name: _argument(value, schemas.get(name)) for name, value in pairs})
+    pairs = [(one[1] or one[3], one[2] or one[4] or "") for one in parameters]
+    return _composed(object_of([(name, _argument(v, schemas.get(name))) for name, v in pairs]))
 
 
 def _argument(text: str, schema: object) -> Any:
@@ -183,7 +214,9 @@ def _argument(text: str, schema: object) -> Any:
     ):
         return value
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=object_of)
+    except RepeatedFieldError:
+        raise
     except ValueError:
         return text
 
@@ -197,6 +230,8 @@ def _after_mark(text: str) -> list[Call]:
             if not isinstance(value, dict):
                 raise BrokenCallError(f"the arguments of {named[1]!r} are no object")
             calls.append(Call(named[1], _composed(value)))
+        elif _breaks_off(part):
+            raise BrokenCallError("a call that breaks off")
         else:
             first = next(_values(part), None)
             calls += calls_of(first)
@@ -247,6 +282,7 @@ def _attempts(value: Any, tools: Collection[str]) -> bool:
     return isinstance(value, dict) and (
         not set(_CALLING).isdisjoint(value)
         or any(name in tools and isinstance(inner, dict) for name, inner in value.items())
+        or any(value.get(key) in tools for key in _NAMES if isinstance(value.get(key), str))
         or not (set(_NAMES).isdisjoint(value) or set(_ARGUMENTS).isdisjoint(value))
     )
 
@@ -262,8 +298,9 @@ def _breaks_off(text: str) -> bool:
 
 def _calls_known(line: str, tools: Collection[str]) -> bool:
     """Whether a line calls a known tool, as code does."""
-    named = _CALLED.fullmatch(line) or _ACTION.match(line)
-    if named and named[1] in tools:
+    if (named := _CALLED.fullmatch(line)) and named[1] in tools:
+        return True
+    if any(not set(tools).isdisjoint(found.groups()) for found in _ACTION.finditer(line)):
         return True
     return any(found[1] in tools for found in _CALLED_WITHIN.finditer(line))
 
@@ -305,8 +342,10 @@ def _python(text: str) -> list[Call] | None:
         for node in nodes:
             if not isinstance(node, ast.Call) or node.args:
                 return None
-            arguments = {str(key.arg): ast.literal_eval(key.value) for key in node.keywords}
+            arguments = object_of([(str(a.arg), literal_value(a.value)) for a in node.keywords])
             calls.append(Call(ast.unparse(node.func), _composed(arguments)))
+    except (RepeatedFieldError, BrokenCallError):
+        raise
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
     return calls

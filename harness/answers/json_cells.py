@@ -96,11 +96,20 @@ def _literal(text: str) -> JsonValue:
     if any(one and other for one, other in itertools.pairwise(texts)):
         # Python joins such texts; but arrays of numpy are written so: ['a' 'b'].
         raise ValueError
-    tree = ast.parse(text, mode="eval")
+    return _as_json(literal_value(ast.parse(text, mode="eval")))
+
+
+def literal_value(tree: ast.AST) -> Any:
+    """The value of what Python takes for a literal.
+
+    Raises:
+        RepeatedFieldError: an object in it holds a field twice.
+        ValueError: it is no literal.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):
             object_of([(key.value, None) for key in node.keys if isinstance(key, ast.Constant)])
-    return _as_json(ast.literal_eval(tree))
+    return ast.literal_eval(tree)
 
 
 def _as_json(value: object) -> JsonValue:

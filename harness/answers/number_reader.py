@@ -25,7 +25,8 @@ _LATEX = (
     (regex.compile(r"(?<=[+\-−–])\s*\\(?:boxed|text|mathrm|mathbf)\s*\{([^{}]*)\}"), r"\1 "),
     (regex.compile(r"\\(?:boxed|text|mathrm|mathbf)\s*\{([^{}]*)\}"), r" \1 "),
     (regex.compile(r"\{,\}"), ","),
-    (regex.compile(r"\\[,;:! ]"), " "),
+    # Around a formula, brackets say nothing of what stands in it.
+    (regex.compile(r"\\[,;:! ()\[\]]"), " "),
     (regex.compile(r"\\([%$&#])"), r"\1"),
     (regex.compile(r"\\(?:times|cdot)"), "×"),
     (regex.compile(r"\^\{([^{}]*)\}"), r"^\1"),

@@ -14,7 +14,7 @@ from harness.answers.call_marks import CLOSE, OPEN, marked_call
 from harness.answers.call_reader import BrokenCallError, Call, read_calls
 from harness.answers.grammar import OPTIONS
 from harness.answers.infer_schema import infer_schema
-from harness.answers.json_text import JsonObject
+from harness.answers.json_text import DECODER, JsonObject
 from harness.answers.tools import Tool
 from harness.errors import SpecError
 from harness.models.token_tree import common_beginning
@@ -134,7 +134,7 @@ class CallNotation:
         if frame is None or not self._is_own or frame.opening not in reply:
             return reply
         said, *parts = reply.split(frame.opening)
-        return said + "".join(map(self._marked, parts))
+        return said + "".join(_marked(frame, part) for part in parts)
 
     def marks(self, control: ControlTokens, calls: str = "") -> list[str]:
         """Control tokens that the template itself writes around calls, of one or of these."""
@@ -215,18 +215,6 @@ class CallNotation:
             and _read(frame.text([_ONE]), {}) != [_ONE]
         )
 
-    def _marked(self, part: str) -> str:
-        """A call without its opening, within the usual marks; as it stands where it is broken."""
-        within = self.frame.within.strip() if self.frame else ""
-        name, found, rest = part.partition(within)
-        try:
-            arguments, _ = json.JSONDecoder().raw_decode(rest.lstrip())
-        except (ValueError, RecursionError):
-            found = ""
-        if not found:
-            return f"{OPEN}{part}{CLOSE}"
-        return marked_call({"name": name.strip(), "arguments": arguments})
-
     def _find_frame(self) -> CallFrame | None:
         text = self._rendered([_ONE])
         if text is None:
@@ -247,6 +235,18 @@ class CallNotation:
             if alone and (between is None or frame.text(several) == self._rendered(several)):
                 return frame
         return None
+
+
+def _marked(frame: CallFrame, part: str) -> str:
+    """A call without its opening, within the usual marks; as it was written where it is broken."""
+    name, found, rest = part.partition(frame.within.strip())
+    try:
+        arguments, _ = DECODER.raw_decode(rest.lstrip())
+    except (ValueError, RecursionError):
+        found = ""
+    if not found:
+        return f"{OPEN}{frame.opening}{part}{CLOSE}"
+    return marked_call({"name": name.strip(), "arguments": arguments})
 
 
 def _without_texts(value: Any) -> Any:

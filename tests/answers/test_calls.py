@@ -157,6 +157,24 @@ def test_a_call_that_is_broken_is_none(reply: str) -> None:
         # A field twice: nobody can say which is meant.
         '{"name": "weather", "arguments": {"city": "Paris", "city": "Rome"}}',
         'So: {"name": "weather", "arguments": {"city": "Paris", "city": "Rome"}}',
+        'weather(city="Paris", city="Rome")',
+        'weather(city={"a": 1, "a": 2})',
+        "<function=weather><parameter=city>Paris</parameter><parameter=city>Rome</parameter>"
+        "</function>",
+        '<function=weather><parameter=days>{"a": 1, "a": 2}</parameter></function>',
+        "<tool_call>weather<arg_key>city</arg_key><arg_value>Paris</arg_value><arg_key>city"
+        "</arg_key><arg_value>Rome</arg_value></tool_call>",
+        # Broken off where what was said so far is a call, too.
+        "<function=weather><parameter=city>Paris</parameter><parameter=days>2",
+        "<tool_call>weather<arg_key>city</arg_key><arg_value>Paris</arg_value><arg_key>da",
+        "<function=time>",
+        "<tool_call>time",
+        '[TOOL_CALLS][{"name": "weather", "arguments": {"city": "Paris"}}, {"name": "ti',
+        # Notations that are not read.
+        '{"tool": "weather", "tool_input": {"city": "Paris"}}',
+        '{"name": "weather", "params": {"city": "Paris"}}',
+        '<function name="weather"><param name="city">Paris</param></function>',
+        'commentary to=functions.weather json{"city": "Paris"}',
     ],
 )
 def test_a_call_that_is_tried_is_never_no_call(reply: str) -> None:
@@ -167,7 +185,8 @@ def test_a_call_that_is_tried_is_never_no_call(reply: str) -> None:
 
 @pytest.mark.parametrize(
     "reply", ["How many time(s)?", "There is no need of time() here.", "sin(x=2) is no tool.",
-              "The weather (in Paris) is good.", '{"name": "Ann", "age": 3}']
+              "The weather (in Paris) is good.", '{"name": "Ann", "age": 3}',
+              "<b>Take time</b> to=day", "<time> 5", '{"name": "Time", "age": 3}']
 )  # fmt: skip
 def test_words_near_a_tools_name_call_nothing(reply: str) -> None:
     assert set(answer().reader()("[]", reply).metrics.values()) == {1.0}

@@ -123,6 +123,11 @@ def test_no_text_breaks_the_reader(text: str) -> None:
         (r"So x = -\boxed{5}", -5),
         (r"x = - \frac{1}{2}", -0.5),
         ("x = - 5", -5),
+        # Brackets of a formula are none of the number's.
+        (r"\(72\)", 72),
+        ("\\[\n-72.5\n\\]", -72.5),
+        (r"It is \( \boxed{72} \).", 72),
+        (r"\((72)\)", None),
         ("The answer is - 5", None),
         ("$(1,234.50)", None),
         ("5-", None),

@@ -166,6 +166,17 @@ def test_calls_are_learnt_shown_and_read_in_the_models_own_notation(name: str) -
     assert set(read("[]", broken).metrics.values()) == {0.0}
 
 
+@pytest.mark.parametrize("said", ['{"port": "Brest", "port": "Brest"}', '{"port": NaN}', ""])
+def test_a_notation_of_its_own_is_read_as_strictly_as_others(said: str) -> None:
+    """What names an argument twice, holds what JSON has not or breaks off is no call, nor none."""
+    name, spec = "deepseek v3.1, arguments as text", task()
+    before, _, after = KNOWN[name][2].partition('{"port": "Brest"}')
+    reply = f"{before}{said}{after}" if said else before.partition("\n")[0]
+    kept = PromptRenderer(model(name), spec).as_kept(reply)
+    for right in (ONE, "[]", '[{"name": "tide", "arguments": {}}]'):
+        assert set(spec.answer.reader()(right, kept).metrics.values()) == {0.0}, kept
+
+
 def said_by(tokenizer: Any, text: str) -> str:
     """A reply as a model's tokens are read, without the special ones that mark no call."""
     unsaid, ids = unsaid_tokens(tokenizer), tokenizer(text, add_special_tokens=False)["input_ids"]
