@@ -1,4 +1,4 @@
-"""What a reader must know of instructions that a model wrote, in full sentences."""
+"""What a reader must know of what a model wrote for prompts, in full sentences."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def writing_caveats(study: Study, experiment: Experiment) -> Iterator[str]:
         if trial.phase == "finalist"
     }
     for trial in study.trials:
+        if trial.phase == "bootstrap" and trial.status != "complete":
+            yield (
+                f"No reasoning could be written for the worked examples of {trial.arm} "
+                f"({trial.failure_message}): they showed answers alone where it was to stand."
+            )
         if trial.phase != "writing":
             continue
         writing = trial.writing

@@ -36,6 +36,11 @@ class MetricInfo:
     """Whether it is of running text, in which nothing is asked that could be right or wrong."""
 
     @property
+    def best(self) -> float:
+        """The best value that it can have; infinite where there is none."""
+        return self.highest if self.higher_is_better else self.lowest
+
+    @property
     def worst(self) -> float:
         """The worst value that it can have; infinite where there is none."""
         return self.lowest if self.higher_is_better else self.highest

@@ -140,7 +140,6 @@ def measured_seconds(experiment: Path) -> float | None:
             folder = Path(name)
             plan = plan_study(spec, folder)
             forecast = forecast_study(
-                plan,
                 folder,
                 rehearse(plan, folder, folder),
                 # One trial at a time, so that each is measured alone.

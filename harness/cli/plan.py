@@ -76,7 +76,6 @@ def command(experiment: Path, results: Path, explain: bool, thorough: bool, layo
                 print_explanation(rows, Terminal())
             return
         forecast = forecast_study(
-            plan,
             results,
             rehearsal,
             # One trial at a time, so that each is measured alone.

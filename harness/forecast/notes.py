@@ -76,7 +76,11 @@ def notes_on(forecast: Forecast, plan: Plan, *, thorough: bool) -> tuple[str, ..
             "Writing an instruction is counted as the trials that would spend as many tokens, the "
             "writer's own among them; the low ends are for wording that is seen not to matter."
         )
-    if any(arm.bootstraps for arm in experiment.prompt_arms().values()):
+    if any(
+        (name, how) not in plan.worked
+        for name, arm in experiment.prompt_arms().items()
+        for how in arm.bootstraps
+    ):
         notes.append(
             "Worked examples that reason are counted as long as their answers until they are "
             "written: prompts that show them will be longer, by reasoning_tokens each at most."

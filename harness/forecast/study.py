@@ -23,7 +23,6 @@ from harness.records import TRIALS, TrialSpec
 from harness.study.asked_models import BASE
 from harness.study.known_parts import weights_at_hand
 from harness.study.observer import Observer
-from harness.study.plan import Plan
 from harness.study.rehearsal import Rehearsal
 
 # Bytes in the store for each scored item, replies and indices included.
@@ -31,7 +30,6 @@ STORED_BYTES = 1500
 
 
 def forecast_study(
-    plan: Plan,
     results: Path,
     rehearsal: Rehearsal,
     open_engine: Callable[[], Engine],
@@ -39,11 +37,11 @@ def forecast_study(
     *,
     thorough: bool = False,
 ) -> Forecast:
-    """Forecast what the trials that are left of ``plan`` will take.
+    """Forecast what the trials that are left of a plan will take.
 
     Args:
         results: folder that the study is to lie in, which need not exist.
-        rehearsal: what of the plan is known.
+        rehearsal: the plan, and what of it is known; its folder is still to be there.
         open_engine: makes the engine that runs small trials; they leave nothing behind.
         thorough: measure the heaviest setting of each arm beside its default, and more of both,
             however long it takes.
@@ -52,7 +50,7 @@ def forecast_study(
         InputError: the model has no usable tokenizer.
     """
     observer = observer or Observer()
-    ended, reader = rehearsal.ended, rehearsal.reader
+    plan, ended, reader = rehearsal.plan, rehearsal.ended, rehearsal.reader
     complete = {stored.trial_id for stored in reader.identities()}
 
     def added(spec: TrialSpec) -> TrialSpec:

@@ -200,7 +200,7 @@ class Experiment(FrozenSpec):
                 )
         check_contrast(self.contrast, self.arms)
         check_writing(self.budget, self.arms)
-        check_bootstrapped(self.arms)
+        check_bootstrapped(self.task.primary, self.arms)
         return self
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:

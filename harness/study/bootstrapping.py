@@ -11,14 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
 
 from harness.answers.metrics import MetricInfo
 from harness.answers.reasoning import MARK, Reasoning, thought_of
 from harness.answers.thoughts import without_thought
 from harness.records import Example, TrialSpec, TrialSummary, content_hash, to_plain
 from harness.spec import PromptArm, TaskSpec
+from harness.spec.answering import trials_of_rows
 from harness.spec.settings import PromptSettings
+from harness.spec.spaces import greatest
 from harness.store import StoreReader, StoreWriter
 from harness.study.item_sets import DOMAIN, Worked, to_reason_about, write_set
 from harness.study.observer import Observer
@@ -26,6 +27,7 @@ from harness.study.plan import Plan
 from harness.study.running import TrialRunner
 from harness.study.score_keys import request_of
 from harness.study.sources import Listed
+from harness.study.spending import Spent
 from harness.wording import plural
 
 # Raised when worked examples are made of replies in another way.
@@ -66,8 +68,20 @@ def bootstrapped(
     writer: StoreWriter,
     observer: Observer,
 ) -> Plan:
-    """Have all reasoning written that worked examples are to show; the plan with it."""
+    """Have all reasoning written that worked examples are to show; the plan with it.
+
+    An arm that was searched without, since its reasoning failed, stays as it is: what was scored
+    with other worked examples cannot be set beside what would be scored now.
+    """
+    searched = {trial.arm for trial in runner.searched() if trial.status != "failed"}
     asked = list(bootstrap_trials(plan))
+    late = [spec for spec in asked if spec.arm in searched and spec.place not in runner.known]
+    asked = [spec for spec in asked if spec not in late]
+    for arm in dict.fromkeys(spec.arm for spec in late):
+        observer.warning(
+            f"{arm} was searched with worked examples that show answers alone, and no reasoning is "
+            "written for it any more: give the arm another name to have it searched with some"
+        )
     if not asked:
         return plan
     if any(spec.place not in runner.known for spec in asked):
@@ -81,7 +95,7 @@ def bootstrapped(
         detail = to_plain({"arm": arm, "reasoning": how, "rows": rows, "right": worked.right})
         if detail not in noted:
             writer.record_event(plan.experiment_id, EVENT, detail)
-        if worked.right < (most := _most_shots(plan, arm)):
+        if worked.right < (most := greatest(plan.experiment.arms[arm].shots)):
             observer.warning(_told(arm, how, worked.right, rows, most))
     for trial in ended:
         if trial.status != "complete":
@@ -128,30 +142,22 @@ def worked_reply(task: TaskSpec, row: Example, reply: str) -> str:
 
 
 def trials_of_bootstrapping(plan: Plan, arm: str) -> int:
-    """Trials of the arm's budget that it stands for: those that answer as many rows, rounded up."""
+    """Trials of the arm's budget that it stands for."""
     spec = plan.experiment.arms[arm]
     asked = len(spec.bootstraps) if isinstance(spec, PromptArm) else 0
     if not asked:
         return 0
     rows = plan.sets[to_reason_about(_setting(plan, arm).bootstrapped)].examples
-    return math.ceil(asked * rows / max(1, len(plan.prepared.splits.validation)))
+    return trials_of_rows(asked * rows, len(plan.prepared.splits.validation))
 
 
 def spent_on_bootstrapping(plan: Plan, arm: str) -> tuple[int, float]:
     """Tokens and seconds that it took, whichever of the arm's searches they are counted for."""
-    tokens, seconds = 0.0, 0.0
+    spent = Spent()
     for (name, _), worked in plan.worked.items():
-        if name != arm:
-            continue
-        scored = {
-            (a.task, a.split): a.items * (a.prompt_tokens + a.completion_tokens)
-            for a in worked.trial.aggregates
-            if not math.isnan(a.prompt_tokens)
-        }
-        tokens += sum(scored.values())
-        began, ended = map(datetime.fromisoformat, (worked.trial.started_at, worked.trial.ended_at))
-        seconds += (ended - began).total_seconds()
-    return round(tokens), seconds
+        if name == arm:
+            spent.add(worked.trial, reused=True)
+    return spent.tokens, spent.seconds
 
 
 def _setting(plan: Plan, arm: str) -> PromptSettings:
@@ -163,13 +169,7 @@ def _setting(plan: Plan, arm: str) -> PromptSettings:
 
 def _is_best(metric: MetricInfo, value: float) -> bool:
     """Whether a value is the best there is, so that the answer is right."""
-    best = metric.highest if metric.higher_is_better else metric.lowest
-    return math.isclose(value, best, abs_tol=1e-9)
-
-
-def _most_shots(plan: Plan, arm: str) -> int:
-    shots = plan.experiment.arms[arm].shots
-    return shots if isinstance(shots, int) else max(getattr(shots, "choices", (0,)), default=0)
+    return math.isclose(value, metric.best, abs_tol=1e-9)
 
 
 def _told(arm: str, how: str, right: int, rows: int, most: int) -> str:

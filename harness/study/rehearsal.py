@@ -29,6 +29,8 @@ from harness.study.writing import written
 class Rehearsal:
     """What a run of a study would find."""
 
+    plan: Plan
+    """The study, with the worked examples that are known; their files lie where the copy does."""
     ended: tuple[TrialSummary, ...]
     """Trials that it would take as they are: its own, and those that were run for others."""
     to_run: tuple[TrialSpec, ...]
@@ -120,4 +122,4 @@ def rehearse(plan: Plan, results: Path, folder: Path) -> Rehearsal:
     if not runner.to_run:
         runner.work_off(Listed(latency_stage(plan, selected, runner.known).trials))
     ended = filter(searches.counts, reader.trials(plan.experiment_id))
-    return Rehearsal(tuple(ended), tuple(runner.to_run), searches.waiting, reader)
+    return Rehearsal(plan, tuple(ended), tuple(runner.to_run), searches.waiting, reader)

@@ -18,13 +18,17 @@ class Spent:
     seconds: float = 0.0
     """Wall time of the trials added up."""
 
-    def add(self, trial: TrialSummary) -> None:
-        """Add what a trial trained on and scored; a reused score costs nothing."""
+    def add(self, trial: TrialSummary, *, reused: bool = False) -> None:
+        """Add what a trial trained on and scored.
+
+        Args:
+            reused: whether a score that another trial had before costs something, too.
+        """
         scored = {
             (aggregate.suite, aggregate.task, aggregate.split): aggregate.items
             * (aggregate.prompt_tokens + aggregate.completion_tokens)
             for aggregate in trial.aggregates
-            if not aggregate.reused and not math.isnan(aggregate.prompt_tokens)
+            if (reused or not aggregate.reused) and not math.isnan(aggregate.prompt_tokens)
         }
         # A command of the user's need not say.
         trained = (trial.cost.train_tokens or 0) if trial.cost else 0

@@ -190,3 +190,15 @@ def test_the_tasks_own_instruction_makes_no_both() -> None:
     assert (found.verdict.outcome, found.verdict.winner) == ("fine_tune", "both")
     said = "The search of written selected the task's own instruction"
     assert any(said in caveat for caveat in found.verdict.caveats)
+
+
+@pytest.mark.parametrize("order", [("lora", "both"), ("both", "lora")])
+def test_of_arms_that_validation_ranks_alike_the_simpler_one_is_named(
+    order: tuple[str, str],
+) -> None:
+    of_both = {"lora": LORA, "both": BOTH}
+    arms = {"written": WRITTEN, **{arm: of_both[arm] for arm in order}}
+    # Neither is the best alone: each has 0.6 on validation, as the same training twice has.
+    built = study({**USUAL, "both": 0.6}, arms=arms, best="")
+    verdict = found_in(built).verdict
+    assert (verdict.outcome, verdict.winner) == ("fine_tune", "lora")

@@ -66,7 +66,7 @@ def forecast(
     copies = folder / "copies"
     copies.mkdir(exist_ok=True)
     rehearsal = rehearse(plan, results, copies)
-    return forecast_study(plan, results, rehearsal, lambda: InProcessEngine(execute), **options)
+    return forecast_study(results, rehearsal, lambda: InProcessEngine(execute), **options)
 
 
 def test_a_forecast_of_real_small_trials(tmp_path: Path, tiny_models: TinyModels) -> None:

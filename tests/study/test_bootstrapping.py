@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.analysis import analyse
+from harness.data import prepare
+from harness.errors import SpecError
+from harness.forecast.upcoming import upcoming_trials
 from harness.records import Study
 from harness.review.studies import load_study, write_reports
 from harness.spec import Experiment
+from harness.spec.answering import check_bootstrapped
+from harness.spec.settings import settings_from
 from harness.store import StoreReader
 from harness.study.coming import coming_trials
+from harness.study.observer import Observer
+from harness.study.preflight import Preflight
+from harness.study.rehearsal import rehearse
 from harness.study.run import StudyRun, plan_study, run_study
-from tests.fake_server import FakeServer, serving
+from tests.fake_server import Answer, FakeServer, serving
 from tests.tiny_model import CHATML, messages, write_model
 
 pytestmark = pytest.mark.weights
@@ -91,8 +101,18 @@ def experiment(folder: Path, url: str, **prompted: Any) -> Experiment:
     )
 
 
-def run(spec: Experiment, folder: Path) -> tuple[StudyRun, Study]:
-    done = run_study(spec, folder / "results", engine="in-process")
+class Listening(Observer):
+    """Remembers what a user is warned of."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def run(spec: Experiment, folder: Path, **options: Any) -> tuple[StudyRun, Study]:
+    done = run_study(spec, folder / "results", engine="in-process", **options)
     return done, StoreReader(folder / "results" / "harness.duckdb").study(done.experiment_id)
 
 
@@ -163,13 +183,68 @@ def test_a_second_run_asks_nothing_and_what_is_shown_is_in_the_identity(ran: Ran
 def test_where_nothing_was_right_answers_alone_are_shown(tmp_path: Path) -> None:
     with serving() as server:
         server.chat = lambda payload: ("Hm. Final answer: neither", "stop", 20)
-        spec = experiment(tmp_path, server.url, reasoning="brief", shots=2)
-        _, study = run(spec, tmp_path)
+        shots = {"low": 1, "high": 2, "default": 2}
+        spec = experiment(tmp_path, server.url, reasoning="brief", shots=shots)
+        heard = Listening()
+        _, study = run(spec, tmp_path, observer=heard)
+        assert any("got 0 right, reasoning brief: worked" in text for text in heard.warnings)
         (event,) = [event.detail for event in study.events if event.kind == "bootstrapped"]
         assert event["right"] == 0
         replies = {reply for _, reply in shown(server)}
         assert replies
         assert replies <= {"Final answer: positive", "Final answer: negative"}
+
+
+def test_what_was_searched_without_reasoning_is_not_mixed_with_what_shows_some(
+    tmp_path: Path,
+) -> None:
+    with serving() as server:
+        server.chat = reasoned
+        server.script = [Answer(404, body='{"error": {"message": "no such model"}}')]
+        spec = experiment(tmp_path, server.url)
+        spec = spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": 2})})
+        _, study = run(spec, tmp_path)
+        assert {t.status for t in study.trials if t.phase == "bootstrap"} == {"failed"}
+        said = "No reasoning could be written for the worked examples of thinks"
+        assert any(said in text for text in analyse(study, resamples=200).verdict.caveats)
+        before, heard = len(server.seen), Listening()
+        again, later = run(spec, tmp_path, observer=heard, retry_failed=True)
+        assert (again.trials_run, len(server.seen)) == (0, before)
+        assert [trial.trial_id for trial in later.trials] == [t.trial_id for t in study.trials]
+        assert any("was searched with worked examples" in text for text in heard.warnings)
+
+
+def test_a_plan_shows_the_worked_examples_that_are_known(ran: Ran, tmp_path: Path) -> None:
+    plan = plan_study(ran.spec, tmp_path / "elsewhere")
+    known = rehearse(plan, ran.folder / "results", tmp_path)
+    ended = [trial for trial in known.ended if trial.phase in ("bootstrap", "search")]
+    upcoming = upcoming_trials(known.plan, ended, known.reader.known_scores)
+    shown = {
+        settings_from(spec.params).shows_reasoning: Path(spec.train_path).name.split("-")[0]
+        for one in upcoming
+        for spec in one.options
+        if one.phase == "finalist"
+    }
+    assert shown[True] == "train_worked"
+    assert shown.get(False, "train") == "train"
+
+
+def test_a_reply_is_right_by_a_metric_that_has_a_best_value(tmp_path: Path) -> None:
+    spec = experiment(tmp_path, "http://127.0.0.1:9/v1")
+    endless = replace(spec.task.primary, highest=math.inf)
+    with pytest.raises(ValueError, match="it has no best value"):
+        check_bootstrapped(endless, spec.arms)
+
+
+@pytest.mark.parametrize("command", ["plan", "check"])
+def test_rows_that_take_all_of_the_budget_are_refused(command: str, tmp_path: Path) -> None:
+    # 40 training rows of 16 that a trial answers, of a budget of three.
+    spec = experiment(tmp_path, "http://127.0.0.1:9/v1", bootstrapped=1000)
+    with pytest.raises(SpecError, match="40 replies that reason stand for 3 trials of 16 rows"):
+        if command == "plan":
+            plan_study(spec, tmp_path / "results")
+        else:
+            prepare(spec, Preflight(spec, {}).unfit)
 
 
 @pytest.mark.parametrize(

@@ -84,8 +84,7 @@ def _all(valid: Sequence[bool | None]) -> bool | None:
 def _full(arms: Iterable[ArmSamples], metric: MetricInfo) -> float | None:
     """The score of a wholly right answer: the best there can be, where a reply had it."""
     known = [score for arm in arms for run in arm.runs for score in run.scores if score is not None]
-    best = metric.highest if metric.higher_is_better else metric.lowest
-    return best if best in known else None
+    return metric.best if metric.best in known else None
 
 
 __all__ = ["gather_samples"]

@@ -28,6 +28,7 @@ from harness.records import NO_WORTH, Aggregate, JsonValue, SearchEnded, TrialSu
 from harness.spec import Experiment
 from harness.spec.arm_base import PROMPT_KEYS
 from harness.spec.experiment import Constraints
+from harness.spec.instruction_sources import instruction_source
 from harness.spec.kinds import kind_info
 
 
@@ -140,7 +141,9 @@ def choose_sides(
     """The best fine-tuned and the best prompt arm, by validation alone, unless declared.
 
     Arms that break a declared limit stand back while their side has another; limits are about
-    cost, so the test scores still play no part.
+    cost, so the test scores still play no part. Of arms that validation ranks alike, one under an
+    instruction of its own goes first: trained under the task's own because nothing else was
+    selected, one that takes another arm's may be the same weights.
 
     Args:
         worths: arm -> worth on validation; see :func:`validation_worths`.
@@ -158,7 +161,11 @@ def choose_sides(
     declared = (experiment.contrast.fine_tuned, experiment.contrast.against)
     kinds = (list(experiment.trained_arms()), list(experiment.prompt_arms()))
     for named, names in zip(declared, kinds, strict=True):
-        ranked = sorted(names, key=lambda name: worths[name], reverse=True)
+        ranked = sorted(
+            names,
+            key=lambda name: (worths[name], instruction_source(experiment.arms[name]) is None),
+            reverse=True,
+        )
         able = [name for name in ranked if arms[name].test is not None]
         if not named and able and ranked[0] != able[0]:
             notes.append(

@@ -14,6 +14,7 @@ from harness.prompting.control_tokens import ControlTokens
 from harness.prompting.template_rendering import rendering_of
 from harness.records import SEARCH_SEED, Example, ResolvedModel
 from harness.spec import Experiment
+from harness.spec.answering import check_rows_reasoned
 from harness.spec.arms import Arm
 from harness.spec.instruction_sources import foreseen
 from harness.spec.settings import Settings, TrainedSettings, reasoning_of
@@ -49,10 +50,12 @@ class Preflight:
         """Split -> id -> why that example cannot be asked of some arm.
 
         Raises:
-            SpecError: a chat template cannot write what is meant, or an arm has nothing to train
-                on; says which and why.
+            SpecError: a chat template cannot write what is meant, an arm has nothing to train on,
+                or reasoning about training rows would take all of a budget; says which and why.
             UnknownReferenceError: a model has no usable tokenizer.
         """
+        train, validation = len(splits["train"]), len(splits["validation"])
+        check_rows_reasoned(self.experiment.budget, self.experiment.arms, train, validation)
         base = self.models.get(BASE)
         problems = problems_of_brought(self.experiment, base, self.folders)
         if base is not None:
