@@ -111,6 +111,9 @@ NONE = {
     "another header": chatml("", '{"name": "{{ C.name }}", "arguments": {}}').replace(
         "<|im_start|>{{ m.role }}\n", "<|im_start|>{{ m.role }}{% if m.tool_calls %} to=tool"
         "{% endif %}\n"),
+    "an id before the name": chatml("", '<c id="{{ c.id }}" of="{{ C.name }}">{{ C.arguments | '
+                                    "tojson }}</c>"),
+    "a bracket that words have, too": chatml("(", "{{ C.name }} -> {{ C.arguments | tojson }})"),
     "tells of no tools": chatml("", '{"name": "{{ C.name }}", "arguments": '
                                 "{{ C.arguments | tojson }}}").replace(TOLD, ""),
 }  # fmt: skip
