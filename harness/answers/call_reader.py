@@ -11,9 +11,11 @@ from typing import Any
 import regex
 
 from harness.answers.json_cells import (
+    JsonText,
     RepeatedFieldError,
     coerced,
     literal_value,
+    may_be_json,
     object_of,
     read_json_text,
 )
@@ -107,6 +109,9 @@ def read_calls(text: str, tools: Mapping[str, Tool] | None = None) -> list[Call]
 
 
 def _read(text: str, tools: Mapping[str, Tool]) -> list[Call] | None:
+    # In a text of an argument, marks of calls are a part of it.
+    if _whole(text) and (calls := _bare(text, tools)) is not None:
+        return calls
     if found := list(_NAMED.finditer(text)):
         return [_named(one[1], one[2], tools, ended=bool(one[3])) for one in found]
     if found := list(_TAGGED.finditer(text)):
@@ -289,11 +294,9 @@ def _attempts(value: Any, tools: Collection[str]) -> bool:
 
 def _breaks_off(text: str) -> bool:
     """Whether a call begins in a text and does not end there."""
-    try:
-        read_json_text(text)
-    except ValueError:
-        return any(not _begins_with_json(text[b.start() :]) for b in _BEGINNING.finditer(text))
-    return False
+    return not _whole(text) and any(
+        not _begins_with_json(text[found.start() :]) for found in _BEGINNING.finditer(text)
+    )
 
 
 def _calls_known(line: str, tools: Collection[str]) -> bool:
@@ -307,14 +310,10 @@ def _calls_known(line: str, tools: Collection[str]) -> bool:
 
 def _values(text: str) -> Iterator[Any]:
     """The JSON objects and lists in a text, one after the other."""
+    if (whole := _whole(text)) is not None:
+        yield whole.value
+        return
     place = 0
-    if text.strip().startswith(("{", "[")) and len(text) < _LONGEST:
-        try:
-            yield read_json_text(text).value
-            return
-        except ValueError:
-            # What follows the first value may be words, or another one.
-            pass
     while (found := regex.search(r"[{\[]", text, pos=place)) is not None:
         try:
             value, place = DECODER.raw_decode(text, found.start())
@@ -323,6 +322,16 @@ def _values(text: str) -> Iterator[Any]:
             continue
         if isinstance(value, dict | list):
             yield value
+
+
+def _whole(text: str) -> JsonText | None:
+    """The JSON that a text is; None where it is something else, or much too long."""
+    if not may_be_json(text) or len(text) > _LONGEST:
+        return None
+    try:
+        return read_json_text(text)
+    except ValueError:
+        return None
 
 
 def _begins_with_json(text: str) -> bool:

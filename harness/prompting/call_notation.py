@@ -32,6 +32,8 @@ _TOOLS = tuple(
     Tool(call.name, infer_schema([call.arguments]), "Nothing.").function for call in (_ONE, _OTHER)
 )
 _QUESTION = "\x01"
+# What stands before a call and is found again: no lone bracket, which words have, too.
+_TELLING = re.compile(r"\w\w")
 # How templates write objects.
 _SEPARATORS = ((", ", ": "), (",", ":"))
 
@@ -211,7 +213,9 @@ class CallNotation:
         frame = self.frame
         return (
             frame is not None
-            and bool(frame.opening and frame.within.strip())
+            and bool(_TELLING.search(frame.opening) and frame.within.strip())
+            # Models make ids of their own.
+            and _ID not in frame.opening + frame.within
             and _read(frame.text([_ONE]), {}) != [_ONE]
         )
 

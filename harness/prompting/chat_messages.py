@@ -17,20 +17,19 @@ _CALL_ID = "call{:05d}"
 _DONE = "ok"
 
 
-def as_calls(answer: str, first: int = 1) -> list[Message]:
+def as_calls(answer: str, first: int, said: str) -> list[Message]:
     """Calls, given as the JSON list that data hold, as messages of a conversation that goes on.
 
     Args:
         first: number of the first call in the conversation.
+        said: what stands before the calls.
     """
     made = [
         {"id": _CALL_ID.format(number), "type": "function", "function": call}
         for number, call in enumerate(json.loads(answer), first)
     ]
-    if not made:
-        return [{"role": "assistant", "content": answer}]
     replies = [{"role": "tool", "content": _DONE, "tool_call_id": call["id"]} for call in made]
-    return [{"role": "assistant", "content": "", "tool_calls": made}, *replies]
+    return [{"role": "assistant", "content": said, "tool_calls": made}, *replies]
 
 
 def without_tools(
@@ -45,7 +44,8 @@ def without_tools(
     for message in chat:
         if called := message.pop("tool_calls", None):
             functions = [with_arguments_as_values(call["function"]) for call in called]
-            message["content"] = json.dumps(functions, ensure_ascii=False)
+            made = json.dumps(functions, ensure_ascii=False)
+            message["content"] = " ".join(filter(None, (message["content"], made)))
     system = str(chat[0]["content"]) if chat[0]["role"] == "system" else ""
     listed = listed_tools(tools_of(json.dumps(list(tools))).values())
     told = _BETWEEN.join(filter(None, (system, telling_how(system), listed)))

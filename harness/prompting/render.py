@@ -145,8 +145,16 @@ class PromptRenderer:
 
     def shot_text(self, shot: Example) -> str:
         """What a worked example replies: the model's own reasoning, where there is one."""
-        reasons = self.reasoning_room and shot.worked
-        return self._control.as_text(shot.worked) if reasons else self.answer_text(shot.answer)
+        if shot.worked and self.reasoning_room and not self.answer_mark:
+            return self._control.as_text(shot.worked)
+        return " ".join(filter(None, (self._thought(shot), self.answer_text(shot.answer))))
+
+    def _thought(self, shot: Example) -> str:
+        """What a worked example says before the mark of its answer; empty where nothing."""
+        if not self.answer_mark:
+            return ""
+        said = shot.worked.removesuffix(shot.answer.strip()).rstrip().removesuffix(self.answer_mark)
+        return self._control.as_text(said).strip()
 
     def shots(self, item: Example) -> Sequence[Example]:
         """The worked examples in the item's prompt, in order."""
@@ -157,8 +165,9 @@ class PromptRenderer:
         turns: list[Message] = []
         for shot in self._shots(item):
             turns += self.own_messages(shot)
-            if self.tools.as_messages and not (self.reasoning_room and shot.worked):
-                turns += self.tools.shown_calls(shot.answer, turns)
+            if self.tools.as_messages and shot.answer != "[]":
+                said = " ".join(filter(None, (self._thought(shot), self.answer_mark)))
+                turns += self.tools.shown_calls(shot.answer, turns, said)
             else:
                 turns.append({"role": "assistant", "content": self.shot_text(shot)})
         turns += self.own_messages(item)

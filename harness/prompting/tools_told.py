@@ -127,10 +127,14 @@ class ToolsTold:
             found -= Counter(self.notation.marks(self._control, answer))
         return list(found)
 
-    def shown_calls(self, answer: str, before: Sequence[Message]) -> list[Message]:
-        """An answer of a worked example as messages of calls, after others."""
+    def shown_calls(self, answer: str, before: Sequence[Message], said: str) -> list[Message]:
+        """An answer of a worked example as messages of calls, after others.
+
+        Args:
+            said: what stands before the calls.
+        """
         called = chain.from_iterable(message.get("tool_calls", ()) for message in before)
-        return as_calls(self._control.as_text(answer), 1 + len(list(called)))
+        return as_calls(self._control.as_text(answer), 1 + len(list(called)), said)
 
     def grammar(self, schema: JsonObject, lead: str, end: str) -> str:
         """The grammar of the model's own notation of calls, as llguidance reads it.

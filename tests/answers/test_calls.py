@@ -244,6 +244,12 @@ def test_a_prediction_is_written_as_data_are(reply: str, answered: str | None) -
     assert answer().answer_in(reply) == answered
 
 
+def test_marks_of_calls_in_a_text_of_an_argument_are_a_part_of_it() -> None:
+    made = json.dumps([call(city="<tool_call> </tool_call> [TOOL_CALLS] <function=time>")])
+    for reply in (made, f"```json\n{made}\n```"):
+        assert set(answer().reader()(made, reply).metrics.values()) == {1.0}
+
+
 def test_words_alone_are_right_where_no_tool_is_to_be_called() -> None:
     read = answer().reader()
     assert set(read("[]", "Hello!").metrics.values()) == {1.0}

@@ -6,15 +6,18 @@ Whatever the notation: calls are asked for, shown and trained on in it, and read
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from harness.answers.reasoning import AskedReasoning
 from harness.answers.tools import read_tools
 from harness.errors import TrialError
 from harness.evaluation.local.constrained import constraint_of
 from harness.prompting import PromptRenderer
 from harness.prompting.call_notation import CallNotation
+from harness.prompting.chat_messages import without_tools
 from harness.prompting.chat_template import ChatTemplate
 from harness.prompting.control_tokens import unsaid_tokens
 from harness.prompting.rendering_check import rendering_faults
@@ -111,6 +114,9 @@ NONE = {
     "another header": chatml("", '{"name": "{{ C.name }}", "arguments": {}}').replace(
         "<|im_start|>{{ m.role }}\n", "<|im_start|>{{ m.role }}{% if m.tool_calls %} to=tool"
         "{% endif %}\n"),
+    "an id before the name": chatml("", '<c id="{{ c.id }}" of="{{ C.name }}">{{ C.arguments | '
+                                    "tojson }}</c>"),
+    "a bracket that words have, too": chatml("(", "{{ C.name }} -> {{ C.arguments | tojson }})"),
     "tells of no tools": chatml("", '{"name": "{{ C.name }}", "arguments": '
                                 "{{ C.arguments | tojson }}}").replace(TOLD, ""),
 }  # fmt: skip
@@ -279,3 +285,34 @@ def test_a_server_is_told_of_tools_and_calls_as_such() -> None:
     assert told[3]["tool_call_id"] == told[2]["tool_calls"][0]["id"]
     names = [one["function"]["name"] for one in render.tools.sent_with(item(1))]
     assert names == list(read_tools([TIDE, KNOT]))
+
+
+def test_reasoning_before_calls_is_shown_in_the_notation_that_is_asked_for() -> None:
+    """The model's own reasoning of a worked example stands before its calls, which stay calls."""
+    reasons = AskedReasoning("brief", 20)
+    shots = [
+        replace(item(7), worked=f"So tide. <|im_end|> Final answer: {ONE}"),
+        replace(item(8, "[]"), worked="So none. Final answer: []"),
+        item(9),
+    ]
+    own = PromptRenderer(model("hermes, qwen 2.5"), task(), lambda asked: shots, reasoning=reasons)
+    written = KNOWN["hermes, qwen 2.5"][2]
+    texts = [own.shot_text(shot) for shot in shots]
+    assert texts[0].startswith("So tide. ") and "<|im_end|>" not in texts[0]
+    assert texts[0].endswith(f" Final answer: {written}")
+    assert texts[1:] == ["So none. Final answer: []", f"Final answer: {written}"]
+    served = PromptRenderer(ServersTokenizer(), task(), lambda asked: shots, reasoning=reasons)
+    told = [one for one in served.messages(item(1)) if one["role"] == "assistant"]
+    assert [one["content"] for one in told] == [
+        "So tide. <|im_end|> Final answer:", "So none. Final answer: []", "Final answer:",
+    ]  # fmt: skip
+    assert ["tool_calls" in one for one in told] == [True, False, True]
+    # A server that takes no tools is shown them as text, behind the same words.
+    plain = without_tools(served.messages(item(1)), served.tools.sent_with(item(1)))
+    said = [one["content"] for one in plain if one["role"] == "assistant"]
+    assert said[2] == f"Final answer: {ONE}"
+    # What is shown is read as the answer that it is.
+    read = task().answer
+    for shot, text in zip(shots, texts, strict=True):
+        kept = own.as_kept(text)
+        assert read.reader()(shot.answer, kept).metrics["exact_match"] == 1
