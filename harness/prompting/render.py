@@ -145,8 +145,12 @@ class PromptRenderer:
 
     def shot_text(self, shot: Example) -> str:
         """What a worked example replies: the model's own reasoning, where there is one."""
-        reasons = self.reasoning_room and shot.worked
-        return self._control.as_text(shot.worked) if reasons else self.answer_text(shot.answer)
+        if not (self.reasoning_room and shot.worked):
+            return self.answer_text(shot.answer)
+        thought = shot.worked.removesuffix(shot.answer)
+        # Calls at its end stand in the notation in which all others do.
+        answer = self.tools.written(shot.answer) if thought != shot.worked else ""
+        return self._control.as_text(thought) + answer
 
     def shots(self, item: Example) -> Sequence[Example]:
         """The worked examples in the item's prompt, in order."""

@@ -6,10 +6,12 @@ Whatever the notation: calls are asked for, shown and trained on in it, and read
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from harness.answers.reasoning import MARK, AskedReasoning
 from harness.answers.tools import read_tools
 from harness.errors import TrialError
 from harness.evaluation.local.constrained import constraint_of
@@ -164,6 +166,17 @@ def test_calls_are_learnt_shown_and_read_in_the_models_own_notation(name: str) -
     broken = render.as_kept(written[: written.index("Brest")])
     assert set(read(ONE, broken).metrics.values()) == {0.0}
     assert set(read("[]", broken).metrics.values()) == {0.0}
+
+
+def test_calls_after_a_reasoning_that_is_shown_stand_in_the_same_notation() -> None:
+    name = "hermes, qwen 2.5"
+    shot = replace(item(8), worked=f"They ask for Brest. {MARK} {ONE}")
+    asked = AskedReasoning("brief", 64)
+    render = PromptRenderer(model(name), task(), lambda item: [shot], reasoning=asked)
+    assert render.shot_text(shot) == f"They ask for Brest. {MARK} {KNOWN[name][2]}"
+    # What says itself where its answer stands is shown as it was said.
+    boxed = replace(shot, worked="They ask for Brest: [[tide]]")
+    assert render.shot_text(boxed) == boxed.worked
 
 
 def said_by(tokenizer: Any, text: str) -> str:
