@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -69,7 +69,7 @@ def _arms(forecast: Forecast) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
-    _add_arms(table, (arm.arm for arm in forecast.arms))
+    table.add_column("arm")
     table.add_column("trials")
     columns = ("trained", "scored", "minutes", "from", "to", forecast.currency, "MiB")
     for name in columns:
@@ -99,7 +99,7 @@ def _arms(forecast: Forecast) -> Table:
 
 def _servers(forecast: Forecast) -> Table:
     table = Table(title="Asked of servers", title_justify="left")
-    _add_arms(table, (arm.arm for arm in forecast.arms))
+    table.add_column("arm")
     for name in ("requests", "prompt tokens", "reply tokens", forecast.currency, "cap"):
         table.add_column(name, justify="right")
     for arm in forecast.arms:
@@ -117,8 +117,8 @@ def _servers(forecast: Forecast) -> Table:
 
 def _judges(forecast: Forecast) -> Table:
     table = Table(title="Asked of judges, at most", title_justify="left")
-    _add_names(table, "judge", (judge.judge for judge in forecast.judges))
-    table.add_column("model", overflow="fold")
+    table.add_column("judge")
+    table.add_column("model")
     for name in ("marks", "tokens", "minutes", "from", "to", forecast.currency, "cap", "MiB"):
         table.add_column(name, justify="right")
     for judge in forecast.judges:
@@ -159,22 +159,12 @@ def _totals(forecast: Forecast) -> list[str]:
 def print_explanation(rows: Sequence[ArmExplanation], console: Console) -> None:
     """What is known of each arm, and what its first trial that is not lacks."""
     table = Table(title="What is known, and why the rest is run", title_justify="left")
-    _add_arms(table, (row.arm for row in rows))
+    table.add_column("arm")
     table.add_column("known", justify="right")
     table.add_column("first trial to run: what differs from the nearest known one")
     for row in rows:
         table.add_row(escape(row.arm), str(row.known), escape(row.why))
     console.print(table)
-
-
-def _add_arms(table: Table, names: Iterable[str]) -> None:
-    _add_names(table, "arm", names)
-
-
-def _add_names(table: Table, heading: str, names: Iterable[str]) -> None:
-    """A column of names, which are whole, however narrow the terminal is."""
-    longest = max(map(len, names), default=0)
-    table.add_column(heading, min_width=min(longest, 24), overflow="fold")
 
 
 def _known(forecast: Forecast) -> int:

@@ -7,11 +7,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from harness.cli.printing import visible
+
+# A table shows here how wide it is.
+_WIDE = 10_000
 
 
 class Terminal(Console):
@@ -21,11 +26,45 @@ class Terminal(Console):
     """
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print as ``Console`` does; a sentence is broken between its words only."""
+        """Print as ``Console`` does; a sentence is broken between its words only.
+
+        A table whose words do not fit side by side is printed as a list of its rows.
+        """
+        if not options and len(objects) == 1 and isinstance(objects[0], Table):
+            return super().print(self._whole(objects[0]))
         if options or len(objects) != 1 or not isinstance(objects[0], str):
             return super().print(*objects, **options)
         for line in _between_words(self.render_str(objects[0]), self.width):
             super().print(line, soft_wrap=True)
+
+    def _whole(self, table: Table) -> RenderableType:
+        """The table, in columns that break no word; where there is no room, a list of its rows."""
+        if any(column.width for column in table.columns):
+            # Whoever made it has seen to that.
+            return table
+        wide = self.options.update(width=_WIDE)
+        sizes = [
+            [Measurement.get(self, wide, cell) for cell in (column.header, *column.cells)]
+            for column in table.columns
+        ]
+        most = [max(size.maximum for size in column) for column in sizes]
+        room = self.width - (self.measure(table, options=wide).maximum - sum(most))
+        if sum(most) <= room:
+            return table
+        from harness.report.formats.terminal import listed_rows, widened
+
+        least = [max(1, *(size.minimum for size in column)) for column in sizes]
+        if sum(least) <= room:
+            for column, width in zip(table.columns, widened(least, most, room), strict=True):
+                column.width = width
+            return table
+        rows = zip(*(map(self._text, column.cells) for column in table.columns), strict=True)
+        headings = [str(column.header) for column in table.columns[1:]]
+        listed = listed_rows(self._text(table.title or ""), headings, rows)
+        return Group(listed, self._text(table.caption)) if table.caption else listed
+
+    def _text(self, cell: RenderableType) -> Text:
+        return cell if isinstance(cell, Text) else self.render_str(str(cell))
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

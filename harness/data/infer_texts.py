@@ -13,7 +13,7 @@ from harness.data.instructions import INSTRUCTION
 from harness.data.name_words import OPTIONS, TEXTS, TITLES
 from harness.errors import DataError
 from harness.records.guess import Guess
-from harness.wording import listed
+from harness.wording import agreeing, listed
 
 _OPTION = re.compile(r"(?i)(?P<stem>.*?)[ _-]?(?P<mark>[a-h]|[0-8])")
 # Columns of two letters may be anything; of three and more they are options.
@@ -126,16 +126,26 @@ def _texts(columns: Mapping[str, Column], open_to: Sequence[Column]) -> Guess[tu
     candidates = named or [c for c in asked if may_be_text(c)] or asked
     main = max(candidates, key=lambda column: column.mean_length)
     why = "the column with the longest texts" + (" that is named like one" if named else "")
+    stem = _numbered(main.name)
+    beside = [
+        c.name
+        for c in asked
+        if stem and c is not main and _numbered(c.name) == stem and c.is_prose and not c.missing
+    ]
     titles = [
         c.name
         for c in asked
         if c is not main
+        and c.name not in beside
         and c.name_parts & TITLES
         and c.is_prose
         and not c.missing
         and c.distinct > len(c.values) / 2
     ]
     reasons = []
+    if beside:
+        what = agreeing(len(beside), "has", "have")
+        reasons.append(f"{listed(f'`{name}`' for name in beside)} {what} its name and another mark")
     if titles:
         shown = listed(f"`{name}`" for name in titles)
         reasons.append(f"{shown} is named like a heading, question or claim")
@@ -145,8 +155,14 @@ def _texts(columns: Mapping[str, Column], open_to: Sequence[Column]) -> Guess[tu
         options = ()
     if not reasons:
         return Guess((main.name,), why)
-    chosen = tuple(name for name in columns if name in (main.name, *titles, *options))
+    chosen = tuple(name for name in columns if name in (main.name, *beside, *titles, *options))
     return Guess(chosen, "; ".join([f"`{main.name}` is {why}", *reasons]))
+
+
+def _numbered(name: str) -> str:
+    """The name of one of several texts without its mark: sentence2, ``text_b``; else empty."""
+    found = _OPTION.fullmatch(name)
+    return found["stem"].lower() if found else ""
 
 
 __all__ = ["guess_texts", "may_be_text", "options_of"]

@@ -45,7 +45,9 @@ def _why(text: object, writing: Writing, held: Confirmation | None) -> str:
         )
     if writing.text is None:
         return f"nothing better was written: {writing.ended}"
-    if held is not None and held.kept:
+    if held is None:
+        return "what was written could not be held against the task's own on validation rows"
+    if held.kept:
         return "what was written did better, but another setting with the task's own did best"
     return (
         "on validation rows, of which the writing saw none, what was written did no better than "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from harness.forecast.commanded import peak_of_command, runs_a_command, training_seconds
 from harness.forecast.estimate import NOTHING, Estimate, either, greatest, summed
@@ -20,6 +20,8 @@ from harness.records import TrialSummary
 from harness.spec.kinds import PROMPT
 from harness.study.asked_models import BASE
 from harness.study.plan import Plan
+from harness.study.spending import Spent
+from harness.study.writing import spent_on_writing
 
 # The same trial on the same quiet machine: so much faster or slower from hour to hour.
 DRIFT = 0.15
@@ -60,17 +62,17 @@ class ArmCost:
     """Memory (MiB) that is free: of the GPU where one is used, else of the machine."""
     ended: Sequence[TrialSummary]
     """The experiment's trials in the store."""
-    _search_tokens: Estimate = NOTHING
-    """Tokens that the search takes of its budget, up to the trials looked at last."""
-    _search_seconds: Estimate = NOTHING
-    """Seconds that the search takes of its budget, up to the trials looked at last."""
+    _tokens: dict[int, Estimate] = field(init=False)
+    """Seed of a search -> tokens that it takes of its budget, up to the trials looked at last."""
+    _seconds: dict[int, Estimate] = field(init=False)
+    """Seed of a search -> seconds that it takes of its budget, up to the same."""
 
     def forecast(self) -> ArmForecast:
         """All that is still to be spent on the arm."""
         upcoming = self.workloads.of(self.arm)
         loads = [self.workloads.of_trial(spec) for trials in upcoming for spec in trials.options]
         unknown = self._unknown(loads)
-        self._search_tokens, self._search_seconds = self._spent()
+        self._look_at_what_is_spent()
         groups = [self._group(trials, timed=not unknown) for trials in upcoming]
         seconds = None
         if not unknown:
@@ -127,13 +129,14 @@ class ArmCost:
             seconds = replace(seconds, low=seconds.low * self._least_share(loads[0]))
         tokens = either(_trained(load) + _scored(load) for load in loads)
         number = trials.times
-        if trials.phase in ("writing", "bootstrap"):
-            self._search_tokens += tokens * number
-            self._search_seconds += seconds * number
+        seed = trials.options[0].seed
         if trials.phase == "search":
-            number = self._within_budget(number, tokens, seconds)
-            self._search_tokens += tokens * number
-            self._search_seconds += seconds * number
+            number = self._within_budget(number, tokens, seconds, seed)
+        if trials.phase in ("writing", "search", "bootstrap"):
+            # What is asked once for all searches of an arm counts for each.
+            for search in self._tokens if trials.phase == "bootstrap" else (seed,):
+                self._tokens[search] += tokens * number
+                self._seconds[search] += seconds * number
         return _Group(trials, number, loads, times, seconds)
 
     def _time(self, load: Workload) -> TrialTime:
@@ -159,31 +162,28 @@ class ArmCost:
         least = self.plan.experiment.search.prompt_pruner_items
         return min(1.0, math.ceil(least / wave) * wave / items)
 
-    def _spent(self) -> tuple[Estimate, Estimate]:
-        """What earlier runs of the search took of its budget: tokens and seconds."""
-        tokens = seconds = 0.0
-        for trial in self.ended:
-            if (trial.arm, trial.phase) != (self.arm, "search") or trial.cost is None:
-                continue
-            cost = trial.cost
-            seconds += cost.load_seconds + cost.train_seconds + cost.score_seconds
-            scored = {
-                (score.suite, score.task): score.items
-                * (score.prompt_tokens + score.completion_tokens)
-                for score in trial.aggregates
-                if not score.reused and math.isfinite(score.prompt_tokens)
-            }
-            # A training command need not say.
-            tokens += (cost.train_tokens or 0) + sum(scored.values()) + trial.tokens_of_other_ways
-        return Estimate.exactly(tokens), Estimate.exactly(seconds)
+    def _look_at_what_is_spent(self) -> None:
+        """Take note of what earlier runs took of the budget of each search."""
+        self._tokens, self._seconds = {}, {}
+        experiment = self.plan.experiment
+        for repeat in range(experiment.repeats_of(self.arm)) if self.arm != BASE else ():
+            spent = Spent(*spent_on_writing(self.plan, self.arm, repeat))
+            for trial in self.ended:
+                if (trial.arm, trial.phase, trial.search_repeat) == (self.arm, "search", repeat):
+                    spent.add(trial)
+            seed = experiment.search_seed(self.arm, repeat)
+            self._tokens[seed] = Estimate.exactly(spent.tokens)
+            self._seconds[seed] = Estimate.exactly(spent.seconds)
 
-    def _within_budget(self, times: Estimate, tokens: Estimate, seconds: Estimate) -> Estimate:
-        """How many of these trials start before a limit of the search is reached."""
+    def _within_budget(
+        self, times: Estimate, tokens: Estimate, seconds: Estimate, seed: int
+    ) -> Estimate:
+        """How many of these trials start before a limit of the search of that seed is reached."""
         budget = self.plan.experiment.budget
         minutes = None if budget.minutes is None else 60 * budget.minutes
         for limit, spent, each in (
-            (budget.tokens, self._search_tokens, tokens),
-            (minutes, self._search_seconds, seconds),
+            (budget.tokens, self._tokens[seed], tokens),
+            (minutes, self._seconds[seed], seconds),
         ):
             if limit is not None and each.expected > 0:
                 times = Estimate(

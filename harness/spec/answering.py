@@ -94,10 +94,10 @@ def check_rows_reasoned(
     """
     problems = []
     for name, arm in arms.items():
-        if not isinstance(arm, PromptArm) or not arm.bootstraps:
-            continue
-        rows = len(arm.bootstraps) * min(arm.bootstrapped, train)
+        rows = rows_reasoned(arm, train)
         taken = trials_of_rows(rows, validation)
+        if not rows:
+            continue
         needed = 1 if arm.optimiser is None else _COMPARED
         share = 0.0 if arm.optimiser is None else arm.optimiser.share
         if budget.trials - taken - math.ceil(share * budget.trials) < needed:
@@ -110,6 +110,17 @@ def check_rows_reasoned(
             problems.append(Problem(f"arms.{name}.bootstrapped", what))
     if problems:
         raise SpecError(problems)
+
+
+def rows_reasoned(arm: Arm, train: int) -> int:
+    """Replies of worked examples that an arm asks for, in all ways of reasoning together.
+
+    Args:
+        train: number of training rows.
+    """
+    if not isinstance(arm, PromptArm):
+        return 0
+    return len(arm.bootstraps) * min(arm.bootstrapped, train)
 
 
 def trials_of_rows(rows: int, validation: int) -> int:

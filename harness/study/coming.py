@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from harness.records import Phase, TrialSpec
 from harness.spec import Experiment, PromptArm, TrainedArm
+from harness.spec.answering import rows_reasoned, trials_of_rows
 from harness.spec.kinds import PROMPT, KindInfo, kind_info
 from harness.study.asked_models import BASE
 
@@ -57,9 +58,10 @@ def coming_trials(experiment: Experiment, sizes: Mapping[str, int]) -> list[Comi
                 yield of(arm, "bootstrap", len(spec.bootstraps), rows)
             if spec.optimiser is not None:
                 yield of(arm, "writing", experiment.repeats_of(arm), 0)
-        for arm in experiment.arms:
-            trials = experiment.repeats_of(arm) * experiment.trials_of(arm)
-            yield of(arm, "search", trials, validation)
+        for arm, spec in experiment.arms.items():
+            taken = trials_of_rows(rows_reasoned(spec, sizes["train"]), validation)
+            trials = min(experiment.trials_of(arm), experiment.budget.trials - taken)
+            yield of(arm, "search", experiment.repeats_of(arm) * trials, validation)
         for arm in experiment.arms:
             finals = of(arm, "finalist", len(experiment.seeds_of(arm)), final + gap * trains[arm])
             if trains[arm] and experiment.trains_once(arm):

@@ -30,7 +30,8 @@ class Rehearsal:
     """What a run of a study would find."""
 
     plan: Plan
-    """The study, with the worked examples that are known; their files lie where the copy does."""
+    """The study, with what is known of instructions and worked examples that a model writes; files
+    of the examples lie where the copy does."""
     ended: tuple[TrialSummary, ...]
     """Trials that it would take as they are: its own, and those that were run for others."""
     to_run: tuple[TrialSpec, ...]
@@ -109,8 +110,8 @@ def rehearse(plan: Plan, results: Path, folder: Path) -> Rehearsal:
     runner.recover()
     runner.work_off(Listed([plan.baseline()]))
     apart = bootstrapped(apart, runner, reader, writer, Observer())
-    plan = replace(plan, worked=apart.worked)
     apart = written(apart, runner, Observer())
+    plan = replace(plan, worked=apart.worked, writings=apart.writings)
     searches = Searches(apart, runner.searched(), reader, Observer())
     runner.work_off(searches)
     still_searched = {spec.arm for spec in runner.to_run}

@@ -164,13 +164,12 @@ def _write(
     writing, task = _task_of(spec), TaskSpec.model_validate(spec.task)
     sign = 1.0 if task.higher_is_better else -1.0
     answer = _answering(spec, run, task, score, split, announce)
-    best = task.primary.highest if task.higher_is_better else -task.primary.lowest
     ground = Ground(
         own=task.instruction,
         plain=task.answer.instruction("answer", is_reply=True, is_told=False),
         train=tuple(split[: spec.train_items]),
         sign=sign,
-        perfect=best,
+        perfect=sign * task.primary.best,
         writer=writing.writer,
         seed=spec.seed,
     )

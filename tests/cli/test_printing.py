@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,21 @@ def test_tables_markup_and_texts_are_cleaned_alike() -> None:
     said = out.getvalue()
     assert visible(said) == said
     assert r"\x1b[2J" in said
+
+
+@pytest.mark.parametrize("width", [30, 36, 48, 60, 80])
+def test_a_table_cuts_no_word_however_narrow_the_terminal_is(width: int) -> None:
+    table = Table("arm", "tokens", "why", title="What is known", caption="in [bold]all[/]")
+    table.add_row("written-instruction", "12,345,678", "learning rate is 3 in another one")
+    out = io.StringIO()
+    Terminal(file=out, width=width).print(table)
+    lines = out.getvalue().splitlines()
+    assert all(len(line) <= width for line in lines)
+    words = re.findall(r"[^\s│┃]+", out.getvalue())
+    for word in ("written-instruction", "12,345,678", "learning", "known", "in", "all"):
+        assert word in words
+    # A list of its rows where words do not fit beside each other.
+    assert ("  tokens: 12,345,678" in map(str.rstrip, lines)) is (width < 48)
 
 
 def test_a_terminal_still_gets_our_own_colours() -> None:

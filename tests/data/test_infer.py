@@ -76,6 +76,13 @@ def test_texts_that_are_judged_together_are_shown_together() -> None:
     assert guess_texts(table(rows), ["label"]).value == ("premise", "hypothesis")
     rows = ({"question1": text(n), "question2": words(n, 4), "same": n % 2} for n in range(12))
     assert guess_texts(table(rows), ["same"]).value == ("question1", "question2")
+    for pair in (("sentence1", "sentence2"), ("text_a", "text_b"), ("comment A", "comment B")):
+        rows = ({pair[0]: text(n), pair[1]: words(n, 4), "same": n % 2} for n in range(12))
+        guess = guess_texts(table(rows), ["same"])
+        assert guess.value == pair
+        assert f"`{pair[1]}` has its name and another mark" in guess.why
+    rows = ({"body": text(n), "bode": words(n, 4), "team": f"t{n % 3}"} for n in range(12))
+    assert guess_texts(table(rows), ["team"]).value == ("body",)
 
 
 @pytest.mark.parametrize("names", ["ABCD", ["option1", "option2"], ["choice_a", "choice_b"]])

@@ -341,11 +341,12 @@ def test_an_arm_behind_a_server_is_counted_and_not_asked(
 
 def test_a_limit_on_tokens_ends_the_search_early(tmp_path: Path, tiny_models: TinyModels) -> None:
     arms = {"lora": {**ARMS["lora"], "answering": "choice"}}
-    whole = forecast(tiny(tmp_path, tiny_models, arms=arms, budget={"trials": 4}), tmp_path)
-    assert whole.arms[1].trials["search"].expected == 4
-    limited = {"trials": 4, "tokens": 1}
-    short = forecast(tiny(tmp_path, tiny_models, arms=arms, budget=limited), tmp_path)
-    assert short.arms[1].trials["search"].expected == 1
+    searches = {"search": {"repeats": 2}, "seeds": [1, 2]}
+    for tokens, trials in ((None, 4), (1, 1)):
+        limited = {"trials": 4, "tokens": tokens}
+        one = tiny(tmp_path, tiny_models, arms=arms, budget=limited, **searches)
+        # Each search has a budget of its own.
+        assert forecast(one, tmp_path).arms[1].trials["search"].expected == 2 * trials
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.answers.reasoning import AskedReasoning
+from harness.answers.reasoning import MARK, AskedReasoning
 from harness.answers.tools import read_tools
 from harness.errors import TrialError
 from harness.evaluation.local.constrained import constraint_of
@@ -181,6 +181,14 @@ def test_a_notation_of_its_own_is_read_as_strictly_as_others(said: str) -> None:
     kept = PromptRenderer(model(name), spec).as_kept(reply)
     for right in (ONE, "[]", '[{"name": "tide", "arguments": {}}]'):
         assert set(spec.answer.reader()(right, kept).metrics.values()) == {0.0}, kept
+
+
+def test_calls_after_a_reasoning_that_is_shown_stand_in_the_same_notation() -> None:
+    name = "hermes, qwen 2.5"
+    shot = replace(item(8), worked=f"They ask for Brest. {MARK} {ONE}")
+    asked = AskedReasoning("brief", 64)
+    render = PromptRenderer(model(name), task(), lambda item: [shot], reasoning=asked)
+    assert render.shot_text(shot) == f"They ask for Brest. {MARK} {KNOWN[name][2]}"
 
 
 def said_by(tokenizer: Any, text: str) -> str:

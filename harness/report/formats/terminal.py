@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rich import box
@@ -190,13 +191,24 @@ def _brief(table: Table) -> list[tuple[str, ...]]:
 
 
 def _rows(table: Table) -> Group:
-    """Each row as its first cell, and below it the others with their headings."""
     (_, *headings), *rows = _brief(table)
-    parts: list[RenderableType] = [Text(table.caption, style="italic")]
+    texts = [[Text(cell) for cell in row] for row in rows]
+    return listed_rows(Text(table.caption), headings, texts)
+
+
+def listed_rows(caption: Text, headings: Sequence[str], rows: Iterable[Sequence[Text]]) -> Group:
+    """Each row as its first cell, and below it the others with their headings.
+
+    Args:
+        headings: those of all columns but the first.
+    """
+    caption.stylize("italic")
+    parts: list[RenderableType] = [caption] if caption else []
     for name, *cells in rows:
-        parts.append(Text(name, style="bold"))
+        name.stylize("bold")
+        parts.append(name)
         parts += [
-            Padding(Text(f"{heading}: {cell}"), (0, 0, 0, 2))
+            Padding(Text(f"{heading}: ").append_text(cell), (0, 0, 0, 2))
             for heading, cell in zip(headings, cells, strict=True)
             if cell
         ]
@@ -240,15 +252,27 @@ def _grid(table: Table, console: Console, *, whole: bool = False) -> RichTable |
         return None
     for texts in (rows, [headings]):
         wanted = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
-        # What would take most lines gets more room; headings get what is left.
-        while wanted and sum(widths) < room:
-            lines = [want / width for want, width in zip(wanted, widths, strict=True)]
-            if max(lines) <= 1:
-                break
-            widths[lines.index(max(lines))] += 1
+        # Headings get what is left.
+        widths = widened(widths, wanted, room) if wanted else widths
     for shown, width in zip(grid.columns, widths, strict=True):
         shown.width = width
     return grid
+
+
+def widened(widths: Sequence[int], wanted: Sequence[int], room: int) -> list[int]:
+    """Widths of columns with what room is left: what would take most lines gets it.
+
+    Args:
+        wanted: widths in which nothing is broken.
+        room: what they may take together.
+    """
+    shared = list(widths)
+    while sum(shared) < room:
+        lines = [want / width for want, width in zip(wanted, shared, strict=True)]
+        if max(lines) <= 1:
+            break
+        shared[lines.index(max(lines))] += 1
+    return shared
 
 
 def _least(heading: str, *cells: str, unbroken: int) -> int:

@@ -83,16 +83,18 @@ def _best(material: Material, writing: Writing) -> float:
 
 def _kept(material: Material, trial: TrialSummary) -> str:
     """Whether what was written was kept and selected, and by which scores on validation."""
-    found = next(
-        (
-            row.confirmation
-            for row in material.findings.searches
-            if (row.arm, row.repeat) == (trial.arm, trial.search_repeat)
-        ),
-        None,
-    )
+    searches = {(row.arm, row.repeat): row for row in material.findings.searches}
+    row = searches.get((trial.arm, trial.search_repeat))
+    if row is None:
+        return "the search that it was written for is no longer asked for."
+    found = row.confirmation
     if found is None:
-        return "whether what was written is kept is not known yet."
+        return (
+            "what was written could not be held against your own, which has no score at the "
+            "default setting."
+            if row.ended
+            else "whether what was written is kept is not known yet."
+        )
     scale = material.scale
     on = wording.plural(found.items, "validation row")
     if found.p_value is None:
@@ -107,11 +109,7 @@ def _kept(material: Material, trial: TrialSummary) -> str:
     )
     if not found.kept:
         return f"what was written is not kept: {shown}."
-    selected = any(
-        one.params.get("instruction") == found.instruction
-        for one in material.study.trials
-        if (one.arm, one.phase) == (trial.arm, "finalist")
-    )
+    selected = row.choice and row.choice.params.get("instruction") == found.instruction
     rest = "" if selected else "; yet validation selected your own, with other settings"
     return f"what was written is kept: {shown}{rest}."
 
