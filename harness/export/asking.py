@@ -207,10 +207,19 @@ class Asking:
         return [*messages[:-1], {**messages[-1], "content": as_template(messages[-1]["content"])}]
 
     def _shown_answer(self) -> str:
-        mark = self.renderer.answer_mark
+        mark, tools = self.renderer.answer_mark, self.renderer.tools
+        answer = "the example's answer"
+        if tools.as_messages and "tools" not in self.conceded:
+            answer = (
+                "the example's calls as `tool_calls`, with a message of role `tool` behind for "
+                "each that says `ok`; `[]` as text"
+            )
+        elif tools.notation is not None:
+            answer = "the example's calls as the chat template writes them; `[]` as text"
         if getattr(self.settings, "shows_reasoning", False):
-            return "the example's text under `worked`"
-        return f"{mark} and the example's answer" if mark else "the example's answer"
+            whole = "the example's text under `worked`"
+            return f"{whole}, which ends with {answer}" if mark else whole
+        return f"{mark} and {answer}" if mark else answer
 
     def shots_by_item(self) -> dict[str, Any]:
         """How the study chose shots for each item, and how messages are put together of them."""

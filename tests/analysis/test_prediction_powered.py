@@ -155,3 +155,11 @@ def test_marks_to_find_a_difference() -> None:
     assert marks_to_find(1.0, 1000, 0.25, 0.95) == 126
     assert marks_to_find(1.0, 50, 0.25, 0.95) == 50
     assert marks_to_find(0.1, 1000, 1.0, 0.95) == FEWEST_MARKED
+
+
+@pytest.mark.parametrize("judged", [3.0, 5.0])
+def test_marks_that_are_all_the_same_prove_nothing(judged: float) -> None:
+    """Neither where people and the judge agree on all that they saw, nor where they never do."""
+    alike = np.full((2, ITEMS), 3.0)
+    found = corrected(alike, np.full((2, ITEMS), judged)).sampling.interval(0.95)
+    assert found.low < -0.05 and found.high > 0.05

@@ -20,11 +20,13 @@ from harness.export.asking import Asking
 from harness.export.final_run import find_final_run
 from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer, ShotSelector
+from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.records import Example, ResolvedModel, TrialSpec
 from harness.spec import TaskSpec
 from harness.study.run import StudyRun
 from harness.trial.candidate import make_renderer
 from tests.fake_server import FakeServer, serving
+from tests.prompting.test_call_notation import model
 from tests.prompting.test_tools import renderer as renderer_of_tools
 from tests.prompting.test_tools import task as task_of_tools
 
@@ -236,7 +238,7 @@ def test_before_a_conversation_no_system_message_stands_where_none_is_taken() ->
         instruction="Be brief.",
         shots=lambda _: [SimpleNamespace(answer="Bye")],
         own_messages=lambda _: [{"role": "user", "content": "Hi"}],
-        answer_text=str,
+        shot_text=lambda shot: shot.answer,
     )
     shown = {}
     for takes in (True, False):
@@ -271,3 +273,21 @@ def test_a_request_names_the_tools_where_the_chat_template_was_told_them(form: s
     assert told == (["tide", "knot"] if form == "below" else [])
     # Named once: in the one place or in the other.
     assert ("Tools:" in body["messages"][0]["content"]) == (form == "none")
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "conceded", "told"),
+    [
+        (ServersTokenizer(), "", "as `tool_calls`"),
+        (ServersTokenizer(), "tools", "the example's answer"),
+        (model("hermes, qwen 2.5"), "", "as the chat template writes them"),
+        (renderer_of_tools("none", task_of_tools())[1], "", "the example's answer"),
+    ],
+)
+def test_it_says_how_calls_of_examples_are_shown(tokenizer: Any, conceded: str, told: str) -> None:
+    asking: Any = SimpleNamespace(
+        renderer=PromptRenderer(tokenizer, task_of_tools()),
+        conceded={conceded},
+        settings=SimpleNamespace(shows_reasoning=False),
+    )
+    assert told in Asking._shown_answer(asking)

@@ -96,14 +96,17 @@ def correct_difference(
         values = values.mean() + (values - values.mean()) * np.sqrt(
             (groups - 1) / max(groups - 3, 1)
         )
-    # Marks that never differ do not prove that replies never would.
+    # Marks that never differ do not prove that replies never would, at least by one.
     shown = (marked.human, marked.judged, unmarked.judged)
     scale = max(rows.max(initial=-np.inf) for rows in shown) - min(
         rows.min(initial=np.inf) for rows in shown
     )
     samples = [
         ItemSample(
-            values, marked.clusters, int(marked.clusters.max()) + 1, size=(1 + weight) * scale
+            values,
+            marked.clusters,
+            int(marked.clusters.max()) + 1,
+            size=max(1.0, (1 + weight) * scale),
         )
     ]
     if weight > 0:
