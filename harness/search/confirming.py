@@ -56,6 +56,9 @@ def _chance(differences: NDArray[np.float64], rng: np.random.Generator) -> float
     if len(told) == 1:
         # A permutation of one value is refused; it is above 0 half of the time.
         return 0.5 if told[0] > 0 else 1.0
+    # It takes longer to load than most plans take.
+    from scipy.stats import permutation_test
+
     test = permutation_test(
         (told,), np.mean, permutation_type="samples", vectorized=True, n_resamples=DRAWS,
         alternative="greater", rng=rng,

@@ -174,7 +174,7 @@ def _write(
         seed=spec.seed,
     )
     try:
-        written = write_instruction(ground, writing, answer, write, journal.seconds)
+        written = write_instruction(ground, writing, answer, write, journal.counted)
         run.writing = replace(written, seconds=journal.seconds())
     except UnusableError as fault:
         raise TrialError("error", f"the task's own instruction cannot be asked: {fault}") from fault

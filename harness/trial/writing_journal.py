@@ -33,6 +33,8 @@ class Journal:
     """Replies of the run that are in the file."""
     _before: float = 0.0
     """Seconds that it took until its process was killed, as far as they are noted."""
+    _asked_anew: bool = False
+    """Something was asked in this process that was not known."""
     _began: float = field(init=False)
     """When this process began with it, by its own clock."""
 
@@ -58,6 +60,13 @@ class Journal:
         """How long it has taken, in all processes that were at it."""
         return self._before + time.monotonic() - self._began
 
+    def counted(self) -> float:
+        """The seconds that count for a limit: those of before once anything is asked anew.
+
+        What is known is only gone through again, and comes as far as it had come.
+        """
+        return self.seconds() - (0.0 if self._asked_anew else self._before)
+
     def keep(self) -> None:
         """Write down what was replied since the last time."""
         fresh = self.run.replies[self._written :]
@@ -75,6 +84,7 @@ class Journal:
 
     def _append(self, lines: Sequence[str]) -> None:
         if lines:
+            self._asked_anew = True
             lines = [json.dumps({"seconds": round(self.seconds(), 3)}), *lines]
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:

@@ -19,7 +19,6 @@ from harness.records import Study
 from harness.review.studies import load_study, write_reports
 from harness.spec import Experiment
 from harness.spec.answering import check_bootstrapped
-from harness.spec.settings import settings_from
 from harness.store import StoreReader
 from harness.study.coming import coming_trials
 from harness.study.observer import Observer
@@ -221,13 +220,13 @@ def test_a_plan_shows_the_worked_examples_that_are_known(ran: Ran, tmp_path: Pat
     ended = [trial for trial in known.ended if trial.phase in ("bootstrap", "search")]
     upcoming = upcoming_trials(known.plan, ended, known.reader.known_scores)
     shown = {
-        settings_from(spec.params).shows_reasoning: Path(spec.train_path).name.split("-")[0]
+        bool(spec.params["shots"]) and spec.params["reasoning"] != "none": Path(spec.train_path)
         for one in upcoming
         for spec in one.options
         if one.phase == "finalist"
     }
-    assert shown[True] == "train_worked"
-    assert shown.get(False, "train") == "train"
+    assert shown[True].name.startswith("train_worked")
+    assert shown[False] == known.plan.sets["train"].path
 
 
 def test_a_reply_is_right_by_a_metric_that_has_a_best_value(tmp_path: Path) -> None:

@@ -125,5 +125,8 @@ def test_seconds_of_a_process_that_was_killed_are_counted(
     assert second.seconds() == 40
     assert second.failed("request") == "no answer"
     clock[0] += 2
+    # No limit ends what is known before it has been gone through again.
+    assert second.counted() == 2
     second.keep_failure("other", "no answer")
+    assert second.counted() == 42
     assert Journal(path, TrialRun()).seconds() == 42

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import harness.evaluation.endpoint.chat_client as client_module
-from harness.findings import SearchSummary
 from harness.records import WRITING_JOURNAL, Study, TrialSummary, Writing
-from harness.report.document import Bullets
-from harness.report.sections.material import Material
-from harness.report.sections.writing import writing_section
-from harness.review.studies import AnalysedStudy, load_study, write_reports
+from harness.review.studies import load_study, write_reports
 from harness.spec import Experiment
 from harness.store import StoreReader
 from harness.study.run import StudyRun, run_study
@@ -144,25 +139,6 @@ def test_the_better_instruction_is_found_kept_and_tested_beside_the_users_own(
     reader = StoreReader(tmp_path / "results" / "harness.duckdb")
     rows = reader.query("SELECT number, status, text FROM proposals").rows
     assert rows[0] == (1, "taken up", BETTER)
-    (row,) = loaded.findings.searches
-    # Before a finalist has run.
-    searched = [trial for trial in study.trials if trial.phase in ("search", "writing")]
-    assert "yet validation selected" not in told(loaded, searched, row)
-    for changed, said in (
-        (replace(row, ended="", confirmation=None), "is not known yet"),
-        (replace(row, confirmation=None), "could not be held against your own"),
-        (replace(row, repeat=1), "is no longer asked for"),
-    ):
-        assert said in told(loaded, searched, changed)
-
-
-def told(loaded: AnalysedStudy, trials: Sequence[TrialSummary], row: SearchSummary) -> str:
-    """What the report says came of the writing, in a study that has only these trials."""
-    study = replace(loaded.study, trials=tuple(trials))
-    findings = replace(loaded.findings, searches=(row,))
-    blocks = writing_section(Material(study, loaded.experiment, findings)).blocks
-    (said,) = next(block.items for block in blocks if isinstance(block, Bullets))
-    return said
 
 
 def test_every_token_counts_against_the_budget(server: FakeServer, tmp_path: Path) -> None:
