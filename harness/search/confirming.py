@@ -47,9 +47,6 @@ def confirmation(
 
 
 def _chance(differences: NDArray[np.float64], rng: np.random.Generator) -> float:
-    # It takes as long to load as all else of a plan.
-    from scipy.stats import permutation_test
-
     told = differences[differences != 0]
     if not len(told):
         return 1.0
