@@ -56,6 +56,8 @@ NOT_RUN = {
     "harness export model": "reads trained weights, which no pretended trial has; tests/export",
     "git clone": "downloads",
     "python -m lab.public_studies": "reads what was downloaded; tests/lab/test_public_studies.py",
+    "python -m lab.written_prompts": "reads what was downloaded; tests/lab/test_written_prompts.py",
+    "harness run gallery/": "reads what was downloaded; tests/lab",
 }
 # What these print depends on neither the model nor the machine: it must be what a page shows.
 SAME_EVERYWHERE = ("harness check", "head")
@@ -89,6 +91,8 @@ def start(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     """What a reader has: a CSV, an experiment for it, the examples, and finished studies."""
     folder = tmp_path_factory.mktemp("reader")
     shutil.copytree(ROOT / "experiments", folder / "experiments")
+    (folder / "lab").mkdir()
+    shutil.copy(ROOT / "lab" / "trl_command.py", folder / "lab")
     shutil.copytree(tiny, folder / "models" / "ours")
     for name in ("tickets.csv", "tickets-april.csv", "experiments/tickets.csv"):
         write_tickets(folder / name, of=name)

@@ -210,13 +210,16 @@ class ArmSearch:
         return stored(self.arm.defaults() | {"instruction": self.written}, self._space)
 
     def _confirmation(self, ended: Iterable[PastTrial]) -> Confirmation | None:
+        setting = self._written_setting()
+        if self.written is None:
+            return None
         by_number = {trial.number: trial for trial in ended}
-        own, setting = by_number.get(0), self._written_setting()
+        own = by_number.get(0)
         theirs = next(
             (by_number[n] for n in sorted(by_number)
              if stored(by_number[n].params, self._space) == setting), None,
         )  # fmt: skip
-        if self.written is None or own is None or own.score is None or theirs is None:
+        if own is None or own.score is None or theirs is None:
             return None
         worths = None if theirs.score is None else (theirs.worth, own.worth)
         rng = np.random.default_rng([self.seed, self.repeat])

@@ -196,7 +196,7 @@ def test_fields_that_stand_in_an_object_of_their_own(tmp_path: Path, wrapped: st
         {"note": "木箱二つ", "data": {"crates": 2}},
         {"text": "crates", "data": {"crates": 2}},
         {"id": 3, "data": {"id": 4}},
-        {"data": {"crates": 2}, "options": ["a", "b"]},
+        {"data": {"crates": 2}, "berths": ["a", "b"]},
     ],
 )
 def test_an_object_beside_a_text_is_a_value(tmp_path: Path, row: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ def execute(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], Non
             _note(log, f"stuck {node} {spec.trial_id}")
             on_progress(Progress(spec.trial_id, spec.arm, "load", 0, 1))
             time.sleep(60)
-        patience = time.monotonic() + 30
+        patience = time.monotonic() + 120
         while _doomed(log).exists() and time.monotonic() < patience:
             time.sleep(0.05)
     fake_trial.execute(spec, folder, on_progress)

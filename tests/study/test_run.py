@@ -31,6 +31,7 @@ from tests.fake_trial import (
     execute,
     executions,
     experiment,
+    fake_weights,
     write_data,
     write_model,
 )
@@ -629,7 +630,7 @@ def test_a_changed_model_is_another_experiment(prompted: Finished, tmp_path: Pat
     (case.folder / "other").mkdir()
     for path in (case.folder / "model").iterdir():
         shutil.copy(path, case.folder / "other")
-    (case.folder / "other" / "model.safetensors").write_bytes(b"other weights")
+    (case.folder / "other" / "model.safetensors").write_bytes(fake_weights("other weights"))
     second = case.run(arms=PROMPT_ONLY, model=str(case.folder / "other"))
     assert second.experiment_id != first.experiment_id
     assert second.trials_run == 5
@@ -794,7 +795,7 @@ def test_as_many_trials_at_once_as_declared_change_nothing(tmp_path: Path) -> No
 
 def test_an_arm_may_ask_another_model(case: Case) -> None:
     other = write_model(case.folder / "other")
-    (other / "model.safetensors").write_bytes(b"other weights")
+    (other / "model.safetensors").write_bytes(fake_weights("other weights"))
     arms = {**PROMPT_ONLY, "larger": {"kind": "prompt", "model": str(other)}}
     done = case.run(arms=arms)
     asked = {spec.arm: spec.model.reference for spec in case.engine.seen}
@@ -802,7 +803,7 @@ def test_an_arm_may_ask_another_model(case: Case) -> None:
                      "larger": str(other)}  # fmt: skip
     keys = {spec.arm: {one.key for one in spec.scores} for spec in case.engine.seen}
     assert keys["larger"].isdisjoint(keys["zero-shot"])
-    (other / "model.safetensors").write_bytes(b"changed weights")
+    (other / "model.safetensors").write_bytes(fake_weights("changed weights"))
     assert case.run(arms=arms).experiment_id != done.experiment_id
 
 
