@@ -62,7 +62,7 @@ def program(folder: Path, trials: int, **seconds: float) -> str:
 def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: int) -> None:
     from tests.cli.pseudo_terminal import in_terminal
 
-    shown = in_terminal(program(tmp_path, 2, prompt=0.1, lora=0.6), columns)
+    shown = in_terminal(program(tmp_path, 2, prompt=0.6, lora=0.6), columns)
     assert shown.code == 0, shown.text[-2000:]
     moving = [line for line in shown.lines if " trials, " in line and " left" in line]
     # It is drawn anew while a trial is under way, and ends without a claim of no time.
