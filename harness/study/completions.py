@@ -71,7 +71,8 @@ def to_complete(
     Args:
         brought: arm -> what is known of the rows that it was trained on elsewhere.
     """
-    if not experiment.memorisation_items:
+    arms = experiment.trained_arms()
+    if not experiment.memorisation_items or not arms:
         return CompletionsOfArms()
 
     def some(items: Iterable[Example]) -> tuple[Example, ...]:
@@ -81,7 +82,7 @@ def to_complete(
     usual = Completions(MEMORISATION, some(splits.train), some(splits.validation))
     texts: dict[str, Completions] = {}
     reasons: dict[str, str] = {}
-    for name, arm in experiment.trained_arms().items():
+    for name, arm in arms.items():
         theirs, known = isinstance(arm, BroughtArm), brought.get(name)
         if theirs and known is None:
             reasons[name] = "what it was trained on is not known; trained_on names its rows"

@@ -12,6 +12,7 @@ from harness.data import prepare
 from harness.errors import InputError
 from harness.spec import load_experiment
 from lab.public_studies import INTENTS, STUDIES, write_study
+from tests.lab.published import write_pubmedqa
 
 
 @pytest.fixture
@@ -32,15 +33,7 @@ def published(tmp_path: Path) -> Path:
         path = folder / intent / f"train_{intent}_full.json"
         path.parent.mkdir()
         path.write_text(json.dumps({intent: said}), encoding="utf-8")
-    questions = {
-        str(n): {
-            "QUESTION": f"Does w{n} work?",
-            "CONTEXTS": [f"We tried v{n} u{n}.", "It did."],
-            "final_decision": ("yes", "no", "maybe")[n % 3],
-        }
-        for n in range(60)
-    }
-    (folder / "ori_pqal.json").write_text(json.dumps(questions), encoding="utf-8")
+    write_pubmedqa(folder)
     return folder
 
 

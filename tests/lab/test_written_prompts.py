@@ -16,6 +16,7 @@ from harness.review.studies import find_study
 from harness.spec import Experiment, load_experiment
 from harness.study.run import run_study
 from lab.written_prompts import TASKS, name_of, tables, tuning_tokens, write_study
+from tests.lab.published import write_pubmedqa
 from tests.tiny_model import CHATML, messages, write_model
 
 
@@ -28,15 +29,7 @@ def published(tmp_path: Path) -> Path:
         rows = csv.writer(file)
         rows.writerow(["text", "category"])
         rows.writerows([f"where is card w{n} x{n}?", f"intent_{n % 7}"] for n in range(80))
-    questions = {
-        str(n): {
-            "QUESTION": f"Does w{n} work?",
-            "CONTEXTS": [f"We tried v{n} u{n}.", "It did."],
-            "final_decision": ("yes", "no", "maybe")[n % 3],
-        }
-        for n in range(60)
-    }
-    (folder / "ori_pqal.json").write_text(json.dumps(questions), encoding="utf-8")
+    write_pubmedqa(folder)
     return folder
 
 
