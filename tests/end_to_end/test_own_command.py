@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 
@@ -21,6 +20,7 @@ from harness.review.studies import load_study, write_reports
 from harness.spec import Experiment, load_experiment
 from harness.store import StoreReader
 from harness.study.run import StudyRun, run_study
+from tests.processes import gone
 from tests.tiny_model import CHATML, messages, write_model
 
 pytestmark = pytest.mark.weights
@@ -143,7 +143,7 @@ def test_one_that_says_nothing_is_ended_with_all_that_it_started(tmp_path: Path)
     assert time.monotonic() - began < 300
     assert "hung" in done.without_result["theirs"]
     started = json.loads((tmp_path / "pids.json").read_text())
-    assert not [pid for pid in started if psutil.pid_exists(pid)]
+    assert gone(started)
 
 
 def test_one_that_fails_takes_its_trials_only(tmp_path: Path) -> None:

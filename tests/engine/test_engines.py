@@ -25,6 +25,7 @@ from harness.store import read_record
 from tests.engine import troublemakers
 from tests.engine.contract import EngineContract, ignored, run, trial
 from tests.fake_trial import PRELOADED, execute, executions
+from tests.processes import gone
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL: tuple[EngineName, ...] = ("child", "in-process")
@@ -359,21 +360,3 @@ def test_no_process_outlives_a_killed_coordinator(tmp_path: Path, reaped: bool) 
     coordinator.wait()
     coordinator.stdout.close()
     assert not left
-
-
-def gone(pids: list[int], seconds: float = 5.0) -> bool:
-    """Whether none of the processes runs any more; kills those that do when time is up."""
-    until = time.monotonic() + seconds
-    while (left := list(filter(lives, pids))) and time.monotonic() < until:
-        time.sleep(0.02)
-    for pid in left if seconds else ():
-        os.kill(pid, signal.SIGKILL)
-    return not left
-
-
-def lives(pid: int) -> bool:
-    """Whether it runs; a zombie does not."""
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False

@@ -37,8 +37,8 @@ from tests import fake_trial
 from tests.engine import ray_trials, troublemakers
 from tests.engine.contract import EngineContract, ignored, run, trial
 from tests.engine.ray_node_loss import SHORT, SMALL_GIB, Nodes, in_one_process, lose_one
-from tests.engine.test_engines import gone
 from tests.fake_trial import PRELOADED, fake_weights, pretend
+from tests.processes import gone
 from tests.tiny_model import TASK, TinyModels, messages, resolved, runtime, tiny_models
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed: no cluster was tested")
