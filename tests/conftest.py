@@ -39,6 +39,15 @@ def _imports_end_with_the_session() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _a_store_is_asked_by_one_thread() -> None:
+    """As all else here: there is a process of tests for each core."""
+    if "harness.store.connection" in sys.modules:
+        from harness.store import connection
+
+        connection._QUIET["threads"] = 1
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _packaged_suites_are_read_once() -> Iterator[None]:
     """Studies and checks ask for the texts of the same few hundred items again and again."""
     # What no collected test has imported is not worth the wait.

@@ -5,6 +5,8 @@ calls, so a reader and a writer meet only for the length of a transaction, and t
 waits. Calls of one process follow one another: where it closes a file, the system takes back every
 lock that it has on it, and so would let another process write beside a call that goes on.
 
+Calls that follow one another at once may share one opening (:func:`held_open`).
+
 What is kept between calls is an empty database in memory, to which a call attaches the file. To
 make one, with DuckDB's thousands of functions, takes ten times as long as a short transaction.
 SQL of the user's gets a database of its own, since what it must not reach is switched off for good.
@@ -53,6 +55,8 @@ _FREE: dict[int, list[duckdb.DuckDBPyConnection]] = {}
 whose threads it has not got."""
 _TURNS: dict[tuple[int, Path], threading.RLock] = {}
 """Process id and file -> lock of the thread that has the file open."""
+_HELD: dict[tuple[int, Path], duckdb.DuckDBPyConnection] = {}
+"""Process id and file -> connection of the thread that holds the file open for several calls."""
 
 
 @contextmanager
@@ -126,6 +130,28 @@ def reading_for_user(
             connection.close()
 
 
+@contextmanager
+def held_open(path: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
+    """Open the file once for all calls of this thread until leaving; no other process reads it.
+
+    To open and close it takes longer than most of what a call asks. Each call has a transaction of
+    its own, as without.
+
+    Raises:
+        StoreError: another process or thread held the store for ``wait_seconds``, or the file is
+            damaged.
+    """
+    key = _turn_of(path)
+    with _attached(path, read_only=False, wait_seconds=wait_seconds) as connection:
+        outermost = key not in _HELD
+        _HELD[key] = connection
+        try:
+            yield
+        finally:
+            if outermost:
+                del _HELD[key]
+
+
 def named_rows(
     connection: duckdb.DuckDBPyConnection,
     sql: str,
@@ -143,6 +169,11 @@ def _attached(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose only tables are the file's, which is closed on leaving."""
     with _turn(path, wait_seconds) as until:
+        # Only the thread that holds it comes this far.
+        held = _HELD.get(_turn_of(path))
+        if held is not None:
+            yield held
+            return
         free = _FREE.setdefault(os.getpid(), [])
         connection = free.pop() if free else _in_memory()
         attach = _ATTACH_TO_READ if read_only else _ATTACH_TO_WRITE
@@ -173,13 +204,18 @@ def _turn(path: Path, wait_seconds: float) -> Iterator[float]:
         StoreError: another thread had it for ``wait_seconds``.
     """
     until = time.monotonic() + wait_seconds
-    lock = _TURNS.setdefault((os.getpid(), path.resolve()), threading.RLock())
+    lock = _TURNS.setdefault(_turn_of(path), threading.RLock())
     if not lock.acquire(timeout=wait_seconds):
         raise _held("another thread of this process", path, wait_seconds)
     try:
         yield until
     finally:
         lock.release()
+
+
+def _turn_of(path: Path) -> tuple[int, Path]:
+    """What a thread has to itself while it has the file open."""
+    return os.getpid(), path.resolve()
 
 
 def _in_memory() -> duckdb.DuckDBPyConnection:

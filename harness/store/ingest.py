@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import duckdb
@@ -169,38 +169,14 @@ def insert_scores(
 ) -> None:
     """Insert fresh scores and, of the tables of ``columns``, what belongs to them."""
     items = Counter(columns.outputs.column("score_key").to_pylist())
-    for score in scores:
-        connection.execute(
+    if scores:
+        connection.executemany(
             "INSERT INTO score VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                score.key,
-                score.asked,
-                trial_id,
-                score.task,
-                score.suite,
-                score.split,
-                score.form,
-                score.seconds,
-                score.chance,
-                list(score.latencies),
-            ],
+            [_own_row(score, trial_id) for score in scores],
         )
-        notes = unscored_notes(score.unscored, items[score.key])
-        for metric, higher_is_better in score.higher_is_better.items():
-            value = score.aggregates.get(metric)
-            known = None if value != value else value  # noqa: PLR0124 NaN
-            connection.execute(
-                "INSERT INTO score_metric VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    score.key,
-                    metric,
-                    known,
-                    higher_is_better,
-                    *score.intervals.get(metric, (None, None)),
-                    notes.get(metric),
-                    score.moved.get(metric),
-                ],
-            )
+    metrics = [row for score in scores for row in _metrics(score, items[score.key])]
+    if metrics:
+        connection.executemany("INSERT INTO score_metric VALUES (?, ?, ?, ?, ?, ?, ?, ?)", metrics)
     keys = [score.key for score in scores]
     _load(
         connection,
@@ -222,6 +198,38 @@ def insert_scores(
         "FROM fresh ANTI JOIN reply USING (asked, request) GROUP BY asked, request",
         columns.replies,
     )
+
+
+def _own_row(score: ScoreRecord, trial_id: str) -> list[object]:
+    return [
+        score.key,
+        score.asked,
+        trial_id,
+        score.task,
+        score.suite,
+        score.split,
+        score.form,
+        score.seconds,
+        score.chance,
+        list(score.latencies),
+    ]
+
+
+def _metrics(score: ScoreRecord, items: int) -> Iterator[list[object]]:
+    """A row per metric of a score of so many items."""
+    notes = unscored_notes(score.unscored, items)
+    for metric, higher_is_better in score.higher_is_better.items():
+        value = score.aggregates.get(metric)
+        known = None if value != value else value  # noqa: PLR0124 NaN
+        yield [
+            score.key,
+            metric,
+            known,
+            higher_is_better,
+            *score.intervals.get(metric, (None, None)),
+            notes.get(metric),
+            score.moved.get(metric),
+        ]
 
 
 def delete_trial(connection: duckdb.DuckDBPyConnection, trial_id: str) -> None:

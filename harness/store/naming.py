@@ -36,25 +36,26 @@ class NamedTrial:
 
 def put_entry(connection: duckdb.DuckDBPyConnection, spec: TrialSpec) -> None:
     """Name the trial and its scores for the study, in place of what it asked of it before."""
-    # A proposal that failed may come out as another trial when it is tried again.
-    connection.execute(
-        "DELETE FROM study_trial WHERE experiment_id = ? AND arm = ? AND phase = ? "
-        "AND number = ? AND trial_id <> ? AND phase NOT IN (SELECT unnest(?)) "
-        "AND trial_id IN (SELECT trial_id FROM trial WHERE seed = ? AND status = 'failed')",
-        [
-            spec.experiment_id,
-            spec.arm,
-            spec.phase,
-            spec.number,
-            spec.trial_id,
-            list(_BY_TRIAL),
-            spec.seed,
-        ],
-    )
+    once = spec.phase in _BY_TRIAL
+    if not once:
+        # A proposal that failed may come out as another trial when it is tried again.
+        connection.execute(
+            "DELETE FROM study_trial WHERE experiment_id = ? AND arm = ? AND phase = ? "
+            "AND number = ? AND trial_id <> ? "
+            "AND trial_id IN (SELECT trial_id FROM trial WHERE seed = ? AND status = 'failed')",
+            [
+                spec.experiment_id,
+                spec.arm,
+                spec.phase,
+                spec.number,
+                spec.trial_id,
+                spec.seed,
+            ],
+        )
     found = connection.execute(
         "SELECT entry FROM study_trial WHERE experiment_id = ? AND arm = ? AND phase = ? "
-        "AND trial_id = ? AND (number = ? OR phase IN (SELECT unnest(?)))",
-        [spec.experiment_id, spec.arm, spec.phase, spec.trial_id, spec.number, list(_BY_TRIAL)],
+        "AND trial_id = ? AND (number = ? OR ?)",
+        [spec.experiment_id, spec.arm, spec.phase, spec.trial_id, spec.number, once],
     ).fetchone()
     if found is None:
         ((entry,),) = connection.execute(
@@ -71,11 +72,15 @@ def put_entry(connection: duckdb.DuckDBPyConnection, spec: TrialSpec) -> None:
         )
         connection.execute("DELETE FROM study_score WHERE entry = ?", [entry])
     asked = [
-        [entry, request.key, request.task, request.suite, request.split, request.answering]
+        [request.key, request.task, request.suite, request.split, request.answering]
         for request in spec.scores
     ]
     if asked:
-        connection.executemany("INSERT INTO study_score VALUES (?, ?, ?, ?, ?, ?)", asked)
+        connection.execute(
+            "INSERT INTO study_score "
+            "SELECT ?, unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)",
+            [entry, *map(list, zip(*asked, strict=True))],
+        )
 
 
 def ensure_entry(

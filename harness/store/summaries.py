@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -34,61 +34,58 @@ SELECT entry, trial_id, arm, kind, phase, number, seed, status, params, started_
        peak_memory_mib, peak_device_mib, total_parameters, trainable_parameters, artifact_bytes,
        measure_seconds, measure_tokens, measure_money,
        CAST(spec ->> '$.train_items' AS INTEGER) AS train_items, stopped, checkpoint,
-       writing,
-       environment, coalesce(added_seconds, 0) AS added_seconds,
-       coalesce(judged_seconds, 0) AS judged_seconds, coalesce(judged_tokens, 0) AS judged_tokens,
-       coalesce(judged_money, 0) AS judged_money
+       writing, environment
 FROM named_trial
-LEFT JOIN (
-    SELECT trial_id, sum(load_seconds + train_seconds + score_seconds) AS added_seconds,
-           sum(measure_seconds) AS judged_seconds, sum(measure_tokens) AS judged_tokens,
-           sum(measure_money) AS judged_money
-    FROM trial_addition GROUP BY trial_id
-) USING (trial_id)
 WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial_id)
 ORDER BY arm, phase, number, seed, trial_id
 """
 
+# Several short questions take a fraction of the time of one long one, which takes longer to plan
+# than to answer.
+
+_ADDITIONS = """
+SELECT trial_id, coalesce(sum(load_seconds + train_seconds + score_seconds), 0) AS added_seconds,
+       coalesce(sum(measure_seconds), 0) AS seconds, coalesce(sum(measure_tokens), 0) AS tokens,
+       coalesce(sum(measure_money), 0) AS money
+FROM trial_addition WHERE trial_id IN $trials GROUP BY trial_id
+"""
+
 # Of trials that have ended for the study: ``named_score`` would look for them once more.
 _AGGREGATES = """
-WITH wanted AS (
-    SELECT entry, trial_id, suite, task, split, score_key
-    FROM asked_score WHERE entry IN (SELECT unnest($entries))
-), tokens AS (
-    SELECT score_key, count(*) AS items, avg(prompt_tokens) AS prompt_tokens,
-           avg(completion_tokens) AS completion_tokens
-    FROM item_output WHERE score_key IN (SELECT score_key FROM wanted) GROUP BY score_key
-), gaps AS (
-    SELECT i.score_key, i.metric, count(*) - count(i.value) AS unscored,
-           CASE WHEN any_value(m.higher_is_better) THEN min(i.value) ELSE max(i.value) END AS worst
-    FROM score_metric m JOIN item_score i ON i.score_key = m.score_key AND i.metric = m.metric
-    WHERE m.unscored IS NOT NULL AND i.filter_rank = 0
-      AND m.score_key IN (SELECT score_key FROM wanted)
-    GROUP BY i.score_key, i.metric
-)
-SELECT w.entry, w.suite, w.task, w.split, s.form, m.metric, m.value,
-       coalesce(k.items, 0) AS items, k.prompt_tokens, k.completion_tokens, s.seconds,
+SELECT w.entry, w.suite, w.task, w.split, w.score_key, s.form, m.metric, m.value, s.seconds,
        s.scored_by <> w.trial_id AS reused, m.higher_is_better, m.moved, s.chance,
-       s.latencies, m.low, m.high, coalesce(g.unscored, 0) AS unscored, g.worst,
-       m.unscored AS note
-FROM wanted w
+       s.latencies, m.low, m.high, m.unscored AS note
+FROM asked_score w
 JOIN score s USING (score_key)
 JOIN score_metric m USING (score_key)
-LEFT JOIN tokens k USING (score_key)
-LEFT JOIN gaps g ON g.score_key = m.score_key AND g.metric = m.metric
+WHERE w.entry IN $entries
 ORDER BY w.entry, w.suite, w.task, w.split, m.metric
+"""
+
+_TOKENS = """
+SELECT score_key, count(*) AS items, avg(prompt_tokens) AS prompt_tokens,
+       avg(completion_tokens) AS completion_tokens
+FROM item_output WHERE score_key IN (SELECT unnest($keys)) GROUP BY score_key
+"""
+
+_UNSCORED = """
+SELECT i.score_key, i.metric, count(*) - count(i.value) AS unscored,
+       CASE WHEN any_value(m.higher_is_better) THEN min(i.value) ELSE max(i.value) END AS worst
+FROM score_metric m JOIN item_score i ON i.score_key = m.score_key AND i.metric = m.metric
+WHERE m.unscored IS NOT NULL AND i.filter_rank = 0 AND m.score_key IN (SELECT unnest($keys))
+GROUP BY i.score_key, i.metric
 """
 
 _STEPS = """
 SELECT trial_id, step, steps, epoch, loss, learning_rate, grad_norm, tokens, seconds,
        validation_loss, validation_score
-FROM training_step WHERE trial_id IN (SELECT unnest($trials))
+FROM training_step WHERE trial_id IN $trials
 ORDER BY trial_id, step
 """
 
 _ARTIFACTS = """
 SELECT trial_id, path, sha256, bytes
-FROM artifact WHERE trial_id IN (SELECT unnest($trials))
+FROM artifact WHERE trial_id IN $trials
 ORDER BY trial_id, path
 """
 
@@ -109,11 +106,10 @@ def summaries_of(
     ended = list(named_rows(connection, _TRIALS, asked))
     if not ended:
         return ()
-    entries = {"entries": [row["entry"] for row in ended]}
     trials = {"trials": [row["trial_id"] for row in ended]}
     aggregates: defaultdict[int, list[Aggregate]] = defaultdict(list)
     unscored: defaultdict[int, list[str]] = defaultdict(list)
-    for row in named_rows(connection, _AGGREGATES, entries):
+    for row in _scored(connection, [row["entry"] for row in ended]):
         entry, note = row.pop("entry"), row.pop("note")
         if note is not None:
             unscored[entry].append(f"{row['task']}, {row['split']}: {note}")
@@ -125,9 +121,11 @@ def summaries_of(
     artifacts: defaultdict[str, list[Artifact]] = defaultdict(list)
     for row in named_rows(connection, _ARTIFACTS, trials):
         artifacts[row.pop("trial_id")].append(Artifact(**row))
+    added = {row.pop("trial_id"): row for row in named_rows(connection, _ADDITIONS, trials)}
     return tuple(
         _summary(
             row,
+            added=added.get(row["trial_id"]),
             aggregates=tuple(aggregates[row["entry"]]),
             unscored=tuple(unscored[row["entry"]]),
             steps=tuple(steps[row["trial_id"]]),
@@ -137,12 +135,33 @@ def summaries_of(
     )
 
 
+def _scored(
+    connection: duckdb.DuckDBPyConnection, entries: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """A row per metric of what the study asks of trials that have ended for it."""
+    rows = list(named_rows(connection, _AGGREGATES, {"entries": list(entries)}))
+    keys = {"keys": list({row["score_key"] for row in rows})}
+    tokens = {row.pop("score_key"): row for row in named_rows(connection, _TOKENS, keys)}
+    gaps: dict[tuple[str, str], dict[str, Any]] = {}
+    if any(row["note"] is not None for row in rows):
+        found = named_rows(connection, _UNSCORED, keys)
+        gaps = {(row.pop("score_key"), row.pop("metric")): row for row in found}
+    for row in rows:
+        key = row.pop("score_key")
+        yield {
+            **row,
+            **tokens.get(key, {"items": 0, "prompt_tokens": None, "completion_tokens": None}),
+            **gaps.get((key, row["metric"]), {"unscored": 0, "worst": None}),
+        }
+
+
 # Notes of a trial with these beginnings are sentences that a report shows.
 _TOLD = ("cut_", "told_")
 
 
 def _summary(
     row: Mapping[str, Any],
+    added: Mapping[str, Any] | None,
     aggregates: tuple[Aggregate, ...],
     unscored: tuple[str, ...],
     steps: tuple[StepReport, ...],
@@ -168,8 +187,8 @@ def _summary(
         failure_message=row["failure_message"],
         canaries=canaries_of(row),
         cost=_cost(row),
-        added_seconds=row["added_seconds"],
-        measuring=_measuring(row),
+        added_seconds=added["added_seconds"] if added else 0.0,
+        measuring=_measuring(row, added),
         aggregates=aggregates,
         steps=steps,
         train_items=row["train_items"],
@@ -198,11 +217,11 @@ def canaries_of(row: Mapping[str, Any]) -> Canaries | None:
     return Canaries(**{field.name: row[f"canary_{field.name}"] for field in fields(Canaries)})
 
 
-def _measuring(row: Mapping[str, Any]) -> Measuring:
+def _measuring(row: Mapping[str, Any], added: Mapping[str, Any] | None) -> Measuring:
     """What judges took for a trial: when it ran, and of it later."""
     parts = ("seconds", "tokens", "money")
-    then = (row[f"measure_{part}"] or 0 for part in parts)
-    return Measuring(*then) + Measuring(*(float(row[f"judged_{part}"]) for part in parts))
+    then = Measuring(*(row[f"measure_{part}"] or 0 for part in parts))
+    return then + Measuring(*(float(added[part]) for part in parts)) if added else then
 
 
 def _cost(row: Mapping[str, Any]) -> TrialCost | None:

@@ -6,8 +6,8 @@ import getpass
 import json
 import os
 import platform
-import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from harness.records import (
 from harness.store import ingest as rows
 from harness.store import naming
 from harness.store.columns import Columns, check_record, record_hash, take_apart
-from harness.store.connection import WAIT_SECONDS, named_rows, transaction
+from harness.store.connection import WAIT_SECONDS, held_open, named_rows, transaction
 from harness.store.declaration import fact_changes, spec_changes
 from harness.store.experiments import experiment_by_id
 from harness.store.naming import NamedTrial
@@ -66,10 +66,16 @@ class StoreWriter:
         self.path = path
         self._now = now
         self._wait_seconds = wait_seconds
-        self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock, transaction(path, wait_seconds) as connection:
+        with transaction(path, wait_seconds) as connection:
             ensure_schema(connection, now())
+
+    def held_open(self) -> AbstractContextManager[None]:
+        """Open the file once for all calls of this thread, and of readers of the same file.
+
+        Another process waits until it is left.
+        """
+        return held_open(self.path, self._wait_seconds)
 
     def declare(
         self, experiment: ExperimentRecord, who: str = "", test_rows: Sequence[str] = ()
@@ -89,7 +95,7 @@ class StoreWriter:
         Returns:
             True if anything but the environment and the time of declaration was written.
         """
-        with self._lock, transaction(self.path, self._wait_seconds) as connection:
+        with transaction(self.path, self._wait_seconds) as connection:
             now = self._now()
             before = experiment_by_id(connection, experiment.experiment_id)
             changes = spec_changes(before, experiment) if before else {}
@@ -123,7 +129,7 @@ class StoreWriter:
         Raises:
             StoreError: the experiment is not declared.
         """
-        with self._lock, transaction(self.path, self._wait_seconds) as connection:
+        with transaction(self.path, self._wait_seconds) as connection:
             _require_experiment(connection, spec.experiment_id)
             naming.put_entry(connection, spec)
             for detail in naming.not_seen_yet(connection, spec.experiment_id, looks):
@@ -155,7 +161,7 @@ class StoreWriter:
         columns = take_apart(record)
         digest = record_hash(columns)
         spec = record.spec
-        with self._lock, transaction(self.path, self._wait_seconds) as connection:
+        with transaction(self.path, self._wait_seconds) as connection:
             now = self._now()
             stored = next(named_rows(connection, _STORED, [spec.trial_id]), None)
             if spec.adds:
@@ -234,7 +240,7 @@ class StoreWriter:
         Raises:
             StoreError: the experiment is not declared.
         """
-        with self._lock, transaction(self.path, self._wait_seconds) as connection:
+        with transaction(self.path, self._wait_seconds) as connection:
             _require_experiment(connection, experiment_id)
             _put_event(connection, experiment_id, self._now(), kind, dict(detail), who=who)
 
@@ -247,7 +253,7 @@ class StoreWriter:
         Raises:
             InputError: there is no such study.
         """
-        with self._lock, transaction(self.path, self._wait_seconds) as connection:
+        with transaction(self.path, self._wait_seconds) as connection:
             removed = delete_study(connection, experiment_id)
             detail = removal_detail(removed)
             _put_event(connection, experiment_id, self._now(), "removed", detail, who=who)
@@ -293,11 +299,10 @@ def _put_experiment(
         "DELETE FROM experiment_split WHERE experiment_id = ? AND split NOT IN (SELECT unnest(?))",
         [experiment.experiment_id, list(experiment.splits)],
     )
-    for split, examples in experiment.splits.items():
-        connection.execute(
-            "INSERT OR REPLACE INTO experiment_split VALUES (?, ?, ?)",
-            [experiment.experiment_id, split, examples],
-        )
+    connection.executemany(
+        "INSERT OR REPLACE INTO experiment_split VALUES (?, ?, ?)",
+        [[experiment.experiment_id, split, number] for split, number in experiment.splits.items()],
+    )
 
 
 def _put_event(

@@ -19,10 +19,11 @@ def note_planned(
         trials: their number, those that ended included.
         exact: whether it will have so many, and not at most so many.
     """
-    known = standing(reader.events(identity)).planned
-    before = known.detail["trials"] if known else None
-    if before is None or trials < before or (exact and trials != before):
-        writer.record_event(identity, "planned", {"trials": trials})
+    with writer.held_open():
+        known = standing(reader.events(identity)).planned
+        before = known.detail["trials"] if known else None
+        if before is None or trials < before or (exact and trials != before):
+            writer.record_event(identity, "planned", {"trials": trials})
 
 
 def note_end(
@@ -31,9 +32,10 @@ def note_end(
     """Note that a run came to its end, unless that is noted of as many trials already."""
     failed = sum(trial.status == "failed" for trial in trials)
     detail: dict[str, JsonValue] = {"trials": len(trials), "failed": failed}
-    known = standing(reader.events(identity)).finished
-    if known is None or known.detail != detail:
-        writer.record_event(identity, "finished", detail)
+    with writer.held_open():
+        known = standing(reader.events(identity)).finished
+        if known is None or known.detail != detail:
+            writer.record_event(identity, "finished", detail)
 
 
 __all__ = ["note_end", "note_planned"]

@@ -321,12 +321,13 @@ class _Study:
         self._say_if_idle()
         runner.work_off(searches)
         runner.reused += searches.taken
-        noted = [
-            event.detail for event in self._reader.events(identity) if event.kind == "search_ended"
-        ]
-        for end in map(to_plain, searches.ends()):
-            if end not in noted:
-                self._writer.record_event(identity, "search_ended", end)
+        ends = [to_plain(end) for end in searches.ends()]
+        with self._writer.held_open():
+            events = self._reader.events(identity)
+            noted = [event.detail for event in events if event.kind == "search_ended"]
+            for end in ends:
+                if end not in noted:
+                    self._writer.record_event(identity, "search_ended", end)
         return searches
 
     def _say_if_idle(self) -> None:
@@ -342,8 +343,10 @@ class _Study:
     def _declare(self) -> None:
         """Declare the study, and say so if others have scored some of the same test rows."""
         mine, rows = self._plan.experiment_id, row_hashes(self._plan.prepared.splits.test)
-        self._writer.declare(experiment_record(self._plan), test_rows=rows)
-        readers = self._reader.test_readers(mine, rows)
-        if readers and not self._reader.named_ids(mine):
-            detail = {"experiments": sorted(readers), "rows": max(readers.values())}
-            self._writer.record_event(mine, "test_seen_elsewhere", detail)
+        record = experiment_record(self._plan)
+        with self._writer.held_open():
+            self._writer.declare(record, test_rows=rows)
+            readers = self._reader.test_readers(mine, rows)
+            if readers and not self._reader.named_ids(mine):
+                detail = {"experiments": sorted(readers), "rows": max(readers.values())}
+                self._writer.record_event(mine, "test_seen_elsewhere", detail)

@@ -13,7 +13,6 @@ from harness.engine import WORTH_A_RETRY, Ended, Engine, Outcome
 from harness.errors import StoreError, TrialError, needing_room
 from harness.records import (
     Place,
-    Status,
     TrialRecord,
     TrialSpec,
     TrialSummary,
@@ -26,11 +25,10 @@ from harness.store import (
     has_record,
     holds_link,
     quarantine,
-    quarantine_record,
     read_record,
-    record_head,
     write_record,
 )
+from harness.store.naming import NamedTrial
 from harness.study.known_parts import (
     accesses_to_test,
     general_beyond,
@@ -39,6 +37,7 @@ from harness.study.known_parts import (
 )
 from harness.study.observer import Observer
 from harness.study.plan import Plan
+from harness.study.recovery import recovered
 from harness.study.sources import Source
 from harness.versions import environment_versions
 
@@ -104,29 +103,9 @@ class TrialRunner:
         try:
             # Another study's run may be about to take it in.
             with self._lock_of(trial_id).acquire(timeout=0):
-                return self._recover(folder, self.reader.status(trial_id))
+                return recovered(folder, self.reader.status(trial_id), self.writer, self.observer)
         except Timeout:
             return False
-
-    def _recover(self, folder: Path, stored: Status | None) -> bool:
-        """Take in the record of one folder; whether the store did not have it."""
-        try:
-            head = record_head(folder)
-            if head.spec.adds and stored != "complete":
-                raise StoreError(f"{folder}: it adds to a trial that the store does not hold")
-            if stored not in (None, "failed") and not head.spec.adds:
-                return False
-            record = read_record(folder)
-        except StoreError as error:
-            if stored is None:
-                place, after = quarantine(folder, str(error)), "the trial runs again"
-            else:
-                place = quarantine_record(folder, str(error))
-                after = "the store holds what it said"
-            self.observer.warning(f"{error}; set aside in {place}, {after}")
-            return False
-        # Of a trial that is stored as failed it may be a retry's, written just before the end.
-        return self.writer.ingest(record, replace_failed=True)
 
     def searched(self) -> list[TrialSummary]:
         """The known trials of the searches that are declared: there may once have been others.
@@ -207,22 +186,12 @@ class TrialRunner:
             self._say_waiting(spec)
             return False
         self._locks[spec.trial_id] = lock
-        folder, looks = self._folder(spec), accesses_to_test(spec)
-        named = self.writer.name_trial(spec, looks)
-        if named.status in (None, "failed") and has_record(folder):
-            # Its run ended between the record and the store.
-            self._recover(folder, named.status)
-            named = self.writer.name_trial(spec, looks)
-        beyond = general_beyond(spec, named.known) if named.status == "complete" else set()
-        if beyond and not self._weights_at_hand(spec):
-            self._say_unmeasured(spec.arm)
-            asked = tuple(request for request in spec.scores if request.key not in beyond)
-            spec = replace(spec, scores=asked)
-            named = self.writer.name_trial(spec, looks)
-        trial = self._summary(spec) if named.status in ("complete", "pruned") else None
-        if trial is not None and not self._lacks_weights(spec, trial):
+        with self.writer.held_open():
+            spec, named, trial = self._named(spec)
+        if trial is not None:
             self._release(spec.trial_id)
             return self._as_it_is(spec, trial)
+        folder = self._folder(spec)
         if holds_link(folder):
             place = quarantine(folder, "it is, or holds, a link to elsewhere")
             self.observer.warning(f"{folder} is, or holds, a link; set aside in {place}")
@@ -232,6 +201,29 @@ class TrialRunner:
         discard_record(folder)
         self._submit(spec)
         return True
+
+    def _named(self, spec: TrialSpec) -> tuple[TrialSpec, NamedTrial, TrialSummary | None]:
+        """Name the trial for the study.
+
+        Returns:
+            What is asked of it, what is known of it, and the trial where all that is known.
+        """
+        folder, looks = self._folder(spec), accesses_to_test(spec)
+        named = self.writer.name_trial(spec, looks)
+        if named.status in (None, "failed") and has_record(folder):
+            # Its run ended between the record and the store.
+            recovered(folder, named.status, self.writer, self.observer)
+            named = self.writer.name_trial(spec, looks)
+        beyond = general_beyond(spec, named.known) if named.status == "complete" else set()
+        if beyond and not self._weights_at_hand(spec):
+            self._say_unmeasured(spec.arm)
+            asked = tuple(request for request in spec.scores if request.key not in beyond)
+            spec = replace(spec, scores=asked)
+            named = self.writer.name_trial(spec, looks)
+        trial = self._summary(spec) if named.status in ("complete", "pruned") else None
+        if trial is not None and self._lacks_weights(spec, trial):
+            trial = None
+        return spec, named, trial
 
     def _lacks_weights(self, spec: TrialSpec, trial: TrialSummary) -> bool:
         """Whether weights that the study would keep were kept once, and are gone since."""
@@ -327,16 +319,18 @@ class TrialRunner:
 
     def _take_in(self, record: TrialRecord) -> TrialSummary:
         spec = record.spec
-        self.writer.ingest(record, replace_failed=self.retry_failed or not spec.adds)
+        with self.writer.held_open():
+            self.writer.ingest(record, replace_failed=self.retry_failed or not spec.adds)
+            trial = self._summary(spec)
+            scored = self.reader.known_scores([request.key for request in spec.scores])
         self._release(spec.trial_id)
         self.ran += 1
         self.failed += record.status == "failed"
         self.observer.trial_ended(record)
-        trial = self._summary(spec)
         if trial is None:
             raise StoreError(f"trial {spec.trial_id} ended without all that was asked of it")
         self.known[spec.place] = trial
-        self._scored.update(self.reader.known_scores([request.key for request in spec.scores]))
+        self._scored.update(scored)
         return trial
 
 

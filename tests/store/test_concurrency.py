@@ -116,6 +116,41 @@ def test_a_reader_beside_a_writer_of_its_own_process_leaves_the_lock_alone(tmp_p
     assert StoreReader(path).query("SELECT 1").rows == ((1,),)
 
 
+def test_calls_share_one_opening_while_the_file_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    writer = example_store(path)
+    reader = StoreReader(path, wait_seconds=0.1)
+    opening = [sys.executable, "-c", f"import duckdb; duckdb.connect({str(path)!r})"]
+    with ThreadPoolExecutor() as threads:
+        with writer.held_open():
+            writer.record_event("e1", "resumed", {"number": 1})
+            with writer.held_open():
+                assert [one.kind for one in reader.events("e1")].count("resumed") == 1
+            with pytest.raises(StoreError, match="is not in this store"):
+                writer.record_event("of nobody", "resumed", {})
+            with pytest.raises(StoreError, match="another thread of this process held"):
+                threads.submit(reader.events, "e1").result()
+            other = subprocess.run(opening, check=False, capture_output=True)
+            assert b"Could not set lock" in other.stderr
+            # What went wrong took nothing else with it.
+            writer.record_event("e1", "resumed", {"number": 2})
+        found = threads.submit(reader.events, "e1").result()
+    assert [one.detail for one in found if one.kind == "resumed"] == [{"number": 1}, {"number": 2}]
+    subprocess.run(opening, check=True)
+
+
+def test_a_file_is_let_go_of_whatever_ends_its_holding(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    writer = example_store(path)
+    with pytest.raises(KeyboardInterrupt), writer.held_open():
+        writer.record_event("e1", "resumed", {})
+        raise KeyboardInterrupt
+    subprocess.run(
+        [sys.executable, "-c", f"import duckdb; duckdb.connect({str(path)!r})"], check=True
+    )
+    assert [one.kind for one in StoreReader(path).events("e1")].count("resumed") == 1
+
+
 def test_threads_of_one_process_take_turns(tmp_path: Path) -> None:
     path = tmp_path / "s.duckdb"
     writer = example_store(path)
