@@ -11,9 +11,6 @@ import psutil
 
 from harness.records import ScoreRecord, ScoreRequest
 
-LATENCY_REQUESTS = 8
-# Of them, those that are timed again in a later turn: enough to show that the machine drifted.
-TIMED_AGAIN = 4
 # Tokens of the reply that warms up, of a model in memory: it reads a whole prompt, and its steps
 # are all alike.
 WARM_UP_TOKENS = 4
@@ -28,15 +25,14 @@ class Timed(Protocol):
         ...
 
 
-def timed_items(items: Sequence[T], limit: int | None = None) -> Sequence[T]:
-    """The items whose requests are timed, spread evenly through all: the same for every arm.
+def spread_items(items: Sequence[T], most: int) -> Sequence[T]:
+    """So many of the items at most, spread evenly through all: the same for every arm."""
+    return items[:: max(1, len(items) // most)][:most]
 
-    Args:
-        limit: how many at most; they are every so-manieth of those that are timed without one.
-    """
-    stride = max(1, len(items) // LATENCY_REQUESTS)
-    timed = items[::stride][:LATENCY_REQUESTS]
-    return timed if limit is None else timed[:: -(-len(timed) // limit) or 1]
+
+def timed_again(items: Sequence[T], limit: int | None) -> Sequence[T]:
+    """Every so-manieth of the items that are timed, ``limit`` at most; all where it is None."""
+    return items if limit is None else items[:: -(-len(items) // limit) or 1]
 
 
 def time_requests(

@@ -11,7 +11,6 @@ from statistics import fmean
 from harness.data import read_examples_file
 from harness.evaluation.judge_prompt import Case, example_of, judges_task
 from harness.evaluation.judging import DATE
-from harness.evaluation.latency import LATENCY_REQUESTS
 from harness.forecast.cost_model import FORWARD, WRITTEN
 from harness.forecast.estimate import Estimate, either, summed
 from harness.forecast.findings import JudgeForecast
@@ -21,7 +20,7 @@ from harness.forecast.score_load import tokenizer_of
 from harness.forecast.served import MILLION, REPLY_SECONDS, TOKENIZERS
 from harness.forecast.upcoming import Upcoming
 from harness.measures import JudgeMetric
-from harness.measures.judge import TARGET
+from harness.measures.judge import PLEAS, TARGET
 from harness.prompting import PromptRenderer
 from harness.prompting.render import shown_text
 from harness.prompting.servers_tokenizer import ServersTokenizer
@@ -113,7 +112,7 @@ def _marks(spec: TrialSpec) -> Estimate:
             continue
         items = _items(request.items_path)
         probed = (request.suite, request.split) == ("domain", "test")
-        count += items + (min(items, LATENCY_REQUESTS) if probed else 0)
+        count += items + (min(items, PLEAS) if probed else 0)
     return Estimate.exactly(count)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data import read_examples_file
-from harness.evaluation.latency import WARM_UP_TOKENS, timed_items
+from harness.evaluation.latency import WARM_UP_TOKENS, timed_again
 from harness.forecast.cost_model import Activity, Measure
 from harness.forecast.score_load import (
     ITEMS_READ,
@@ -159,7 +159,7 @@ def _classified(spec: TrialSpec) -> Workload:
             items = read_examples_file(Path(request.items_path))
             single = request.suite == "latency"
             # One more is asked, which warms up and is not counted.
-            number = len(timed_items(items, request.limit)) + 1 if single else len(items)
+            number = len(timed_again(items, request.limit)) + 1 if single else len(items)
             work = ModelWork(passes=1, read=number)
             measure: Measure = "single" if single else "score"
             loads.append((request, ScoreLoad(measure, "classify", number, 0.0, 0.0, work)))
@@ -235,7 +235,7 @@ class _Counter:
         if request.suite == "memorisation":
             return [self._memorisation(items)]
         if request.suite == "latency":
-            return [self._single(request, timed_items(items, request.limit))]
+            return [self._single(request, timed_again(items, request.limit))]
         prompts = [self.renderer.encode_prompt(item) for item in _spread(items, ITEMS_READ)]
         return [self._asked(prompts, self._choices(request), len(items) / len(prompts))]
 

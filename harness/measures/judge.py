@@ -15,6 +15,8 @@ from harness.records import JsonValue
 PROMPT_VERSION = 1
 # What a pair compares with where that is no column.
 TARGET = "target"
+# Replies of which it is tried whether an instruction in them moves a judge.
+PLEAS = 8
 
 
 class JudgeMetric(Measure):

@@ -107,6 +107,12 @@ class Experiment(FrozenSpec):
         description="Training and validation examples whose text fine-tuned finalists are asked to "
         "complete, to see whether they memorised it; 0 leaves this out.",
     )
+    latency_items: int = Field(
+        8,
+        ge=2,
+        description="Test examples of which each finalist's requests are timed, one at a time; "
+        "half of them once more, later, to see whether the machine was as fast throughout.",
+    )
 
     @field_validator("name")
     @classmethod
@@ -306,15 +312,14 @@ class Experiment(FrozenSpec):
 
         Left out: what only judges the results (contrast, cost, constraints; the general margin
         where the search ignores it) and what only extends the study (budget, repeats of searches,
-        seeds, learning curves, tests of defaults, the limits of processes, the terms on which a
-        server is asked),
-        so that a study can be extended or its assumptions restated without repeating a trial.
-        Each restatement is an event in the store.
+        seeds, learning curves, tests of defaults, numbers of items that only describe, the limits
+        of processes, the terms on which a server is asked): a study can be extended or its
+        assumptions restated without repeating a trial. Each restatement is an event in the store.
         Left out too: where data, model and suite lie, since their contents are hashed beside this;
         and the columns that divide a report.
         """
         plain = self.plain()
-        extending = ("budget", "execution", "seeds", "train_gap_items")
+        extending = ("budget", "execution", "seeds", "train_gap_items", "latency_items")
         for key in JUDGING_FIELDS + extending:
             plain.pop(key)
         plain["search"].pop("repeats")

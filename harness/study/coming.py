@@ -75,8 +75,9 @@ def coming_trials(experiment: Experiment, sizes: Mapping[str, int]) -> list[Comi
         for arm in experiment.arms:
             points = len(curve_sizes(experiment, arm, sizes["train"]))
             yield of(arm, "curve", points * len(experiment.seeds_of(arm)), validation)
+        timed = min(experiment.latency_items, sizes["test"])
         for arm in experiment.arms:
-            yield replace(of(arm, "latency", TURNS, 0), trains=False)
+            yield replace(of(arm, "latency", TURNS, timed), trains=False)
 
     return [trials for trials in all_of_them() if trials.number]
 

@@ -141,23 +141,23 @@ def trial_identity(inputs: TrialInputs) -> Identity:
 
 
 def latency_identity(
-    finalist: str, turn: int, limit: int | None, together: Sequence[str], test: str
+    finalist: str, turn: int, limit: int | None, together: Sequence[str], timed: str
 ) -> Identity:
     """What seconds of single requests are of.
 
     Args:
         finalist: id of the trial that is timed.
         turn: which of the turns of all finalists it is, from 0.
-        limit: how many requests are timed at most; None for as many as ever are.
+        limit: how many of them are asked at most; None for all.
         together: ids of the finalists that are timed beside it.
-        test: fingerprint of the test items.
+        timed: fingerprint of the test items that are asked.
     """
     return {
         "timed trial": finalist,
         "turn": turn,
         "requests at most": limit,
         "timed together": list(together),
-        "test rows": test,
+        "timed rows": timed,
         "machine": [platform.node(), platform.machine(), platform.processor()],
     }
 

@@ -14,6 +14,7 @@ from harness.data import (
     scored_of,
     write_examples,
 )
+from harness.evaluation.latency import spread_items
 from harness.evaluation.suites.find import load_suite
 from harness.evaluation.suites.texts import suite_texts
 from harness.records import Example, Splits, SuiteKind, TrialSummary
@@ -25,6 +26,7 @@ from harness.study.coming import curve_sizes
 from harness.study.completions import Completions, sample
 
 DOMAIN = "domain"
+TIMED = "timed"
 REPLAY = "replay"
 # On which training measures its loss: the first of the validation examples, so many that a longer
 # validation set leaves what was trained as it is.
@@ -113,6 +115,7 @@ def write_item_sets(
             splits.validation[:VALIDATION_LOSS_EXAMPLES],
         ),
         "test": (DOMAIN, "test", splits.test),
+        TIMED: (DOMAIN, "test", spread_items(splits.test, experiment.latency_items)),
         **{name: (name, "test", items) for name, items in splits.out_of_domain.items()},
     }
     for size in {

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.data import Prepared
-from harness.evaluation.latency import TIMED_AGAIN
 from harness.evaluation.suites.find import Suite
 from harness.records import (
     ARTIFACT,
@@ -44,6 +43,7 @@ from harness.study.completions import CompletionsOfArms
 from harness.study.identity import TrialInputs, latency_identity, trial_identity, weights_identity
 from harness.study.item_sets import (
     REPLAY,
+    TIMED,
     VALIDATION_LOSSES,
     Bootstrapped,
     ItemSet,
@@ -207,17 +207,17 @@ class Plan:
         """
         settings = settings_from(final.params)
         trial = self._trial(arm, "latency", turn, final.seed, settings, [])
-        test = self.sets["test"]
+        timed = self.sets[TIMED]
         # All turns after the first are there to show a drift.
-        limit = TIMED_AGAIN if turn else None
-        identity = latency_identity(final.trial_id, turn, limit, together, test.fingerprint)
+        limit = -(-self.experiment.latency_items // 2) if turn else None
+        identity = latency_identity(final.trial_id, turn, limit, together, timed.fingerprint)
         trial_id = content_hash(identity, 20)
         trained = self.trials / final.trial_id / ARTIFACT
         return replace(
             trial,
             trial_id=trial_id,
             identity=identity,
-            scores=(latency_request(trial_id, test, limit),),
+            scores=(latency_request(trial_id, timed, limit),),
             trained_path=str(trained) if kind_info(settings.kind).trains else trial.trained_path,
         )
 

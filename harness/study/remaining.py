@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from harness.evaluation.latency import LATENCY_REQUESTS
 from harness.records import Phase, TrialCost, TrialRecord, TrialSummary
 from harness.study.asked_models import BASE
 from harness.study.coming import Coming
@@ -156,7 +155,7 @@ class Remaining:
             # It is fitted in a moment; beside that, its process starts as the base's did.
             return _mean(self._of(arm=BASE), lambda took: took.around)
         if coming.phase == "latency":
-            return self._timed(own)
+            return self._timed(own, coming.items)
         if not own:
             own = self._stand_ins(coming)
         if not own:
@@ -173,12 +172,12 @@ class Remaining:
             return [took for took in others if took.train_seconds > 0]
         return [took for took in others if not took.train_seconds and took.items]
 
-    def _timed(self, own: Sequence[Took]) -> float | None:
+    def _timed(self, own: Sequence[Took], items: int) -> float | None:
         timed = [took.seconds for took in self._took if took.phase == "latency"]
         if timed:
             return fmean(timed)
         around = _mean(own, lambda took: took.around)
-        return None if around is None else around + ALONE * LATENCY_REQUESTS * _an_item(own)
+        return None if around is None else around + ALONE * items * _an_item(own)
 
     def _built(self, alike: Sequence[Took], coming: Coming) -> float:
         """A trial put together from the parts of others."""

@@ -191,7 +191,8 @@ def latency_request(trial_id: str, items: ItemSet, limit: int | None) -> ScoreRe
     """A request for seconds of single requests, which hold for their trial and are never shared.
 
     Args:
-        limit: how many are timed at most; None for as many as ever are.
+        items: those that are timed.
+        limit: how many of them at most; None for all.
     """
     return ScoreRequest(
         key=content_hash([trial_id, "latency"], 40),

@@ -88,14 +88,14 @@ def _score(
 ) -> ScoreRecord:
     from harness.evaluation.classifier_lm import ClassifierLM
     from harness.evaluation.domain_task import build_domain_task
-    from harness.evaluation.latency import time_requests, timed_items
+    from harness.evaluation.latency import time_requests, timed_again
     from harness.evaluation.score import score_task
 
     if request.suite not in ("domain", "out_of_domain", "latency"):
         raise TrialError("error", f"a classifier cannot be scored on a {request.suite} task")
     items = read_examples_file(Path(request.items_path))
     if request.suite == "latency":
-        items = tuple(timed_items(items, request.limit))
+        items = tuple(timed_again(items, request.limit))
     template = settings.template or task.template
 
     def answers(texts: Sequence[str]) -> list[str]:

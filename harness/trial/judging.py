@@ -18,8 +18,9 @@ from harness.errors import TrialError
 from harness.evaluation.judge_prompt import Case, cases_of, wanted
 from harness.evaluation.judging import Mark, likely_marks, replied_marks
 from harness.evaluation.known_replies import KnownReplies
-from harness.evaluation.latency import timed_items
+from harness.evaluation.latency import spread_items
 from harness.measures import JudgeMetric, UnscoredError
+from harness.measures.judge import PLEAS
 from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.records import (
     Example,
@@ -175,7 +176,7 @@ def _marked(metric: JudgeMetric, scores: Sequence[Scored], ask: Ask) -> list[Sco
         for place in asked
     }
     pleas = {
-        place: [(one, one.pleading(metric)) for one in timed_items(tuple(replies[place]))]
+        place: [(one, one.pleading(metric)) for one in spread_items(tuple(replies[place]), PLEAS)]
         for place in asked
         if _is_probed(scores[place][1])
     }

@@ -182,7 +182,7 @@ def _score(
     constraint: Any,
     suite_at: Callable[[Path], Suite],
 ) -> ScoreRecord:
-    from harness.evaluation.latency import WARM_UP_TOKENS, time_requests, timed_items
+    from harness.evaluation.latency import WARM_UP_TOKENS, time_requests, timed_again
     from harness.evaluation.memorisation import build_memorisation_task
     from harness.evaluation.score import score_task
 
@@ -206,7 +206,7 @@ def _score(
         items = _readable(candidate, items)
         return score_task(lm, build_memorisation_task(request.task, task, items), request, form)
     if request.suite == "latency":
-        items = tuple(timed_items(items, request.limit))
+        items = tuple(timed_again(items, request.limit))
         domain = _domain(candidate, request, constraint, items)
         with lm.kept_to(constraint):
             return time_requests(lm, domain, request, form, WARM_UP_TOKENS)

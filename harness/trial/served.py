@@ -109,13 +109,13 @@ def _score(
     request: ScoreRequest,
     lm: Any,
 ) -> ScoreRecord:
-    from harness.evaluation.latency import time_requests, timed_items
+    from harness.evaluation.latency import time_requests, timed_again
 
     if request.suite not in ("domain", "out_of_domain", "latency"):
         raise TrialError("error", f"an endpoint cannot be scored on a {request.suite} task")
     items = read_examples_file(Path(request.items_path))
     if request.suite == "latency":
-        items = tuple(timed_items(items, request.limit))
+        items = tuple(timed_again(items, request.limit))
         domain = served_task(task, split, renderer, request.task, items)
         return time_requests(lm, domain, request, FORM)
     watch = ItemWatch(spec.pruning, len(items), higher_is_better=task.higher_is_better)

@@ -13,7 +13,7 @@ import pytest
 from lm_eval.api.instance import Instance
 
 from harness.evaluation import latency
-from harness.evaluation.latency import LATENCY_REQUESTS, TIMED_AGAIN, OtherWork, timed_items
+from harness.evaluation.latency import OtherWork, spread_items, timed_again
 from harness.records import ScoreRequest
 
 
@@ -27,19 +27,20 @@ from harness.records import ScoreRequest
     ],
 )
 def test_timed_items_are_spread_evenly(items: int, chosen: list[int]) -> None:
-    assert list(timed_items(range(items))) == chosen
-    assert len(timed_items(range(items))) <= LATENCY_REQUESTS
+    assert list(spread_items(range(items), 8)) == chosen
 
 
 @pytest.mark.parametrize("items", [1, 2, 3, 5, 7, 8, 20, 800])
-@pytest.mark.parametrize("limit", [1, 2, TIMED_AGAIN, 9])
+@pytest.mark.parametrize("limit", [1, 2, 4, 9])
 def test_a_later_turn_asks_every_so_manieth(items: int, limit: int) -> None:
     """So that its requests can be laid beside the same ones of the first turn."""
-    first, later = timed_items(range(items)), timed_items(range(items), limit)
+    first = spread_items(range(items), 8)
+    later = timed_again(first, limit)
     assert 1 <= len(later) <= limit
     step = -(-len(first) // len(later))
     assert list(first)[::step] == list(later)
-    assert timed_items(range(0), limit) == range(0)
+    assert timed_again(first, None) == first
+    assert timed_again(range(0), limit) == range(0)
 
 
 class Asked:

@@ -34,7 +34,7 @@ def test_a_declaration_names_every_trial_in_the_order_of_the_study(tmp_path: Pat
         ("few-shot", "finalist", 2, 20), ("lora", "finalist", 2, 25), ("full", "finalist", 2, 25),
         ("few-shot", "default", 2, 20), ("full", "default", 2, 20),
         ("lora", "curve", 2, 8),
-        ("few-shot", "latency", 2, 0), ("lora", "latency", 2, 0), ("full", "latency", 2, 0),
+        ("few-shot", "latency", 2, 8), ("lora", "latency", 2, 8), ("full", "latency", 2, 8),
     ]  # fmt: skip
 
 
@@ -95,8 +95,8 @@ def test_a_final_run_is_put_together_from_its_searchs_parts() -> None:
 def test_timed_requests_are_asked_alone() -> None:
     known = Remaining()
     known.learn(Took("zero", "search", 9.0, 0.0, 8, 4.0, 0.0))
-    timed = coming("zero", "latency", PROMPT, 2)
-    assert known.seconds(timed) == pytest.approx(5 + ALONE * 8 * 0.5)
+    timed = coming("zero", "latency", PROMPT, 2, 6)
+    assert known.seconds(timed) == pytest.approx(5 + ALONE * 6 * 0.5)
     known.learn(Took("other", "latency", 7.0, 0.0, 0, 0.0, 7.0))
     assert known.seconds(timed) == 7.0
 

@@ -19,6 +19,7 @@ PARTS: dict[str, Part] = {
     "score_batch_size": "measuring",
     "train_gap_items": "measuring",
     "memorisation_items": "measuring",
+    "latency_items": "measuring",
     "question": "judging",
     "contrast": "judging",
     "cost": "judging",
