@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from harness.data import read_examples_file
 from harness.records import TrialSpec
 from harness.store import StoreReader
 from harness.study.asked_models import BASE
@@ -114,6 +115,16 @@ def test_an_arm_more_runs_that_arm_alone(case: Case) -> None:
 def test_an_arm_less_runs_nothing_but_the_timing(case: Case) -> None:
     _, ran = case.run(arms={name: arm for name, arm in ARMS.items() if name != "few-shot"})
     assert {spec.phase for spec in ran} == {"latency"}
+
+
+def test_another_number_of_timed_requests_times_them_alone(case: Case) -> None:
+    _, ran = case.run(latency_items=2)
+    assert {spec.phase for spec in ran} == {"latency"}
+    asked = {(score.limit, score.items_path) for spec in ran for score in spec.scores}
+    # All of them, and half of them once more.
+    assert {limit for limit, _ in asked} == {None, 1}
+    (path,) = {path for _, path in asked}
+    assert len(read_examples_file(Path(path))) == 2
 
 
 @pytest.mark.parametrize(
