@@ -65,7 +65,7 @@ def _faults(answer: Answer, target: str, reply: str, labels: Sequence[str]) -> I
 
 
 def _form(answer: Answer, labels: Sequence[str]) -> str:
-    valid = answer.finite_answers() or tuple(labels)
+    valid = tuple(labels) or answer.finite_answers()
     if not valid:
         return f"an answer of kind {answer.name()} in the form of the right one is asked for"
     return f"it must be one of {_cut(', '.join(valid))}, and nothing else"

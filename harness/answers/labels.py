@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from math import log2
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -155,11 +157,24 @@ class LabelsAnswer(Answer):
         """The labels of the set."""
         return tuple(json.loads(self.final(answer)))
 
+    def finite_answers(self) -> tuple[str, ...] | None:
+        """All sets of the labels, smallest first, where the experiment lists few labels."""
+        labels = self.listed
+        if labels is None or 2 ** len(labels) > MAX_CHOICES:
+            return None
+        sizes = range(len(labels) + 1)
+        return tuple(set_text(some) for size in sizes for some in combinations(labels, size))
+
     def _why_not_chosen(self) -> str:
-        """Sets are too many to score each."""
+        """Sets of many labels are too many to score each."""
+        if self.is_closed:
+            return ""
+        if self.listed is None:
+            return "needs task.answer.labels, whose sets are scored; list them, or use generate"
+        most = int(log2(MAX_CHOICES))
         return (
-            "cannot be meant for sets of labels, of which there are too many to score each; use "
-            "answering: generate, or constrained"
+            f"scores every set of labels, of which {len(self.listed)} labels have too many "
+            f"({most} labels have {MAX_CHOICES}); use answering: generate, or constrained"
         )
 
     def reply_schema(self) -> JsonObject | None:

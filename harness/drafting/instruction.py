@@ -65,6 +65,6 @@ def draft_instruction(form: Answer, answers: Sequence[str], *, is_told: bool = F
     if form.extract is None:
         return asked
     # What the kind asks for is the answer alone, and here words stand before it.
-    labels = form.finite_answers() or ()
+    labels = form.labels_of(()) or form.finite_answers() or ()
     listed = f" It is one of: {', '.join(labels)}." if 0 < len(labels) <= _MOST_LISTED else ""
     return f"Work the task out step by step. {asking_for(form.extract)}{listed}"

@@ -266,8 +266,30 @@ def test_a_label_that_seems_to_mean_none_is_named() -> None:
     assert list(form.notes(['["a", "none"]'])) == []
 
 
-def test_sets_are_not_chosen_and_may_be_constrained_where_labels_are_listed() -> None:
-    assert "too many to score each" in answer().why_not_chosen()
+def test_sets_of_few_labels_are_chosen_among_all_of_them() -> None:
+    form = answer(labels=["b", "a", "c"], separator=",")
+    assert form.why_not_chosen() == ""
+    written = [form.row_reader().read({"y": text}) for text in ("c, a", "b", "c, b, a")]
+    sets = form.valid_answers([])
+    assert sets is not None and len(sets) == len(set(sets)) == 8
+    # As training writes them: in the order of the labels.
+    assert {*written, "[]"} <= set(sets)
+    read = form.reader()
+    assert all(read(text, text).metrics["exact_match"] == 1.0 for text in sets)
+    flags = answer(column=None, separator=None, labels=None, columns={"x": "x", "y": "z"})
+    assert flags.valid_answers([]) == ("[]", '["x"]', '["y"]', '["x", "y"]')
+
+
+def test_sets_of_many_labels_are_not_chosen() -> None:
+    assert answer(labels=list("abcdefgh")).why_not_chosen() == ""
+    many = answer(labels=list("abcdefghi"))
+    assert "of which 9 labels have too many (8 labels have 256)" in many.why_not_chosen()
+    assert many.valid_answers([]) is None
+    assert "needs task.answer.labels" in answer(labels=None).why_not_chosen()
+    assert answer(extract={"after": "####"}, labels=["a", "b"]).valid_answers([]) is None
+
+
+def test_replies_may_be_constrained_where_labels_are_listed() -> None:
     assert answer().why_not_constrained() == ""
     schema = answer().reply_schema()
     assert schema is not None and schema["maxItems"] == len(LABELS)

@@ -110,6 +110,19 @@ def test_replies_are_kept_to_what_the_kind_allows(
         assert sum(value or 0.0 for value in valid) >= len(ended) > 0
 
 
+@pytest.mark.parametrize("arm", ["prompt", "lora"])
+def test_sets_of_labels_are_chosen_among_all_of_them(
+    make_spec: MakeSpec, tmp_path: Path, arm: str
+) -> None:
+    spec = with_kind(make_spec(arm, answering="choice"), tmp_path, "labels")
+    record = run_trial(spec, tmp_path / "out")
+    assert record.status == "complete", record.failure_message
+    for score in record.scores:
+        assert {output.output for output in score.outputs} <= {"[]", '["a"]', '["b"]', '["a", "b"]'}
+        assert score.aggregates["valid"] == 1.0
+        assert 0 <= score.aggregates["set_f1"] <= 1
+
+
 @pytest.mark.parametrize(("arm", "answering"), [("lora", "generate"), ("prompt", "constrained")])
 def test_calls_in_the_notation_of_the_chat_template(
     make_spec: MakeSpec, tmp_path: Path, arm: str, answering: str
