@@ -194,13 +194,20 @@ STUDIES = {
 """Name of a study -> its data set."""
 
 
-def write_rows(name: str, source: Path, folder: Path) -> list[Row]:
+def write_rows(
+    name: str, source: Path, folder: Path, taken: Callable[[Row], Row] | None = None
+) -> list[Row]:
     """Write the rows of one data set to NAME.jsonl, in an order that is the same at every call.
+
+    Args:
+        taken: what of a row is written; all of it if not given.
 
     Raises:
         InputError: a file of the data set is not there.
     """
     rows = list(STUDIES[name].rows(source))
+    if taken is not None:
+        rows = list(map(taken, rows))
     # The authors' files are sorted by label.
     Random(name).shuffle(rows)
     folder.mkdir(parents=True, exist_ok=True)

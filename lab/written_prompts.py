@@ -1,14 +1,15 @@
 """The sober table: an instruction that a model writes beside what else the same task could have.
 
-``python -m lab.written_prompts write FOLDER --banking77 DIR --pubmedqa DIR`` writes an experiment
-for each of three tasks into FOLDER: addresses, whose rows are packaged, and Banking77 and PubMedQA,
-of which DIR is the authors' folder; one without a DIR is left out. Each has the same five arms: the
-user's instruction alone, tuned shots, an instruction that is written twice over by the model
-itself, LoRA, and LoRA under the written instruction. They are then run one after the other:
+``python -m lab.written_prompts write FOLDER --banking77 DIR --snips DIR`` writes an experiment for
+each of three tasks into FOLDER: addresses, whose rows are packaged, and the intents of Banking77
+and SNIPS, of which DIR is the authors' folder; one without a DIR is left out. Each has the same
+five arms: the user's instruction alone, tuned shots, an instruction that is written twice over by
+the model itself, LoRA, and LoRA under the written instruction. They are then run one after the
+other:
 
     harness run FOLDER/written-addresses.yaml --results RESULTS
     harness run FOLDER/written-banking77.yaml --results RESULTS
-    harness run FOLDER/written-pubmedqa.yaml --results RESULTS
+    harness run FOLDER/written-snips.yaml --results RESULTS
 
 ``python -m lab.written_prompts table RESULTS`` prints what came out as Markdown: test scores with
 intervals, tokens that tuning and training took, the verdict, and what became of each writing.
@@ -90,28 +91,27 @@ def _banking77() -> Row:
     }
 
 
-def _pubmedqa() -> Row:
+def _snips() -> Row:
     return {
         "data": {
-            "source": "pubmedqa.jsonl",
+            "source": "snips.jsonl",
             "splits": {"train": 0.5, "validation": 0.2, "test": 0.3},
-            "limits": {"train": 64, "validation": 48, "test": 80},
+            "limits": {"train": 140, "validation": 70, "test": 140},
         },
         "task": {
-            "instruction": "Answer the question from the abstract: yes, no or maybe.",
-            "template": "{abstract}\n\nQuestion: {question}",
-            "answer": {"kind": "label", "column": "decision", "labels": ["yes", "no", "maybe"]},
+            "instruction": "What does the speaker want? Reply with the intent.",
+            "template": "{text}",
+            "answer": {"kind": "label", "column": "intent"},
         },
-        # An abstract has 300 tokens: more than two shots are a long prompt.
-        "arms": _arms("choice", shots=(1, 2), epochs=1, learning_rate=1e-3),
-        "budget": {"trials": 4, "test_default": False},
+        "arms": _arms("choice", shots=(2, 7), epochs=1, learning_rate=1e-3),
+        "budget": {"trials": 6, "test_default": False},
     }
 
 
 TASKS: dict[str, Callable[[], Row]] = {
     "addresses": _addresses,
     "banking77": _banking77,
-    "pubmedqa": _pubmedqa,
+    "snips": _snips,
 }
 """Name of a task -> its part of an experiment."""
 PACKAGED = "addresses"
@@ -146,6 +146,10 @@ def _arms(answering: str, *, shots: tuple[int, ...], epochs: int, learning_rate:
     }
 
 
+def _intent(row: Row) -> Row:
+    return {"text": row["text"], "intent": row["answer"]["intent"]}
+
+
 def name_of(task: str) -> str:
     """Name of the study of a task."""
     return f"written-{task}"
@@ -166,7 +170,7 @@ def write_study(task: str, folder: Path, source: Path | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     drafted = TASKS[task]()
     if source is not None:
-        rows = write_rows(task, source, folder)
+        rows = write_rows(task, source, folder, _intent if task == "snips" else None)
         answer = drafted["task"]["answer"]
         answer.setdefault("labels", sorted({row[answer["column"]] for row in rows}))
     experiment = {

@@ -15,8 +15,8 @@ from harness.errors import InputError
 from harness.review.studies import find_study
 from harness.spec import Experiment, load_experiment
 from harness.study.run import run_study
+from lab.public_studies import INTENTS
 from lab.written_prompts import TASKS, name_of, tables, tuning_tokens, write_study
-from tests.lab.published import write_pubmedqa
 from tests.tiny_model import CHATML, messages, write_model
 
 
@@ -29,7 +29,10 @@ def published(tmp_path: Path) -> Path:
         rows = csv.writer(file)
         rows.writerow(["text", "category"])
         rows.writerows([f"where is card w{n} x{n}?", f"intent_{n % 7}"] for n in range(80))
-    write_pubmedqa(folder)
+    for intent in INTENTS:
+        pieces = [[{"text": f"now {n} "}, {"text": intent, "entity": "e"}] for n in range(12)]
+        requests = {intent: [{"data": data} for data in pieces]}
+        (folder / f"train_{intent}_full.json").write_text(json.dumps(requests), encoding="utf-8")
     return folder
 
 
@@ -64,7 +67,7 @@ def test_what_a_study_took_and_gave_is_printed(tmp_path: Path) -> None:
     assert "| both |" in printed
     assert "## written-addresses" in printed
     assert "written, writing 2 of 2: " in printed
-    assert "written-pubmedqa was not run" in printed
+    assert "written-snips was not run" in printed
     study = find_study(tmp_path / "results", "written-addresses")
     # The second writing is asked what the first was, whose replies are known by then.
     writings = [trial.writing for trial in study.study.trials if trial.phase == "writing"]
