@@ -24,7 +24,7 @@ import yaml
 from click.testing import CliRunner
 
 from harness import engine, forecast
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.cli import group
 from harness.engine.in_process import InProcessEngine
 from harness.models.resolve import resolve_model

@@ -178,6 +178,8 @@ def test_init_says_every_guess_with_its_reason(
     header = ("ticket_id", "message", "category", "customer")
     data, output = write_csv(tmp_path / "tickets.csv", header, rows), tmp_path / "e.yaml"
     said = good("init", data, "--output", output, "--minutes", "30")
+    # Loading takes seconds: what is done is said before.
+    assert said.startswith(f"Reading {data} ...")
     for line in (
         "text       message: the column with the longest texts",
         "answer     category: it has 2 values that repeat and its name says so",
