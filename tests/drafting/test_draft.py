@@ -359,6 +359,8 @@ def test_cautions(tmp_path: Path, content: str, said: dict[str, Any], caution: s
          "20 of 60 rows cannot be used, so nothing was written"),
         ("rows.csv", table([(t, a) for t, a in labelled()], ("mail.body", "label")), {},
          "'mail.body' cannot stand in a template"),
+        ("rows.csv", table([(t, a) for t, a in labelled()], ("0", "1")), {},
+         "'0' cannot stand in a template"),
         ("rows.csv", table([("same text here", a) for _, a in labelled()]), {}, "never divided"),
         ("rows.csv", table(labelled(2)), {}, "2 row(s), with the columns `message`"),
         ("rows.csv", table(labelled()), {"group": "category"}, ""),
