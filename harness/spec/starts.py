@@ -68,7 +68,7 @@ def started_from(arms: Mapping[str, Arm]) -> dict[str, str]:
     return {
         name: arm.start
         for name, arm in arms.items()
-        if isinstance(arm, LoraArm) and arm.start in arms
+        if isinstance(arm, LoraArm) and arm.start is not None and arm.start in arms
     }
 
 
