@@ -302,6 +302,18 @@ def test_the_command_line_and_the_package_import_lightly() -> None:
     assert modules_after("import harness, harness.cli", *heavy) == []
 
 
+def test_a_draft_loads_torch_once_all_is_asked() -> None:
+    heavy = {*HEAVY, "scipy.stats", "harness.analysis.whole_study", "harness.forecast.study"}
+    assert modules_after("import harness.drafting.draft, harness.drafting.machine", *heavy) == []
+    said = modules_after(
+        "import harness.cli\n"
+        "try: harness.cli.group.main(['init', 'pyproject.toml'], standalone_mode=False)\n"
+        "except Exception: pass",
+        *heavy,
+    )
+    assert said == []
+
+
 def test_a_report_needs_no_torch() -> None:
     # Nor what of scipy takes longest to load, and few reports need.
     heavy = {*HEAVY, "scipy.optimize", "scipy.stats"}

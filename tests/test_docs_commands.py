@@ -23,10 +23,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from harness import engine, forecast
-from harness.analysis import analyse
+from harness import engine
+from harness.analysis.whole_study import analyse
 from harness.cli import group
 from harness.engine.in_process import InProcessEngine
+from harness.forecast import study as forecast
+from harness.forecast.findings import Forecast
 from harness.models.resolve import resolve_model
 from harness.records import ResolvedModel
 from harness.review import studies as reporting
@@ -63,7 +65,7 @@ NOT_RUN = {
 # What these print depends on neither the model nor the machine: it must be what a page shows.
 SAME_EVERYWHERE = ("harness check", "head")
 # What the first `harness plan` measured, of a plain study; all others print this one's tables.
-MEASURED: list[forecast.Forecast] = []
+MEASURED: list[Forecast] = []
 # Pages that are made from the commands' own help texts.
 GENERATED = ("docs/cli.md",)
 SHOWN = [page for page in PAGES if any(one.language == "sh" for one in blocks_of(page))]
@@ -127,7 +129,7 @@ def reading(folder: Path, tiny: Path) -> Iterator[None]:
 
     run, plan, foresee = pipeline.run_study, pipeline.plan_study, forecast.forecast_study
 
-    def measure_once(*args: Any, **named: Any) -> forecast.Forecast:
+    def measure_once(*args: Any, **named: Any) -> Forecast:
         if not MEASURED:
             MEASURED.append(foresee(*args, **named | {"thorough": False}))
         return MEASURED[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.data import Prepared, with_general
 from harness.evaluation.suites.texts import SuiteTexts
 from harness.spec import Experiment

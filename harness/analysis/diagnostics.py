@@ -43,6 +43,7 @@ from harness.records import Phase, ScoreVector
 from harness.spec import BroughtArm, Experiment, PromptArm
 from harness.spec.kinds import kind_info
 from harness.spec.names import MEMORISATION, own_memorisation
+from harness.spec.starts import started_from
 
 T = TypeVar("T")
 
@@ -194,21 +195,28 @@ class Diagnostics:
         return self._each("The learning curve", self.experiment.arms, of)
 
     def memorisation(self) -> tuple[Memorisation, ...]:
-        """Memorisation of training texts, of fine-tuned arms."""
+        """Memorisation of training texts, of fine-tuned arms.
 
-        def of(arm: str) -> Memorisation | None:
-            spec = self.experiment.arms[arm]
+        Of one that goes on from an adapter also that of the texts that the adapter was trained on.
+        """
+        starts = started_from(self.experiment.arms)
+
+        def of(arm: str, whose: str) -> Memorisation | None:
+            spec = self.experiment.arms[whose]
             return assess_memorisation(
                 arm,
-                self._completions(arm, VERBATIM.name),
-                self._completions(arm, BITS_PER_BYTE.name),
+                self._completions(arm, whose, VERBATIM.name),
+                self._completions(arm, whose, BITS_PER_BYTE.name),
                 level=self._level,
                 resamples=self.resamples,
-                generator=self.generator("memorisation", arm),
+                generator=self.generator("memorisation", *dict.fromkeys((arm, whose))),
                 rows=spec.trained_on if isinstance(spec, BroughtArm) else None,
             )
 
-        return self._each("Memorisation", self.experiment.trained_arms(), of)
+        return (
+            *self._each("Memorisation", self.experiment.trained_arms(), lambda arm: of(arm, arm)),
+            *self._each("Memorisation before", starts, lambda arm: of(arm, starts[arm])),
+        )
 
     def diverged(self, forgetting: Mapping[str, Forgetting]) -> dict[str, Forgetting]:
         """What arms forgot, with the divergence of each arm that has one."""
@@ -321,21 +329,17 @@ class Diagnostics:
         full = [tuple(self._domain(arm, split)) for split in ("train", "validation")]
         return [*sizes, SizeScores(everything, full[0], full[1], full=True)]
 
-    def _completions(self, arm: str, metric: str) -> Completions:
+    def _completions(self, arm: str, whose: str, metric: str) -> Completions:
         def on(who: str, split: str) -> tuple[ScoreVector, ...]:
             return tuple(
                 self.scores.vectors(who, metric, suite="memorisation", task=task, split=split)
             )
 
         # Texts of its own go before those that arms have in common.
-        task = own_memorisation(arm)
-        task = task if on(arm, "train") else MEMORISATION
-        return Completions(
-            arm_train=on(arm, "train"),
-            arm_unseen=on(arm, "validation"),
-            base_train=on(BASE, "train"),
-            base_unseen=on(BASE, "validation"),
-        )
+        task = own_memorisation(whose)
+        task = task if whose != arm or on(arm, "train") else MEMORISATION
+        parts = [on(who, split) for who in (arm, BASE) for split in ("train", "validation")]
+        return Completions(*parts)
 
     def _each(
         self, what: str, arms: Iterable[str], measure: Callable[[str], T | None]

@@ -5,11 +5,21 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from itertools import chain, zip_longest
 from typing import Any
 
 import regex
 
+from harness.answers.call_values import (
+    ARGUMENTS,
+    CALLING,
+    NAMES,
+    BrokenCallError,
+    Call,
+    calls_of,
+    composed_arguments,
+    value_of_json,
+)
 from harness.answers.json_cells import (
     JsonText,
     RepeatedFieldError,
@@ -19,19 +29,17 @@ from harness.answers.json_cells import (
     object_of,
     read_json_text,
 )
-from harness.answers.json_text import DECODER, JsonObject, composed_value
+from harness.answers.json_text import DECODER, JsonObject
 from harness.answers.tools import Tool
 
-_ARGUMENTS = ("arguments", "parameters", "args", "input", "kwargs")
-_NAMES = ("name", "function", "tool", "tool_name", "function_name")
-# Of these names only calls make use; people and things have a `name`, too.
-_CALLING = ("function", "tool_name", "function_name", "action_input", "tool_input")
-_WRAPPERS = ("tool_calls", "calls", "function_calls")
-_TAGGED = regex.compile(
-    r"<(tool_call|function_call|tool_calls|functioncall)>(.*?)(</\1>|(?=<\1>)|\Z)", regex.S
-)
-_NAMED = regex.compile(
-    r"<(?:function=|invoke\s+name=\")([\w.:-]+)\"?>(.*?)(</(?:function|invoke)>|\Z)", regex.S
+# Whichever begins first, so that marks in a text of an argument are a part of it.
+_MARKED = regex.compile(
+    r"<(?P<tag>tool_call|function_call|tool_calls|functioncall)>(?P<inside>.*?)"
+    r"(?P<ended></(?P=tag)>|(?=<(?P=tag)>)|\Z)"
+    r"|<(?:function=|invoke\s+name=\")(?P<name>[\w.:-]+)\"?>(?P<arguments>.*?)"
+    r"(?P<ended></(?:function|invoke)>|\Z)"
+    r"|\[TOOL_CALLS\](?P<listed>.*)",
+    regex.S,
 )
 _PARAMETER = regex.compile(
     r"<parameter(?:=|\s+name=\")([\w.:-]+)\"?>\s*(.*?)\s*</parameter>"
@@ -40,7 +48,7 @@ _PARAMETER = regex.compile(
 )
 _PARAMETER_BEGUN = regex.compile(r"<parameter\b|</?arg_(?:key|value)>")
 _NAME_FIRST = regex.compile(r"\s*([\w.:-]+)\s*(<arg_key>.*)?", regex.S)
-_MISTRAL = regex.compile(r"\[TOOL_CALLS\]", regex.S)
+_MISTRAL = "[TOOL_CALLS]"
 _MISTRAL_NAMED = regex.compile(r"\s*([\w.:-]+)\s*(?:\[CALL_ID\]\s*\w+\s*)?(?:\[ARGS\])?\s*(?=\{)")
 # Names in notations that are not read: of who thinks in words, in tags, to a channel.
 _ACTION = regex.compile(
@@ -57,43 +65,10 @@ _BEGINNING = regex.compile(r"[\[{][\[{\s]*[\"'](?:name|function)[\"']")
 _LONGEST = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call of a tool."""
-
-    name: str
-    """Name of the tool."""
-    arguments: JsonObject
-    """Argument -> value."""
-    bare: bool = field(default=False, compare=False)
-    """Whether it is a name and nothing else, as things of other kinds have one, too."""
-
-
-class BrokenCallError(ValueError):
-    """What is marked as a call and cannot be read as one; the message is a sentence's end."""
-
-
-def calls_of(value: object) -> list[Call]:
-    """The calls in a JSON value: one, a list of them, or a message that holds them.
-
-    Raises:
-        BrokenCallError: it is none of these.
-    """
-    if isinstance(value, Mapping):
-        for key in _WRAPPERS:
-            if isinstance(value.get(key), list):
-                return [replace(call, bare=False) for call in calls_of(value[key])]
-        for key in ("function_call", "functionCall"):
-            if isinstance(value.get(key), Mapping):
-                return [_call(value[key])]
-        return [_call(value)]
-    if isinstance(value, list):
-        return [call for part in value for call in calls_of(part)]
-    raise BrokenCallError(f"{value!r:.60} is no call, which has a name and arguments")
-
-
 def read_calls(text: str, tools: Mapping[str, Tool] | None = None) -> list[Call] | None:
-    """The calls that a reply makes; None where it is words alone.
+    """The calls that a reply makes, in their order; None where it is words alone.
+
+    All that it marks as calls counts. Without marks all calls count, within fences and outside.
 
     Args:
         tools: name -> known tool, by which a call among words is told from words, and a text that
@@ -112,27 +87,35 @@ def _read(text: str, tools: Mapping[str, Tool]) -> list[Call] | None:
     # In a text of an argument, marks of calls are a part of it.
     if _whole(text) and (calls := _bare(text, tools)) is not None:
         return calls
-    if found := list(_NAMED.finditer(text)):
-        return [_named(one[1], one[2], tools, ended=bool(one[3])) for one in found]
-    if found := list(_TAGGED.finditer(text)):
-        return [call for one in found for call in _tagged(one[2], tools, ended=bool(one[3]))]
-    if mark := _MISTRAL.search(text):
-        return _after_mark(text[mark.end() :])
-    said, marked, after = text.partition(_PYTHON_TAG)
-    text = after if marked else said
-    fenced = [_bare(fence[2], tools) for fence in _FENCE.finditer(text)]
-    made = [call for calls in fenced for call in calls or ()]
-    calls = made if any(one is not None for one in fenced) else _bare(text, tools)
+    if (calls := _within_marks(text, tools)) is not None:
+        return calls
+    _, marked, after = text.partition(_PYTHON_TAG)
+    calls = _unmarked(after if marked else text, tools)
     if calls is None and marked:
         raise BrokenCallError("the mark of a call, and none behind it")
     return calls
 
 
+def _within_marks(text: str, tools: Mapping[str, Tool]) -> list[Call] | None:
+    """All that is marked as calls; None where nothing is."""
+    calls = None
+    for one in _MARKED.finditer(text):
+        calls = calls or []
+        if one["listed"] is not None:
+            calls += _listed(one["listed"], tools)
+        elif one["name"]:
+            calls.append(_named(one["name"], one["arguments"], tools, ended=bool(one["ended"])))
+        else:
+            calls += _tagged(one["inside"], tools, ended=bool(one["ended"]))
+    return calls
+
+
 def _tagged(text: str, tools: Mapping[str, Tool], *, ended: bool) -> list[Call]:
-    """What stands in a tag of calls: JSON, or a name with its arguments in tags of their own."""
+    """What stands in a tag of calls: JSON, a name with its arguments in tags, or marked calls."""
     if named := _NAME_FIRST.fullmatch(text):
         return [_named(named[1], named[2] or "", tools, ended=ended)]
-    return calls_of(_json(text))
+    marked = None if _whole(text) else _within_marks(text, tools)
+    return calls_of(value_of_json(text)) if marked is None else marked
 
 
 def _named(name: str, arguments: str, tools: Mapping[str, Tool], *, ended: bool) -> Call:
@@ -156,40 +139,6 @@ def calls_as_json(reply: str, tools: Mapping[str, Tool]) -> str | None:
     return json.dumps(made, ensure_ascii=False)
 
 
-def _call(value: Any) -> Call:
-    is_wrapped = isinstance(value, Mapping) and isinstance(value.get("function"), Mapping)
-    if is_wrapped:
-        value = value["function"]
-    name = None
-    if isinstance(value, Mapping):
-        name = next((value[key] for key in _NAMES if isinstance(value.get(key), str)), None)
-    bare = isinstance(value, Mapping) and set(value) <= {*_NAMES, "type", "id"}
-    if name is None or not name.strip() or not (bare or set(value) & set(_ARGUMENTS)):
-        raise BrokenCallError(f"{value!r:.60} is no call, which has a name and arguments")
-    arguments: Any = next((value[key] for key in _ARGUMENTS if value.get(key) is not None), {})
-    if isinstance(arguments, str):
-        arguments = _json(arguments) if arguments.strip() else {}
-    if not isinstance(arguments, dict):
-        raise BrokenCallError(f"the arguments of {name!r} are no object: {arguments!r:.60}")
-    return Call(name.strip(), _composed(arguments), bare=bare and not is_wrapped)
-
-
-def _composed(arguments: JsonObject) -> JsonObject:
-    try:
-        json.dumps(arguments, allow_nan=False)
-        composed: JsonObject = composed_value(arguments)
-    except (ValueError, TypeError) as error:
-        raise BrokenCallError(f"arguments hold what JSON has not: {error}") from error
-    return composed
-
-
-def _json(text: str) -> Any:
-    try:
-        return read_json_text(text).value
-    except ValueError as error:
-        raise BrokenCallError(str(error)) from error
-
-
 def _named_arguments(text: str, tool: Tool | None) -> JsonObject:
     """Arguments as one JSON object, or each in a tag of its own: as the tool's schema types it.
 
@@ -197,15 +146,17 @@ def _named_arguments(text: str, tool: Tool | None) -> JsonObject:
     """
     parameters = list(_PARAMETER.finditer(text))
     if not parameters:
-        value = _json(text) if text.strip() else {}
+        value = value_of_json(text) if text.strip() else {}
         if not isinstance(value, dict):
             raise BrokenCallError(f"arguments are no object: {value!r:.60}")
-        return _composed(value)
+        return composed_arguments(value)
     if _PARAMETER_BEGUN.search(_PARAMETER.sub("", text)):
         raise BrokenCallError("an argument breaks off")
     schemas = (tool.parameters if tool else {}).get("properties", {})
     pairs = [(one[1] or one[3], one[2] or one[4] or "") for one in parameters]
-    return _composed(object_of([(name, _argument(v, schemas.get(name))) for name, v in pairs]))
+    return composed_arguments(
+        object_of([(name, _argument(v, schemas.get(name))) for name, v in pairs])
+    )
 
 
 def _argument(text: str, schema: object) -> Any:
@@ -226,54 +177,84 @@ def _argument(text: str, schema: object) -> Any:
         return text
 
 
-def _after_mark(text: str) -> list[Call]:
+def _listed(text: str, tools: Mapping[str, Tool]) -> list[Call]:
     """What follows Mistral's mark: a list of calls, or a name with its arguments, repeatedly."""
-    calls = []
-    for part in _MISTRAL.split(text):
-        if named := _MISTRAL_NAMED.match(part):
-            value = next(_values(part[named.end() :]), None)
-            if not isinstance(value, dict):
-                raise BrokenCallError(f"the arguments of {named[1]!r} are no object")
-            calls.append(Call(named[1], _composed(value)))
-        elif _breaks_off(part):
+    calls: list[Call] = []
+    more = _MISTRAL
+    while more:
+        named = _MISTRAL_NAMED.match(text)
+        rest = text[named.end() :] if named else text
+        if not named and _breaks_off(rest):
             raise BrokenCallError("a call that breaks off")
+        value, start, end = next(_values(rest), (None, 0, 0))
+        if _MISTRAL in rest[:start]:
+            raise BrokenCallError("the mark of a call, and none behind it")
+        if not named:
+            calls += calls_of(value)
+        elif isinstance(value, dict):
+            calls.append(Call(named[1], composed_arguments(value)))
         else:
-            first = next(_values(part), None)
-            calls += calls_of(first)
+            raise BrokenCallError(f"the arguments of {named[1]!r} are no object")
+        behind, more, text = rest[end:].partition(_MISTRAL)
+        calls += _bare(behind, tools, calls) or []
     return calls
 
 
-def _bare(text: str, tools: Collection[str]) -> list[Call] | None:
-    """Calls that are marked by nothing: JSON with a name and arguments, or as Python calls."""
-    calls: list[Call] = []
-    seen = False
-    for value in _values(text):
-        if value == []:
-            seen = True
-            continue
-        try:
-            made = calls_of(value)
-            if any(call.bare and call.name not in tools for call in made):
-                raise BrokenCallError("a name without arguments that is none of the tools")
-        except BrokenCallError:
-            if _attempts(value, tools):
-                raise
-            continue
-        calls += made
-        seen = True
-    if seen and not _breaks_off(text):
-        return calls
-    whole = text.strip()
-    if not seen and _CALLED.fullmatch(whole) and len(whole) < _LONGEST:
+def _unmarked(text: str, tools: Collection[str]) -> list[Call] | None:
+    """Calls that are marked by nothing, within fences and outside of them."""
+    fences = list(_FENCE.finditer(text))
+    fenced = [_bare(fence[2], tools) for fence in fences]
+    if all(one is None for one in fenced):
+        return _bare(text, tools)
+    made = [call for calls in fenced for call in calls or ()]
+    starts, ends = [fence.start() for fence in fences], [fence.end() for fence in fences]
+    outside = [
+        _bare(text[end:start], tools, made)
+        for end, start in zip([0, *ends], [*starts, len(text)], strict=True)
+    ]
+    in_order = chain.from_iterable(zip_longest(outside, fenced))
+    return [call for calls in in_order for call in calls or ()]
+
+
+def _bare(text: str, tools: Collection[str], beside: Sequence[Call] = ()) -> list[Call] | None:
+    """Calls that are marked by nothing: JSON with a name and arguments, or as Python calls.
+
+    Args:
+        beside: calls that stand beside the text, which its words may say again.
+    """
+    calls: list[Call] | None = None
+    words, place = [], 0
+    for value, start, end in _values(text):
+        made = _made(value, tools)
+        if made is not None:
+            calls = (calls or []) + made
+            words.append(text[place:start])
+            place = end
+    whole = "".join([*words, text[place:]]).strip()
+    if calls is None and _CALLED.fullmatch(whole) and len(whole) < _LONGEST:
         written = _python(whole)
         if written is not None:
             return written
     if _breaks_off(text):
         raise BrokenCallError("a call that breaks off")
-    known = any(_calls_known(line, tools) for line in whole.splitlines())
-    if known or whole.strip("`*. ") in tools:
+    if _call_in_words(whole, tools, {call.name for call in (*beside, *(calls or ()))}):
         raise BrokenCallError("a call among words, or with arguments that have no names")
-    return None
+    return calls
+
+
+def _made(value: Any, tools: Collection[str]) -> list[Call] | None:
+    """The calls of a JSON value among words; None where it is something else."""
+    if value == []:
+        return []
+    try:
+        made = calls_of(value)
+        if any(call.bare and call.name not in tools for call in made):
+            raise BrokenCallError("a name without arguments that is none of the tools")
+    except BrokenCallError:
+        if _attempts(value, tools):
+            raise
+        return None
+    return made
 
 
 def _attempts(value: Any, tools: Collection[str]) -> bool:
@@ -281,14 +262,14 @@ def _attempts(value: Any, tools: Collection[str]) -> bool:
     if isinstance(value, list):
         return any(
             isinstance(part, dict)
-            and not (set(_NAMES).isdisjoint(part) and set(tools).isdisjoint(part))
+            and not (set(NAMES).isdisjoint(part) and set(tools).isdisjoint(part))
             for part in value
         )
     return isinstance(value, dict) and (
-        not set(_CALLING).isdisjoint(value)
+        not set(CALLING).isdisjoint(value)
         or any(name in tools and isinstance(inner, dict) for name, inner in value.items())
-        or any(value.get(key) in tools for key in _NAMES if isinstance(value.get(key), str))
-        or not (set(_NAMES).isdisjoint(value) or set(_ARGUMENTS).isdisjoint(value))
+        or any(value.get(key) in tools for key in NAMES if isinstance(value.get(key), str))
+        or not (set(NAMES).isdisjoint(value) or set(ARGUMENTS).isdisjoint(value))
     )
 
 
@@ -299,19 +280,31 @@ def _breaks_off(text: str) -> bool:
     )
 
 
-def _calls_known(line: str, tools: Collection[str]) -> bool:
-    """Whether a line calls a known tool, as code does."""
-    if (named := _CALLED.fullmatch(line)) and named[1] in tools:
+def _call_in_words(words: str, tools: Collection[str], made: Collection[str]) -> bool:
+    """Whether words call a tool: any, or beside calls one that these do not.
+
+    Args:
+        made: names of the tools that are called beside the words.
+    """
+    others = set(tools) - set(made)
+    lines = words.splitlines()
+    if any((named := _CALLED.fullmatch(line)) and named[1] in tools for line in lines):
         return True
+    alone = not made and words.strip("`*. ") in tools
+    return alone or any(_calls_known(line, others) for line in lines)
+
+
+def _calls_known(line: str, tools: Collection[str]) -> bool:
+    """Whether a line holds a call of a known tool, as code or words do."""
     if any(not set(tools).isdisjoint(found.groups()) for found in _ACTION.finditer(line)):
         return True
     return any(found[1] in tools for found in _CALLED_WITHIN.finditer(line))
 
 
-def _values(text: str) -> Iterator[Any]:
-    """The JSON objects and lists in a text, one after the other."""
+def _values(text: str) -> Iterator[tuple[Any, int, int]]:
+    """The JSON objects and lists in a text, one after the other, with their places in it."""
     if (whole := _whole(text)) is not None:
-        yield whole.value
+        yield whole.value, 0, len(text)
         return
     place = 0
     while (found := regex.search(r"[{\[]", text, pos=place)) is not None:
@@ -321,7 +314,7 @@ def _values(text: str) -> Iterator[Any]:
             place = found.start() + 1
             continue
         if isinstance(value, dict | list):
-            yield value
+            yield value, found.start(), place
 
 
 def _whole(text: str) -> JsonText | None:
@@ -352,7 +345,7 @@ def _python(text: str) -> list[Call] | None:
             if not isinstance(node, ast.Call) or node.args:
                 return None
             arguments = object_of([(str(a.arg), literal_value(a.value)) for a in node.keywords])
-            calls.append(Call(ast.unparse(node.func), _composed(arguments)))
+            calls.append(Call(ast.unparse(node.func), composed_arguments(arguments)))
     except (RepeatedFieldError, BrokenCallError):
         raise
     except (ValueError, SyntaxError, MemoryError, RecursionError):

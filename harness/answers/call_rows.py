@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
-from harness.answers.call_reader import BrokenCallError, Call, calls_of, read_calls
+from harness.answers.call_reader import read_calls
+from harness.answers.call_values import BrokenCallError, Call, calls_of
 from harness.answers.cells import AnswerError, is_missing
 from harness.answers.json_schema import canonical_json
 from harness.answers.row_reader import RowReader

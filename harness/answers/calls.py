@@ -13,8 +13,9 @@ from pydantic import Field, field_validator, model_validator
 
 from harness.answers.answer import Answer, Reading, ReplyReader, only_column
 from harness.answers.answer_column import AnswerColumn
-from harness.answers.call_reader import BrokenCallError, Call, calls_as_json, calls_of, read_calls
+from harness.answers.call_reader import calls_as_json, read_calls
 from harness.answers.call_rows import CallRows
+from harness.answers.call_values import BrokenCallError, Call, calls_of
 from harness.answers.infer_schema import infer_schema
 from harness.answers.json_schema import moved, pointer
 from harness.answers.json_text import JsonObject

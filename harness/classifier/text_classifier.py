@@ -7,6 +7,7 @@ fits it to the same rows again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ NOTHING = ""
 # Of so many rows or more, what stands in one row alone is not counted: it can say nothing there.
 MANY_ROWS = 1000
 MOST_ITERATIONS = 1000
+# Words of one letter, and numbers, may decide: scikit-learn's own pattern leaves them out.
+WORD, CHARACTER = r"(?u)\b\w+\b", r"(?u)\S"
 # A number that is shipped, and the place of one in a sparse row.
 NUMBER_BYTES, PLACE_BYTES = 4, 4
 
@@ -85,12 +88,11 @@ def fit_classifier(
         seed: of the support vector machine, which takes rows in a random order.
 
     Raises:
-        ValueError: the texts hold no word or character that could be counted.
+        ValueError: the texts hold nothing that could be counted; says so of the first.
     """
     from threadpoolctl import threadpool_limits
 
-    vectoriser = _vectoriser(settings, len(texts))
-    rows = vectoriser.fit_transform(texts)
+    vectoriser, rows = _counted(texts, settings)
     parts: dict[str, Any] = {}
     # Several threads wait for each other longer than such small sums take.
     with threadpool_limits(1):
@@ -103,14 +105,27 @@ def fit_classifier(
     return TextClassifier(vectoriser, parts)
 
 
-def _vectoriser(settings: ClassifierSettings, rows: int) -> Any:
+def _counted(texts: Sequence[str], settings: ClassifierSettings) -> tuple[Any, Any]:
+    """scikit-learn's vectoriser, fitted to texts, and their sparse rows."""
+    least = 2 if len(texts) >= MANY_ROWS else 1
+    # Signs and scripts without spaces have no words, or none twice: each character is one there.
+    for word in (WORD, CHARACTER):
+        vectoriser = _vectoriser(settings, least, word)
+        with suppress(ValueError):
+            return vectoriser, vectoriser.fit_transform(texts)
+    where = "" if least == 1 else " in two of them"
+    raise ValueError(
+        f"the texts have no character to count{where} (the first is {texts[0]!r:.60}); see that "
+        "the template names the column that holds the text"
+    )
+
+
+def _vectoriser(settings: ClassifierSettings, least: int, word: str) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import FeatureUnion
 
-    least = 2 if rows >= MANY_ROWS else 1
     counters = {
-        # Words of one letter, and numbers, may decide: scikit-learn's own pattern leaves them out.
-        "words": {"token_pattern": r"(?u)\b\w+\b", "ngram_range": (1, 2)},
+        "words": {"token_pattern": word, "ngram_range": (1, 2)},
         "characters": {"analyzer": "char_wb", "ngram_range": (2, 5)},
     }
     return FeatureUnion(

@@ -83,9 +83,6 @@ def command(
     Example:
       harness init tickets.csv --text message --answer category
     """
-    from harness.drafting.answers import Answers, take_default
-    from harness.drafting.draft import draft_experiment
-    from harness.drafting.machine import look_at_machine
     from harness.errors import InputError, Problem, writing
 
     if output.exists() and not force:
@@ -94,6 +91,12 @@ def command(
         )
     if not output.resolve().parent.is_dir():
         raise InputError(Problem(str(output), "its folder does not exist; make it first"))
+    say(f"Reading {near(data)} ...", err=True)
+    # What it takes is loaded once it is said what is done.
+    from harness.drafting.answers import Answers, take_default
+    from harness.drafting.draft import draft_experiment
+    from harness.drafting.machine import look_at_machine
+
     asking = not yes and is_terminal()
     if asking:
         say("Enter accepts what stands in brackets.")
@@ -102,7 +105,7 @@ def command(
         data,
         preset,
         asked if asking else take_default,
-        look_at_machine(),
+        look_at_machine,
         output,
         Path.cwd(),
         measured_seconds if measure else None,
@@ -122,7 +125,7 @@ def measured_seconds(experiment: Path) -> float | None:
 
     from harness.engine import open_engine, start_server
     from harness.errors import HarnessError
-    from harness.forecast import forecast_study
+    from harness.forecast.study import forecast_study
     from harness.models.resolve import model_here
     from harness.spec import ExecutionSpec, load_experiment
     from harness.study.executing import executing

@@ -46,7 +46,7 @@ def command(experiment: Path, results: Path, explain: bool, thorough: bool, layo
     from harness.cli.plan_tables import PlanObserver, print_explanation, print_forecast
     from harness.cli.terminal import Terminal
     from harness.engine import open_engine, start_server
-    from harness.forecast import forecast_study
+    from harness.forecast.study import forecast_study
     from harness.spec import ExecutionSpec, load_experiment
     from harness.study.asked_models import BASE
     from harness.study.executing import executing

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.forecast import ArmForecast, Estimate, Forecast
-from harness.forecast.estimate import NOTHING, summed
+from harness.forecast.estimate import NOTHING, Estimate, summed
+from harness.forecast.findings import ArmForecast, Forecast
 from harness.study.observer import ArmExplanation, Observer
 from harness.wording import listed, mebibytes, money, plural, seconds
 

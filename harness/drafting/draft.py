@@ -55,7 +55,7 @@ def draft_experiment(
     data: str,
     given: Answers,
     ask: Ask,
-    machine: Machine,
+    machine: Callable[[], Machine],
     output: Path,
     folder: Path,
     measure: Measure | None = None,
@@ -66,7 +66,7 @@ def draft_experiment(
         data: file, packaged or hub name, as the user wrote it.
         given: what the user said beforehand.
         ask: asks the user, or takes the default.
-        machine: the machine that the study is sized for.
+        machine: looks at the machine that the study is sized for, once all is asked.
         output: where the file will lie; its paths are relative to it.
         folder: where the relative path of a model starts.
         measure: tells how long a run of a draft takes; without it the time is a rough sum.

@@ -75,10 +75,11 @@ class Interview:
         named = (*given.texts, *given.answers, given.group, given.id)
         self._check_columns([name for name in named if name not in (None, NONE)])
 
-    def request(self, machine: Machine, folder: Path) -> DraftRequest:
+    def request(self, machine: Callable[[], Machine], folder: Path) -> DraftRequest:
         """Ask, or guess, what is left.
 
         Args:
+            machine: looks at the machine, once all is asked: it takes seconds to load torch.
             folder: where the relative path of a model starts.
         """
         answers = self._answers()
@@ -107,7 +108,6 @@ class Interview:
             instruction=self._instruction(form, answers, texts, talks),
             conversations=talks,
             model=self._model(folder),
-            machine=machine,
             minutes=self._number(
                 "minutes",
                 "How many minutes may the first run take?",
@@ -118,6 +118,7 @@ class Interview:
             margin=self._margin(),
             bad_rows="drop",
             reasons=self.reasons,
+            machine=machine(),
         )
 
     def _settled(

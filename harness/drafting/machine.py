@@ -10,8 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.errors import UnknownReferenceError
-from harness.forecast.memory import parameters_of
-from harness.models.memory import available_mib
+from harness.models.memory import available_mib, parameters_of
 from harness.models.resolve import packaged_models
 from harness.models.runtime import choose_runtime
 from harness.spec import ModelSpec

@@ -72,8 +72,8 @@ def shown_by_templates(column: str) -> None:
         plain = False
     if not plain:
         raise DataError(
-            f"column {column!r} cannot stand in a template, where names are plain: rename "
-            "it in the file, without . [ ] { } ! and :, or name another with --text"
+            f"column {column!r} cannot stand in a template, where names are plain: rename it in "
+            "the file, without . [ ] { } ! and : and no number alone, or name another with --text"
         )
 
 

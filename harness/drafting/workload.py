@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from harness.drafting.arms import ChosenArm
 from harness.drafting.machine import Machine
-from harness.forecast import nominal_prices
+from harness.forecast.cost_model import nominal_prices
 from harness.records import ModelWork
 from harness.spec.kinds import kind_info
 

@@ -15,12 +15,13 @@ from harness.forecast.cost_model import FORWARD, WRITTEN
 from harness.forecast.estimate import Estimate, either, summed
 from harness.forecast.findings import JudgeForecast
 from harness.forecast.measured import Measured
-from harness.forecast.memory import MIB, parameters_of
+from harness.forecast.memory import MIB
 from harness.forecast.score_load import tokenizer_of
 from harness.forecast.served import MILLION, REPLY_SECONDS, TOKENIZERS
 from harness.forecast.upcoming import Upcoming
 from harness.measures import JudgeMetric
 from harness.measures.judge import PLEAS, TARGET
+from harness.models.memory import parameters_of
 from harness.prompting import PromptRenderer
 from harness.prompting.render import shown_text
 from harness.prompting.servers_tokenizer import ServersTokenizer

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
 import shutil
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 import psutil
@@ -15,34 +12,13 @@ from harness.analysis.arms.memory_estimate import bytes_per_parameter
 from harness.forecast.estimate import Estimate, greatest
 from harness.forecast.measured import Measured
 from harness.forecast.workload import Workload, computes_alike
+from harness.models.memory import parameters_of
 from harness.records import TrialSpec
 from harness.spec.kinds import kind_info
 
 MIB = 2**20
 # Share of weights that adapters add, for the least memory that they can take.
 FEW = 0.005
-
-
-@cache
-def parameters_of(folder: str) -> int:
-    """Number of weights in a model's safetensors files, read from their headers.
-
-    Packed weights count as stored. 0 where there is no such file.
-    """
-    total = 0
-    for path in Path(folder).glob("*.safetensors"):
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            try:
-                # What is no weight file may begin with any number.
-                header = json.loads(file.read(min(size, path.stat().st_size)))
-            except ValueError:
-                # Not a weight file after all; loading it will say so.
-                continue
-        total += sum(
-            math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"
-        )
-    return total
 
 
 def least_mib(spec: TrialSpec) -> float:

@@ -24,6 +24,7 @@ from harness.study.writing import (
     arm_as_written,
     left_for_search,
     most_trials_of_writing,
+    standing_writings,
     with_writings,
 )
 
@@ -71,8 +72,7 @@ class _Outlook:
     def __init__(
         self, plan: Plan, ended: Sequence[TrialSummary], stored: Known, added: Added
     ) -> None:
-        wrote = [trial for trial in ended if trial.phase == "writing" and trial.writing]
-        self._plan = with_writings(plan, wrote)
+        self._plan = with_writings(plan, standing_writings(plan, ended).values())
         self._added = added
         self._ended = ended
         self._stored = stored

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import json
+import math
 import resource
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +16,28 @@ import psutil
 
 _MIB = 2**20
 _CGROUP = Path("/sys/fs/cgroup")
+
+
+@cache
+def parameters_of(folder: str) -> int:
+    """Number of weights in a model's safetensors files, read from their headers.
+
+    Packed weights count as stored. 0 where there is no such file.
+    """
+    total = 0
+    for path in Path(folder).glob("*.safetensors"):
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            try:
+                # What is no weight file may begin with any number.
+                header = json.loads(file.read(min(size, path.stat().st_size)))
+            except ValueError:
+                # Not a weight file after all; loading it will say so.
+                continue
+        total += sum(
+            math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"
+        )
+    return total
 
 
 def reset_peak_memory(device: str = "cpu") -> None:

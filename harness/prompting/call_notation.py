@@ -11,7 +11,8 @@ from itertools import zip_longest
 from typing import Any
 
 from harness.answers.call_marks import CLOSE, OPEN, marked_call
-from harness.answers.call_reader import BrokenCallError, Call, read_calls
+from harness.answers.call_reader import read_calls
+from harness.answers.call_values import BrokenCallError, Call
 from harness.answers.grammar import OPTIONS
 from harness.answers.infer_schema import infer_schema
 from harness.answers.json_text import DECODER, JsonObject

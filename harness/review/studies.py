@@ -8,8 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis import analyse, compare_studies, current, distinct, gather_samples
+from harness.analysis.arms.samples import gather_samples
+from harness.analysis.comparison.across_studies import compare_studies, distinct
+from harness.analysis.searches.selection import current
 from harness.analysis.verdict.rules import rules, rules_hash
+from harness.analysis.whole_study import analyse
 from harness.errors import HarnessError, InputError, writing
 from harness.findings import Findings, StudyComparison
 from harness.records import ExperimentRecord, StoredVerdict, Study, write_whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,26 @@ from numpy.typing import NDArray
 from harness.records import KEPT_LEVEL, Confirmation, Worth
 
 DRAWS = 9_999
+
+
+@lru_cache(maxsize=64)
+def seeded_confirmation(
+    text: str,
+    written: tuple[tuple[int, float], ...],
+    own: tuple[tuple[int, float], ...],
+    worths: tuple[Worth, Worth] | None,
+    seed: tuple[int, ...],
+) -> Confirmation:
+    """A :func:`confirmation` by a seed: two trials are compared once, however often asked.
+
+    Args:
+        text: what was written.
+        written: (place of a validation row, its value under it), higher is better.
+        own: the same under the task's own.
+        worths: as :func:`confirmation` takes it.
+        seed: of the permutations.
+    """
+    return confirmation(text, dict(written), dict(own), worths, np.random.default_rng(seed))
 
 
 def confirmation(
@@ -63,4 +84,4 @@ def _chance(differences: NDArray[np.float64], rng: np.random.Generator) -> float
     return float(test.pvalue)
 
 
-__all__ = ["confirmation"]
+__all__ = ["confirmation", "seeded_confirmation"]

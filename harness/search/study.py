@@ -30,7 +30,7 @@ from harness.records import (
     loss_beyond_margin,
     selected,
 )
-from harness.search.confirming import confirmation
+from harness.search.confirming import seeded_confirmation
 from harness.search.covering import covering
 from harness.search.samplers import learns, new_sampler, remembers, startup_trials
 from harness.search.space import distributions, restored, stored, untried
@@ -222,8 +222,8 @@ class ArmSearch:
         if own is None or own.score is None or theirs is None:
             return None
         worths = None if theirs.score is None else (theirs.worth, own.worth)
-        rng = np.random.default_rng([self.seed, self.repeat])
-        return confirmation(self.written, dict(theirs.values), dict(own.values), worths, rng)
+        seed = (self.seed, self.repeat)
+        return seeded_confirmation(self.written, theirs.values, own.values, worths, seed)
 
     def _dropped(self, ended: Iterable[PastTrial]) -> bool:
         """Whether what was written is known to be no better than the task's own."""

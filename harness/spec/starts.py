@@ -63,6 +63,15 @@ def start_of(arms: Mapping[str, Arm], name: str) -> Start | None:
     return Start(theirs.paths[0], theirs.same_base, theirs.trained_on, theirs.cost)
 
 
+def started_from(arms: Mapping[str, Arm]) -> dict[str, str]:
+    """Arm -> the arm of the experiment whose adapter it goes on from."""
+    return {
+        name: arm.start
+        for name, arm in arms.items()
+        if isinstance(arm, LoraArm) and arm.start is not None and arm.start in arms
+    }
+
+
 def training_elsewhere(arms: Mapping[str, Arm], name: str) -> TrainingElsewhere | None:
     """What of the arm's training took place before the study; None where nothing did."""
     arm = arms[name]
@@ -121,6 +130,7 @@ __all__ = [
     "TrainingElsewhere",
     "rows_elsewhere",
     "start_of",
+    "started_from",
     "training_elsewhere",
     "with_start",
 ]

@@ -232,7 +232,8 @@ def template_fields(template: str) -> tuple[str, ...]:
     """Column names in a template, in order of first use.
 
     Raises:
-        ValueError: braces that do not match, or anything but a plain name between them.
+        ValueError: braces that do not match, or anything but a plain name between them, which a
+            number is not.
     """
     names: list[str] = []
     for _, name, spec, conversion in string.Formatter().parse(template):
@@ -240,6 +241,10 @@ def template_fields(template: str) -> tuple[str, ...]:
             continue
         if spec or conversion or not name or any(mark in name for mark in ".[]"):
             raise ValueError(f"write columns as {{name}} only, not {{{name}}} with extras")
+        if name.isdecimal():
+            raise ValueError(
+                f"{{{name}}} is a number, not a name: rename that column in the file, and here"
+            )
         if name not in names:
             names.append(name)
     return tuple(names)

@@ -13,6 +13,7 @@ from harness.prompting.render import render_template
 from harness.records import Example, Splits, items_of
 from harness.spec import BroughtArm, Experiment
 from harness.spec.names import MEMORISATION, own_memorisation
+from harness.spec.starts import started_from
 from harness.wording import listed
 
 NOTHING_LONG = (
@@ -46,11 +47,14 @@ class CompletionsOfArms:
     texts: Mapping[str, Completions] = field(default_factory=dict)
     """Arm -> its texts, of arms that have some."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """Arm -> why it has none, of the others."""
+    """Whose memorisation is not measured -> why."""
+    starts: Mapping[str, str] = field(default_factory=dict)
+    """Arm -> the one whose adapter it goes on from, and whose texts it completes, too."""
 
     def sets_of(self, arm: str) -> list[str]:
         """Names of the sets of items that the arm is asked to complete."""
-        return list(self.texts[arm].sets()) if arm in self.texts else []
+        asked = filter(None, map(self.texts.get, filter(None, (arm, self.starts.get(arm)))))
+        return [name for texts in asked for name in texts.sets()]
 
     def sentences(self) -> Iterator[str]:
         """What is not measured, a sentence each reason."""
@@ -65,8 +69,9 @@ def to_complete(
 ) -> CompletionsOfArms:
     """Choose the texts of each fine-tuned arm.
 
-    An arm that was trained elsewhere completes rows that it was trained on there. To it, and to one
-    that goes on from such weights, validation items that share text with those rows are not unseen.
+    An arm that was trained elsewhere completes rows that it was trained on there, and so does one
+    that goes on from it, beside those of the study. To both, validation items that share text with
+    those rows are not unseen.
 
     Args:
         brought: arm -> what is known of the rows that it was trained on elsewhere.
@@ -97,7 +102,11 @@ def to_complete(
             texts[name] = own
         else:
             reasons[name] = NOTHING_LONG if unseen else ALL_SEEN
-    return CompletionsOfArms(texts, reasons)
+    starts = started_from(arms)
+    for name, start in starts.items():
+        if start in reasons:
+            reasons[f"what {name} was trained on before"] = reasons[start]
+    return CompletionsOfArms(texts, reasons, starts)
 
 
 def sample(examples: Sequence[Example], size: int) -> tuple[Example, ...]:

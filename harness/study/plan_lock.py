@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.analysis import rules, rules_hash
+from harness.analysis.verdict.rules import rules, rules_hash
 from harness.errors import InputError
 from harness.records import JsonValue, content_hash, to_plain, utc_now, write_whole
 from harness.spec import Experiment

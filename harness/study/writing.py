@@ -65,32 +65,54 @@ def written(plan: Plan, runner: TrialRunner, observer: Observer) -> Plan:
 
     What was written for the study before stays as it is, also where its budget has grown since.
     """
-    known = {
+    before = standing_writings(plan, runner.known.values())
+    asked = _asked_writings(plan)
+    complete = {place for place, trial in before.items() if trial.status == "complete"}
+    fresh = [spec for place, spec in asked.items() if place not in complete]
+    runner.reused += len(complete)
+    if fresh:
+        observer.stage("Writing instructions, from training rows")
+        runner.work_off(Listed(fresh))
+    # Where it is only gone through what is known, others may be missing.
+    standing = standing_writings(plan, runner.known.values())
+    for (arm, repeat), trial in standing.items():
+        if (arm, repeat) not in complete:
+            observer.warning(f"{_named(plan, arm, repeat)}: {_told(trial)}")
+    return with_writings(plan, standing.values())
+
+
+def standing_writings(
+    plan: Plan, trials: Iterable[TrialSummary]
+) -> dict[tuple[str, int], TrialSummary]:
+    """(Arm, search) -> the trial that a run takes as the writing of that search's instruction.
+
+    One that wrote for the study stays whatever has changed since; one that failed stays where the
+    very same would be asked for again. What is still to be written is not among them.
+
+    Args:
+        trials: those that the run takes as they are.
+    """
+    by_place = {trial.place: trial for trial in trials}
+    complete = {
         (trial.arm, trial.search_repeat): trial
-        for trial in runner.known.values()
+        for trial in by_place.values()
         if trial.phase == "writing" and trial.status == "complete"
     }
-    asked = {
+    found = {
+        search: complete.get(search) or by_place.get(spec.place)
+        for search, spec in _asked_writings(plan).items()
+    }
+    return {search: trial for search, trial in found.items() if trial is not None}
+
+
+def _asked_writings(plan: Plan) -> dict[tuple[str, int], TrialSpec]:
+    """(Arm, search) -> the trial that writes the instruction of that search."""
+    return {
         (arm, repeat): writing_trial(plan, arm, repeat, spec.optimiser)
         for arm, spec in plan.experiment.arms.items()
         if spec.optimiser is not None
         for repeat in range(plan.experiment.repeats_of(arm))
     }
-    fresh = [spec for place, spec in asked.items() if place not in known]
-    runner.reused += len(asked) - len(fresh)
-    if fresh:
-        observer.stage("Writing instructions, from training rows")
-        runner.work_off(Listed(fresh))
-    ended = []
-    for (arm, repeat), spec in asked.items():
-        trial = known.get((arm, repeat)) or runner.known.get(spec.place)
-        if trial is None:
-            # It is only gone through what is known, and this is not.
-            continue
-        ended.append(trial)
-        if (arm, repeat) not in known:
-            observer.warning(f"{_named(plan, arm, repeat)}: {_told(trial)}")
-    return with_writings(plan, ended)
 
 
 def with_writings(plan: Plan, trials: Iterable[TrialSummary]) -> Plan:
@@ -282,6 +304,7 @@ __all__ = [
     "left_for_search",
     "most_trials_of_writing",
     "spent_on_writing",
+    "standing_writings",
     "text_for",
     "trials_of_writing",
     "with_writings",

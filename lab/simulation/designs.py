@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.findings import Findings, Interval
 from lab.simulation.ability_scenarios import ABILITY_SCENARIOS
 from lab.simulation.both_scenarios import BOTH_SCENARIOS

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import norm
 
-from harness.analysis import analyse
 from harness.analysis.statistics.single_arm import wilson
+from harness.analysis.whole_study import analyse
 from harness.findings import Interval
 from lab.simulation.claims import RESAMPLES, Claim, Scenario
 from lab.simulation.designs import BY_NAME

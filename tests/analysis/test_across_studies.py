@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis import analyse, compare_studies
+from harness.analysis.comparison.across_studies import compare_studies
 from harness.analysis.statistics.paired_proportions import PairedProportions
+from harness.analysis.whole_study import analyse
 from harness.errors import InputError
 from harness.findings import PairedAcross, Refusal, StudyComparison
 from harness.records import GeneralTask, Study

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from harness.analysis import analyse
 from harness.analysis.arms.cost import break_even, total_money, unit_cost
 from harness.analysis.arms.tokens import search_tokens
+from harness.analysis.whole_study import analyse
 from harness.findings import ArmSummary, CostSummary, Findings
 
 from .study_builder import StudyBuilder, cost, experiment, right, whole_study

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis import analyse
 from harness.analysis.statistics.scores import Scores
+from harness.analysis.whole_study import analyse
 from harness.findings import Findings
 
 from .study_builder import ACCURACY, StudyBuilder, cost, experiment, right

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from harness.analysis import analyse
 from harness.analysis.arms.memory_estimate import bytes_per_parameter, estimate_memory
 from harness.analysis.claims.facts import ClaimFacts
 from harness.analysis.claims.guides import CLAIMS, ONE_GPU_MIB, check_claims
+from harness.analysis.whole_study import analyse
 from harness.findings import (
     Claim,
     Contrast,

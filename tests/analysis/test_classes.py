@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.answers.answer import INVALID
 from harness.answers.metrics import ABSENT
 from harness.findings import ArmClasses, ClassScore

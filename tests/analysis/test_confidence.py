@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.analysis import analyse
 from harness.analysis.arms.confidence import arm_confidence
 from harness.analysis.statistics.bootstrap import named_generator
 from harness.analysis.statistics.scores import Scores
+from harness.analysis.whole_study import analyse
 from harness.findings import ArmConfidence
 from harness.report import build_view
 from harness.report.document import Figure, Table

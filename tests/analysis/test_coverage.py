@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from harness.analysis import analyse
 from harness.analysis.statistics.difference import difference_sampling
 from harness.analysis.statistics.pairing import Aligned
+from harness.analysis.whole_study import analyse
 
 from .study_builder import whole_study
 

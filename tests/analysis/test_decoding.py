@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.findings import Findings
 from harness.records import Study, TrialSummary, WayScore
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 
 from .study_builder import right, whole_study
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness.analysis import analyse
 from harness.analysis.tuning_caveats import effort_caveats
 from harness.analysis.verdict.effort import FEWEST_STEPS
+from harness.analysis.whole_study import analyse
 from harness.findings import Effort, EffortReason, Findings
 from harness.records import StepReport, WayScore
 from tests.data_records import data_record

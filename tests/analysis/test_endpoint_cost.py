@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.findings import CostSummary, Findings
 from harness.records import Stopped
 from harness.report import build_view, to_html, to_markdown

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from harness.analysis import analyse
 from harness.analysis.forgetting.abilities import pooled_mcnemar
 from harness.analysis.forgetting.judgement import families, forgetting_outcome
 from harness.analysis.statistics.pairing import Aligned
+from harness.analysis.whole_study import analyse
 from harness.findings import Findings, Forgetting, Interval
 
 from .study_builder import ACCURACY, StudyBuilder, experiment, right

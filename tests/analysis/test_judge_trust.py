@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis import analyse
 from harness.analysis.judge_trust import trust_caveats
 from harness.analysis.judge_use import judge_caveats, judge_uses
+from harness.analysis.whole_study import analyse
 from harness.analysis.wording import result
 from harness.findings import ArmBias, Findings, JudgeTrust
 from harness.records import Study

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis import analyse
 from harness.analysis.generalisation.leakage import without_items
+from harness.analysis.whole_study import analyse
 from harness.findings import Findings
 from harness.records import AuditRecord, ScoreVector, Study, items_of
 from tests.data_records import audit_record, by_kind, data_record

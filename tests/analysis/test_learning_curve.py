@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from harness.analysis import analyse
 from harness.analysis.generalisation.learning_curve import (
     SizeScores,
     assess_curve,
@@ -16,6 +15,7 @@ from harness.analysis.generalisation.learning_curve import (
     held_out_gain_sampling,
 )
 from harness.analysis.statistics.pairing import Floats
+from harness.analysis.whole_study import analyse
 from harness.findings import LearningCurve
 from harness.records import ScoreVector
 

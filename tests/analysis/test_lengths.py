@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.findings import Findings
 from harness.records import Study, TrialSummary
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.analysis import analyse
 from harness.analysis.statistics.paired import compare, conclude_primary
 from harness.analysis.statistics.single_arm import mean_interval
+from harness.analysis.whole_study import analyse
 from harness.findings import Contrast, Findings
 from harness.records import ScoreVector
 from tests.analysis.study_builder import ACCURACY, StudyBuilder, experiment

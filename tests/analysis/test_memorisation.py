@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import ArrayLike
 from scipy.stats import binom
 
-from harness.analysis import analyse
 from harness.analysis.generalisation.memorisation import Completions, excess_sampling
 from harness.analysis.statistics.pairing import Floats
+from harness.analysis.whole_study import analyse
 from harness.findings import Memorisation
 from harness.records import ScoreVector
 

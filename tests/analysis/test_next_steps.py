@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from harness.analysis import analyse
 from harness.analysis.statistics.scores import Scores
 from harness.analysis.steps.abilities import forget_less, general_items, general_suite
 from harness.analysis.steps.choose import MOST_STEPS, RULES, finish, next_steps, use
 from harness.analysis.steps.effort import harder, search_on, tune_prompt
 from harness.analysis.steps.evidence import human_marks, more_items, more_seeds, seeds, unscored
 from harness.analysis.steps.known import Known
+from harness.analysis.whole_study import analyse
 from harness.findings import (
     CorrectedContrast,
     EdgeSetting,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.analysis.wording import result
 from harness.findings import Findings
 

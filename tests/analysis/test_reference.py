@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.analysis import analyse
 from harness.analysis.verdict.rules import rules
+from harness.analysis.whole_study import analyse
 from harness.findings import Findings
 
 from .study_builder import StudyBuilder, cost, experiment, right

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis import analyse, current
 from harness.analysis.arms.table import validation_worths
+from harness.analysis.searches.selection import current
 from harness.analysis.statistics.repeats import assess_retuning, averaged, by_search
 from harness.analysis.statistics.scores import Scores
+from harness.analysis.whole_study import analyse
 from harness.records import SEARCH_SEED, ScoreVector
 
 from .study_builder import METRIC, StudyBuilder, experiment, right, whole_study

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.analysis import gather_samples
+from harness.analysis.arms.samples import gather_samples
 from harness.records import ItemRow, Study
 
 from .study_builder import StudyBuilder, experiment

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from harness.analysis import analyse
 from harness.analysis.searches.selection import current
+from harness.analysis.whole_study import analyse
 from harness.findings import EarlyStop, Findings, SearchSummary
 from harness.records import Headroom, Stopped, Writing
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.findings import Findings
 
 from .study_builder import StudyBuilder, experiment, right

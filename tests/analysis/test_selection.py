@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis import analyse, current
-from harness.analysis.searches.selection import search_choice
+from harness.analysis.searches.selection import current, search_choice
 from harness.analysis.statistics.scores import Scores
+from harness.analysis.whole_study import analyse
 from harness.findings import SearchChoice
 from harness.records import Study, TrialSummary
 from harness.search import ArmSearch, PastTrial

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis import analyse
 from harness.analysis import whole_study as module
 from harness.analysis.verdict.sensitivity import LEVELS, assess_sensitivity, with_field
+from harness.analysis.whole_study import analyse
 from harness.findings import Contrast, Findings, Flip, Interval, Sensitivity, WithoutFlagged
 from harness.records import Study
 

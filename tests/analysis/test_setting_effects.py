@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy.stats import binom, spearmanr
 
-from harness.analysis import analyse
 from harness.analysis.forgetting.setting_effects import (
     rank_correlation_interval,
     rank_correlation_p,
     setting_effects,
 )
+from harness.analysis.whole_study import analyse
 from harness.findings import SettingEffect, TradeOffPoint
 
 from .study_builder import ACCURACY, StudyBuilder, experiment, right

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.analysis import analyse
 from harness.analysis.arms.slices import LEAST_ITEMS
 from harness.analysis.slice_caveats import slice_caveats
+from harness.analysis.whole_study import analyse
 from harness.findings import Findings, Slice, Slicing
 from harness.records import ItemRow, Study
 from tests.data_records import data_record

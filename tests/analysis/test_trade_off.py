@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.analysis import analyse
 from harness.analysis.forgetting.trade_off import with_fronts
+from harness.analysis.whole_study import analyse
 from harness.findings import TradeOffPoint
 from harness.records import Study
 

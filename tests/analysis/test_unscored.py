@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.analysis import analyse
 from harness.analysis.statistics.paired import Comparison, conclude_family, conclude_primary
 from harness.analysis.statistics.scores import Scores
 from harness.analysis.verdict.sensitivity import LEVELS
+from harness.analysis.whole_study import analyse
 from harness.findings import Contrast
 from harness.records import Study
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from harness.analysis import analyse
 from harness.analysis.verdict.rules import RULES, rules
 from harness.analysis.verdict.sentences import SENTENCES
+from harness.analysis.whole_study import analyse
 from harness.analysis.wording import result, what_it_takes
 from harness.findings import Findings, Verdict
 from harness.report.sections.outcome import not_compared, reading

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from harness.answers import CallsAnswer
-from harness.answers.call_reader import BrokenCallError, Call, read_calls
+from harness.answers.call_reader import read_calls
+from harness.answers.call_values import BrokenCallError, Call
 from harness.answers.cells import AnswerError
 from harness.answers.json_schema import schema_validator
 from harness.answers.recognise import recognise_answer
@@ -98,6 +99,19 @@ def test_a_call_is_read_in_every_notation(reply: str) -> None:
         "<tool_call>a</tool_call><tool_call>b<arg_key>x</arg_key><arg_value>1</arg_value>"
         "</tool_call>",
         '[TOOL_CALLS]a{}[TOOL_CALLS]b{"x": 1}',
+        # Partly within a fence.
+        '```json\n{"name": "a"}\n```\nand then {"name": "b", "arguments": {"x": 1}}',
+        '{"name": "a"}\n~~~\n{"name": "b", "arguments": {"x": 1}}\n~~~',
+        "a()\n```\nb(x=1)\n```",
+        'First:\n```\n{"name": "a"}\n```\nand {"name": "b", "arguments": {"x": 1}}.\n```\nok\n```',
+        # In several notations.
+        '<tool_call>{"name": "a"}</tool_call><function=b>{"x": 1}</function>',
+        '<function=a></function><tool_call>{"name": "b", "arguments": {"x": 1}}</tool_call>',
+        "<tool_call><function=a></function><function=b><parameter=x>1</parameter></function>"
+        "</tool_call>",
+        '<tool_call>{"name": "a"}</tool_call>[TOOL_CALLS]b{"x": 1}',
+        '[TOOL_CALLS][{"name": "a"}] and [{"name": "b", "arguments": {"x": 1}}]',
+        "[TOOL_CALLS]a{}\nb(x=1)",
     ],
 )
 def test_several_calls(reply: str) -> None:
@@ -126,6 +140,7 @@ def test_words_and_other_json_call_nothing(reply: str) -> None:
         '<tool_call>{"arguments": {}}</tool_call>',
         "<function=weather>Paris</function>",
         "[TOOL_CALLS] weather Paris",
+        '[TOOL_CALLS]time[TOOL_CALLS][{"name": "weather", "arguments": {}}]',
     ],
 )
 def test_a_call_that_is_broken_is_none(reply: str) -> None:
@@ -170,6 +185,12 @@ def test_a_call_that_is_broken_is_none(reply: str) -> None:
         "<function=time>",
         "<tool_call>time",
         '[TOOL_CALLS][{"name": "weather", "arguments": {"city": "Paris"}}, {"name": "ti',
+        # A call that can be read, and beside it one that cannot.
+        '```json\n{"name": "time", "arguments": {}}\n```\n{"name": "weather", "arguments": {"ci',
+        '```json\n{"name": "time", "arguments": {}}\n```\nweather(city="Paris")\nweather(city="A")',
+        '{"name": "time", "arguments": {}}\nweather(city="Paris") as well',
+        '{"name": "weather", "arguments": {"city": "Paris"}}\nweather(city="Rome")\nDone.',
+        'Action: weather\n```json\n{"name": "time", "arguments": {}}\n```',
         # Notations that are not read.
         '{"tool": "weather", "tool_input": {"city": "Paris"}}',
         '{"name": "weather", "params": {"city": "Paris"}}',
@@ -248,6 +269,33 @@ def test_marks_of_calls_in_a_text_of_an_argument_are_a_part_of_it() -> None:
     made = json.dumps([call(city="<tool_call> </tool_call> [TOOL_CALLS] <function=time>")])
     for reply in (made, f"```json\n{made}\n```"):
         assert set(answer().reader()(made, reply).metrics.values()) == {1.0}
+    made = json.dumps(call(city="<function=time> [TOOL_CALLS] time()"))
+    for reply in (f"<tool_call>{made}</tool_call>", f"[TOOL_CALLS] [{made}]"):
+        assert set(answer().reader()(f"[{made}]", reply).metrics.values()) == {1.0}
+
+
+def test_a_call_outside_of_a_fence_counts_beside_one_within() -> None:
+    reply = f"```json\n{TARGET}\n```\n" + json.dumps(call("time"))
+    metrics = answer().reader()(TARGET, reply).metrics
+    assert metrics == {"exact_match": 0, "argument_f1": 0.8, "right_functions": 0, "valid": 1}
+    both = json.dumps([*json.loads(TARGET), call("time")])
+    assert set(answer().reader()(both, reply).metrics.values()) == {1.0}
+    assert answer().answer_in(reply) == both
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        'I call weather(city="Paris", days=2):\n```json\n' + TARGET + "\n```\nIt needs no time.",
+        "**weather**\n```json\n" + TARGET + "\n```",
+        "Action: weather\n" + TARGET,
+        "```python\nprint(1)\n```\n```json\n" + TARGET + "\n```",
+        # What is marked tells it from what is said.
+        TARGET + "\n<tool_call>" + TARGET[1:-1] + "</tool_call>",
+    ],
+)
+def test_words_beside_a_call_may_say_it_again(reply: str) -> None:
+    assert read_calls(reply, read_tools(TOOLS)) == [PARIS]
 
 
 def test_words_alone_are_right_where_no_tool_is_to_be_called() -> None:

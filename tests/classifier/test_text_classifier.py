@@ -48,8 +48,33 @@ def test_a_part_that_is_always_the_same_needs_no_estimator() -> None:
 
 
 def test_texts_without_anything_to_count_are_refused() -> None:
-    with pytest.raises(ValueError, match="empty vocabulary"):
-        fit_classifier(["", " "], CLASSES[:2], settings(features="words"), seed=1)
+    for features in ("both", "words", "characters"):
+        for texts in (["", " "], ["", " \t"] * 500):
+            classes = CLASSES[:2] * (len(texts) // 2)
+            with pytest.raises(ValueError, match=r"no character to count.*the first is ''"):
+                fit_classifier(texts, classes, settings(features=features), seed=1)
+
+
+@pytest.mark.parametrize("features", ["both", "words", "characters"])
+@pytest.mark.parametrize(
+    ("good", "bad", "rows"),
+    [
+        ("!!", "??", 12),
+        ("😀👍", "😡", 12),
+        ("a", "b", 12),
+        ("!!", "??", 1000),
+        # No run of letters stands there twice.
+        ("{}包裹很好谢谢你们", "{}包裹又破又迟到了", 1000),
+    ],
+)
+def test_texts_without_words_are_classified_by_their_characters(
+    good: str, bad: str, rows: int, features: str
+) -> None:
+    texts = [(bad if n % 2 else good).format(chr(0x4E00 + n)) for n in range(rows)]
+    classes = (CLASSES * (1 + rows // len(CLASSES)))[:rows]
+    fitted = fit_classifier(texts, classes, settings(features=features), seed=1)
+    found = fitted.classify([text.format("") for text in (good, bad)])
+    assert found == [{"label": "positive"}, {"label": "negative"}]
 
 
 def test_sets_of_labels_are_a_classifier_a_label() -> None:

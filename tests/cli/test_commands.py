@@ -161,6 +161,8 @@ def test_init_does_not_write_over_a_file(tmp_path: Path) -> None:
 def test_init_refuses_what_it_cannot_use(tmp_path: Path) -> None:
     data, output = labelled(tmp_path), tmp_path / "e.yaml"
     assert "no column 'x'; it has message, category" in refused("init", data, "--text", "x")
+    # Loading takes seconds: what is done is said before.
+    assert call("init", data, "--text", "x").stderr.split() == ["Reading", str(data), "..."]
     assert "no such file" in refused("init", tmp_path / "none.csv", "--output", output)
     one = write_csv(tmp_path / "one.csv", ("a",), [("x",), ("y",), ("z",)])
     assert "need two columns" in refused("init", one, "--output", output)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from harness.answers.call_reader import BrokenCallError, read_calls
+from harness.answers.call_reader import read_calls
+from harness.answers.call_values import BrokenCallError
 from harness.deployment.predictions import check_writable
 from harness.deployment.serve import check_free, in_url
 from harness.deployment.server import Server

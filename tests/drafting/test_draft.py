@@ -52,7 +52,9 @@ def drafted(folder: Path, content: str | bytes, name: str = "rows.csv", **said: 
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     output = folder / "experiment.yaml"
-    draft = draft_experiment(str(path), Answers(**said), take_default, machine, output, folder)
+    draft = draft_experiment(
+        str(path), Answers(**said), take_default, lambda: machine, output, folder
+    )
     output.write_text(draft.text, encoding="utf-8")
     return draft
 
@@ -357,6 +359,8 @@ def test_cautions(tmp_path: Path, content: str, said: dict[str, Any], caution: s
          "20 of 60 rows cannot be used, so nothing was written"),
         ("rows.csv", table([(t, a) for t, a in labelled()], ("mail.body", "label")), {},
          "'mail.body' cannot stand in a template"),
+        ("rows.csv", table([(t, a) for t, a in labelled()], ("0", "1")), {},
+         "'0' cannot stand in a template"),
         ("rows.csv", table([("same text here", a) for _, a in labelled()]), {}, "never divided"),
         ("rows.csv", table(labelled(2)), {}, "2 row(s), with the columns `message`"),
         ("rows.csv", table(labelled()), {"group": "category"}, ""),
@@ -496,7 +500,7 @@ def test_a_measured_time_is_that_of_the_size_that_is_written(tmp_path: Path) -> 
 
     def drafted_at(pace: float | None) -> Draft:
         rough = draft_experiment(
-            str(rows), Answers(), take_default, CPU, tmp_path / "e.yaml", tmp_path
+            str(rows), Answers(), take_default, lambda: CPU, tmp_path / "e.yaml", tmp_path
         ).sizing.seconds
 
         def measure(path: Path) -> float | None:
@@ -504,7 +508,7 @@ def test_a_measured_time_is_that_of_the_size_that_is_written(tmp_path: Path) -> 
             return pace and pace * rough
 
         return draft_experiment(
-            str(rows), Answers(), take_default, CPU, tmp_path / "e.yaml", tmp_path, measure
+            str(rows), Answers(), take_default, lambda: CPU, tmp_path / "e.yaml", tmp_path, measure
         )
 
     rough, alike, slow, fast = map(drafted_at, (None, 1.0, 20.0, 0.05))

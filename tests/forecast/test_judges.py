@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness.cli.plan_tables import print_forecast
 from harness.data import read_examples_file
-from harness.forecast import Forecast
+from harness.forecast.findings import Forecast
 from harness.forecast.notes import warnings_of
 from tests.fake_server import serving
 from tests.forecast.test_study import forecast, tiny

@@ -13,12 +13,14 @@ import pytest
 from harness.data import read_examples_file
 from harness.engine import Execute
 from harness.engine.in_process import InProcessEngine
-from harness.forecast import Forecast, forecast_study, measured, study
+from harness.forecast import measured, study
 from harness.forecast.arm import trials_started
 from harness.forecast.estimate import Estimate
+from harness.forecast.findings import Forecast
 from harness.forecast.measured import Measured, base_form
 from harness.forecast.memory import busy_share
 from harness.forecast.score_load import general_ids
+from harness.forecast.study import forecast_study
 from harness.forecast.trial_time import Stopwatch
 from harness.forecast.workload import workload
 from harness.records import ModelWork, Progress, TrialSpec

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from harness.analysis import gather_samples
+from harness.analysis.arms.samples import gather_samples
 from harness.records import write_whole
 from harness.report import ReportView, to_html
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.analysis import analyse, compare_studies
+from harness.analysis.comparison.across_studies import compare_studies
+from harness.analysis.whole_study import analyse
 from harness.findings import StudyComparison
 from harness.records import Study
 from harness.report import (

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.analysis import gather_samples
+from harness.analysis.arms.samples import gather_samples
 from harness.findings import Samples
 from harness.report import ReportView, to_html, to_markdown
 from harness.report.document import Explorer

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.analysis import gather_samples
+from harness.analysis.arms.samples import gather_samples
 from harness.report import items_csv
 from harness.report.formats.items_csv import HEADER
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.findings import Findings
 from harness.records import Study
 from harness.report import build_view, report_json, to_html, to_markdown

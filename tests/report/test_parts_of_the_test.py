@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.analysis import analyse, gather_samples
+from harness.analysis.arms.samples import gather_samples
+from harness.analysis.whole_study import analyse
 from harness.records import Study
 from harness.report import build_view, to_html, to_markdown
 from harness.report.document import ReportView, Table

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.report import build_view
 from harness.report.document import ReportView
 from harness.report.formats.markdown import to_markdown

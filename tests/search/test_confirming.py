@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from harness.records import KEPT_LEVEL, Worth
-from harness.search import ArmSearch, PastTrial
-from harness.search.confirming import confirmation
+from harness.search import ArmSearch, PastTrial, confirming
+from harness.search.confirming import confirmation, seeded_confirmation
 from harness.spec import SearchSpec
 from harness.spec.arms import PromptArm
 
@@ -134,3 +135,32 @@ def test_scores_that_are_missing_rank_it_behind() -> None:
     assert found.p_value is not None
     assert found.p_value < 0.01
     assert not found.kept
+
+
+def test_what_two_trials_say_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeded_confirmation.cache_clear()
+    plain, counted = confirming._chance, list[int]()
+
+    def chance(differences: NDArray[np.float64], rng: np.random.Generator) -> float:
+        counted.append(len(differences))
+        return plain(differences, rng)
+
+    monkeypatch.setattr(confirming, "_chance", chance)
+    ended = [trial(0, None, OWN), trial(1, TEXT, with_flips(9, 3))]
+    one, other = search(ended), search(ended)
+    for number in (2, 3):
+        proposal = one.ask()
+        assert proposal is not None
+        assert proposal.number == number
+        values = tuple((n, float(value)) for n, value in enumerate(OWN))
+        one.tell(PastTrial(number, proposal.params, "complete", 0.5, values=values))
+    assert one.confirmation() == other.confirmation() == one.confirmation()
+    assert counted == [40]
+    mine, theirs = (dict(past.values) for past in ended)
+    worths = (ended[1].worth, ended[0].worth)
+    again = confirmation(TEXT, theirs, mine, worths, np.random.default_rng([7, 0]))
+    assert one.confirmation() == again
+    # Other trials are another matter.
+    kept = search([ended[0], trial(1, TEXT, with_flips(4, 0))]).confirmation()
+    assert kept is not None
+    assert kept != again

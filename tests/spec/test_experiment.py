@@ -200,7 +200,9 @@ def test_template_fields(template: str) -> None:
     assert template_fields(template) == ("a", "b")
 
 
-@pytest.mark.parametrize("template", ["{}", "{a.b}", "{a[0]}", "{a!r}", "{a:>3}", "{a", "a}"])
+@pytest.mark.parametrize(
+    "template", ["{}", "{a.b}", "{a[0]}", "{a!r}", "{a:>3}", "{a", "a}", "{0}", "{١}"]
+)
 def test_templates_hold_plain_names_only(template: str) -> None:
     with pytest.raises(ValueError):
         template_fields(template)

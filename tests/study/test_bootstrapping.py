@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.analysis import analyse
+from harness.analysis.whole_study import analyse
 from harness.data import prepare
 from harness.errors import SpecError
 from harness.forecast.upcoming import upcoming_trials

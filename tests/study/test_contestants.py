@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from harness.errors import InputError
 from harness.records import TrialSpec
 from harness.review.studies import AnalysedStudy, load_study, write_reports
 from harness.store import StoreReader
-from harness.study.run import StudyRun, run_study
+from harness.study.run import StudyRun, plan_study, run_study
 from tests.fake_trial import Watching, experiment, fake_weights
 from tests.tiny_model import write_suite
 
@@ -95,6 +96,44 @@ def test_what_it_was_trained_on_is_held_against_what_judges(tmp_path: Path) -> N
     assert "not measured; every validation text is among those" in told(study, tmp_path)
 
 
+def completed(seen: list[TrialSpec], arm: str, phase: str) -> dict[tuple[str, str], list[str]]:
+    """(lm-eval task, split) -> the texts that a trial was asked to complete."""
+    scores = [one for one in of(seen, arm, phase)[0].scores if one.suite == "memorisation"]
+    return {
+        (one.task, one.split): [item.inputs["text"] for item in read_examples_file(one.items_path)]
+        for one in scores
+    }
+
+
+def test_what_an_arm_that_goes_on_memorised_is_looked_for_in_both_trainings(
+    tmp_path: Path,
+) -> None:
+    texts = [f"A row of their own, number {n}." for n in range(9)]
+    (tmp_path / "theirs.jsonl").write_text("\n".join(json.dumps({"text": t}) for t in texts))
+    theirs = {"kind": "trained", "path": str(adapter(tmp_path / "a", tmp_path / "model")),
+              "trained_on": str(tmp_path / "theirs.jsonl")}  # fmt: skip
+    others = {"kind": "trained", "path": str(adapter(tmp_path / "b", tmp_path / "model", "b"))}
+    on, blind = {"kind": "lora", "start": "theirs"}, {"kind": "lora", "start": "others"}
+    arms = {"on": on, "blind": blind, "theirs": theirs, "others": others, "lora": {"kind": "lora"}}
+    done, seen = run(tmp_path, arms, memorisation_items=8)
+    usual = completed(seen, "lora", "finalist")
+    assert completed(seen, "blind", "finalist") == usual
+    assert completed(seen, "on", "finalist") == {**usual, **completed(seen, "theirs", "finalist")}
+    analysed = load_study(tmp_path / "results", done.experiment_id)
+    rows = [(one.arm, one.rows) for one in analysed.findings.memorisation]
+    file = theirs["trained_on"]
+    own = [(arm, None) for arm in ("on", "blind", "lora")]
+    assert sorted(rows, key=str) == sorted([*own, ("on", file), ("theirs", file)], key=str)
+    report = told(analysed, tmp_path)
+    assert "on: not shown to have memorised; it completes" in report
+    assert "of the texts of theirs.jsonl word by word" in report.split("on: not shown")[-1]
+    page = write_reports(analysed, tmp_path / "report", ("html",))["html"].read_text()
+    assert re.search(r"<bdi>on</bdi></th><td[^>]*><bdi>theirs\.jsonl<", page)
+    assert "blind: of its training before the study not measured; what it was trained" in report
+    reasons = list(plan_study(analysed.experiment, tmp_path / "results").left_out())
+    assert any("of others and what blind was trained on before is not" in one for one in reasons)
+
+
 def test_what_it_memorised_is_looked_for_in_its_own_rows(tmp_path: Path) -> None:
     """Its unseen texts are those of validation that it was not trained on; the base's are alike."""
     source = experiment(tmp_path, arms={"zero-shot": {"kind": "prompt"}}).data.source
@@ -106,17 +145,12 @@ def test_what_it_memorised_is_looked_for_in_its_own_rows(tmp_path: Path) -> None
     arms = {"theirs": arm, "others": others, "lora": {"kind": "lora"}}
     done, seen = run(tmp_path, arms, memorisation_items=8)
 
-    def completed(arm: str, phase: str) -> dict[tuple[str, str], list[str]]:
-        scores = [one for one in of(seen, arm, phase)[0].scores if one.suite == "memorisation"]
-        return {(one.task, one.split): [item.inputs["text"] for item in
-                read_examples_file(one.items_path)] for one in scores}  # fmt: skip
-
-    theirs, base = completed("theirs", "finalist"), completed("base", "baseline")
+    theirs, base = completed(seen, "theirs", "finalist"), completed(seen, "base", "baseline")
     assert set(theirs) == {("memorisation_theirs", split) for split in ("train", "validation")}
     assert len(theirs["memorisation_theirs", "train"]) == 8
     assert set(theirs["memorisation_theirs", "train"]) <= set(texts)
-    assert base == {**completed("lora", "finalist"), **theirs}
-    assert completed("others", "finalist") == {}
+    assert base == {**completed(seen, "lora", "finalist"), **theirs}
+    assert completed(seen, "others", "finalist") == {}
     analysed = load_study(tmp_path / "results", done.experiment_id)
     rows = {one.arm: one.rows for one in analysed.findings.memorisation}
     assert rows == {"theirs": arm["trained_on"], "lora": None}
@@ -128,7 +162,7 @@ def test_what_it_memorised_is_looked_for_in_its_own_rows(tmp_path: Path) -> None
     half = Path(source).read_text().splitlines()[::2]
     (tmp_path / "theirs.jsonl").write_text("\n".join(half))
     _, seen = run(tmp_path, arms, memorisation_items=8)
-    unseen = completed("theirs", "finalist")["memorisation_theirs", "validation"]
+    unseen = completed(seen, "theirs", "finalist")["memorisation_theirs", "validation"]
     assert unseen
     assert not set(unseen) & {json.loads(row)["text"] for row in half}
 

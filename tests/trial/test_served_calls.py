@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness.data.examples_file import write_examples
+from harness.evaluation.known_replies import write_replies
 from harness.records import Example, ScoreRequest, TrialRecord, TrialSpec, to_plain
 from harness.spec import TaskSpec
 from harness.spec.arms import PromptArm
@@ -105,7 +106,44 @@ def test_a_server_is_sent_the_tools_and_its_calls_are_the_answer(
     assert record.scores[0].aggregates == {
         "exact_match": 1, "argument_f1": 1, "right_functions": 1, "valid": 1,
     }  # fmt: skip
-    assert "endpoint_conceded" not in record.environment
+    assert not {"endpoint_conceded", "told_tools"} & set(record.environment)
+
+
+def test_a_server_that_takes_no_notice_of_tools_is_told_of(
+    server: FakeServer, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    server.says = lambda payload: {"content": "It is high."}
+    record = asked(make_spec(), tmp_path)
+    assert record.environment["told_tools"].startswith(
+        "little was sent tools with 6 requests, and not one reply had `tool_calls`"
+    )
+    # One call is enough to tell that it knows them.
+    calls = [call("Brest")]
+    server.says = lambda payload: (
+        {"tool_calls": calls} if port_of(payload) == "Cork" else {"content": "It is high."}
+    )
+    assert "told_tools" not in asked(make_spec(), tmp_path / "other").environment
+
+
+def test_what_a_server_refused_or_passed_over_is_known_of_replies_that_are_used_again(
+    server: FakeServer, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    server.says = lambda payload: {"content": "It is high."}
+    scores = (replace(make_spec().scores[0], asked="little"),)
+    for number, script in enumerate(([], [Answer(400, "no support for tools")])):
+        folder = tmp_path / str(number)
+        server.script = list(script)
+        first = asked(replace(make_spec(), scores=scores), folder / "first")
+        path = folder / "replies.jsonl"
+        write_replies(path, first.replies)
+        seen = len(server.seen)
+        spec = replace(make_spec(), scores=scores, replies_path=str(path))
+        second = asked(spec, folder / "second")
+        assert len(server.seen) == seen
+        for name in ("endpoint_conceded", "told_tools"):
+            assert second.environment.get(name) == first.environment.get(name)
+        assert ("endpoint_conceded" in second.environment) == bool(script)
+        assert ("told_tools" in second.environment) == (not script)
 
 
 def test_each_row_is_sent_with_its_own_tools(

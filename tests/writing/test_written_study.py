@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 import harness.evaluation.endpoint.chat_client as client_module
+from harness.forecast.upcoming import Upcoming, upcoming_trials
 from harness.records import WRITING_JOURNAL, Study, TrialSummary, Writing
 from harness.review.studies import load_study, write_reports
 from harness.spec import Experiment
 from harness.store import StoreReader
-from harness.study.run import StudyRun, run_study
+from harness.study.rehearsal import rehearse
+from harness.study.run import StudyRun, plan_study, run_study
 from harness.trial.writing_journal import Journal
 from tests.fake_server import Answer, FakeServer, serving
 from tests.tiny_model import CHATML, messages, write_model
@@ -267,6 +269,32 @@ def test_a_cap_that_is_met_ends_the_writing_and_not_the_study(
     assert [one.status for one in found.proposals] == ["unusable"]
     assert "spending_cap" in found.ended or "cap" in found.ended
     assert of_phase(study, "finalist")
+
+
+def test_a_writing_that_failed_is_foreseen_as_a_run_takes_it(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    def foreseen(spec: Experiment, name: str) -> list[Upcoming]:
+        apart = tmp_path / name
+        apart.mkdir()
+        plan = plan_study(spec, tmp_path / "elsewhere")
+        known = rehearse(plan, tmp_path / "results", apart)
+        return upcoming_trials(known.plan, known.ended, known.reader.known_scores)
+
+    server.script = [Answer(404, body='{"error": {"message": "no such model"}}')]
+    spec = experiment(tmp_path, server.url)
+    _, study = run(spec, tmp_path)
+    (failed,) = of_phase(study, "writing")
+    assert failed.status == "failed"
+    assert foreseen(spec, "same") == []
+    seen = len(server.seen)
+    again, _ = run(spec, tmp_path)
+    assert (again.trials_run, len(server.seen)) == (0, seen)
+    # What would be asked for otherwise is asked for.
+    other = experiment(tmp_path, server.url, share=0.4)
+    assert "writing" in {one.phase for one in foreseen(other, "other")}
+    _, study = run(other, tmp_path)
+    assert [trial.status for trial in of_phase(study, "writing")] == ["complete"]
 
 
 def test_a_study_that_is_killed_while_it_writes_asks_nothing_twice(

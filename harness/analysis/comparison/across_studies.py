@@ -39,7 +39,7 @@ def compare_studies(
     """What differs between studies, the first of them being the reference.
 
     Args:
-        studies: each with what :func:`harness.analysis.analyse` found in it.
+        studies: each with what :func:`harness.analysis.whole_study.analyse` found in it.
         resamples: draws of every bootstrap.
         seed: seed of the bootstrap.
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -36,6 +37,15 @@ class Reply:
     """Prompt and completion tokens as the server counts them; None where it does not."""
     seconds: float
     """Seconds from sending to the last byte, without waits and failed attempts."""
+    without: tuple[str, ...] = ()
+    """What the request left out, as the server had refused it."""
+
+    @classmethod
+    def of_plain(cls, values: Mapping[str, Any]) -> Reply:
+        """The reply whose fields as JSON are ``values``."""
+        tokens = values["tokens"] and (int(values["tokens"][0]), int(values["tokens"][1]))
+        without = tuple(values.get("without", ()))
+        return cls(**{**values, "tokens": tokens, "without": without})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from os import environ
 from typing import Any
 
 from lm_eval.models.openai_completions import LocalChatCompletion
 
+from harness.answers.call_marks import OPEN
 from harness.answers.json_text import JsonObject
 from harness.errors import TrialError
 from harness.evaluation.endpoint.chat_client import ChatClient, Refused
@@ -69,7 +70,7 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
         self._alone = self._heard = False
         self._unasked: set[str] = set()
         self._replies: dict[str, Reply] = {}
-        self._asked = self._uncounted = self._cut = 0
+        self._asked = self._uncounted = self._cut = self._with_tools = self._called = 0
         self._models: set[str] = set()
         # Nothing is to be sent, and no task built, where the key is missing.
         self._client.key()
@@ -129,9 +130,8 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
 
     def recall(self, prompt: str, remark: dict[str, Any]) -> None:
         """Take note of an earlier answer to a prompt."""
-        tokens = remark["tokens"] and tuple(remark["tokens"])
         if prompt not in self._replies:
-            self._note(prompt, Reply(**{**remark, "tokens": tokens}))
+            self._note(prompt, Reply.of_plain(remark))
 
     def time_alone(self, requests: Sequence[Any]) -> float:
         """Seconds that the server takes for one item's request, sent by itself."""
@@ -166,21 +166,29 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
             )
         if self._kept.used:
             notes["endpoint_kept"] = f"{self._kept.used} replies are an earlier attempt's"
-        if self._unasked:
-            notes["endpoint_conceded"] = ", ".join(sorted(self._unasked))
+        if left_out := self._unasked.union(*(reply.without for reply in self._replies.values())):
+            notes["endpoint_conceded"] = ", ".join(sorted(left_out))
+        if self._with_tools and not self._called:
+            notes["told_tools"] = (
+                f"{endpoint.model} was sent tools with {self._with_tools} requests, and not one "
+                "reply had `tool_calls`: the model calls nothing, or the server takes no notice of "
+                "`tools`; see that its chat template and its reader of calls know them"
+            )
         return notes
 
     def _ask(self, chat: str, generate: bool, gen_kwargs: dict[str, Any] | None) -> Reply:
         while True:
+            with self._lock:
+                left_out = frozenset(self._unasked)
             messages, tools = _of_context(chat)
             payload = self._create_payload(
                 messages, generate=generate, gen_kwargs=copy.deepcopy(gen_kwargs)
             )
-            if tools and "tools" in self._unasked:
+            if tools and "tools" in left_out:
                 payload["messages"] = without_tools(payload["messages"], tools)
             elif tools:
                 payload["tools"] = tools
-            if "system" in self._unasked:
+            if "system" in left_out:
                 payload["messages"] = without_system(payload["messages"])
             try:
                 reply = self._client.ask(payload)
@@ -190,7 +198,7 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
                     self._unasked.add(word)
             else:
                 self._heard = True
-                return reply
+                return replace(reply, without=tuple(sorted(left_out)))
 
     def _generate(self, request: Any) -> str:
         context, options = request.args
@@ -204,6 +212,9 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
             self._cut += reply.cut
             self._uncounted += reply.tokens is None
             self._models.add(reply.model)
+            if _of_context(chat)[1] and "tools" not in reply.without:
+                self._with_tools += 1
+                self._called += OPEN in reply.content
 
     def _create_payload(
         self,

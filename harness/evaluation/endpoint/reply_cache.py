@@ -54,9 +54,7 @@ class ReplyCache:
         for line in lines:
             try:
                 kept = json.loads(line)
-                values = kept["reply"]
-                tokens = values["tokens"] and (int(values["tokens"][0]), int(values["tokens"][1]))
-                replies.append((str(kept["key"]), Reply(**{**values, "tokens": tokens})))
+                replies.append((str(kept["key"]), Reply.of_plain(kept["reply"])))
             except (ValueError, KeyError, TypeError, IndexError):
                 # Torn when its process died: it is asked again.
                 continue

@@ -12,6 +12,7 @@ from harness.report.document import Block, Bullets, Unmeasured
 from harness.report.sections.material import Material
 from harness.report.tables import ARM, Field, table
 from harness.spec import BroughtArm
+from harness.spec.starts import rows_elsewhere
 from harness.wording import PER_CENT, PLAIN
 
 
@@ -43,6 +44,8 @@ def memorisation_blocks(material: Material) -> list[Block]:
         ),
         Field("Texts (training / unseen)", _texts, brief=False),
     )
+    if len({row.arm for row in measures}) < len(measures):
+        fields = (*fields[:1], Field("Rows", _rows, numeric=False), *fields[1:])
     sentences = Bullets("Was the training text memorised?", told)
     if not measures:
         return [sentences]
@@ -61,14 +64,17 @@ def memorisation_blocks(material: Material) -> list[Block]:
 
 
 def _not_measured(material: Material) -> Iterator[str]:
-    """Of arms that were trained elsewhere, why nothing is said, a sentence each."""
+    """Of arms that were trained elsewhere, or before, why nothing is said, a sentence each."""
     audit = material.study.experiment.data.audit.brought
     validation = material.study.experiment.splits.get("validation")
-    for name, arm in material.experiment.arms.items():
-        if not material.experiment.memorisation_items or not isinstance(arm, BroughtArm):
+    arms = material.experiment.arms
+    for name, rows in rows_elsewhere(arms).items():
+        if not material.experiment.memorisation_items:
             continue
-        if arm.trained_on is None:
-            yield f"{wording.cell(name)}: not measured; what it was trained on is not known."
+        if rows is None:
+            here = isinstance(arms[name], BroughtArm)
+            what = "not measured" if here else "of its training before the study not measured"
+            yield f"{wording.cell(name)}: {what}; what it was trained on is not known."
         elif len(items_of(audit.get(name, {}).get("validation", {}))) == validation:
             yield (
                 f"{wording.cell(name)}: not measured; every validation text is among those that it "
@@ -78,6 +84,10 @@ def _not_measured(material: Material) -> Iterator[str]:
 
 def _texts(row: Memorisation) -> str:
     return f"{wording.count(row.items)} / {wording.count(row.unseen_items)}"
+
+
+def _rows(row: Memorisation) -> str:
+    return "the study's" if row.rows is None else wording.cell(Path(row.rows).name)
 
 
 def _told(row: Memorisation) -> str:

@@ -14,7 +14,7 @@ from harness.prompting.rendering_check import indistinct_answers, rendering_faul
 from harness.records import Example, system_of
 from harness.spec import Experiment
 from harness.spec.kinds import kind_info
-from harness.spec.settings import Settings, reasoning_of
+from harness.spec.settings import PromptSettings, Settings, reasoning_of
 from harness.study.brought import learnt_the_training_split
 from harness.study.preflight.reader import Overlong, Reader
 from harness.study.preflight.shown import ShownConversation, shown_conversation
@@ -212,6 +212,30 @@ class ArmPrompts:
                     alone = len(self._bare.encode_prompt(item))
                     length = Overlong(self._arm, shots, tokens, alone, room, needed, self._reader)
                     yield split, item.id, length
+
+    def reasoned_length(self) -> int | None:
+        """Tokens that a prompt whose worked examples reason may have with its reply, at most.
+
+        Which of the rows that the model reasons about are shown, and what it says of them, is known
+        once it has: as many of the longest, each as long as a reply may be. None where worked
+        examples show answers alone, and where the model reads any number of tokens.
+        """
+        setting = self._setting
+        if not isinstance(setting, PromptSettings) or not setting.shows_reasoning:
+            return None
+        if self._reader.context is None:
+            return None
+        asked = [item for name, items in self._splits.items() if name != "train" for item in items]
+        rows = sorted(self._pool[: setting.bootstrapped], key=self._size)[-setting.shots :]
+        renderer = self._showing(lambda item: rows)
+        room, _ = self._room()
+        return len(renderer.encode_prompt(max(asked, key=self._size))) + (len(rows) + 1) * room
+
+    def _size(self, item: Example) -> int:
+        """Of two items the longer prompt has the greater size."""
+        if _is_counted_whole(item):
+            return self._tokens(item)
+        return self._reader.tokens(self._text(item))
 
     def _doubtful(self, shots: int, context: int) -> dict[str, list[Example]]:
         """Examples that may be too long if each byte were a token and the longest shots drawn."""

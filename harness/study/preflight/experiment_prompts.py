@@ -24,6 +24,7 @@ from harness.study.preflight.arm_prompts import ArmPrompts, Splits
 from harness.study.preflight.reader import Reader
 from harness.study.preflight.shown import ShownConversation
 from harness.study.preflight.writing_settings import writing_settings
+from harness.wording import plural
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class Preflight:
             default = spec.resolve(spec.defaults())
             if isinstance(default, TrainedSettings):
                 self._count_training(arm, spec, default, kept)
+        self._note(self._reasoning_notes(kept) if all(kept.values()) else ())
         self._note(self._control_notes(kept))
         self._note(self._own_control_notes())
         self._note(notes_on_brought(self.folders, self.models.get(BASE)))
@@ -244,6 +246,22 @@ class Preflight:
                     f"{count} examples only: the others are longer than {longest:,} tokens (up to "
                     f"{max(most):,}); {raised}, or search fewer shots"
                 ]
+            )
+
+    def _reasoning_notes(self, splits: Splits) -> Iterator[str]:
+        """Arms whose prompts may be too long once worked examples reason in the model's words."""
+        most: dict[str, tuple[int, int, Reader]] = {}
+        for arm, look, reader, setting in self._prompts(splits):
+            tokens = look.reasoned_length() or 0
+            least = most[arm][0] if arm in most else reader.context or 0
+            if tokens > least:
+                most[arm] = (tokens, setting.shots, reader)
+        for arm, (tokens, shots, reader) in most.items():
+            yield (
+                f"{arm}: with {plural(shots, 'worked example')} that reason as long as they may, a "
+                f"prompt and its reply have up to {tokens:,} tokens, and {reader.name} reads "
+                f"{reader.context:,}: a prompt that does not fit loses its beginning; take fewer "
+                f"shots, or a smaller arms.{arm}.reasoning_tokens, to rule it out"
             )
 
     def _own_control_notes(self) -> Iterator[str]:

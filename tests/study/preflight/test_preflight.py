@@ -127,6 +127,31 @@ def test_fewer_shots_are_named_as_what_would_help(
     assert look(experiment(tmp_path, tiny_models.chat, rows, arms=arms))[1].dropped == ()
 
 
+def test_reasoning_that_worked_examples_may_show_is_counted_before_it_is_written(
+    tiny_models: TinyModels, tmp_path: Path
+) -> None:
+    few: dict[str, Any] = {
+        "kind": "prompt",
+        "shots": {"choices": [0, 2]},
+        "reasoning": {"choices": ["none", "brief"]},
+        "reasoning_tokens": 20,
+        "bootstrapped": 8,
+    }
+
+    def notes(**other: Any) -> list[str]:
+        spec = experiment(tmp_path, tiny_models.chat, short(30), arms={"few": {**few, **other}})
+        found, prepared = look(spec)
+        assert prepared.dropped == ()
+        return [note for note in found.notes if "worked example" in note]
+
+    assert notes() == []
+    (note,) = notes(reasoning_tokens=100)
+    assert note.startswith("few: with 2 worked examples that reason as long as they may, a prompt ")
+    assert f"reads {MAX_LENGTH}: a prompt that does not fit loses its beginning" in note
+    # What shows answers alone has no reasoning to count.
+    assert notes(reasoning_tokens=100, bootstrapped=0) == []
+
+
 def dropping(spec: Experiment) -> Experiment:
     return spec.model_copy(update={"data": spec.data.model_copy(update={"bad_rows": "drop"})})
 
