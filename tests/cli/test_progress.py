@@ -97,12 +97,12 @@ def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: 
 def test_ctrl_c_says_what_is_lost_and_that_the_same_command_goes_on(tmp_path: Path) -> None:
     from tests.cli.pseudo_terminal import in_terminal
 
-    seconds = {"prompt": 0.0, "lora": 60.0}
-    stopped = in_terminal(program(tmp_path, 2, **seconds), 80, interrupt_at="lora search 0: ")
+    text = program(tmp_path, 2, lora=60.0)
+    stopped = in_terminal(text, 80, interrupt_at="lora search 0: ")
     assert stopped.code == 130
     assert "lora search 0 was under way" in stopped.text
     assert "the same command goes on from there" in stopped.text.replace("\r\n", " ")
-    again = in_terminal(program(tmp_path, 2, hurried=True, **seconds), 80)
+    again = in_terminal(program(tmp_path, 2, lora=60.0, hurried=True), 80)
     assert again.code == 0
     assert "ended in an earlier run: taken as they are." in again.text.replace("\r\n", " ")
     assert f"{LONG_NAME} search 0" not in again.text

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.analysis import analyse
+from harness.evaluation import brought_metrics
 from harness.export.final_run import find_final_run
 from harness.measures import EvaluateMetric, PythonMetric
 from harness.records import primary_name
-from harness.review import studies as reporting
 from harness.review.studies import load_study, write_reports
 from harness.store import StoreReader
 from harness.study.run import StudyRun
@@ -116,8 +114,8 @@ def test_it_is_computed_from_replies_and_an_edit_of_it_as_well(
 def test_it_may_be_primary_and_lower_may_be_better(
     folder: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A metric of all items together is computed anew for each draw.
-    monkeypatch.setattr(reporting, "analyse", partial(analyse, resamples=200, sensitivity=False))
+    # What is of all items together is computed anew for each draw of each score.
+    monkeypatch.setattr(brought_metrics, "RESAMPLES", 20)
     done, counted = run_with(
         folder, tiny_models, [own_metric(folder, refused="5feceb"), "exact_match", together(folder)]
     )
