@@ -116,7 +116,8 @@ def run(case: Case, folder: Path, engine: Engine) -> pipeline.StudyRun:
             # Torch is only asked which device there is, and to read prompts that no model is
             # shown: left out, so that a start takes a second.
             patches.enter_context(patch.object(pipeline, "choose_runtime", _cpu))
-            patches.enter_context(patch.object(Preflight, "unfit", lambda *_: {}))
+            for looks in ("unfit", "renderings"):
+                patches.enter_context(patch.object(Preflight, looks, lambda *_: {}))
         return pipeline.run_study(
             case.experiment(folder), folder / "results", open_with=lambda: engine
         )

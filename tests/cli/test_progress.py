@@ -37,11 +37,17 @@ def arms(prompt: float = 0.0, lora: float = 0.0) -> dict[str, Any]:
 # The command itself, but that trials pretend.
 PROGRAM = """
 import sys
+from types import SimpleNamespace
 import harness.study.run as run
 from harness.records import Runtime
+from harness.study.preflight import Preflight
+from tests import fake_trial
 from tests.fake_trial import Watching
-# Torch is only asked which device there is.
+# Torch is only asked which device there is, and to read prompts that no model is shown.
 run.choose_runtime = lambda *_: Runtime("cpu", "float32", 4)
+Preflight.unfit = Preflight.renderings = lambda *_: {{}}
+if {hurried}:
+    fake_trial.time = SimpleNamespace(sleep=lambda seconds: None)
 run.open_engine = lambda *a, **k: Watching()
 run.start_server = lambda: None
 sys.argv = ["harness", "run", {file!r}, "--results", {results!r}]
@@ -50,19 +56,21 @@ main()
 """
 
 
-def program(folder: Path, trials: int, **seconds: float) -> str:
+def program(folder: Path, trials: int, *, hurried: bool = False, **seconds: float) -> str:
+    """The program; ``hurried``, its trials take no time whatever they are instructed to."""
     budget = {"trials": trials}
     values = experiment_values(folder, name="watched", arms=arms(**seconds), budget=budget)
     file = folder / "e.yaml"
     file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    return PROGRAM.format(file=str(file), results=str(folder / "results"))
+    results = str(folder / "results")
+    return PROGRAM.format(file=str(file), results=results, hurried=hurried)
 
 
 @pytest.mark.parametrize("columns", [80, 60])
 def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: int) -> None:
     from tests.cli.pseudo_terminal import in_terminal
 
-    shown = in_terminal(program(tmp_path, 2, prompt=0.6, lora=0.6), columns)
+    shown = in_terminal(program(tmp_path, 2, prompt=0.3, lora=0.3), columns)
     assert shown.code == 0, shown.text[-2000:]
     moving = [line for line in shown.lines if " trials, " in line and " left" in line]
     # It is drawn anew while a trial is under way, and ends without a claim of no time.
@@ -89,12 +97,12 @@ def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: 
 def test_ctrl_c_says_what_is_lost_and_that_the_same_command_goes_on(tmp_path: Path) -> None:
     from tests.cli.pseudo_terminal import in_terminal
 
-    text = program(tmp_path, 2, prompt=0.6, lora=2.0)
+    text = program(tmp_path, 2, lora=60.0)
     stopped = in_terminal(text, 80, interrupt_at="lora search 0: ")
     assert stopped.code == 130
     assert "lora search 0 was under way" in stopped.text
     assert "the same command goes on from there" in stopped.text.replace("\r\n", " ")
-    again = in_terminal(text, 80)
+    again = in_terminal(program(tmp_path, 2, lora=60.0, hurried=True), 80)
     assert again.code == 0
     assert "ended in an earlier run: taken as they are." in again.text.replace("\r\n", " ")
     assert f"{LONG_NAME} search 0" not in again.text

@@ -1,8 +1,8 @@
-"""Studies on a disk that fills up: ``python -m tests.end_to_end.full_disk HOW FOLDER CASE ...``.
+"""Studies on a disk that fills up: ``python -m tests.end_to_end.full_disk FOLDER CASE ...``.
 
-HOW is ``disk``, file systems of 24 MiB (to be run in a user namespace with a mount namespace of
-its own, ``unshare -rm``), or ``limit``, of the size of files. A CASE is FREE-ENGINE: so many KiB
-are left of the disk, or no file may be above them. In a folder of the case's name the command line
+A CASE is HOW-FREE-ENGINE. HOW is ``disk``, a file system of 24 MiB of which so many KiB are left
+(to be run in a user namespace with a mount namespace of its own, ``unshare -rm``), or ``limit``:
+no file may be above them. In a folder of the case's name the command line
 is run, then again with room; the exit codes and the outcome are in its ``said.json``, what was said
 to standard error in its ``errors.txt``. Each case is a fork of one process that has loaded what all
 need.
@@ -53,12 +53,12 @@ LOADED = (
 ARMS = {"lora": {"kind": "lora"}}
 
 
-def main(how: str, folder: Path, cases: Sequence[str]) -> None:
+def main(folder: Path, cases: Sequence[str]) -> None:
     load_tokenizer(resolve_model(ModelSpec(reference=str(fake_trial.write_model(folder / "m")))))
     for name in LOADED:
         importlib.import_module(name)
     for case in cases:
-        free, engine = case.split("-", 1)
+        how, free, engine = case.split("-", 2)
         child = os.fork()
         if child:
             os.waitpid(child, 0)
@@ -134,4 +134,4 @@ def _code(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,10 @@ class Attempt:
     """Where the results lie."""
 
 
-def attempts(folder: Path, how: str, cases: Sequence[str]) -> dict[str, Attempt]:
+def attempts(folder: Path, cases: Sequence[str], *, privately: bool) -> dict[str, Attempt]:
     done = subprocess.run(
-        [*(PRIVATELY if how == "disk" else []), sys.executable, "-m", "tests.end_to_end.full_disk",
-         how, str(folder), *cases],
+        [*(PRIVATELY if privately else []), sys.executable, "-m", "tests.end_to_end.full_disk",
+         str(folder), *cases],
         check=False, capture_output=True, text=True, cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "500"}, timeout=600,
     )  # fmt: skip
@@ -51,26 +52,34 @@ def attempts(folder: Path, how: str, cases: Sequence[str]) -> dict[str, Attempt]
 
 
 # Free KiB: none for the item sets, nor for the store, nor for trials, and some way into them.
-DISKS = ("0-in-process", "60-in-process", "3000-child", "5000-in-process")
-LIMITS = ("1-in-process", "60-child")
+DISKS = ("disk-0-in-process", "disk-60-in-process", "disk-3000-child", "disk-5000-in-process")
+LIMITS = ("limit-1-in-process", "limit-60-child")
 # The same study where there is room from the start.
-ROOMY = f"{10**6}-in-process"
+ROOMY = f"limit-{10**6}-in-process"
+
+
+@cache
+def mounting_is_allowed() -> bool:
+    if UNSHARE is None:
+        return False
+    tried = subprocess.run(
+        [*PRIVATELY, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False, capture_output=True
+    )
+    return tried.returncode == 0
 
 
 @pytest.fixture(scope="module")
-def on_disks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Attempt]:
-    return attempts(tmp_path_factory.mktemp("disks"), "disk", DISKS)
+def tried(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Attempt]:
+    """All cases, of one process that loads what they need."""
+    folder, mounted = tmp_path_factory.mktemp("cramped"), mounting_is_allowed()
+    cases = (ROOMY, *LIMITS, *(DISKS if mounted else ()))
+    return attempts(folder, cases, privately=mounted)
 
 
 @pytest.fixture(scope="module")
-def under_limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Attempt]:
-    return attempts(tmp_path_factory.mktemp("limits"), "limit", (ROOMY, *LIMITS))
-
-
-@pytest.fixture(scope="module")
-def expected(under_limits: dict[str, Attempt]) -> list[Any]:
+def expected(tried: dict[str, Attempt]) -> list[Any]:
     """The trials of the study that had room."""
-    roomy = under_limits[ROOMY]
+    roomy = tried[ROOMY]
     assert roomy.codes == [0, 0]
     assert len(roomy.trials) == 6
     return roomy.trials
@@ -87,28 +96,19 @@ def check(attempt: Attempt, expected: list[Any]) -> None:
     assert "the study goes on where it stopped" in error
 
 
-def mounting_is_allowed() -> bool:
-    if UNSHARE is None:
-        return False
-    tried = subprocess.run(
-        [*PRIVATELY, "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False, capture_output=True
-    )
-    return tried.returncode == 0
-
-
 @pytest.mark.skipif(
     not mounting_is_allowed(),
     reason="NOT TESTED: a full disk, since this machine lets nobody mount a small file system "
     "(unshare --map-root-user --mount)",
 )
 @pytest.mark.parametrize("case", DISKS)
-def test_a_full_disk(on_disks: dict[str, Attempt], expected: list[Any], case: str) -> None:
-    check(on_disks[case], expected)
+def test_a_full_disk(tried: dict[str, Attempt], expected: list[Any], case: str) -> None:
+    check(tried[case], expected)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="NOT TESTED: Windows limits no file's size")
 @pytest.mark.parametrize("case", LIMITS)
 def test_a_limit_on_the_size_of_files(
-    under_limits: dict[str, Attempt], expected: list[Any], case: str
+    tried: dict[str, Attempt], expected: list[Any], case: str
 ) -> None:
-    check(under_limits[case], expected)
+    check(tried[case], expected)

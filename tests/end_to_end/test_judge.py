@@ -71,16 +71,19 @@ def loaded(counted: Counting) -> int:
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory, tiny_models: TinyModels) -> Path:
+def first(
+    tmp_path_factory: pytest.TempPathFactory, tiny_models: TinyModels
+) -> tuple[Path, StudyRun]:
+    """A study that a local judge marked; no test changes it."""
     folder = tmp_path_factory.mktemp("first")
     done, counted = judged(folder, tiny_models, local_judge(folder, tiny_models))
     assert (done.trials_failed, counted.trained) == (0, 1)
-    return folder
+    return folder, done
 
 
 @pytest.fixture
-def folder(first: Path, tmp_path: Path) -> Path:
-    shutil.copytree(first, tmp_path, dirs_exist_ok=True)
+def folder(first: tuple[Path, StudyRun], tmp_path: Path) -> Path:
+    shutil.copytree(first[0], tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -103,8 +106,8 @@ def test_marks_are_on_the_scale_and_a_new_rubric_judges_stored_replies(
     assert marks(folder, once) == before
 
 
-def test_what_it_takes_is_apart_from_what_arms_take(folder: Path, tiny_models: TinyModels) -> None:
-    done, _ = judged(folder, tiny_models, local_judge(folder, tiny_models))
+def test_what_it_takes_is_apart_from_what_arms_take(first: tuple[Path, StudyRun]) -> None:
+    folder, done = first
     study = load_study(folder / "results", done.experiment_id).study
     finals = [trial for trial in study.trials if trial.phase == "finalist"]
     assert finals
@@ -117,9 +120,9 @@ def test_what_it_takes_is_apart_from_what_arms_take(folder: Path, tiny_models: T
 
 
 def test_an_instruction_within_replies_is_tried_on_test_items(
-    folder: Path, tiny_models: TinyModels
+    first: tuple[Path, StudyRun],
 ) -> None:
-    done, _ = judged(folder, tiny_models, local_judge(folder, tiny_models))
+    folder, done = first
     study = load_study(folder / "results", done.experiment_id).study
     moved = {
         (a.suite, a.split): a.moved

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.real_data, pytest.mark.weights]
 
 HARNESS = Path(sys.executable).with_name("harness")
 MODEL = "smollm2-135m-instruct"
-ITEMS = {"train": 12, "validation": 2, "test": 3}
+ITEMS = {"train": 6, "validation": 1, "test": 2}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,13 +56,13 @@ def write_experiment(folder: Path, source: Path, task: dict[str, Any], arm: dict
         "task": task,
         "arms": {
             "prompt": {"kind": "prompt", **arm},
-            "lora": {"kind": "lora", "learning_rate": 1e-3, "epochs": 1, "batch_size": 4},
+            "lora": {"kind": "lora", "learning_rate": 1e-3, "epochs": 1, "batch_size": 2},
         },
         "budget": {"trials": 1},
         "seeds": [1],
         "general": None,
-        "train_gap_items": 2,
-        "memorisation_items": 2,
+        "train_gap_items": 1,
+        "memorisation_items": 1,
     }
     path = folder / "experiment.yaml"
     path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
@@ -104,7 +104,7 @@ def look(told: str, results: Path) -> tuple[TrialSummary, ...]:
         "SELECT arm, phase, split, count(DISTINCT doc_hash), count(value), count(*) FROM items "
         "WHERE metric = (SELECT spec ->> '$.task.metrics[0]' FROM experiment) GROUP BY ALL"
     ).rows
-    wanted = {**ITEMS, "train": 2}
+    wanted = {**ITEMS, "train": 1}
     assert {(arm, phase, split) for arm, phase, split, *_ in rows} == {
         ("base", "baseline", "validation"), ("base", "baseline", "test"),
         ("prompt", "search", "validation"), ("lora", "search", "validation"),
@@ -122,7 +122,7 @@ def look(told: str, results: Path) -> tuple[TrialSummary, ...]:
 
 def test_banking77(shared_data: Path, tmp_path: Path) -> None:
     source = tmp_path / "banking.csv"
-    labels = frequent_intents(shared_data, 12)
+    labels = frequent_intents(shared_data, 6)
     assert write_banking77(shared_data, source, intents=labels) > 1000
     task = {
         "instruction": f"Name the intent of the message. One of: {', '.join(labels)}",

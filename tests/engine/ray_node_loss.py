@@ -28,7 +28,7 @@ from harness.study.run import StudyRun, run_study
 from tests import fake_trial
 
 NODE, LOG = "TEST_NODE_NAME", "TEST_NODE_LOG"
-SLOW = "[sleep=0.6] Classify."
+SLOW = "[sleep=0.1] Classify."
 STUDY: dict[str, Any] = {
     "arms": {
         "zero-shot": {"kind": "prompt", "instruction": SLOW},

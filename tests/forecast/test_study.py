@@ -341,14 +341,19 @@ def test_an_arm_behind_a_server_is_counted_and_not_asked(
     assert any("Nothing was sent to a server" in note for note in found.notes)
 
 
-def test_a_limit_on_tokens_ends_the_search_early(tmp_path: Path, tiny_models: TinyModels) -> None:
+def test_a_limit_on_tokens_ends_the_search_early(
+    tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How many trials there will be is counted, whether or not any was tried.
+    monkeypatch.setattr(study, "available_mib", lambda device: 0.05)
     arms = {"lora": {**ARMS["lora"], "answering": "choice"}}
     searches = {"search": {"repeats": 2}, "seeds": [1, 2]}
     for tokens, trials in ((None, 4), (1, 1)):
         limited = {"trials": 4, "tokens": tokens}
         one = tiny(tmp_path, tiny_models, arms=arms, budget=limited, **searches)
         # Each search has a budget of its own.
-        assert forecast(one, tmp_path).arms[1].trials["search"].expected == 2 * trials
+        lora = forecast(one, tmp_path, _never).arms[1]
+        assert lora.trials["search"].expected == 2 * trials
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.weights
 
 OWN = "Good or bad?"
 BETTER = "Say positive where something is great, and negative elsewhere."
+PROPOSAL = f"Here it is:\n```\n{BETTER}\n```"
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     """Right about everything under one instruction, which it proposes when it is asked to write."""
     monkeypatch.setattr(client_module, "FIRST_WAIT", 0.005)
     with serving() as state:
-        state.chat = writing(lambda number: f"Here it is:\n```\n{BETTER}\n```")
+        state.chat = writing(lambda number: PROPOSAL)
         yield state
 
 
@@ -118,10 +120,40 @@ def requests(server: FakeServer, model: str) -> list[str]:
     return ["\n".join(str(turn["content"]) for turn in one["messages"]) for one in sent]
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A study that ran to its end, which several tests look at and none changes."""
+
+    folder: Path
+    done: StudyRun
+    study: Study
+    server: FakeServer
+
+
+def finished(folder: Path, chat: Callable[[dict[str, Any]], tuple[str, str, int]], **optimise: Any
+) -> Finished:  # fmt: skip
+    with serving() as state:
+        state.chat = chat
+        done, study = run(experiment(folder, state.url, **optimise), folder)
+    return Finished(folder, done, study, state)
+
+
+@pytest.fixture(scope="module")
+def better(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return finished(tmp_path_factory.mktemp("better"), writing(lambda number: PROPOSAL))
+
+
+@pytest.fixture(scope="module")
+def useless(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Two fifths of its budget are for wordings of which none helps."""
+    useless = writing(lambda number: f"```\nWording {number} that helps nobody.\n```")
+    return finished(tmp_path_factory.mktemp("useless"), useless, share=0.4)
+
+
 def test_the_better_instruction_is_found_kept_and_tested_beside_the_users_own(
-    server: FakeServer, tmp_path: Path
+    better: Finished, tmp_path: Path
 ) -> None:
-    done, study = run(experiment(tmp_path, server.url), tmp_path)
+    study, results = better.study, better.folder / "results"
     found = written(study)
     assert found.headroom.moves
     assert (found.text, found.score, found.own_score) == (BETTER, 1.0, 0.0)
@@ -133,22 +165,22 @@ def test_the_better_instruction_is_found_kept_and_tested_beside_the_users_own(
     assert instructions(study, "finalist") == {BETTER}
     assert instructions(study, "default") == {None}
 
-    loaded = load_study(tmp_path / "results", done.experiment_id)
+    loaded = load_study(results, better.done.experiment_id)
     files = write_reports(loaded, tmp_path / "report")
     page = files["md"].read_text("utf-8")
     assert f"| {OWN} | {BETTER} |" in page
     assert "what was written is kept: 100.0 %" in page
-    reader = StoreReader(tmp_path / "results" / "harness.duckdb")
+    reader = StoreReader(results / "harness.duckdb")
     rows = reader.query("SELECT number, status, text FROM proposals").rows
     assert rows[0] == (1, "taken up", BETTER)
 
 
-def test_every_token_counts_against_the_budget(server: FakeServer, tmp_path: Path) -> None:
-    _, study = run(experiment(tmp_path, server.url), tmp_path)
+def test_every_token_counts_against_the_budget(better: Finished) -> None:
+    study = better.study
     found = written(study)
     # 20 tokens of a prompt and one of a reply; 400 and one of the writer's.
     assert found.answering_tokens == 21 * found.rows_answered
-    assert found.writing_tokens == 401 * len(requests(server, "writer"))
+    assert found.writing_tokens == 401 * len(requests(better.server, "writer"))
     assert found.tokens_a_row == 21
     assert found.trials(24) == -(-found.tokens // (24 * 21))
     (ended,) = [event.detail for event in study.events if event.kind == "search_ended"]
@@ -157,10 +189,8 @@ def test_every_token_counts_against_the_budget(server: FakeServer, tmp_path: Pat
     assert ended["tokens"] == 2 * 24 * 21 + found.tokens
 
 
-def test_its_share_is_never_passed_by_more_than_a_step(server: FakeServer, tmp_path: Path) -> None:
-    server.chat = writing(lambda number: f"```\nWording {number} that helps nobody.\n```")
-    _, study = run(experiment(tmp_path, server.url, share=0.4), tmp_path)
-    found = written(study)
+def test_its_share_is_never_passed_by_more_than_a_step(useless: Finished) -> None:
+    found = written(useless.study)
     rows = found.rows_answered + found.writing_tokens / found.tokens_a_row
     most = int(0.4 * 24 * 24)
     assert most <= rows <= most + 24 + 2 * 4 + 401 / 21
@@ -168,14 +198,11 @@ def test_its_share_is_never_passed_by_more_than_a_step(server: FakeServer, tmp_p
     assert all(one.status == "rejected" for one in found.proposals[1:])
 
 
-def test_the_writer_sees_training_rows_alone(server: FakeServer, tmp_path: Path) -> None:
-    server.chat = writing(lambda number: f"```\nWording {number} that helps nobody.\n```")
-    spec = experiment(tmp_path, server.url)
-    run(spec, tmp_path)
-    rows = StoreReader(tmp_path / "results" / "harness.duckdb").query(
+def test_the_writer_sees_training_rows_alone(useless: Finished) -> None:
+    rows = StoreReader(useless.folder / "results" / "harness.duckdb").query(
         "SELECT DISTINCT s.split, o.text FROM item_output o JOIN asked_score s USING (score_key)"
     )
-    told = "\n".join(requests(server, "writer"))
+    told = "\n".join(requests(useless.server, "writer"))
     held_out = [text for split, text in rows.rows if split in ("validation", "test")]
     assert len(held_out) == 60
     assert not [text for text in held_out if f"{text}\n" in told]
@@ -297,30 +324,6 @@ def test_a_writing_that_failed_is_foreseen_as_a_run_takes_it(
     assert [trial.status for trial in of_phase(study, "writing")] == ["complete"]
 
 
-def test_a_study_that_is_killed_while_it_writes_asks_nothing_twice(
-    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep, kept = Journal.keep, iter(range(100))
-
-    def killed(journal: Journal) -> None:
-        keep(journal)
-        if next(kept) == 6:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Journal, "keep", killed)
-    with pytest.raises(KeyboardInterrupt):
-        run(experiment(tmp_path, server.url), tmp_path)
-    paid = [json.dumps(seen.payload) for seen in server.seen]
-    assert len(requests(server, "writer")) == 1
-    monkeypatch.setattr(Journal, "keep", keep)
-    _, study = run(experiment(tmp_path, server.url), tmp_path)
-    assert written(study).text == BETTER
-    later = [json.dumps(seen.payload) for seen in server.seen[len(paid) :]]
-    assert later
-    assert set(paid).isdisjoint(later)
-    assert not list(tmp_path.glob("results/trials/*/writing.jsonl"))
-
-
 def test_an_instruction_that_quotes_training_rows_is_flagged(
     server: FakeServer, tmp_path: Path
 ) -> None:
@@ -389,26 +392,25 @@ def test_whatever_writing_took_of_the_tokens_there_is_something_to_test(
 def test_a_writing_that_is_killed_goes_on_and_asks_nothing_twice(
     server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killed(BaseException):
-        pass
-
-    kept, left = Journal.keep, iter(range(7))
+    kept, left = Journal.keep, iter(range(6))
 
     def keep(journal: Journal) -> None:
         kept(journal)
         if next(left, None) is None:
-            raise Killed
+            raise KeyboardInterrupt
 
     spec = experiment(tmp_path, server.url)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Journal, "keep", keep)
         run(spec, tmp_path)
     (journal,) = (tmp_path / "results").rglob(WRITING_JOURNAL)
     # As a kill leaves it, within the last character.
     journal.write_bytes(journal.read_bytes() + '\n{"asked": "ü'.encode()[:-1])
     before = len(server.seen)
-    assert before
+    assert len(requests(server, "writer")) == 1
     _, study = run(spec, tmp_path)
     assert written(study).text == BETTER
     sent = [json.dumps(seen.payload, sort_keys=True) for seen in server.seen]
     assert not set(sent[:before]) & set(sent[before:])
+    assert sent[before:]
+    assert not journal.exists()
