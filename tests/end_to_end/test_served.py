@@ -13,7 +13,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from harness.data.examples_file import write_examples
-from harness.records import ScoreRequest, TrialRecord, TrialSpec, to_plain
+from harness.records import ScoreRequest, TrialRecord, TrialSpec, TrialSummary, to_plain
 from harness.spec.arms import Arm
 from harness.store import StoreReader
 from harness.trial import run_trial
@@ -81,44 +81,55 @@ def outputs(record: TrialRecord) -> list[tuple[str, int, str]]:
     return [(o.item_id, o.prompt_tokens, o.output.strip()) for o in record.scores[0].outputs]
 
 
-def test_a_study_with_an_arm_on_a_server(server: Served, tmp_path: Path) -> None:
-    """The whole command, through a proxy that must not be asked."""
+def terms(server: Served) -> dict[str, Any]:
+    """On which the server is asked."""
+    return {
+        "url": server.url, "model": str(server.model), "concurrency": 2,
+        "prompt_price": 0.1, "completion_price": 0.4, "spending_cap": 0.5,
+    }  # fmt: skip
+
+
+def trials_of(
+    server: Served, folder: Path, arms: dict[str, Any], *, trials: int, validation: int = 4
+) -> tuple[TrialSummary, ...]:
+    """What the whole command leaves of a study, run behind a proxy that nobody answers for."""
     rows = [{"text": e.inputs["text"], "label": e.answer} for e in messages(52)]
-    data = tmp_path / "data.jsonl"
+    data = folder / "data.jsonl"
     data.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     values = {
         "name": "served",
         "model": {"reference": str(server.model), "device": "cpu", "dtype": "float32"},
-        "data": {"source": str(data), "limits": {"train": 20, "validation": 4, "test": 8}},
+        "data": {"source": str(data), "limits": {"train": 20, "validation": validation, "test": 8}},
         "task": {
             "instruction": "Is the customer's feedback good or bad? Reply with one word.",
             "template": "{text}",
             "answer": {"kind": "label", "column": "label", "labels": ["positive", "negative"]},
             "max_new_tokens": 6,
         },
-        "arms": {
-            "served": {
-                "kind": "prompt",
-                "shots": 3,
-                "endpoint": {"url": server.url, "model": str(server.model), "concurrency": 2,
-                             "prompt_price": 0.1, "completion_price": 0.4, "spending_cap": 0.5},
-            },
-            "here": {"kind": "prompt", "shots": 3},
-        },
-        "budget": {"trials": 1},
+        "arms": arms,
+        "budget": {"trials": trials},
         "seeds": [1],
         "general": None,
-    }  # fmt: skip
-    experiment = tmp_path / "served.yaml"
+    }
+    experiment = folder / "served.yaml"
     experiment.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
-    results = ("--results", tmp_path / "results", "--engine", "in-process")
-    done = harness("run", experiment, *results, cwd=tmp_path, HF_HUB_OFFLINE="1", **nowhere)
+    results = ("--results", folder / "results", "--engine", "in-process")
+    done = harness("run", experiment, *results, cwd=folder, HF_HUB_OFFLINE="1", **nowhere)
     assert done.returncode == 0, done.stderr
     assert "0 failed" in done.stderr
-    reader = StoreReader(tmp_path / "results" / "harness.duckdb")
+    reader = StoreReader(folder / "results" / "harness.duckdb")
     (record,) = reader.experiments()
-    trials = reader.study(record.experiment_id).trials
+    return reader.study(record.experiment_id).trials
+
+
+def test_a_study_with_an_arm_on_a_server(server: Served, tmp_path: Path) -> None:
+    """The whole command, through a proxy that must not be asked."""
+    arms = {
+        "served": {"kind": "prompt", "shots": 3, "endpoint": terms(server)},
+        "here": {"kind": "prompt", "shots": 3},
+    }
+    trials = trials_of(server, tmp_path, arms, trials=1)
     tested = {
         trial.arm: found
         for trial in trials
@@ -132,3 +143,24 @@ def test_a_study_with_an_arm_on_a_server(server: Served, tmp_path: Path) -> None
     assert sorted(timed) == ["here", "here", "served", "served"]
     report = next((tmp_path / "results").rglob("report.md")).read_text(encoding="utf-8")
     assert "served is charged 0.10 EUR for a million prompt tokens" in report
+
+
+def test_a_server_writes_the_instruction_of_an_arm(server: Served, tmp_path: Path) -> None:
+    reflection = {"endpoint": {**terms(server), "timeout_seconds": 60.0}, "max_new_tokens": 32}
+    optimise = {"by": "gepa", "reflection": reflection}
+    arms = {
+        "written": {"kind": "prompt", "instruction": {"optimise": optimise}},
+        "here": {"kind": "prompt", "shots": 3},
+    }
+    (wrote,) = (
+        trial
+        for trial in trials_of(server, tmp_path, arms, trials=24, validation=12)
+        if (trial.arm, trial.phase) == ("written", "writing")
+    )
+    found = wrote.writing
+    assert found is not None
+    assert found.writer == str(server.model)
+    # A model that was never trained writes nothing that could be of use; it was asked and paid.
+    assert found.writing_tokens > 32
+    assert found.money > 0
+    assert found.ended
