@@ -125,9 +125,13 @@ class Finished:
     """A study that ran to its end, which several tests look at and none changes."""
 
     folder: Path
+    """Where its results lie."""
     done: StudyRun
+    """What its run gave back."""
     study: Study
+    """What the store then has."""
     server: FakeServer
+    """What it asked; no longer there."""
 
 
 def finished(folder: Path, chat: Callable[[dict[str, Any]], tuple[str, str, int]], **optimise: Any
@@ -146,8 +150,8 @@ def better(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 @pytest.fixture(scope="module")
 def useless(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """Two fifths of its budget are for wordings of which none helps."""
-    useless = writing(lambda number: f"```\nWording {number} that helps nobody.\n```")
-    return finished(tmp_path_factory.mktemp("useless"), useless, share=0.4)
+    chat = writing(lambda number: f"```\nWording {number} that helps nobody.\n```")
+    return finished(tmp_path_factory.mktemp("useless"), chat, share=0.4)
 
 
 def test_the_better_instruction_is_found_kept_and_tested_beside_the_users_own(
