@@ -136,9 +136,10 @@ def _judges(forecast: Forecast) -> Table:
 
 
 def _totals(forecast: Forecast) -> list[str]:
+    minutes = round(forecast.seconds.expected / 60)
+    time = f"About [bold]{plural(minutes, 'minute')}[/]" if minutes else "[bold]Under a minute[/]"
     sentences = [
-        f"About [bold]{forecast.seconds.expected / 60:.0f} minutes[/] "
-        f"({forecast.seconds.low / 60:.0f} to {forecast.seconds.high / 60:.0f}) and "
+        f"{time} ({forecast.seconds.low / 60:.0f} to {forecast.seconds.high / 60:.0f}) and "
         f"[bold]{money(forecast.money.expected, escape(forecast.currency))}[/]; results take "
         f"{_range(forecast.disk_mib, mebibytes)} of {mebibytes(forecast.free_mib)} free."
     ]
