@@ -45,7 +45,7 @@ def test_it_is_fitted_and_scored_without_a_model(tmp_path: Path) -> None:
     test, timed = record.scores
     assert test.aggregates["exact_match"] == 1.0
     assert {output.output for output in test.outputs} == {"positive", "negative"}
-    assert (test.form, len(timed.latencies)) == ("classifier", 8)
+    assert (test.form, len(timed.latencies)) == ("classifier", 10)
     assert record.cost is not None
     assert record.cost.total_parameters == 0
     assert record.cost.artifact_bytes > record.cost.trainable_parameters > 0
