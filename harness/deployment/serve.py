@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,7 +162,12 @@ def serving(plan: ServePlan, log: Path | None = None) -> Iterator[subprocess.Pop
     Raises:
         HarnessError: it ends before it answers, or never answers.
     """
+    from huggingface_hub import constants
+
     check_free(plan.url)
+    # Where there is none, the server's list of models fails with a traceback on the terminal.
+    with suppress(OSError):
+        Path(constants.HF_HUB_CACHE).mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     output = log.open("wb") if log else None
     process = subprocess.Popen(plan.command, stdout=output, stderr=output, env=environment)

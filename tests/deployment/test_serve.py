@@ -72,7 +72,11 @@ def test_a_prompt_is_served_by_its_base(study: RealStudy) -> None:
     assert "its model is served already, as little at" in str(done.exception)
 
 
-def test_a_server_that_does_not_start_is_told(learnt: LearntStudy, tmp_path: Path) -> None:
+def test_a_server_that_does_not_start_is_told(
+    learnt: LearntStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A server lists the models of this folder, and fails to where there is none.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     run = find_final_run(learnt.final.analysed.results, None, "written")
     command = (str(serving_program()), "serve", "--no-such-option")
     plan = ServePlan(run, tmp_path, command, f"http://127.0.0.1:{free_port()}/v1")
@@ -81,6 +85,7 @@ def test_a_server_that_does_not_start_is_told(learnt: LearntStudy, tmp_path: Pat
         serving(plan, tmp_path / "log"),
     ):
         pytest.fail("it has started")
+    assert (tmp_path / "hub").is_dir()
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -277,7 +277,7 @@ def test_kept_replies_do_not_stand_for_latency_or_for_another_request(
     server.script.clear()
     before = len(server.seen)
     assert len(done(run_trial(spec, tmp_path)).scores[0].latencies) == 12
-    assert len(server.seen) - before == 9
+    assert len(server.seen) - before == 13
     spec = make_spec(("test",), asked={"concurrency": 1})
     server.script = [Answer(), Answer(), Answer(401)]
     assert run_trial(spec, tmp_path).status == "failed"
