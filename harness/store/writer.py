@@ -50,7 +50,7 @@ def whoami() -> str:
 
 
 class StoreWriter:
-    """Writes to one store. The file is open only inside each call.
+    """Writes to one store. The file is open only inside each call, or within :meth:`held_open`.
 
     Every method raises StoreError if the store stays busy, is damaged or is of another version.
 
