@@ -16,6 +16,7 @@ from harness.records import Endpoint, Example, TrialSpec
 from harness.spec import TaskSpec
 
 if TYPE_CHECKING:
+    from harness.deployment.llama_cpp_lm import LlamaCppLM
     from harness.trial.candidate import Candidate
 
 Progress = Callable[[int, int], None]
@@ -101,13 +102,21 @@ def loaded_candidate(run: FinalRun) -> Iterator[Candidate]:
         yield candidate
 
 
-def replies_of(candidate: Candidate, items: Sequence[Example], progress: Progress) -> list[str]:
+def replies_of(
+    candidate: Candidate,
+    items: Sequence[Example],
+    progress: Progress,
+    engine: LlamaCppLM | None = None,
+) -> list[str]:
     """What a model in memory replies to items, in their order.
+
+    Args:
+        engine: what computes in the model's place; None for the model.
 
     Raises:
         InputError: a prompt leaves no room for its answer.
     """
-    ask = prepared(candidate, items)
+    ask = prepared(candidate, items, engine)
     with packed(candidate):
         return ask(progress)
 
@@ -122,8 +131,13 @@ def packed(candidate: Candidate) -> Iterator[None]:
         yield
 
 
-def prepared(candidate: Candidate, items: Sequence[Example]) -> Callable[[Progress], list[str]]:
+def prepared(
+    candidate: Candidate, items: Sequence[Example], engine: LlamaCppLM | None = None
+) -> Callable[[Progress], list[str]]:
     """What gives the replies to items, in their order, once the weights are packed.
+
+    Args:
+        engine: what computes in the model's place; None for the model.
 
     Raises:
         InputError: a prompt leaves no room for its answer.
@@ -143,9 +157,10 @@ def prepared(candidate: Candidate, items: Sequence[Example]) -> Callable[[Progre
     lm = candidate_lm(candidate)
 
     def ask(progress: Progress) -> list[str]:
-        lm.on_progress = _by_item(progress, len(items))
+        answering = lm if engine is None else engine
+        answering.on_progress = _by_item(progress, len(items))
         with lm.kept_to(constraint):
-            replies = _asked(lm, task)
+            replies = _asked(answering, task)
         plain = (reply.removesuffix(renderer.end).removeprefix(renderer.lead) for reply in replies)
         return list(map(renderer.as_kept, plain))
 

@@ -21,6 +21,7 @@ CulpritName = Literal[
     "sampling",
     "quantisation",
     "number format",
+    "arithmetic",
     "stop tokens",
     "length",
     "white space",

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from harness.deployment.agreement import ReplyPair, ScoredItem, agreement, scored_items
@@ -16,12 +14,9 @@ from harness.deployment.endings import culprits_of_endings, without_ending
 from harness.deployment.finalist import Progress, packed, prepared, replies_of
 from harness.deployment.forms import BITS, FORMS, Form, given_by, loaded_form
 from harness.deployment.hypotheses import CONVINCING, WEIGHED
-from harness.deployment.shipped import (
-    culprits_of_generation,
-    culprits_of_prompts,
-    own_dtype,
-    quantised_as,
-)
+from harness.deployment.llama_cpp_lm import LlamaCppLM, has_llama_cpp
+from harness.deployment.shipped import culprits_of_generation, culprits_of_prompts
+from harness.deployment.shipped_folder import Shipped, as_folder, loaded_folder
 from harness.deployment.verification import (
     Culprit,
     Load,
@@ -31,14 +26,12 @@ from harness.deployment.verification import (
     log_result,
     search_failed,
 )
-from harness.errors import HarnessError, InputError, SpecError, UnknownReferenceError
+from harness.errors import HarnessError, InputError, SpecError
 from harness.export.asking import Asking
-from harness.export.base_model import base_here, runtime_here
+from harness.export.base_model import runtime_here
 from harness.export.final_run import FinalRun, is_adapter_run
 from harness.export.look import log_look
 from harness.export.near_ties import TwoReplies, likelihood_gaps, tie_tolerance
-from harness.records import ResolvedModel
-from harness.spec.settings import AdapterSettings, OutsideSettings, settings_from
 
 if TYPE_CHECKING:
     from harness.models.load import LoadedModel
@@ -47,21 +40,6 @@ if TYPE_CHECKING:
 # Requests of a batch whose speed is measured, each on so many items at most.
 BATCHES, TIMED = (1, 4, 16), 16
 _NUMBER_OF_BITS = re.compile(r"(?:\bI?Q|\b)([48])(?:_| bits|$)")
-# Type of a GGUF file's weights that are not quantised -> number format.
-_GGUF_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Shipped:
-    """What is shipped, in a folder that transformers reads."""
-
-    folder: Path
-    bits: str
-    """How its weights are quantised, in its own words; empty where they are not."""
-    dtype: str = ""
-    """Number format of the file that it was taken out of; empty where it was not."""
-    megabytes: float = 0.0
-    """Size of that file, MB; 0 where it was taken out of none."""
 
 
 def verify_folder(
@@ -74,8 +52,9 @@ def verify_folder(
     """Ask what a folder holds all test items, by its own tokenizer and template, and compare.
 
     Args:
-        folder: an adapter, a whole model, or a GGUF file (or the folder that holds one), whose
-            weights transformers reads.
+        folder: an adapter, a whole model, or a GGUF file (or the folder that holds one). A GGUF
+            file answers by llama.cpp where llama-cpp-python is installed and the arm answers
+            freely; else transformers reads its weights.
         limit: number of items, spread evenly over the test set; None for all.
 
     Raises:
@@ -83,8 +62,9 @@ def verify_folder(
     """
     _check_local(run)
     scored = scored_items(run, limit)
-    with _as_folder(folder) as shipped, _loaded_folder(run, shipped.folder) as loaded:
-        return _verified(run, loaded, scored, f"the folder {folder}", shipped, on_progress)
+    with as_folder(folder) as shipped, loaded_folder(run, shipped.folder) as loaded:
+        what = f"the folder {folder}" if shipped.gguf is None else f"the file {shipped.gguf}"
+        return _verified(run, loaded, scored, what, shipped, on_progress)
 
 
 def verify_form(
@@ -124,7 +104,7 @@ def _verified(
     loaded: LoadedModel,
     scored: Sequence[ScoredItem],
     what: str,
-    shipped: _Shipped | None,
+    shipped: Shipped | None,
     on_progress: Progress,
     form: Form | None = None,
 ) -> Verification:
@@ -141,10 +121,15 @@ def _verified(
     except SpecError as error:
         raise InputError(f"{what}: {error}") from error
     items = [one.item for one in scored]
-    replies = replies_of(candidate, items, on_progress)
+    engine = _engine(candidate, shipped) if shipped is not None else None
+    if shipped is not None and shipped.gguf is not None:
+        what += ", its weights read by transformers" if engine is None else ", by llama.cpp"
+    replies = replies_of(candidate, items, on_progress, engine)
     found = agreement(run, scored, replies)
     culprits: list[Culprit] = []
     try:
+        if engine is not None:
+            culprits += _of_engine(candidate, engine, found.apart, len(items))
         culprits += _of_numbers(run, loaded, shipped, form, found.apart)
         if shipped is not None:
             culprits += _of_settings(run, candidate, shipped, scored)
@@ -159,20 +144,63 @@ def _verified(
         run,
         what,
         found,
-        _loads(candidate, scored),
+        _loads(candidate, scored, engine),
         each_once(culprits),
-        megabytes=shipped.megabytes
-        if shipped is not None and shipped.megabytes
-        else loaded.model.get_memory_footprint() / 1e6,
+        megabytes=(shipped.megabytes if shipped is not None else None)
+        or loaded.model.get_memory_footprint() / 1e6,
     )
     log_result(done)
     return done
 
 
+def _engine(candidate: Candidate, shipped: Shipped) -> LlamaCppLM | None:
+    """What answers for a GGUF file by its own arithmetic; None where transformers does."""
+    import torch
+
+    from harness.trial.scoring import candidate_lm
+
+    if shipped.gguf is None or not has_llama_cpp() or candidate.spec.answering != "generate":
+        return None
+    return LlamaCppLM(
+        shipped.gguf,
+        candidate_lm(candidate),
+        torch.get_num_threads(),
+        on_gpu=candidate.spec.runtime.device.startswith("cuda"),
+    )
+
+
+def _of_engine(
+    candidate: Candidate, engine: LlamaCppLM, apart: Sequence[ReplyPair], items: int
+) -> Iterator[Culprit]:
+    """Whether it is llama.cpp that differs: the same file read by transformers tells."""
+    if engine.cut_otherwise:
+        yield Culprit(
+            "template",
+            f"llama.cpp cuts {len(engine.cut_otherwise)} of {items} prompts into other tokens, of "
+            "equal text",
+            bool(apart),
+        )
+    pairs = apart[:WEIGHED]
+    if not pairs:
+        return
+    given = replies_of(candidate, [pair.item for pair in pairs], _untold)
+    same = sum(reply == pair.scored for reply, pair in zip(given, pairs, strict=True))
+    if same >= CONVINCING * len(pairs):
+        gaps = likelihood_gaps(candidate, [TwoReplies(p.item, p.scored, p.deployed) for p in pairs])
+        tolerance = tie_tolerance(candidate, [pair.item for pair in pairs])
+        ties = sum(gap <= tolerance for gap in gaps)
+        yield Culprit(
+            "arithmetic",
+            f"read by transformers, the same file gives {same} of {len(pairs)} of these replies as "
+            f"they were scored: llama.cpp computes otherwise ({ties} of {len(pairs)} are near "
+            f"ties, equally likely within {tolerance:.2g} nats)",
+        )
+
+
 def _of_numbers(
     run: FinalRun,
     loaded: LoadedModel,
-    shipped: _Shipped | None,
+    shipped: Shipped | None,
     form: Form | None,
     apart: Sequence[ReplyPair],
 ) -> Iterator[Culprit]:
@@ -217,7 +245,7 @@ def _of_numbers(
 
 
 def _of_settings(
-    run: FinalRun, candidate: Candidate, shipped: _Shipped, scored: Sequence[ScoredItem]
+    run: FinalRun, candidate: Candidate, shipped: Shipped, scored: Sequence[ScoredItem]
 ) -> Iterator[Culprit]:
     from harness.trial.candidate import answer_room
 
@@ -256,20 +284,22 @@ def _of_weights(
     )
 
 
-def _loads(candidate: Candidate, scored: Sequence[ScoredItem]) -> tuple[Load, ...]:
+def _loads(
+    candidate: Candidate, scored: Sequence[ScoredItem], engine: LlamaCppLM | None
+) -> tuple[Load, ...]:
     items = [one.item for one in scored][:TIMED]
     loads = []
     with packed(candidate):
         # What only the first request pays is none of the speed.
-        prepared(candidate, items[:1])(_untold)
-        for size in BATCHES:
+        prepared(candidate, items[:1], engine)(_untold)
+        for size in BATCHES if engine is None else BATCHES[:1]:
             if size > len(items):
                 break
             runtime = replace(candidate.spec.runtime, score_batch_size=size)
             sized = replace(candidate, spec=replace(candidate.spec, runtime=runtime))
             seconds = []
             for start in range(0, len(items) - size + 1, size):
-                ask = prepared(sized, items[start : start + size])
+                ask = prepared(sized, items[start : start + size], engine)
                 began = time.perf_counter()
                 ask(_untold)
                 seconds.append(time.perf_counter() - began)
@@ -279,67 +309,6 @@ def _loads(candidate: Candidate, scored: Sequence[ScoredItem]) -> tuple[Load, ..
 
 def _untold(done: int, total: int) -> None:
     """Nobody is told of what is only timed."""
-
-
-@contextmanager
-def _as_folder(path: Path) -> Iterator[_Shipped]:
-    """The folder with weights that transformers reads; of a GGUF file they are taken out of it."""
-    from harness.models.convert import convert_gguf, weight_type
-
-    gguf = path if path.suffix == ".gguf" else None
-    if path.is_dir() and not list(path.glob("*.safetensors")):
-        gguf = next(iter(sorted(path.glob("*.gguf"))), None)
-    if gguf is not None and gguf.is_file():
-        # Its header is read while it is one: what is taken out of it is not quantised any more.
-        kind = weight_type(gguf)
-        dtype = _GGUF_DTYPES.get(kind, "")
-        bits = "" if dtype else f"GGUF {kind}"
-        with TemporaryDirectory() as place:
-            # Without rounding, which would be this check's and not the file's.
-            folder = convert_gguf(gguf, Path(place) / "model", "float32")
-            yield _Shipped(folder, bits, dtype, gguf.stat().st_size / 1e6)
-        return
-    if not path.is_dir():
-        raise InputError(f"{path}: there is no such folder, and no such GGUF file")
-    yield _Shipped(path, quantised_as(path))
-
-
-@contextmanager
-def _loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
-    from harness.models.adapters import each_adapter
-    from harness.models.brought import own_template
-    from harness.models.load import load_arms_base, load_base, quiet_libraries
-    from harness.models.trained import with_own_tokenizer
-
-    quiet_libraries()
-    runtime = runtime_here(run.spec.runtime)
-    base = base_here(run.spec.model)
-    settings = settings_from(run.spec.params)
-    has_tokenizer = (folder / "tokenizer_config.json").is_file()
-    try:
-        if (folder / "adapter_config.json").is_file():
-            if not isinstance(settings, AdapterSettings | OutsideSettings):
-                raise InputError(
-                    f"{folder} holds an adapter, and {run.trial.arm} trained none; name its arm "
-                    "with --arm"
-                )
-            for loaded in each_adapter(load_arms_base(base, runtime, settings), [folder]):
-                if has_tokenizer:
-                    yield with_own_tokenizer(loaded, folder)
-                    continue
-                if template := own_template(folder):
-                    loaded.tokenizer.chat_template = template
-                yield loaded
-            return
-        own = own_dtype(folder)
-        whole = ResolvedModel(reference=str(folder), path=str(folder), fingerprint="")
-        yield load_base(
-            whole,
-            replace(runtime, dtype=own) if own else runtime,
-            tokenizer_of=None if has_tokenizer else base,
-        )
-    except UnknownReferenceError as error:
-        raise InputError(f"{folder} cannot be loaded as it is shipped: {error}") from error
 
 
 __all__ = ["verify_folder", "verify_form"]

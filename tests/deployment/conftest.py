@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.deployment.finalist import loaded_candidate
+from harness.export import export_model
 from harness.export.final_run import FinalRun, find_final_run
 from harness.study.run import StudyRun
 from harness.trial.candidate import Candidate
@@ -77,3 +78,11 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LearntStudy]:
     final = find_final_run(folder / "results", None, "written")
     with loaded_candidate(final) as candidate:
         yield LearntStudy(final, candidate, folder)
+
+
+@pytest.fixture(scope="session")
+def merged(learnt: LearntStudy) -> Path:
+    """The learnt model, exported whole."""
+    place = learnt.folder / "merged"
+    export_model(learnt.final.analysed.results, None, place, arm="written", form="merged")
+    return place

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFWriter, quantize
 
-from harness.deployment.verify_folder import _as_folder
+from harness.deployment.shipped_folder import as_folder
 from harness.errors import UnknownReferenceError
 from harness.models.convert import weight_type
 
@@ -50,7 +50,7 @@ def test_its_header_says_how_its_weights_are_written(
 
     monkeypatch.setattr("harness.models.convert.convert_gguf", convert)
     for place in (path, tmp_path):
-        with _as_folder(place) as shipped:
+        with as_folder(place) as shipped:
             assert (shipped.bits, shipped.dtype) == (bits, dtype)
             assert shipped.megabytes == path.stat().st_size / 1e6
     assert taken == ["float32", "float32"]

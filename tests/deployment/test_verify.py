@@ -40,13 +40,6 @@ def server() -> Iterator[FakeServer]:
         yield state
 
 
-@pytest.fixture(scope="module")
-def merged(learnt: LearntStudy) -> Path:
-    place = learnt.folder / "merged"
-    export_model(learnt.final.analysed.results, None, place, arm="written", form="merged")
-    return place
-
-
 def asked(learnt: LearntStudy, server: FakeServer, fault: Fault = "", **more: Any) -> Verification:
     server.chat = chat_of(learnt.candidate, fault, **more)
     server.models = []
