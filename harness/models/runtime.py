@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 import psutil
 
@@ -16,7 +17,7 @@ def choose_runtime(spec: ModelSpec, score_batch_size: int, workers: int = 1) -> 
     """Device, dtype and thread count for this machine.
 
     Args:
-        workers: trials that run side by side, and share its memory.
+        workers: trials that run side by side, and share its memory and its cores.
 
     Raises:
         SpecError: the experiment names a device that this machine does not have.
@@ -34,7 +35,14 @@ def choose_runtime(spec: ModelSpec, score_batch_size: int, workers: int = 1) -> 
             "use auto or cpu"
         ) from error
     dtype = _auto_dtype(device) if spec.dtype == "auto" else spec.dtype
-    return Runtime(device, dtype, score_batch_size, _physical_cores(), memory_share=1 / workers)
+    threads = max(1, _physical_cores() // workers)
+    return Runtime(device, dtype, score_batch_size, threads, memory_share=1 / workers)
+
+
+def alone(runtime: Runtime) -> Runtime:
+    """The same for a trial that no other runs beside."""
+    threads = _physical_cores() if runtime.threads else 0
+    return replace(runtime, threads=threads, memory_share=1.0)
 
 
 def _auto_dtype(device: str) -> str:

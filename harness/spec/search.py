@@ -115,7 +115,9 @@ class ExecutionSpec(FrozenSpec):
         "or whose machine was lost.",
     )
     workers: PositiveInt = Field(
-        1, description="Trials that run side by side on this machine (engine child)."
+        1,
+        description="Trials that run side by side on this machine, and share its cores (engine "
+        "child).",
     )
     cpus: PositiveFloat = Field(1.0, description="CPU cores that a trial claims (engine ray).")
     gpus: float | None = Field(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.data import Prepared
 from harness.evaluation.suites.find import Suite
+from harness.models.runtime import alone
 from harness.records import (
     ARTIFACT,
     TRIALS,
@@ -182,7 +183,8 @@ class Plan:
         settings = base_arm(self.experiment).resolve({})
         names = ["validation", "test", *self.experiment.data.out_of_domain]
         names += [name for name, items in self.sets.items() if items.suite == "memorisation"]
-        return self._trial(BASE, "baseline", 0, 0, settings, names, general=True)
+        trial = self._trial(BASE, "baseline", 0, 0, settings, names, general=True)
+        return replace(trial, runtime=alone(trial.runtime))
 
     def default_trial(self, arm: str, position: int, seed: int, settings: Settings) -> TrialSpec:
         """The setting of trial 0 of a tuned arm on test, where validation selected another."""
@@ -217,6 +219,7 @@ class Plan:
             trial,
             trial_id=trial_id,
             identity=identity,
+            runtime=alone(trial.runtime),
             scores=(latency_request(trial_id, timed, limit),),
             trained_path=str(trained) if kind_info(settings.kind).trains else trial.trained_path,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 
 from harness.records import Phase, Place, Splits, TrialSpec, TrialSummary
 from harness.spec import Experiment
@@ -70,26 +71,27 @@ def after_search(
     """
     experiment = plan.experiment
     runs = _final_runs(experiment, selected)
-    stages: list[Stage] = []
-    for arm, of_arm in runs.items():
-        finals = [plan.finalist(arm, *run) for run in of_arm]
-        stages.append(Stage(f"Testing finalist {arm}", tuple(finals)))
-    for arm, of_arm in runs.items():
-        tuned = [
-            (place, seed, default)
-            for place, seed, settings in of_arm
-            if (default := _default_of(experiment, arm, defaults, settings)) not in (None, settings)
-        ]
-        if tuned and _tests_default(experiment, arm):
-            trials = [plan.default_trial(arm, *run) for run in tuned]
-            stages.append(Stage(f"Testing the default setting of {arm}", tuple(trials)))
-    for arm, of_arm in runs.items():
-        sizes = curve_sizes(experiment, arm, len(plan.prepared.splits.train))
-        points = [(size, seed, settings) for size in sizes for _, seed, settings in of_arm]
-        if points:
-            curve = [plan.curve_trial(arm, n, *point) for n, point in enumerate(points)]
-            stages.append(Stage(f"Learning curve of {arm}", tuple(curve)))
-    return stages
+    finals = [plan.finalist(arm, *run) for arm, of_arm in runs.items() for run in of_arm]
+    defaults_of = [
+        plan.default_trial(arm, place, seed, default)
+        for arm, of_arm in runs.items()
+        if _tests_default(experiment, arm)
+        for place, seed, settings in of_arm
+        if (default := _default_of(experiment, arm, defaults, settings)) not in (None, settings)
+    ]
+    curves = [
+        plan.curve_trial(arm, number, size, seed, settings)
+        for arm, of_arm in runs.items()
+        for number, (size, (_, seed, settings)) in enumerate(
+            product(curve_sizes(experiment, arm, len(plan.prepared.splits.train)), of_arm)
+        )
+    ]
+    stages = (
+        Stage("Testing the finalists", tuple(finals)),
+        Stage("Testing default settings", tuple(defaults_of)),
+        Stage("Learning curves", tuple(curves)),
+    )
+    return [stage for stage in stages if stage.trials]
 
 
 def latency_stage(

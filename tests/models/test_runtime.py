@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from harness.errors import SpecError
-from harness.models.runtime import choose_runtime, computes_in_bfloat16
+from harness.models.runtime import alone, choose_runtime, computes_in_bfloat16
+from harness.records import Runtime
 from harness.spec import ModelSpec
 
 
@@ -30,10 +31,17 @@ def test_bfloat16_only_where_the_processor_computes_in_it(
     assert chosen.dtype == ("bfloat16" if expected else "float32")
 
 
-def test_trials_side_by_side_share_the_memory() -> None:
+@pytest.mark.parametrize(("workers", "threads", "share"), [(1, 6, 1), (4, 1, 0.25), (8, 1, 0.125)])
+def test_trials_side_by_side_share_memory_and_cores(
+    monkeypatch: pytest.MonkeyPatch, workers: int, threads: int, share: float
+) -> None:
+    monkeypatch.setattr("harness.models.runtime._physical_cores", lambda: 6)
     spec = ModelSpec(reference="any", device="cpu")
-    assert choose_runtime(spec, 8).memory_share == 1
-    assert choose_runtime(spec, 8, workers=4).memory_share == 0.25
+    chosen = choose_runtime(spec, 8, workers)
+    assert (chosen.threads, chosen.memory_share) == (threads, share)
+    by_itself = alone(chosen)
+    assert (by_itself.threads, by_itself.memory_share) == (6, 1.0)
+    assert alone(Runtime("cpu", "float32", 4)).threads == 0
 
 
 def test_a_type_that_is_named_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -343,6 +343,10 @@ def test_the_order_after_the_search(tmp_path: Path) -> None:
     defaults = [("default", "lora", 1, None), *(("default", "few-shot", n, None) for n in (7, 8))]
     curve = [("curve", "lora", 1, size) for size in (4, 8, 20)]
     default = {arm: made.default_setting(arm) for arm in tuned}
+    stages = after_search(made, tuned, default)
+    assert [stage.title for stage in stages] == [
+        "Testing the finalists", "Testing default settings", "Learning curves",
+    ]  # fmt: skip
     assert order(tuned, default) == [*finalists, *defaults, *curve]
     assert order(tuned, {"few-shot": default["few-shot"]}) == [*finalists, *defaults[1:], *curve]
     kept = {**tuned, "few-shot": {0: default["few-shot"]}}
@@ -381,6 +385,19 @@ def test_arms_are_timed_forwards_and_backwards_by_their_first_complete_seed(
     assert again == stage
     alone = latency_stage(made, selected, {known[1].place: known[1]})
     assert not {one.trial_id for one in alone.trials} & {one.trial_id for one in stage.trials}
+
+
+def test_what_runs_by_itself_has_all_cores_and_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.models.runtime._physical_cores", lambda: 6)
+    made = plan(tmp_path, runtime=Runtime("cpu", "float32", 4, threads=2, memory_share=1 / 3))
+    final = made.finalist("lora", 0, 1, lora(made))
+    timed = made.latency_trial("lora", 0, final, [final.trial_id])
+    shares = [(one.runtime.threads, one.runtime.memory_share) for one in (
+        made.baseline(), made.search_trial("lora", 0, lora(made)), final, timed,
+    )]  # fmt: skip
+    assert shares == [(6, 1.0), (2, 1 / 3), (2, 1 / 3), (6, 1.0)]
 
 
 def test_a_test_of_the_default_setting_says_so() -> None:
