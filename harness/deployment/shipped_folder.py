@@ -70,8 +70,10 @@ def as_folder(path: Path) -> Iterator[Shipped]:
 
 
 @contextmanager
-def loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
-    """The model that a folder holds, with its own tokenizer and template where it brings them.
+def loaded_folder(run: FinalRun, shipped: Shipped) -> Iterator[LoadedModel]:
+    """The model that is shipped, with its own tokenizer and template where it brings them.
+
+    It computes in its own number format.
 
     Raises:
         InputError: it holds none, or an adapter where the run trained none.
@@ -82,6 +84,7 @@ def loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
     from harness.models.trained import with_own_tokenizer
 
     quiet_libraries()
+    folder = shipped.folder
     runtime = runtime_here(run.spec.runtime)
     base = base_here(run.spec.model)
     settings = settings_from(run.spec.params)
@@ -101,7 +104,8 @@ def loaded_folder(run: FinalRun, folder: Path) -> Iterator[LoadedModel]:
                     loaded.tokenizer.chat_template = template
                 yield loaded
             return
-        own = own_dtype(folder)
+        # Of a file in the format of what was scored every other one would compute otherwise.
+        own = runtime.dtype if shipped.dtype == runtime.dtype else own_dtype(folder)
         whole = ResolvedModel(reference=str(folder), path=str(folder), fingerprint="")
         yield load_base(
             whole,

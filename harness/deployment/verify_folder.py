@@ -62,7 +62,7 @@ def verify_folder(
     """
     _check_local(run)
     scored = scored_items(run, limit)
-    with as_folder(folder) as shipped, loaded_folder(run, shipped.folder) as loaded:
+    with as_folder(folder) as shipped, loaded_folder(run, shipped) as loaded:
         what = f"the folder {folder}" if shipped.gguf is None else f"the file {shipped.gguf}"
         return _verified(run, loaded, scored, what, shipped, on_progress)
 

@@ -73,7 +73,11 @@ def measure(
             shots = f", {n} shots" if (n := whole.spec.params["shots"]) else ""
             label = f"{whole.spec.arm}{shots} ({whole.spec.kind})"
             observer.stage(f"Measuring {number + 1} of {len(workloads)}: {label}")
-            small = _measured(whole, engine, Path(name) / str(number), thorough=thorough)
+            known = [one.activity for small in measured for one in small.samples]
+            spec = small_trial(
+                whole, Path(name) / str(number), thorough=thorough, known=() if thorough else known
+            )
+            small = _measured(whole, spec, engine, Path(name) / str(number))
             form = base_form(whole.spec)
             measured.append(replace(small, kept=form in kept))
             # A process whose trial failed is replaced.
@@ -102,8 +106,7 @@ def base_form(spec: TrialSpec) -> tuple[object, ...]:
     return (model, *form)
 
 
-def _measured(whole: Workload, engine: Engine, folder: Path, *, thorough: bool) -> Measured:
-    spec = small_trial(whole, folder, thorough=thorough)
+def _measured(whole: Workload, spec: TrialSpec, engine: Engine, folder: Path) -> Measured:
     heard: list[float] = []
 
     def note(progress: Progress) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from harness.data import read_examples_file, write_examples
 from harness.errors import SpecError
 from harness.evaluation.suites.find import build_general_task, load_suite
+from harness.forecast.cost_model import Activity
 from harness.forecast.workload import Workload
 from harness.records import ScoreRequest, TrialSpec
 from harness.spec.kinds import PROMPT, kind_info
@@ -26,18 +27,30 @@ CHECKED = 24
 # Items of each kind of request; generated answers take a whole batch, as its steps are shared.
 ITEMS = 16
 # Single requests whose latency is taken, and the one that warms up.
-SINGLE = 2
+SINGLE, QUICK_SINGLE = 2, 1
 # Of tasks this cheap several are asked, of two sizes: what a batch takes shows beside its tokens.
 SHORT, SHORT_TASKS = "general loglikelihood", 4
+# What is asked of all arms alike, so that one may show how long it takes another.
+STOOD_IN = ("general", "memorisation", "divergence")
 # Longer replies to general tasks are not waited for.
 LONGEST_ANSWER = 64
 
 
-def small_trial(whole: Workload, folder: Path, *, thorough: bool = False) -> TrialSpec:
+def small_trial(
+    whole: Workload,
+    folder: Path,
+    *,
+    thorough: bool = False,
+    known: Collection[Activity] = (),
+) -> TrialSpec:
     """The trial of ``whole`` cut down: a few steps, a batch of every kind of request.
 
     Its replies may be as long as a training answer where the whole trial would have learnt to
     answer so. Files of fewer items are written to ``folder``.
+
+    Args:
+        known: what other trials of the model have shown: of what is not the user's task they stand
+            in for this one.
     """
     spec = whole.spec
     if whole.training:
@@ -58,7 +71,7 @@ def small_trial(whole: Workload, folder: Path, *, thorough: bool = False) -> Tri
         spec = _base_asked_alike(spec)
     return replace(
         spec,
-        scores=tuple(_fewer(whole, folder, thorough=thorough)),
+        scores=tuple(_fewer(whole, folder, known, thorough=thorough)),
         known_scores=(),
         keep_artifact=False,
         pruning=None,
@@ -67,13 +80,22 @@ def small_trial(whole: Workload, folder: Path, *, thorough: bool = False) -> Tri
     )
 
 
-def _fewer(whole: Workload, folder: Path, *, thorough: bool) -> list[ScoreRequest]:
+def _fewer(
+    whole: Workload, folder: Path, known: Collection[Activity], *, thorough: bool
+) -> list[ScoreRequest]:
     """A request of each kind, cut down."""
+    shown = {(one.model, one.measure, one.group, one.writes) for one in known}
     kinds = Counter(request.key for request, _ in whole.scores)
     seen: Counter[str] = Counter()
     requests: list[ScoreRequest] = []
     batch = whole.spec.runtime.score_batch_size
     for request, load in whole.scores:
+        asks = whole.scoring(load)
+        if (
+            request.suite in STOOD_IN
+            and (asks.model, asks.measure, asks.group, asks.writes) in shown
+        ):
+            continue
         kind = f"{load.measure} {load.group}"
         most = SHORT_TASKS if load.group == SHORT else 1
         # A task with several kinds of requests is asked whole: what each took would not show.
@@ -81,7 +103,7 @@ def _fewer(whole: Workload, folder: Path, *, thorough: bool) -> list[ScoreReques
             continue
         few = (batch if load.answer_limit else ITEMS) // (2 if not thorough or seen[kind] else 1)
         if load.measure == "single":
-            cut = _first_items(request, SINGLE, folder)
+            cut = _first_items(request, SINGLE if thorough else QUICK_SINGLE, folder)
         elif request.items_path:
             cut = _first_items(request, max(1, few), folder)
         else:

@@ -116,6 +116,23 @@ def test_a_training_command_is_not_run_for_a_forecast(
     assert any("No training command was run" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("thorough", [False, True])
+def test_what_all_arms_are_asked_alike_is_timed_once(
+    tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch, thorough: bool
+) -> None:
+    asked: dict[str, set[str]] = {}
+
+    def execute(spec: TrialSpec, folder: Path, told: Callable[[Progress], None]) -> None:
+        asked[spec.arm] = asked.get(spec.arm, set()) | {one.suite for one in spec.scores}
+        execute_trial(spec, folder, told)
+
+    found = forecast(tiny(tmp_path, tiny_models), tmp_path, execute, thorough=thorough)
+    assert all(arm.seconds is not None and arm.seconds.expected > 0 for arm in found.arms)
+    assert {"domain", "general"} <= asked["base"]
+    assert "domain" in asked["lora"]
+    assert ("general" in asked["lora"]) is thorough
+
+
 def test_where_there_is_no_time_others_of_a_kind_stand_in(
     tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
