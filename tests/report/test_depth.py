@@ -57,7 +57,7 @@ def facts(view: ReportView) -> dict[str, str]:
 def missing(view: ReportView) -> dict[str, str]:
     (found,) = view.section("unmeasured").blocks
     assert isinstance(found, Bullets)
-    return dict((what, how) for what, _, how in (item.partition(": ") for item in found.items))
+    return {what: how for what, _, how in (item.partition(": ") for item in found.items)}
 
 
 def test_claims_have_a_status_and_a_reason(view: ReportView) -> None:
@@ -126,6 +126,14 @@ def test_memorising_has_a_sentence_for_each_arm(view: ReportView) -> None:
     assert [text.partition(";")[0] for text in found.items] == [
         "full: memorised", "lora: memorised in part", "qlora: not shown to have memorised",
     ]  # fmt: skip
+
+
+def test_arms_that_memorised_alike_have_one_sentence() -> None:
+    whole = findings()
+    row = next(row for row in whole.memorisation if not row.memorised)
+    alike = tuple(replace(row, arm=arm) for arm in ("full", "lora"))
+    told = shown(replace(whole, memorisation=alike), "overfitting")
+    assert told.count("full and lora: not shown to have memorised") == 1
 
 
 def test_what_tuning_gained_is_told_in_words(view: ReportView) -> None:
@@ -247,6 +255,14 @@ def test_leaks_are_counted_by_data_and_kind(view: ReportView) -> None:
     }
     pairs = found["Pairs that share most text"]
     assert pairs.folded and pairs.rows[0][3:] == ("test", "same text", "1", "23")
+
+
+def test_no_leak_at_all_is_a_sentence() -> None:
+    (told, *_) = view_of(unfinished_study(), no_findings(), now=NOW).section("leakage").blocks
+    assert told == Prose(
+        "No validation or test item shares text with training, and no test item with validation, "
+        "which chose the settings."
+    )
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,11 @@ def test_a_reason_that_the_sentence_holds_is_not_said_twice() -> None:
     verdict = replace(whole.verdict, reasons=(said, "Another reason."))
     view = view_of(study(), replace(whole, verdict=verdict), now=NOW)
     assert view.verdict.reasons == ("Another reason.",)
+    again = f"Another reason. {said[:1].upper()}{said[1:]}"
+    sentence = f"{whole.verdict.sentence} {said[:1].upper()}{said[1:]}"
+    verdict = replace(verdict, sentence=sentence, reasons=(again,))
+    view = view_of(study(), replace(whole, verdict=verdict), now=NOW)
+    assert view.verdict.reasons == ("Another reason.",)
     assert view.verdict.headline == "Fine-tune with lora."
 
 
@@ -255,6 +260,29 @@ def test_an_unfinished_study_shows_what_there_is() -> None:
                                                           "unmeasured"]  # fmt: skip
     assert view.verdict.sentence == "There is no result yet."
     assert view.title == "Fine-tune or prompt? feedback"
+
+
+def test_only_the_compared_arm_says_on_the_page_when_it_repays_itself() -> None:
+    whole = findings()
+    (own,) = whole.break_even
+    other = replace(own, arm="qlora", sentence="qlora never pays back.")
+    view = view_of(study(), replace(whole, break_even=(own, other)), now=NOW)
+    told = [b for b in view.section("cost").blocks if isinstance(b, Bullets)]
+    assert [(block.items, block.folded) for block in told] == [
+        ((own.sentence,), False), (("qlora never pays back.",), True),
+    ]  # fmt: skip
+
+
+def test_what_the_page_leaves_out_of_the_contrast_stands_in_the_appendix(view: ReportView) -> None:
+    section = view.section("primary")
+    (open_facts,) = (dict(b.items) for b in section.shown if isinstance(b, Facts))
+    (folded,) = (dict(b.items) for b in section.details if isinstance(b, Facts))
+    assert {"Margin", "p-value", "Based on", "Not compared"} <= open_facts.keys()
+    assert {"Compared", "What it counts", "Scores", "Difference", "Reading"} <= folded.keys()
+    assert not open_facts.keys() & folded.keys()
+    run = view.section("run")
+    assert {"Model fingerprint", "Seeds"} <= facts_of(view, "run").keys()
+    assert not any(isinstance(block, Facts) for block in run.shown)
 
 
 def test_a_table_of_nothing_vanishes() -> None:

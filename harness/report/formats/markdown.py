@@ -55,7 +55,7 @@ def to_markdown(view: ReportView | ComparisonView) -> str:
 def _first_screen(first: FirstScreen) -> list[str]:
     parts = []
     if first.table:
-        parts = [f"## {escape(first.table.caption)}", _table(replace(first.table, caption=""))]
+        parts = ["## At a glance", _table(replace(first.table, caption=""))]
     if first.steps:
         parts.append("## What to do next")
     for number, step in enumerate(first.steps, 1):

@@ -64,7 +64,7 @@ def _money(material: Material) -> Table:
             lambda row: money(row.cost.per_thousand_requests, row.cost.per_thousand_range),
         ),
         Field("Per month", lambda row: money(row.cost.monthly)),
-        Field("Prompt tokens", lambda row: wording.decimal(row.cost.prompt_tokens)),
+        Field("Prompt tokens per request", lambda row: wording.decimal(row.cost.prompt_tokens)),
         Field("Answer tokens", lambda row: wording.decimal(row.cost.completion_tokens)),
     )
     rows = material.findings.arms
