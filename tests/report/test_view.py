@@ -267,7 +267,8 @@ def test_only_the_compared_arm_says_on_the_page_when_it_repays_itself() -> None:
     (own,) = whole.break_even
     other = replace(own, arm="qlora", sentence="qlora never pays back.")
     view = view_of(study(), replace(whole, break_even=(own, other)), now=NOW)
-    told = [b for b in view.section("cost").blocks if isinstance(b, Bullets)]
+    blocks = view.section("cost").blocks
+    told = [b for b in blocks if isinstance(b, Bullets) and "repay itself" in b.heading]
     assert [(block.items, block.folded) for block in told] == [
         ((own.sentence,), False), (("qlora never pays back.",), True),
     ]  # fmt: skip
