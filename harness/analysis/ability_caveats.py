@@ -36,7 +36,7 @@ def _collapses(forgetting: Iterable[Forgetting]) -> Iterator[str]:
             alike[len(changes), arm.interval.level].append(arm.arm)
     limits = [
         f"{per_cent(1 - (1 - level) ** (1 / seeds))} of them, judging by {plural(seeds, 'seed')}"
-        + (f" ({', '.join(arms)})" if len(alike) > 1 else "")
+        f" ({', '.join(arms)})"
         for (seeds, level), arms in sorted(alike.items())
     ]
     if limits:
