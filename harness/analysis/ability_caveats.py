@@ -35,17 +35,16 @@ def _collapses(forgetting: Iterable[Forgetting]) -> Iterator[str]:
         elif changes:
             alike[len(changes), arm.interval.level].append(arm.arm)
     limits = [
-        f"{per_cent(1 - (1 - level) ** (1 / seeds))} of them, judging by {plural(seeds, 'seed')} "
-        f"({', '.join(arms)})"
+        f"{per_cent(1 - (1 - level) ** (1 / seeds))} of them, judging by {plural(seeds, 'seed')}"
+        f" ({', '.join(arms)})"
         for (seeds, level), arms in sorted(alike.items())
     ]
     if limits:
         whole = sorted(name for names in alike.values() for name in names)
         which = f"of {', '.join(whole)}" if collapsed else "that were tested"
         yield (
-            f"None of the trainings {which} lost more of the general abilities than is "
-            "allowed. That does not exclude that others would when repeated: up to "
-            f"{', '.join(limits)}."
+            f"None of the trainings {which} lost more general ability than is allowed; repeated "
+            f"ones may: up to {', '.join(limits)}."
         )
 
 

@@ -177,9 +177,8 @@ def _seeds(arms: dict[str, ArmSummary]) -> list[str]:
     sentences = []
     if once:
         sentences.append(
-            f"Tested on one seed only: {', '.join(once)}. The intervals hold for these very runs "
-            "and do not cover how much a repeated run would differ; a full study uses at least "
-            f"{FEWEST_SEEDS} seeds."
+            f"Tested on one seed only: {', '.join(once)}. The intervals do not cover how much a "
+            f"repeated run would differ; a full study uses at least {FEWEST_SEEDS} seeds."
         )
     if twice:
         sentences.append(

@@ -10,8 +10,10 @@ from harness.findings import ArmSummary, Interval, LearningCurve, NotCovered
 from harness.records import ExperimentRecord
 from harness.spec import Experiment
 from harness.spec.served_arms import endpoints
+from harness.wording import listed
 
 UNKNOWN = "not known"
+MOST_NAMED = 3  # tasks; more stand in the table of them
 
 
 def not_covered(
@@ -31,7 +33,8 @@ def not_covered(
 
 
 def _abilities(experiment: Experiment, record: ExperimentRecord) -> NotCovered:
-    asked = ", ".join(record.general_tasks)
+    tasks = [*record.general_tasks]
+    asked = listed(tasks) if len(tasks) <= MOST_NAMED else f"{len(tasks)} general tasks"
     which = f"only {asked} were asked" if asked else "none were asked"
     if not experiment.trained_arms():
         return NotCovered("Other abilities than those asked", "no arm is trained: none", known=True)
@@ -72,18 +75,13 @@ def _tuning(experiment: Experiment, arms: Mapping[str, ArmSummary]) -> NotCovere
     if repeats > 1:
         coverage = f"covered: each arm was tuned {repeats} times, and the intervals hold for that"
         return NotCovered(source, coverage, known=True)
-    return NotCovered(
-        source, f"{UNKNOWN}: each arm was tuned once, and another search may pick another setting",
-        known=False,
-    )  # fmt: skip
+    return NotCovered(source, f"{UNKNOWN}: each arm was tuned once", known=False)
 
 
 def _decoding(experiment: Experiment) -> NotCovered:
     source = "Chance in the replies"
     served = ", ".join(endpoints(experiment))
-    greedy = (
-        "replies are greedy, so that only rounding can change one, as in batches of another size"
-    )
+    greedy = "replies are greedy, so that only rounding can change one"
     if served:
         return NotCovered(
             source, f"{UNKNOWN} for {served}, whose server may answer otherwise; else {greedy}",

@@ -85,9 +85,8 @@ def _few_searches(compared: Sequence[ArmSummary], experiment: Experiment) -> Ite
             f"{number(TUNING_SPREAD, 100)} percentage points (standard deviation) for that."
         )
     yield (
-        f"Tuned once: {listed(once)}. The interval does not cover what would be found if an "
-        f"arm were tuned anew, where another setting may win; search.repeats: {FEWEST_SEARCHES} "
-        f"covers it.{size}"
+        f"Tuned once: {listed(once)}. The interval does not cover that another setting may win "
+        f"where an arm is tuned anew; search.repeats: {FEWEST_SEARCHES} covers it.{size}"
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from harness.analysis.arms.table import Sides
 from harness.analysis.verdict.sensitivity import SHORTFALLS, in_words
-from harness.analysis.wording import run_next
 from harness.findings import ArmSummary, Effort, Sensitivity, Verdict
 from harness.spec.kinds import kind_info
 from harness.wording import agreeing, listed
@@ -75,14 +74,13 @@ def _signs(effort: Effort, name: str) -> list[str]:
 
 
 def _hardly_tried(efforts: Sequence[Effort]) -> str:
-    """That arms of which the same is said were hardly tried, why, and what to run next."""
+    """That arms of which the same is said were hardly tried, and why."""
     arms = listed([effort.arm for effort in efforts])
     signs = _signs(efforts[0], efforts[0].arm if len(efforts) == 1 else "each")
-    reasons = [reason for effort in efforts for reason in effort.reasons]
     were = agreeing(len(efforts), "was", "were")
     return (
         f"{arms} {were} hardly tried, so fine-tuning may do better than it did here. "
-        f"{' '.join(signs)} {run_next(reasons)}"
+        f"{' '.join(signs)}"
     )
 
 

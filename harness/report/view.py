@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from harness import wording
 from harness.findings import Findings, Samples, SearchPicture
 from harness.records import Study
-from harness.report.document import APPENDIX, Column, ReportView, Section, Table
+from harness.report.document import APPENDIX, Bullets, ReportView, Section
 from harness.report.sections import answers
 from harness.report.sections.arms import arms_section
 from harness.report.sections.claims import claims_section
@@ -123,9 +123,6 @@ def _asked(material: Material) -> str:
 def _unmeasured(sections: Iterable[Section]) -> Section:
     """All that was not measured in one list, with how it would be."""
     found = dict.fromkeys(missing for section in sections for missing in section.unmeasured)
-    rows = tuple((missing.what, missing.how) for missing in found)
-    columns = (Column("Not measured"), Column("How it would be"))
-    table = Table("What was not measured, and how it would be", columns, rows)
-    return Section(
-        "unmeasured", "What was not measured", (table,) if rows else (), chapter=answers.RUN
-    )
+    listed = tuple(f"{missing.what}: {missing.how}" for missing in found)
+    blocks = (Bullets("", listed),) if listed else ()
+    return Section("unmeasured", "What was not measured", blocks, chapter=answers.RUN)

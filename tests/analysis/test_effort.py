@@ -323,11 +323,9 @@ def test_arms_of_which_the_same_is_said_have_one_caveat() -> None:
     caveats = effort_caveats([effort("a", 20), effort("b", 20), effort("c", 30)], verdict, None)
     assert caveats == [
         "a and b were hardly tried, so fine-tuning may do better than it did here. The final runs "
-        "of each made 20 optimiser steps. Each was trained on 9 of the 90 training rows there are. "
-        "Run next: arms.a.epochs: 3; data.limits.train: null; arms.b.epochs: 3.",
+        "of each made 20 optimiser steps. Each was trained on 9 of the 90 training rows there are.",
         "c was hardly tried, so fine-tuning may do better than it did here. The final runs of c "
-        "made 30 optimiser steps. c was trained on 9 of the 90 training rows there are. "
-        "Run next: arms.c.epochs: 3; data.limits.train: null.",
+        "made 30 optimiser steps. c was trained on 9 of the 90 training rows there are.",
     ]
 
 

@@ -206,9 +206,9 @@ OTHER = between(0.9, 1.1, 1.0, 10.0)
         (between(0.4, 0.6, 0.5, 30.0), 40_000.0, (20 / 0.7e-3, 20 / 0.3e-3),
          "is paid back after 40,000 requests (between 28,571 and 66,667)"),
         (between(0.7, 0.95, 0.8, 30.0), 100_000.0, (50_000.0, None),
-         "after 100,000 requests, 50,000 at the least; it may never be"),
+         "after 100,000 requests (50,000 at the least; it may never be): 20.00 EUR more upfront"),
         (between(1.0, 1.2, 1.05, 30.0), None, (200_000.0, None),
-         "may never pay back: 1,000 requests cost 0.050 EUR more than with few-shot, which is "
+         "may never pay back: 1,000 requests cost 0.050 EUR more than with few-shot, "
          "within the measurement's range (it saves −0.30 to 0.10 EUR); at the least it takes "
          "200,000 requests"),
         (between(1.2, 1.4, 1.3, 30.0), None, (None, None), "never pays back: 1,000"),

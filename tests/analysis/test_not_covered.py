@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from harness.analysis.not_covered import not_covered
 from harness.analysis.whole_study import analyse
 from harness.findings import NotCovered
 from tests.analysis.study_builder import StudyBuilder, experiment, right, whole_study
@@ -26,6 +28,15 @@ def test_every_source_has_a_row() -> None:
     assert found["Chance in the replies"].size.startswith("none: replies are greedy")
     assert "money hold for this machine alone" in found["Another machine"].size
     assert [row.known for row in found.values()] == [False, False, False, True, False]
+
+
+def test_many_general_tasks_are_counted() -> None:
+    record = whole_study().build().experiment
+    (task,) = record.general_tasks.values()
+    several = replace(record, general_tasks=dict.fromkeys("abcd", task))
+    arms = experiment({"few-shot": "prompt", "lora": "lora"})
+    row, *_ = not_covered(arms, several, {}, ())
+    assert row.size == "not known: only 4 general tasks were asked"
 
 
 def test_what_more_examples_gained_is_told_from_the_learning_curve() -> None:

@@ -50,7 +50,14 @@ def rows(found: Table) -> dict[str, tuple[str, ...]]:
 
 
 def facts(view: ReportView) -> dict[str, str]:
-    return dict(next(b for b in view.section("primary").blocks if isinstance(b, Facts)).items)
+    blocks = view.section("primary").blocks
+    return dict(pair for b in blocks if isinstance(b, Facts) for pair in b.items)
+
+
+def missing(view: ReportView) -> dict[str, str]:
+    (found,) = view.section("unmeasured").blocks
+    assert isinstance(found, Bullets)
+    return {what: how for what, _, how in (item.partition(": ") for item in found.items)}
 
 
 def test_claims_have_a_status_and_a_reason(view: ReportView) -> None:
@@ -121,6 +128,14 @@ def test_memorising_has_a_sentence_for_each_arm(view: ReportView) -> None:
     ]  # fmt: skip
 
 
+def test_arms_that_memorised_alike_have_one_sentence() -> None:
+    whole = findings()
+    row = next(row for row in whole.memorisation if not row.memorised)
+    alike = tuple(replace(row, arm=arm) for arm in ("full", "lora"))
+    told = shown(replace(whole, memorisation=alike), "overfitting")
+    assert told.count("full and lora: not shown to have memorised") == 1
+
+
 def test_what_tuning_gained_is_told_in_words(view: ReportView) -> None:
     found = tables(view, "arms")
     gained = rows(found["What tuning gained, on test data"])
@@ -164,7 +179,8 @@ def test_equivalence_shows_the_interval_it_rests_on(view: ReportView) -> None:
     whole = replace(findings(), primary=replace(equivalent(), primary=True))
     text = facts(view_of(study(), whole, now=NOW))["Interval for being equal"]
     assert text == "−0.016 to +0.024 (90 %), all within ±0.030"
-    assert any("90 % interval" in n for n in tables(view, "contrasts")["Secondary contrasts"].notes)
+    notes = tables(view, "contrasts")["Secondary contrasts in field F1"].notes
+    assert any("90 % interval" in note for note in notes)
     assert "one fine-tuned arm against another" in shown(whole, "primary")
 
 
@@ -195,8 +211,8 @@ def test_forgetting_tells_distance_and_what_would_settle_it(view: ReportView) ->
     found = tables(view, "general")["General ability as a whole"]
     headings = [column.heading for column in found.columns]
     by_arm = {row[0]: dict(zip(headings, row, strict=True)) for row in found.rows}
-    assert by_arm["qlora"]["Items a task that would settle it"] == "410"
-    assert by_arm["lora"]["Items a task that would settle it"] == "settled"
+    assert by_arm["qlora"]["Items per task to settle it"] == "410"
+    assert by_arm["lora"]["Items per task to settle it"] == "settled"
     assert by_arm["lora"]["Distance from the base"] == "0.087"
     assert by_arm["qlora"]["Distance from the base"] == "not measured"
     tasks = tables(view, "general")["Each general task against the untouched base"].rows
@@ -230,14 +246,23 @@ def test_the_deciding_rule_is_marked(view: ReportView) -> None:
 
 def test_leaks_are_counted_by_data_and_kind(view: ReportView) -> None:
     found = tables(view, "leakage")
-    assert rows(found["Items that share text with training"]) == {
-        "validation": ("1", "0", "0"), "test": ("1", "4", "0"),
+    assert rows(found["Items that share text"]) == {
+        "validation, with training": ("1", "0", "0"), "test, with training": ("1", "4", "0"),
+        "test, with validation": ("0", "3", "1"),
     }  # fmt: skip
     assert rows(found["General items that share text with training"]) == {
         "capitals": ("0", "2", "1")
     }
     pairs = found["Pairs that share most text"]
     assert pairs.folded and pairs.rows[0][3:] == ("test", "same text", "1", "23")
+
+
+def test_no_leak_at_all_is_a_sentence() -> None:
+    (told, *_) = view_of(unfinished_study(), no_findings(), now=NOW).section("leakage").blocks
+    assert told == Prose(
+        "No validation or test item shares text with training, and no test item with validation, "
+        "which chose the settings."
+    )
 
 
 @pytest.mark.parametrize(
@@ -256,8 +281,7 @@ def test_leaks_are_counted_by_data_and_kind(view: ReportView) -> None:
 )
 def test_what_was_not_measured_stands_in_one_list_with_how_it_would_be(what: str, how: str) -> None:
     view = view_of(unaudited_study(), older(), now=NOW, rules=RULES)
-    (found,) = tables(view, "unmeasured").values()
-    assert how in rows(found)[what][0]
+    assert how in missing(view)[what]
     for text in (to_html(view), to_markdown(view)):
         assert text.count(how.strip("`").partition("[")[0].partition("_")[0]) >= 1
 
@@ -266,8 +290,7 @@ def test_parts_of_an_empty_study_vanish_but_from_the_list() -> None:
     view = view_of(unfinished_study(), no_findings(), now=NOW)
     keys = {section.key for section in view.sections}
     assert not keys & {"claims", "sensitivity", "curves", "overfitting", "primary", "arms"}
-    (found,) = tables(view, "unmeasured").values()
-    assert {"The primary contrast", "Learning curves", "Scores of the arms"} <= rows(found).keys()
+    assert {"The primary contrast", "Learning curves", "Scores of the arms"} <= missing(view).keys()
 
 
 def test_hostile_words_of_claims_and_flips_stay_words(view: ReportView) -> None:

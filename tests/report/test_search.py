@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.findings import Findings, Retuning
+from harness.findings import Effort, EffortReason, Findings, NextStep, Retuning
 from harness.report import ReportView, to_html, to_markdown
 from harness.report.chart_records import DrawnChart
 from harness.report.document import Bullets, Facts, Figure, Prose, Table
@@ -167,6 +167,40 @@ def test_where_a_search_should_go_on_is_said_with_the_range_to_try(view: ReportV
         "to 0.003); try values up to 0.03.",
         "lora: the last 2 trials still brought 0.034 on validation; try 8 more trials.",
     )
+
+
+def test_what_a_caveat_says_of_a_search_is_not_said_twice() -> None:
+    whole = findings()
+    edge = "lora: the selected learning_rate, 0.0029, lies at the edge; search up to 0.03."
+    verdict = replace(whole.verdict, caveats=(edge,))
+    told = shown(replace(whole, verdict=verdict)).partition("Where the search should go on")[2]
+    assert "lies at the edge" not in told and "try 8 more trials" in told
+
+
+def test_arms_that_were_hardly_tried_have_their_lines_where_no_step_has_them() -> None:
+    def effort(arm: str, *lines: str) -> Effort:
+        reasons = tuple(EffortReason("one_setting", "Only one.", line) for line in lines)
+        return Effort(arm, reasons)
+
+    step = NextStep("harder", "Try full harder", ("arms.full.epochs: 3", "data.limits.train: null"),
+                    command=False, changes="It may do better.")  # fmt: skip
+    tried = (
+        effort("full", "arms.full.epochs: 3", "data.limits.train: null"),
+        effort("lora", "arms.lora.epochs: 3", "data.limits.train: null"),
+        effort("qlora"),
+    )
+    view = view_of(study(), replace(findings(), effort=tried, next_steps=(step,)), now=NOW)
+    assert bullets(view, "Arms that were hardly tried: what to run next") == {
+        "lora": "`arms.lora.epochs: 3`; `data.limits.train: null`"
+    }
+
+
+def test_columns_of_what_did_not_happen_vanish() -> None:
+    calm = tuple(replace(row, pruned=0, failed=0) for row in findings().searches)
+    view = view_of(study(), replace(findings(), searches=calm), now=NOW)
+    found = next(b for b in view.section("search").blocks if isinstance(b, Table))
+    headings = [column.heading for column in found.columns]
+    assert not {"Stopped early", "Failed"} & set(headings)
 
 
 def test_settings_tried_stand_in_the_table_of_arms(view: ReportView) -> None:

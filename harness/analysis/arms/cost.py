@@ -250,7 +250,7 @@ def break_even(
     low = max(0.0, extra) / most * 1000 if most > 0 else None
     high = max(0.0, extra) / least * 1000 if least > 0 else None
     open_sign = least <= 0 <= most and least < most
-    doubt = f", which is within the measurement's range (it saves {_span(least, most)} {currency})"
+    doubt = f", within the measurement's range (it saves {_span(least, most)} {currency})"
     if saved <= 0 and extra <= 0:
         cheap = "as cheap to serve" if saved == 0 else "dearer to serve"
         sentence = (
@@ -272,8 +272,7 @@ def break_even(
     within = ""
     if low is not None and low != high:
         within = (
-            f", {low:,.0f} at the least; it may never be, since what it saves is within the "
-            "measurement's range"
+            f" ({low:,.0f} at the least; it may never be)"
             if high is None
             else f" (between {low:,.0f} and {high:,.0f})"
         )

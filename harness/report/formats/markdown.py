@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from harness.report.document import (
     APPENDIX,
@@ -33,7 +34,11 @@ def to_markdown(view: ReportView | ComparisonView) -> str:
     A study's has the first screen and the tables of every question; charts are given by their
     sentence, and what stands in the appendix is left to the HTML report. A comparison is whole.
     """
-    parts = [f"# {escape(view.title)}", _facts(view.about), verdict_to_markdown(view.verdict)]
+    verdict = view.verdict
+    if isinstance(view, ReportView) and view.first and view.first.table:
+        # They stand in the table.
+        verdict = replace(verdict, figures=())
+    parts = [f"# {escape(view.title)}", _facts(view.about), verdict_to_markdown(verdict)]
     if isinstance(view, ComparisonView):
         parts += [section_to_markdown(section) for section in view.sections]
         return "\n\n".join(parts) + "\n"
@@ -48,7 +53,9 @@ def to_markdown(view: ReportView | ComparisonView) -> str:
 
 
 def _first_screen(first: FirstScreen) -> list[str]:
-    parts = ["## At a glance", _table(first.table)] if first.table else []
+    parts = []
+    if first.table:
+        parts = ["## At a glance", _table(replace(first.table, caption=""))]
     if first.steps:
         parts.append("## What to do next")
     for number, step in enumerate(first.steps, 1):
@@ -93,7 +100,8 @@ def _block(block: Block) -> str:  # noqa: PLR0911 -- one return a kind of block
         case Prose():
             return escape(block.text)
         case Bullets():
-            return f"**{escape(block.heading)}**\n\n{_bullets(block.items)}"
+            heading = f"**{escape(block.heading)}**\n\n" if block.heading else ""
+            return f"{heading}{_bullets(block.items)}"
         case Facts():
             return _facts(block.items)
         case Table():
@@ -130,7 +138,8 @@ def _table(table: Table) -> str:
             name = escape(row[0])
             text = text.replace(f"| {name} |", f"| **{name}** |", 1)
         lines.append(text)
-    parts = [f"**{escape(table.caption)}**", "\n".join(lines), *(escape(n) for n in table.notes)]
+    caption = [f"**{escape(table.caption)}**"] if table.caption else []
+    parts = [*caption, "\n".join(lines), *(escape(note) for note in table.notes)]
     return "\n\n".join(parts)
 
 

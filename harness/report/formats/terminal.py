@@ -143,7 +143,8 @@ def _block(block: Block, console: Console) -> RenderableType | None:
         case Prose():
             return Text(block.text)
         case Bullets():
-            return Group(Text(block.heading, style="bold"), _bullets(block.items))
+            heading = [Text(block.heading, style="bold")] if block.heading else []
+            return Group(*heading, _bullets(block.items))
         case Facts():
             return _facts(block.items)
         case Table() if not block.folded:

@@ -143,7 +143,8 @@ def _ran(material: Material) -> str:
     splits = material.study.experiment.splits
     uses = {"train": "to learn from", "validation": "to choose with", "test": "to test on"}
     rows = [f"{splits[name]:,} {use}" for name, use in uses.items() if name in splits]
-    return f"{wording.plural(len(trials), 'trial')}; of the rows {wording.listed(rows)}."
+    seeds = wording.plural(len(material.experiment.seeds), "seed")
+    return f"{wording.plural(len(trials), 'trial')} on {seeds}; of the rows {wording.listed(rows)}."
 
 
 __all__ = ["BETTER", "CHANCE", "COST", "LOSES", "RUN", "WHOM", "chapters"]

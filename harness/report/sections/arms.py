@@ -71,7 +71,7 @@ def arms_section(material: Material) -> Section:
         for row in rows
         if (kind := kind_info(row.kind)).language_model and not (row.tuned or kind.fine_tuned)
     ]
-    notes = ["Test scores are means over seeds; the interval is for the mean over items."]
+    notes = ["Means over seeds; intervals are for the mean over items."]
     notes += [
         sentence
         for name in (material.metric, *others)

@@ -80,30 +80,32 @@ def _secondary(material: Material) -> Table | Prose:
     contrasts = _beside_primary(material)
     if not contrasts:
         return Prose("There is no secondary contrast.")
+    metrics = list(dict.fromkeys(item.metric for item in contrasts))
+    several = len(metrics) > 1
+    primary = material.findings.primary
+    uneven = len({item.items for item in (*contrasts, *([primary] if primary else []))}) > 1
     rows = tuple(
         (
             _pair(item),
-            material.named(item.metric),
+            *((material.named(item.metric),) if several else ()),
             scale_of(item.metric).difference(item.difference),
             scale_of(item.metric).difference_interval(item.interval),
-            wording.p_value(item.p_value),
             wording.p_value(item.p_adjusted),
             short_reading(item),
-            wording.count(item.items),
+            *((wording.count(item.items),) if uneven else ()),
         )
         for item in contrasts
     )
     return Table(
-        "Secondary contrasts",
+        "Secondary contrasts" + ("" if several else f" in {material.named(metrics[0])}"),
         (
             Column("Contrast"),
-            Column("Metric"),
+            *((Column("Metric"),) if several else ()),
             Column("Difference", numeric=True),
             Column("Interval", numeric=True),
-            Column("p", numeric=True, brief=False),
             Column("p, Holm-adjusted", numeric=True),
             Column("Reading"),
-            Column("Items", numeric=True, brief=False),
+            *((Column("Items", numeric=True, brief=False),) if uneven else ()),
         ),
         rows,
         (
@@ -121,10 +123,7 @@ def _corrected(material: Material) -> str:
         if material.findings.references:
             family += " Those with an arm without a language model are a family of their own."
         return family
-    return (
-        "p-values are adjusted (Holm) because several comparisons were made; they support the "
-        "primary contrast, not replace it."
-    )
+    return "p-values are adjusted for their number (Holm)."
 
 
 def short_reading(contrast: Contrast) -> str:

@@ -21,8 +21,8 @@ def curves_section(material: Material) -> Section:
     if not any(curve.points for curve in curves):
         missing = Unmeasured(
             "Learning curves",
-            "`curve: [64, 128]` on a fine-tuned arm of the experiment file trains its selected "
-            "setting on so many examples too.",
+            "`curve: [64, 128]` on a fine-tuned arm trains its selected setting on so many "
+            "examples, too.",
         )
         return Section("curves", HEADING, (missing,))
     scale = scale_of(curves[0].metric)

@@ -11,12 +11,12 @@ from harness.report.sections.explorer import build_explorer, name_of
 from harness.report.sections.material import Material
 
 HEADING = "Examples"
-EACH_WAY = 3
+EACH_WAY = 2
 EMPTY = "(empty reply)"
 
 
 def examples_section(material: Material) -> Section:
-    """Up to four items in each direction: target and both replies; then the list of all."""
+    """A few items in each direction: target and both replies; then the list of all."""
     samples = material.samples
     if samples is None or not samples.arms:
         how = "No reply was kept; a study keeps those of its final runs."
@@ -52,9 +52,8 @@ def _differences(
     worse = [at for gain, at in reversed(ranked) if gain < 0]
     name, other_name = wording.cell(a.arm), wording.cell(b.arm)
     intro = (
-        f"Items of the test set on which {name} and {other_name} differ most, one seed each: "
-        f"{name} did better on {len(better):,} of {len(gains):,} items, {other_name} on "
-        f"{len(worse):,}. They illustrate; the numbers above decide."
+        f"Test items on which {name} and {other_name} differ most, one seed each. They illustrate; "
+        "the numbers decide."
     )
     runs = ((name, run), (other_name, other_run))
     shown = [

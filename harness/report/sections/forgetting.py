@@ -32,18 +32,15 @@ def general_section(material: Material) -> Section:
         blocks.append(
             Unmeasured(
                 "General ability after training",
-                "`general: {suite: general-mini}` in the experiment file asks every fine-tuned arm "
-                "and the base.",
+                "`general: {suite: general-mini}` asks every fine-tuned arm and the base.",
             )
         )
     else:
         blocks.append(
             Prose(
-                "Every fine-tuned arm answered the same general questions as the untouched base. "
-                f"A loss of up to {PER_CENT.margin(measures[0].margin)} is accepted; ability "
-                "counts as kept only where the whole interval stays within it, no seed on its own "
-                "lost more, and no single task is shown to have lost more. Positive is better."
-                f"{_claiming(measures)}"
+                "The same general questions before and after training. Kept: the whole interval "
+                f"stays within the accepted loss of {PER_CENT.margin(measures[0].margin)}, no seed "
+                "alone lost more, and no task is shown to have lost more."
             )
         )
         quantised = [row.arm for row in material.findings.arms if kind_info(row.kind).quantises]
@@ -51,8 +48,8 @@ def general_section(material: Material) -> Section:
             names = wording.listed([wording.cell(name) for name in quantised])
             blocks.append(
                 Prose(
-                    f"The base here is in full precision, so the change of {names} holds both what "
-                    "training and what the 4-bit weights cost."
+                    f"The change of {names} holds what the 4-bit weights cost, too: the base is in "
+                    "full precision."
                 )
             )
         blocks.append(_general_summary(measures))
@@ -60,7 +57,7 @@ def general_section(material: Material) -> Section:
             blocks.append(
                 Unmeasured(
                     "Distance from the base (Kullback-Leibler divergence)",
-                    "It needs a general suite with a text task, scored in bits per byte.",
+                    "It takes a general suite with a text task, scored in bits per byte.",
                 )
             )
         blocks += [
@@ -94,7 +91,7 @@ def _general_summary(measures: tuple[Forgetting, ...]) -> Table:
             "Mean change", PER_CENT, lambda row: row.mean_change, lambda row: row.interval
         ),
         Field("Ability", _ability, numeric=False),
-        *((Field("Items a task that would settle it", _needed, brief=False),) if needed else ()),
+        *((Field("Items per task to settle it", _needed, brief=False),) if needed else ()),
         Field(
             "Worst task",
             lambda row: wording.cell(row.worst_task) or wording.NOT_APPLICABLE,
@@ -102,15 +99,9 @@ def _general_summary(measures: tuple[Forgetting, ...]) -> Table:
         ),
         *(distance if moved else ()),
     )
-    notes = [
-        "The mean is over tasks scored in accuracy on which a loss beyond the margin could be seen."
-    ]
+    notes = ["Mean change: over tasks in accuracy on which a loss beyond the margin could be seen."]
     if moved:
-        notes.append(
-            "Distance from the base: how far next-word predictions on general text moved from "
-            "those before training (Kullback-Leibler divergence, nats per token). 0 is unchanged; "
-            "it can grow before any answer turns wrong."
-        )
+        notes.append("Distance from the base: in nats per token on general text; 0 is unchanged.")
     return table("General ability as a whole", fields, measures, notes=tuple(notes))
 
 
@@ -129,7 +120,7 @@ def _general_tests(measures: tuple[Forgetting, ...]) -> Table:
     note = (
         "P, kept: of the test against a mean loss of the margin or more, also corrected (Holm). P, "
         "pooled flips: whether more answers turned from right to wrong than the other way, over "
-        "all tasks."
+        f"all tasks.{_claiming(measures)}"
     )
     caption = "Tests of general ability as a whole"
     return table(caption, fields, measures, notes=(note,), folded=True)
@@ -175,11 +166,11 @@ def _claiming(measures: tuple[Forgetting, ...]) -> str:
         for family in (families[0], families[-1])
     )
     if len(families) == 1:
-        return f" The test of what is kept is corrected (Holm) over the arms: {every}."
+        return f" P, corrected: over {every} (Holm)."
     over = "over these two" if len(families[0]) > 1 else "over no other"
     return (
-        f" The test of what is kept is corrected {over} for what the experiment names ({named}), "
-        f"and for other arms over all of them (Holm): {every}."
+        f" P, corrected: {over} for what the experiment names ({named}), for other arms over "
+        f"{every} (Holm)."
     )
 
 
@@ -311,7 +302,7 @@ def out_of_domain_section(material: Material) -> Section:
     if not names:
         missing = Unmeasured(
             "The same task on other data",
-            "`out_of_domain: {NAME: FILE}` under `data:` in the experiment file names such data.",
+            "`out_of_domain: {NAME: FILE}` under `data:` names such data.",
         )
         return Section("out-of-domain", heading, (missing,))
     base = material.baseline_elsewhere()

@@ -17,13 +17,15 @@ def leakage_section(material: Material) -> Section:
 
 def _blocks(material: Material) -> list[Block]:
     audit = material.audit
-    caption = "Test items that share text with validation data, which chose the settings"
-    return [
-        _counts("Items that share text with training", "Data", audit.flagged),
-        _counts(caption, "Data", {"test": audit.selection}),
-        *_general(audit),
-        *([_pairs(audit.strongest)] if audit.strongest else []),
-    ]
+    shared = {f"{name}, with training": kinds for name, kinds in audit.flagged.items()}
+    shared["test, with validation"] = audit.selection
+    counts: Block = _counts("Items that share text", "Data", shared)
+    if not any(kinds[kind] for kinds in shared.values() for kind in LEAK_KINDS):
+        counts = Prose(
+            f"No {wording.listed([wording.cell(name, 60) for name in audit.flagged], 'or')} item "
+            "shares text with training, and no test item with validation, which chose the settings."
+        )
+    return [counts, *_general(audit), *([_pairs(audit.strongest)] if audit.strongest else [])]
 
 
 def _general(audit: AuditRecord) -> list[Block]:

@@ -17,15 +17,21 @@ from harness.wording import PER_CENT, PLAIN
 
 
 def memorisation_blocks(material: Material) -> list[Block]:
-    """A sentence an arm, and the numbers behind it."""
+    """A sentence for arms of which the same is said, and the numbers behind it."""
     measures = material.findings.memorisation
-    told = (*map(_told, measures), *_not_measured(material))
+    alike: dict[str, list[str]] = {}
+    for row in measures:
+        alike.setdefault(_told(row), []).append(wording.cell(row.arm))
+    told = (
+        *(f"{wording.listed(arms)}: {words}" for words, arms in alike.items()),
+        *_not_measured(material),
+    )
     if not told:
         return [
             Unmeasured(
                 "Memorising word by word",
-                "`memorisation_items: 64` in the experiment file asks each fine-tuned arm to "
-                "complete that many training texts.",
+                "`memorisation_items: 64` asks each fine-tuned arm to complete that many training "
+                "texts.",
             )
         ]
     fields: tuple[Field[Memorisation], ...] = (
@@ -91,19 +97,19 @@ def _rows(row: Memorisation) -> str:
 
 
 def _told(row: Memorisation) -> str:
-    arm = wording.cell(row.arm)
+    """What is said of an arm, without its name."""
     whose = (
         "training texts" if row.rows is None else f"texts of {wording.cell(Path(row.rows).name)}"
     )
     shown = (
-        f"it completes {PER_CENT.score(row.verbatim)} of the {whose} word by word and "
+        f"{PER_CENT.score(row.verbatim)} of the {whose} completed word by word, "
         f"{PER_CENT.score(row.verbatim_unseen)} of unseen ones"
     )
     if not row.memorised:
-        return f"{arm}: not shown to have memorised; {shown}."
+        return f"not shown to have memorised; {shown}."
     if row.excess_interval.low > 0:
-        return f"{arm}: memorised; {shown}, more than chance explains."
+        return f"memorised; {shown}, more than chance explains."
     return (
-        f"{arm}: memorised in part; {shown}, and it finds training texts likelier than unseen ones "
-        f"by {PLAIN.gap(row.familiarity)} bits per byte."
+        f"memorised in part; {shown}, and training texts are likelier than unseen ones by "
+        f"{PLAIN.gap(row.familiarity)} bits per byte."
     )

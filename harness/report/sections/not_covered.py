@@ -17,9 +17,6 @@ def not_covered_section(material: Material) -> Section:
     )
     if not rows:
         return Section("not-covered", HEADING, ())
-    text = (
-        "The intervals cover other test items and other repeats of the same setting. They do not "
-        "cover the following."
-    )
+    text = "The intervals cover other test items and other repeats of the same setting."
     columns = (Column("Source"), Column("Size"))
     return Section("not-covered", HEADING, (Prose(text), Table("Not covered", columns, rows)))

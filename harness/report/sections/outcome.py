@@ -31,7 +31,9 @@ def verdict_view(material: Material) -> VerdictView:
         label=label,
         headline=headline + stop,
         detail=detail,
-        reasons=tuple(_sentence(text) for text in verdict.reasons if text not in verdict.sentence),
+        reasons=tuple(
+            _sentence(new) for text in verdict.reasons if (new := _new(text, verdict.sentence))
+        ),
         caveats=tuple(_sentence(text) for text in verdict.caveats),
         figures=_key_figures(material),
     )
@@ -40,6 +42,14 @@ def verdict_view(material: Material) -> VerdictView:
 def _sentence(text: str) -> str:
     """A sentence from the analysis; no line ends between a number and its sign."""
     return re.sub(r"(?<=\d) %", "\u00a0%", wording.cell(text, limit=SENTENCE_LIMIT))
+
+
+def _new(text: str, told: str) -> str:
+    """What of the text has not been told, sentence by sentence."""
+    if text in told:
+        return ""
+    known, sentences = (re.split(r"(?<=\.) (?=[A-Z])", words) for words in (told, text))
+    return " ".join(sentence for sentence in sentences if sentence not in known)
 
 
 def _split(sentence: str) -> tuple[str, str, str]:
@@ -118,41 +128,53 @@ def primary_section(material: Material) -> Section:
         return Section("primary", "The question that was asked", (missing,))
     a, b = wording.cell(contrast.a), wording.cell(contrast.b)
     scale = scale_of(contrast.metric)
+    counts = ("What it counts", f"{_meaning(material, contrast)}.")
+    left_out = ("Not compared", not_compared(contrast, "none: both arms answered every item"))
+    clean = (
+        "Without items that share text with training", _without_flagged(material, contrast)
+    )  # fmt: skip
     facts = [
-        ("Compared", f"{_named(material, contrast.a)} against {_named(material, contrast.b)}"),
         (
             "Measure",
             f"{material.named(contrast.metric)}{_BY_PEOPLE if contrast.corrected else ''} on the "
             f"{wording.cell(contrast.split)} set",
         ),
-        ("What it counts", f"{_meaning(material, contrast)}."),
-        ("Scores", f"{a} {scale.score(contrast.mean_a)}, {b} {scale.score(contrast.mean_b)}"),
-        ("Difference", difference_words(scale, contrast.difference, contrast.interval)),
+        *([] if contrast.metric in METRICS else [counts]),
         ("Margin", f"differences within ±{scale.margin(contrast.margin)} count as none"),
-        ("Reading", reading(contrast)),
         ("p-value", _p_value(material, contrast)),
         ("Based on", _basis(contrast)),
-        ("Not compared", not_compared(contrast, "none: both arms answered every item")),
-        ("Without items that share text with training", _without_flagged(material, contrast)),
+        *([left_out] if contrast.left_out or contrast.unscored else []),
+        *([clean] if contrast.flagged else []),
         (
             "Smallest difference this test can find",
             f"{scale.gap(contrast.minimum_detectable)} (with 80 % power)",
         ),
     ]
+    # What the verdict and the chapter's answer say already, and what is as it should be.
+    repeated = [
+        ("Compared", f"{_named(material, contrast.a)} against {_named(material, contrast.b)}"),
+        counts,
+        ("Scores", f"{a} {scale.score(contrast.mean_a)}, {b} {scale.score(contrast.mean_b)}"),
+        ("Difference", difference_words(scale, contrast.difference, contrast.interval)),
+        ("Reading", reading(contrast)),
+        left_out,
+        clean,
+    ]
     equal = contrast.equivalence_interval
     if contrast.outcome == "equivalent" and equal and scale.difference_interval(equal, ""):
         bounds = scale.difference_interval(equal)
         text = f"{bounds} ({wording.level(equal)}), all within ±{scale.margin(contrast.margin)}"
-        facts.insert(6, ("Interval for being equal", text))
+        facts.insert(2, ("Interval for being equal", text))
     if contrast.outcome == "inconclusive":
         needed = wording.count(contrast.items_needed, "more items alone would not settle it")
         facts.append(("Items needed to settle it", needed))
     intro = (
-        f"Declared before anything ran: {_question(material, contrast)}, "
-        "compared item by item on data that no arm had seen. Positive is better for "
-        f"{a}."
+        f"Declared before anything ran: {_question(material, contrast)}, item by item, on data "
+        f"that no arm had seen. Positive is better for {a}."
     )
-    return Section("primary", "The question that was asked", (Prose(intro), Facts(tuple(facts))))
+    told = Facts(tuple(pair for pair in repeated if pair not in facts), folded=True)
+    blocks = (Prose(intro), told, Facts(tuple(facts)))
+    return Section("primary", "The question that was asked", blocks)
 
 
 def _meaning(material: Material, contrast: Contrast) -> str:

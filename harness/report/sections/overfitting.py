@@ -68,8 +68,8 @@ def overfitting_section(material: Material) -> Section:
         fields,
         arms,
         notes=("Train minus test: what was learned by heart, on samples of equal size. Validation "
-               "minus test: how much choosing the best of many settings flattered the chosen "
-               "one.", *filter(None, [turned(material.metric, material.experiment.task)])),
+               "minus test: how much choosing flattered the chosen setting.",
+               *filter(None, [turned(material.metric, material.experiment.task)])),
     )  # fmt: skip
     return Section("overfitting", heading, (figure, scores, *_memorised(material)))
 
@@ -88,8 +88,8 @@ def _splits_sentence(arms: tuple[Overfitting, ...], scale: Scale) -> str:
             "than on test, more than chance explains."
         )
     return (
-        f"The largest gap between training data and test is that of {arm} "
-        f"({scale.difference(gap)}); it is not shown to be more than chance."
+        f"The largest gap between training data and test, of {arm} ({scale.difference(gap)}), may "
+        "be chance."
     )
 
 

@@ -20,9 +20,10 @@ SETTINGS = "The experiment file, with every default filled in"
 
 
 def run_section(material: Material) -> Section:
-    """Model, data, versions, trials, canaries, access to test data, the experiment file."""
-    blocks: list[Block] = [Facts(_identity(material)), Facts(_data(material))]
-    blocks += [*_trials(material), *_canaries(material), *search_rules(material)]
+    """What became of the trials; and, in the appendix, all that it takes to repeat them."""
+    blocks: list[Block] = [Prose(_summary(material)), *_failed(material)]
+    blocks += [Facts(_identity(material), folded=True), Facts(_data(material), folded=True)]
+    blocks += [*_canaries(material), *search_rules(material)]
     blocks += [*_answers(material), *finalists(material), *_events(material)]
     environment = material.study.experiment.environment
     if environment:
@@ -41,7 +42,7 @@ def run_section(material: Material) -> Section:
         # Whole, however long: a setting that is cut off cannot be repeated.
         Code(SETTINGS, wording.clean(text, len(text)), "yaml"),
     ]
-    return Section("run", "What was run", tuple(blocks))
+    return Section("run", "Protocol", tuple(blocks))
 
 
 def _identity(material: Material) -> tuple[tuple[str, str], ...]:
@@ -153,30 +154,39 @@ def _named(trial: TrialSummary) -> str:
     return f"{wording.cell(trial.arm)}, {trial.phase} {trial.number}, seed {trial.seed}"
 
 
-def _trials(material: Material) -> list[Block]:
-    trials = material.study.trials
-    if not trials:
-        return []
-    complete = sum(trial.status == "complete" for trial in trials)
-    pruned = sum(trial.status == "pruned" for trial in trials)
-    failed = [trial for trial in trials if trial.status == "failed"]
-    text = (
-        f"{wording.plural(len(trials), 'trial')}: {complete:,} complete, {pruned:,} stopped "
-        f"early, {len(failed):,} failed."
-    )
-    blocks: list[Block] = [Prose(text)]
-    if failed:
-        rows = tuple(
-            (
-                _named(trial),
-                wording.cell(trial.failure_kind.replace("_", " ")) or wording.NOT_MEASURED,
-                wording.cell(trial.failure_message, 300) or wording.NOT_APPLICABLE,
-            )
-            for trial in failed
+def _summary(material: Material) -> str:
+    """What became of the trials, and of the rows that could not be used."""
+    study, data = material.study, material.study.experiment.data
+    told = [f"Declared {wording.cell(study.experiment.created_at[:10])}."]
+    if study.trials:
+        statuses = [trial.status for trial in study.trials]
+        told.append(
+            f"{wording.plural(len(statuses), 'trial')}: {statuses.count('complete'):,} complete, "
+            f"{statuses.count('pruned'):,} stopped early, {statuses.count('failed'):,} failed."
         )
-        columns = (Column("Trial"), Column("Kind"), Column("Reason"))
-        blocks.append(Table("Failed trials", columns, rows))
-    return blocks
+    if checked := [trial.canaries for trial in study.trials if trial.canaries is not None]:
+        passed = sum(_passed(canaries) for canaries in checked)
+        told.append(f"Correctness checks (canaries): {passed:,} of {len(checked):,} trials passed.")
+    if data.dropped_rows:
+        told.append(f"{wording.plural(data.dropped_rows, 'row')} could not be used.")
+    if removed := data.audit.dropped_from_train:
+        examples = wording.plural(removed, "training example")
+        told.append(f"The leakage audit removed {examples}.")
+    return " ".join(told)
+
+
+def _failed(material: Material) -> list[Block]:
+    rows = tuple(
+        (
+            _named(trial),
+            wording.cell(trial.failure_kind.replace("_", " ")) or wording.NOT_MEASURED,
+            wording.cell(trial.failure_message, 300) or wording.NOT_APPLICABLE,
+        )
+        for trial in material.study.trials
+        if trial.status == "failed"
+    )
+    columns = (Column("Trial"), Column("Kind"), Column("Reason"))
+    return [Table("Failed trials", columns, rows)] if rows else []
 
 
 def _passed(canaries: Canaries) -> bool:
@@ -196,13 +206,10 @@ def _canaries(material: Material) -> list[Block]:
                 "Correctness checks (canaries)", "Every trial that trains makes them before it."
             )
         ]
-    passed = sum(_passed(canaries) for _, canaries in checked)
-    text = (
-        f"Correctness checks (canaries): {passed:,} of "
-        f"{wording.plural(len(checked), 'checked trial')} passed. Before training, a candidate "
-        "must score exactly as the base; after training it must not; training and scoring must "
-        "see the same prompt, with the instruction and the item in it; what is trained must be "
-        "the answer with what ends it, and nothing else."
+    note = (
+        "Before training, a candidate must score exactly as the base; after training it must not; "
+        "training and scoring must see the same prompt, with the instruction and the item in it; "
+        "what is trained must be the answer with what ends it, and nothing else."
     )
     rows = tuple(
         (
@@ -221,7 +228,7 @@ def _canaries(material: Material) -> list[Block]:
         Column("Prompts equal"),
         Column("Result"),
     )
-    return [Prose(text), Table("Canaries by trial", columns, rows, folded=True)]
+    return [Table("Canaries by trial", columns, rows, (note,), folded=True)]
 
 
 def _events(material: Material) -> list[Block]:
@@ -240,7 +247,7 @@ def _events(material: Material) -> list[Block]:
     )  # fmt: skip
     text = f"The test data was read {wording.plural(looks, 'time')}; each reading is logged."
     columns = (Column("When"), Column("What"), Column("Who"), Column("Detail"))
-    return [Prose(text), Table("Log of the study", columns, rows, folded=True)]
+    return [Table("Log of the study", columns, rows, (text,), folded=True)]
 
 
 def _detail(detail: Mapping[str, object]) -> str:
@@ -257,6 +264,11 @@ WORDS = (
     ("Break-even", "the number of requests after which upfront money is repaid by cheaper use."),
     ("Canary", "a check that the measuring itself works, such as that an adapter is applied."),
     ("Chance", "the score of guessing; a score near it says that the model cannot do the task."),
+    (
+        "Distance from the base",
+        "how far next-word predictions on general text moved in training "
+        "(Kullback-Leibler divergence, nats per token); it can grow before any answer turns wrong.",
+    ),
     ("Forgetting", "loss of abilities that the base had before fine-tuning."),
     ("Held-out (test) data", "examples that no arm was trained or tuned on; only they count."),
     ("Interval", "the range in which the true value plausibly lies; narrow with many items."),

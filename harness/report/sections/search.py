@@ -34,6 +34,7 @@ def search_section(material: Material) -> Section:
     blocks: list[Block] = [_budgets(material), *_reasoned(material)]
     blocks += [*_stopped(searches), *_choices(material)]
     blocks += [*_ways(material), *_again(material), *_further(searches, material)]
+    blocks += _untried(material)
     return Section("search", heading, (*blocks, *picture_blocks(material)))
 
 
@@ -47,15 +48,15 @@ def _budgets(material: Material) -> Table:
         Field("Trials asked", lambda row: _of(row.asked, row.budget_trials)),
         *((Field("Spent on writing, in trials", _written),) if written else ()),
         Field("Completed", lambda row: wording.count(row.complete)),
-        Field("Stopped early", lambda row: wording.count(row.pruned)),
-        Field("Failed", lambda row: wording.count(row.failed)),
+        *((Field("Stopped early", _stopped_early),) if any(row.pruned for row in rows) else ()),
+        *((Field("Failed", _failed),) if any(row.failed for row in rows) else ()),
         *((Field("Tokens processed", _tokens, brief=False),) if noted else ()),
         Field("Tokens trained on", lambda row: _trained(row, by_arm.get(row.arm)), brief=False),
         Field("Minutes", _minutes),
         Field("Why it ended", _end, numeric=False),
     )
     short = [wording.cell(name) for name, row in by_arm.items() if row.short_of_budget]
-    notes = ["Tokens are those trained on or scored; minutes are those of the trials added up."]
+    notes = ["Tokens: trained on or scored. Minutes: of the trials added up."]
     if written:
         notes.append(
             "What an instruction took to write, rejected proposals and the writer's own tokens "
@@ -89,6 +90,14 @@ def _reasoned(material: Material) -> list[Block]:
 
 def _of(spent: float, limit: float | None) -> str:
     return wording.count(spent) + (f" of {wording.count(limit)}" if limit is not None else "")
+
+
+def _stopped_early(row: SearchSummary) -> str:
+    return wording.count(row.pruned)
+
+
+def _failed(row: SearchSummary) -> str:
+    return wording.count(row.failed)
 
 
 def _written(row: SearchSummary) -> str:
@@ -175,7 +184,12 @@ def _again(material: Material) -> list[Block]:
 
 
 def _further(searches: tuple[SearchSummary, ...], material: Material) -> list[Block]:
-    """Signs that a search should go on."""
+    """Signs that a search should go on, where no caveat says so."""
+    caveats = material.findings.verdict.caveats
+
+    def told(opening: str) -> bool:
+        return any(caveat.startswith(opening) for caveat in caveats)
+
     sentences = [
         f"{wording.cell(row.title)}: the selected {wording.cell(edge.name)}, "
         f"{wording.number(edge.value)}, lies at the edge of what was searched "
@@ -183,15 +197,30 @@ def _further(searches: tuple[SearchSummary, ...], material: Material) -> list[Bl
         f"{'up' if edge.upper else 'down'} to {wording.number(edge.beyond)}."
         for row in searches
         for edge in row.edges
+        if not told(f"{row.title}: the selected {edge.name},")
     ]
     sentences += [
         f"{wording.cell(row.title)}: the last {wording.plural(row.rising.late, 'trial')} still "
         f"brought {material.scale.gap(row.rising.gain)} on validation; try "
         f"{wording.plural(row.rising.more, 'more trial')}."
         for row in searches
-        if row.rising
+        if row.rising and not told(f"{row.title}: the search was still rising")
     ]
     return [Bullets("Where the search should go on", tuple(sentences))] if sentences else []
+
+
+def _untried(material: Material) -> list[Block]:
+    """What to run next of arms that were hardly tried, where no next step has it."""
+    found = material.findings
+    told = {line for step in found.next_steps for line in step.lines}
+    sentences = []
+    for effort in found.effort:
+        lines = dict.fromkeys(reason.next_step for reason in effort.reasons)
+        if not told.issuperset(lines):
+            shown = "; ".join(f"`{wording.cell(line, 300)}`" for line in lines)
+            sentences.append(f"{wording.cell(effort.arm)}: {shown}")
+    heading = "Arms that were hardly tried: what to run next"
+    return [Bullets(heading, tuple(sentences), folded=True)] if sentences else []
 
 
 def _ways(material: Material) -> list[Block]:

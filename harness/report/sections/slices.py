@@ -54,8 +54,7 @@ def _sentence(slicing: Slicing) -> str:
     if not better and not worse:
         return f"On none of the {total} parts is one of the two shown to be better."
     said = [
-        f"{wording.cell(arm)} is better on {wording.listed([_name(part) for part in parts[:5]])}"
-        + (f" and {len(parts) - 5} more" if len(parts) > 5 else "")
+        f"{wording.cell(arm)} is better on {len(parts):,}"
         for arm, parts in ((slicing.a, better), (slicing.b, worse))
         if parts
     ]
@@ -91,9 +90,9 @@ def _table(material: Material, slicing: Slicing) -> Table:
 
 def _notes(material: Material, slicing: Slicing) -> tuple[str, ...]:
     notes = [
-        "Positive is better for the first-named arm. Parts overlap: an item has a length, a class "
-        "and a value of every column. p-values are adjusted (Holm) over all parts; intervals are "
-        "not. A part that shows nothing has too few items for what there is, or no difference."
+        f"Positive is better for {wording.cell(slicing.a)}. Parts overlap. p-values are adjusted "
+        "over all parts (Holm), intervals are not. A part that shows nothing may have too few "
+        "items."
     ]
     if slicing.too_small:
         values = wording.plural(slicing.too_small, "value")
@@ -119,8 +118,8 @@ def _validity(material: Material, slicing: Slicing) -> Table:
         Field(b, lambda part: scale.score(part.mean_b)),
     )
     note = (
-        "Replies themselves decide in which row an item falls, so nothing is tested here. The row "
-        "of both tells how the two compare where form is no matter."
+        "Nothing is tested here, as the replies decide the row. Of both: how the two compare where "
+        "form is no matter."
     )
     return table("By whether the task allows the reply", fields, slicing.validity, notes=(note,))
 

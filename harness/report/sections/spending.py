@@ -11,8 +11,7 @@ from harness.spec.kinds import kind_info
 from harness.spec.served_arms import endpoints
 
 RANGE = (
-    "In brackets: the 95 % interval of the mean time of a request over items, widened to hold each "
-    "turn of timing."
+    "In brackets: 95 % interval of the mean time of a request, widened to hold each turn of timing."
 )
 
 
@@ -26,15 +25,27 @@ def cost_section(material: Material) -> Section:
         )
         return Section("cost", "Cost", (missing,))
     blocks: list[Block] = [Prose(_assumptions(material)), _money(material)]
-    sentences = tuple(wording.cell(row.sentence, 600) for row in material.findings.break_even)
-    if sentences:
-        blocks.append(Bullets("When does fine-tuning repay itself?", sentences))
+    blocks += _break_even(material)
     blocks.append(_size(rows))
     if fitted := _fitted(material):
         blocks.append(Bullets("How training went into memory", fitted, folded=True))
     if not material.prompts_only:
         blocks.append(_memory(material))
     return Section("cost", "Cost", tuple(blocks))
+
+
+def _break_even(material: Material) -> list[Block]:
+    """When the compared arm repays itself; of others in the appendix."""
+    compared = {row.arm for row in material.compared() if row is not None}
+    if contrast := material.findings.primary:
+        compared |= {contrast.a, contrast.b}
+    told: dict[bool, list[str]] = {}
+    for row in material.findings.break_even:
+        told.setdefault(row.arm not in compared, []).append(wording.cell(row.sentence, 600))
+    return [
+        Bullets("When does fine-tuning repay itself?", tuple(sentences), folded=folded)
+        for folded, sentences in sorted(told.items())
+    ]
 
 
 def _money(material: Material) -> Table:
@@ -52,9 +63,9 @@ def _money(material: Material) -> Table:
             "Per 1,000 requests",
             lambda row: money(row.cost.per_thousand_requests, row.cost.per_thousand_range),
         ),
-        Field("Per month", lambda row: money(row.cost.monthly, row.cost.monthly_range)),
+        Field("Per month", lambda row: money(row.cost.monthly)),
         Field("Prompt tokens per request", lambda row: wording.decimal(row.cost.prompt_tokens)),
-        Field("Answer tokens per request", lambda row: wording.decimal(row.cost.completion_tokens)),
+        Field("Answer tokens", lambda row: wording.decimal(row.cost.completion_tokens)),
     )
     rows = material.findings.arms
     ranged = any(row.cost.per_thousand_range for row in rows)
@@ -128,8 +139,7 @@ def _memory(material: Material) -> Table | Unmeasured:
     if not memory:
         return Unmeasured(
             "Memory for training larger models",
-            "`sizes_billion: [7, 65]` under `cost:` in the experiment file names the sizes, in "
-            "billions of parameters.",
+            "`sizes_billion: [7, 65]` under `cost:` names the sizes, in billions of parameters.",
         )
     kinds = list(dict.fromkeys(row.kind for row in memory))
     sizes = sorted({row.parameters for row in memory})
@@ -171,8 +181,8 @@ def _assumptions(material: Material) -> str:
     cost = material.experiment.cost
     return (
         f"Assumed: {wording.money(cost.machine_per_hour, material.currency)} for an hour of the "
-        f"machine and {wording.count(cost.requests_per_month)} requests a month."
-        f"{_charges(material)} Other assumptions need no new run."
+        f"machine and {wording.count(cost.requests_per_month)} requests a month; others need no "
+        f"new run.{_charges(material)}"
     )
 
 

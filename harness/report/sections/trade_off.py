@@ -29,16 +29,12 @@ def trade_off_section(material: Material) -> Section:
     final = [point for point in points if point.phase == "finalist"]
     best = max(final or points, key=lambda point: point.domain_gain)
     see = (
-        f"The most was learned by {wording.cell(best.arm)} "
-        f"({material.scale.difference(best.domain_gain)}), with a general change of "
-        f"{PER_CENT.difference(best.general_change)}"
+        f"{wording.cell(best.arm)} learned most ({material.scale.difference(best.domain_gain)}; "
+        f"general change {PER_CENT.difference(best.general_change)})"
     )
     if front:
         names = sorted({wording.cell(point.arm) for point in front})
-        see += (
-            f"; on the front, where nothing else is better in both, "
-            f"{'is' if len(names) == 1 else 'are'} {wording.listed(names)}"
-        )
+        see += f"; on the front, where nothing else is better in both: {wording.listed(names)}"
     others = [
         wording.cell(arm)
         for arm, declared in material.experiment.arms.items()
@@ -117,13 +113,12 @@ def _effects(material: Material) -> Table | Unmeasured:
         if any(point.phase == "search" and point.general_change for point in searched):
             return Unmeasured(
                 WITH_FORGETTING,
-                "At least six trials of an arm are needed: `trials: 6` or more under `budget:` in "
-                "the experiment file.",
+                "It takes six trials of an arm: `trials: 6` or more under `budget:`.",
             )
         return Unmeasured(
             WITH_FORGETTING,
-            "`search_limit: 16` under `general:` in the experiment file scores the trials of each "
-            "fine-tuned arm's search on the general suite too; six of them are needed at least.",
+            "`search_limit: 16` under `general:` scores the trials of each fine-tuned arm's search "
+            "on the general suite, too; it takes six of an arm.",
         )
     fields: tuple[Field[SettingEffect], ...] = (
         ARM,

@@ -27,8 +27,8 @@ def _on_test(material: Material) -> list[Block]:
         return [
             Unmeasured(
                 "What tuning gained on test data",
-                "`test_default: true` under `budget:` in the experiment file tests the default "
-                "setting of each tuned arm too.",
+                "`test_default: true` under `budget:` tests the default setting of each tuned arm, "
+                "too.",
             )
         ]
     scale = material.scale
