@@ -72,8 +72,8 @@ def test_forgetting_stands_beside_it_with_the_worst_ability() -> None:
     first = first_of()
     chart = charts(first)["kept"]
     assert [row.label for row in chart.rows] == [
-        "full; worst: capitals −10.4", "lora; worst: capitals −1.8",
-        "qlora; worst: capitals −4.1",
+        "full\nworst: capitals −10.4", "lora; worst: capitals −1.8",
+        "qlora\nworst: capitals −4.1",
     ]  # fmt: skip
     assert chart.band == pytest.approx((-5.0, 0.0)) and chart.line == 0.0
     assert first.pictures[1].see == "Lost more than the accepted 5.0 points: full."

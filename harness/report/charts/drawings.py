@@ -259,14 +259,15 @@ def _scale(axes: Any, chart: ScaleChart, styles: dict[str, Style]) -> None:
         axes.plot(row.value, place, style.marker, color=style.colour, markersize=size)
         axes.text(
             0,
-            place - 0.36,
+            place - 0.2,
             row.label,
             transform=axes.get_yaxis_transform(),
-            va="center",
+            va="bottom",
+            linespacing=1.1,
             fontweight="bold" if row.strong else "normal",
         )
     axes.set_yticks([])
-    axes.set_ylim(len(chart.rows) - 0.6, -0.75)
+    axes.set_ylim(len(chart.rows) - 0.6, -0.8)
     axes.margins(x=0.06)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(chart.axis)

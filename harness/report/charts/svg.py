@@ -77,7 +77,8 @@ def _size(chart: PaintedChart) -> tuple[float, float]:  # noqa: PLR0911 -- one r
         case SplitChart():
             return WIDTH, 1.2 + 0.42 * len(chart.groups)
         case ScaleChart():
-            return (NARROW if chart.narrow else WIDTH * 0.8), 0.62 + 0.34 * len(chart.rows)
+            row = 0.34 + 0.13 * any("\n" in row.label for row in chart.rows)
+            return (NARROW if chart.narrow else WIDTH * 0.8), 0.62 + row * len(chart.rows)
         case TradeOffChart():
             return WIDTH, 3.6
         case LossChart():

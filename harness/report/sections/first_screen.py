@@ -133,9 +133,9 @@ def _abilities(material: Material) -> Figure | None:
 def _worst(row: Forgetting) -> str:
     change = next((task.change for task in row.tasks if task.task == row.worst_task), None)
     if not wording.is_number(change):
-        return wording.short(row.arm, 12)
-    worst = f"{wording.short(row.worst_task, 14)} {PER_CENT.signed(change)}"
-    return f"{wording.short(row.arm, 12)}; worst: {worst}"
+        return wording.short(row.arm)
+    worst = f"{wording.short(row.worst_task, 20)} {PER_CENT.signed(change)}"
+    return f"{wording.short(row.arm)}\nworst: {worst}"
 
 
 def _table(material: Material) -> Table | None:
