@@ -72,7 +72,7 @@ def test_forgetting_stands_beside_it_with_the_worst_ability() -> None:
     first = first_of()
     chart = charts(first)["kept"]
     assert [row.label for row in chart.rows] == [
-        "full\nworst: capitals −10.4", "lora; worst: capitals −1.8",
+        "full\nworst: capitals −10.4", "lora\nworst: capitals −1.8",
         "qlora\nworst: capitals −4.1",
     ]  # fmt: skip
     assert chart.band == pytest.approx((-5.0, 0.0)) and chart.line == 0.0
