@@ -15,7 +15,7 @@ from harness.data import read_examples_file
 from harness.errors import InputError
 from harness.export.final_run import FinalRun
 from harness.findings import Contrast, Interval
-from harness.records import Example, ScoreVector
+from harness.records import Example, ScoreVector, even_sample
 from harness.store import STORE_FILE, StoreReader
 
 DEPLOYED = "deployed"
@@ -114,12 +114,9 @@ def scored_items(run: FinalRun, limit: int | None = None) -> tuple[ScoredItem, .
             f"{len(unknown)} of {len(items)} test items, {unknown[0]} among them, are not those "
             "that the trial answered; the file of test items was changed: run the experiment again"
         )
-    chosen = items
-    if limit is not None and limit < len(items):
-        chosen = tuple(items[place * len(items) // limit] for place in range(limit))
     return tuple(
         ScoredItem(item, stored[item.id]["output"], stored[item.id]["prompt_tokens"])
-        for item in chosen
+        for item in even_sample(items, limit)
     )
 
 

@@ -25,11 +25,6 @@ class Timed(Protocol):
         ...
 
 
-def spread_items(items: Sequence[T], most: int) -> Sequence[T]:
-    """So many of the items at most, spread evenly through all: the same for every arm."""
-    return items[:: max(1, len(items) // most)][:most]
-
-
 def timed_again(items: Sequence[T], limit: int | None) -> Sequence[T]:
     """Every so-manieth of the items that are timed, ``limit`` at most; all where it is None."""
     return items if limit is None else items[:: -(-len(items) // limit) or 1]

@@ -17,7 +17,7 @@ from harness.errors import InputError
 from harness.export.final_run import FinalRun
 from harness.export.look import log_look
 from harness.export.near_ties import LARGEST, TwoReplies, likelihood_gaps, tie_tolerance
-from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec
+from harness.records import Example, ScoreRecord, ScoreRequest, TrialSpec, even_sample
 from harness.store import STORE_FILE, StoreReader
 from harness.trial.candidate import Candidate, TrialRun, candidate_of
 from harness.trial.scoring import PACKED, score_all
@@ -130,7 +130,7 @@ def check_parity(
     request = _test_request(run)
     log_look(run, "export", "check of the exported model")
     all_items = read_examples_file(Path(request.items_path))
-    items = _sample(all_items, limit)
+    items = even_sample(all_items, limit)
     if run.spec.runtime.threads:
         torch.set_num_threads(run.spec.runtime.threads)
     torch.manual_seed(run.spec.seed)
@@ -166,12 +166,6 @@ def _test_request(run: FinalRun) -> ScoreRequest:
         if (request.suite, request.split) == ("domain", "test"):
             return request
     raise InputError(f"{run.title}: the trial was not scored on the test set")
-
-
-def _sample(items: Sequence[Example], limit: int | None) -> Sequence[Example]:
-    if limit is None or limit >= len(items):
-        return items
-    return [items[place * len(items) // limit] for place in range(limit)]
 
 
 def _as_packed(spec: TrialSpec, packing: str | None) -> TrialSpec:

@@ -25,7 +25,7 @@ from harness.forecast.score_load import (
     tokenizer_of,
 )
 from harness.prompting import PromptRenderer
-from harness.records import Example, ModelWork, ScoreRequest, TrialSpec, content_hash
+from harness.records import Example, ModelWork, ScoreRequest, TrialSpec, content_hash, even_sample
 from harness.spec import TaskSpec
 from harness.spec.kinds import kind_info
 from harness.spec.settings import TrainedSettings, settings_from
@@ -236,7 +236,7 @@ class _Counter:
             return [self._memorisation(items)]
         if request.suite == "latency":
             return [self._single(request, timed_again(items, request.limit))]
-        prompts = [self.renderer.encode_prompt(item) for item in _spread(items, ITEMS_READ)]
+        prompts = [self.renderer.encode_prompt(item) for item in even_sample(items, ITEMS_READ)]
         return [self._asked(prompts, self._choices(request), len(items) / len(prompts))]
 
     def _asked(self, prompts: Sequence[Tokens], choices: list[Tokens], share: float) -> ScoreLoad:
@@ -292,13 +292,6 @@ class _Counter:
         predicted = sum(len(passage.positions) for passage in passages)
         counted = ModelWork(passes=len(passages), read=tokens, predicted=predicted)
         return ScoreLoad("score", "divergence", len(passages), tokens, 0.0, counted)
-
-
-def _spread(items: Sequence[Example], number: int) -> Sequence[Example]:
-    """At most ``number`` of them, from first to last."""
-    if len(items) <= number:
-        return items
-    return [items[math.floor(place * len(items) / number)] for place in range(number)]
 
 
 @cache

@@ -18,6 +18,7 @@ from harness.records.data import (
     count_by_kind,
     items_of,
 )
+from harness.records.even_sample import even_sample
 from harness.records.example import (
     Example,
     Message,
@@ -189,6 +190,7 @@ __all__ = [
     "asked_as",
     "content_hash",
     "count_by_kind",
+    "even_sample",
     "file_sha256",
     "filled_mean",
     "flattened",

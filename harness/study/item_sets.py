@@ -14,10 +14,9 @@ from harness.data import (
     scored_of,
     write_examples,
 )
-from harness.evaluation.latency import spread_items
 from harness.evaluation.suites.find import load_suite
 from harness.evaluation.suites.texts import suite_texts
-from harness.records import Example, Splits, SuiteKind, TrialSummary
+from harness.records import Example, Splits, SuiteKind, TrialSummary, even_sample
 from harness.spec import Experiment
 from harness.spec.arms import TrainedArm
 from harness.spec.names import is_memorisation
@@ -115,7 +114,7 @@ def write_item_sets(
             splits.validation[:VALIDATION_LOSS_EXAMPLES],
         ),
         "test": (DOMAIN, "test", splits.test),
-        TIMED: (DOMAIN, "test", spread_items(splits.test, experiment.latency_items)),
+        TIMED: (DOMAIN, "test", even_sample(splits.test, experiment.latency_items)),
         **{name: (name, "test", items) for name, items in splits.out_of_domain.items()},
     }
     for size in {

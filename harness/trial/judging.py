@@ -18,7 +18,6 @@ from harness.errors import TrialError
 from harness.evaluation.judge_prompt import Case, cases_of, wanted
 from harness.evaluation.judging import Mark, likely_marks, replied_marks
 from harness.evaluation.known_replies import KnownReplies
-from harness.evaluation.latency import spread_items
 from harness.measures import JudgeMetric, UnscoredError
 from harness.measures.judge import PLEAS
 from harness.prompting.servers_tokenizer import ServersTokenizer
@@ -32,6 +31,7 @@ from harness.records import (
     Seat,
     TrialSpec,
     Unscored,
+    even_sample,
 )
 from harness.spec import PromptArm, TaskSpec
 from harness.trial.candidate import Announce, TrialRun
@@ -176,7 +176,7 @@ def _marked(metric: JudgeMetric, scores: Sequence[Scored], ask: Ask) -> list[Sco
         for place in asked
     }
     pleas = {
-        place: [(one, one.pleading(metric)) for one in spread_items(tuple(replies[place]), PLEAS)]
+        place: [(one, one.pleading(metric)) for one in even_sample(tuple(replies[place]), PLEAS)]
         for place in asked
         if _is_probed(scores[place][1])
     }

@@ -13,28 +13,15 @@ import pytest
 from lm_eval.api.instance import Instance
 
 from harness.evaluation import latency
-from harness.evaluation.latency import OtherWork, spread_items, timed_again
-from harness.records import ScoreRequest
-
-
-@pytest.mark.parametrize(
-    ("items", "chosen"),
-    [
-        (3, [0, 1, 2]),
-        (8, list(range(8))),
-        (20, list(range(0, 16, 2))),
-        (800, list(range(0, 800, 100))),
-    ],
-)
-def test_timed_items_are_spread_evenly(items: int, chosen: list[int]) -> None:
-    assert list(spread_items(range(items), 8)) == chosen
+from harness.evaluation.latency import OtherWork, timed_again
+from harness.records import ScoreRequest, even_sample
 
 
 @pytest.mark.parametrize("items", [1, 2, 3, 5, 7, 8, 20, 800])
 @pytest.mark.parametrize("limit", [1, 2, 4, 9])
 def test_a_later_turn_asks_every_so_manieth(items: int, limit: int) -> None:
     """So that its requests can be laid beside the same ones of the first turn."""
-    first = spread_items(range(items), 8)
+    first = even_sample(range(items), 8)
     later = timed_again(first, limit)
     assert 1 <= len(later) <= limit
     step = -(-len(first) // len(later))
