@@ -29,9 +29,6 @@ def setting_effects(
     None for a parameter with fewer than 6 trials or 3 distinct values, or where no trial changed
     the general scores more than another.
     """
-    # Imported late: it takes longer to load than a report of a study without searches to write.
-    from scipy.stats import spearmanr
-
     searched = [point for point in points if point.arm == arm and point.phase == "search"]
     for name in parameters:
         numbered = [point for point in searched if _is_number(point.params.get(name))]
@@ -41,6 +38,9 @@ def setting_effects(
             continue
         if len(set(changes.tolist())) < 2:
             continue
+        # It takes longer to load than a report of a study without searches to write.
+        from scipy.stats import spearmanr
+
         correlation = float(spearmanr(values, changes).statistic)
         yield SettingEffect(
             arm=arm,
