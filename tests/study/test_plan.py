@@ -323,7 +323,7 @@ def test_texts_of_too_few_words_are_not_completed(tmp_path: Path) -> None:
 def test_the_order_after_the_search(tmp_path: Path) -> None:
     arms = {**CURVE, "few-shot": {**ARMS["few-shot"], "seeds": [7, 8]}}
     made = plan(tmp_path, arms=arms, budget={"test_default": True})
-    tuned = {
+    tuned: dict[str, dict[int, Settings]] = {
         "lora": {0: replace(lora(made), learning_rate=1e-3)},
         "few-shot": {0: few(made, shots=9)},
     }
