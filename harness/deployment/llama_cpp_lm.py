@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import InputError
+from harness.deployment.llama_cpp_process import LlamaCpp, Opening, Prompt
 
 if TYPE_CHECKING:
     from harness.evaluation.local.candidate_lm import CandidateLM
@@ -42,74 +42,51 @@ class LlamaCppLM:
         self.cut_otherwise: set[str] = set()
         self._gguf, self._reader = gguf, reader
         self._threads, self._on_gpu = threads, on_gpu
-        self._model: Any = None
+        self._model: LlamaCpp | None = None
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = True) -> list[str]:
         """Replies in the order of ``requests``.
 
         Raises:
-            InputError: llama.cpp cannot load the file.
+            InputError: llama.cpp cannot load the file, fails, or ended its process.
         """
-        asked = [(str(request.args[0]), request.args[1]) for request in requests]
-        longest = max(
-            len(self._reader.tok_encode(prompt)) + int(settings["max_gen_toks"])
-            for prompt, settings in asked
-        )
+        asked = [self._prompt(*request.args) for request in requests]
+        longest = max(len(self._reader.tok_encode(one.text)) + one.room for one in asked)
         # As much again, as the file may cut a prompt into more tokens.
-        self._open(2 * longest)
+        model = self._opened(2 * longest)
         replies = []
-        for done, (prompt, settings) in enumerate(asked, 1):
-            room, stops = int(settings["max_gen_toks"]), settings["until"]
-            replies.append(self._reply(self._tokens(prompt), room, stops))
+        for done, prompt in enumerate(asked, 1):
+            answered = model.ask(prompt)
+            if answered.prompt != self._reader.tok_encode(prompt.text):
+                self.cut_otherwise.add(prompt.text)
+            text = self._reader.tok_decode(answered.reply)
+            for stop in filter(None, prompt.stops):
+                text = text.split(stop)[0]
+            replies.append(text)
             self.on_progress(done, len(asked))
         return replies
 
-    def _open(self, context: int) -> None:
-        if self._model is not None and self._model.n_ctx() >= context:
-            return
-        from llama_cpp import Llama
+    def close(self) -> None:
+        """End the process in which it computes."""
+        if self._model is not None:
+            self._model.close()
+            self._model = None
 
-        try:
-            self._model = Llama(
-                str(self._gguf),
-                n_ctx=context,
-                n_threads=self._threads,
-                n_threads_batch=self._threads,
-                n_gpu_layers=-1 if self._on_gpu else 0,
-                verbose=False,
-            )
-        except (ValueError, OSError, RuntimeError) as error:
-            raise InputError(f"{self._gguf}: llama.cpp cannot load it: {error}") from error
+    def _prompt(self, text: str, settings: dict[str, Any]) -> Prompt:
+        read, stops = self._reader.tok_encode, settings["until"]
+        return Prompt(
+            text,
+            begins=read(text)[:1] == [self._reader.tokenizer.bos_token_id],
+            room=int(settings["max_gen_toks"]),
+            stops=tuple(stops),
+            ends=frozenset(ids[0] for stop in stops if len(ids := read(stop, False)) == 1),
+        )
 
-    def _tokens(self, prompt: str) -> list[int]:
-        tokens: list[int] = self._model.tokenize(prompt.encode(), add_bos=False, special=True)
-        scored = self._reader.tok_encode(prompt)
-        begin = self._model.token_bos()
-        if scored[:1] == [begin] != tokens[:1]:
-            tokens = [begin, *tokens]
-        if tokens != scored:
-            self.cut_otherwise.add(prompt)
-        return tokens
-
-    def _reply(self, prompt: list[int], room: int, stops: Sequence[str]) -> str:
-        from llama_cpp import llama_vocab_is_eog
-
-        vocabulary = self._model._model.vocab
-        ends = {ids[0] for stop in stops if len(ids := self._reader.tok_encode(stop, False)) == 1}
-        written: list[int] = []
-        text = ""
-        # One request is not to begin where another ended: what they share was read in other parts.
-        self._model.reset()
-        for token in self._model.generate(prompt, temp=0.0):
-            if token in ends or llama_vocab_is_eog(vocabulary, token):
-                break
-            written.append(token)
-            text = self._reader.tok_decode(written)
-            if len(written) == room or any(stop and stop in text for stop in stops):
-                break
-        for stop in filter(None, stops):
-            text = text.split(stop)[0]
-        return text
+    def _opened(self, context: int) -> LlamaCpp:
+        if self._model is None or self._model.opening.context < context:
+            self.close()
+            self._model = LlamaCpp(Opening(self._gguf, context, self._threads, self._on_gpu))
+        return self._model
 
 
 __all__ = ["LlamaCppLM", "has_llama_cpp"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,10 +122,11 @@ def _verified(
     except SpecError as error:
         raise InputError(f"{what}: {error}") from error
     items = [one.item for one in scored]
-    engine = _engine(candidate, shipped) if shipped is not None else None
+    with _engine(candidate, shipped) as engine:
+        replies = replies_of(candidate, items, on_progress, engine)
+        loads = _loads(candidate, scored, engine)
     if shipped is not None and shipped.gguf is not None:
         what += ", its weights read by transformers" if engine is None else ", by llama.cpp"
-    replies = replies_of(candidate, items, on_progress, engine)
     found = agreement(run, scored, replies)
     culprits: list[Culprit] = []
     try:
@@ -144,7 +146,7 @@ def _verified(
         run,
         what,
         found,
-        _loads(candidate, scored, engine),
+        loads,
         each_once(culprits),
         megabytes=(shipped.megabytes if shipped is not None else None)
         or loaded.model.get_memory_footprint() / 1e6,
@@ -153,20 +155,21 @@ def _verified(
     return done
 
 
-def _engine(candidate: Candidate, shipped: Shipped) -> LlamaCppLM | None:
+@contextmanager
+def _engine(candidate: Candidate, shipped: Shipped | None) -> Iterator[LlamaCppLM | None]:
     """What answers for a GGUF file by its own arithmetic; None where transformers does."""
     import torch
 
     from harness.trial.scoring import candidate_lm
 
-    if shipped.gguf is None or not has_llama_cpp() or candidate.spec.answering != "generate":
-        return None
-    return LlamaCppLM(
-        shipped.gguf,
-        candidate_lm(candidate),
-        torch.get_num_threads(),
-        on_gpu=candidate.spec.runtime.device.startswith("cuda"),
-    )
+    gguf = shipped.gguf if shipped is not None else None
+    if gguf is None or not has_llama_cpp() or candidate.spec.answering != "generate":
+        yield None
+        return
+    on_gpu = candidate.spec.runtime.device.startswith("cuda")
+    engine = LlamaCppLM(gguf, candidate_lm(candidate), torch.get_num_threads(), on_gpu=on_gpu)
+    with closing(engine):
+        yield engine
 
 
 def _of_engine(

@@ -5,9 +5,13 @@ Its binding is built from sources where it is installed, so a stand-in with its 
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -56,6 +60,10 @@ class StandIn:
     def reset(self) -> None:
         """Nothing is kept of an earlier prompt."""
 
+    def detokenize(self, tokens: list[int], special: bool) -> bytes:
+        assert special
+        return str(self.lm.tokenizer.decode(tokens)).encode()
+
     def generate(self, tokens: list[int], temp: float) -> Iterator[int]:
         import torch
 
@@ -79,7 +87,28 @@ def stand_in(learnt: LearntStudy, monkeypatch: pytest.MonkeyPatch) -> type[Stand
     module.__spec__ = ModuleSpec("llama_cpp", None)
     module.__dict__.update(Llama=made, llama_vocab_is_eog=lambda vocabulary, token: token in ends)
     monkeypatch.setitem(sys.modules, "llama_cpp", module)
+    # A process of its own would not have the stand-in.
+    monkeypatch.setattr("multiprocessing.get_context", lambda method: Threads)
     return made
+
+
+class Threads:
+    """What is asked of a way to start processes, in this one."""
+
+    Pipe = staticmethod(multiprocessing.Pipe)
+
+    class Process:
+        def __init__(
+            self, target: Callable[..., None], args: tuple[Any, ...], daemon: bool
+        ) -> None:
+            opening, pipe = args
+            # The starter closes its copy of that end.
+            again = Connection(os.dup(pipe.fileno()))
+            self._thread = threading.Thread(target=target, args=(opening, again), daemon=daemon)
+            self.start, self.join = self._thread.start, self._thread.join
+
+        def kill(self) -> None:
+            """It ends as the pipe does."""
 
 
 @pytest.fixture
@@ -126,7 +155,21 @@ def test_a_file_that_llama_cpp_cannot_load_is_named(
     learnt: LearntStudy, gguf: Path, stand_in: type[StandIn]
 ) -> None:
     stand_in.fault = "unreadable"
-    with pytest.raises(InputError, match=r"model.gguf: llama.cpp cannot load it: unknown arch"):
+    with pytest.raises(InputError, match=r"llama\.cpp cannot answer by it: unknown arch"):
+        verify_folder(learnt.final, gguf)
+
+
+def test_a_process_that_llama_cpp_ends_is_told(
+    learnt: LearntStudy, gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where it was compiled for a processor with other instructions."""
+    (tmp_path / "llama_cpp.py").write_text(
+        "import os, signal\ndef Llama(*a, **k): os.kill(os.getpid(), signal.SIGILL)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(
+        InputError, match=r"with SIGILL, as what was compiled for another processor"
+    ):
         verify_folder(learnt.final, gguf)
 
 
