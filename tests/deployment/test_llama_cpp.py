@@ -168,7 +168,7 @@ def test_a_process_that_llama_cpp_ends_is_told(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(
-        InputError, match=r"with SIGILL, as what was compiled for another processor"
+        InputError, match="with SIGILL, as what was compiled for another"
     ):
         verify_folder(learnt.final, gguf)
 
