@@ -26,8 +26,10 @@ for _name, _value in (
 ):
     os.environ.setdefault(_name, _value)
 
-# It warns at import about an optional package that is not needed.
-logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+# Notices that say nothing to the user of a study: of an optional package that is not needed, of
+# options of another command line. Here, as any part of the program may be the first to load them.
+for _name in ("bitsandbytes", "lm_eval", "peft"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 __all__ = ["Experiment", "StudyResult", "__version__", "load", "metric", "open_result", "run"]
 

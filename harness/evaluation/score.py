@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections import Counter
@@ -56,7 +55,6 @@ def score_task(
     """
     from lm_eval.evaluator import evaluate
 
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
     name = str(task.config.task)
     began = time.perf_counter()
     asked: Any = lm

@@ -167,9 +167,7 @@ def test_a_process_that_llama_cpp_ends_is_told(
         "import os, signal\ndef Llama(*a, **k): os.kill(os.getpid(), signal.SIGILL)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(
-        InputError, match="with SIGILL, as what was compiled for another"
-    ):
+    with pytest.raises(InputError, match="with SIGILL, as what was compiled for another"):
         verify_folder(learnt.final, gguf)
 
 

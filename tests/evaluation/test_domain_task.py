@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -155,6 +156,17 @@ def test_json_choices_and_generations_share_their_metrics(scorer: Scorer) -> Non
 def test_the_same_item_twice_is_an_error(scorer: Scorer) -> None:
     with pytest.raises(ValueError, match="two items have the same hash"):
         scorer.score((*ITEMS, ITEMS[0]))
+
+
+def test_a_task_is_built_without_notices_of_lm_eval(caplog: pytest.LogCaptureFixture) -> None:
+    # They speak of a command line that the user of a study has not called.
+    def notices() -> list[str]:
+        build_domain_task("domain", TASK, ITEMS, str, end=END, max_new_tokens=4)
+        return caplog.messages
+
+    assert notices() == []
+    caplog.set_level(logging.WARNING, "lm_eval")
+    assert any("--metadata" in text for text in notices())
 
 
 def test_valid_answers_come_from_the_task_or_the_training_split() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +51,6 @@ class EndpointLM(LocalChatCompletion):  # type: ignore[misc]
     def __init__(
         self, endpoint: Endpoint, trial_id: str, environment: Mapping[str, str] = environ
     ) -> None:
-        logging.getLogger("lm_eval").setLevel(logging.ERROR)
         super().__init__(
             model=endpoint.model,
             base_url=f"{endpoint.url}/chat/completions",

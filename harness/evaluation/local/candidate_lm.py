@@ -12,7 +12,6 @@ Replies can be kept to a constraint (:mod:`harness.evaluation.local.constrained`
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,7 +60,6 @@ class CandidateLM(PromptReader, HFLM):  # type: ignore[misc]
         date: str | None = None,
         template_args: Mapping[str, JsonValue] | None = None,
     ) -> None:
-        logging.getLogger("lm_eval.models.huggingface").setLevel(logging.ERROR)
         self.read_with(model.config, tokenizer, date, template_args)
         super().__init__(
             pretrained=model,
