@@ -139,7 +139,13 @@ def _verified(
         explained = any(culprit.explains for culprit in culprits)
         culprits += culprits_of_endings(found.apart)
         if rest and not explained:
-            culprits += _of_weights(candidate, rest, form is not None)
+            if form is not None:
+                why = "merging rounds them"
+            elif shipped is not None and shipped.bits:
+                why = f"to quantise them rounds them ({shipped.bits}), or they are others"
+            else:
+                why = "they are others, or were rounded when merged"
+            culprits += _of_weights(candidate, rest, why)
     except (HarnessError, RuntimeError) as error:
         culprits.append(search_failed(error))
     done = Verification(
@@ -264,9 +270,12 @@ def _of_settings(
         yield from culprits_of_generation(folder, ends, room)
 
 
-def _of_weights(
-    candidate: Candidate, apart: Sequence[ReplyPair], merged: bool
-) -> Iterator[Culprit]:
+def _of_weights(candidate: Candidate, apart: Sequence[ReplyPair], why: str) -> Iterator[Culprit]:
+    """Whether the weights are others than those that were scored.
+
+    Args:
+        why: how they may have become so.
+    """
     pairs = apart[:WEIGHED]
     gaps = likelihood_gaps(candidate, [TwoReplies(p.item, p.scored, p.deployed) for p in pairs])
     tolerance = tie_tolerance(candidate, [pair.item for pair in pairs])
@@ -278,7 +287,6 @@ def _of_weights(
             f"near ties (equally likely within {tolerance:.2g} nats), which the last digits decide",
         )
         return
-    why = "merging rounds them" if merged else "they are others, or were rounded when merged"
     yield Culprit(
         "weights",
         f"the prompts are those that were scored, but these weights find one reply up to "
