@@ -80,7 +80,7 @@ class _Axis:
         """How far two compared values are apart, 0 to 1; two choices are alike or not."""
         if isinstance(self.distribution, CategoricalDistribution):
             return float(one != other)
-        return abs(one - other)
+        return float(abs(one - other))
 
     @property
     def least(self) -> Any:
