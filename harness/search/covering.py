@@ -39,6 +39,12 @@ class _Axis:
     """What Optuna knows of the hyperparameter."""
     values: tuple[Any, ...]
     """Its values, where each is a part of its own; empty where its range is cut into thirds."""
+    low: float = 0.0
+    """The lower end of a range, its logarithm where that is logarithmic."""
+    high: float = 1.0
+    """The upper end, as the lower one."""
+    log: bool = False
+    """Whether the range is logarithmic."""
 
     @property
     def parts(self) -> range:
@@ -51,8 +57,8 @@ class _Axis:
 
     def place(self, value: Any) -> float:
         """Where the value lies in its range, 0 to 1."""
-        low, high = self._ends()
-        return (self._scaled(value) - low) / (high - low)
+        scaled = math.log(value) if self.log else float(value)
+        return (scaled - self.low) / (self.high - self.low)
 
     def value(self, part: int, within: float) -> Any:
         """A value of the part; ``within``, 0 to 1, says which where it has several.
@@ -61,38 +67,30 @@ class _Axis:
         """
         if self.values:
             return self.values[part]
-        low, high = self._ends()
-        scaled = low + (high - low) * (part + 0.25 + within / 2) / PARTS
-        value = math.exp(scaled) if self._range.log else scaled
+        scaled = self.low + (self.high - self.low) * (part + 0.25 + within / 2) / PARTS
+        value = math.exp(scaled) if self.log else scaled
         return value if isinstance(self.distribution, FloatDistribution) else round(value)
 
+    def compared(self, value: Any) -> Any:
+        """What distances are made from: the choice itself, or the place of a number."""
+        choice = isinstance(self.distribution, CategoricalDistribution)
+        return value if choice else self.place(value)
+
     def distance(self, one: Any, other: Any) -> float:
-        """How far two values are apart, 0 to 1; two choices are alike or not."""
+        """How far two compared values are apart, 0 to 1; two choices are alike or not."""
         if isinstance(self.distribution, CategoricalDistribution):
             return float(one != other)
-        return abs(self.place(one) - self.place(other))
+        return float(abs(one - other))
 
     @property
     def least(self) -> Any:
         """The smallest value, of numbers."""
-        return min(self.values) if self.values else self._range.low
+        return min(self.values) if self.values else _range(self.distribution).low
 
     @property
     def most(self) -> Any:
         """The largest value, of numbers."""
-        return max(self.values) if self.values else self._range.high
-
-    @property
-    def _range(self) -> FloatDistribution | IntDistribution:
-        if isinstance(self.distribution, FloatDistribution | IntDistribution):
-            return self.distribution
-        raise TypeError("a choice has no ends")
-
-    def _scaled(self, value: Any) -> float:
-        return math.log(value) if self._range.log else float(value)
-
-    def _ends(self) -> tuple[float, float]:
-        return self._scaled(self._range.low), self._scaled(self._range.high)
+        return max(self.values) if self.values else _range(self.distribution).high
 
 
 def covering(
@@ -134,6 +132,7 @@ def covering(
     from scipy.stats import qmc
 
     pool = qmc.Sobol(len(axes), scramble=True, rng=np.random.default_rng(seed)).random(POOL)
+    compared = [_compared(axes, other) for other in before]
     best: tuple[float, float] = (0.0, 0.0)
     farthest: dict[str, Any] | None = None
     for point in pool:
@@ -144,8 +143,11 @@ def covering(
         if least:
             setting["shots"] = max(setting["shots"], least)
         new = sum(part not in tried[n] for n, part in _brought(axes, setting).items())
-        apart = min(_distance(axes, setting, other) for other in before)
-        if new and (new, apart) > best:
+        if not new or new < best[0]:
+            continue
+        own = _compared(axes, setting)
+        apart = min(_distance(axes, own, other) for other in compared)
+        if (new, apart) > best:
             best, farthest = (new, apart), setting
     return farthest
 
@@ -155,8 +157,18 @@ def _axis(distribution: BaseDistribution) -> _Axis:
         return _Axis(distribution, tuple(distribution.choices))
     if isinstance(distribution, IntDistribution):
         numbers = range(distribution.low, distribution.high + 1)
-        return _Axis(distribution, tuple(numbers) if len(numbers) <= PARTS else ())
-    return _Axis(distribution, ())
+        values = tuple(numbers) if len(numbers) <= PARTS else ()
+    else:
+        values = ()
+    whole = _range(distribution)
+    low, high = (math.log(end) if whole.log else float(end) for end in (whole.low, whole.high))
+    return _Axis(distribution, values, low, high, whole.log)
+
+
+def _range(distribution: BaseDistribution) -> FloatDistribution | IntDistribution:
+    if isinstance(distribution, FloatDistribution | IntDistribution):
+        return distribution
+    raise TypeError("a choice has no ends")
 
 
 def _at(axis: _Axis, parts: Sequence[int], share: float) -> Any:
@@ -172,8 +184,13 @@ def _brought(axes: Mapping[str, _Axis], setting: Mapping[str, Any]) -> dict[str,
     return {name: axis.part(setting[name]) for name, axis in axes.items() if name not in idle}
 
 
-def _distance(axes: Mapping[str, _Axis], one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    return sum(axis.distance(one[name], other[name]) for name, axis in axes.items())
+def _compared(axes: Mapping[str, _Axis], setting: Mapping[str, Any]) -> list[Any]:
+    return [axis.compared(setting[name]) for name, axis in axes.items()]
+
+
+def _distance(axes: Mapping[str, _Axis], one: Sequence[Any], other: Sequence[Any]) -> float:
+    pairs = zip(axes.values(), one, other, strict=True)
+    return sum(axis.distance(mine, theirs) for axis, mine, theirs in pairs)
 
 
 def _second(

@@ -48,7 +48,7 @@ def require_version(connection: duckdb.DuckDBPyConnection) -> None:
         StoreError: the store is of another version, or not a store at all.
     """
     try:
-        stored = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+        stored = connection.execute("SELECT version FROM schema_version").fetchone()
     except duckdb.CatalogException as error:
         raise StoreError("the file is not a store of this program; give another path") from error
     version = stored[0] if stored else None

@@ -299,9 +299,9 @@ def _put_experiment(
         "DELETE FROM experiment_split WHERE experiment_id = ? AND split NOT IN (SELECT unnest(?))",
         [experiment.experiment_id, list(experiment.splits)],
     )
-    connection.executemany(
-        "INSERT OR REPLACE INTO experiment_split VALUES (?, ?, ?)",
-        [[experiment.experiment_id, split, number] for split, number in experiment.splits.items()],
+    connection.execute(
+        "INSERT OR REPLACE INTO experiment_split SELECT ?, unnest(?), unnest(?)",
+        [experiment.experiment_id, list(experiment.splits), list(experiment.splits.values())],
     )
 
 

@@ -102,6 +102,14 @@ def rehearse(plan: Plan, results: Path, folder: Path) -> Rehearsal:
             if log.exists():
                 shutil.copyfile(log, copy.with_name(f"{copy.name}.wal"))
     writer, reader = StoreWriter(copy), StoreReader(copy)
+    # Nobody else knows of the copy.
+    with writer.held_open():
+        return _rehearsed(plan, results, folder, writer, reader)
+
+
+def _rehearsed(
+    plan: Plan, results: Path, folder: Path, writer: StoreWriter, reader: StoreReader
+) -> Rehearsal:
     writer.declare(experiment_record(plan))
     # Its trials' folders are the copy's own: none is locked, moved or written among the real ones.
     apart = replace(plan, folder=folder / plan.folder.name)

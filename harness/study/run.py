@@ -258,16 +258,16 @@ class _Study:
         self._runner.close()
 
     def run(self) -> StudyRun:
-        runner = self._runner
-        self._declare()
-        plan = self._plan
-        lock_plan(plan, self._writer, self._reader)
-        runner.recover()
-        for problem in (*plan.left_out(), *plan.notes):
-            self._observer.warning(problem)
-        self._observer.resumed(len(runner.known))
+        runner, plan = self._runner, self._plan
         coming = coming_trials(self._experiment, plan.prepared.counts)
-        self._tell_planned(sum(one.number for one in coming), coming)
+        with self._writer.held_open():
+            self._declare()
+            lock_plan(plan, self._writer, self._reader)
+            runner.recover()
+            for problem in (*plan.left_out(), *plan.notes):
+                self._observer.warning(problem)
+            self._observer.resumed(len(runner.known))
+            self._tell_planned(sum(one.number for one in coming), coming)
         # Before the search, which compares with it what a setting forgets.
         self._observer.stage("Scoring the untouched base")
         runner.work_off(Listed([plan.baseline()]))
@@ -344,9 +344,8 @@ class _Study:
         """Declare the study, and say so if others have scored some of the same test rows."""
         mine, rows = self._plan.experiment_id, row_hashes(self._plan.prepared.splits.test)
         record = experiment_record(self._plan)
-        with self._writer.held_open():
-            self._writer.declare(record, test_rows=rows)
-            readers = self._reader.test_readers(mine, rows)
-            if readers and not self._reader.named_ids(mine):
-                detail = {"experiments": sorted(readers), "rows": max(readers.values())}
-                self._writer.record_event(mine, "test_seen_elsewhere", detail)
+        self._writer.declare(record, test_rows=rows)
+        readers = self._reader.test_readers(mine, rows)
+        if readers and not self._reader.named_ids(mine):
+            detail = {"experiments": sorted(readers), "rows": max(readers.values())}
+            self._writer.record_event(mine, "test_seen_elsewhere", detail)

@@ -86,15 +86,20 @@ class TrialRunner:
     def recover(self) -> None:
         """Take in whole records that an earlier run left; set torn and altered ones aside."""
         identity = self.plan.experiment_id
-        stored = {trial.trial_id for trial in self.reader.trials(identity)}
-        recovered = sum(self._recover_named(name) for name in self.reader.named_ids(identity))
-        if stored or recovered:
-            detail = {"trials": len(stored), "recovered": recovered}
-            self.writer.record_event(identity, "resumed", detail)
-        for trial in self.reader.trials(identity):
+        # Nothing but what is taken in here changes what was read before.
+        with self.writer.held_open():
+            trials = self.reader.trials(identity)
+            recovered = sum(self._recover_named(name) for name in self.reader.named_ids(identity))
+            if trials or recovered:
+                stored = {trial.trial_id for trial in trials}
+                detail = {"trials": len(stored), "recovered": recovered}
+                self.writer.record_event(identity, "resumed", detail)
+            if recovered:
+                trials = self.reader.trials(identity)
+            self._scored |= self.reader.scored_keys(identity)
+        for trial in trials:
             if not (self.retry_failed and trial.status == "failed"):
                 self.known[trial.place] = trial
-        self._scored |= self.reader.scored_keys(identity)
 
     def _recover_named(self, trial_id: str) -> bool:
         folder = self.plan.trials / trial_id
@@ -147,7 +152,8 @@ class TrialRunner:
                     self._submit(ended.spec)
                     continue
                 running -= 1
-                source.ended(self._take_in(record))
+                with self.writer.held_open():
+                    source.ended(self._take_in(record))
             elif held is not None:
                 # Nothing of this run's own is under way, so that no other waits for it meanwhile.
                 self.engine.rest()
@@ -319,10 +325,9 @@ class TrialRunner:
 
     def _take_in(self, record: TrialRecord) -> TrialSummary:
         spec = record.spec
-        with self.writer.held_open():
-            self.writer.ingest(record, replace_failed=self.retry_failed or not spec.adds)
-            trial = self._summary(spec)
-            scored = self.reader.known_scores([request.key for request in spec.scores])
+        self.writer.ingest(record, replace_failed=self.retry_failed or not spec.adds)
+        trial = self._summary(spec)
+        scored = self.reader.known_scores([request.key for request in spec.scores])
         self._release(spec.trial_id)
         self.ran += 1
         self.failed += record.status == "failed"

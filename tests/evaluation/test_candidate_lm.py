@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from harness.errors import TrialError
@@ -189,6 +193,30 @@ def test_texts_score_as_lm_eval_scores_them(
 # --------------------------------------------------------------------------- generation
 
 
+@cache
+def by_lm_eval(
+    folder: Path, kind: str, prompts: tuple[str, ...], until: tuple[str, ...], room: int
+) -> list[str]:
+    """The replies of lm-eval's own scorer, each by itself.
+
+    In a batch lm-eval lets a row that wrote a stop go on until all rows have.
+    """
+    _, theirs = both(loaded_as(folder, kind), 1)
+    replies: list[str] = theirs.generate_until(asking(prompts, until, room), disable_tqdm=True)
+    return replies
+
+
+def asking(prompts: Sequence[str], until: Sequence[str], room: int) -> list[Instance]:
+    """A request for a reply of ``room`` tokens at most for each prompt."""
+    options = {"until": list(until), "max_gen_toks": room, "do_sample": False}
+    return instances("generate_until", [(prompt, options) for prompt in prompts])
+
+
+def scorer(models: TinyModels, kind: str, batch_size: int) -> CandidateLM:
+    loaded = loaded_as(models.chat, kind)
+    return CandidateLM(loaded.model, loaded.tokenizer, batch_size)
+
+
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 @pytest.mark.parametrize("until", [["<|im_end|>"], ["e", "\n"], ["<|im_end|>", "never at all"]])
@@ -196,18 +224,14 @@ def test_texts_score_as_lm_eval_scores_them(
 def test_replies_are_lm_evals_token_for_token(
     tiny_models: TinyModels, kind: str, batch_size: int, until: list[str], shared: bool
 ) -> None:
-    ours, _ = both(loaded_as(tiny_models.chat, kind), batch_size)
-    # SingleProcess: in a batch lm-eval lets a row that wrote a stop go on until all rows have.
-    _, theirs = both(loaded_as(tiny_models.chat, kind), 1)
+    ours = scorer(tiny_models, kind, batch_size)
     render = PromptRenderer(ours.tokenizer, TASK, lambda item: messages(2))
     texts = ["Late", "The box was torn. " * 4, "x", "Great camera, sharp pictures", "Late", "é!"]
     prompts = [render.prompt(message(f"i{n}", text, "?")) for n, text in enumerate(texts)]
     if not shared:
         prompts = [f"{n} {text}" for n, text in enumerate(texts)]
-    options = {"until": until, "max_gen_toks": 12, "do_sample": False}
-    requests = instances("generate_until", [(prompt, options) for prompt in prompts])
-    expected = theirs.generate_until(requests, disable_tqdm=True)
-    assert ours.generate_until(requests) == expected
+    expected = by_lm_eval(tiny_models.chat, kind, tuple(prompts), tuple(until), 12)
+    assert ours.generate_until(asking(prompts, until, 12)) == expected
     assert len(set(expected)) > 1
 
 
@@ -243,12 +267,9 @@ def test_replies_do_not_hang_on_how_prompts_are_laid_out(
     monkeypatch.setattr(candidate_lm, "takes_rows", lambda model: False)
     monkeypatch.setattr(tree_generation, "TREE", tree)
     monkeypatch.setattr(tree_generation, "FEW", few)
-    ours, theirs = both(loaded_as(tiny_models.chat, "adapter"), 4)
-    options = {"until": ["positive"], "max_gen_toks": 7, "do_sample": False}
     prompts = [f"system user assistant {'parcel ' * n}" for n in (1, 2, 2, 3, 9, 0, 4)]
-    given = [(prompt, options) for prompt in prompts]
-    replies = ours.generate_until(instances("generate_until", given))
-    assert replies == theirs.generate_until(instances("generate_until", given), disable_tqdm=True)
+    replies = scorer(tiny_models, "adapter", 4).generate_until(asking(prompts, ["positive"], 7))
+    assert replies == by_lm_eval(tiny_models.chat, "adapter", tuple(prompts), ("positive",), 7)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 7])
@@ -257,13 +278,11 @@ def test_replies_do_not_hang_on_which_rows_grow_together(
     tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch, rows: int, tokens: int
 ) -> None:
     monkeypatch.setattr(row_generation, "TOKENS", tokens)
-    ours, _ = both(loaded_as(tiny_models.chat, "adapter"), rows)
-    _, theirs = both(loaded_as(tiny_models.chat, "adapter"), 1)
     # Replies of all lengths: rows are left and taken again while others grow.
-    options = {"until": ["positive", "e"], "max_gen_toks": 9, "do_sample": False}
-    given = [(f"system user {'parcel ' * (n % 4)}assistant {n}", options) for n in range(12)]
-    replies = ours.generate_until(instances("generate_until", given))
-    assert replies == theirs.generate_until(instances("generate_until", given), disable_tqdm=True)
+    until = ("positive", "e")
+    prompts = [f"system user {'parcel ' * (n % 4)}assistant {n}" for n in range(12)]
+    replies = scorer(tiny_models, "adapter", rows).generate_until(asking(prompts, until, 9))
+    assert replies == by_lm_eval(tiny_models.chat, "adapter", tuple(prompts), until, 9)
     assert len({len(reply) for reply in replies}) > 3
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import InputError
 from harness.records import Event, StoredStudy, TrialSpec
-from harness.store import StoreReader
+from harness.store import StoreReader, connection
 from harness.store.study_lock import is_worked_on
 from harness.study.run import StudyRun, run_study
 from tests.fake_trial import Watching, experiment
@@ -45,14 +45,26 @@ class StoppedAtFinals(Watching):
         super().submit(spec, folder)
 
 
-def test_a_run_notes_how_much_there_is_and_its_end_once(tmp_path: Path) -> None:
+def test_a_run_notes_how_much_there_is_and_its_end_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = run(tmp_path)
     found = study(tmp_path)
     assert (found.ended, found.planned, found.finished) == (done.trials_run, 10, True)
     assert done.trials_run == 10
     assert [event.detail for event in events(tmp_path, "finished")] == [{"trials": 10, "failed": 0}]
     assert [event.detail for event in events(tmp_path, "planned")] == [{"trials": 10}]
+    opened: list[Path] = []
+    patiently = connection._patiently
+
+    def counted(path: Path, *rest: Any) -> Any:
+        opened.append(path)
+        return patiently(path, *rest)
+
+    monkeypatch.setattr(connection, "_patiently", counted)
     run(tmp_path)
+    # What is known of ten trials is not asked for trial by trial.
+    assert len(opened) <= 10
     assert [len(events(tmp_path, kind)) for kind in ("finished", "planned")] == [1, 1]
 
 
