@@ -211,7 +211,8 @@ def mean_of_scored(values: Sequence[float]) -> float:
 def macro_f1(items: Sequence[Classes]) -> float:
     """Mean over fields of the macro-averaged F1 over the classes that occur as targets.
 
-    Absence is no class of its own: of labels that apply or not, the F1 of applying counts.
+    Absence is no class of its own: of labels that apply or not, the F1 of applying counts. NaN
+    where there is no class, as in JSON whose fields are open.
     """
     from sklearn.metrics import f1_score
 
@@ -223,4 +224,4 @@ def macro_f1(items: Sequence[Classes]) -> float:
         if not labels:
             continue
         scores.append(f1_score(targets, replies, labels=labels, average="macro", zero_division=0))
-    return float(sum(scores) / len(scores)) if scores else 0.0
+    return float(sum(scores) / len(scores)) if scores else math.nan

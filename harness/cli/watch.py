@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import results_option
-from harness.cli.printing import in_one_line
+from harness.cli.printing import in_one_line, say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from harness.cli.terminal import Terminal
     from harness.records import Place, TrialSummary
     from harness.review.overview import StudyRow
     from harness.study.remaining import Left
@@ -73,7 +74,8 @@ class Seen:
     show_default=True,
     help="Seconds between two looks at the store.",
 )
-def command(name: str | None, results: Path, every: float) -> None:
+@click.pass_context
+def command(context: click.Context, name: str | None, results: Path, every: float) -> None:
     """Show a study while another process runs it: NAME, or the start of its id.
 
     A name means the newest study of that name; without one it is the newest of all. On a terminal
@@ -84,15 +86,24 @@ def command(name: str | None, results: Path, every: float) -> None:
     Example:
       harness watch quickstart
     """
-    from rich.live import Live
-
+    from harness.cli import INTERRUPTED, TERMINATED, Terminated
     from harness.cli.terminal import Terminal
 
     console = Terminal()
     first = look(results, name)
     identity = first.row.study.experiment.experiment_id
+    try:
+        _watch(console, first, lambda: look(results, identity), every)
+    except (KeyboardInterrupt, Terminated) as error:
+        say("No longer watched: the study goes on by itself.", err=True)
+        context.exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
+
+
+def _watch(console: Terminal, first: Seen, again: Callable[[], Seen], every: float) -> None:
+    from rich.live import Live
+
     if not console.is_terminal:
-        for line in changes(first, lambda: look(results, identity), every):
+        for line in changes(first, again, every):
             click.echo(line)
         return
     seen = first
@@ -102,7 +113,7 @@ def command(name: str | None, results: Path, every: float) -> None:
             if seen.ended:
                 return
             time.sleep(every)
-            seen = look(results, identity)
+            seen = again()
 
 
 def look(results: Path, name: str | None) -> Seen:

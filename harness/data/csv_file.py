@@ -96,6 +96,11 @@ def _read(source: str, text: str, undecodable: dict[int, str], separator: str) -
             break
         except csv.Error as error:
             problems.append(Problem(f"{source}:{first}", _csv_problem(error)))
+            # What the quote ran over may have held rows of its own.
+            problems.extend(
+                Problem(f"{source}:{line}", f"lost to the quote that is open since line {first}")
+                for line in range(first + 1, reader.line_num + 1)
+            )
             continue
         spanned = range(first, reader.line_num + 1)
         bad = [(line, undecodable[line]) for line in spanned if line in undecodable]

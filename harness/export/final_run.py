@@ -72,8 +72,8 @@ def find_final_run(
     if arm is None and not verdict.winner:
         arms = ", ".join(dict.fromkeys(trial.arm for trial in complete)) or "none is finished yet"
         raise InputError(
-            f"the verdict on {experiment.name} names no winner, so say with --arm which one to "
-            f"export ({arms}). The verdict: {verdict.sentence}"
+            f"the verdict on {experiment.name} names no winner: say with --arm which one "
+            f"({arms}). The verdict: {verdict.sentence}"
         )
     chosen = verdict.winner if arm is None else arm
     if chosen in analysed.experiment.reference_arms():

@@ -28,6 +28,9 @@ class Overfitting:
     the tuning fooled itself by. None where it was not measured."""
     selection_interval: Interval | None
     """Confidence interval of ``selection_gap``; None where there is none."""
+    selected: float | None = None
+    """Validation score with which the search selected the setting, in the metric's own direction;
+    None where nothing was selected."""
 
 
 @dataclass(frozen=True, slots=True)

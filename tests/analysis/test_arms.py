@@ -155,7 +155,8 @@ def test_overfitting_is_a_difference_of_independent_samples() -> None:
     # Widths of intervals are compared below, which a thousand draws tell within some 5 %.
     (found,) = analyse(built.build(), resamples=10_000, sensitivity=False).overfitting
     assert found.generalisation_gap == pytest.approx(0.3)
-    assert found.selection_gap == pytest.approx(0.15)
+    assert found.selected == 0.75
+    assert found.selection_gap == pytest.approx(found.selected - 0.6)
     assert (found.train, found.validation, found.test) == pytest.approx((0.9, 0.7, 0.6))
     error = np.sqrt(0.9 * 0.1 / 300 + 0.6 * 0.4 / 200)
     assert found.gap_interval is not None

@@ -41,14 +41,19 @@ def found_in(built: StudyBuilder) -> Findings:
         (0.8, "No language model is needed: words, a classifier of 2 MiB, does this as well."),
     ],
 )
-def test_a_classifier_that_is_not_beaten_is_the_first_reason(words: float, sentence: str) -> None:
+def test_a_classifier_that_is_not_beaten_is_told_with_the_decision_and_first_of_all_reasons(
+    words: float, sentence: str
+) -> None:
     found = found_in(beside(words))
+    assert found.verdict.sentence.startswith("Fine-tune with lora.")
+    assert found.verdict.sentence.endswith(f" {sentence}")
     assert found.verdict.reasons[0].startswith(sentence)
     assert "lora" in found.verdict.reasons[0]
 
 
 def test_one_that_is_beaten_is_named_last() -> None:
     found = found_in(beside(0.4))
+    assert "words" not in found.verdict.sentence
     assert found.verdict.reasons[-1].startswith("A language model is worth it: words")
 
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import harness.cli.report as report_command
-from harness.cli import group
+from harness.cli import Terminated, group
 from harness.cli.terminal import Terminal
 from harness.cli.watch import changes, drawn, look
 from harness.engine import Ended
@@ -156,3 +156,20 @@ def test_a_page_that_nobody_writes_any_more_does_not_reload(
         done = CliRunner().invoke(group, arguments)
     assert done.exit_code != 0
     assert not REFRESH.findall(page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(("how", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_who_stops_watching_is_told_that_the_study_goes_on(
+    half: tuple[Experiment, Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    how: type[BaseException],
+    code: int,
+) -> None:
+    def interrupted(*of: object) -> None:
+        raise how
+
+    monkeypatch.setattr("harness.cli.watch._watch", interrupted)
+    done = CliRunner().invoke(group, ["watch", "seen", "--results", str(half[1])])
+    assert (done.exit_code, done.output) == (
+        code, "No longer watched: the study goes on by itself.\n",
+    )  # fmt: skip

@@ -73,8 +73,17 @@ def test_csv_quote_that_never_closes_is_told_where_it_opens(tmp_path: Path) -> N
     path.write_text('text,label\nfine,a\n"open,b\nmore,c\n')
     read = read_rows(str(path))
     assert len(read.rows) == 1
-    assert [problem.where for problem in read.problems] == [f"{path}:3"]
+    assert [problem.where for problem in read.problems] == [f"{path}:3", f"{path}:4"]
     assert "never closed" in read.problems[0].what
+    assert read.problems[1].what == "lost to the quote that is open since line 3"
+
+
+def test_rows_that_an_open_quote_runs_over_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('text,label\nfine,a\n"open, oops\nb,y\nc,y\nd,"z"\ne,z\n')
+    read = read_rows(str(path))
+    assert [row.line for row in read.rows] == [2, 7]
+    assert [problem.where for problem in read.problems] == [f"{path}:{n}" for n in (3, 4, 5, 6)]
 
 
 def test_csv_fields_may_be_long_and_the_limit_is_put_back(tmp_path: Path) -> None:

@@ -376,11 +376,12 @@ def findings() -> Findings:
             forgetting("qlora", -0.031),
         ),
         overfitting=(
-            Overfitting("few-shot", None, 0.632, 0.612, None, None, 0.02, interval(0.02, 0.06)),
+            Overfitting("few-shot", None, 0.632, 0.612, None, None, 0.02, interval(0.02, 0.06),
+                        selected=0.632),
             Overfitting("full", 0.88, 0.69, 0.673, 0.207, interval(0.207, 0.05), 0.017,
-                        interval(0.017, 0.06)),
+                        interval(0.017, 0.06), selected=0.69),
             Overfitting("lora", 0.77, 0.715, 0.695, 0.075, interval(0.075, 0.05), 0.02,
-                        interval(0.02, 0.06)),
+                        interval(0.02, 0.06), selected=0.715),
         ),
         break_even=(
             BreakEven("lora", "few-shot", 443.0,

@@ -45,6 +45,7 @@ def assess_overfitting(
         test=mean_of(test),
         generalisation_gap=gap.estimate if gap else None,
         gap_interval=gap.interval(level) if gap else None,
+        selected=selected,
         selection_gap=selection[0] if selection else None,
         selection_interval=selection[1].interval(level) if selection and selection[1] else None,
     )

@@ -19,7 +19,7 @@ RULE = "reference_not_beaten"
 TEXT = (
     "Beside the rule that decides: an arm without a language model that the arm to use (or, where "
     "none is named, the better of the two on validation) is not shown to beat, after correction "
-    "over all such arms, is named in the first reason."
+    "over all such arms, is named with the decision and in the first reason."
 )
 
 
@@ -43,14 +43,17 @@ def reference_pairs(
 def beside_references(
     verdict: Verdict, contrasts: Sequence[Contrast], references: Mapping[str, ArmSummary]
 ) -> Verdict:
-    """The verdict, with what each reference does in its reasons: first of those not beaten."""
-    sentences = {
-        contrast.b: f"{_as_good(contrast, references[contrast.b])} {wording.result(contrast)}"
-        for contrast in contrasts
-    }
+    """The verdict, with what each reference does in its reasons: first of those not beaten.
+
+    That one is not beaten is told with the decision, too.
+    """
+    told = {one.b: _as_good(one, references[one.b]) for one in contrasts}
+    sentences = {one.b: f"{told[one.b]} {wording.result(one)}" for one in contrasts}
     beaten = [contrast.b for contrast in contrasts if contrast.outcome == "better"]
+    unbeaten = [sentence for arm, sentence in told.items() if arm not in beaten]
     return replace(
         verdict,
+        sentence=" ".join([verdict.sentence, *unbeaten]),
         reasons=(
             *(sentence for arm, sentence in sentences.items() if arm not in beaten),
             *verdict.reasons,

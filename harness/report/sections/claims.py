@@ -38,8 +38,8 @@ def claims_section(material: Material) -> Section:
         fields,
         judged,
         notes=(
-            "Each is judged for this model, this task and these settings only. Undecided means "
-            "that the data fit the claim and its opposite.",
+            "Each is judged for this model, this task and these settings only. Undecided: the data "
+            "fit the claim and its opposite, or too little was tried.",
         ),
     )
     return Section("claims", heading, (Prose(_summary(judged)), claims))

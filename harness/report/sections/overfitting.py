@@ -49,6 +49,7 @@ def overfitting_section(material: Material) -> Section:
         ARM,
         Field("Train", lambda row: scale.score(row.train)),
         Field("Validation", lambda row: scale.score(row.validation)),
+        Field("Validation in the search", lambda row: scale.score(row.selected)),
         Field("Test", lambda row: scale.score(row.test)),
         *Field[Overfitting].change(
             "Train minus test",
@@ -57,7 +58,7 @@ def overfitting_section(material: Material) -> Section:
             lambda row: row.gap_interval,
         ),
         *Field[Overfitting].change(
-            "Validation minus test",
+            "Search minus test",
             scale,
             lambda row: row.selection_gap,
             lambda row: row.selection_interval,
@@ -67,8 +68,9 @@ def overfitting_section(material: Material) -> Section:
         "Train, validation and test score of the same candidate",
         fields,
         arms,
-        notes=("Train minus test: what was learned by heart, on samples of equal size. Validation "
-               "minus test: how much choosing flattered the chosen setting.",
+        notes=("Train minus test: what was learned by heart, on samples of equal size. Search "
+               "minus test: how much choosing flattered the chosen setting; the trial that was "
+               "chosen may be another training than the final ones.",
                *filter(None, [turned(material.metric, material.experiment.task)])),
     )  # fmt: skip
     return Section("overfitting", heading, (figure, scores, *_memorised(material)))
