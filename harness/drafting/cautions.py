@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.analysis.statistics.paired_proportions import PairedProportions
 from harness.analysis.statistics.power import proportions_minimum_detectable
+from harness.analysis.verdict.effort import FEWEST_SETTINGS, FEWEST_STEPS
 from harness.answers import Answer
 from harness.answers.calls import is_of_tools
 from harness.answers.thoughts import Answered, without_thought
@@ -21,6 +22,7 @@ from harness.data.rows import lines_named
 from harness.drafting.files_beside import VALIDATION_NAMES, file_beside
 from harness.drafting.request import DraftRequest
 from harness.drafting.sizing import Sizing
+from harness.spec.kinds import kind_info
 from harness.wording import agreeing, listed, per_cent, rough_duration
 
 _FEW_GROUPS, _RARE, _ONE_SIDED = 20, 5, 0.8
@@ -198,8 +200,25 @@ def _work_cautions(request: DraftRequest, sizing: Sizing) -> Iterator[str]:
             f"how large {request.model.reference} is could not be told: time was summed up for a "
             "model of 1 billion weights, and memory was not looked at"
         )
+    yield from _training_cautions(sizing)
     if sizing.too_long:
         yield f"the run will take about {rough_duration(sizing.seconds)}, longer than you allow"
+
+
+def _training_cautions(sizing: Sizing) -> Iterator[str]:
+    """What will keep the verdict from saying that prompting is better."""
+    if not any(kind_info(arm.kind).fine_tuned for arm in sizing.arms.arms):
+        return
+    lacks = []
+    if sizing.size.steps < FEWEST_STEPS:
+        lacks.append(f"training makes {sizing.size.steps} optimiser steps, not {FEWEST_STEPS}")
+    if sizing.size.trials < FEWEST_SETTINGS:
+        lacks.append("one setting of each arm is tried")
+    if lacks:
+        yield (
+            f"{' and '.join(lacks)}, so that fine-tuning counts as hardly tried, and that "
+            "prompting is better cannot be the verdict: give it more rows, or more time (--minutes)"
+        )
 
 
 def _label_cautions(request: DraftRequest, sizing: Sizing, prepared: Prepared) -> Iterator[str]:

@@ -6,9 +6,11 @@ prices. `harness plan` counts and measures instead.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from harness.analysis.verdict.effort import FEWEST_STEPS
 from harness.drafting.arms import ChosenArm
 from harness.drafting.machine import Machine
 from harness.forecast.cost_model import nominal_prices
@@ -67,16 +69,30 @@ class Size:
     general: int | None
     """Items of each general task; None for all."""
 
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of a training run."""
+        return self.epochs * math.ceil(self.train / _STEP)
+
     def within(self, train: int, validation: int, test: int) -> Size:
-        """The same with no more examples than there are."""
+        """The same with no more examples than there are, and training that gets under way.
+
+        Of few examples there are more epochs: with fewer steps the verdict would say that training
+        was hardly tried, whatever it came to. The best checkpoint is kept.
+        """
+        train = min(self.train, train)
+        epochs = math.ceil(FEWEST_STEPS / math.ceil(train / _STEP))
         return replace(
             self,
-            train=min(self.train, train),
+            train=train,
             validation=min(self.validation, validation),
             test=min(self.test, test),
+            epochs=max(self.epochs, min(epochs, MOST_EPOCHS)),
         )
 
 
+# More of the same few examples teach them by heart.
+MOST_EPOCHS = 8
 THOROUGH = Size(8, 3, 2000, 200, 500, 2, None)
 SIZES = (
     THOROUGH,

@@ -19,6 +19,7 @@ from harness.data import Prepared, prepare
 from harness.drafting.answers import Answers, take_default
 from harness.drafting.draft import Draft, draft_experiment
 from harness.drafting.machine import Machine, look_at_model
+from harness.drafting.workload import THOROUGH
 from harness.errors import InputError
 from harness.spec import Experiment, TrainedArm, load_experiment
 
@@ -301,6 +302,8 @@ def test_given_files_are_the_division(tmp_path: Path) -> None:
          {"group": "who"}, "the test part has 1 group(s) of `who`"),
         (table([(words(n, 2500), LABELS[n % 3]) for n in range(24)]), {}, "max_length"),
         (table(labelled()), {"model": "some/large-70b", "minutes": 1.0}, "longer than you allow"),
+        (table(labelled()), {"minutes": 1.0},
+         "training makes 24 optimiser steps, not 50 and one setting of each arm is tried, so that"),
         (table([(words(n), f"label {n % 70}") for n in range(700)]), {}, "no fair chance"),
         (table(labelled()), {"model": "some/unsized"}, "memory was not looked at"),
         (table([*labelled(), (words(0), "praise")]), {},
@@ -342,6 +345,16 @@ def test_cautions(tmp_path: Path, content: str, said: dict[str, Any], caution: s
     draft = drafted(tmp_path, content, **said)
     assert any(caution in one for one in draft.cautions), draft.cautions
     checked(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "steps"),
+    [(2000, 2, 500), (300, 2, 76), (160, 3, 60), (60, 7, 56), (9, 8, 16)],
+)
+def test_few_examples_are_trained_on_for_more_epochs(rows: int, epochs: int, steps: int) -> None:
+    """Of fewer than 50 optimiser steps the verdict says that training was hardly tried."""
+    size = THOROUGH.within(train=rows, validation=8, test=8)
+    assert (size.train, size.epochs, size.steps) == (rows, epochs, steps)
 
 
 # ------------------------------------------------------------------- files that cannot be one

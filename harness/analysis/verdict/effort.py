@@ -254,4 +254,4 @@ def _range(rate: object) -> str:
     return f"{{low: {rate.low:g}, high: {rate.high:g}, log: true}}"
 
 
-__all__ = ["FEWEST_STEPS", "assess_effort"]
+__all__ = ["FEWEST_SETTINGS", "FEWEST_STEPS", "assess_effort"]
