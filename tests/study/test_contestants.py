@@ -125,8 +125,9 @@ def test_what_an_arm_that_goes_on_memorised_is_looked_for_in_both_trainings(
     own = [(arm, None) for arm in ("on", "blind", "lora")]
     assert sorted(rows, key=str) == sorted([*own, ("on", file), ("theirs", file)], key=str)
     report = told(analysed, tmp_path)
-    assert "on: not shown to have memorised; it completes" in report
-    assert "of the texts of theirs.jsonl word by word" in report.split("on: not shown")[-1]
+    for texts in ("training texts", "texts of theirs.jsonl"):
+        words = rf"\bon\b[^:]*: not shown to have memorised; [\d.]+ % of the {texts} completed"
+        assert re.search(words, report), texts
     page = write_reports(analysed, tmp_path / "report", ("html",))["html"].read_text()
     assert re.search(r"<bdi>on</bdi></th><td[^>]*><bdi>theirs\.jsonl<", page)
     assert "blind: of its training before the study not measured; what it was trained" in report
@@ -155,7 +156,7 @@ def test_what_it_memorised_is_looked_for_in_its_own_rows(tmp_path: Path) -> None
     rows = {one.arm: one.rows for one in analysed.findings.memorisation}
     assert rows == {"theirs": arm["trained_on"], "lora": None}
     report = told(analysed, tmp_path)
-    assert "of the texts of theirs.jsonl word by word" in report
+    assert "of the texts of theirs.jsonl completed word by word" in report
     assert "others: not measured; what it was trained on is not known" in report
 
     # Half of what it saw is the study's own file: what is left of validation is unseen.
