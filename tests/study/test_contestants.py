@@ -125,9 +125,9 @@ def test_what_an_arm_that_goes_on_memorised_is_looked_for_in_both_trainings(
     own = [(arm, None) for arm in ("on", "blind", "lora")]
     assert sorted(rows, key=str) == sorted([*own, ("on", file), ("theirs", file)], key=str)
     report = told(analysed, tmp_path)
-    for texts in ("training texts", "texts of theirs.jsonl"):
-        words = rf"\bon\b[^:]*: not shown to have memorised; [\d.]+ % of the {texts} completed"
-        assert re.search(words, report), texts
+    for whose in ("training texts", "texts of theirs.jsonl"):
+        words = rf"\bon\b[^:]*: not shown to have memorised; [\d.]+ % of the {whose} completed"
+        assert re.search(words, report), whose
     page = write_reports(analysed, tmp_path / "report", ("html",))["html"].read_text()
     assert re.search(r"<bdi>on</bdi></th><td[^>]*><bdi>theirs\.jsonl<", page)
     assert "blind: of its training before the study not measured; what it was trained" in report
