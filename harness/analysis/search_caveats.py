@@ -9,6 +9,7 @@ from harness.analysis.statistics.repeats import searches_tested
 from harness.analysis.wording import number
 from harness.answers.metrics import is_share
 from harness.findings import ArmSummary, EdgeSetting, RisingSearch, SearchSummary
+from harness.records import keeps_abilities
 from harness.spec import Experiment
 from harness.spec.kinds import kind_info
 from harness.wording import agreeing, listed, plural
@@ -38,6 +39,7 @@ def search_caveats(
     of_compared = [search for search in searches if search.arm in compared]
     return [
         *_forgetting(searches),
+        *_passed_over(searches),
         *_few_settings([arms[name] for name in compared]),
         *_few_searches([arms[name] for name in compared], experiment),
         *(_edge(search, edge) for search in of_compared for edge in search.edges),
@@ -55,6 +57,20 @@ def _forgetting(searches: Sequence[SearchSummary]) -> list[str]:
         f"No setting of {', '.join(lost)} kept general abilities within the margin on the search's "
         "items; the one that lost least was tested."
     ]
+
+
+def _passed_over(searches: Sequence[SearchSummary]) -> Iterator[str]:
+    """Arms whose best setting on validation forgot too much to be tested."""
+    for search in searches:
+        choice = search.choice
+        if choice is None or not choice.kept or choice.best_change is None:
+            continue
+        if not keeps_abilities(choice.best_change, choice.margin):
+            yield (
+                f"{search.title}: the setting with the best validation score was passed over, as "
+                f"it lost {number(-choice.best_change, 100)} percentage points of general ability "
+                "on the search's items; the appendix has both."
+            )
 
 
 def _few_settings(compared: Sequence[ArmSummary]) -> Iterator[str]:

@@ -194,3 +194,17 @@ def test_a_search_without_a_setting_within_the_margin_is_a_caveat() -> None:
     found = analyse(_searched((0.5, 0.6), (0.5, 0.4)).build(), resamples=50)
     told = [text for text in found.verdict.caveats if "within the margin on the search's" in text]
     assert len(told) == 1 and told[0].startswith("No setting of lora kept")
+
+
+def test_a_better_setting_that_forgot_too_much_is_a_caveat() -> None:
+    told = [
+        text
+        for shares in ((0.8, 0.6, 0.8), (0.8, 0.8, 0.8))
+        for text in analyse(
+            _searched(shares, (0.5, 0.9, 0.7)).build(), resamples=50
+        ).verdict.caveats
+        if "passed over" in text
+    ]
+    assert len(told) == 1
+    assert told[0].startswith("lora: the setting with the best validation score was passed over")
+    assert "lost 20.0 percentage points" in told[0]
