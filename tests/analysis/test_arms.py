@@ -234,3 +234,19 @@ def test_break_even(
     found = break_even("lora", mine, "few-shot", CHEAP, "EUR")
     assert found.requests == requests
     assert words in found.sentence
+
+
+def test_of_prompts_that_validation_ranks_alike_the_cheaper_stands_for_them() -> None:
+    for seconds, best in (({"few": 0.9, "many": 0.1}, "many"), ({"few": 0.1, "many": 0.9}, "few")):
+        built = StudyBuilder(
+            experiment(
+                {"few": "prompt", "many": "prompt", "lora": "lora"},
+                cost={"machine_per_hour": 1.0, "requests_per_month": 1000, "currency": "EUR"},
+            )
+        )
+        for arm in ("few", "many", "lora"):
+            built.search(arm, [0.7])
+            built.finalist(arm, 1, {"test": right(0.5)}, latencies=(seconds.get(arm, 0.1),))
+        primary = analysed(built).primary
+        assert primary is not None
+        assert primary.b == best

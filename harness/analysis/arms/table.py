@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ def choose_sides(
     Arms that break a declared limit stand back while their side has another; limits are about
     cost, so the test scores still play no part. Of arms that validation ranks alike, one under an
     instruction of its own goes first: trained under the task's own because nothing else was
-    selected, one that takes another arm's may be the same weights.
+    selected, one that takes another arm's may be the same weights. Then the cheaper goes first.
 
     Args:
         worths: arm -> worth on validation; see :func:`validation_worths`.
@@ -163,7 +164,11 @@ def choose_sides(
     for named, names in zip(declared, kinds, strict=True):
         ranked = sorted(
             names,
-            key=lambda name: (worths[name], instruction_source(experiment.arms[name]) is None),
+            key=lambda name: (
+                worths[name],
+                instruction_source(experiment.arms[name]) is None,
+                -_first_year(arms[name]),
+            ),
             reverse=True,
         )
         able = [name for name in ranked if arms[name].test is not None]
@@ -179,6 +184,11 @@ def choose_sides(
     prompts = tuple(best[1])
     prompt = (prompts or ("",))[0] if against in kinds[0] else against
     return Sides(fine_tuned, against, prompt, prompts, excluded, tuple(notes))
+
+
+def _first_year(arm: ArmSummary) -> float:
+    """What a year of the arm costs; of one whose cost is not known more than of any."""
+    return math.inf if arm.cost.first_year is None else arm.cost.first_year
 
 
 def validation_worths(scores: Scores, experiment: Experiment) -> dict[str, Worth]:
