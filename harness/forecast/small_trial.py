@@ -23,7 +23,7 @@ from harness.spec.settings import PromptSettings
 STEPS = 5
 QUICK_STEPS = 4
 # Examples of a check of validation loss.
-CHECKED = 24
+CHECKED, QUICK_CHECKED = 24, 12
 # Items of each kind of request; generated answers take a whole batch, as its steps are shared.
 ITEMS = 16
 # Single requests whose latency is taken, and the one that warms up.
@@ -63,7 +63,9 @@ def small_trial(
             # Which way of answering is best is not asked: each request names its own.
             params={**spec.params, "epochs": 1, "answering": spec.answering},
             train_items=min(examples, spec.train_items or examples),
-            validation_path=str(_written(validation[:CHECKED], folder)),
+            validation_path=str(
+                _written(validation[: CHECKED if thorough else QUICK_CHECKED], folder)
+            ),
             checks_per_epoch=1,
             task={**spec.task, "max_new_tokens": min(whole.answer.longest, limit or math.inf)},
         )

@@ -208,7 +208,7 @@ def test_without_a_winner_the_arm_must_be_named(server: FakeServer, tmp_path: Pa
     served = {**SHOTS, "endpoint": {"url": server.url, "model": "big"}}
     spec = experiment(tmp_path, {"drawn": ARMS["drawn"], "served": served})
     results = run_small(spec, tmp_path, "served").store.parent
-    with pytest.raises(InputError, match="names no winner, so say with --arm") as told:
+    with pytest.raises(InputError, match="names no winner: say with --arm") as told:
         export_prompt(results, None, tmp_path / "p.json")
     assert "drawn" in str(told.value)
     assert "The verdict: No decision is possible yet." in str(told.value)
