@@ -117,15 +117,21 @@ def replies_of(
         InputError: a prompt leaves no room for its answer.
     """
     ask = prepared(candidate, items, engine)
-    with packed(candidate):
+    with packed(candidate, engine):
         return ask(progress)
 
 
 @contextmanager
-def packed(candidate: Candidate) -> Iterator[None]:
-    """The candidate's weights packed as they were when it was scored, which takes its time."""
+def packed(candidate: Candidate, engine: LlamaCppLM | None = None) -> Iterator[None]:
+    """The candidate's weights packed as they were when it was scored, which takes its time.
+
+    Where an engine computes in its place they stay as they are.
+    """
     from harness.models.packed_weights import packed_weights
 
+    if engine is not None:
+        yield
+        return
     loaded = candidate.loaded
     with packed_weights(loaded.model, candidate.spec.runtime.memory_share, loaded.packed):
         yield

@@ -195,9 +195,7 @@ def _of_engine(
     given = replies_of(candidate, [pair.item for pair in pairs], _untold)
     same = sum(reply == pair.scored for reply, pair in zip(given, pairs, strict=True))
     if same >= CONVINCING * len(pairs):
-        gaps = likelihood_gaps(candidate, [TwoReplies(p.item, p.scored, p.deployed) for p in pairs])
-        tolerance = tie_tolerance(candidate, [pair.item for pair in pairs])
-        ties = sum(gap <= tolerance for gap in gaps)
+        _, tolerance, ties = _gaps(candidate, pairs)
         yield Culprit(
             "arithmetic",
             f"read by transformers, the same file gives {same} of {len(pairs)} of these replies as "
@@ -276,10 +274,7 @@ def _of_weights(candidate: Candidate, apart: Sequence[ReplyPair], why: str) -> I
     Args:
         why: how they may have become so.
     """
-    pairs = apart[:WEIGHED]
-    gaps = likelihood_gaps(candidate, [TwoReplies(p.item, p.scored, p.deployed) for p in pairs])
-    tolerance = tie_tolerance(candidate, [pair.item for pair in pairs])
-    ties = sum(gap <= tolerance for gap in gaps)
+    gaps, tolerance, ties = _gaps(candidate, apart[:WEIGHED])
     if ties == len(gaps):
         yield Culprit(
             "rounding",
@@ -295,12 +290,19 @@ def _of_weights(candidate: Candidate, apart: Sequence[ReplyPair], why: str) -> I
     )
 
 
+def _gaps(candidate: Candidate, pairs: Sequence[ReplyPair]) -> tuple[Sequence[float], float, int]:
+    """How far the two replies of each pair are apart, what rounding moves, and the near ties."""
+    gaps = likelihood_gaps(candidate, [TwoReplies(p.item, p.scored, p.deployed) for p in pairs])
+    tolerance = tie_tolerance(candidate, [pair.item for pair in pairs])
+    return gaps, tolerance, sum(gap <= tolerance for gap in gaps)
+
+
 def _loads(
     candidate: Candidate, scored: Sequence[ScoredItem], engine: LlamaCppLM | None
 ) -> tuple[Load, ...]:
     items = [one.item for one in scored][:TIMED]
     loads = []
-    with packed(candidate):
+    with packed(candidate, engine):
         # What only the first request pays is none of the speed.
         prepared(candidate, items[:1], engine)(_untold)
         for size in BATCHES if engine is None else BATCHES[:1]:
