@@ -9,7 +9,6 @@ from harness.analysis.statistics.repeats import searches_tested
 from harness.analysis.wording import number
 from harness.answers.metrics import is_share
 from harness.findings import ArmSummary, EdgeSetting, RisingSearch, SearchSummary
-from harness.records import keeps_abilities
 from harness.spec import Experiment
 from harness.spec.kinds import kind_info
 from harness.wording import agreeing, listed, plural
@@ -65,7 +64,7 @@ def _passed_over(searches: Sequence[SearchSummary]) -> Iterator[str]:
         choice = search.choice
         if choice is None or not choice.kept or choice.best_change is None:
             continue
-        if not keeps_abilities(choice.best_change, choice.margin):
+        if choice.best_forgot:
             yield (
                 f"{search.title}: the setting with the best validation score was passed over, as "
                 f"it lost {number(-choice.best_change, 100)} percentage points of general ability "

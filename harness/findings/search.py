@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.findings.contrast import ContrastOutcome, Interval
-from harness.records import Confirmation
+from harness.records import Confirmation, keeps_abilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,11 @@ class SearchChoice:
     ways: dict[str, float] = field(default_factory=dict)
     """Way of answering -> primary metric on validation of the selected trial's trained weights;
     empty where it tried one only."""
+
+    @property
+    def best_forgot(self) -> bool:
+        """Whether the best score is known to have lost more than the margin."""
+        return not keeps_abilities(self.best_change, self.margin)
 
 
 @dataclass(frozen=True, slots=True)

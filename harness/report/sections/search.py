@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from harness import wording
 from harness.findings import ArmSummary, EarlyStop, SearchChoice, SearchSummary
-from harness.records import keeps_abilities
 from harness.report.document import Block, Bullets, Prose, Section, Table
 from harness.report.sections.material import Material
 from harness.report.sections.search_pictures import picture_blocks
@@ -259,7 +258,7 @@ def _choice(material: Material, choice: SearchChoice) -> str:
             else ""
         )
         return f"trial {choice.number} had the best validation score, {mine}{kept}."
-    if _broke(choice):
+    if choice.best_forgot:
         return (
             f"the best validation score, {best} by trial {choice.best_number}, was passed over "
             f"because it lost {PER_CENT.margin(_loss(choice))} of general ability, more than the "
@@ -269,11 +268,6 @@ def _choice(material: Material, choice: SearchChoice) -> str:
         f"trial {choice.number} ({mine}) is the setting that was tested; trial "
         f"{choice.best_number} has a better validation score now ({best}) and is not tested yet."
     )
-
-
-def _broke(choice: SearchChoice) -> bool:
-    """Whether the best score lost more than the margin."""
-    return not keeps_abilities(choice.best_change, choice.margin)
 
 
 def _loss(choice: SearchChoice) -> float | None:
