@@ -181,8 +181,10 @@ class CostModel:
         if not same and activity.measure == "single":
             same = measured
         own = [sample for sample in same if sample.activity.kind == activity.kind]
-        # Another kind of the same model is a fair stand-in, the untouched one first.
-        others = [s for s in same if s.activity.kind == same[0].activity.kind] if same else []
+        # Another kind of the same model is a fair stand-in, one that asks alike and the untouched
+        # one first.
+        near = [s for s in same if s.activity.group == activity.group] or same
+        others = [s for s in near if s.activity.kind == near[0].activity.kind]
         conditions: tuple[tuple[list[Sample], Callable[[Activity], bool]], ...] = (
             (own, lambda a: a == activity),
             (own, lambda a: a.group == activity.group),

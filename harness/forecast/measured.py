@@ -18,8 +18,9 @@ from harness.spec.kinds import kind_info
 from harness.store import read_record
 from harness.study.observer import Observer
 
-# Once small trials have taken so long, those that only refine what is known are left out.
-ENOUGH_SECONDS = 40.0
+# Once small trials have taken so long the next are smaller, and after as long again those that only
+# refine what is known are left out.
+ENOUGH_SECONDS = 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +60,26 @@ def measure(
 ) -> list[Measured]:
     """Run each trial small, one after the other, in a temporary folder that is removed.
 
-    Unless ``thorough``, once that has taken long only trials are run that do what no trial of
-    their kind was measured at: others stand in for the rest.
+    Unless ``thorough``, once that has taken long fewer items are asked, and then only by trials
+    that do what no trial of their kind was measured at: others stand in for the rest.
     """
     measured: list[Measured] = []
     kept: set[tuple[object, ...]] = set()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="harness-plan-") as name:
         for number, whole in enumerate(workloads):
-            enough = not thorough and time.perf_counter() - began > ENOUGH_SECONDS
-            if enough and _stand_in(measured, whole):
+            spent = 0.0 if thorough else (time.perf_counter() - began) / ENOUGH_SECONDS
+            if spent > 2 and _stand_in(measured, whole):
                 continue
             shots = f", {n} shots" if (n := whole.spec.params["shots"]) else ""
             label = f"{whole.spec.arm}{shots} ({whole.spec.kind})"
             observer.stage(f"Measuring {number + 1} of {len(workloads)}: {label}")
             known = [one.activity for small in measured for one in small.samples]
+            folder = Path(name) / str(number)
             spec = small_trial(
-                whole, Path(name) / str(number), thorough=thorough, known=() if thorough else known
+                whole, folder, thorough=thorough, hurried=spent > 1, known=() if thorough else known
             )
-            small = _measured(whole, spec, engine, Path(name) / str(number))
+            small = _measured(whole, spec, engine, folder)
             form = base_form(whole.spec)
             measured.append(replace(small, kept=form in kept))
             # A process whose trial failed is replaced.
@@ -86,16 +88,22 @@ def measure(
 
 
 def _stand_in(measured: Sequence[Measured], whole: Workload) -> bool:
-    """Whether trials of its kind were measured at all that it does."""
+    """Whether trials of its kind were measured at all that it does.
+
+    Requests that are timed alone are few: those of any kind that asks alike will do.
+    """
     alike = [small for small in measured if computes_alike(small.whole.spec, whole.spec)]
     known = {_doing(sample.activity) for small in alike for sample in small.samples}
+    everywhere = {_doing(sample.activity) for small in measured for sample in small.samples}
+    known |= {doing for doing in everywhere if doing[1] == "single"}
     needed = {_doing(whole.scoring(score)) for _, score in whole.scores}
     return bool(alike) and needed <= known
 
 
-def _doing(activity: Activity) -> tuple[str, bool]:
-    """What has to be measured: the measure, and whether replies are written, where that counts."""
-    return activity.measure, activity.writes and activity.measure != "single"
+def _doing(activity: Activity) -> tuple[str, ...]:
+    """What has to be measured: the model and measure, and in which way, where that counts."""
+    way = activity.group if activity.measure == "single" else "writes" * activity.writes
+    return activity.model, activity.measure, way
 
 
 def base_form(spec: TrialSpec) -> tuple[object, ...]:

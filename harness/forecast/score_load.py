@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.evaluation.suites.find import build_general_task, item_identity, load_suite
+from harness.evaluation.suites.find import Suite, build_general_task, item_identity, load_suite
 from harness.forecast.cost_model import Measure
 from harness.models.load import load_tokenizer, quiet_libraries
 from harness.models.shared_prefix import shared_prefix_length
@@ -119,9 +119,15 @@ def tokenizer_of(model: ResolvedModel) -> Any:
 
 
 @cache
+def _suite(path: str) -> Suite:
+    """The suite: of one forecast, every task and part of it is counted."""
+    return load_suite(Path(path))
+
+
+@cache
 def general_loads(request: ScoreRequest, model: ResolvedModel, size: int) -> tuple[ScoreLoad, ...]:
     """What one task of a general suite takes, a load for each kind of request it makes."""
-    suite = load_suite(Path(request.suite_path))
+    suite = _suite(request.suite_path)
     part = partial(build_general_task, suite, request.task, skip=request.skip, half=request.half)
     task = part(limit=request.limit)
     share = len(task.eval_docs) / ITEMS_READ
@@ -138,7 +144,7 @@ def general_loads(request: ScoreRequest, model: ResolvedModel, size: int) -> tup
 
 def general_ids(request: ScoreRequest) -> list[str]:
     """Ids of the items of a task of a general suite that a request asks."""
-    suite = load_suite(Path(request.suite_path))
+    suite = _suite(request.suite_path)
     task = build_general_task(
         suite, request.task, request.limit, skip=request.skip, half=request.half
     )

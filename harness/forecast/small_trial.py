@@ -30,8 +30,9 @@ ITEMS = 16
 SINGLE, QUICK_SINGLE = 2, 1
 # Of tasks this cheap several are asked, of two sizes: what a batch takes shows beside its tokens.
 SHORT, SHORT_TASKS = "general loglikelihood", 4
-# What is asked of all arms alike, so that one may show how long it takes another.
-STOOD_IN = ("general", "memorisation", "divergence")
+# What is asked of all arms alike, or is timed on few items, so that one arm may show how long it
+# takes another.
+STOOD_IN = ("general", "memorisation", "divergence", "latency")
 # Longer replies to general tasks are not waited for.
 LONGEST_ANSWER = 64
 
@@ -41,6 +42,7 @@ def small_trial(
     folder: Path,
     *,
     thorough: bool = False,
+    hurried: bool = False,
     known: Collection[Activity] = (),
 ) -> TrialSpec:
     """The trial of ``whole`` cut down: a few steps, a batch of every kind of request.
@@ -49,8 +51,9 @@ def small_trial(
     answer so. Files of fewer items are written to ``folder``.
 
     Args:
-        known: what other trials of the model have shown: of what is not the user's task they stand
-            in for this one.
+        hurried: ask half as many items, as measuring has taken long.
+        known: what other trials of the model have shown: of what is not the user's task, and of
+            requests that are timed alone, they stand in for this one.
     """
     spec = whole.spec
     if whole.training:
@@ -73,7 +76,7 @@ def small_trial(
         spec = _base_asked_alike(spec)
     return replace(
         spec,
-        scores=tuple(_fewer(whole, folder, known, thorough=thorough)),
+        scores=tuple(_fewer(whole, folder, known, 1 if thorough else 4 if hurried else 2)),
         known_scores=(),
         keep_artifact=False,
         pruning=None,
@@ -83,9 +86,9 @@ def small_trial(
 
 
 def _fewer(
-    whole: Workload, folder: Path, known: Collection[Activity], *, thorough: bool
+    whole: Workload, folder: Path, known: Collection[Activity], share: int
 ) -> list[ScoreRequest]:
-    """A request of each kind, cut down."""
+    """A request of each kind, cut down to a batch or, where ``share`` is above 1, a part of it."""
     shown = {(one.model, one.measure, one.group, one.writes) for one in known}
     kinds = Counter(request.key for request, _ in whole.scores)
     seen: Counter[str] = Counter()
@@ -103,9 +106,9 @@ def _fewer(
         # A task with several kinds of requests is asked whole: what each took would not show.
         if seen[kind] >= most or kinds[request.key] > 1:
             continue
-        few = (batch if load.answer_limit else ITEMS) // (2 if not thorough or seen[kind] else 1)
+        few = (batch if load.answer_limit else ITEMS) // (max(2, share) if seen[kind] else share)
         if load.measure == "single":
-            cut = _first_items(request, SINGLE if thorough else QUICK_SINGLE, folder)
+            cut = _first_items(request, SINGLE if share == 1 else QUICK_SINGLE, folder)
         elif request.items_path:
             cut = _first_items(request, max(1, few), folder)
         else:

@@ -136,14 +136,14 @@ def test_what_all_arms_are_asked_alike_is_timed_once(
 def test_where_there_is_no_time_others_of_a_kind_stand_in(
     tmp_path: Path, tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measured, "ENOUGH_SECONDS", -1.0)
+    monkeypatch.setattr(measured, "ENOUGH_SECONDS", 1e-9)
     said: list[str] = []
     observer = Observer()
     monkeypatch.setattr(observer, "stage", said.append)
     found = forecast(tiny(tmp_path, tiny_models), tmp_path, observer=observer)
     tried = [text.rpartition(": ")[2].partition(" ")[0].rstrip(",") for text in said[1:]]
-    # The base times no single requests: an arm of its kind is measured for them, and for all.
-    assert tried == ["base", "lora", "few-shot"]
+    # The base times no single requests; of a kind that asks alike they stand in.
+    assert tried == ["base", "lora", "choice"]
     assert all(arm.seconds is not None for arm in found.arms)
 
 
