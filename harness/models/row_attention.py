@@ -1,13 +1,10 @@
 """Attention over rows that begin alike (:mod:`harness.models.row_cache`), in any model that asks
 transformers for its attention function.
 
-A token sees what all rows begin with and the tokens of its own row. Attention is taken over both
-parts apart and put together by their normalisers: with o the outputs and l the logarithms of the
-sums of exponentials of the scores,
-
-    o = (exp(l1) o1 + exp(l2) o2) / (exp(l1) + exp(l2)).
-
-Heads that share keys and values are taken as further tokens of one head.
+A token sees what all rows begin with and the tokens of its own row. Rows that are read whole go
+through torch's own kernel, some queries at a time. Of rows that go on, a few tokens each, scores
+with what all begin with are one product for all rows, and one softmax is taken over both parts;
+heads that share keys and values are taken as further tokens of one head.
 """
 
 from __future__ import annotations
@@ -16,6 +13,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -36,10 +34,10 @@ from harness.models.tree_pass import (
 )
 
 NAME = "harness_rows"
-# Tokens whose scores are computed at once: where each sees those before it alone, so few that not
-# much is computed in vain; else so many that scores stay near the processor.
-CHUNK_OF_CAUSAL, CHUNK = 64, 512
-# Tokens of rows that are read by torch's own kernel.
+# Queries of a row that are asked at once beside what all rows begin with: a mask hides what comes
+# after each of them, which is computed all the same.
+CHUNK = 256
+# Rows that are no longer are padded to one length, longer ones read one by one.
 SHORT = 64
 # What models hand on to attention beside scores' scale, and what changes nothing in it. A window
 # does not where no row is longer: whoever makes the cache sees to that.
@@ -195,21 +193,24 @@ def attention_over_rows(
     Returns:
         Output of shape (tokens, heads, size of a value), in the type that scores or values have.
     """
-    query = query.to(score_type(key.dtype))
     shared = cache.shared(layer)
     parts = []
     for block in cache.blocks:
         mine = [tensor[block.first : block.last] for tensor in (query, key, value)]
+        if block.mask is None and block.width > SHORT:
+            # Each tensor by its rows, then each row by its tensors.
+            by_row = zip(*(tensor.split(block.counts) for tensor in mine), strict=True)
+            parts += [_reading([one[None] for one in row], shared, scale)[0] for row in by_row]
+            continue
         if block.padded is not None:
             mine = [tensor[block.padded] for tensor in mine]
         rows = [tensor.unflatten(0, (block.rows, -1)) for tensor in mine]
-        if block.mask is not None:
-            mask = block.mask_of(query.shape[1] // key.shape[1])
-            output = _going_on(rows[0] * scale, *cache.own(layer, block), mask, shared)
-        elif rows[0].shape[1] > SHORT:
+        if block.mask is None:
             output = _reading(rows, shared, scale)
         else:
-            output = _reading_short(rows, shared, scale)
+            mask = block.mask_of(query.shape[1] // key.shape[1])
+            exact = rows[0].to(score_type(key.dtype)) * scale
+            output = _going_on(exact, *cache.own(layer, block), mask, shared)
         output = output.flatten(0, 1)
         parts.append(output if block.real is None else output[block.real])
     return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -222,38 +223,34 @@ def _reading(
 
     Args:
         rows: queries, keys and values, each of shape (rows, tokens, heads, size).
+
+    Returns:
+        Shape (rows, tokens, heads, size).
     """
-    query, key, value = rows
-    keys, values = (tensor.transpose(1, 2).contiguous() for tensor in (key, value))
-    output, weight = _attention(query, keys.to(query.dtype), values, scale, causal=True)
+    kind = rows[2].dtype
+    query, keys, values = (tensor.transpose(1, 2).to(kind) for tensor in rows)
+    ask = partial(scaled_dot_product_attention, scale=scale, enable_gqa=True)
     if shared is None:
-        return output
-    (first,), (first_weight,) = _attention(query.flatten(0, 1)[None], *shared, scale)
-    share = torch.sigmoid(weight.flatten(0, 1) - first_weight)[..., None]
-    merged = torch.lerp(first.to(share.dtype), output.flatten(0, 1).to(share.dtype), share)
-    return merged.view(output.shape)
-
-
-def _reading_short(
-    rows: list[torch.Tensor], shared: tuple[torch.Tensor, torch.Tensor] | None, scale: float
-) -> torch.Tensor:
-    """As :func:`_reading`, by torch's own kernel, with what all begin with in each row."""
-    query, key, value = rows
-    width = query.shape[1]
-    keys, values = (tensor.transpose(1, 2).to(query.dtype) for tensor in (key, value))
-    opened = 0
-    if shared is not None:
-        opened = shared[0].shape[2]
-        keys, values = (
-            torch.cat((first.to(own.dtype).expand(len(own), -1, -1, -1), own), 2)
-            for first, own in zip(shared, (keys, values), strict=True)
-        )
-    hidden = torch.ones((width, opened + width), dtype=torch.bool).triu(opened + 1)
-    mask = torch.zeros(hidden.shape, dtype=query.dtype).masked_fill_(hidden, -torch.inf)
-    output = scaled_dot_product_attention(
-        query.transpose(1, 2), keys, values, attn_mask=mask, scale=scale, enable_gqa=True
+        return ask(query, keys, values, is_causal=True).transpose(1, 2)
+    opened, width = shared[0].shape[2], query.shape[2]
+    keys, values = (
+        torch.cat((first.to(kind).expand(len(own), -1, -1, -1), own), 2)
+        for first, own in zip(shared, (keys, values), strict=True)
     )
-    return output.transpose(1, 2)
+    parts = []
+    for start in range(0, width, CHUNK):
+        part = query[:, :, start : start + CHUNK]
+        seen = opened + start + part.shape[2]
+        mask = _mask(part.shape[2], seen, kind)
+        parts.append(ask(part, keys[:, :, :seen], values[:, :, :seen], attn_mask=mask))
+    return torch.cat(parts, 2).transpose(1, 2)
+
+
+@lru_cache(maxsize=16)
+def _mask(count: int, seen: int, kind: torch.dtype) -> torch.Tensor:
+    """What is added to scores of the last ``count`` of ``seen`` tokens, shape (count, seen)."""
+    hidden = torch.ones((count, seen), dtype=torch.bool).triu(seen - count + 1)
+    return torch.zeros((count, seen), dtype=kind).masked_fill_(hidden, -torch.inf)
 
 
 def _going_on(
@@ -297,63 +294,6 @@ def _going_on(
         first = torch.matmul(flat, shared[1][0])
         output = output + first.view(key_heads, rows, -1, first.shape[2]).transpose(0, 1)
     return output.view(rows, key_heads, width, group, -1).transpose(1, 2).flatten(2, 3)
-
-
-Part = tuple[torch.Tensor, torch.Tensor]
-"""Output, shape (.., tokens, heads, size), and logarithm of its normaliser, (.., tokens, heads)."""
-
-
-def _joined(parts: list[Part], dim: int = 0) -> Part:
-    if len(parts) == 1:
-        return parts[0]
-    outputs, weights = zip(*parts, strict=True)
-    return torch.cat(outputs, dim), torch.cat(weights, dim)
-
-
-def _attention(
-    query: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    scale: float,
-    *,
-    causal: bool = False,
-) -> Part:
-    """Attention of tokens, shape (rows, tokens, heads, size), some tokens at a time.
-
-    For few queries a row, and for hundreds, this takes a part of what torch's fused kernel takes
-    on a CPU.
-
-    Args:
-        query: of the type that scores are computed in, as keys are.
-        keys, values: shape (rows, key heads, tokens seen, size).
-        causal: whether the tokens seen are the same tokens, of which each sees those before it.
-    """
-    rows, width, heads, size = query.shape
-    key_heads = keys.shape[1]
-    group = heads // key_heads
-    stacked = query.view(rows, width, key_heads, group, size).transpose(1, 2)
-    parts = []
-    chunk = CHUNK_OF_CAUSAL if causal else CHUNK
-    for start in range(0, width, chunk):
-        part = stacked[:, :, start : start + chunk]
-        count = part.shape[2]
-        seen = start + count if causal else keys.shape[2]
-        scores = torch.matmul(part.flatten(2, 3), keys[:, :, :seen].transpose(2, 3)).mul_(scale)
-        if causal:
-            hidden = torch.ones((count, count), dtype=torch.bool, device=scores.device).triu(1)
-            hidden = hidden.repeat_interleave(group, dim=0)
-            scores[..., start:].masked_fill_(hidden, -torch.inf)
-        shares = scores.softmax(-1)
-        output = torch.matmul(shares.to(values.dtype), values[:, :, :seen])
-        # The greatest share is the exponential of its score over the sum of all.
-        weight = scores.amax(-1) - shares.amax(-1).log()
-        parts.append(
-            (
-                output.unflatten(2, (count, group)).transpose(1, 2).flatten(2, 3),
-                weight.unflatten(2, (count, group)).transpose(1, 2).flatten(2, 3),
-            )
-        )
-    return _joined(parts, dim=1)
 
 
 AttentionInterface.register(NAME, _attend)

@@ -26,6 +26,10 @@ Ints = NDArray[np.int64]
 
 # Tokens by which the room of rows grows, or part of it where that is more.
 GROWTH, GROWTH_PART = 16, 8
+# To copy the keys and values of some rows out of the cache takes more than twice as long as to
+# attend to them: rows that lie apart, but not this many times apart, are attended to with those in
+# between.
+SPREAD = 3
 Block = tuple[Ints, Ints]
 """Slots of the rows of a block, and how many new tokens each of them gets, at least 1."""
 
@@ -43,8 +47,8 @@ class BlockLayout:
     """Place of its first token in the pass."""
     last: int
     """Place after its last token in the pass."""
-    rows: int
-    """Number of its rows."""
+    counts: list[int]
+    """New tokens of each of its rows; 0 of those that lie between them."""
     padded: torch.Tensor | None
     """Place within the block of each token of the rows padded to one length, shape
     (rows * width,); None where all rows are of one length."""
@@ -57,6 +61,16 @@ class BlockLayout:
     float32; None where the rows were empty, so that each token sees those before it."""
     _grouped: torch.Tensor | None = None
     """The mask as it was last asked for."""
+
+    @property
+    def rows(self) -> int:
+        """Number of its rows."""
+        return len(self.counts)
+
+    @property
+    def width(self) -> int:
+        """New tokens of the row that has most."""
+        return max(self.counts)
 
     def mask_of(self, group: int) -> torch.Tensor:
         """The mask where each token stands ``group`` times, shape (rows, 1, width * group, room);
@@ -114,9 +128,9 @@ class RowCache(Cache):
         self.blocks = []
         for rows, counts in blocks:
             before = self.lengths[rows]
-            step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
             first = sum(map(len, places))
-            self.blocks.append(_layout(first, rows, before, counts, self._capacity))
+            self.blocks.append(_layout(first, rows, counts, self.lengths, self._capacity))
+            step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
             places.append(np.repeat(before, counts) + step)
             self.lengths[rows] += counts
         self._slots, self._places = slots, np.concatenate(places)
@@ -214,26 +228,37 @@ class RowCache(Cache):
         return self._opened + int(self.lengths.max())
 
 
-def _layout(first: int, slots: Ints, before: Ints, counts: Ints, capacity: int) -> BlockLayout:
-    rows, width, new = len(slots), int(counts.max()), int(counts.sum())
+def _layout(first: int, slots: Ints, counts: Ints, lengths: Ints, capacity: int) -> BlockLayout:
+    """Where a block stands.
+
+    Args:
+        lengths: tokens in each slot before the pass.
+    """
+    low, high, new = int(slots.min()), int(slots.max()) + 1, int(counts.sum())
+    follow = bool((slots == np.arange(low, low + len(slots))).all())
+    goes_on = bool(lengths[slots].any())
+    if goes_on and not follow and high - low < len(slots) * SPREAD and (np.diff(slots) > 0).all():
+        # Rows in between are asked for nothing that anybody reads.
+        spread = np.zeros(high - low, dtype=np.int64)
+        spread[slots - low] = counts
+        slots, counts, follow = np.arange(low, high), spread, True
+    width = int(counts.max())
     padded = real = mask = None
-    if rows * width > new:
-        within = np.minimum(np.arange(width), counts[:, None] - 1)
-        starts = np.cumsum(counts) - counts
+    if len(slots) * width > new:
+        within = np.clip(np.arange(width), 0, np.maximum(counts[:, None] - 1, 0))
+        starts = np.minimum(np.cumsum(counts) - counts, new - 1)
         padded = torch.from_numpy((starts[:, None] + within).ravel())
         real = torch.from_numpy(np.flatnonzero((np.arange(width) < counts[:, None]).ravel()))
-    if before.any():
-        depths = before[:, None] + np.arange(width)
+    if goes_on:
+        depths = lengths[slots][:, None] + np.arange(width)
         hidden = np.arange(capacity) > depths[:, :, None]
         mask = torch.from_numpy(np.where(hidden, np.float32(-np.inf), np.float32(0)))[:, None]
-    in_a_row = slice(int(slots[0]), int(slots[0]) + rows)
-    follow = bool((slots == np.arange(in_a_row.start, in_a_row.stop)).all())
     return BlockLayout(
         first=first,
         last=first + new,
-        rows=rows,
+        counts=counts.tolist(),
         padded=padded,
         real=real,
-        slots=in_a_row if follow else torch.from_numpy(slots),
+        slots=slice(low, high) if follow else torch.from_numpy(slots),
         mask=mask,
     )

@@ -35,13 +35,13 @@ def choose_runtime(spec: ModelSpec, score_batch_size: int, workers: int = 1) -> 
             "use auto or cpu"
         ) from error
     dtype = _auto_dtype(device) if spec.dtype == "auto" else spec.dtype
-    threads = max(1, _physical_cores() // workers)
+    threads = max(1, _threads_at_most() // workers)
     return Runtime(device, dtype, score_batch_size, threads, memory_share=1 / workers)
 
 
 def alone(runtime: Runtime) -> Runtime:
     """The same for a trial that no other runs beside."""
-    threads = _physical_cores() if runtime.threads else 0
+    threads = _threads_at_most() if runtime.threads else 0
     return replace(runtime, threads=threads, memory_share=1.0)
 
 
@@ -65,6 +65,10 @@ def computes_in_bfloat16(capabilities: Mapping[str, object]) -> bool:
     return any(bool(has) and name.endswith("bf16") for name, has in capabilities.items())
 
 
-def _physical_cores() -> int:
+def _threads_at_most() -> int:
+    """Physical cores that this process may use; fewer where ``OMP_NUM_THREADS`` says so."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(psutil.cpu_count(logical=False) or 1, allowed or 1)
+    cores = min(psutil.cpu_count(logical=False) or 1, allowed or 1)
+    # A list names the threads of each level of nested loops; the first is the outermost.
+    declared = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(cores, int(declared)) if declared.isdecimal() and int(declared) else cores

@@ -42,7 +42,7 @@ def explain(rehearsal: Rehearsal, arms: Iterable[str]) -> list[ArmExplanation]:
     rows = []
     for arm in arms:
         specs = [spec for spec in rehearsal.to_run if spec.arm == arm]
-        why = _why(specs[0], library) if specs else ""
+        why = _why(specs[0], library, rehearsal.plan.experiment.name) if specs else ""
         if arm in rehearsal.waiting:
             why = f"waits for the instruction that the search of {rehearsal.waiting[arm]} selects"
         rows.append(ArmExplanation(arm, rehearsal.known[arm], len(specs), why))
@@ -61,7 +61,7 @@ def differences(
     }
 
 
-def _why(spec: TrialSpec, library: Sequence[StoredIdentity]) -> str:
+def _why(spec: TrialSpec, library: Sequence[StoredIdentity], study: str) -> str:
     if spec.adds:
         return _what_is_added(spec)
     alike = [
@@ -81,7 +81,9 @@ def _why(spec: TrialSpec, library: Sequence[StoredIdentity]) -> str:
     # Of equally near ones one of the same arm, and of these the newest.
     differing, nearest = min(reversed(alike), key=far)
     name, values = next(iter(differing.items()))
-    where = nearest.named_by[0] if nearest.named_by else f"trial {nearest.trial_id[:8]}"
+    # The rehearsed study names what it knows, too, but who reads this looks for one that ran.
+    named_by = sorted(nearest.named_by, key=lambda name: name.startswith(f"{study}/"))
+    where = named_by[0] if named_by else f"trial {nearest.trial_id[:8]}"
     more = len(differing) - 1
     rest = f", and {plural(more, 'difference')} more" if more else ""
     trained = "; its weights are at hand, so that nothing is trained" if spec.trained_path else ""

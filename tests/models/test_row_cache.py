@@ -39,7 +39,7 @@ def drawn(generator: torch.Generator, *shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("chunk", [3, 128])
+@pytest.mark.parametrize(("chunk", "short"), [(3, 1), (128, 64), (5, 64), (128, 9)])
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -47,12 +47,13 @@ def drawn(generator: torch.Generator, *shape: int) -> torch.Tensor:
 def test_each_row_sees_what_all_begin_with_and_itself(
     monkeypatch: pytest.MonkeyPatch,
     chunk: int,
+    short: int,
     passes: list[list[int]],
     shared: int,
     splits: bool,
 ) -> None:
     monkeypatch.setattr(row_attention, "CHUNK", chunk)
-    monkeypatch.setattr(row_attention, "CHUNK_OF_CAUSAL", chunk)
+    monkeypatch.setattr(row_attention, "SHORT", short)
     generator = torch.Generator().manual_seed(0)
     shape = (1, KEY_HEADS, shared, SIZE)
     beginning = drawn(generator, *shape), drawn(generator, *shape)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -35,13 +37,29 @@ def test_bfloat16_only_where_the_processor_computes_in_it(
 def test_trials_side_by_side_share_memory_and_cores(
     monkeypatch: pytest.MonkeyPatch, workers: int, threads: int, share: float
 ) -> None:
-    monkeypatch.setattr("harness.models.runtime._physical_cores", lambda: 6)
+    monkeypatch.setattr("harness.models.runtime._threads_at_most", lambda: 6)
     spec = ModelSpec(reference="any", device="cpu")
     chosen = choose_runtime(spec, 8, workers)
     assert (chosen.threads, chosen.memory_share) == (threads, share)
     by_itself = alone(chosen)
     assert (by_itself.threads, by_itself.memory_share) == (6, 1.0)
     assert alone(Runtime("cpu", "float32", 4)).threads == 0
+
+
+@pytest.mark.parametrize(
+    ("declared", "threads"),
+    [("", 6), ("2", 2), ("16", 6), ("3,1", 3), ("0", 6), ("many", 6), (" 4 ", 4)],
+)
+def test_no_more_threads_than_openmp_may_use(
+    monkeypatch: pytest.MonkeyPatch, declared: str, threads: int
+) -> None:
+    monkeypatch.setattr("psutil.cpu_count", lambda logical: 6)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(12)), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", declared)
+    spec = ModelSpec(reference="any", device="cpu")
+    chosen = choose_runtime(spec, 8)
+    assert chosen.threads == threads
+    assert alone(replace(chosen, threads=1)).threads == threads
 
 
 def test_a_type_that_is_named_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

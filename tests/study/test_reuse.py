@@ -263,13 +263,15 @@ def test_an_engine_gives_back_what_it_holds_while_another_run_is_waited_for(case
 
 
 def test_what_a_plan_says_is_known_is_what_a_run_takes(case: Case) -> None:
-    changes: dict[str, Any] = {"arms": {**ARMS, "wide": {"kind": "lora", "rank": 64}}}
+    arms = {**ARMS, "wide": {"kind": "lora", "rank": 64}}
+    # The study itself, which has not run, is not named as one that did.
+    changes: dict[str, Any] = {"arms": arms, "name": "another"}
     plan = plan_study(case.values(changes), case.folder / "planned")
     (case.folder / "rehearsed").mkdir()
     before = (case.folder / "results" / "harness.duckdb").read_bytes()
     found = rehearse(plan, case.folder / "results", case.folder / "rehearsed")
     assert (case.folder / "results" / "harness.duckdb").read_bytes() == before
-    rows = {row.arm: row for row in explain(found, (BASE, *changes["arms"]))}
+    rows = {row.arm: row for row in explain(found, (BASE, *arms))}
     assert (rows["wide"].known, rows["lora"].to_run) == (0, 0)
     assert rows["wide"].why.startswith("rank is 64 here, 16 in pretended/lora")
     done, ran = case.run(**changes)
