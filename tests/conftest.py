@@ -86,7 +86,11 @@ def _a_draft_measures_nothing() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests of tiny models, which load weights too."""
+    """Mark tests of tiny models, which load weights too; begin with those that mostly wait.
+
+    Beside tests that compute they cost little, and at the end a core would have nothing to do.
+    """
     for item in items:
         if "tiny_models" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.weights)
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)

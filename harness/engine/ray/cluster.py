@@ -214,6 +214,7 @@ class RayEngine:
         ready, _ = self._ray.wait(watched, timeout=POLL_SECONDS, fetch_local=False)
         if not ready:
             self._check_room()
+            self._slots.ask_anew()
             return None
         ready, _ = self._ray.wait(watched, num_returns=len(watched), timeout=0, fetch_local=False)
         for one in ready:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.engine.child import has_loaded
 from harness.engine.outcome import Execute
+from harness.engine.ray.claims import room_for
 from harness.engine.ray.on_node import Worker
 from harness.records import TrialSpec
 from harness.spec import ExecutionSpec
 
 # Seconds that a slot keeps its claim without a trial: others may wait for the machine.
 IDLE_SECONDS = 30.0
+# Seconds after which a slot that has not started is asked for anew though there is room for it. Ray
+# was seen to keep one waiting for good that it would have started at once had it come later. A
+# machine may be slow to start one: each time it is given twice as long.
+STUCK_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,10 @@ class Slot:
     """What it was started for."""
     started: Any
     """Ray's reference to the id of its machine, which is there once the worker is."""
+    patience: float = STUCK_SECONDS
+    """Seconds after which it is asked for anew, where it has not started and there is room."""
+    asked_at: float = 0.0
+    """When it was asked for, on the clock of ``time.monotonic``."""
     node: str = ""
     """The id of its machine; empty until it has started."""
     last: TrialSpec | None = None
@@ -102,6 +111,15 @@ class Slots:
         """Those that have not started yet."""
         return [slot for slot in self._held if not slot.node]
 
+    def ask_anew(self) -> None:
+        """Ask again for slots that have not started for long, though the cluster has room."""
+        now = time.monotonic()
+        for slot in self.starting():
+            overdue = now - slot.asked_at >= slot.patience
+            if overdue and room_for(self._ray.available_resources(), slot.wanted.claims):
+                self.end(slot)
+                self._held.append(replace(self._start(slot.wanted), patience=2 * slot.patience))
+
     def note_start(self, slot: Slot) -> None:
         """Its worker is there.
 
@@ -156,4 +174,4 @@ class Slots:
             memory=claims["memory"] or None,
             scheduling_strategy=strategy,
         ).remote(*self._arguments)
-        return Slot(worker, wanted, worker.node.remote())
+        return Slot(worker, wanted, worker.node.remote(), asked_at=time.monotonic())
