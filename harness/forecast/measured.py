@@ -20,7 +20,7 @@ from harness.study.observer import Observer
 
 # Once small trials have taken so long the next are smaller, and after as long again those that only
 # refine what is known are left out.
-ENOUGH_SECONDS = 24.0
+ENOUGH_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from harness.spec.settings import PromptSettings
 
 # Steps of which the first warms up.
 STEPS = 5
-QUICK_STEPS = 4
+QUICK_STEPS = 3
 # Examples of a check of validation loss.
-CHECKED, QUICK_CHECKED = 24, 12
+CHECKED, QUICK_CHECKED = 24, 8
 # Items of each kind of request; generated answers take a whole batch, as its steps are shared.
 ITEMS = 16
 # Single requests whose latency is taken, and the one that warms up.

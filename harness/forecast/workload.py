@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data import read_examples_file
+from harness.evaluation.divergence import Passage, passages
 from harness.evaluation.latency import WARM_UP_TOKENS, timed_again
 from harness.forecast.cost_model import Activity, Measure
 from harness.forecast.score_load import (
@@ -25,7 +26,15 @@ from harness.forecast.score_load import (
     tokenizer_of,
 )
 from harness.prompting import PromptRenderer
-from harness.records import Example, ModelWork, ScoreRequest, TrialSpec, content_hash, even_sample
+from harness.records import (
+    Example,
+    ModelWork,
+    ResolvedModel,
+    ScoreRequest,
+    TrialSpec,
+    content_hash,
+    even_sample,
+)
 from harness.spec import TaskSpec
 from harness.spec.kinds import kind_info
 from harness.spec.settings import TrainedSettings, settings_from
@@ -220,8 +229,8 @@ class _Counter:
         if request.asked and (self.spec.adds or not self.spec.weights_id):
             known = self.answered(request.asked)
         if request.suite == "general":
-            loads = general_loads(replace(request, key=""), self.spec.model,
-                                  self.spec.runtime.score_batch_size)  # fmt: skip
+            size = self.spec.runtime.score_batch_size
+            loads = general_loads(_whoever(request), self.spec.model, size)
             ids = general_ids(request) if known else [""]
             left = sum(one not in known for one in ids) / len(ids)
             return [load * left for load in loads] if left else []
@@ -287,11 +296,26 @@ class _Counter:
         )  # fmt: skip
 
     def _divergence(self, request: ScoreRequest) -> ScoreLoad:
-        passages = passages_of(request, self.renderer, self.tokenizer, None)
-        tokens = sum(len(passage.tokens) for passage in passages)
-        predicted = sum(len(passage.positions) for passage in passages)
-        counted = ModelWork(passes=len(passages), read=tokens, predicted=predicted)
-        return ScoreLoad("score", "divergence", len(passages), tokens, 0.0, counted)
+        texts = (
+            passages_of(request, self.renderer, self.tokenizer, None)
+            if request.items_path
+            else _suite_texts(_whoever(request), self.spec.model)
+        )
+        tokens = sum(len(text.tokens) for text in texts)
+        predicted = sum(len(text.positions) for text in texts)
+        counted = ModelWork(passes=len(texts), read=tokens, predicted=predicted)
+        return ScoreLoad("score", "divergence", len(texts), tokens, 0.0, counted)
+
+
+def _whoever(request: ScoreRequest) -> ScoreRequest:
+    """The same items, whoever is asked and how."""
+    return replace(request, key="", asked="", answering="", wave=None)
+
+
+@cache
+def _suite_texts(request: ScoreRequest, model: ResolvedModel) -> Sequence[Passage]:
+    """The texts of a suite on which divergence is measured."""
+    return passages(request, tokenizer_of(model))
 
 
 @cache

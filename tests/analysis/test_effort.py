@@ -12,7 +12,7 @@ from harness.analysis.tuning_caveats import effort_caveats
 from harness.analysis.verdict.effort import FEWEST_STEPS
 from harness.analysis.whole_study import analyse
 from harness.findings import Effort, EffortReason, Findings
-from harness.records import StepReport, WayScore
+from harness.records import StepReport, Stopped, WayScore
 from tests.data_records import data_record
 
 from .study_builder import StudyBuilder, cost, experiment, right, whole_study
@@ -255,6 +255,19 @@ def test_the_way_of_decoding() -> None:
         replace(t, ways=ways) if (t.arm, t.phase) == ("lora", "search") else t for t in tried.trials
     ]
     assert effort_of(tried).reasons == ()
+
+
+def test_a_trial_that_was_stopped_early_was_scored_in_no_way() -> None:
+    """Of several ways that it was to be scored in, none was kept."""
+    built = trained(worse(), asked="choice")
+    first = next(t for t in built.trials if (t.arm, t.phase) == ("lora", "search"))
+    unsettled = {**first.params, "setting": 7, "answering": ["generate", "choice"]}
+    at = Stopped("steps", 3, 9, 1.0, 0.5, ((3, -1.0),))
+    built.trials.append(
+        replace(first, trial_id="stopped", number=7, status="pruned", params=unsettled,
+                aggregates=(), stopped=at)
+    )  # fmt: skip
+    assert reason_in(built).shortfall == "decoding"
 
 
 def hardly(**changes: Any) -> StudyBuilder:

@@ -390,7 +390,7 @@ def test_arms_are_timed_forwards_and_backwards_by_their_first_complete_seed(
 def test_what_runs_by_itself_has_all_cores_and_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.models.runtime._physical_cores", lambda: 6)
+    monkeypatch.setattr("harness.models.runtime._threads_at_most", lambda: 6)
     made = plan(tmp_path, runtime=Runtime("cpu", "float32", 4, threads=2, memory_share=1 / 3))
     final = made.finalist("lora", 0, 1, lora(made))
     timed = made.latency_trial("lora", 0, final, [final.trial_id])

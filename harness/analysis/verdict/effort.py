@@ -194,7 +194,8 @@ class _Tried:
 
     def _decoding(self) -> EffortReason | None:
         asked = {str(t.params["answering"]) for t in self.prompts if "answering" in t.params}
-        runs = (*self.seen, *self.finalists)
+        # One that was stopped early was scored in none of its ways.
+        runs = [t for t in (*self.seen, *self.finalists) if t.status == "complete"]
         used = {t.params.get("answering") for t in runs}
         used |= {way.answering for t in runs for way in t.ways}
         closed = [way for way in CLOSED if way in asked]
