@@ -14,8 +14,8 @@ demo: $(VENV)/.installed
 readme: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.readme_block results quickstart
 
-# A process of tests for each core and one more, as some tests wait; at most 8, each with one thread. Compiled
-# files are kept: tests start many programs that would compile them again.
+# A process of tests for each core and one more, as some tests wait; at most 8, each with one thread.
+# Compiled files are kept: tests start many programs that would compile them again.
 # Where there is room, what they write stays in memory: on a disk each trial waits until it lies there.
 SHM := $(shell df -k --output=avail /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 > 8000000 { print "/dev/shm" }')
 PROCESSES := $(shell cores=$$(getconf _NPROCESSORS_ONLN) && echo $$((cores < 8 ? cores + 1 : 8)))

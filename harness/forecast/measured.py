@@ -92,12 +92,15 @@ def _stand_in(measured: Sequence[Measured], whole: Workload) -> bool:
 
     Requests that are timed alone are few: those of any kind that asks alike will do.
     """
-    alike = [small for small in measured if computes_alike(small.whole.spec, whole.spec)]
-    known = {_doing(sample.activity) for small in alike for sample in small.samples}
-    everywhere = {_doing(sample.activity) for small in measured for sample in small.samples}
-    known |= {doing for doing in everywhere if doing[1] == "single"}
+    alike = [computes_alike(small.whole.spec, whole.spec) for small in measured]
+    known = {
+        _doing(sample.activity)
+        for small, of_its_kind in zip(measured, alike, strict=True)
+        for sample in small.samples
+        if of_its_kind or sample.activity.measure == "single"
+    }
     needed = {_doing(whole.scoring(score)) for _, score in whole.scores}
-    return bool(alike) and needed <= known
+    return any(alike) and needed <= known
 
 
 def _doing(activity: Activity) -> tuple[str, ...]:

@@ -191,7 +191,7 @@ def attention_over_rows(
         key, value: shape (tokens, key heads, size).
 
     Returns:
-        Output of shape (tokens, heads, size of a value), in the type that scores or values have.
+        Output of shape (tokens, heads, size of a value), in the type of values.
     """
     shared = cache.shared(layer)
     parts = []

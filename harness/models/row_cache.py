@@ -245,7 +245,7 @@ def _layout(first: int, slots: Ints, counts: Ints, lengths: Ints, capacity: int)
     width = int(counts.max())
     padded = real = mask = None
     if len(slots) * width > new:
-        within = np.clip(np.arange(width), 0, np.maximum(counts[:, None] - 1, 0))
+        within = np.minimum(np.arange(width), np.maximum(counts[:, None] - 1, 0))
         starts = np.minimum(np.cumsum(counts) - counts, new - 1)
         padded = torch.from_numpy((starts[:, None] + within).ravel())
         real = torch.from_numpy(np.flatnonzero((np.arange(width) < counts[:, None]).ravel()))

@@ -82,8 +82,11 @@ def _why(spec: TrialSpec, library: Sequence[StoredIdentity], study: str) -> str:
     differing, nearest = min(reversed(alike), key=far)
     name, values = next(iter(differing.items()))
     # The rehearsed study names what it knows, too, but who reads this looks for one that ran.
-    named_by = sorted(nearest.named_by, key=lambda name: name.startswith(f"{study}/"))
-    where = named_by[0] if named_by else f"trial {nearest.trial_id[:8]}"
+    where = min(
+        nearest.named_by,
+        key=lambda name: name.startswith(f"{study}/"),
+        default=f"trial {nearest.trial_id[:8]}",
+    )
     more = len(differing) - 1
     rest = f", and {plural(more, 'difference')} more" if more else ""
     trained = "; its weights are at hand, so that nothing is trained" if spec.trained_path else ""

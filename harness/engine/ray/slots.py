@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from harness.engine.child import has_loaded
@@ -118,7 +118,7 @@ class Slots:
             overdue = now - slot.asked_at >= slot.patience
             if overdue and room_for(self._ray.available_resources(), slot.wanted.claims):
                 self.end(slot)
-                self._held.append(replace(self._start(slot.wanted), patience=2 * slot.patience))
+                self._held.append(self._start(slot.wanted, 2 * slot.patience))
 
     def note_start(self, slot: Slot) -> None:
         """Its worker is there.
@@ -161,7 +161,7 @@ class Slots:
     def _idle(self) -> list[Slot]:
         return [slot for slot in self._held if slot.idle_since is not None]
 
-    def _start(self, wanted: Wanted) -> Slot:
+    def _start(self, wanted: Wanted, patience: float = STUCK_SECONDS) -> Slot:
         strategy: Any = "SPREAD"
         if wanted.node:
             from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -174,4 +174,4 @@ class Slots:
             memory=claims["memory"] or None,
             scheduling_strategy=strategy,
         ).remote(*self._arguments)
-        return Slot(worker, wanted, worker.node.remote(), asked_at=time.monotonic())
+        return Slot(worker, wanted, worker.node.remote(), patience, time.monotonic())
