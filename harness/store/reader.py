@@ -221,7 +221,9 @@ class StoreReader:
         with self._reading() as connection:
             return test_readers(connection, experiment_id, rows)
 
-    def study(self, experiment_id: str, suite: SuiteKind | None = None) -> Study:
+    def study(
+        self, experiment_id: str, suite: SuiteKind | None = None, searched: str | None = None
+    ) -> Study:
         """All that a report is made from, read at one moment.
 
         ``vectors`` and ``items`` hold complete trials only: ``vectors`` everything but the search
@@ -231,6 +233,7 @@ class StoreReader:
         Args:
             experiment_id: of a declared experiment.
             suite: only the vectors of this one, no items, and no steps of trials.
+            searched: id of the only search trial to give; all if None.
 
         Raises:
             InputError: the store has no such experiment.
@@ -246,8 +249,10 @@ class StoreReader:
             metric = "" if suite else _primary_metric(experiment)
             return Study(
                 experiment=experiment,
-                trials=summaries_of(connection, experiment_id, with_steps=suite is None),
-                vectors=vectors_of(connection, experiment_id, suite),
+                trials=summaries_of(
+                    connection, experiment_id, searched=searched, with_steps=suite is None
+                ),
+                vectors=vectors_of(connection, experiment_id, suite, searched),
                 items=item_rows_of(connection, experiment_id, metric) if metric else (),
                 events=events_of(connection, experiment_id),
             )

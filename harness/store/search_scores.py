@@ -8,7 +8,7 @@ from harness.store.connection import named_rows
 
 _VALUES = """
 SELECT o.item_id, i.value
-FROM named_score l
+FROM asked_score l
 JOIN item_score i USING (score_key)
 JOIN item_output o ON o.score_key = i.score_key AND o.doc_hash = i.doc_hash
 WHERE l.experiment_id = $experiment_id AND l.trial_id = $trial_id AND l.suite = $suite

@@ -37,6 +37,7 @@ SELECT entry, trial_id, arm, kind, phase, number, seed, status, params, started_
        writing, environment
 FROM named_trial
 WHERE experiment_id = $experiment_id AND ($trial_id IS NULL OR trial_id = $trial_id)
+  AND ($searched IS NULL OR phase <> 'search' OR trial_id = $searched)
 ORDER BY arm, phase, number, seed, trial_id
 """
 
@@ -95,14 +96,17 @@ def summaries_of(
     experiment_id: str,
     trial_id: str | None = None,
     *,
+    searched: str | None = None,
     with_steps: bool = True,
 ) -> tuple[TrialSummary, ...]:
     """Every trial of the experiment, or the one called ``trial_id``; by arm, phase, number, seed.
 
+    With ``searched``, of all search trials the one of that id.
+
     A metric whose value over all items is missing has no aggregate; other missing numbers of an
     aggregate or a step are NaN.
     """
-    asked = {"experiment_id": experiment_id, "trial_id": trial_id}
+    asked = {"experiment_id": experiment_id, "trial_id": trial_id, "searched": searched}
     ended = list(named_rows(connection, _TRIALS, asked))
     if not ended:
         return ()

@@ -18,37 +18,26 @@ SELECT t.trial_id, t.arm, t.kind, t.phase, t.seed, l.suite, l.task, l.split, l.s
 FROM named_trial t JOIN named_score l USING (entry) JOIN score s USING (score_key)
 WHERE t.experiment_id = $experiment_id AND t.status = 'complete'
   AND (t.phase <> 'search' OR l.suite = 'general') AND l.suite = coalesce($suite, l.suite)
+  AND (t.phase <> 'search' OR t.trial_id = coalesce($searched, t.trial_id))
 ORDER BY t.trial_id, t.entry, l.suite, l.task, l.split
 """
 
-_WANTED = """
-WITH wanted AS (
-    SELECT DISTINCT l.score_key FROM named_trial t JOIN named_score l USING (entry)
-    WHERE t.experiment_id = $experiment_id AND t.status = 'complete'
-      AND (t.phase <> 'search' OR l.suite = 'general') AND l.suite = coalesce($suite, l.suite)
-)
-"""
-
-_SERIES = (
-    _WANTED
-    + """
+# Several short questions take a fraction of the time of long ones, which take longer to plan than
+# to answer.
+_SERIES = """
 SELECT i.score_key, i.metric, i.filter, m.higher_is_better, count(*) AS items
-FROM wanted w JOIN item_score i USING (score_key)
-JOIN score_metric m ON m.score_key = i.score_key AND m.metric = i.metric
+FROM item_score i JOIN score_metric m ON m.score_key = i.score_key AND m.metric = i.metric
+WHERE i.score_key IN (SELECT unnest($keys))
 GROUP BY i.score_key, i.metric, i.filter_rank, i.filter, m.higher_is_better
 ORDER BY i.score_key, i.metric, i.filter_rank
 """
-)
 
-_VALUES = (
-    _WANTED
-    + """
+_VALUES = """
 SELECT i.doc_hash AS doc_hash, o.cluster AS cluster, o.item_id AS item_id, i.value AS value
-FROM wanted w JOIN item_score i USING (score_key)
-JOIN item_output o ON o.score_key = i.score_key AND o.doc_hash = i.doc_hash
+FROM item_score i JOIN item_output o ON o.score_key = i.score_key AND o.doc_hash = i.doc_hash
+WHERE i.score_key IN (SELECT unnest($keys))
 ORDER BY i.score_key, i.metric, i.filter_rank, o.position
 """
-)
 
 _ITEMS = """
 SELECT t.arm, t.seed, o.doc_hash, o.item_id, o.target, o.output, i.value, o.text
@@ -83,18 +72,22 @@ class _Series:
 
 
 def vectors_of(
-    connection: duckdb.DuckDBPyConnection, experiment_id: str, suite: SuiteKind | None = None
+    connection: duckdb.DuckDBPyConnection,
+    experiment_id: str,
+    suite: SuiteKind | None = None,
+    searched: str | None = None,
 ) -> tuple[ScoreVector, ...]:
     """Every per-item metric of every complete trial; of search trials, the general suite's only.
 
-    With ``suite``, what was scored in that one.
+    With ``suite``, what was scored in that one; with ``searched``, of all search trials that one's.
 
     Ordered by trial, suite, task, split and metric; items in the order of scoring. Trials that
     share a score share its arrays. Where several filters give a metric, the first filter's vector
     has its plain name, as its aggregate has; the others are named ``metric (filter)``.
     """
-    parameters = {"experiment_id": experiment_id, "suite": suite}
-    series = _series_by_key(connection, parameters)
+    parameters = {"experiment_id": experiment_id, "suite": suite, "searched": searched}
+    asked = list(named_rows(connection, _TRIALS, parameters))
+    series = _series_by_key(connection, sorted({row["score_key"] for row in asked}))
     return tuple(
         ScoreVector(
             trial_id=row["trial_id"],
@@ -113,7 +106,7 @@ def vectors_of(
             item_ids=scored.item_ids,
             values=scored.values,
         )
-        for row in named_rows(connection, _TRIALS, parameters)
+        for row in asked
         for scored in series[row["score_key"]]
     )
 
@@ -127,8 +120,9 @@ def item_rows_of(
 
 
 def _series_by_key(
-    connection: duckdb.DuckDBPyConnection, parameters: dict[str, str | None]
+    connection: duckdb.DuckDBPyConnection, keys: list[str]
 ) -> defaultdict[str, list[_Series]]:
+    parameters = {"keys": keys}
     heads = list(named_rows(connection, _SERIES, parameters))
     columns = connection.execute(_VALUES, parameters).fetchnumpy()
     values = np.ma.filled(np.ma.asarray(columns["value"], dtype=np.float64), np.nan)

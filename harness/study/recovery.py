@@ -1,13 +1,14 @@
-"""Whole records that a run left between a trial and the store: taken in, or set aside."""
+"""What a trial left on its way to the store: a whole record, taken in or set aside; or none."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from harness.errors import StoreError
-from harness.records import Status
+from harness.errors import StoreError, TrialError
+from harness.records import Status, TrialRecord, TrialSpec, utc_now
 from harness.store import StoreWriter, quarantine, quarantine_record, read_record, record_head
 from harness.study.observer import Observer
+from harness.versions import environment_versions
 
 
 def recovered(folder: Path, stored: Status | None, writer: StoreWriter, observer: Observer) -> bool:
@@ -38,4 +39,21 @@ def recovered(folder: Path, stored: Status | None, writer: StoreWriter, observer
     return writer.ingest(record, replace_failed=True)
 
 
-__all__ = ["recovered"]
+def failure_record(spec: TrialSpec, started: str, failure: TrialError) -> TrialRecord:
+    """The record of a trial whose process left none.
+
+    Args:
+        started: when it was first started, ISO 8601.
+    """
+    return TrialRecord(
+        spec=spec,
+        status="failed",
+        started_at=started,
+        ended_at=utc_now(),
+        failure_kind=failure.kind,
+        failure_message=str(failure),
+        environment=environment_versions(),
+    )
+
+
+__all__ = ["failure_record", "recovered"]

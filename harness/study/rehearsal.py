@@ -69,9 +69,11 @@ class _Rehearsing(TrialRunner):
     def work_off(self, source: Source) -> None:
         """Go through ``source`` as far as it goes without the outcome of what is not known."""
         while (spec := source.next()) is not None:
-            begun = self._ended_before(spec) or self._start(spec)
-            if isinstance(begun, TrialSummary):
-                source.ended(begun)
+            found = self._ended_before(spec) or self._name(spec)
+            if isinstance(found, TrialSummary):
+                source.ended(found)
+            elif found is not None:
+                self._start(found)
 
     def _weights_at_hand(self, spec: TrialSpec) -> str:
         trials = self.results / self.plan.trials.name

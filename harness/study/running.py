@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,13 +12,7 @@ from filelock import FileLock, Timeout
 
 from harness.engine import WORTH_A_RETRY, Ended, Engine, Outcome
 from harness.errors import StoreError, TrialError, needing_room
-from harness.records import (
-    Place,
-    TrialRecord,
-    TrialSpec,
-    TrialSummary,
-    utc_now,
-)
+from harness.records import Place, TrialRecord, TrialSpec, TrialSummary, utc_now
 from harness.store import (
     StoreReader,
     StoreWriter,
@@ -29,20 +24,26 @@ from harness.store import (
     write_record,
 )
 from harness.store.naming import NamedTrial
-from harness.study.known_parts import (
-    accesses_to_test,
-    general_beyond,
-    known_parts,
-    weights_at_hand,
-)
+from harness.study.known_parts import accesses_to_test, general_beyond, known_parts, weights_at_hand
 from harness.study.observer import Observer
 from harness.study.plan import Plan
-from harness.study.recovery import recovered
+from harness.study.recovery import failure_record, recovered
 from harness.study.sources import Source
-from harness.versions import environment_versions
 
 # How often a run looks whether a trial that another run is at has ended.
 BUSY_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A trial that the study names, which no other run is at."""
+
+    spec: TrialSpec
+    """What is asked of it."""
+    known: NamedTrial
+    """What the store knows of it."""
+    trial: TrialSummary | None
+    """The trial, where all that is asked of it is known."""
 
 
 @dataclass(slots=True)
@@ -129,37 +130,57 @@ class TrialRunner:
     def work_off(self, source: Source) -> None:
         """Run all trials of ``source``, as many at once as the engine has room for."""
         running = 0
+        left: TrialRecord | None = None
         held: TrialSpec | None = None
         while True:
-            while running < self.engine.slots:
-                spec = held or source.next()
-                held = None
-                if spec is None:
-                    break
-                begun = self._ended_before(spec) or self._start(spec)
-                if isinstance(begun, TrialSummary):
-                    source.ended(begun)
-                elif begun:
-                    running += 1
-                else:
-                    held = spec
-                    break
+            # One opening of the store for what a trial left and for those that come next.
+            with ExitStack() as opened:
+                if left is not None:
+                    opened.enter_context(self.writer.held_open())
+                    source.ended(self._take_in(left))
+                    left = None
+                coming, held = self._coming(source, held, self.engine.slots - running, opened)
+            for named in coming:
+                self._start(named)
+            running += len(coming)
             if running:
                 with needing_room(self.plan.folder):
                     ended = self.engine.wait(self.observer.progress)
-                record = self._left_by(ended)
-                if record is None:
+                left = self._left_by(ended)
+                if left is None:
                     self._submit(ended.spec)
-                    continue
-                running -= 1
-                with self.writer.held_open():
-                    source.ended(self._take_in(record))
+                else:
+                    running -= 1
             elif held is not None:
                 # Nothing of this run's own is under way, so that no other waits for it meanwhile.
                 self.engine.rest()
                 time.sleep(BUSY_SECONDS)
             else:
                 return
+
+    def _coming(
+        self, source: Source, held: TrialSpec | None, room: int, opened: ExitStack
+    ) -> tuple[list[_Named], TrialSpec | None]:
+        """As many trials to start as there is room for, and one that another run is at.
+
+        Args:
+            held: a trial of the source that another run was at before.
+            opened: holds the store open from the first trial that it is asked for.
+        """
+        coming: list[_Named] = []
+        while len(coming) < room and (spec := held or source.next()) is not None:
+            held = None
+            found: TrialSummary | _Named | None = self._ended_before(spec)
+            if found is None:
+                opened.enter_context(self.writer.held_open())
+                found = self._name(spec)
+            if found is None:
+                return coming, spec
+            if isinstance(found, _Named):
+                coming.append(found)
+            else:
+                source.ended(found)
+        return coming, held
 
     def _ended_before(self, spec: TrialSpec) -> TrialSummary | None:
         """The trial, where all that is asked of it is in the store; None if it is to be run."""
@@ -171,17 +192,13 @@ class TrialRunner:
         return trial
 
     def _answered(self, spec: TrialSpec, trial: TrialSummary) -> bool:
-        if trial.status != "complete":
-            return True
-        way = str(trial.params["answering"])
-        asked = {request.key for request in spec.scores if request.answering in ("", way)}
-        return asked <= self._scored
+        return trial.status != "complete" or _keys(spec, trial) <= self._scored
 
-    def _start(self, spec: TrialSpec) -> TrialSummary | bool:
-        """Start the trial, or take it as it is where it was run for another study.
+    def _name(self, spec: TrialSpec) -> TrialSummary | _Named | None:
+        """Name the trial for the study, and take it as it is where it was run for another one.
 
         Returns:
-            The trial where it is known; else whether it was started: False where another run is at
+            The trial where it is known, or how it is to be started; None where another run is at
             it, so that it is to be tried again.
         """
         self.plan.trials.mkdir(parents=True, exist_ok=True)
@@ -190,30 +207,26 @@ class TrialRunner:
             lock.acquire(timeout=0)
         except Timeout:
             self._say_waiting(spec)
-            return False
+            return None
         self._locks[spec.trial_id] = lock
-        with self.writer.held_open():
-            spec, named, trial = self._named(spec)
-        if trial is not None:
-            self._release(spec.trial_id)
-            return self._as_it_is(spec, trial)
-        folder = self._folder(spec)
+        named = self._named(spec)
+        if named.trial is None:
+            return named
+        self._release(spec.trial_id)
+        return self._as_it_is(named.spec, named.trial)
+
+    def _start(self, named: _Named) -> None:
+        folder = self._folder(named.spec)
         if holds_link(folder):
             place = quarantine(folder, "it is, or holds, a link to elsewhere")
             self.observer.warning(f"{folder} is, or holds, a link; set aside in {place}")
-        spec = known_parts(spec, named, self.reader, self.plan.trials)
+        spec = known_parts(named.spec, named.known, self.reader, self.plan.trials)
         self.observer.trial_started(spec)
         # The store holds what it says: what lies there later is of this run.
         discard_record(folder)
         self._submit(spec)
-        return True
 
-    def _named(self, spec: TrialSpec) -> tuple[TrialSpec, NamedTrial, TrialSummary | None]:
-        """Name the trial for the study.
-
-        Returns:
-            What is asked of it, what is known of it, and the trial where all that is known.
-        """
+    def _named(self, spec: TrialSpec) -> _Named:
         folder, looks = self._folder(spec), accesses_to_test(spec)
         named = self.writer.name_trial(spec, looks)
         if named.status in (None, "failed") and has_record(folder):
@@ -229,7 +242,7 @@ class TrialRunner:
         trial = self._summary(spec) if named.status in ("complete", "pruned") else None
         if trial is not None and self._lacks_weights(spec, trial):
             trial = None
-        return spec, named, trial
+        return _Named(spec, named, trial)
 
     def _lacks_weights(self, spec: TrialSpec, trial: TrialSummary) -> bool:
         """Whether weights that the study would keep were kept once, and are gone since."""
@@ -308,7 +321,7 @@ class TrialRunner:
         if self._may_run_again(spec, outcome):
             return None
         failure = TrialError(outcome.kind or "error", outcome.message)
-        record = _failed(spec, self._started[spec.trial_id], failure)
+        record = failure_record(spec, self._started[spec.trial_id], failure)
         with needing_room(folder):
             write_record(folder, record)
         return record
@@ -327,7 +340,6 @@ class TrialRunner:
         spec = record.spec
         self.writer.ingest(record, replace_failed=self.retry_failed or not spec.adds)
         trial = self._summary(spec)
-        scored = self.reader.known_scores([request.key for request in spec.scores])
         self._release(spec.trial_id)
         self.ran += 1
         self.failed += record.status == "failed"
@@ -335,17 +347,11 @@ class TrialRunner:
         if trial is None:
             raise StoreError(f"trial {spec.trial_id} ended without all that was asked of it")
         self.known[spec.place] = trial
-        self._scored.update(scored)
+        if trial.status == "complete":
+            self._scored |= _keys(spec, trial)
         return trial
 
 
-def _failed(spec: TrialSpec, started: str, failure: TrialError) -> TrialRecord:
-    return TrialRecord(
-        spec=spec,
-        status="failed",
-        started_at=started,
-        ended_at=utc_now(),
-        failure_kind=failure.kind,
-        failure_message=str(failure),
-        environment=environment_versions(),
-    )
+def _keys(spec: TrialSpec, trial: TrialSummary) -> set[str]:
+    """Of the scores that are asked of a trial, in the way of answering that it found best."""
+    return {request.key for request in spec.settled(str(trial.params["answering"])).scores}

@@ -145,7 +145,7 @@ class Searches:
         """Tell the arm's search how its trial did."""
         state = self._states[trial.arm, trial.search_repeat]
         self._note(state, trial)
-        state.search.tell(self._past(trial, self._changes({trial.arm})))
+        state.search.tell(self._past(trial, self._changes({trial.arm}, trial.trial_id)))
 
     def counts(self, trial: TrialSummary) -> bool:
         """Whether a trial of the study is one of its searches as they are now.
@@ -223,13 +223,15 @@ class Searches:
         repeats = self._plan.experiment.repeats_of(arm)
         return arm if repeats == 1 else f"{arm} (search {repeat + 1} of {repeats})"
 
-    def _changes(self, arms: Iterable[str]) -> dict[str, float]:
-        """Mean change of general abilities of the arms' complete trials, by id."""
+    def _changes(self, arms: Iterable[str], searched: str | None = None) -> dict[str, float]:
+        """Mean change of general abilities of the arms' complete trials, or of one, by id."""
         experiment = self._plan.experiment
         watched = [arm for arm in arms if experiment.search_margin(arm) is not None]
         if not watched:
             return {}
-        scores = Scores(self._reader.study(self._plan.experiment_id, suite="general"))
+        # All earlier trials read again after each one would make a search quadratic in its length.
+        study = self._reader.study(self._plan.experiment_id, suite="general", searched=searched)
+        scores = Scores(study)
         by_arm = [measured_changes(scores, arm, experiment) for arm in watched]
         return {trial: change for changes in by_arm for trial, change in changes.items()}
 

@@ -123,6 +123,21 @@ def test_a_study_of_one_suite_has_its_vectors_alone(path: Path, writer: StoreWri
     assert whole.items and not part.items
 
 
+def test_a_search_trial_is_read_beside_all_that_is_not_of_a_search(
+    path: Path, writer: StoreWriter
+) -> None:
+    base(writer)
+    for number, name in enumerate(("t1", "t2")):
+        one = general(f"s{number}", "capitals", (0, number))
+        writer.ingest(trial(name, [one], phase="search", seed=number))
+    writer.ingest(trial("t3", [general("s3", "capitals", (1, 1))], seed=9))
+    part = StoreReader(path).study("e1", suite="general", searched="t2")
+    assert {one.trial_id for one in part.trials} == {"base", "t2", "t3"}
+    assert {vector.trial_id for vector in part.vectors} == {"base", "t2", "t3"}
+    alone = general_changes(Scores(part), "lora", {"capitals": TASKS["capitals"]})
+    assert alone[("t2", "search")] == changes(path, "capitals")["t2"]
+
+
 def test_item_values_of_the_validation_set(path: Path, writer: StoreWriter) -> None:
     held = score("k1", "feedback-validation", split="validation", values=(1.0, None, 0.5, 0.0))
     f1 = tuple(ItemScore(one.doc_hash, "none", "macro_f1", 0.125) for one in held.item_scores)
