@@ -189,8 +189,10 @@ def _score(spec: TrialSpec, request: ScoreRequest, gain: float, lost: float) -> 
         return _timed(request)
     metrics, chance, items = _asked(spec, request, gain, lost)
     hashes = [hashlib.sha256(f"{request.task}/{one[0]}".encode()).hexdigest() for one in items]
-    # A reply is the same, whatever else is asked beside it, and whatever release pretends.
-    who = content_hash([spec.kind, dict(spec.params), spec.seed, spec.train_items])
+    # A reply is the same, whatever else is asked beside it, and whatever release pretends; without
+    # shots a prompt is, whatever the seed.
+    seed = spec.seed if spec.kind != "prompt" or spec.params.get("shots") else 1
+    who = content_hash([spec.kind, dict(spec.params), seed, spec.train_items])
     asked = f"{who}/{request.answering}"
     values = [float(_uniform(asked, identity) < share) for identity, _, _, share in items]
     if request.suite in ("domain", "out_of_domain") and not all(metrics.values()):
