@@ -15,6 +15,7 @@ from harness.report.sections.material import Material
 from harness.report.tables import Field, table
 
 HEADING = "Parts of the test"
+SHOWN_PARTS = 8
 
 
 def slices_section(material: Material) -> Section:
@@ -24,7 +25,7 @@ def slices_section(material: Material) -> Section:
         return Section("slices", HEADING, ())
     blocks: list[Block] = []
     if slicing.slices:
-        blocks += [_figure(material, slicing), _table(material, slicing)]
+        blocks += [_figure(material, slicing), *_tables(material, slicing)]
     if slicing.validity:
         blocks.append(_validity(material, slicing))
     return Section("slices", HEADING, tuple(blocks))
@@ -59,6 +60,20 @@ def _sentence(slicing: Slicing) -> str:
         if parts
     ]
     return f"Of {wording.plural(total, 'part')}: {'; '.join(said)}."
+
+
+def _tables(material: Material, slicing: Slicing) -> list[Table]:
+    """Every part; of many, those that show something, and all in the appendix."""
+    every = _table(material, slicing)
+    if len(slicing.slices) <= SHOWN_PARTS:
+        return [every]
+    settled = [part for part in slicing.slices if part.contrast.outcome in ("better", "worse")]
+    whole = replace(every, folded=True)
+    if not settled:
+        return [whole]
+    shown = _table(material, replace(slicing, slices=tuple(settled)))
+    note = "Parts that show neither arm to be better stand in the appendix."
+    return [replace(shown, notes=(note, *shown.notes)), whole]
 
 
 def _table(material: Material, slicing: Slicing) -> Table:

@@ -1,0 +1,48 @@
+"""Columns that tell no two rows apart become a note, and nothing that they held is lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.report.document import Column, Table
+from harness.report.tables import lean
+
+HEADINGS = ("Arm", "Score", "Interval", "Loss", "Interval", "Seeds", "Device", "Runs")
+ROWS = (
+    ("a", "0.1", "0 to 1", "not measured", "not measured", "3", "-", "3"),
+    ("b", "0.2", "0 to 1", "not measured", "not measured", "3", "-", "3"),
+    ("c", "0.2", "0 to 1", "not measured", "not measured", "3", "-", "3"),
+)
+TABLE = Table("Scores", tuple(Column(name) for name in HEADINGS), ROWS, ("Higher is better.",))
+
+
+def test_what_every_row_has_alike_is_told_once() -> None:
+    shown = lean(TABLE)
+    # An interval stays beside its value, though it is the same in every row.
+    assert [column.heading for column in shown.columns] == ["Arm", "Score", "Interval"]
+    assert shown.rows == (("a", "0.1", "0 to 1"), ("b", "0.2", "0 to 1"), ("c", "0.2", "0 to 1"))
+    assert shown.notes == (
+        "Higher is better.", "In every row: Loss: not measured; Seeds and Runs: 3.",
+    )  # fmt: skip
+
+
+def test_a_value_and_its_interval_go_together() -> None:
+    alike = replace(TABLE, rows=tuple((name, "0.2", "0 to 1", *row[2:]) for name, *row in ROWS))
+    shown = lean(alike)
+    assert [column.heading for column in shown.columns] == ["Arm"]
+    assert "In every row: Score: 0.2, 0 to 1; Loss" in shown.notes[-1]
+
+
+def test_links_go_with_their_columns() -> None:
+    linked = replace(TABLE, links=tuple(f"s{place}" for place in range(len(HEADINGS))))
+    assert lean(linked).links == ("s0", "s1", "s2")
+
+
+def test_the_appendix_and_short_tables_keep_every_column() -> None:
+    for whole in (replace(TABLE, folded=True), replace(TABLE, rows=ROWS[:2])):
+        assert lean(whole) == whole
+
+
+def test_a_table_whose_columns_all_differ_stays_as_it_is() -> None:
+    whole = replace(TABLE, columns=TABLE.columns[:2], rows=(("a", "1"), ("b", "2"), ("c", "3")))
+    assert lean(whole) == whole
