@@ -112,7 +112,7 @@ def test_the_steps_have_their_lines_their_place_and_their_time() -> None:
     assert harder.where == (
         "in the experiment file (trials stands below budget), then run it again"
     )
-    assert harder.took == "about 25 minutes"
+    assert harder.took == "about 25 minutes to run"
     assert use.command and use.where == "in a terminal" and use.took == ""
     steps = replace(findings().next_steps[0], seconds=None, lines=("seeds: [1]", "arms.a.b: 2"))
     (unknown,) = first_of(replace(findings(), next_steps=(steps,))).steps
