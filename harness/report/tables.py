@@ -12,6 +12,7 @@ from harness.report.document import Column, Table
 from harness.wording import Scale
 
 INTERVAL = "Interval"
+MOST_ROWS = 8  # of a table of comparisons; of a longer one those that show something come first
 FEWEST_ROWS = 3
 Row = TypeVar("Row")
 Row_contra = TypeVar("Row_contra", contravariant=True)
@@ -106,6 +107,17 @@ def lean(shown: Table) -> Table:
     )
 
 
+def shortened(every: Table, places: Sequence[int], note: str) -> list[Table]:
+    """These rows alone, with a note on what they are, and the whole table for the appendix."""
+    first = replace(
+        every,
+        rows=tuple(every.rows[place] for place in places),
+        strong=tuple(n for n, place in enumerate(places) if place in every.strong),
+        notes=(f"{note} The appendix has all {len(every.rows):,}.", *every.notes),
+    )
+    return [*([first] if places else []), replace(every, folded=True)]
+
+
 def _units(columns: Sequence[Column]) -> Iterable[list[int]]:
     """Places of the columns after the first, an interval's with that of its value."""
     unit: list[int] = []
@@ -118,4 +130,4 @@ def _units(columns: Sequence[Column]) -> Iterable[list[int]]:
         yield unit
 
 
-__all__ = ["ARM", "INTERVAL", "Field", "OfArm", "lean", "table"]
+__all__ = ["ARM", "INTERVAL", "MOST_ROWS", "Field", "OfArm", "lean", "shortened", "table"]

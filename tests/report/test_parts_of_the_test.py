@@ -73,7 +73,8 @@ def test_of_many_classes_those_to_look_at_stand_first_and_all_in_the_appendix() 
     assert [block.folded for block in blocks] == [False, True, True, True, False]
     assert len(first.rows) == 5 and len(every.rows) == 10 and len(matrices) == 2
     assert first.rows[0][0] == "c9" and "c4" in {row[0] for row in first.rows}
-    assert first.notes[0].startswith("Of 10 classes those whose F1 differs most")
+    assert first.notes[0].startswith("Those whose F1 differs most")
+    assert first.notes[0].endswith("The appendix has all 10.")
     assert [column.heading for column in mistakes.columns] == [
         "Right class", "Taken for", "Items", "lora", "few-shot", "Such as",
     ]  # fmt: skip

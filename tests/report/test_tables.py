@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.report.document import Column, Table
-from harness.report.tables import lean
+from harness.report.tables import lean, shortened
 
 HEADINGS = ("Arm", "Score", "Interval", "Loss", "Interval", "Seeds", "Device", "Runs")
 ROWS = (
@@ -46,3 +46,11 @@ def test_the_appendix_and_short_tables_keep_every_column() -> None:
 def test_a_table_whose_columns_all_differ_stays_as_it_is() -> None:
     whole = replace(TABLE, columns=TABLE.columns[:2], rows=(("a", "1"), ("b", "2"), ("c", "3")))
     assert lean(whole) == whole
+
+
+def test_the_rows_that_show_something_come_first_and_all_in_the_appendix() -> None:
+    first, every = shortened(replace(TABLE, strong=(0, 2)), [2, 1], "Those that differ.")
+    assert first.rows == (ROWS[2], ROWS[1]) and first.strong == (0,)
+    assert first.notes == ("Those that differ. The appendix has all 3.", "Higher is better.")
+    assert every.rows == ROWS and every.folded and not first.folded
+    assert shortened(TABLE, [], "None.") == [replace(TABLE, folded=True)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from harness import wording
 from harness.answers.answer import INVALID
@@ -11,7 +10,7 @@ from harness.answers.metrics import ABSENT
 from harness.findings import ArmClasses, ClassScore, Samples
 from harness.report.document import Block, Column, Section, Table
 from harness.report.sections.material import Material
-from harness.report.tables import Field, table
+from harness.report.tables import Field, shortened, table
 from harness.wording import PER_CENT
 
 HEADING = "Class by class"
@@ -78,9 +77,7 @@ def _scores(arms: Sequence[ArmClasses], field: str, what: str) -> list[Table]:
     apart = sorted(lowest, key=lambda n: min(f1[n]) - max(f1[n])) if len(arms) > 1 else []
     places = list(dict.fromkeys((*apart[:MOST_APART], *lowest)))[:SHOWN_CLASSES]
     which = "differs most, then those where it is lowest" if apart else "is lowest"
-    note = f"Of {len(rows):,} classes those whose F1 {which}; the appendix has all. {note}"
-    first = tuple(rows[n] for n in places)
-    return [replace(every, rows=first, notes=(note,)), replace(every, folded=True)]
+    return shortened(every, places, f"Those whose F1 {which}.")
 
 
 def _cells(score: ClassScore | None) -> tuple[str, str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness import wording
 from harness.findings import Contrast
 from harness.report.chart_records import ForestChart, ForestRow
@@ -9,8 +11,8 @@ from harness.report.document import Block, Column, Figure, Prose, Section, Table
 from harness.report.naming import turned
 from harness.report.scales import scale_of
 from harness.report.sections.material import Material
-from harness.report.sections.outcome import not_compared, reading
-from harness.report.tables import Field, table
+from harness.report.sections.outcome import not_compared
+from harness.report.tables import MOST_ROWS, Field, shortened, table
 
 
 def forest_section(material: Material) -> Section:
@@ -47,7 +49,7 @@ def forest_section(material: Material) -> Section:
             rows=rows,
         ),
     )
-    blocks = (figure, _secondary(material), *_unflagged(material))
+    blocks = (figure, *_secondary(material), *_unflagged(material))
     return Section("contrasts", heading, blocks)
 
 
@@ -76,10 +78,11 @@ def _beside_primary(material: Material) -> tuple[Contrast, ...]:
     return (*material.findings.secondary, *material.findings.references)
 
 
-def _secondary(material: Material) -> Table | Prose:
+def _secondary(material: Material) -> Sequence[Block]:
+    """Every secondary contrast; of many, the settled ones, and all in the appendix."""
     contrasts = _beside_primary(material)
     if not contrasts:
-        return Prose("There is no secondary contrast.")
+        return [Prose("There is no secondary contrast.")]
     metrics = list(dict.fromkeys(item.metric for item in contrasts))
     several = len(metrics) > 1
     primary = material.findings.primary
@@ -96,7 +99,7 @@ def _secondary(material: Material) -> Table | Prose:
         )
         for item in contrasts
     )
-    return Table(
+    every = Table(
         "Secondary contrasts" + ("" if several else f" in {material.named(metrics[0])}"),
         (
             Column("Contrast"),
@@ -115,6 +118,10 @@ def _secondary(material: Material) -> Table | Prose:
             *_not_compared(contrasts),
         ),
     )
+    if len(rows) <= MOST_ROWS:
+        return [every]
+    settled = [n for n, item in enumerate(contrasts) if item.outcome != "inconclusive"]
+    return shortened(every, settled, "Those that are settled.")
 
 
 def _corrected(material: Material) -> str:
@@ -205,19 +212,12 @@ def _outcome_without(row: Contrast) -> str:
 
 
 def _forest_sentence(contrasts: list[Contrast]) -> str:
-    sentences = []
+    """What the table below does not say; the primary one is the chapter's answer."""
     secondary = [contrast for contrast in contrasts if not contrast.primary]
-    for contrast in contrasts:
-        if contrast.primary:
-            sentences.append(
-                f"Primary: {reading(contrast)} "
-                f"({scale_of(contrast.metric).difference(contrast.difference)})"
-            )
-    if secondary:
-        settled = sum(contrast.outcome != "inconclusive" for contrast in secondary)
-        sentences.append(
-            f"of {wording.plural(len(secondary), 'secondary contrast')}, {settled:,} "
-            f"{'is' if settled == 1 else 'are'} settled"
-        )
-    text = "; ".join(sentences)
-    return f"{wording.capitalised(text)}."
+    if not secondary:
+        return "The primary contrast alone."
+    settled = sum(contrast.outcome != "inconclusive" for contrast in secondary)
+    return (
+        f"Of {wording.plural(len(secondary), 'secondary contrast')}, {settled:,} "
+        f"{'is' if settled == 1 else 'are'} settled."
+    )

@@ -68,7 +68,8 @@ def overfitting_section(material: Material) -> Section:
         fields,
         arms,
         notes=("Train minus test: what was learned by heart, on samples of equal size. Search "
-               "minus test: how much choosing flattered the chosen setting.",
+               "minus test: how much choosing on validation flattered the chosen setting; only "
+               "test scores are the result.",
                *filter(None, [_another_training(arms, scale),
                               turned(material.metric, material.experiment.task)])),
     )  # fmt: skip
