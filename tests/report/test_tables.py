@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness.findings import Overfitting
 from harness.report.document import Column, Table
 from harness.report.tables import lean, shortened
+
+from .example_study import NOW, findings, study, view_of
 
 HEADINGS = ("Arm", "Score", "Interval", "Loss", "Interval", "Seeds", "Device", "Runs")
 ROWS = (
@@ -54,3 +57,16 @@ def test_the_rows_that_show_something_come_first_and_all_in_the_appendix() -> No
     assert first.notes == ("Those that differ. The appendix has all 3.", "Higher is better.")
     assert every.rows == ROWS and every.folded and not first.folded
     assert shortened(TABLE, [], "None.") == [replace(TABLE, folded=True)]
+
+
+def test_a_chosen_score_is_said_to_flatter_and_to_be_another_training_where_it_is() -> None:
+    def notes(row: Overfitting) -> str:
+        changed = replace(findings(), overfitting=(row, *findings().overfitting[1:]))
+        blocks = view_of(study(), changed, now=NOW).section("overfitting").blocks
+        return " ".join(note for b in blocks if isinstance(b, Table) for note in b.notes)
+
+    (row, *_) = findings().overfitting
+    assert "flattered the chosen setting; only test scores are the result" in notes(row)
+    assert "another training" not in notes(row)
+    other = replace(row, selected=0.7)
+    assert f"another training, had: {row.arm} 0.700." in notes(other)
