@@ -12,7 +12,7 @@ from harness.report.document import Column, Table
 from harness.wording import Scale
 
 INTERVAL = "Interval"
-MOST_ROWS = 8  # of a table of comparisons; of a longer one those that show something come first
+MOST_ROWS = 5  # of a table of comparisons; of a longer one those that show something come first
 FEWEST_ROWS = 3
 Row = TypeVar("Row")
 Row_contra = TypeVar("Row_contra", contravariant=True)

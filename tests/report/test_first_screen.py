@@ -185,3 +185,14 @@ def test_the_brief_has_the_first_screen_and_the_answers_alone(view: ReportView) 
     assert "Secondary contrasts" not in parsed.text
     assert not [v for tag, name, v in parsed.attributes if (tag, name) == ("a", "href")
                 and v not in ("#content", "#grounds")]  # fmt: skip
+
+
+def test_a_reason_that_is_a_next_step_is_not_told_twice() -> None:
+    whole = findings()
+    lines = whole.next_steps[0].lines
+    for named, kept in ((lines, False), ((*lines, "seeds: [1, 2]"), True)):
+        reason = f"Run next: {'; '.join(named)}."
+        verdict = replace(whole.verdict, reasons=("A reason.", reason))
+        view = view_of(study(), replace(whole, verdict=verdict), now=NOW)
+        assert (reason in view.verdict.reasons) is kept
+        assert "A reason." in view.verdict.reasons

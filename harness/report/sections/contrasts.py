@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness import wording
 from harness.findings import Contrast
@@ -111,17 +112,23 @@ def _secondary(material: Material) -> Sequence[Block]:
             *((Column("Items", numeric=True, brief=False),) if uneven else ()),
         ),
         rows,
-        (
-            f"Positive is better for the first-named arm. {_corrected(material)}",
-            *_decoding(contrasts),
-            *_equivalence(contrasts),
-            *_not_compared(contrasts),
-        ),
+        _notes(material, contrasts),
     )
     if len(rows) <= MOST_ROWS:
         return [every]
-    settled = [n for n, item in enumerate(contrasts) if item.outcome != "inconclusive"]
-    return shortened(every, settled, "Those that are settled.")
+    places = [n for n, item in enumerate(contrasts) if item.outcome != "inconclusive"]
+    settled = tuple(contrasts[n] for n in places)
+    first = replace(every, notes=_notes(material, settled))
+    return [*shortened(first, places, "Those that are settled.")[:-1], replace(every, folded=True)]
+
+
+def _notes(material: Material, contrasts: tuple[Contrast, ...]) -> tuple[str, ...]:
+    return (
+        f"Positive is better for the first-named arm. {_corrected(material)}",
+        *_decoding(contrasts),
+        *_equivalence(contrasts),
+        *_not_compared(contrasts),
+    )
 
 
 def _corrected(material: Material) -> str:
