@@ -48,7 +48,6 @@ def caveats(
         *_limits(experiment, arms),
         *latency_caveats(arms),
         *_served(experiment),
-        *([_selection()] if primary else []),
     ]
 
 
@@ -277,13 +276,6 @@ def _served(experiment: Experiment) -> list[str]:
         f"What a server answers may change at any time: the scores of {', '.join(asked)} hold for "
         f"the days of this study.{sent}"
     ]
-
-
-def _selection() -> str:
-    return (
-        "Validation scores chose the settings and flatter them; only the test scores are the "
-        "result."
-    )
 
 
 __all__ = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.evaluation.suites.find import Suite
     from harness.evaluation.suites.texts import SuiteTexts
     from harness.records import LeakKind
-    from harness.spec import Experiment
+    from harness.spec import Experiment, GeneralSpec
     from harness.study.judges import Judges
     from harness.study.preflight import Preflight, Splits
 
@@ -40,7 +40,7 @@ def command(experiment: Path) -> None:
     from harness.cli.conversations import print_conversations
     from harness.cli.terminal import Terminal
     from harness.data import prepare, with_general
-    from harness.data.label_notes import label_notes
+    from harness.data.label_notes import few_of_a_label, label_notes
     from harness.evaluation.suites.find import load_suite
     from harness.evaluation.suites.texts import suite_texts
     from harness.spec import load_experiment
@@ -78,15 +78,16 @@ def command(experiment: Path) -> None:
     for sentence in _own_metrics(spec):
         console.print(escape(near(sentence)))
     console.print(_arms_table(spec))
-    if suite and read:
-        console.print(_suite_table(suite, read))
+    if suite and read and spec.general:
+        console.print(_suite_table(suite, read, spec.general))
     elif spec.trained_arms():
         console.print("General suite: none: forgetting not measured")
     texts = replay_texts(spec, prepared.splits)
     if texts:
         console.print(f"General text to replay: {len(texts.examples)} of {escape(texts.source)}")
     console.print(_trial_counts(spec, prepared))
-    notes = [*label_notes(prepared), *of_metrics, *prompts.notes, *judges.notes(spec)]
+    notes = [*label_notes(prepared), *few_of_a_label(prepared), *of_metrics, *prompts.notes]
+    notes += judges.notes(spec)
     missing = [texts.sentence()] if texts and texts.left_out else []
     missing += [str(problem) for problem in missing_keys(spec, os.environ)]
     for sentence in [*notes, *left_out_curves(spec, prepared.splits), *missing]:
@@ -205,7 +206,7 @@ def _left_out(prepared: Prepared) -> Iterator[str]:
     yield from problem_lines(prepared.dropped, "dropped")
 
 
-def _suite_table(suite: Suite, read: SuiteTexts) -> Table:
+def _suite_table(suite: Suite, read: SuiteTexts, general: GeneralSpec) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
@@ -215,6 +216,12 @@ def _suite_table(suite: Suite, read: SuiteTexts) -> Table:
         asked = read.tasks[entry.task]
         row = (entry.task, entry.metric, str(asked.items), str(asked.shots), asked.source)
         table.add_row(*map(escape, row))
+    if general.limit and general.search_items:
+        table.caption = (
+            f"items: those that judge, at most {general.limit} (limit), and at most "
+            f"{general.search_items} besides for the search (search_limit)"
+        )
+        table.caption_justify = "left"
     return table
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import near
-from harness.cli.printing import fitted, say, tell
+from harness.cli.printing import fitted, in_one_line, say, tell
 from harness.cli.problems import problem_lines
 
 if TYPE_CHECKING:
@@ -219,13 +219,14 @@ def _show(draft: Draft, data: str, output: Path) -> None:
     how = "measured here" if sizing.measured else "a rough sum; harness plan measures it"
     lines.append(("time", f"about {rough_duration(sizing.seconds)}", how))
     for name, value, why in lines:
-        tell(f"  {name:<10} {value}" + (f": {why}" if why else ""))
+        # Names of columns are the file's, and may hold line ends.
+        tell(in_one_line(f"  {name:<10} {value}" + (f": {why}" if why else "")))
     for line in problem_lines(draft.problems, "left out"):
         tell(line)
     if draft.problems:
         tell(reasons["bad_rows"])
     for caution in draft.cautions:
-        tell(f"caution: {caution}")
+        tell(in_one_line(f"caution: {caution}"))
     tell(f"\nRead the instruction and the arms in {output}, then:")
     tell(f"  harness check {output}    # free: validates, audits the data")
     tell(f"  harness plan {output}     # measures what it will take")

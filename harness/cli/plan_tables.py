@@ -68,11 +68,11 @@ def _arms(forecast: Forecast) -> Table:
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("arm")
     table.add_column("trials")
-    columns = ("trained", "scored", "minutes", "from", "to", forecast.currency, "MiB")
-    for name in columns:
+    for name in ("trained", "scored", "minutes", "from", "to", forecast.currency, "MiB"):
         table.add_column(name, justify="right")
     for arm in forecast.arms:
         table.add_row(
@@ -176,7 +176,8 @@ def _trials(arm: ArmForecast) -> str:
     if "baseline" in arm.trials:
         return _count(arm.trials["baseline"])
     shown = [_count(arm.trials[phase]) for phase in PHASES if phase in arm.trials]
-    return "+".join(shown) or "none"
+    # With spaces, at which a narrow terminal breaks them.
+    return " + ".join(shown) or "none"
 
 
 def _count(number: Estimate) -> str:
@@ -188,7 +189,8 @@ def _minutes(seconds: Estimate | None) -> tuple[str, str, str]:
     """Minutes: expected, least, most."""
     if seconds is None:
         return "?", "", ""
-    return tuple(f"{amount / 60:.1f}" for amount in (seconds.expected, seconds.low, seconds.high))  # type: ignore[return-value]
+    minutes = (amount / 60 for amount in (seconds.expected, seconds.low, seconds.high))
+    return tuple(f"{n:.1f}" if n < 10 else f"{n:,.0f}" for n in minutes)  # type: ignore[return-value]
 
 
 def _thousands(number: Estimate) -> str:

@@ -11,6 +11,7 @@ from harness.data.prepare import Prepared
 from harness.wording import agreeing, listed
 
 _SHOWN = 5
+_FEWEST = 5  # rows of a label in a part below which it can hardly be judged there
 
 
 def label_notes(prepared: Prepared) -> Iterator[str]:
@@ -37,6 +38,23 @@ def label_notes(prepared: Prepared) -> Iterator[str]:
                 f"the {what} {counted} differ only in case or signs, so a reply must hold what "
                 "tells them apart; if they mean the same, make them one in the file"
             )
+
+
+def few_of_a_label(prepared: Prepared) -> Iterator[str]:
+    """That labels have few rows in the parts that judge, a sentence where they do."""
+    labels, parts = prepared.labels or (), []
+    for split in ("validation", "test"):
+        held = prepared.answers.get(split, {}).get("label", {})
+        few = [label for label in labels if held.get(label, 0) < _FEWEST]
+        if few:
+            least = min(few, key=lambda label: held.get(label, 0))
+            fewest = f"fewest {least!r}, {held.get(least, 0)}"
+            parts.append(f"{len(few)} of {len(labels)} in {split} ({fewest})")
+    if parts:
+        yield (
+            f"labels with fewer than {_FEWEST} rows: {listed(parts)}; rows fall into the parts by "
+            "chance, and what is said of one such label rests on few items"
+        )
 
 
 def _named(names: list[str]) -> str:

@@ -16,7 +16,7 @@ from harness.data import Prepared
 from harness.data.chat import PROMPT, RESPONSE
 from harness.data.columns import Column
 from harness.data.infer import is_rejected
-from harness.data.label_notes import label_notes
+from harness.data.label_notes import few_of_a_label, label_notes
 from harness.data.name_words import ANSWERS
 from harness.data.rows import lines_named
 from harness.drafting.files_beside import VALIDATION_NAMES, file_beside
@@ -223,6 +223,7 @@ def _training_cautions(sizing: Sizing) -> Iterator[str]:
 
 def _label_cautions(request: DraftRequest, sizing: Sizing, prepared: Prepared) -> Iterator[str]:
     yield from label_notes(prepared)
+    yield from few_of_a_label(prepared)
     labels = request.form.labels_of(prepared.splits.train)
     if labels is None:
         return

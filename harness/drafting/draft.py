@@ -83,7 +83,7 @@ def draft_experiment(
         request = replace(request, bad_rows=_bad_rows(problems, rows, given, ask))
         interview.reasons["bad_rows"] = (
             f"{_bad_count(problems)} of {rows} rows cannot be used now and are left out and "
-            "counted; mend them, then write stop."
+            "counted. Once they are mended in the data, write `bad_rows: stop` under data here."
         )
     else:
         interview.reasons["bad_rows"] = (

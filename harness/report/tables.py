@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from harness import wording
@@ -11,6 +11,9 @@ from harness.findings import Interval
 from harness.report.document import Column, Table
 from harness.wording import Scale
 
+INTERVAL = "Interval"
+MOST_ROWS = 5  # of a table of comparisons; of a longer one those that show something come first
+FEWEST_ROWS = 3
 Row = TypeVar("Row")
 Row_contra = TypeVar("Row_contra", contravariant=True)
 
@@ -39,7 +42,7 @@ class Field(Generic[Row_contra]):
         """A signed difference, and beside it the interval of it."""
         return (
             cls(heading, lambda row: scale.difference(value(row))),
-            cls("Interval", lambda row: scale.difference_interval(interval(row))),
+            cls(INTERVAL, lambda row: scale.difference_interval(interval(row))),
         )
 
 
@@ -63,15 +66,68 @@ def table(
     strong: tuple[int, ...] = (),
     folded: bool = False,
 ) -> Table:
-    """One row a value, one cell a field."""
-    return Table(
-        caption,
-        tuple(Column(field.heading, field.numeric, field.brief) for field in fields),
-        tuple(tuple(field.cell(row) for field in fields) for row in rows),
-        notes,
-        strong,
-        folded,
+    """One row a value, one cell a field; outside the appendix as :func:`lean` has it."""
+    return lean(
+        Table(
+            caption,
+            tuple(Column(field.heading, field.numeric, field.brief) for field in fields),
+            tuple(tuple(field.cell(row) for field in fields) for row in rows),
+            notes,
+            strong,
+            folded,
+        )
     )
 
 
-__all__ = ["ARM", "Field", "OfArm", "table"]
+def lean(shown: Table) -> Table:
+    """The table without columns that tell no two rows apart; a note says what they held.
+
+    The first column names the rows and stays. A value and the interval beside it stay or go
+    together. A column that applies to no row says nothing. The appendix keeps all, and so does a
+    table of two rows, which may be alike by chance.
+    """
+    if shown.folded or len(shown.rows) < FEWEST_ROWS:
+        return shown
+    kept, alike = [0], dict[str, list[str]]()
+    for places in _units(shown.columns):
+        held = {tuple(row[place] for place in places) for row in shown.rows}
+        if len(held) > 1:
+            kept += places
+            continue
+        told = ", ".join(dict.fromkeys(held.pop()))
+        if told != wording.NOT_APPLICABLE:
+            alike.setdefault(told, []).append(shown.columns[places[0]].heading)
+    same = "; ".join(f"{wording.listed(headings)}: {told}" for told, headings in alike.items())
+    return replace(
+        shown,
+        columns=tuple(shown.columns[place] for place in kept),
+        rows=tuple(tuple(row[place] for place in kept) for row in shown.rows),
+        notes=(*shown.notes, *((f"In every row: {same}.",) if same else ())),
+        links=tuple(shown.links[place] for place in kept) if shown.links else (),
+    )
+
+
+def shortened(every: Table, places: Sequence[int], note: str) -> list[Table]:
+    """These rows alone, with a note on what they are, and the whole table for the appendix."""
+    first = replace(
+        every,
+        rows=tuple(every.rows[place] for place in places),
+        strong=tuple(n for n, place in enumerate(places) if place in every.strong),
+        notes=(f"{note} The appendix has all {len(every.rows):,}.", *every.notes),
+    )
+    return [*([first] if places else []), replace(every, folded=True)]
+
+
+def _units(columns: Sequence[Column]) -> Iterable[list[int]]:
+    """Places of the columns after the first, an interval's with that of its value."""
+    unit: list[int] = []
+    for place, column in enumerate(columns[1:], 1):
+        if unit and column.heading != INTERVAL:
+            yield unit
+            unit = []
+        unit.append(place)
+    if unit:
+        yield unit
+
+
+__all__ = ["ARM", "INTERVAL", "MOST_ROWS", "Field", "OfArm", "lean", "shortened", "table"]

@@ -106,7 +106,10 @@ def test_an_open_contrast_asks_for_its_items(won: Known) -> None:
     assert more_items(won) is None
     case = opened(won, items_needed=400)
     step = more_items(case)
-    assert step is not None and step.what == "Test on about 400 items in place of 200: collect more"
+    assert (
+        step is not None
+        and step.what == "Test on about 400 items in place of 200: collect them first"
+    )
     assert step.lines == ()  # there is no limit to lift
     # Six final runs, each of which took 10 s for the 200 items there are.
     assert step.seconds == pytest.approx(6 * 10 * 400 / 200)

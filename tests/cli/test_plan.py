@@ -43,7 +43,7 @@ def test_tables_name_arms_trials_and_what_the_numbers_rest_on(experiment: Path) 
     done = CliRunner().invoke(group, ["plan", str(experiment), "--results", str(results)])
     assert done.exit_code == 0, (done.output, done.exception)
     shown = " ".join(done.stdout.split())
-    for text in ("few-shot", "2+1", "What this rests on", "--thorough", "minutes"):
+    for text in ("few-shot", "2 + 1", "What this rests on", "--thorough", "minutes"):
         assert text in shown
     assert "Measuring 1 of 2: base (prompt)" in done.stderr
     assert not results.exists()

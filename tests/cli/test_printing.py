@@ -102,6 +102,7 @@ def test_a_column_cannot_write_into_the_experiment(tmp_path: Path, name: str) ->
     done = CliRunner().invoke(group, arguments)
     assert done.exit_code == 0, done.exception
     assert visible(done.output) == done.output
+    assert f"answer     {in_one_line(name)}: " in done.output
     spec = load_experiment(output)
     assert spec.model.reference == "smollm2-135m-instruct"
     assert spec.seeds[0] == 1

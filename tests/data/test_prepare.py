@@ -19,7 +19,7 @@ from harness.data import (
     read_examples_file,
     write_examples,
 )
-from harness.data.label_notes import label_notes
+from harness.data.label_notes import few_of_a_label, label_notes
 from harness.errors import DataError
 from harness.records import Example, from_json, to_json
 from harness.spec import Experiment
@@ -260,6 +260,19 @@ def test_labels_are_composed_and_told(tmp_path: Path) -> None:
     spelt, alike = label_notes(prepared)
     assert spelt == "'me\\u0301tro\\u200b' in the data is read as the label 'm\u00e9tro'"
     assert "'Bus' (8 rows) and 'bus' (8 rows) differ only in case or signs" in alike
+
+
+def test_labels_that_hardly_occur_in_the_parts_that_judge_are_told_once(tmp_path: Path) -> None:
+    train = labelled(tmp_path / "train.jsonl", ["a", "b", "c"] * 10)
+    few = labelled(tmp_path / "few.jsonl", ["a"] * 8 + ["b"] * 4, 50)
+    many = labelled(tmp_path / "many.jsonl", ["a", "b", "c"] * 5, 80)
+    splits = {"validation": str(few), "test": str(many)}
+    (note,) = few_of_a_label(prepare(experiment(train, splits=splits)))
+    assert note.startswith(
+        "labels with fewer than 5 rows: 2 of 3 in validation (fewest 'c', 0); rows fall"
+    )
+    splits = {"validation": str(many), "test": str(many)}
+    assert not list(few_of_a_label(prepare(experiment(train, splits=splits))))
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,7 @@ def test_a_few_bad_rows_are_left_out_and_named(tmp_path: Path) -> None:
     assert [problem.where.rpartition(":")[2] for problem in draft.problems] == [
         "2", "22", "42", "62"]  # fmt: skip
     assert "4 of 61 rows cannot be used" in draft.request.reasons["bad_rows"]
+    assert "write `bad_rows: stop` under data" in draft.request.reasons["bad_rows"]
     experiment, prepared = checked(tmp_path)
     assert experiment.data.bad_rows == "drop"
     assert prepared.dropped == draft.problems

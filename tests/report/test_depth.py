@@ -332,3 +332,14 @@ def test_the_distance_on_the_tasks_own_inputs_needs_no_general_suite(forgetting:
     caption = "Distance from the base on the task's own inputs"
     assert rows(tables(view, "general")[caption]) == {"lora": ("0.412", "0.300 to 0.500")}
     assert caption not in tables(view_of(study(), found, now=NOW, rules=RULES), "general")
+
+
+def test_of_many_contrasts_the_settled_ones_stand_first() -> None:
+    whole = findings()
+    three = replace(whole, secondary=whole.secondary * 3)
+    first, every, *_ = (
+        b for b in view_of(study(), three, now=NOW).section("contrasts").blocks
+        if isinstance(b, Table)
+    )  # fmt: skip
+    assert (len(first.rows), len(every.rows)) == (9, 12)
+    assert "undecided" not in {row[-1] for row in first.rows} and every.folded

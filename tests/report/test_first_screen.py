@@ -112,7 +112,7 @@ def test_the_steps_have_their_lines_their_place_and_their_time() -> None:
     assert harder.where == (
         "in the experiment file (trials stands below budget), then run it again"
     )
-    assert harder.took == "about 25 minutes"
+    assert harder.took == "about 25 minutes to run"
     assert use.command and use.where == "in a terminal" and use.took == ""
     steps = replace(findings().next_steps[0], seconds=None, lines=("seeds: [1]", "arms.a.b: 2"))
     (unknown,) = first_of(replace(findings(), next_steps=(steps,))).steps
@@ -185,3 +185,14 @@ def test_the_brief_has_the_first_screen_and_the_answers_alone(view: ReportView) 
     assert "Secondary contrasts" not in parsed.text
     assert not [v for tag, name, v in parsed.attributes if (tag, name) == ("a", "href")
                 and v not in ("#content", "#grounds")]  # fmt: skip
+
+
+def test_a_reason_that_is_a_next_step_is_not_told_twice() -> None:
+    whole = findings()
+    lines = whole.next_steps[0].lines
+    for named, kept in ((lines, False), ((*lines, "seeds: [1, 2]"), True)):
+        reason = f"Run next: {'; '.join(named)}."
+        verdict = replace(whole.verdict, reasons=("A reason.", reason))
+        view = view_of(study(), replace(whole, verdict=verdict), now=NOW)
+        assert (reason in view.verdict.reasons) is kept
+        assert "A reason." in view.verdict.reasons

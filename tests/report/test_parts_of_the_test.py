@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from harness.analysis.arms.samples import gather_samples
 from harness.analysis.whole_study import analyse
+from harness.findings import ArmClasses, ClassScore, Confusion
 from harness.records import Study
 from harness.report import build_view, to_html, to_markdown
 from harness.report.document import ReportView, Table
@@ -45,6 +46,56 @@ def test_classes_have_a_row_each_and_a_matrix() -> None:
     assert by_class["b"][2:5] == ("0.0 %", "-", "0.0 %")
     (matrix,) = [table for caption, table in shown.items() if caption.startswith("Replies of lora")]
     assert matrix.rows == (("a", "60", "0"), ("b", "60", "0"))
+
+
+def made_of_classes(arm: str, wrong: float) -> ArmClasses:
+    """Ten classes of ten items; ``wrong`` of the last are taken for the first, of others none."""
+    classes = [ClassScore("label", f"c{n}", 10, recall=1.0, precision=1.0) for n in range(9)]
+    last = ClassScore("label", "c9", 10, recall=1 - wrong / 10, precision=1.0)
+    mistakes = (Confusion("label", "c9", "c0", wrong, "test-0"),) if wrong else ()
+    return ArmClasses(arm, (*classes, last), mistakes)
+
+
+def test_of_many_classes_those_to_look_at_stand_first_and_all_in_the_appendix() -> None:
+    study = winner_loses_by_phone()
+    found = analyse(study, resamples=200, sensitivity=False)
+    low = replace(made_of_classes("lora", 8.0).classes[4], recall=0.2)
+    lora, few_shot = made_of_classes("lora", 8.0), made_of_classes("few-shot", 5.0)
+    # A class on which both are alike, and bad.
+    lora, few_shot = (
+        replace(arm, classes=(*arm.classes[:4], low, *arm.classes[5:])) for arm in (lora, few_shot)
+    )
+    spec = Experiment.model_validate(study.experiment.spec)
+    findings = replace(found, classes=(lora, few_shot))
+    view = build_view(study, spec, findings, samples=gather_samples(study))
+    blocks = [b for b in view.section("classes").blocks if isinstance(b, Table)]
+    first, every, *matrices, mistakes = blocks
+    assert [block.folded for block in blocks] == [False, True, True, True, False]
+    assert len(first.rows) == 5 and len(every.rows) == 10 and len(matrices) == 2
+    assert first.rows[0][0] == "c9" and "c4" in {row[0] for row in first.rows}
+    assert first.notes[0].startswith("Those whose F1 differs most")
+    assert first.notes[0].endswith("The appendix has all 10.")
+    assert [column.heading for column in mistakes.columns] == [
+        "Right class", "Taken for", "Items", "lora", "few-shot", "Such as",
+    ]  # fmt: skip
+    assert mistakes.rows == (("c9", "c0", "10", "8", "5", "text"),)
+
+
+def test_of_many_parts_those_that_show_something_stand_first() -> None:
+    study = winner_loses_by_phone()
+    found = analyse(study, resamples=200, sensitivity=False)
+    assert found.slicing is not None
+    (phone,) = [part for part in found.slicing.slices if part.value == "phone"]
+    open_part = replace(phone, contrast=replace(phone.contrast, outcome="inconclusive"))
+    more = tuple(replace(open_part, value=f"v{n}") for n in range(9))
+    spec = Experiment.model_validate(study.experiment.spec)
+    for parts, shown in (((phone, *more), 1), (more, 0)):
+        slicing = replace(found.slicing, slices=parts, validity=())
+        view = build_view(study, spec, replace(found, slicing=slicing))
+        tables = [b for b in view.section("slices").blocks if isinstance(b, Table)]
+        assert [(len(t.rows), t.folded) for t in tables] == [
+            *([(1, False)] if shown else []), (len(parts), True),
+        ]  # fmt: skip
 
 
 def test_what_has_no_content_has_no_section() -> None:

@@ -67,7 +67,7 @@ def more_items(known: Known) -> NextStep | None:
     return NextStep(
         "more_items",
         f"Test on about {needed:,} items"
-        + ("" if enough else f" in place of {contrast.items:,}: collect more"),
+        + ("" if enough else f" in place of {contrast.items:,}: collect them first"),
         () if limit is None else (line,),
         command=False,
         changes=f"It would settle {what}, if the difference seen here is the true one.",

@@ -11,6 +11,7 @@ from harness.report.naming import turned
 from harness.report.scales import scale_of
 from harness.report.sections.material import BASE, Material
 from harness.report.sections.tuning import tuning_blocks
+from harness.report.tables import INTERVAL, lean
 from harness.spec.kinds import kind_info
 
 UNTOUCHED = "untouched base"
@@ -30,6 +31,8 @@ def arms_section(material: Material) -> Section:
         for name in dict.fromkeys(name for row in rows for name in row.metrics)
         if name != material.metric
     ]
+    # How many seeds an arm has stands on the first screen.
+    again = any(row.searches > 1 for row in rows)
     quality = [
         (
             wording.cell(row.arm),
@@ -37,7 +40,7 @@ def arms_section(material: Material) -> Section:
             scale.score(row.test),
             scale.interval(row.test_interval),
             *(_other(row, name) for name in others),
-            _repeats(row),
+            *((_repeats(row),) if again else ()),
         )
         for row in rows
     ]
@@ -45,9 +48,8 @@ def arms_section(material: Material) -> Section:
     if base and BASE not in {row.arm for row in rows}:
         shown = (scale_of(name).score(base.get(name)) for name in (material.metric, *others))
         first, *rest = shown
-        quality.append(
-            (BASE, UNTOUCHED, first, wording.NOT_MEASURED, *rest, wording.NOT_APPLICABLE)
-        )
+        none = (wording.NOT_APPLICABLE,) if again else ()
+        quality.append((BASE, UNTOUCHED, first, wording.NOT_MEASURED, *rest, *none))
     effort = [
         (
             wording.cell(row.arm),
@@ -91,21 +93,22 @@ def arms_section(material: Material) -> Section:
             "exist."
         )
     name = material.metric_name
-    tables: list[Block] = [
-        Table(
-            "Quality on the test set",
-            (
-                Column("Arm"),
-                Column("Kind"),
-                Column(f"Test score ({name})", numeric=True),
-                Column("Interval", numeric=True),
-                *(Column(material.named(other), numeric=True, brief=False) for other in others),
-                Column("Repeats", numeric=True, brief=False),
-            ),
-            tuple(quality),
-            tuple(notes),
-            strong,
+    scores = Table(
+        "Quality on the test set",
+        (
+            Column("Arm"),
+            Column("Kind"),
+            Column(f"Test score ({name})", numeric=True),
+            Column(INTERVAL, numeric=True),
+            *(Column(material.named(other), numeric=True, brief=False) for other in others),
+            *((Column("Repeats", numeric=True, brief=False),) if again else ()),
         ),
+        tuple(quality),
+        tuple(notes),
+        strong,
+    )
+    tables: list[Block] = [
+        lean(scores),
         Table(
             "Effort and running cost",
             (

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from harness import wording
 from harness.answers.answer import INVALID
 from harness.answers.metrics import ABSENT
-from harness.findings import ArmClasses, ClassScore, Confusion
-from harness.report.document import Block, Column, Example, Examples, Section, Table
+from harness.findings import ArmClasses, ClassScore, Samples
+from harness.report.document import Block, Column, Section, Table
 from harness.report.sections.material import Material
-from harness.report.tables import Field, table
+from harness.report.tables import Field, shortened, table
 from harness.wording import PER_CENT
 
 HEADING = "Class by class"
 # More classes than this make a matrix that no page holds, or one that hides what matters.
 MATRIX_CLASSES = 12
-CLEAR_CLASSES = 8
+# Of more classes than this, those to look at first; the others stand in the appendix.
+SHOWN_CLASSES = 5
+MOST_APART = 3  # of them, where the arms differ most; the rest is where either is worst
 WORST_PAIRS = 5
-SHOWN_EXAMPLES = 2
+EXCERPT = 120  # characters of an item's text
 
 
 def classes_section(material: Material) -> Section:
@@ -27,10 +29,10 @@ def classes_section(material: Material) -> Section:
     blocks: list[Block] = []
     for field in dict.fromkeys(score.field for arm in arms for score in arm.classes):
         what = "" if field == "label" else f" of {wording.cell(field)}"
-        blocks.append(_scores(arms, field, what))
+        blocks += _scores(arms, field, what)
         blocks += [_matrix(arm, field, what) for arm in arms if _has_matrix(arm, field)]
-    blocks += [_worst(arm) for arm in arms if arm.confusions]
-    blocks += _examples(material, arms)
+    if any(arm.confusions for arm in arms):
+        blocks.append(_mistakes(material.samples, arms))
     return Section("classes", HEADING, tuple(blocks))
 
 
@@ -44,7 +46,8 @@ def _compared(material: Material) -> list[ArmClasses]:
     return [of[name] for name in (contrast.a, contrast.b) if name in of]
 
 
-def _scores(arms: Sequence[ArmClasses], field: str, what: str) -> Table:
+def _scores(arms: Sequence[ArmClasses], field: str, what: str) -> list[Table]:
+    """Every class; of many, those to look at first, and all in the appendix."""
     known = [{score.value: score for score in arm.classes if score.field == field} for arm in arms]
     values = list(dict.fromkeys(value for scores in known for value in scores))
     headings = [
@@ -60,16 +63,21 @@ def _scores(arms: Sequence[ArmClasses], field: str, what: str) -> Table:
         )
         for value in values
     )
-    return Table(
-        f"Right answers{what} by class",
-        (Column("Class"), Column("Items", numeric=True), *headings),
-        rows,
-        (
-            "Recall: of the items of a class, the share that was given it. Precision: of the items "
-            "that were given it, the share that are of it. Means over seeds.",
-        ),
-        folded=len(rows) > MATRIX_CLASSES,
+    columns = (Column("Class"), Column("Items", numeric=True), *headings)
+    caption = f"Right answers{what} by class"
+    note = (
+        "Recall: of the items of a class, the share that was given it. Precision: of the items "
+        "that were given it, the share that are of it. Means over seeds."
     )
+    every = Table(caption, columns, rows, (note,))
+    if len(rows) <= SHOWN_CLASSES:
+        return [every]
+    f1 = [[scores[value].f1 for scores in known if value in scores] for value in values]
+    lowest = sorted(range(len(rows)), key=lambda n: min(f1[n]))
+    apart = sorted(lowest, key=lambda n: min(f1[n]) - max(f1[n])) if len(arms) > 1 else []
+    places = list(dict.fromkeys((*apart[:MOST_APART], *lowest)))[:SHOWN_CLASSES]
+    which = "differs most, then those where it is lowest" if apart else "is lowest"
+    return shortened(every, places, f"Those whose F1 {which}.")
 
 
 def _cells(score: ClassScore | None) -> tuple[str, str, str]:
@@ -108,50 +116,46 @@ def _matrix(arm: ArmClasses, field: str, what: str) -> Table:
         f"Replies of {wording.cell(arm.arm)}{what}: a row a right class, a column a replied one",
         (Column("Right class"), *(Column(_class(value), numeric=True) for value in columns)),
         rows,
-        folded=len(scores) > CLEAR_CLASSES,
+        folded=True,
     )
 
 
-def _worst(arm: ArmClasses) -> Table:
-    fields: tuple[Field[Confusion], ...] = (
-        Field("Right class", lambda pair: _class(pair.target), numeric=False),
-        Field("Replied", lambda pair: _class(pair.replied), numeric=False),
-        Field("Items", lambda pair: _items(pair.items)),
-    )
-    caption = f"What {wording.cell(arm.arm)} takes for what most often"
-    of = {(score.field, score.value): score.items for score in arm.classes}
-    share: Field[Confusion] = Field(
-        "Of its items", lambda pair: _share(pair, of.get((pair.field, pair.target)))
-    )
-    return table(caption, (*fields, share), arm.confusions[:WORST_PAIRS])
+_Pair = tuple[str, str, str]  # field, right class, replied one
 
 
-def _share(pair: Confusion, items: int | None) -> str:
-    return PER_CENT.score(pair.items / items) if items else wording.NOT_APPLICABLE
+def _mistakes(samples: Samples | None, arms: Sequence[ArmClasses]) -> Table:
+    """The pairs that some arm mistakes most often, each with an item."""
+    mistaken = [{(c.field, c.target, c.replied): c for c in arm.confusions} for arm in arms]
+    items = {(c.field, c.value): c.items for arm in arms for c in arm.classes}
+    most: dict[_Pair, float] = {}
+    for pairs in mistaken:
+        for pair, found in pairs.items():
+            most[pair] = max(most.get(pair, 0.0), found.items)
+    worst = sorted(most, key=lambda pair: -most[pair])[:WORST_PAIRS]
 
+    def taken(arm: int) -> Field[_Pair]:
+        def cell(pair: _Pair) -> str:
+            found = mistaken[arm].get(pair)
+            return _items(found.items if found else 0.0)
 
-def _examples(material: Material, arms: Sequence[ArmClasses]) -> list[Block]:
-    """An item of each of the worst pairs, with what the arm replied."""
-    samples = material.samples
-    if samples is None:
-        return []
-    place = {doc_hash: at for at, doc_hash in enumerate(samples.doc_hashes)}
-    runs = {arm.arm: arm.runs[0] for arm in samples.arms if arm.runs}
-    blocks: list[Block] = []
-    for arm in arms:
-        shown = tuple(
-            Example(
-                item=f"{_class(pair.target)} taken for {_class(pair.replied)}",
-                text=wording.clean(samples.texts[at]),
-                target=wording.clean(samples.targets[at]),
-                replies=((wording.cell(arm.arm), wording.clean(runs[arm.arm].outputs[at] or "")),),
-            )
-            for pair in arm.confusions[:SHOWN_EXAMPLES]
-            if arm.arm in runs and (at := place.get(pair.example, -1)) >= 0
-        )
-        if shown:
-            blocks.append(Examples(f"Mistakes of {wording.cell(arm.arm)}", shown))
-    return blocks
+        return Field(wording.cell(arms[arm].arm), cell)
+
+    fields: list[Field[_Pair]] = [
+        Field("Right class", lambda pair: _class(pair[1]), numeric=False),
+        Field("Taken for", lambda pair: _class(pair[2]), numeric=False),
+        Field("Items", lambda pair: wording.count(items.get(pair[:2]))),
+        *(taken(arm) for arm in range(len(arms))),
+    ]
+    if samples is not None:
+        texts = dict(zip(samples.doc_hashes, samples.texts, strict=True))
+
+        def item(pair: _Pair) -> str:
+            found = (pairs[pair].example for pairs in mistaken if pair in pairs)
+            shown = (wording.cell(texts[example], EXCERPT) for example in found if example in texts)
+            return next(shown, wording.NOT_APPLICABLE)
+
+        fields.append(Field("Such as", item, numeric=False, brief=False))
+    return table("What is taken for what most often", fields, worst)
 
 
 def _class(value: str) -> str:

@@ -40,11 +40,10 @@ def confidence_section(material: Material) -> Section:
         *(_kept(place, share) for place, share in enumerate(shares)),
     )
     notes = (
-        "Confidence is the likelihood of the answer chosen as a share of that of all allowed "
-        "answers. Calibration error (ECE) is the mean gap of confidence and accuracy over parts of "
-        "equally many replies, which chance alone makes larger than 0; the gap beside it is a root "
-        "mean square without that, and the interval is its own. 0 is best.",
-        "Without the least sure: accuracy of the other replies if so many of the items went to a "
+        "Confidence: likelihood of the answer chosen as a share of that of all allowed ones. "
+        "Calibration error (ECE): mean gap of confidence and accuracy over parts of equally many "
+        "replies, which chance alone makes larger than 0; the gap beside it, with its interval, is "
+        "a root mean square without that. Right without the least sure: if so many items went to a "
         "person instead.",
     )
     return Section("confidence", HEADING, (figure, table(HEADING, fields, arms, notes=notes)))

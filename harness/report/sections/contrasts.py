@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from harness import wording
 from harness.findings import Contrast
 from harness.report.chart_records import ForestChart, ForestRow
@@ -9,8 +12,8 @@ from harness.report.document import Block, Column, Figure, Prose, Section, Table
 from harness.report.naming import turned
 from harness.report.scales import scale_of
 from harness.report.sections.material import Material
-from harness.report.sections.outcome import not_compared, reading
-from harness.report.tables import Field, table
+from harness.report.sections.outcome import not_compared
+from harness.report.tables import MOST_ROWS, Field, shortened, table
 
 
 def forest_section(material: Material) -> Section:
@@ -47,7 +50,7 @@ def forest_section(material: Material) -> Section:
             rows=rows,
         ),
     )
-    blocks = (figure, _secondary(material), *_unflagged(material))
+    blocks = (figure, *_secondary(material), *_unflagged(material))
     return Section("contrasts", heading, blocks)
 
 
@@ -76,10 +79,11 @@ def _beside_primary(material: Material) -> tuple[Contrast, ...]:
     return (*material.findings.secondary, *material.findings.references)
 
 
-def _secondary(material: Material) -> Table | Prose:
+def _secondary(material: Material) -> Sequence[Block]:
+    """Every secondary contrast; of many, the settled ones, and all in the appendix."""
     contrasts = _beside_primary(material)
     if not contrasts:
-        return Prose("There is no secondary contrast.")
+        return [Prose("There is no secondary contrast.")]
     metrics = list(dict.fromkeys(item.metric for item in contrasts))
     several = len(metrics) > 1
     primary = material.findings.primary
@@ -96,7 +100,7 @@ def _secondary(material: Material) -> Table | Prose:
         )
         for item in contrasts
     )
-    return Table(
+    every = Table(
         "Secondary contrasts" + ("" if several else f" in {material.named(metrics[0])}"),
         (
             Column("Contrast"),
@@ -108,12 +112,22 @@ def _secondary(material: Material) -> Table | Prose:
             *((Column("Items", numeric=True, brief=False),) if uneven else ()),
         ),
         rows,
-        (
-            f"Positive is better for the first-named arm. {_corrected(material)}",
-            *_decoding(contrasts),
-            *_equivalence(contrasts),
-            *_not_compared(contrasts),
-        ),
+        _notes(material, contrasts),
+    )
+    if len(rows) <= MOST_ROWS:
+        return [every]
+    places = [n for n, item in enumerate(contrasts) if item.outcome != "inconclusive"]
+    settled = tuple(contrasts[n] for n in places)
+    first = replace(every, notes=_notes(material, settled))
+    return [*shortened(first, places, "Those that are settled.")[:-1], replace(every, folded=True)]
+
+
+def _notes(material: Material, contrasts: tuple[Contrast, ...]) -> tuple[str, ...]:
+    return (
+        f"Positive is better for the first-named arm. {_corrected(material)}",
+        *_decoding(contrasts),
+        *_equivalence(contrasts),
+        *_not_compared(contrasts),
     )
 
 
@@ -205,19 +219,12 @@ def _outcome_without(row: Contrast) -> str:
 
 
 def _forest_sentence(contrasts: list[Contrast]) -> str:
-    sentences = []
+    """What the table below does not say; the primary one is the chapter's answer."""
     secondary = [contrast for contrast in contrasts if not contrast.primary]
-    for contrast in contrasts:
-        if contrast.primary:
-            sentences.append(
-                f"Primary: {reading(contrast)} "
-                f"({scale_of(contrast.metric).difference(contrast.difference)})"
-            )
-    if secondary:
-        settled = sum(contrast.outcome != "inconclusive" for contrast in secondary)
-        sentences.append(
-            f"of {wording.plural(len(secondary), 'secondary contrast')}, {settled:,} "
-            f"{'is' if settled == 1 else 'are'} settled"
-        )
-    text = "; ".join(sentences)
-    return f"{wording.capitalised(text)}."
+    if not secondary:
+        return "The primary contrast alone."
+    settled = sum(contrast.outcome != "inconclusive" for contrast in secondary)
+    return (
+        f"Of {wording.plural(len(secondary), 'secondary contrast')}, {settled:,} "
+        f"{'is' if settled == 1 else 'are'} settled."
+    )

@@ -11,12 +11,12 @@ from harness.report.sections.explorer import build_explorer, name_of
 from harness.report.sections.material import Material
 
 HEADING = "Examples"
-EACH_WAY = 2
+EACH_WAY = 1
 EMPTY = "(empty reply)"
 
 
 def examples_section(material: Material) -> Section:
-    """A few items in each direction: target and both replies; then the list of all."""
+    """The item that differs most in each direction, with both replies; then the list of all."""
     samples = material.samples
     if samples is None or not samples.arms:
         how = "No reply was kept; a study keeps those of its final runs."

@@ -215,7 +215,7 @@ def _step(step: NextStep) -> Step:
     where = "in a terminal" if step.command else _in_file(step.lines)
     took = ""
     if wording.is_number(step.seconds):
-        took = f"about {wording.rough_duration(step.seconds)}"
+        took = f"about {wording.rough_duration(step.seconds)} to run"
     if not took and not step.command and step.lines:
         took = "`harness plan` says how long"
     return Step(

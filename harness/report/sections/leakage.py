@@ -19,8 +19,11 @@ def _blocks(material: Material) -> list[Block]:
     audit = material.audit
     shared = {f"{name}, with training": kinds for name, kinds in audit.flagged.items()}
     shared["test, with validation"] = audit.selection
-    counts: Block = _counts("Items that share text", "Data", shared)
-    if not any(kinds[kind] for kinds in shared.values() for kind in LEAK_KINDS):
+    found = {name: kinds for name, kinds in shared.items() if any(kinds[k] for k in LEAK_KINDS)}
+    none = [wording.cell(name, 60) for name in shared if name not in found]
+    note = f"None: {'; '.join(none)}."
+    counts: Block = _counts("Items that share text", "Data", found, (note,) if none else ())
+    if not found:
         counts = Prose(
             f"No {wording.listed([wording.cell(name, 60) for name in audit.flagged], 'or')} item "
             "shares text with training, and no test item with validation, which chose the settings."
@@ -50,7 +53,9 @@ def _general(audit: AuditRecord) -> list[Block]:
     return blocks
 
 
-def _counts(caption: str, first: str, flagged: Mapping[str, ItemsByKind]) -> Table:
+def _counts(
+    caption: str, first: str, flagged: Mapping[str, ItemsByKind], notes: tuple[str, ...] = ()
+) -> Table:
     return Table(
         caption,
         (Column(first), *(Column(wording.LEAKS[kind], numeric=True) for kind in LEAK_KINDS)),
@@ -58,6 +63,7 @@ def _counts(caption: str, first: str, flagged: Mapping[str, ItemsByKind]) -> Tab
             (wording.cell(name, 60), *(wording.count(len(kinds[kind])) for kind in LEAK_KINDS))
             for name, kinds in flagged.items()
         ),
+        notes,
     )
 
 

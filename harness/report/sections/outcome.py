@@ -15,6 +15,7 @@ from harness.wording import PER_CENT, Scale
 
 # Characters of a sentence of the analysis: the longest names every sign of a weak fine-tuning.
 SENTENCE_LIMIT = 2000
+RUN_NEXT = "Run next: "  # how the analysis begins a reason that is a next step
 FORGETTING = {"kept": "kept", "forgot": "lost", "inconclusive": "undecided"}
 
 
@@ -25,6 +26,7 @@ def verdict_view(material: Material) -> VerdictView:
     """The verdict with the few numbers that carry it."""
     verdict = material.findings.verdict
     label = OUTCOME_LABELS.get(verdict.outcome, wording.cell(verdict.outcome))
+    lines = {line for step in material.findings.next_steps for line in step.lines}
     headline, stop, detail = _split(_sentence(verdict.sentence))
     return VerdictView(
         outcome=verdict.outcome,
@@ -32,7 +34,9 @@ def verdict_view(material: Material) -> VerdictView:
         headline=headline + stop,
         detail=detail,
         reasons=tuple(
-            _sentence(new) for text in verdict.reasons if (new := _new(text, verdict.sentence))
+            _sentence(new)
+            for text in verdict.reasons
+            if (new := _new(text, verdict.sentence)) and not _is_step(new, lines)
         ),
         caveats=tuple(_sentence(text) for text in verdict.caveats),
         figures=_key_figures(material),
@@ -50,6 +54,12 @@ def _new(text: str, told: str) -> str:
         return ""
     known, sentences = (re.split(r"(?<=\.) (?=[A-Z])", words) for words in (told, text))
     return " ".join(sentence for sentence in sentences if sentence not in known)
+
+
+def _is_step(text: str, lines: set[str]) -> bool:
+    """Whether the text names nothing but lines that stand among the next steps."""
+    named = text.removeprefix(RUN_NEXT)
+    return named != text and lines.issuperset(named.removesuffix(".").split("; "))
 
 
 def _split(sentence: str) -> tuple[str, str, str]:

@@ -49,7 +49,6 @@ def overfitting_section(material: Material) -> Section:
         ARM,
         Field("Train", lambda row: scale.score(row.train)),
         Field("Validation", lambda row: scale.score(row.validation)),
-        Field("Validation in the search", lambda row: scale.score(row.selected)),
         Field("Test", lambda row: scale.score(row.test)),
         *Field[Overfitting].change(
             "Train minus test",
@@ -69,11 +68,23 @@ def overfitting_section(material: Material) -> Section:
         fields,
         arms,
         notes=("Train minus test: what was learned by heart, on samples of equal size. Search "
-               "minus test: how much choosing flattered the chosen setting; the trial that was "
-               "chosen may be another training than the final ones.",
-               *filter(None, [turned(material.metric, material.experiment.task)])),
+               "minus test: how much choosing on validation flattered the chosen setting; only "
+               "test scores are the result.",
+               *filter(None, [_another_training(arms, scale),
+                              turned(material.metric, material.experiment.task)])),
     )  # fmt: skip
     return Section("overfitting", heading, (figure, scores, *_memorised(material)))
+
+
+def _another_training(arms: Sequence[Overfitting], scale: Scale) -> str:
+    """Scores of chosen trials that are another training than the final runs; empty for none."""
+    others = [
+        f"{wording.cell(row.arm)} {chosen}"
+        for row in arms
+        if (chosen := scale.score(row.selected)) != scale.score(row.validation)
+    ]
+    told = "On validation the trial that was chosen, another training, had"
+    return f"{told}: {', '.join(others)}." if others else ""
 
 
 def _splits_sentence(arms: tuple[Overfitting, ...], scale: Scale) -> str:
@@ -172,7 +183,7 @@ def _kept_weights(material: Material, runs: Sequence[TrialSummary]) -> list[Bloc
         f"{rule} Beside the score of its weights on validation stands that of the last ones; test "
         "items have no part in the choice."
     )
-    return [table("Weights that each final run kept", fields, kept, notes=(note,))]
+    return [table("Weights that each final run kept", fields, kept, notes=(note,), folded=True)]
 
 
 _Run = tuple[TrialSummary, LossLine]

@@ -46,7 +46,7 @@ def _budgets(material: Material) -> Table:
         Field("Arm", lambda row: wording.cell(row.title), numeric=False),
         Field("Trials asked", lambda row: _of(row.asked, row.budget_trials)),
         *((Field("Spent on writing, in trials", _written),) if written else ()),
-        Field("Completed", lambda row: wording.count(row.complete)),
+        *((Field("Completed", _completed),) if any(r.complete != r.asked for r in rows) else ()),
         *((Field("Stopped early", _stopped_early),) if any(row.pruned for row in rows) else ()),
         *((Field("Failed", _failed),) if any(row.failed for row in rows) else ()),
         *((Field("Tokens processed", _tokens, brief=False),) if noted else ()),
@@ -89,6 +89,10 @@ def _reasoned(material: Material) -> list[Block]:
 
 def _of(spent: float, limit: float | None) -> str:
     return wording.count(spent) + (f" of {wording.count(limit)}" if limit is not None else "")
+
+
+def _completed(row: SearchSummary) -> str:
+    return wording.count(row.complete)
 
 
 def _stopped_early(row: SearchSummary) -> str:

@@ -47,7 +47,8 @@ def sensitivity_section(material: Material) -> Section:
         blocks.append(Prose(_firm(material, firm, alone=not turning), folded=bool(turning)))
     if sensitivity.perturbations:
         blocks += [
-            Prose(_steadiness(sensitivity.perturbations)),
+            # The chapter's answer has the count.
+            Prose(_steadiness(sensitivity.perturbations), folded=True),
             _perturbations(sensitivity.perturbations),
         ]
     return Section("sensitivity", heading, tuple(blocks))

@@ -12,7 +12,7 @@ from harness.report.document import Block, Figure, Section, Table
 from harness.report.naming import metric_name
 from harness.report.sections.contrasts import forest_row, short_reading
 from harness.report.sections.material import Material
-from harness.report.tables import Field, table
+from harness.report.tables import MOST_ROWS, Field, shortened, table
 
 HEADING = "Parts of the test"
 
@@ -24,7 +24,7 @@ def slices_section(material: Material) -> Section:
         return Section("slices", HEADING, ())
     blocks: list[Block] = []
     if slicing.slices:
-        blocks += [_figure(material, slicing), _table(material, slicing)]
+        blocks += [_figure(material, slicing), *_tables(material, slicing)]
     if slicing.validity:
         blocks.append(_validity(material, slicing))
     return Section("slices", HEADING, tuple(blocks))
@@ -38,7 +38,7 @@ def _figure(material: Material, slicing: Slicing) -> Figure:
     return Figure(
         key="slices",
         title=f"{a} against {b}, part by part",
-        see=_sentence(slicing),
+        see=f"Positive is better for {a}. Parts overlap.",
         chart=ForestChart(
             axis=axis,
             margin=scale.margin(slicing.slices[0].contrast.margin),
@@ -47,18 +47,14 @@ def _figure(material: Material, slicing: Slicing) -> Figure:
     )
 
 
-def _sentence(slicing: Slicing) -> str:
-    better = [part for part in slicing.slices if part.contrast.outcome == "better"]
-    worse = [part for part in slicing.slices if part.contrast.outcome == "worse"]
-    total = len(slicing.slices)
-    if not better and not worse:
-        return f"On none of the {total} parts is one of the two shown to be better."
-    said = [
-        f"{wording.cell(arm)} is better on {len(parts):,}"
-        for arm, parts in ((slicing.a, better), (slicing.b, worse))
-        if parts
-    ]
-    return f"Of {wording.plural(total, 'part')}: {'; '.join(said)}."
+def _tables(material: Material, slicing: Slicing) -> list[Table]:
+    """Every part; of many, those that show something, and all in the appendix."""
+    every = _table(material, slicing)
+    if len(slicing.slices) <= MOST_ROWS:
+        return [every]
+    outcomes = [part.contrast.outcome for part in slicing.slices]
+    settled = [n for n, outcome in enumerate(outcomes) if outcome in ("better", "worse")]
+    return shortened(every, settled, "Parts on which one of the two is better.")
 
 
 def _table(material: Material, slicing: Slicing) -> Table:
@@ -90,9 +86,8 @@ def _table(material: Material, slicing: Slicing) -> Table:
 
 def _notes(material: Material, slicing: Slicing) -> tuple[str, ...]:
     notes = [
-        f"Positive is better for {wording.cell(slicing.a)}. Parts overlap. p-values are adjusted "
-        "over all parts (Holm), intervals are not. A part that shows nothing may have too few "
-        "items."
+        "p-values are adjusted over all parts (Holm), intervals are not. A part that shows nothing "
+        "may have too few items."
     ]
     if slicing.too_small:
         values = wording.plural(slicing.too_small, "value")
