@@ -52,8 +52,8 @@ def few_of_a_label(prepared: Prepared) -> Iterator[str]:
             parts.append(f"{len(few)} of {len(labels)} in {split} ({fewest})")
     if parts:
         yield (
-            f"labels with fewer than {_FEWEST} rows: {listed(parts)}; rows fall into the parts by "
-            "chance, and what is said of one such label rests on few items"
+            f"labels with fewer than {_FEWEST} rows: {listed(parts)}; what is said of one such "
+            "label rests on few items"
         )
 
 
