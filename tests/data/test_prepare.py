@@ -269,7 +269,7 @@ def test_labels_that_hardly_occur_in_the_parts_that_judge_are_told_once(tmp_path
     splits = {"validation": str(few), "test": str(many)}
     (note,) = few_of_a_label(prepare(experiment(train, splits=splits)))
     assert note.startswith(
-        "labels with fewer than 5 rows: 2 of 3 in validation (fewest 'c', 0); rows fall"
+        "labels with fewer than 5 rows: 2 of 3 in validation (fewest 'c', 0); what is said"
     )
     splits = {"validation": str(many), "test": str(many)}
     assert not list(few_of_a_label(prepare(experiment(train, splits=splits))))
