@@ -26,7 +26,7 @@ from harness.spec.settings import (
 from harness.study.score_keys import library_versions
 
 # Raised when training changes in a way that changes numbers.
-TRAINING_VERSION = 4
+TRAINING_VERSION = 5
 # Likewise of classifiers, and of what a training command is handed.
 CLASSIFIER_VERSION = 1
 COMMAND_VERSION = 1

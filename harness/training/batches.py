@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.models.token_tree import in_trees, token_tree
+from harness.models.tree_attention import attending_to_branches, note_branches, takes_branches
 from harness.models.tree_pass import nodes_and_places, takes_trees, to_device, tree_inputs
 from harness.prompting import TokenisedExample
 from harness.records import ModelWork
@@ -68,6 +70,8 @@ class Layout:
     def __init__(self, model: Any, pad: int, peers: Peers, trees: bool | None = None) -> None:
         self._model, self._pad, self.peers = model, pad, peers
         self._trees = takes_trees(model) if trees is None else trees
+        # Where each process has a part of the weights a model cannot be asked any more.
+        self._branches = self._trees and not peers.in_step and takes_branches(model)
         self.work = ModelWork()
 
     def batches(self, examples: Sequence[TokenisedExample], size: int) -> Iterator[Batch]:
@@ -89,6 +93,11 @@ class Layout:
             batch = self.batch(examples[:1])
             yield replace(batch, places=batch.places[:0], labels=batch.labels[:0], tokens=0)
 
+    def attending(self) -> AbstractContextManager[None]:
+        """Context of passes of the batches, forward and backward: pairs of tokens that do not see
+        each other are left out where the model can."""
+        return attending_to_branches(self._model) if self._branches else nullcontext()
+
     def batch(self, examples: Sequence[TokenisedExample]) -> Batch:
         """All of the examples, for one pass."""
         batch = as_tree(self._model, examples) if self._trees else padded(examples, self._pad)
@@ -104,8 +113,10 @@ def as_tree(model: Any, examples: Sequence[TokenisedExample]) -> Batch:
         path[_predicting(example)] for path, example in zip(tree.paths, examples, strict=True)
     ]
     kept, places = nodes_and_places(predicting)
+    inputs = tree_inputs(model, tree)
+    note_branches(model, inputs, tree)
     return Batch(
-        tree_inputs(model, tree),
+        inputs,
         torch.from_numpy(kept),
         torch.from_numpy(places),
         _labels(examples),

@@ -107,7 +107,8 @@ def fit(
 
     @cache
     def kept(size: int) -> Kept:
-        return kept_by(model, lambda: summed_loss(model, _largest(layout, longest[:size])))
+        with layout.attending():
+            return kept_by(model, lambda: summed_loss(model, _largest(layout, longest[:size])))
 
     def tried(size: int, again: bool) -> Fit:
         measured = kept(size)

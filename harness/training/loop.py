@@ -131,7 +131,9 @@ def train(
         layout.work = ModelWork()
         # A step draws its own dropout, whatever was drawn before, and each process another one.
         torch.manual_seed(step.seed + peers.rank)
-        loss = _accumulate(model, step, settings, layout, base, peers)
+        # Backward too: a pass that is computed again there must be the same pass.
+        with layout.attending():
+            loss = _accumulate(model, step, settings, layout, base, peers)
         peers.add_gradients(model.parameters())
         norm = optimiser.step(rate, settings.max_grad_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):

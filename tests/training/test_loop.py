@@ -180,6 +180,8 @@ def test_reports_say_what_each_step_computed(tiny_models: TinyModels, trees: boo
     def note(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         sizes.append(kwargs["input_ids"].numel())
 
+    # What a model takes it is asked once, before it trains.
+    Layout(model, 0, SingleProcess(), trees)
     model.register_forward_pre_hook(note, with_kwargs=True)
     settings = replace(SETTINGS, epochs=1, micro_batch_size=3)
     steps = train(
