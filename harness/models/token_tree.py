@@ -74,12 +74,18 @@ def tree_size(sequences: Sequence[Sequence[int]]) -> int:
     return size
 
 
-def in_trees(sequences: Sequence[Sequence[int]], width: int = WIDTH) -> list[list[int]]:
+def in_trees(
+    sequences: Sequence[Sequence[int]], width: int = WIDTH, *, branches: bool = False
+) -> list[list[int]]:
     """Indices of the sequences of each tree, alike ones together, so that passes are cheap.
 
     A sequence joins the tree of the one before it, in dictionary order, where that costs less
     than a tree of its own: it then brings fewer tokens, but all pairs of tokens are paid for.
     A tree has ``width`` tokens at most; a sequence longer than that has one of its own.
+
+    Args:
+        branches: only pairs of tokens of one sequence are paid for
+            (:mod:`harness.models.tree_attention`).
     """
     groups: list[list[int]] = []
     before: Sequence[int] = ()
@@ -87,7 +93,8 @@ def in_trees(sequences: Sequence[Sequence[int]], width: int = WIDTH) -> list[lis
     for index in sorted(range(len(sequences)), key=lambda i: tuple(sequences[i])):
         sequence = sequences[index]
         more, whole = len(sequence) - common_beginning(before, sequence), len(sequence)
-        joined = more * PAIRS_A_TOKEN + (size + more) ** 2 - size**2
+        pairs = more * whole if branches else (size + more) ** 2 - size**2
+        joined = more * PAIRS_A_TOKEN + pairs
         apart = (whole + TOKENS_A_PASS) * PAIRS_A_TOKEN + whole**2
         if not groups or size + more > width or joined > apart:
             groups.append([])

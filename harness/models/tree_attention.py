@@ -1,5 +1,5 @@
-"""Attention over a tree of sequences (:mod:`harness.models.token_tree`) in training on a processor,
-in any model that asks transformers for its attention function.
+"""Attention over a tree of sequences (:mod:`harness.models.token_tree`) on a processor, in any
+model that asks transformers for its attention function.
 
 Under a mask all pairs of the row's tokens are computed, also those that do not see each other, and
 most do not. Here the tokens that each sequence adds attend to that sequence alone. That is done in
@@ -25,6 +25,7 @@ from transformers.masking_utils import sdpa_mask
 
 from harness.models.token_tree import TokenTree, token_tree
 from harness.models.tree_pass import (
+    PROBE,
     ROUNDING,
     asked_once,
     attention_windows,
@@ -72,7 +73,8 @@ class Branches:
     own: tuple[int, ...]
     """Number of tokens that each branch adds; one after the other they are the row."""
     pieces: tuple[int, ...]
-    """Number of tokens of each piece, in the order of the row."""
+    """Number of tokens of each piece, in the order of the row; of what a cache holds of all first,
+    if there is any."""
     branches: tuple[Branch, ...]
     """The sequences that add tokens."""
 
@@ -83,8 +85,12 @@ class Branches:
         return sum(own * length for own, length in zip(self.own, seen, strict=True))
 
 
-def branches_of(tree: TokenTree) -> Branches:
-    """The sequences of a tree as chains of pieces of its row."""
+def branches_of(tree: TokenTree, before: int = 0) -> Branches:
+    """The sequences of a tree as chains of pieces of its row.
+
+    Args:
+        before: tokens that stand in a cache and that every sequence of the tree begins with.
+    """
     chains, own, used = [], [], 0
     for path in sorted(tree.paths, key=lambda path: int(path[-1])):
         more = int(path[-1]) + 1 - used
@@ -94,30 +100,33 @@ def branches_of(tree: TokenTree) -> Branches:
             own.append(more)
             used += more
     cuts = sorted({edge for chain in chains for run in chain for edge in run})
+    opened = (before,) if before else ()
     branches = []
     for chain, more in zip(chains, own, strict=True):
         places = [range(bisect_left(cuts, a), bisect_left(cuts, b)) for a, b in chain]
-        length = sum(b - a for a, b in chain)
+        length = before + sum(b - a for a, b in chain)
         mask = None
         if length > more:
             mask = torch.full((more, length), -torch.inf).triu(length - more + 1)
-        branches.append(Branch(tuple(place for part in places for place in part), mask))
-    return Branches(tuple(own), tuple(b - a for a, b in pairwise(cuts)), tuple(branches))
+        seen = (place + len(opened) for part in places for place in part)
+        branches.append(Branch((*range(len(opened)), *seen), mask))
+    pieces = (b - a for a, b in pairwise(cuts))
+    return Branches(tuple(own), (*opened, *pieces), tuple(branches))
 
 
-def note_branches(model: Any, inputs: dict[str, Any], tree: TokenTree) -> None:
+def note_branches(model: Any, inputs: dict[str, Any], tree: TokenTree, before: int = 0) -> None:
     """Note on the masks of :func:`~harness.models.tree_pass.tree_inputs` which branches they show.
 
     Where calling the kernel for each costs more than the pairs that it saves, and where a window
     hides beginnings, nothing is noted.
     """
-    branches = branches_of(tree)
-    if branches.pairs + PAIRS_A_CALL * len(branches.own) < len(tree.tokens) ** 2:
-        _note(model, inputs, tree, branches)
+    branches, size = branches_of(tree, before), len(tree.tokens)
+    if branches.pairs + PAIRS_A_CALL * len(branches.own) < size * (size + before):
+        _note(model, inputs, before + int(tree.depths.max()) + 1, branches)
 
 
-def _note(model: Any, inputs: dict[str, Any], tree: TokenTree, branches: Branches) -> None:
-    masks, longest = inputs["attention_mask"], int(tree.depths.max()) + 1
+def _note(model: Any, inputs: dict[str, Any], longest: int, branches: Branches) -> None:
+    masks = inputs["attention_mask"]
     for kind, window in attention_windows(model).items():
         if window is None or longest <= window:
             setattr(masks[kind] if isinstance(masks, dict) else masks, _BRANCHES, branches)
@@ -134,7 +143,10 @@ def takes_branches(model: Any) -> bool:
 
 @contextmanager
 def attending_to_branches(model: Any) -> Iterator[None]:
-    """Within this context, forward and backward, a model that takes branches attends to them."""
+    """Within this context, forward and backward, a model that takes branches attends to them.
+
+    Under a mask on which none are noted it attends as usual.
+    """
     config = model.config.get_text_config()
     usual = config._attn_implementation
     config._attn_implementation = NAME
@@ -152,7 +164,7 @@ def _computes_alike(model: Any) -> bool:
         with torch.no_grad():
             masked = model(**inputs, use_cache=False).logits.float()
             unmasked = model(input_ids=inputs["input_ids"], use_cache=False).logits.float()
-            _note(model, inputs, tree, branches_of(tree))
+            _note(model, inputs, 2 * PROBE, branches_of(tree))
             with attending_to_branches(model):
                 found = model(**inputs, use_cache=False).logits.float()
     except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError):
@@ -181,7 +193,7 @@ def _attend(
     """
     branches: Branches | None = getattr(attention_mask, _BRANCHES, None)
     special = {name for name, what in more.items() if what is not None} - HARMLESS
-    if branches is None or dropout or special or sum(branches.own) != key.shape[2]:
+    if branches is None or dropout or special or sum(branches.pieces) != key.shape[2]:
         found: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
         )

@@ -85,7 +85,8 @@ class Layout:
         for start in starts:
             part = mine[start : start + size]
             if self._trees and not self.peers.in_step:
-                for group in in_trees([example.tokens for example in part]):
+                tokens = [example.tokens for example in part]
+                for group in in_trees(tokens, branches=self._branches):
                     yield self.batch([part[index] for index in group])
             else:
                 yield self.batch(part)

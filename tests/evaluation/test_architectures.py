@@ -119,6 +119,12 @@ def greedy_order(
     )
 
 
+@pytest.fixture(autouse=True)
+def _calls_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short a tree is, pairs of tokens that do not see each other are left out."""
+    monkeypatch.setattr(tree_attention, "PAIRS_A_CALL", 0)
+
+
 def test_log_likelihoods_equal_those_of_prompts_asked_alone(loaded: LoadedModel) -> None:
     lm = CandidateLM(loaded.model, loaded.tokenizer, 3)
     pairs = [(prompt, answer) for prompt in PROMPTS for answer in ANSWERS]
@@ -129,11 +135,7 @@ def test_log_likelihoods_equal_those_of_prompts_asked_alone(loaded: LoadedModel)
         assert value == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_loss_equals_that_of_examples_learnt_alone(
-    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # However short they are, pairs of tokens that do not see each other are left out.
-    monkeypatch.setattr(tree_attention, "PAIRS_A_CALL", 0)
+def test_the_loss_equals_that_of_examples_learnt_alone(loaded: LoadedModel) -> None:
     examples = [
         TokenisedExample(prompt, tuple(tokens(loaded, prompt)), tuple(tokens(loaded, answer)))
         for prompt, answer in zip(PROMPTS, (*ANSWERS, " negative"), strict=True)

@@ -37,27 +37,32 @@ def _calls_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tree_attention, "PAIRS_A_CALL", 0)
 
 
-def test_each_sequence_is_a_chain_of_pieces_of_the_row() -> None:
+@pytest.mark.parametrize("before", [0, 3])
+def test_each_sequence_is_a_chain_of_pieces_of_the_row(before: int) -> None:
     tree = token_tree(DEEP)
-    found = branches_of(tree)
-    pieces = np.split(np.arange(len(tree.tokens)), np.cumsum(found.pieces)[:-1])
-    assert sum(found.own) == sum(found.pieces) == len(tree.tokens)
+    found = branches_of(tree, before)
+    pieces = np.split(np.arange(sum(found.pieces)), np.cumsum(found.pieces)[:-1])
+    assert sum(found.own) == len(tree.tokens) == sum(found.pieces) - before
     added, used = [], 0
     for own, branch in zip(found.own, found.branches, strict=True):
         chain = np.concatenate([pieces[place] for place in branch.seen])
-        added.append(tree.tokens[chain].tolist())
-        # What it adds comes last in it, and next in the row.
-        assert chain[-own:].tolist() == list(range(used, used + own))
+        # What a cache holds comes first in all, and what it adds comes last, and next in the row.
+        assert chain[:before].tolist() == list(range(before))
+        nodes = chain[before:] - before
+        assert nodes[-own:].tolist() == list(range(used, used + own))
+        added.append(tree.tokens[nodes].tolist())
         used += own
         if branch.mask is None:
             assert own == len(chain)
             continue
         seen = (branch.mask == 0).numpy()
-        assert np.array_equal(seen, tree.visible[chain[-own:]][:, chain])
-        assert not tree.visible[chain[-own:]].sum() > seen.sum()
+        assert seen[:, :before].all()
+        assert np.array_equal(seen[:, before:], tree.visible[nodes[-own:]][:, nodes])
+        assert tree.visible[nodes[-own:]].sum() == seen[:, before:].sum()
     # A sequence that another one begins with, or equals, adds nothing.
     assert sorted(added) == sorted([DEEP[0], DEEP[1], DEEP[2], DEEP[3], DEEP[5]])
-    assert found.pairs == sum(len(path) * own for path, own in zip(added, found.own, strict=True))
+    lengths = [before + len(path) for path in added]
+    assert found.pairs == sum(n * own for n, own in zip(lengths, found.own, strict=True))
 
 
 def passed(

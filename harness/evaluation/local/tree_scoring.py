@@ -8,10 +8,12 @@ contexts of a task begin with (instruction, worked examples) comes out of a cach
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from harness.models.prompt_prefix import PromptPrefix
 from harness.models.token_tree import in_trees, token_tree
+from harness.models.tree_attention import attending_to_branches, note_branches, takes_branches
 from harness.models.tree_pass import logits_at, nodes_and_places, to_device, tree_inputs
 from harness.records import ModelWork
 
@@ -40,10 +42,11 @@ def score_pairs(
     # A continuation's last token predicts nothing.
     fed = [(*context[opened:], *continuation[:-1]) for context, continuation in pairs]
     answers: list[Answer] = [(0.0, False)] * len(pairs)
-    done = 0
-    for group in in_trees(fed):
-        members = [pairs[index] for index in group]
-        scored, work = _score_tree(model, members, [fed[index] for index in group], beginning)
+    done, branches = 0, takes_branches(model)
+    for group in in_trees(fed, branches=branches):
+        members, rows = [pairs[index] for index in group], [fed[index] for index in group]
+        with attending_to_branches(model) if branches else nullcontext():
+            scored, work = _score_tree(model, members, rows, beginning)
         for index, answer in zip(group, scored, strict=True):
             answers[index] = answer
         done += len(group)
@@ -62,11 +65,13 @@ def _score_tree(
     kept, places = nodes_and_places(
         [path[len(pair[0]) - opened - 1 :] for path, pair in zip(tree.paths, pairs, strict=True)]
     )
+    inputs = tree_inputs(model, tree, opened)
+    note_branches(model, inputs, tree, opened)
     with torch.inference_mode():
         logits = logits_at(
             model,
             torch.from_numpy(kept).to(model.device),
-            **to_device(tree_inputs(model, tree, opened), model.device),
+            **to_device(inputs, model.device),
             past_key_values=beginning.cache() if opened else None,
             use_cache=bool(opened),
         )[0]
