@@ -15,25 +15,33 @@ from harness.forecast import upcoming
 from harness.study import coming, stages
 from harness.study import run as pipeline
 
+TURNS = coming.TURNS
+
 
 @contextmanager
-def without_timing() -> Iterator[None]:
-    """Studies that run within this have no turn in which requests are timed."""
+def _timed_in(turns: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (coming, pipeline, stages, upcoming):
-            patch.setattr(module, "TURNS", 0)
+            patch.setattr(module, "TURNS", turns)
         yield
 
 
 @pytest.fixture
 def untimed() -> Iterator[None]:
     """No study of this test times requests."""
-    with without_timing():
+    with _timed_in(0):
         yield
 
 
 @pytest.fixture(scope="module")
 def untimed_module() -> Iterator[None]:
-    """No study of this file's tests and fixtures times requests."""
-    with without_timing():
+    """No study of this file's tests and fixtures times requests, but of those that ask for it."""
+    with _timed_in(0):
+        yield
+
+
+@pytest.fixture
+def timed() -> Iterator[None]:
+    """Studies of this test time requests, whatever those of the others in its file do."""
+    with _timed_in(TURNS):
         yield
