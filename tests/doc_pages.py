@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -48,16 +48,19 @@ def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-def blocks_of(page: Path) -> Iterator[Block]:
+@cache
+def blocks_of(page: Path) -> tuple[Block, ...]:
     """Fenced blocks of a page in their order, those within lists too."""
-    before = ""
+    found, before = [], ""
     for token in MarkdownIt().parse(text_of(page)):
         if token.type == "inline":
             before = token.content
         elif token.type == "fence":
             named = NAMED.search(before) or TITLED.match(token.content)
-            yield Block(name_of(page), token.info, token.content, named[1] if named else "")
+            file = named[1] if named else ""
+            found.append(Block(name_of(page), token.info, token.content, file))
             before = ""
+    return tuple(found)
 
 
 def blocks(language: str) -> list[Block]:

@@ -19,6 +19,10 @@ from harness.study.record import experiment_record
 from harness.study.run import plan_study, run_study
 from tests.data_records import by_kind
 from tests.fake_trial import Watching, experiment, write_data
+from tests.untimed import untimed_module
+
+__all__ = ["untimed_module"]
+pytestmark = pytest.mark.usefixtures("untimed_module")
 
 PROMPT = "The capital of Germany is"
 

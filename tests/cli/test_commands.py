@@ -17,6 +17,10 @@ from harness.errors import InputError
 from harness.spec import load_experiment
 from harness.study.run import run_study
 from tests.fake_trial import Watching, experiment_values, write_data
+from tests.untimed import timed, untimed_module
+
+__all__ = ["timed", "untimed_module"]
+pytestmark = pytest.mark.usefixtures("untimed_module")
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 
@@ -218,6 +222,7 @@ def test_init_asks_where_somebody_can_answer(
     assert "Enter accepts" not in result.output
 
 
+@pytest.mark.usefixtures("timed")
 def test_check_shows_what_would_be_run(tmp_path: Path) -> None:
     values = experiment_values(tmp_path)
     path = tmp_path / "e.yaml"

@@ -14,6 +14,10 @@ from harness.cli import group
 from harness.errors import StudyFailedError
 from harness.study import run as pipeline
 from tests import fake_trial
+from tests.untimed import untimed_module
+
+__all__ = ["untimed_module"]
+pytestmark = pytest.mark.usefixtures("untimed_module")
 
 FAILS = "[fail] Classify."
 

@@ -11,6 +11,10 @@ import yaml
 from harness.study import run as pipeline
 from tests import fake_trial
 from tests.command_line import Done, harness
+from tests.untimed import untimed_module
+
+__all__ = ["untimed_module"]
+pytestmark = pytest.mark.usefixtures("untimed_module")
 
 GOOD = "return reply == target and len(item) == 2"
 

@@ -20,6 +20,9 @@ from harness.spec import Experiment
 from harness.store.study_lock import working_on
 from harness.study.run import run_study
 from tests.fake_trial import Watching, experiment
+from tests.untimed import untimed
+
+__all__ = ["untimed"]
 
 ARMS = {
     "zero-shot": {"kind": "prompt"},
@@ -91,6 +94,7 @@ def test_a_line_is_written_for_each_change(half: tuple[Experiment, Path, Path]) 
 
 
 @pytest.mark.parametrize("width", [80, 60])
+@pytest.mark.usefixtures("untimed")
 def test_the_state_fits_the_terminal(half: tuple[Experiment, Path, Path], width: int) -> None:
     _, results, folder = half
     with working_on(folder):
@@ -102,12 +106,14 @@ def test_the_state_fits_the_terminal(half: tuple[Experiment, Path, Path], width:
     assert len(lines) < 25
 
 
+@pytest.mark.usefixtures("untimed")
 def test_an_unknown_study_is_refused(half: tuple[Experiment, Path, Path]) -> None:
     _, results, _ = half
     done = CliRunner().invoke(group, ["watch", "nothing", "--results", str(results)])
     assert "nothing" in str(done.exception)
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_report_is_written_after_each_trial_and_stays_at_the_end(
     half: tuple[Experiment, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +146,7 @@ def test_a_report_is_written_after_each_trial_and_stays_at_the_end(
     assert done.output.count(str(page)) == 2
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_page_that_nobody_writes_any_more_does_not_reload(
     half: tuple[Experiment, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +166,7 @@ def test_a_page_that_nobody_writes_any_more_does_not_reload(
 
 
 @pytest.mark.parametrize(("how", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+@pytest.mark.usefixtures("untimed")
 def test_who_stops_watching_is_told_that_the_study_goes_on(
     half: tuple[Experiment, Path, Path],
     monkeypatch: pytest.MonkeyPatch,

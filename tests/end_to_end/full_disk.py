@@ -42,13 +42,18 @@ DISK_BYTES = 24 * 2**20
 LOADED = (
     "datasets",
     "datasketch",
+    "harness.cli.progress",
     "harness.cli.run",
     "harness.evaluation.local.constrained",
     "harness.report",
+    "harness.review.searches",
     "harness.review.studies",
     "harness.store.vectors",
+    "harness.study.remaining",
+    "harness.study.tracking",
     "matplotlib.backends.backend_svg",
     "matplotlib.figure",
+    "scipy.stats",
 )
 ARMS = {"lora": {"kind": "lora"}}
 

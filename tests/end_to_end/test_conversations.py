@@ -23,9 +23,10 @@ from harness.study.executing import execute_trial
 from harness.study.run import StudyRun, run_study
 from harness.trial.candidate import make_renderer
 from tests.tiny_model import TinyModels, tiny_models
+from tests.untimed import untimed_module
 
-__all__ = ["tiny_models"]
-pytestmark = pytest.mark.weights
+__all__ = ["tiny_models", "untimed_module"]
+pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("untimed_module")]
 
 TALKS = 24
 

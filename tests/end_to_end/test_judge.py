@@ -25,9 +25,10 @@ from tests.end_to_end.test_change_one_thing import ARMS, TIMED, Counting, run, v
 from tests.fake_server import FakeServer, serving
 from tests.fake_trial import experiment
 from tests.tiny_model import CHATML, TinyModels, tiny_models
+from tests.untimed import untimed_module
 
-__all__ = ["tiny_models"]
-pytestmark = pytest.mark.weights
+__all__ = ["tiny_models", "untimed_module"]
+pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("untimed_module")]
 RUBRIC = "Is the reply a kind one?"
 
 

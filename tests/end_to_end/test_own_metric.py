@@ -18,9 +18,10 @@ from harness.store import StoreReader
 from harness.study.run import StudyRun
 from tests.end_to_end.test_change_one_thing import ARMS, TIMED, Counting, run
 from tests.tiny_model import TinyModels, tiny_models
+from tests.untimed import untimed_module
 
-__all__ = ["tiny_models"]
-pytestmark = pytest.mark.weights
+__all__ = ["tiny_models", "untimed_module"]
+pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("untimed_module")]
 
 SURPLUS = """
 import math

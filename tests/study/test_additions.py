@@ -14,6 +14,10 @@ from harness.store import StoreReader, write_record
 from harness.study.run import StudyRun, run_study
 from harness.study.unnamed_weights import free_weights, freeable
 from tests.fake_trial import Watching, execute, experiment, pretend
+from tests.untimed import untimed_module
+
+__all__ = ["untimed_module"]
+pytestmark = pytest.mark.usefixtures("untimed_module")
 
 FIXED = {"kind": "lora", "learning_rate": 1e-3}
 ARMS: dict[str, Any] = {"zero-shot": {"kind": "prompt"}, "fixed": FIXED}

@@ -27,8 +27,10 @@ from harness.study.rehearsal import rehearse
 from harness.study.run import StudyRun, plan_study, run_study
 from tests.fake_server import Answer, FakeServer, serving
 from tests.tiny_model import CHATML, messages, write_model
+from tests.untimed import untimed_module
 
-pytestmark = pytest.mark.weights
+__all__ = ["untimed_module"]
+pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("untimed_module")]
 
 ROWS = 16
 SIZES = {"train": 40, "validation": 16, "test": 24}

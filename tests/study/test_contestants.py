@@ -17,6 +17,9 @@ from harness.store import StoreReader
 from harness.study.run import StudyRun, plan_study, run_study
 from tests.fake_trial import Watching, experiment, fake_weights
 from tests.tiny_model import write_suite
+from tests.untimed import untimed
+
+__all__ = ["untimed"]
 
 
 def adapter(folder: Path, base: Path, weights: str = "weights") -> Path:
@@ -67,6 +70,7 @@ def test_each_folder_is_a_seed_and_scored_as_a_fine_tuned_arm(tmp_path: Path) ->
     assert {trial.kind for trial in record.trials if trial.arm == "theirs"} == {"trained"}
 
 
+@pytest.mark.usefixtures("untimed")
 def test_weights_are_known_by_what_they_hold_and_not_by_where_they_lie(tmp_path: Path) -> None:
     first = adapter(tmp_path / "a", tmp_path / "model")
     arms: dict[str, Any] = {"theirs": {"kind": "trained", "path": str(first)}}
@@ -79,6 +83,7 @@ def test_weights_are_known_by_what_they_hold_and_not_by_where_they_lie(tmp_path:
     assert [spec.phase for spec in seen if spec.arm == "theirs"][:2] == ["search", "finalist"]
 
 
+@pytest.mark.usefixtures("untimed")
 def test_what_it_was_trained_on_is_held_against_what_judges(tmp_path: Path) -> None:
     folder = adapter(tmp_path / "a", tmp_path / "model")
     arm = {"kind": "trained", "path": str(folder), "trained_on": str(tmp_path / "data.jsonl")}
@@ -105,6 +110,7 @@ def completed(seen: list[TrialSpec], arm: str, phase: str) -> dict[tuple[str, st
     }
 
 
+@pytest.mark.usefixtures("untimed")
 def test_what_an_arm_that_goes_on_memorised_is_looked_for_in_both_trainings(
     tmp_path: Path,
 ) -> None:
@@ -135,6 +141,7 @@ def test_what_an_arm_that_goes_on_memorised_is_looked_for_in_both_trainings(
     assert any("of others and what blind was trained on before is not" in one for one in reasons)
 
 
+@pytest.mark.usefixtures("untimed")
 def test_what_it_memorised_is_looked_for_in_its_own_rows(tmp_path: Path) -> None:
     """Its unseen texts are those of validation that it was not trained on; the base's are alike."""
     source = experiment(tmp_path, arms={"zero-shot": {"kind": "prompt"}}).data.source

@@ -16,6 +16,10 @@ from harness.study.make_plan import make_plan
 from harness.study.plan import Plan
 from tests.fake_trial import experiment
 from tests.tiny_model import CHATML, write_model
+from tests.untimed import untimed_module
+
+__all__ = ["untimed_module"]
+pytestmark = pytest.mark.usefixtures("untimed_module")
 
 MODEL = ResolvedModel("fake", "/fake", "f" * 64)
 JUDGE = ResolvedModel("judge", "/judge", "b" * 64)

@@ -17,6 +17,10 @@ from harness.study.run import run_study
 from harness.trial.candidate import Pruned
 from harness.trial.early_stopping import ItemWatch
 from tests.fake_trial import Watching, experiment
+from tests.untimed import untimed_module
+
+__all__ = ["untimed_module"]
+pytestmark = pytest.mark.usefixtures("untimed_module")
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,9 @@ from harness.study.rehearsal import Rehearsal, rehearse
 from harness.study.run import StudyRun, plan_study, run_study
 from tests.fake_trial import Watching, experiment
 from tests.study.test_run import Listening
+from tests.untimed import untimed
+
+__all__ = ["untimed"]
 
 WORSE, BETTER, BEST = "Sort it. [gain=-0.3]", "Name the class. [gain=0.1]", "Pick one. [gain=0.5]"
 # The arm that takes is declared before the one that gives.
@@ -67,6 +70,7 @@ def rehearsed(folder: Path, **changes: Any) -> Rehearsal:
     return rehearse(plan, folder / "results", folder / "plan")
 
 
+@pytest.mark.usefixtures("untimed")
 def test_weights_are_trained_under_the_instruction_that_the_search_selected(tmp_path: Path) -> None:
     engine = Watching()
     done = run(tmp_path, engine)
@@ -85,6 +89,7 @@ def test_weights_are_trained_under_the_instruction_that_the_search_selected(tmp_
 
 
 @pytest.mark.parametrize("after", [2, 3, 5])
+@pytest.mark.usefixtures("untimed")
 def test_a_study_that_was_killed_goes_on_and_pays_nothing_twice(tmp_path: Path, after: int) -> None:
     first, second = Stopping(after), Watching()
     with pytest.raises(KeyboardInterrupt):
@@ -120,6 +125,7 @@ def test_another_selection_trains_anew_and_the_old_weights_count_no_more(tmp_pat
     assert (third.trials_run, third.trials_failed) == (0, 0)
 
 
+@pytest.mark.usefixtures("untimed")
 def test_the_plan_says_that_another_selection_trains_anew(tmp_path: Path) -> None:
     run(tmp_path, **SHORT)
     # The other wording is tried for another study, so that the whole search is known.
@@ -145,6 +151,7 @@ def test_the_forecast_counts_the_trainings_before_their_instruction_is_known(
     assert foreseen == {WORSE}
 
 
+@pytest.mark.usefixtures("untimed")
 def test_each_search_trains_under_the_instruction_of_its_own(tmp_path: Path) -> None:
     arms = {
         **ARMS,
@@ -159,6 +166,7 @@ def test_each_search_trains_under_the_instruction_of_its_own(tmp_path: Path) -> 
     assert len(trials(tmp_path, done, "lora", "search")) == 1
 
 
+@pytest.mark.usefixtures("untimed")
 def test_where_no_instruction_is_selected_nothing_is_trained_and_that_is_said(
     tmp_path: Path,
 ) -> None:
@@ -176,6 +184,7 @@ def test_where_no_instruction_is_selected_nothing_is_trained_and_that_is_said(
     )
 
 
+@pytest.mark.usefixtures("untimed")
 def test_where_an_instruction_is_yet_to_be_written_nothing_is_said_of_who_takes_it(
     tmp_path: Path,
 ) -> None:

@@ -13,6 +13,10 @@ from harness.store import StoreReader
 from harness.study.removal import carry_out, plan_removal
 from harness.study.run import StudyRun, run_study
 from tests.fake_trial import Watching, experiment
+from tests.untimed import timed, untimed_module
+
+__all__ = ["timed", "untimed_module"]
+pytestmark = pytest.mark.usefixtures("untimed_module")
 
 ARMS: dict[str, Any] = {"zero-shot": {"kind": "prompt"}}
 
@@ -31,6 +35,7 @@ def names(done: StudyRun) -> list[str]:
     return [record.name for record in StoreReader(done.store).experiments()]
 
 
+@pytest.mark.usefixtures("timed")
 def test_rows_and_folder_of_one_study_go(tmp_path: Path) -> None:
     first, second = run(tmp_path), run(tmp_path, name="other")
     plan = plan_removal(tmp_path / "results", "pretended")

@@ -15,6 +15,10 @@ from harness.review.studies import load_study, write_reports
 from harness.store import StoreReader
 from harness.study.run import StudyRun, run_study
 from tests.fake_trial import Watching, experiment
+from tests.untimed import untimed_module
+
+__all__ = ["untimed_module"]
+pytestmark = pytest.mark.usefixtures("untimed_module")
 
 STUDY: dict[str, Any] = {
     "arms": {

@@ -21,6 +21,9 @@ from harness.study.run import StudyRun, plan_study, run_study
 from tests.fake_trial import ARMS, Watching, experiment
 from tests.study.test_run import Listening
 from tests.tiny_model import write_suite
+from tests.untimed import untimed
+
+__all__ = ["untimed"]
 
 WHOLE: dict[str, Any] = {
     "budget": {"trials": 2, "test_default": True},
@@ -137,6 +140,7 @@ def test_another_number_of_timed_requests_times_them_alone(case: Case) -> None:
         ),
     ],
 )
+@pytest.mark.usefixtures("untimed")
 def test_what_is_scored_afterwards_trains_nothing(case: Case, changes: dict[str, Any]) -> None:
     if "task" in changes:
         plain = case.values({}).task.model_dump(by_alias=True)
@@ -150,6 +154,7 @@ def test_what_is_scored_afterwards_trains_nothing(case: Case, changes: dict[str,
     assert (ran, again.trials_run) == ([], 0)
 
 
+@pytest.mark.usefixtures("untimed")
 def test_another_general_suite_trains_nothing_and_says_what_stays_unknown(case: Case) -> None:
     other = case.folder / "other"
     other.mkdir()
@@ -172,11 +177,13 @@ def test_another_general_suite_trains_nothing_and_says_what_stays_unknown(case: 
     assert {"sky", "prose"} <= finals
 
 
+@pytest.mark.usefixtures("untimed")
 def test_fewer_test_items_are_scored_of_what_is_kept(case: Case) -> None:
     _, ran = case.run(data={"limits": {"train": 24, "validation": 8, "test": 6}})
     assert trained_anew(ran) == []
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_longer_validation_set_says_beforehand_which_trials_it_runs(case: Case) -> None:
     changes = {"data": {"limits": {"train": 24, "validation": 12, "test": 8}}}
     plan = plan_study(case.values(changes), case.folder / "planned")
@@ -196,6 +203,7 @@ def test_a_longer_validation_set_says_beforehand_which_trials_it_runs(case: Case
         ({"seeds": [1, 2, 3]}, {"zero-shot", "few-shot", "lora"}),
     ],
 )
+@pytest.mark.usefixtures("untimed")
 def test_more_trials_and_seeds_run_only_those(
     case: Case, changes: dict[str, Any], arms: set[str]
 ) -> None:
@@ -206,6 +214,7 @@ def test_more_trials_and_seeds_run_only_those(
     assert len(fresh) < 8
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_margin_restated_trains_nothing_that_the_search_would_not_ask_for(case: Case) -> None:
     _, ran = case.run(general={"limit": 5, "search_limit": 3, "margin": 0.06})
     assert {spec.phase for spec in trained_anew(ran)} <= {"finalist", "default"}
@@ -213,6 +222,7 @@ def test_a_margin_restated_trains_nothing_that_the_search_would_not_ask_for(case
     assert searched == []
 
 
+@pytest.mark.usefixtures("untimed")
 def test_one_setting_is_trained_once(suite: Path, tmp_path: Path) -> None:
     case = Case(tmp_path, suite)
     fixed = {"kind": "lora", "learning_rate": 1e-3}
@@ -229,6 +239,7 @@ def test_one_setting_is_trained_once(suite: Path, tmp_path: Path) -> None:
     assert not any(spec.adds for spec in mine)
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_failure_of_another_study_is_tried_again(suite: Path, tmp_path: Path) -> None:
     case = Case(tmp_path, suite)
     arms = {"zero-shot": {"kind": "prompt"}, "bad": {"kind": "prompt", "instruction": "[fail]"}}
@@ -239,6 +250,7 @@ def test_a_failure_of_another_study_is_tried_again(suite: Path, tmp_path: Path) 
     assert again.trials_failed == 1
 
 
+@pytest.mark.usefixtures("untimed")
 def test_an_engine_gives_back_what_it_holds_while_another_run_is_waited_for(case: Case) -> None:
     changes: dict[str, Any] = {"arms": {**ARMS, "wide": {"kind": "lora", "rank": 64}}}
     plan = plan_study(case.values(changes), case.folder / "planned")

@@ -11,6 +11,10 @@ import pytest
 from harness.store import StoreReader
 from harness.study.run import plan_study, run_study
 from tests.fake_trial import Watching, experiment
+from tests.untimed import untimed_module
+
+__all__ = ["untimed_module"]
+pytestmark = pytest.mark.usefixtures("untimed_module")
 
 DATED = (
     "{% for m in messages %}[{{ m['role'] }} {{ strftime_now('%d %b %Y') }}] {{ m['content'] }}"

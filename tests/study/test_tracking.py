@@ -16,6 +16,10 @@ from harness.study.observer import Observer
 from harness.study.run import StudyRun, run_study
 from harness.study.tracking import TrackedObserver, TrackerName
 from tests.fake_trial import Watching, experiment
+from tests.untimed import timed, untimed_module
+
+__all__ = ["timed", "untimed_module"]
+pytestmark = pytest.mark.usefixtures("untimed_module")
 
 # An arm with one setting is trained for its search, and scored once more for its test.
 PHASES = ("search-0-seed1", "finalist-0-seed1")
@@ -112,6 +116,7 @@ def test_wandb_writes_a_run_for_every_trial_offline_and_says_nothing(
     assert "wandb" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.usefixtures("timed")
 def test_a_tracker_that_breaks_ends_no_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,8 +21,10 @@ from harness.study.run import StudyRun, plan_study, run_study
 from harness.trial.writing_journal import Journal
 from tests.fake_server import Answer, FakeServer, serving
 from tests.tiny_model import CHATML, messages, write_model
+from tests.untimed import untimed_module
 
-pytestmark = pytest.mark.weights
+__all__ = ["untimed_module"]
+pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("untimed_module")]
 
 OWN = "Good or bad?"
 BETTER = "Say positive where something is great, and negative elsewhere."
