@@ -17,6 +17,7 @@ from harness.forecast.small_trial import small_trial
 from harness.forecast.workload import workload
 from harness.models.padding import pads_on_the_left
 from harness.models.row_attention import takes_rows
+from harness.models.tree_attention import takes_branches
 from harness.records import ModelWork, TrialSpec
 from harness.study.run import plan_study
 from harness.trial import run_trial
@@ -63,6 +64,7 @@ def lm(
     scorer = CandidateLM(loaded.model, loaded.tokenizer, 4)
     # Asked once for a model: not a part of what is counted.
     assert scorer.takes_trees
+    assert takes_branches(loaded.model)
     assert takes_rows(loaded.model)
     assert pads_on_the_left(loaded.model)
     if not request.param:
