@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from harness.models.adapter_pass import lean_adapters
 from harness.models.token_tree import in_trees, token_tree
 from harness.models.tree_attention import attending_to_branches, note_branches, takes_branches
 from harness.models.tree_pass import nodes_and_places, takes_trees, to_device, tree_inputs
@@ -94,10 +95,18 @@ class Layout:
             batch = self.batch(examples[:1])
             yield replace(batch, places=batch.places[:0], labels=batch.labels[:0], tokens=0)
 
-    def attending(self) -> AbstractContextManager[None]:
-        """Context of passes of the batches, forward and backward: pairs of tokens that do not see
-        each other are left out where the model can."""
-        return attending_to_branches(self._model) if self._branches else nullcontext()
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Context of passes of the batches, forward and backward, in which less is computed.
+
+        Where processes have parts of the weights, and where a model cannot, all goes as usual.
+        """
+        with ExitStack() as stack:
+            if self._branches:
+                stack.enter_context(attending_to_branches(self._model))
+            if not self.peers.in_step:
+                stack.enter_context(lean_adapters(self._model))
+            yield
 
     def batch(self, examples: Sequence[TokenisedExample]) -> Batch:
         """All of the examples, for one pass."""

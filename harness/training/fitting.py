@@ -107,7 +107,7 @@ def fit(
 
     @cache
     def kept(size: int) -> Kept:
-        with layout.attending():
+        with layout.passing():
             return kept_by(model, lambda: summed_loss(model, _largest(layout, longest[:size])))
 
     def tried(size: int, again: bool) -> Fit:

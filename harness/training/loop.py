@@ -132,7 +132,7 @@ def train(
         # A step draws its own dropout, whatever was drawn before, and each process another one.
         torch.manual_seed(step.seed + peers.rank)
         # Backward too: a pass that is computed again there must be the same pass.
-        with layout.attending():
+        with layout.passing():
             loss = _accumulate(model, step, settings, layout, base, peers)
         peers.add_gradients(model.parameters())
         norm = optimiser.step(rate, settings.max_grad_norm)

@@ -49,7 +49,7 @@ def mean_loss(
     model.eval()
     ordered = sorted(examples, key=lambda example: example.length)
     total, count = 0.0, 0
-    with torch.inference_mode(), layout.attending():
+    with torch.inference_mode(), layout.passing():
         for batch in layout.batches(ordered, batch_size):
             total += float(summed_loss(model, batch))
             count += batch.label_tokens

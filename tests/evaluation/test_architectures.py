@@ -141,7 +141,7 @@ def test_the_loss_equals_that_of_examples_learnt_alone(loaded: LoadedModel) -> N
         for prompt, answer in zip(PROMPTS, (*ANSWERS, " negative"), strict=True)
     ]
     layout = Layout(loaded.model, loaded.tokenizer.pad_token_id, SingleProcess())
-    with torch.inference_mode(), layout.attending():
+    with torch.inference_mode(), layout.passing():
         found = sum(
             float(summed_loss(loaded.model, batch)) for batch in layout.batches(examples, 3)
         )
