@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import importlib
 import tempfile
 import time
@@ -95,6 +96,8 @@ def main() -> None:
         path = scaled(
             options.scale, options.trials, options.arms, Path(folder), "auto", elsewhere=False
         )
+        # As a trial's process does: what was imported is not looked through after each trial.
+        gc.freeze()
         began = time.perf_counter()
         results = Path(folder) / "results"
         done = pipeline.run_study(load_experiment(path), results, engine="in-process")
