@@ -38,6 +38,9 @@ def ranked_caveats(arms: Mapping[str, ArmSummary]) -> list[str]:
     return [f"{', '.join(untuned)} {why} tuned and may do better than here."]
 
 
+_LEAST = re.compile(r"(?<= by )([\d.]+) %(?= or more)")
+
+
 def effort_caveats(
     efforts: Sequence[Effort], verdict: Verdict, sensitivity: Sensitivity | None
 ) -> list[str]:
@@ -59,11 +62,20 @@ def effort_caveats(
 
 
 def _of_one_kind(efforts: Sequence[Effort]) -> list[list[Effort]]:
-    """The arms by what is said of them: those of which the same is said together."""
+    """The arms by what is said of them: those of which the same is said together.
+
+    By how much a loss was still falling may differ: the least of it, "or more", holds of all.
+    """
     alike: dict[tuple[str, ...], list[Effort]] = {}
     for effort in efforts:
-        alike.setdefault(tuple(_signs(effort, "each")), []).append(effort)
+        signs = tuple(_LEAST.sub("", sign) for sign in _signs(effort, "each"))
+        alike.setdefault(signs, []).append(effort)
     return list(alike.values())
+
+
+def _least_fall(effort: Effort) -> float:
+    found = (_LEAST.search(reason.sentence) for reason in effort.reasons)
+    return min((float(fall[1]) for fall in found if fall), default=0.0)
 
 
 def _signs(effort: Effort, name: str) -> list[str]:
@@ -76,7 +88,8 @@ def _signs(effort: Effort, name: str) -> list[str]:
 def _hardly_tried(efforts: Sequence[Effort]) -> str:
     """That arms of which the same is said were hardly tried, and why."""
     arms = listed([effort.arm for effort in efforts])
-    signs = _signs(efforts[0], efforts[0].arm if len(efforts) == 1 else "each")
+    least = min(efforts, key=_least_fall)
+    signs = _signs(least, least.arm if len(efforts) == 1 else "each")
     were = agreeing(len(efforts), "was", "were")
     return (
         f"{arms} {were} hardly tried, so fine-tuning may do better than it did here. "

@@ -13,6 +13,7 @@ from harness.analysis.verdict.effort import FEWEST_STEPS
 from harness.analysis.whole_study import analyse
 from harness.findings import Effort, EffortReason, Findings
 from harness.records import StepReport, Stopped, WayScore
+from harness.wording import per_cent
 from tests.data_records import data_record
 
 from .study_builder import StudyBuilder, cost, experiment, right, whole_study
@@ -340,6 +341,25 @@ def test_arms_of_which_the_same_is_said_have_one_caveat() -> None:
         "c was hardly tried, so fine-tuning may do better than it did here. The final runs of c "
         "made 30 optimiser steps. c was trained on 9 of the 90 training rows there are.",
     ]
+
+
+def test_losses_that_were_still_falling_are_told_together_by_the_least() -> None:
+    verdict = found_in(hardly(tuned=0.3)).verdict
+
+    def falling(arm: str, fall: float) -> Effort:
+        sign = (
+            f"The validation loss of {arm} was still falling when training ended, by "
+            f"{per_cent(fall, 1)} or more at the last check in 1 of 1 final runs."
+        )
+        return Effort(arm, (EffortReason("loss_falling", sign, f"arms.{arm}.epochs: 3"),))
+
+    efforts = [falling("a", 0.525), falling("b", 0.0913), falling("c", 0.3)]
+    assert effort_caveats(efforts, verdict, None) == [
+        "a, b and c were hardly tried, so fine-tuning may do better than it did here. The "
+        "validation loss of each was still falling when training ended, by 9.1 % or more at the "
+        "last check in 1 of 1 final runs."
+    ]
+    assert "by 52.5 % or more" in effort_caveats(efforts[:1], verdict, None)[0]
 
 
 def test_a_declared_limit_that_forbids_fine_tuning_decides_first() -> None:
