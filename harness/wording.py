@@ -11,6 +11,8 @@ from typing import Protocol, TypeGuard
 
 NOT_MEASURED = "not measured"
 NOT_APPLICABLE = "-"
+UNKNOWN = "not known"
+RUN_NEXT = "Run next: "  # begins a reason that is a next step
 TEXT_LIMIT = 600
 CELL_LIMIT = 160
 MINUS = "−"

@@ -10,9 +10,8 @@ from harness.findings import ArmSummary, Interval, LearningCurve, NotCovered
 from harness.records import ExperimentRecord
 from harness.spec import Experiment
 from harness.spec.served_arms import endpoints
-from harness.wording import listed
+from harness.wording import UNKNOWN, listed
 
-UNKNOWN = "not known"
 MOST_NAMED = 3  # tasks; more stand in the table of them
 
 

@@ -10,7 +10,17 @@ from harness.answers.metrics import METRICS
 from harness.findings import ArmSummary, Contrast, EffortReason, Forgetting, Interval
 from harness.records import keeps_abilities
 from harness.spec import Experiment
-from harness.wording import PER_CENT, PLAIN, Scale, agreeing, capitalised, level, money, plural
+from harness.wording import (
+    PER_CENT,
+    PLAIN,
+    RUN_NEXT,
+    Scale,
+    agreeing,
+    capitalised,
+    level,
+    money,
+    plural,
+)
 
 
 def result(contrast: Contrast) -> str:
@@ -82,7 +92,7 @@ def what_it_takes(contrast: Contrast) -> str:
 def run_next(reasons: Sequence[EffortReason]) -> str:
     """What would show whether an arm that was hardly tried does better."""
     steps = dict.fromkeys(reason.next_step for reason in reasons)
-    return f"Run next: {'; '.join(steps)}."
+    return f"{RUN_NEXT}{'; '.join(steps)}."
 
 
 def abilities(forgetting: Forgetting) -> str:

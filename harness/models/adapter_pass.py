@@ -20,9 +20,9 @@ import torch
 def lean_adapters(model: Any) -> Iterator[None]:
     """Within this context, forward and backward, LoRA layers of a model on a processor are lean.
 
-    Layers that do more than LoRA (:func:`_is_plain`) go on as peft has them.
+    Layers that do more than LoRA (:func:`_plain_adapter`) go on as peft has them.
     """
-    lean = [] if model.device.type != "cpu" else [one for one in model.modules() if _is_lora(one)]
+    lean = _lora_layers(model) if model.device.type == "cpu" else []
     for layer in lean:
         layer.forward = partial(_forward, layer, layer.forward)
     try:
@@ -32,35 +32,39 @@ def lean_adapters(model: Any) -> Iterator[None]:
             del layer.forward
 
 
-def _is_lora(module: Any) -> bool:
-    """Whether a layer is one of peft's two over products of matrices, in full or in four bits."""
-    if not hasattr(module, "lora_A"):
-        return False
+def _lora_layers(model: Any) -> list[Any]:
+    """Layers of peft's over products of matrices, in full or in four bits."""
+    if not hasattr(model, "disable_adapter"):
+        return []
     from harness.models.peft_library import peft
 
-    four_bits = getattr(peft.tuners.lora, "Linear4bit", ())
-    return type(module) in (peft.tuners.lora.Linear, four_bits)
+    kinds = (peft.tuners.lora.Linear, getattr(peft.tuners.lora, "Linear4bit", None))
+    return [module for module in model.modules() if type(module) in kinds]
 
 
-def _is_plain(layer: Any) -> bool:
-    """Whether the layer adds one adapter, without dropout, a bias, or a variant such as DoRA."""
+def _plain_adapter(layer: Any) -> str | None:
+    """The one adapter of a layer that adds it without dropout, a bias, or a variant such as DoRA.
+
+    None of a layer that does anything else.
+    """
     active = [name for name in layer.active_adapters if name in layer.lora_A]
     if len(active) != 1 or layer.disable_adapters or layer.merged:
-        return False
+        return None
     (name,) = active
-    return (
+    plain = (
         name not in layer.lora_variant
         and isinstance(layer.lora_dropout[name], torch.nn.Identity)
         and layer.lora_A[name].bias is None
         and layer.lora_B[name].bias is None
     )
+    return name if plain else None
 
 
 def _forward(layer: Any, usual: Callable[..., torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """The layer's output, of the shape and type of its base's."""
-    if not _is_plain(layer):
+    name = _plain_adapter(layer)
+    if name is None:
         return usual(x)
-    (name,) = (name for name in layer.active_adapters if name in layer.lora_A)
     base = layer.base_layer(x)
     found: torch.Tensor = _Added.apply(  # type: ignore[no-untyped-call]
         # What is a part of another tensor cannot be written into.

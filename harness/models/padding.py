@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from harness.models.tree_pass import PROBE, ROUNDING, asked_once, probe_sequences
+from harness.models.tree_pass import FOREIGN_ERRORS, PROBE, ROUNDING, asked_once, probe_sequences
 
 if TYPE_CHECKING:
     import torch
@@ -52,8 +52,7 @@ def _writes_alike(model: Any) -> bool:
             float((_written(model, row, mask) - alone).square().mean().sqrt())
             for mask in (hidden, seen)
         )
-    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError):
-        # Whatever a foreign architecture says to such a row, it does not take it.
+    except FOREIGN_ERRORS:
         return False
     return moved <= unmasked * ROUNDING
 

@@ -22,9 +22,11 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from harness.models.attention_function import attending_by, special
 from harness.models.prompt_prefix import compute_prompt_prefix
 from harness.models.row_cache import Block, RowCache, score_type
 from harness.models.tree_pass import (
+    FOREIGN_ERRORS,
     PROBE,
     ROUNDING,
     asked_once,
@@ -39,20 +41,6 @@ NAME = "harness_rows"
 CHUNK = 256
 # Rows that are no longer are padded to one length, longer ones read one by one.
 SHORT = 64
-# What models hand on to attention beside scores' scale, and what changes nothing in it. A window
-# does not where no row is longer: whoever makes the cache sees to that.
-HARMLESS = {
-    "cache_position",
-    "dropout",
-    "is_causal",
-    "output_attentions",
-    "output_hidden_states",
-    "output_router_logits",
-    "position_ids",
-    "return_dict",
-    "sliding_window",
-    "use_cache",
-}
 _CACHE: ContextVar[RowCache] = ContextVar("row_cache")
 _ANSWERS: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
@@ -103,8 +91,7 @@ def _computes_alike(model: Any) -> bool:
             positions = torch.arange(PROBE, 2 * PROBE)[None]
             bare = model(input_ids=torch.tensor(rests), position_ids=positions, use_cache=False)
             found = _probed(model, sequences[0][:PROBE], rests)
-    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError):
-        # Whatever a foreign architecture says to such a call, it does not take it.
+    except FOREIGN_ERRORS:
         return False
     moved, unopened = (
         float((logits.float() - alone.float()).square().mean().sqrt())
@@ -139,14 +126,11 @@ def _probed(model: Any, beginning: list[int], rests: list[list[int]]) -> torch.T
 @contextmanager
 def _attending(model: Any, cache: RowCache) -> Iterator[None]:
     """Within this context the model attends to the rows of ``cache``, which it is called with."""
-    config = model.config.get_text_config()
-    usual = config._attn_implementation
     token = _CACHE.set(cache)
-    config._attn_implementation = NAME
     try:
-        yield
+        with attending_by(model, NAME):
+            yield
     finally:
-        config._attn_implementation = usual
         _CACHE.reset(token)
 
 
@@ -167,7 +151,8 @@ def _attend(
     Raises:
         ValueError: the model wants something of attention that is not done here.
     """
-    wanted = {name for name, what in more.items() if what is not None} - HARMLESS
+    # A window hides nothing where no row is longer: whoever makes the cache sees to that.
+    wanted = special(more)
     if attention_mask is not None or wanted:
         raise ValueError(f"attention over rows has no {', '.join(sorted(wanted)) or 'mask'}")
     scale, layer = scaling or 1 / math.sqrt(query.shape[-1]), module.layer_idx

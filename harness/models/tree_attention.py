@@ -9,8 +9,7 @@ float32, which torch's kernel takes half the time for that it takes for bfloat16
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -23,8 +22,10 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from harness.models.attention_function import attending_by, special
 from harness.models.token_tree import TokenTree, token_tree
 from harness.models.tree_pass import (
+    FOREIGN_ERRORS,
     PROBE,
     ROUNDING,
     asked_once,
@@ -37,18 +38,6 @@ NAME = "harness_tree"
 USUAL = "sdpa"
 # What one more call of the kernel costs, in pairs of tokens that see each other.
 PAIRS_A_CALL = 1000
-# What models hand on to attention that changes nothing where a mask says who sees whom.
-HARMLESS = {
-    "cache_position",
-    "is_causal",
-    "output_attentions",
-    "output_hidden_states",
-    "output_router_logits",
-    "position_ids",
-    "return_dict",
-    "sliding_window",
-    "use_cache",
-}
 # Attribute of a mask: the branches that it describes. A mask that a model changes, or that moves to
 # another device, is a new tensor without it, and is attended under as it is.
 _BRANCHES = "branches"
@@ -141,19 +130,12 @@ def takes_branches(model: Any) -> bool:
     return usual and model.device.type == "cpu" and asked_once(model, _computes_alike, _ANSWERS)
 
 
-@contextmanager
-def attending_to_branches(model: Any) -> Iterator[None]:
+def attending_to_branches(model: Any) -> AbstractContextManager[None]:
     """Within this context, forward and backward, a model that takes branches attends to them.
 
     Under a mask on which none are noted it attends as usual.
     """
-    config = model.config.get_text_config()
-    usual = config._attn_implementation
-    config._attn_implementation = NAME
-    try:
-        yield
-    finally:
-        config._attn_implementation = usual
+    return attending_by(model, NAME)
 
 
 def _computes_alike(model: Any) -> bool:
@@ -167,8 +149,7 @@ def _computes_alike(model: Any) -> bool:
             _note(model, inputs, 2 * PROBE, branches_of(tree))
             with attending_to_branches(model):
                 found = model(**inputs, use_cache=False).logits.float()
-    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError):
-        # Whatever a foreign architecture says to the attempt, it is left with the mask.
+    except FOREIGN_ERRORS:
         return False
     moved, without = (
         float((logits - masked).square().mean().sqrt()) for logits in (found, unmasked)
@@ -192,8 +173,7 @@ def _attend(
         Output of shape (1, tokens, heads, size).
     """
     branches: Branches | None = getattr(attention_mask, _BRANCHES, None)
-    special = {name for name, what in more.items() if what is not None} - HARMLESS
-    if branches is None or dropout or special or sum(branches.pieces) != key.shape[2]:
+    if branches is None or dropout or special(more) or sum(branches.pieces) != key.shape[2]:
         found: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **more
         )

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Attribute of a model that is a copy: a weak reference to what it was copied from.
 COPIED_FROM = "copied_from"
 _ANSWERS: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+# Whatever a foreign architecture says to a call that it is not made for, it does not take it.
+FOREIGN_ERRORS = (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError)
 # Tokens of each part of the sequences that a model is asked about.
 PROBE = 8
 # The most that rounding may move logits by, in parts of what wrong positions or a mask that is
@@ -162,8 +164,7 @@ def _computes_alike(model: Any) -> bool:
             ]
             logits(cache, input_ids=inputs["input_ids"][:, :PROBE])
             cached = logits(cache, **tree_inputs(model, rests, PROBE))[0]
-    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError):
-        # Whatever a foreign architecture says to such a call, it does not take it.
+    except FOREIGN_ERRORS:
         return False
     nodes = np.stack(tree.paths)
     moved, without_positions, without_mask = (

@@ -107,13 +107,20 @@ def lean(shown: Table) -> Table:
     )
 
 
-def shortened(every: Table, places: Sequence[int], note: str) -> list[Table]:
-    """These rows alone, with a note on what they are, and the whole table for the appendix."""
+def shortened(
+    every: Table, places: Sequence[int], note: str, notes: tuple[str, ...] | None = None
+) -> list[Table]:
+    """These rows alone, with a note on what they are, and the whole table for the appendix.
+
+    Args:
+        notes: what else is noted of these rows; by default what is noted of all.
+    """
+    more = every.notes if notes is None else notes
     first = replace(
         every,
         rows=tuple(every.rows[place] for place in places),
         strong=tuple(n for n, place in enumerate(places) if place in every.strong),
-        notes=(f"{note} The appendix has all {len(every.rows):,}.", *every.notes),
+        notes=(f"{note} The appendix has all {len(every.rows):,}.", *more),
     )
     return [*([first] if places else []), replace(every, folded=True)]
 

@@ -110,21 +110,29 @@ class Layout:
 
     def batch(self, examples: Sequence[TokenisedExample]) -> Batch:
         """All of the examples, for one pass."""
-        batch = as_tree(self._model, examples) if self._trees else padded(examples, self._pad)
+        if self._trees:
+            batch = as_tree(self._model, examples, branches=self._branches)
+        else:
+            batch = padded(examples, self._pad)
         rows, width = batch.inputs["input_ids"].shape
         self.work += ModelWork(passes=1, read=rows * width, predicted=rows * len(batch.kept))
         return batch
 
 
-def as_tree(model: Any, examples: Sequence[TokenisedExample]) -> Batch:
-    """One row in which what the examples share stands once, and nothing is padded."""
+def as_tree(model: Any, examples: Sequence[TokenisedExample], *, branches: bool = False) -> Batch:
+    """One row in which what the examples share stands once, and nothing is padded.
+
+    Args:
+        branches: each example is to be attended to apart (:meth:`Layout.passing`).
+    """
     tree = token_tree([example.tokens for example in examples])
     predicting = [
         path[_predicting(example)] for path, example in zip(tree.paths, examples, strict=True)
     ]
     kept, places = nodes_and_places(predicting)
     inputs = tree_inputs(model, tree)
-    note_branches(model, inputs, tree)
+    if branches:
+        note_branches(model, inputs, tree)
     return Batch(
         inputs,
         torch.from_numpy(kept),

@@ -45,8 +45,7 @@ def score_pairs(
     done, branches = 0, takes_branches(model)
     for group in in_trees(fed, branches=branches):
         members, rows = [pairs[index] for index in group], [fed[index] for index in group]
-        with attending_to_branches(model) if branches else nullcontext():
-            scored, work = _score_tree(model, members, rows, beginning)
+        scored, work = _score_tree(model, members, rows, beginning, branches)
         for index, answer in zip(group, scored, strict=True):
             answers[index] = answer
         done += len(group)
@@ -56,7 +55,11 @@ def score_pairs(
 
 
 def _score_tree(
-    model: Any, pairs: Sequence[Pair], fed: Sequence[tuple[int, ...]], beginning: PromptPrefix
+    model: Any,
+    pairs: Sequence[Pair],
+    fed: Sequence[tuple[int, ...]],
+    beginning: PromptPrefix,
+    branches: bool,
 ) -> tuple[list[Answer], ModelWork]:
     import torch
 
@@ -66,8 +69,9 @@ def _score_tree(
         [path[len(pair[0]) - opened - 1 :] for path, pair in zip(tree.paths, pairs, strict=True)]
     )
     inputs = tree_inputs(model, tree, opened)
-    note_branches(model, inputs, tree, opened)
-    with torch.inference_mode():
+    if branches:
+        note_branches(model, inputs, tree, opened)
+    with torch.inference_mode(), attending_to_branches(model) if branches else nullcontext():
         logits = logits_at(
             model,
             torch.from_numpy(kept).to(model.device),

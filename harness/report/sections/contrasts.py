@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from harness import wording
 from harness.findings import Contrast
@@ -118,8 +117,7 @@ def _secondary(material: Material) -> Sequence[Block]:
         return [every]
     places = [n for n, item in enumerate(contrasts) if item.outcome != "inconclusive"]
     settled = tuple(contrasts[n] for n in places)
-    first = replace(every, notes=_notes(material, settled))
-    return [*shortened(first, places, "Those that are settled.")[:-1], replace(every, folded=True)]
+    return shortened(every, places, "Those that are settled.", _notes(material, settled))
 
 
 def _notes(material: Material, contrasts: tuple[Contrast, ...]) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from harness import wording
 from harness.report.document import Block, Bullets, Prose, Section
 from harness.report.sections.material import Material
 
-UNKNOWN = "not known: "
 HEADING = "What the intervals do not cover"
 
 
@@ -17,7 +16,7 @@ def not_covered_section(material: Material) -> Section:
         return Section("not-covered", HEADING, ())
     told: dict[bool, list[str]] = {False: [], True: []}
     for row in rows:
-        size = wording.cell(row.size, 600).removeprefix(UNKNOWN)
+        size = wording.cell(row.size, 600).removeprefix(f"{wording.UNKNOWN}: ")
         told[row.known].append(f"{wording.cell(row.source)}: {size}")
     text = (
         "They cover other test items and other repeats of the same setting, but not these, whose "

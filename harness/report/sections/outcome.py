@@ -15,7 +15,6 @@ from harness.wording import PER_CENT, Scale
 
 # Characters of a sentence of the analysis: the longest names every sign of a weak fine-tuning.
 SENTENCE_LIMIT = 2000
-RUN_NEXT = "Run next: "  # how the analysis begins a reason that is a next step
 FORGETTING = {"kept": "kept", "forgot": "lost", "inconclusive": "undecided"}
 
 
@@ -58,7 +57,7 @@ def _new(text: str, told: str) -> str:
 
 def _is_step(text: str, lines: set[str]) -> bool:
     """Whether the text names nothing but lines that stand among the next steps."""
-    named = text.removeprefix(RUN_NEXT)
+    named = text.removeprefix(wording.RUN_NEXT)
     return named != text and lines.issuperset(named.removesuffix(".").split("; "))
 
 
