@@ -1,12 +1,13 @@
 """A whole study against the script that someone without the product would write.
 
     python -m lab.benchmarks.study [--scale 0.05] [--trials 1] [--pairs 1] [--one-process]
+    python -m lab.benchmarks.study --experiment experiments/quickstart.yaml [--pairs 3]
 
-The product runs ``experiments/product-feedback.yaml``, its examples cut to ``--scale``. The peer
-then does the same trials (their settings come from the product's store): transformers' ``Trainer``
-and peft on the same batches, the weights saved, and lm-eval's ``HFLM`` on the same items of the
-task and of the general suite; see ``peer_script.py``. A process for each trial, or with
-``--one-process`` one for all of them, which pays for imports once.
+The product runs ``experiments/product-feedback.yaml``, its examples cut to ``--scale``, or any
+experiment as it stands. The peer then does the same trials (their settings come from the product's
+store): transformers' ``Trainer`` and peft on the same batches, the weights saved, and lm-eval's
+``HFLM`` on the same items of the task and of the general suite; see ``peer_script.py``. A process
+for each trial, or with ``--one-process`` one for all of them, which pays for imports once.
 
 The comparison leans to the peer. It scores nothing twice that the product takes from its store, has
 its prompts and task files written beforehand, and scores the model that it has in memory. It does
@@ -157,6 +158,9 @@ def scaled(
 def main() -> None:
     """Run both sides and compare what they found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--experiment", type=Path, help="this one as it stands; no scale, arms, trials or dtype"
+    )
     parser.add_argument("--scale", type=float, default=0.05)
     parser.add_argument("--arms", default="", help="names parted by commas; all if not given")
     parser.add_argument("--trials", type=int, default=1, help="settings that each arm tries")
@@ -175,10 +179,13 @@ def main() -> None:
     if options.folder:
         options.folder.mkdir(parents=True)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="study-benchmark-"))
-    elsewhere = options.out_of_domain or options.scale >= 1
-    experiment = scaled(
-        options.scale, options.trials, options.arms, folder, options.dtype, elsewhere=elsewhere
-    )
+    experiment, name = options.experiment, ""
+    if experiment is None:
+        elsewhere = options.out_of_domain or options.scale >= 1
+        experiment = scaled(
+            options.scale, options.trials, options.arms, folder, options.dtype, elsewhere=elsewhere
+        )
+        name = f"product-feedback at {options.scale:g}, {options.trials} trials an arm"
     sides = Sides(experiment, folder.resolve(), options.peer_batch, options.one_process)
     print(machine(), flush=True)
     # The product is first in the first pair: its store says which trials there are.
@@ -193,8 +200,7 @@ def main() -> None:
     for line in agreed.lines:
         print(f"  {line}")
     print("\n" + HEADER)
-    name = f"product-feedback at {options.scale:g}, {options.trials} trials an arm"
-    print(row(name, pairs, agreed.short), flush=True)
+    print(row(name or experiment.stem, pairs, agreed.short), flush=True)
     agreed.hold()
     if not options.folder:
         shutil.rmtree(folder)

@@ -33,6 +33,8 @@ from transformers import (
 
 from harness.models.adapters import make_trainable
 from harness.models.load import load_arms_base
+from harness.models.tree_attention import takes_branches
+from harness.models.tree_pass import takes_trees
 from harness.spec.settings import FullSettings, QloraSettings
 from harness.training.job import TrainingJob, run_job
 from harness.training.schedule import learning_rate_at
@@ -84,10 +86,15 @@ def train_own(work: Work) -> Course:
         checks_per_epoch=1,
         pad=work.tokenizer.pad_token_id,
     )
+    # A process asks a base once, and lends it to one trial after the other.
+    trees = takes_trees(loaded.model)
+    if trees:
+        takes_branches(loaded.model)
     with _peak(work) as peak:
         began = time.perf_counter()
-        # Everything is counted, the making of the optimiser too.
-        losses = tuple(s.loss for s in run_job(job, loaded.model) if s.loss is not None)
+        # Everything else is counted, the making of the optimiser too.
+        steps = run_job(job, loaded.model, trees=trees)
+        losses = tuple(step.loss for step in steps if step.loss is not None)
         _wait_for_device()
         seconds = time.perf_counter() - began
     return Course(seconds, losses, held_out_loss(loaded.model, work), peak[0])
