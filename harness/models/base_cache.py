@@ -9,6 +9,7 @@ proved to be what it was when it was loaded.
 from __future__ import annotations
 
 import copy
+import pickle
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ class _KeptBase:
     """The base."""
     fingerprint: str
     """Of its memory when it was loaded."""
+    tokenizer: _KeptTokenizer
+    """Its tokenizer."""
     packed: dict[tuple[int, ...], Any] = field(default_factory=dict)
     """Packed copies of its weights, as far as trials made them."""
 
@@ -56,6 +59,28 @@ class _KeptBase:
     def mib(self) -> float:
         """Memory of all of it, MiB."""
         return self.weights_mib + self.packed_mib
+
+
+class _KeptTokenizer:
+    """Lends a tokenizer as it was loaded.
+
+    What is lent has settings of its own. Vocabulary and rules, which take a tenth of a second to
+    copy, are those that were lent before, as long as they are what they were.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._loaded = tokenizer
+        # A tokenizer that is written in Python has none.
+        self._tables = getattr(tokenizer, "_tokenizer", None)
+        self._lent = copy.deepcopy(self._tables)
+
+    def lent(self) -> Any:
+        """A tokenizer, to be changed at will."""
+        if self._tables is None:
+            return copy.deepcopy(self._loaded)
+        if _rules(self._lent) != _rules(self._tables):
+            self._lent = copy.deepcopy(self._tables)
+        return copy.deepcopy(self._loaded, {id(self._tables): self._lent})
 
 
 class BaseCache:
@@ -103,17 +128,18 @@ class BaseCache:
         kept = self._kept.pop(key, None)
         if kept is None:
             loaded = load_arms_base(resolved, runtime, settings)
-            kept = _KeptBase(loaded, memory_fingerprint(loaded.model))
+            tokenizer = _KeptTokenizer(loaded.tokenizer)
+            kept = _KeptBase(loaded, memory_fingerprint(loaded.model), tokenizer)
         lent = kept.loaded
         beside = self.mib
         if isinstance(settings, TrainedSettings):
             # A trial's peak is that of its training, which uses no packed copy.
             beside += kept.packed_mib
         if not isinstance(settings, FullSettings):
-            lent = replace(_copy(lent, share_weights=True), packed=kept.packed)
+            lent = replace(_copy(kept, share_weights=True), packed=kept.packed)
             self._kept[key] = kept
         elif kept.weights_mib <= _allowed_mib(runtime) - beside:
-            lent = _copy(lent, share_weights=False)
+            lent = _copy(kept, share_weights=False)
             beside += kept.weights_mib
             self._kept[key] = kept
         # Else the only copy is trained, and the base is loaded anew for the next trial.
@@ -197,19 +223,27 @@ def _mib(tensors: Iterable[Any]) -> float:
     return float(sum(tensor.numel() * tensor.element_size() for tensor in tensors)) / _MIB
 
 
-def _copy(loaded: LoadedModel, *, share_weights: bool) -> LoadedModel:
+def _copy(kept: _KeptBase, *, share_weights: bool) -> LoadedModel:
     """The same model and tokenizer, of which nothing but weights is shared, if those are."""
+    original = kept.loaded.model
     memo: dict[int, Any] = {}
     if share_weights:
-        for parameter in loaded.model.parameters():
+        for parameter in original.parameters():
             memo[id(parameter)] = _sharing(parameter)
             state = getattr(parameter, "quant_state", None)
             if state is not None:
                 memo[id(state)] = state
-    model = copy.deepcopy(loaded.model, memo)
+    model = copy.deepcopy(original, memo)
     # A reference of another kind would be followed where the copy is copied in its turn.
-    vars(model)[COPIED_FROM] = weakref.ref(loaded.model)
-    return replace(loaded, model=model, tokenizer=copy.deepcopy(loaded.tokenizer))
+    vars(model)[COPIED_FROM] = weakref.ref(original)
+    return replace(kept.loaded, model=model, tokenizer=kept.tokenizer.lent())
+
+
+def _rules(tables: Any) -> list[Any]:
+    """The size of a tokenizer's vocabulary, what was added to it, and its rules."""
+    rules = (tables.normalizer, tables.pre_tokenizer, tables.post_processor, tables.decoder)
+    added = sorted(tables.get_added_tokens_decoder().items())
+    return [tables.get_vocab_size(), repr(added), *map(pickle.dumps, rules)]
 
 
 def _sharing(parameter: Any) -> Any:

@@ -31,6 +31,7 @@ from lm_eval.models.huggingface import HFLM
 from harness.data import prepare
 from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.models.load import LoadedModel, load_base
+from harness.models.packed_layer import Copies
 from harness.models.packed_weights import packed_model, packed_weights
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
@@ -106,6 +107,7 @@ def main() -> None:
     ours, theirs = load_base(resolved, runtime), load_base(resolved, runtime)
     theirs.model.get_output_embeddings()._forward_pre_hooks.clear()
     exact = load_base(resolved, replace(runtime, dtype="float32")) if options.exact else None
+    copies: Copies = {}
     peer_name = "its modules" if options.modules else "HFLM"
     print(f"{machine()}; {runtime.dtype}, {options.items} items; peer: {peer_name}, 32 at once\n")
     print(HEADER.replace("results |\n", "products alone | results |\n") + " --- |")
@@ -124,15 +126,16 @@ def main() -> None:
             encoded = [mine.tok_encode(one) for one in prompts]
             bound = products(ours.model, case, encoded, clock)
         theirs_of = (
-            partial(replies_by_modules, mine, requests)
+            partial(replies_by_modules, mine, requests, copies)
             if options.modules
             else partial(replies, peer, requests)
         )
-        found = alternate(theirs_of, partial(packed_replies, mine, requests), options.pairs, clock)
+        ours_of = partial(packed_replies, mine, requests, copies)
+        found = alternate(theirs_of, ours_of, options.pairs, clock)
         agreement = compare(found.peer_results[-1], found.own_results[-1], runtime.dtype)
         if exact is not None:
             reference = CandidateLM(exact.model, exact.tokenizer, 32)
-            true = packed_replies(reference, requests)
+            true = packed_replies(reference, requests, {})
             agreement += distances(exact, true, found.peer_results[-1], found.own_results[-1])
         cells = row(case.title, found, agreement).rsplit(" | ", 1)
         print(f"{cells[0]} | {bound} | {cells[1]}", flush=True)
@@ -180,15 +183,19 @@ def replies(lm: Any, requests: list[Instance]) -> list[str]:
     return answers
 
 
-def packed_replies(lm: CandidateLM, requests: list[Instance]) -> list[str]:
-    """What the product's model answers, its weights packed for it and unpacked after."""
-    with packed_weights(lm.model):
+def packed_replies(lm: CandidateLM, requests: list[Instance], kept: Copies) -> list[str]:
+    """What the product's model answers.
+
+    Args:
+        kept: packed copies of its weights, which a process makes once for all trials.
+    """
+    with packed_weights(lm.model, kept=kept):
         return replies(lm, requests)
 
 
-def replies_by_modules(lm: CandidateLM, requests: list[Instance]) -> list[str]:
+def replies_by_modules(lm: CandidateLM, requests: list[Instance], kept: Copies) -> list[str]:
     """The same, every pass through the model's own modules."""
-    with packed_weights(lm.model):
+    with packed_weights(lm.model, kept=kept):
         packed = packed_model(lm.model)
         if packed is not None:
             packed.decoder = False

@@ -23,6 +23,7 @@ from lm_eval.models.huggingface import HFLM
 
 from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.models.load import load_base
+from harness.models.packed_layer import Copies
 from harness.models.packed_weights import packed_weights
 from harness.models.resolve import resolve_model
 from harness.models.runtime import choose_runtime
@@ -116,6 +117,7 @@ def main() -> None:
     print(f"{machine()}; {runtime.dtype}, {options.items} items; peer: HFLM, batch size {size}\n")
     print(HEADER)
     likelihoods: list[Likelihoods] = []
+    copies: Copies = {}
     for name, instruction, shots in (
         ("zero-shot", TASK.instruction, 0),
         ("eight-shot", TASK.instruction, 8),
@@ -133,7 +135,7 @@ def main() -> None:
             used = prompts if kind == "generate" else prompts[: options.items // 4]
             found = alternate(
                 partial(answers_of, peer, method, used, kind),
-                partial(packed_answers, mine, method, used, kind),
+                partial(packed_answers, mine, copies, method, used, kind),
                 options.pairs,
             )
             agreement = compare(kind, found.peer_results[-1], found.own_results[-1], runtime.dtype)
@@ -181,9 +183,13 @@ def answers_of(lm: Any, method: str, prompts: list[str], kind: str) -> list[Any]
     return answers
 
 
-def packed_answers(lm: CandidateLM, *asked: Any) -> list[Any]:
-    """What the product's model answers, its weights packed for it and unpacked after."""
-    with packed_weights(lm.model):
+def packed_answers(lm: CandidateLM, kept: Copies, *asked: Any) -> list[Any]:
+    """What the product's model answers.
+
+    Args:
+        kept: packed copies of its weights, which a process makes once for all trials.
+    """
+    with packed_weights(lm.model, kept=kept):
         return answers_of(lm, *asked)
 
 

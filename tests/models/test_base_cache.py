@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import pytest
 import torch
+from tokenizers.normalizers import Lowercase
 
 from harness.models import base_cache as module
 from harness.models import packed_layer, packed_weights
@@ -106,6 +107,32 @@ def test_what_is_done_to_it_ends_with_it(
         assert lent.tokenizer.get_vocab() == text
         assert "im_start" in lent.tokenizer.chat_template
         assert lent.form == loads[0].form
+
+
+def test_a_tokenizer_is_lent_as_it_was_loaded_and_its_vocabulary_copied_once(
+    tiny_models: TinyModels,
+) -> None:
+    bases, model = BaseCache(), resolved(tiny_models.chat)
+
+    def lent() -> Any:
+        with bases.lent(model, runtime(), BASE) as loaded:
+            return loaded.tokenizer
+
+    first = lent()
+    template, ids = first.chat_template, first("a word and more")["input_ids"]
+    shouted = first("A WORD")["input_ids"]
+    first.chat_template, first.padding_side = "none", "left"
+    first("a word and more", truncation=True, max_length=1)
+    second = lent()
+    assert second._tokenizer is first._tokenizer
+    assert (second.chat_template, second.padding_side) == (template, "right")
+    assert second("a word and more")["input_ids"] == ids
+    second.add_tokens(["word"])
+    third = lent()
+    assert third("a word and more")["input_ids"] == ids
+    third._tokenizer.normalizer = Lowercase()
+    assert third("A WORD")["input_ids"] != shouted
+    assert lent()("A WORD")["input_ids"] == shouted
 
 
 def test_weights_are_shared_but_where_they_are_trained(
