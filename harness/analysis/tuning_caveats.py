@@ -9,7 +9,7 @@ from harness.analysis.arms.table import Sides
 from harness.analysis.verdict.sensitivity import SHORTFALLS, in_words
 from harness.findings import ArmSummary, Effort, Sensitivity, Verdict
 from harness.spec.kinds import kind_info
-from harness.wording import agreeing, listed
+from harness.wording import agreeing, listed, per_cent
 
 
 def tuning_caveats(arms: Mapping[str, ArmSummary], sides: Sides) -> list[str]:
@@ -36,9 +36,6 @@ def ranked_caveats(arms: Mapping[str, ArmSummary]) -> list[str]:
         return []
     why = agreeing(len(untuned), "was not", "were not")
     return [f"{', '.join(untuned)} {why} tuned and may do better than here."]
-
-
-_LEAST = re.compile(r"(?<= by )([\d.]+) %(?= or more)")
 
 
 def effort_caveats(
@@ -68,14 +65,17 @@ def _of_one_kind(efforts: Sequence[Effort]) -> list[list[Effort]]:
     """
     alike: dict[tuple[str, ...], list[Effort]] = {}
     for effort in efforts:
-        signs = tuple(_LEAST.sub("", sign) for sign in _signs(effort, "each"))
-        alike.setdefault(signs, []).append(effort)
+        signs = _signs(effort, "each")
+        for place, reason in enumerate(effort.reasons):
+            if reason.fall is not None:
+                signs[place] = signs[place].replace(per_cent(reason.fall, 1), "")
+        alike.setdefault(tuple(signs), []).append(effort)
     return list(alike.values())
 
 
 def _least_fall(effort: Effort) -> float:
-    found = (_LEAST.search(reason.sentence) for reason in effort.reasons)
-    return min((float(fall[1]) for fall in found if fall), default=0.0)
+    falls = (reason.fall for reason in effort.reasons)
+    return min((fall for fall in falls if fall is not None), default=0.0)
 
 
 def _signs(effort: Effort, name: str) -> list[str]:

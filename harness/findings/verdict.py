@@ -100,6 +100,8 @@ class EffortReason:
     """The sign in words."""
     next_step: str
     """What to run next: a line of the experiment file, or what to do."""
+    fall: float | None = None
+    """The least share by which a validation loss was still falling; None of any other sign."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -351,7 +351,8 @@ def test_losses_that_were_still_falling_are_told_together_by_the_least() -> None
             f"The validation loss of {arm} was still falling when training ended, by "
             f"{per_cent(fall, 1)} or more at the last check in 1 of 1 final runs."
         )
-        return Effort(arm, (EffortReason("loss_falling", sign, f"arms.{arm}.epochs: 3"),))
+        reason = EffortReason("loss_falling", sign, f"arms.{arm}.epochs: 3", fall)
+        return Effort(arm, (reason,))
 
     efforts = [falling("a", 0.525), falling("b", 0.0913), falling("c", 0.3)]
     assert effort_caveats(efforts, verdict, None) == [

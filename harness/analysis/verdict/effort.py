@@ -145,12 +145,14 @@ class _Tried:
         epochs = self._epochs(self.finalists) or 1
         if 2 * len(falling) <= len(falls) or (self._epochs(self.seen) or 0) > epochs:
             return None
+        least = min(falling)
         return EffortReason(
             "loss_falling",
             f"The validation loss of {self.arm} was still falling when training ended, by "
-            f"{per_cent(min(falling), 1)} or more at the last check in {len(falling)} of "
+            f"{per_cent(least, 1)} or more at the last check in {len(falling)} of "
             f"{len(falls)} final runs.",
             self._longer(),
+            fall=least,
         )
 
     def _curve_rising(self) -> EffortReason | None:

@@ -172,7 +172,7 @@ def files_by_split(named: Any) -> dict[str, list[str]]:
 
 
 def _all_items(paths: Sequence[Path]) -> Any:
-    stats = [path.stat() for path in paths]
+    stats = [path.stat() for path in paths if path.exists()]
     return _read_once(tuple(paths), tuple((one.st_size, one.st_mtime_ns) for one in stats))
 
 
