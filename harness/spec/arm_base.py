@@ -149,8 +149,7 @@ class ArmBase(FrozenSpec):
         An instruction that is yet to be written is a choice of the task's alone.
         """
         space: dict[str, Space] = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
+        for name, value in self:
             if isinstance(value, OptimisedInstruction):
                 value = Choice[str | None](choices=(None,))
             if isinstance(value, FloatRange | IntRange | Choice):
