@@ -151,8 +151,8 @@ class ArmBase(FrozenSpec):
         space: dict[str, Space] = {}
         for name, value in self:
             if isinstance(value, OptimisedInstruction):
-                value = Choice[str | None](choices=(None,))
-            if isinstance(value, FloatRange | IntRange | Choice):
+                space[name] = Choice[str | None](choices=(None,))
+            elif isinstance(value, FloatRange | IntRange | Choice):
                 space[name] = value
         return space
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections import Counter
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from harness.review.studies import AnalysedStudy, load_study
 from harness.store import StoreReader
 from harness.study.run import StudyRun
 
-pytest.importorskip("mlflow", reason="MLflow is not installed: pip install -e '.[mlflow]'")
+pytestmark = pytest.mark.skipif(
+    find_spec("mlflow") is None, reason="MLflow is not installed: pip install -e '.[mlflow]'"
+)
 
 
 def stored(done: StudyRun) -> dict[str, TrialSummary]:

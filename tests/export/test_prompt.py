@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 from harness.cli import group
 from harness.data import read_examples_file
 from harness.errors import InputError
-from harness.export import export_prompt
+from harness.export import export_prompt, final_run
 from harness.export.asking import Asking
 from harness.export.final_run import find_final_run
 from harness.models.load import load_tokenizer
@@ -47,6 +48,14 @@ def study(tmp_path_factory: pytest.TempPathFactory, server: FakeServer) -> Study
     reasoned = {"kind": "prompt", "reasoning": "brief"}
     arms = {**prompts, "served": served, "reasoned": reasoned}
     return run_small(experiment(folder, arms), folder, "served")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_study_is_analysed_once() -> Iterator[None]:
+    """Each test takes one arm out of a study that is as it was."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(final_run, "find_study", cache(final_run.find_study))
+        yield
 
 
 def saved(study: StudyRun, arm: str, path: Path) -> dict[str, Any]:
