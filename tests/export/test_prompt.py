@@ -16,13 +16,14 @@ from click.testing import CliRunner
 from harness.cli import group
 from harness.data import read_examples_file
 from harness.errors import InputError
-from harness.export import export_prompt, final_run
+from harness.export import export_prompt
 from harness.export.asking import Asking
 from harness.export.final_run import find_final_run
 from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer, ShotSelector
 from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.records import Example, ResolvedModel, TrialSpec
+from harness.review.studies import find_study
 from harness.spec import TaskSpec
 from harness.study.run import StudyRun
 from harness.trial.candidate import make_renderer
@@ -54,7 +55,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, server: FakeServer) -> Study
 def _a_study_is_analysed_once() -> Iterator[None]:
     """Each test takes one arm out of a study that is as it was."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(final_run, "find_study", cache(final_run.find_study))
+        patch.setattr("harness.export.final_run.find_study", cache(find_study))
         yield
 
 

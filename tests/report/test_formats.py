@@ -190,9 +190,14 @@ def test_hostile_text_is_shown_and_inert_everywhere(page: str, view: ReportView)
 def test_hostile_names_do_not_break_out_of_charts() -> None:
     whole = findings()
     assert whole.primary is not None
-    for hostile in (*HOSTILE, "$\\frac{", "]]>", "-->"):
+    names = (*HOSTILE, "$\\frac{", "]]>", "-->")
+    assert len(whole.trade_off) > len(names)
+    points = tuple(
+        dataclasses.replace(point, arm=name)
+        for point, name in zip(whole.trade_off, itertools.cycle(names), strict=False)
+    )
+    for hostile in names:
         primary = dataclasses.replace(whole.primary, a=hostile)
-        points = tuple(dataclasses.replace(point, arm=hostile) for point in whole.trade_off)
         changed = dataclasses.replace(whole, primary=primary, trade_off=points)
         parsed = Page(to_html(view_of(study(), changed, now=NOW)))
         assert parsed.problems == []
