@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,27 @@ def _packaged_suites_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in modules:
             patch.setattr(module, "suite_texts", once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_chart_is_drawn_once() -> Iterator[None]:
+    """Many reports of one study hold the same charts, and drawing is most of writing a page."""
+    if "harness.report.formats.html" not in sys.modules:
+        yield
+        return
+    from harness.report.charts.svg import draw
+    from harness.report.document import Figure
+    from harness.report.formats import html
+
+    drawn: dict[str, str] = {}
+
+    def once(figure: Figure, arms: Sequence[str]) -> str:
+        key = repr((figure, arms))
+        return drawn.get(key) or drawn.setdefault(key, draw(figure, arms))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html, "draw", once)
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from harness.engine.ray.on_node import Job, Unfit, run_on_node
 from harness.study import score_keys
 from harness.versions import ABSENT, LIBRARIES, environment_versions, library_versions
 
-ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ray` is not installed")
 
 
 @pytest.fixture(params=["bm25s", "llguidance"])

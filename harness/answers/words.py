@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import regex
@@ -12,6 +13,7 @@ _UNSPACED = (
     r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 )
 _WORD = regex.compile(rf"[[\w]&&[{_UNSPACED}]--\p{{M}}]\p{{M}}*|[\w--[{_UNSPACED}]]+", regex.V1)
+_ASCII_WORD = re.compile(r"\w+", re.ASCII)
 
 
 def words(text: str) -> list[str]:
@@ -21,5 +23,8 @@ def words(text: str) -> list[str]:
     that put no space between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) each character
     is one.
     """
+    if text.isascii():
+        # The same, several times as fast.
+        return _ASCII_WORD.findall(text.lower())
     matches: list[str] = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
     return matches

@@ -17,20 +17,21 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 def code_words(examples: Sequence[Example]) -> list[tuple[int, list[int]]]:
     """(index of the example, its words as 64-bit codes), one entry an input field."""
-    codes: dict[str, int] = {}
+    codes = _Codes()
     return [
-        (owner, [_code(word, codes) for word in words(text)])
+        (owner, [codes[word] for word in words(text)])
         for owner, example in enumerate(examples)
         for text in own_texts(example)
     ]
 
 
-def _code(word: str, codes: dict[str, int]) -> int:
-    code = codes.get(word)
-    if code is None:
+class _Codes(dict[str, int]):
+    """Word -> 64-bit code, computed when a word is first asked for."""
+
+    def __missing__(self, word: str) -> int:
         digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
-        code = codes[word] = int.from_bytes(digest, "little")
-    return code
+        code = self[word] = int.from_bytes(digest, "little")
+        return code
 
 
 class Grams:

@@ -25,6 +25,9 @@ def proposed_pairs(
     Every text of a bucket that both sides share gets up to a few partners; where buckets are
     small, as they are unless a data set is made of near-copies, these are all pairs.
     """
+    if not (left_texts and right_texts):
+        # So it is with most data: nothing is computed, nor the library loaded.
+        return set()
     left_bands = _bands(left, left_texts)
     right_bands = _bands(right, right_texts)
     pairs: set[tuple[int, int]] = set()

@@ -43,7 +43,13 @@ class Prices:
 
     def seconds(self, work: ModelWork, requests: float = 0.0) -> float:
         """What the work takes in all."""
-        return float(np.dot(astuple(self), (requests, *astuple(work))))
+        return (
+            self.request * requests
+            + self.of_pass * work.passes
+            + self.read * work.read
+            + self.written * work.written
+            + self.predicted * work.predicted
+        )
 
 
 def nominal_prices(

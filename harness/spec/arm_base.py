@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -149,34 +149,38 @@ class ArmBase(FrozenSpec):
         An instruction that is yet to be written is a choice of the task's alone.
         """
         space: dict[str, Space] = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
+        for name, value in self:
             if isinstance(value, OptimisedInstruction):
-                value = Choice[str | None](choices=(None,))
-            if isinstance(value, FloatRange | IntRange | Choice):
+                space[name] = Choice[str | None](choices=(None,))
+            elif isinstance(value, FloatRange | IntRange | Choice):
                 space[name] = value
         return space
 
     @model_validator(mode="after")
     def _every_value_allowed(self) -> Self:
         """Each end of a range and each choice must be a value the hyperparameter may have."""
-        for name, value in ArmBase.search_space(self).items():
+        # Of those too that the arm does not search.
+        space = ArmBase.search_space(self)
+        first = self._first_of(space)
+        for name, value in space.items():
             ends = value.choices if isinstance(value, Choice) else (value.low, value.high)
             for end in ends:
-                if why := self._refused(name, end):
+                if why := self._refused(first, name, end):
                     raise ValueError(f"{name}: {end!r} is not allowed: {why}")
         return self
 
     def allows(self, name: str, value: object) -> bool:
         """Whether a hyperparameter may have the value, the others being as in trial 0."""
-        return not self._refused(name, value)
+        return not self._refused(self._first_of(ArmBase.search_space(self)), name, value)
 
-    def _refused(self, name: str, value: object) -> str:
-        plain = {field: getattr(self, field) for field in type(self).model_fields}
-        # Of those too that the arm does not search.
-        starts = {field: space.start for field, space in ArmBase.search_space(self).items()}
+    def _first_of(self, space: Mapping[str, Space]) -> dict[str, Any]:
+        """The arm's keys as in trial 0 of a search of that space."""
+        starts = {field: searched.start for field, searched in space.items()}
+        return {field: starts.get(field, value) for field, value in self}
+
+    def _refused(self, first: Mapping[str, Any], name: str, value: object) -> str:
         try:
-            type(self).model_validate({**plain, **starts, name: value})
+            type(self).model_validate({**first, name: value})
         except ValidationError as error:
             return error.errors()[0]["msg"]
         return ""

@@ -254,8 +254,8 @@ class Experiment(FrozenSpec):
             return max(optimiser.seeds, self.search.repeats)
         if source is not None and self.arms[source].optimiser is not None:
             return self.repeats_of(source)
-        searched = [self.arms[name].settings() for name in (arm, source) if name]
-        return 1 if set(searched) == {1} else self.search.repeats
+        searched = (self.arms[name].settings() for name in (arm, source) if name)
+        return 1 if self.search.repeats == 1 or set(searched) == {1} else self.search.repeats
 
     def source_repeat(self, source: str, repeat: int) -> int:
         """The search of ``source`` that selects the instruction of another arm's search."""

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 # To go on for nothing costs tokens; to stop wrongly costs a better prompt: a level above 5 %.
 LEVEL = 0.1
 DRAWS = 5000
+# So many draws are made at once: together they are faster.
+_BATCH = 100
 
 
 def wordings_of(own: str, plain: str) -> tuple[str, ...]:
@@ -41,12 +43,15 @@ def chance_of(values: NDArray[np.float64], rng: np.random.Generator) -> float:
     if np.ptp(values, axis=1).max(initial=0.0) == 0:
         return 1.0
     seen = _spread(values)
-    drawn = (_spread(rng.permuted(values, axis=1)) >= seen - 1e-12 for _ in range(DRAWS))
-    return (1 + sum(drawn)) / (1 + DRAWS)
+    batch = np.broadcast_to(values, (_BATCH, *values.shape))
+    drawn = (_spread(rng.permuted(batch, axis=2)) for _ in range(DRAWS // _BATCH))
+    far = sum(int((spreads >= seen - 1e-12).sum()) for spreads in drawn)
+    return (1 + far) / (1 + DRAWS)
 
 
-def _spread(values: NDArray[np.float64]) -> float:
-    return float(np.ptp(values.mean(axis=0)))
+def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far the best mean lies above the worst; values: shape (..., rows, wordings)."""
+    return np.asarray(np.ptp(values.mean(axis=-2), axis=-1))
 
 
 def as_matrix(columns: Sequence[Sequence[float]]) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from sklearn.metrics import cohen_kappa_score
 
 from harness.analysis.statistics.agreement import (
     agreement_interval,
@@ -23,6 +22,8 @@ JUDGED = np.array([1, 3, 3, 5, 5, 4, 2, 2, 3, 3, 4, 1.0])
 
 
 def test_kappa_is_that_of_whole_marks() -> None:
+    from sklearn.metrics import cohen_kappa_score
+
     expected = cohen_kappa_score(HUMAN, JUDGED, weights="quadratic")
     assert weighted_kappa(HUMAN, JUDGED) == pytest.approx(expected)
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from statsmodels.stats.proportion import proportion_confint
 
 from harness.analysis.arms.cost import break_even, total_money, unit_cost
 from harness.analysis.arms.tokens import search_tokens
@@ -124,6 +123,8 @@ def test_search_tokens_are_those_of_every_search_trial() -> None:
 
 
 def test_a_deterministic_arm_has_wilsons_interval() -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
     interval = arm_of(analysed(whole_study(prompt=0.05)), "few-shot").test_interval
     assert interval is not None
     expected = proportion_confint(10, 200, method="wilson")

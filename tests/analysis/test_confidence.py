@@ -79,7 +79,11 @@ def test_runs_are_put_together() -> None:
 
 
 @pytest.mark.parametrize(("overconfident", "error"), [(0.0, 0.0), (0.3, 0.3)])
-def test_the_interval_holds_the_true_error(overconfident: float, error: float) -> None:
+def test_the_interval_holds_the_true_error(
+    monkeypatch: pytest.MonkeyPatch, overconfident: float, error: float
+) -> None:
+    # As many as tell whether it holds; more make its ends the same from run to run.
+    monkeypatch.setattr("harness.analysis.arms.confidence.RESAMPLES", 300)
     held = 0
     for seed in range(60):
         interval = found(*drawn(200, seed, overconfident)).interval

@@ -11,6 +11,9 @@ from harness.analysis.statistics.pairing import Aligned
 from harness.analysis.whole_study import analyse
 
 from .study_builder import whole_study
+from .unpowered import unpowered
+
+__all__ = ["unpowered"]
 
 STUDIES = 300
 # With true coverage 95 % fewer than this many of 300 intervals hold the truth in 1 run of 1,000.
@@ -62,6 +65,7 @@ def test_ignoring_clusters_would_be_caught_by_this_simulation() -> None:
     assert held < FEWEST
 
 
+@pytest.mark.usefixtures("unpowered")
 def test_without_a_true_difference_a_fine_tuning_verdict_is_rare() -> None:
     generator = np.random.default_rng(22)
     studies, false = 60, 0

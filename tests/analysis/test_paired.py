@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, ttest_rel
-from statsmodels.stats.multitest import multipletests
 
 from harness.analysis.statistics import bootstrap
 from harness.analysis.statistics.bootstrap import (
@@ -255,6 +254,8 @@ def test_equivalence_is_the_ninety_per_cent_interval_inside_the_margin() -> None
 
 
 def test_holm_steps_down() -> None:
+    from statsmodels.stats.multitest import multipletests
+
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
     generator = np.random.default_rng(5)

@@ -5,7 +5,6 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, norm, t
-from statsmodels.stats.power import TTestPower
 
 from harness.analysis.statistics.bootstrap import ItemSample, SeedEffect, sampling_of, seed_effect
 from harness.analysis.statistics.paired_proportions import PairedProportions, counted_p
@@ -23,6 +22,8 @@ from harness.analysis.statistics.single_arm import wilson
 
 @pytest.mark.parametrize("items", [10, 25, 80])
 def test_the_noncentrality_is_that_of_the_paired_t_test(items: int) -> None:
+    from statsmodels.stats.power import TTestPower
+
     expected = TTestPower().solve_power(nobs=items, alpha=0.05, power=0.8)
     critical = float(t.ppf(0.975, items - 1))
     assert noncentrality(items - 1, critical) == pytest.approx(expected * np.sqrt(items), rel=1e-3)

@@ -19,6 +19,9 @@ from harness.records import Study
 
 from .study_builder import ACCURACY, StudyBuilder, cost, experiment, right, whole_study
 from .test_two_tuned import pair_study
+from .unpowered import unpowered
+
+__all__ = ["unpowered"]
 
 
 def found_in(study: Study, *, sensitivity: bool = True) -> Findings:
@@ -90,6 +93,7 @@ def case(name: str) -> tuple[Study, Findings]:
     return study, found_in(study)
 
 
+@pytest.mark.usefixtures("unpowered")
 @pytest.mark.parametrize("name", STUDIES)
 def test_flips_are_what_the_whole_analysis_says(name: str) -> None:
     study, found = case(name)

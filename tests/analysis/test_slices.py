@@ -16,6 +16,9 @@ from harness.records import ItemRow, Study
 from tests.data_records import data_record
 
 from .study_builder import StudyBuilder, experiment, right
+from .unpowered import unpowered
+
+__all__ = ["unpowered"]
 
 ITEMS = 120
 PHONE = range(90, ITEMS)
@@ -182,6 +185,7 @@ def test_items_by_validity_are_shown_and_not_tested() -> None:
     assert len(found.slices) == 4
 
 
+@pytest.mark.usefixtures("unpowered")
 def test_no_difference_anywhere_names_no_loser_too_often() -> None:
     """One family error for all parts: 5 % of studies without a difference name a part."""
     random = np.random.default_rng(5)

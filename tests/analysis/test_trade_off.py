@@ -45,7 +45,10 @@ def searched() -> StudyBuilder:
 
 
 def points_of(study: Study) -> dict[str, TradeOffPoint]:
-    return {point.trial_id: point for point in analyse(study, resamples=100).trade_off}
+    return {
+        point.trial_id: point
+        for point in analyse(study, resamples=100, sensitivity=False).trade_off
+    }
 
 
 def test_the_front_holds_what_nothing_beats() -> None:
@@ -106,7 +109,10 @@ def test_a_base_without_validation_leaves_the_finalists_on_test() -> None:
     built.finalist("base", 0, {"test": right(0.3), "general:facts": right(0.8)})
     built.finalist("few-shot", 1, {"test": right(0.5)})
     built.finalist("lora", 1, {"test": right(0.9), "general:facts": right(0.7)})
-    points = {point.arm: point for point in analyse(built.build(), resamples=100).trade_off}
+    points = {
+        point.arm: point
+        for point in analyse(built.build(), resamples=100, sensitivity=False).trade_off
+    }
     assert all(point.phase == "finalist" for point in points.values())
     assert points["few-shot"].general_change == 0
     assert points["few-shot"].domain_gain == pytest.approx(0.2)
@@ -118,10 +124,10 @@ def test_a_base_without_validation_leaves_the_finalists_on_test() -> None:
 def test_without_a_base_or_a_suite_there_is_no_plane() -> None:
     built = searched()
     built.vectors = [v for v in built.vectors if v.arm != "base" or v.suite != "domain"]
-    assert analyse(built.build(), resamples=100).trade_off == ()
+    assert analyse(built.build(), resamples=100, sensitivity=False).trade_off == ()
     built = StudyBuilder(experiment(general=None))
     built.finalist("base", 0, {"validation": right(0.5)}).search("lora", [0.5])
-    assert analyse(built.build(), resamples=100).trade_off == ()
+    assert analyse(built.build(), resamples=100, sensitivity=False).trade_off == ()
 
 
 def test_an_unscored_base_is_as_good_as_none() -> None:

@@ -13,6 +13,9 @@ from harness.analysis.whole_study import analyse
 from harness.findings import Findings
 
 from .study_builder import ACCURACY, StudyBuilder, cost, experiment, right
+from .unpowered import unpowered
+
+__all__ = ["unpowered"]
 
 Case = tuple[Callable[[], StudyBuilder], str, str, str]
 
@@ -139,6 +142,7 @@ def same_arm_twice(seed: int, spread: float) -> StudyBuilder:
     return built
 
 
+@pytest.mark.usefixtures("unpowered")
 @pytest.mark.parametrize("spread", [0.0, 0.03])
 def test_the_same_arm_twice_is_called_better_no_more_often_than_the_level_allows(
     spread: float,

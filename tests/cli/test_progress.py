@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -19,6 +19,9 @@ from harness.study.asked_models import BASE
 from harness.study.coming import Coming
 from harness.study.run import run_study
 from tests.fake_trial import Watching, experiment, experiment_values
+
+if TYPE_CHECKING:
+    from tests.cli.pseudo_terminal import Shown
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal")
 
@@ -36,7 +39,7 @@ def arms(prompt: float = 0.0, lora: float = 0.0) -> dict[str, Any]:
 
 # The command itself, but that trials pretend.
 PROGRAM = """
-import sys
+import sys, time
 from types import SimpleNamespace
 import harness.study.run as run
 from harness.records import Runtime
@@ -46,8 +49,7 @@ from tests.fake_trial import Watching
 # Torch is only asked which device there is, and to read prompts that no model is shown.
 run.choose_runtime = lambda *_: Runtime("cpu", "float32", 4)
 Preflight.unfit = Preflight.renderings = lambda *_: {{}}
-if {hurried}:
-    fake_trial.time = SimpleNamespace(sleep=lambda seconds: None)
+fake_trial.time = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, {longest})))
 run.open_engine = lambda *a, **k: Watching()
 run.start_server = lambda: None
 sys.argv = ["harness", "run", {file!r}, "--results", {results!r}]
@@ -56,21 +58,43 @@ main()
 """
 
 
-def program(folder: Path, trials: int, *, hurried: bool = False, **seconds: float) -> str:
-    """The program; ``hurried``, its trials take no time whatever they are instructed to."""
+def program(folder: Path, trials: int, *, longest: float = 60.0, **seconds: float) -> str:
+    """The program; its trials take at most ``longest`` whatever they are instructed to."""
     budget = {"trials": trials}
     values = experiment_values(folder, name="watched", arms=arms(**seconds), budget=budget)
     file = folder / "e.yaml"
     file.write_text(yaml.safe_dump(values), encoding="utf-8")
     results = str(folder / "results")
-    return PROGRAM.format(file=str(file), results=results, hurried=hurried)
+    return PROGRAM.format(file=str(file), results=results, longest=longest)
 
 
-@pytest.mark.parametrize("columns", [80, 60])
-def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: int) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the study that is watched lies."""
+    return tmp_path_factory.mktemp("watched")
+
+
+@pytest.fixture(scope="module")
+def stopped(folder: Path) -> Shown:
+    """The study in a terminal of 80 columns, until Ctrl-C is pressed."""
     from tests.cli.pseudo_terminal import in_terminal
 
-    shown = in_terminal(program(tmp_path, 2, prompt=0.3, lora=0.3), columns)
+    text = program(folder, 2, prompt=0.3, lora=60.0)
+    return in_terminal(text, 80, interrupt_at="lora search 0: ")
+
+
+@pytest.fixture(scope="module")
+def again(folder: Path, stopped: Shown) -> Shown:
+    """The same command once more, in a terminal of 60 columns."""
+    from tests.cli.pseudo_terminal import in_terminal
+
+    return in_terminal(program(folder, 2, prompt=0.3, lora=60.0, longest=0.3), 60)
+
+
+def test_lines_move_and_fit_and_the_verdict_comes_last(
+    folder: Path, stopped: Shown, again: Shown
+) -> None:
+    shown = again
     assert shown.code == 0, shown.text[-2000:]
     moving = [line for line in shown.lines if " trials, " in line and " left" in line]
     # It is drawn anew while a trial is under way, and ends without a claim of no time.
@@ -78,10 +102,10 @@ def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: 
     assert any("not timed yet" in line or "left not known" in line for line in moving)
     assert not any("about 0" in line for line in moving)
     assert any(line.strip().startswith("zero-shot search 0: ") for line in shown.lines)
-    path = str(tmp_path)
-    wide = [line for line in shown.lines if len(line) > columns and path not in line]
-    assert wide == []
-    assert "At most 14 trials" in shown.text.replace("\r\n", " ")
+    assert "At most 14 trials" in stopped.text.replace("\r\n", " ")
+    for part, columns in ((stopped, 80), (again, 60)):
+        wide = [line for line in part.lines if len(line) > columns and str(folder) not in line]
+        assert wide == []
     # The screen that stays has every name whole.
     ended = shown.text.rpartition("trials run")[2]
     assert len(ended.splitlines()) < 25
@@ -94,15 +118,12 @@ def test_lines_move_and_fit_and_the_verdict_comes_last(tmp_path: Path, columns: 
     assert any(line.startswith("Report:") for line in last[-6:])
 
 
-def test_ctrl_c_says_what_is_lost_and_that_the_same_command_goes_on(tmp_path: Path) -> None:
-    from tests.cli.pseudo_terminal import in_terminal
-
-    text = program(tmp_path, 2, lora=60.0)
-    stopped = in_terminal(text, 80, interrupt_at="lora search 0: ")
+def test_ctrl_c_says_what_is_lost_and_that_the_same_command_goes_on(
+    stopped: Shown, again: Shown
+) -> None:
     assert stopped.code == 130
     assert "lora search 0 was under way" in stopped.text
     assert "the same command goes on from there" in stopped.text.replace("\r\n", " ")
-    again = in_terminal(program(tmp_path, 2, lora=60.0, hurried=True), 80)
     assert again.code == 0
     assert "ended in an earlier run: taken as they are." in again.text.replace("\r\n", " ")
     assert f"{LONG_NAME} search 0" not in again.text
@@ -114,7 +135,8 @@ def test_in_a_pipe_a_line_a_minute_says_what_is_under_way(
     out = io.StringIO()
     observer = RichObserver(Terminal(file=out, width=80, force_terminal=False))
     with observer:
-        one = experiment(tmp_path, arms=arms(), budget={"trials": 1})
+        zero_shot = {"zero-shot": arms()["zero-shot"]}
+        one = experiment(tmp_path, arms=zero_shot, budget={"trials": 1})
         run_study(one, tmp_path / "results", open_with=Watching, observer=observer)
     quiet = out.getvalue()
     assert "..." not in quiet

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,15 +44,22 @@ class Stopping(Watching):
         return super().wait(on_progress)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def half(tmp_path: Path) -> Iterator[tuple[Experiment, Path, Path]]:
-    """A study that was stopped after three trials, its results and its folder."""
-    spec = experiment(tmp_path, name="seen", arms=ARMS, budget={"trials": 1})
-    results = tmp_path / "results"
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Path]:
+    """A study that was stopped after three trials, and its results."""
+    folder = tmp_path_factory.mktemp("stopped")
+    spec = experiment(folder, name="seen", arms=ARMS, budget={"trials": 1})
     with pytest.raises(KeyboardInterrupt):
-        run_study(spec, results, open_with=Stopping)
+        run_study(spec, folder / "results", open_with=Stopping)
+    return spec, folder / "results"
+
+
+@pytest.fixture
+def half(stopped: tuple[Experiment, Path], tmp_path: Path) -> tuple[Experiment, Path, Path]:
+    """The same with a copy of its results, which a test may change, and its folder there."""
+    results = Path(shutil.copytree(stopped[1], tmp_path / "results"))
     (folder,) = results.glob("seen-*")
-    yield spec, results, folder
+    return stopped[0], results, folder
 
 
 def printed(width: int, *what: object) -> list[str]:

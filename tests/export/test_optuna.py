@@ -64,11 +64,17 @@ def test_optuna_reads_the_stores_numbers(exported: StudyRun, tmp_path: Path, jou
     assert states == {TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED}
 
 
-def test_settings_courses_and_constraints(exported: StudyRun, tmp_path: Path) -> None:
-    path = tmp_path / "studies.db"
+@pytest.fixture(scope="module")
+def database(exported: StudyRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole study as a database, to be read."""
+    path = tmp_path_factory.mktemp("database") / "studies.db"
     export_optuna(exported.store.parent, "pretended", path)
+    return path
+
+
+def test_settings_courses_and_constraints(exported: StudyRun, database: Path) -> None:
     trials = searched(exported, "lora")
-    for found, trial in zip(read_back(path, "lora").trials, trials, strict=True):
+    for found, trial in zip(read_back(database, "lora").trials, trials, strict=True):
         assert found.params["learning_rate"] == trial.params["learning_rate"]
         assert found.params["instruction"] == trial.params["instruction"]
         assert set(found.params) == {"learning_rate", "instruction", "targets"}
@@ -86,19 +92,17 @@ def test_settings_courses_and_constraints(exported: StudyRun, tmp_path: Path) ->
             assert found.constraints == {}
 
 
-def test_the_study_knows_the_metric_and_its_direction(exported: StudyRun, tmp_path: Path) -> None:
-    export_optuna(exported.store.parent, None, tmp_path / "s.db")
-    study = read_back(tmp_path / "s.db", "few-shot")
+def test_the_study_knows_the_metric_and_its_direction(exported: StudyRun, database: Path) -> None:
+    study = read_back(database, "few-shot")
     assert study.metric_names == [METRIC]
     assert study.direction == optuna.study.StudyDirection.MAXIMIZE
     assert study.user_attrs["experiment_id"] == exported.experiment_id
     assert study.best_value == max(t.value for t in study.trials if t.value is not None)
 
 
-def test_the_dashboard_shows_it(exported: StudyRun, tmp_path: Path) -> None:
+def test_the_dashboard_shows_it(exported: StudyRun, database: Path) -> None:
     dashboard = pytest.importorskip("optuna_dashboard")
-    export_optuna(exported.store.parent, None, tmp_path / "s.db")
-    application = dashboard.wsgi(RDBStorage(f"sqlite:///{tmp_path / 's.db'}"))
+    application = dashboard.wsgi(RDBStorage(f"sqlite:///{database}"))
     listed = get(application, "/api/studies")["study_summaries"]
     assert {one["study_name"] for one in listed} == {"pretended/few-shot", "pretended/lora"}
     (lora,) = [one["study_id"] for one in listed if one["study_name"] == "pretended/lora"]

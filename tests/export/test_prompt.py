@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,6 +23,7 @@ from harness.models.load import load_tokenizer
 from harness.prompting import PromptRenderer, ShotSelector
 from harness.prompting.servers_tokenizer import ServersTokenizer
 from harness.records import Example, ResolvedModel, TrialSpec
+from harness.review.studies import find_study
 from harness.spec import TaskSpec
 from harness.study.run import StudyRun
 from harness.trial.candidate import make_renderer
@@ -47,6 +49,14 @@ def study(tmp_path_factory: pytest.TempPathFactory, server: FakeServer) -> Study
     reasoned = {"kind": "prompt", "reasoning": "brief"}
     arms = {**prompts, "served": served, "reasoned": reasoned}
     return run_small(experiment(folder, arms), folder, "served")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_study_is_analysed_once() -> Iterator[None]:
+    """Each test takes one arm out of a study that is as it was."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.export.final_run.find_study", cache(find_study))
+        yield
 
 
 def saved(study: StudyRun, arm: str, path: Path) -> dict[str, Any]:

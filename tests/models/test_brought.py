@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from harness.errors import SpecError, UnknownReferenceError
@@ -36,14 +35,16 @@ def adapter(
     folder: Path, model: Path, *, dora: bool = False, rslora: bool = False, **how: Any
 ) -> Path:
     """An adapter as peft saves it after some training: B is no longer 0."""
+    from harness.models.peft_library import peft
+
     base = load_tiny(model).model
     base.name_or_path = str(model)
     how = {"target_modules": "all-linear", **how}
-    config = LoraConfig(
+    config = peft.LoraConfig(
         r=4, use_dora=dora, use_rslora=rslora, task_type="CAUSAL_LM",
         base_model_name_or_path=str(model), **how,
     )  # fmt: skip
-    trained = get_peft_model(base, config)
+    trained = peft.get_peft_model(base, config)
     with torch.no_grad():
         for name, weight in trained.named_parameters():
             if "lora_B" in name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,16 @@ def alone(model: Any, prompt: tuple[int, ...]) -> list[int]:
     return ids[len(prompt) :]
 
 
+@cache
+def replies_alone(name: str, *, constrained: bool = False) -> list[list[int]]:
+    """What a model's own modules reply to each prompt by itself."""
+    family, more = MODELS[name]
+    model = build(family, **more)
+    if constrained:
+        return [alone_among(model, OneOf(ANSWERS), prompt) for prompt in PROMPTS]
+    return [alone(model, prompt) for prompt in PROMPTS]
+
+
 def replies(
     model: Any,
     prompts: list[tuple[int, ...]],
@@ -104,7 +115,7 @@ def replies(
 def test_replies_in_float32_are_those_of_the_model_alone(name: str, opened: int) -> None:
     family, more = MODELS[name]
     model = build(family, **more)
-    expected = [alone(model, prompt) for prompt in PROMPTS]
+    expected = replies_alone(name)
     with packed_weights(model):
         assert why_not_fused(model) == ""
         # Fewer rows than prompts, so that some join later; and one alone.
@@ -130,7 +141,7 @@ def test_constrained_replies_in_float32_are_those_of_the_model_alone(
     family, more = MODELS[name]
     model = build(family, **more)
     constraint = OneOf(ANSWERS)
-    expected = [alone_among(model, constraint, prompt) for prompt in PROMPTS]
+    expected = replies_alone(name, constrained=True)
     with packed_weights(model):
         assert why_not_fused(model) == ""
         assert replies(model, PROMPTS, opened, 3, constraint) == expected

@@ -27,12 +27,12 @@ PASSES = st.lists(BLOCK, min_size=1, max_size=5)
 def alone(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, last: int) -> torch.Tensor:
     """Attention of one row's newest ``last`` tokens, shape (last, heads, size), by definition."""
     found = []
+    keys, values = (part.repeat_interleave(GROUP, dim=1) for part in (keys, values))
     for back in range(last, 0, -1):
         seen = len(keys) - back + 1
-        for head in range(HEADS):
-            scores = keys[:seen, head // GROUP] @ query[last - back, head] * SCALE
-            found.append(scores.softmax(0) @ values[:seen, head // GROUP])
-    return torch.stack(found).view(last, HEADS, SIZE)
+        scores = torch.einsum("hs,khs->hk", query[last - back], keys[:seen]) * SCALE
+        found.append(torch.einsum("hk,khs->hs", scores.softmax(1), values[:seen]))
+    return torch.stack(found)
 
 
 def drawn(generator: torch.Generator, *shape: int) -> torch.Tensor:

@@ -35,6 +35,13 @@ def view() -> ReportView:
     return view_of(study(), findings(), now=NOW, rules=RULES)
 
 
+@pytest.fixture(scope="module")
+def unmeasured() -> tuple[ReportView, str, str]:
+    """A study in which little was measured, and its report in two formats."""
+    view = view_of(unaudited_study(), older(), now=NOW, rules=RULES)
+    return view, to_html(view), to_markdown(view)
+
+
 def shown(changed: Findings, section: str) -> str:
     """All of a section's text, with the findings exchanged."""
     view = view_of(study(), changed, now=NOW, rules=RULES)
@@ -279,10 +286,12 @@ def test_no_leak_at_all_is_a_sentence() -> None:
         ("Text shared between training and the general suite", "is audited"),
     ],
 )
-def test_what_was_not_measured_stands_in_one_list_with_how_it_would_be(what: str, how: str) -> None:
-    view = view_of(unaudited_study(), older(), now=NOW, rules=RULES)
+def test_what_was_not_measured_stands_in_one_list_with_how_it_would_be(
+    unmeasured: tuple[ReportView, str, str], what: str, how: str
+) -> None:
+    view, *pages = unmeasured
     assert how in missing(view)[what]
-    for text in (to_html(view), to_markdown(view)):
+    for text in pages:
         assert text.count(how.strip("`").partition("[")[0].partition("_")[0]) >= 1
 
 

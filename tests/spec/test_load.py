@@ -339,13 +339,14 @@ def mutated(draw: st.DrawFn) -> str:
 
 
 @settings(
-    max_examples=300,
+    max_examples=150,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(text=mutated())
 def test_a_mutated_file_is_an_experiment_or_a_spec_error(tmp_path: Path, text: str) -> None:
+    """Some of what `make fuzz` tries by the thousand."""
     try:
         spec = load(tmp_path, text.encode(errors="surrogatepass"))
     except SpecError as error:
