@@ -11,6 +11,7 @@ from itertools import chain, pairwise, repeat, starmap
 from typing import Any
 
 import pyarrow as pa
+from pydantic_core import to_json
 
 from harness.errors import StoreError
 from harness.records import (
@@ -109,7 +110,7 @@ def put_together(columns: Columns) -> TrialRecord:
 
 def head_to_json(head: TrialRecord) -> str:
     """The head as JSON text. NaN and infinities, such as a diverged loss, are written as such."""
-    return json.dumps(head, ensure_ascii=False, indent=1, default=_fields_of)
+    return to_json(head, indent=1, inf_nan_mode="constants").decode()
 
 
 def head_from_json(text: str | bytes) -> TrialRecord:
@@ -124,7 +125,7 @@ def head_from_json(text: str | bytes) -> TrialRecord:
 def record_hash(columns: Columns) -> str:
     """SHA-256 of the record's content, hex: equal before and after a round trip through disk."""
     # a round trip first, so that 1 and 1.0 in a float field are one value
-    head = head_from_json(json.dumps(columns.head, ensure_ascii=False, default=_fields_of))
+    head = head_from_json(head_to_json(columns.head))
     digest = hashlib.sha256(_canonical(head))
     for table in (columns.outputs, columns.item_scores, columns.replies):
         for name in table.column_names:
