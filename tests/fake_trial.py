@@ -20,6 +20,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ from harness.records import (
     primary_name,
 )
 from harness.spec import Experiment
-from harness.store import write_record
+from harness.store import STORE_FILE, write_record
+from harness.store.connection import held_open
 from harness.trial.candidate import TrialRun
 from harness.trial.choosing import keep_best_way
 
@@ -260,16 +262,28 @@ def _uniform(asked: str, item: str) -> float:
 
 
 class Watching(InProcessEngine):
-    """Runs fakes here, keeping the specifications that it was handed."""
+    """Runs fakes here, keeping the specifications that it was handed.
+
+    Meanwhile the store stays open: to open it after each of them takes a fifth of a study's time,
+    and no other process waits for it. With children it is opened each time.
+    """
 
     def __init__(self) -> None:
         super().__init__(execute)
         self.seen: list[TrialSpec] = []
+        self._opened = ExitStack()
 
     def submit(self, spec: TrialSpec, folder: Path) -> None:
         """Keep the specification, then queue it."""
+        if not self.seen:
+            self._opened.enter_context(held_open(folder.parent.parent / STORE_FILE))
         self.seen.append(spec)
         super().submit(spec, folder)
+
+    def close(self) -> None:
+        """Let the store go."""
+        self._opened.close()
+        super().close()
 
 
 def executions(results: Path) -> list[tuple[str, str]]:

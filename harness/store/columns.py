@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import chain, pairwise, repeat, starmap
 from typing import Any
 
 import pyarrow as pa
+from pydantic_core import to_json
 
 from harness.errors import StoreError
 from harness.records import (
@@ -109,7 +110,7 @@ def put_together(columns: Columns) -> TrialRecord:
 
 def head_to_json(head: TrialRecord) -> str:
     """The head as JSON text. NaN and infinities, such as a diverged loss, are written as such."""
-    return json.dumps(asdict(head), ensure_ascii=False, indent=1)
+    return to_json(head, indent=1, inf_nan_mode="constants").decode()
 
 
 def head_from_json(text: str | bytes) -> TrialRecord:
@@ -124,7 +125,7 @@ def head_from_json(text: str | bytes) -> TrialRecord:
 def record_hash(columns: Columns) -> str:
     """SHA-256 of the record's content, hex: equal before and after a round trip through disk."""
     # a round trip first, so that 1 and 1.0 in a float field are one value
-    head = asdict(head_from_json(head_to_json(columns.head)))
+    head = head_from_json(head_to_json(columns.head))
     digest = hashlib.sha256(_canonical(head))
     for table in (columns.outputs, columns.item_scores, columns.replies):
         for name in table.column_names:
@@ -176,7 +177,14 @@ def _refuse_repeats(values: Iterable[object], what: str) -> None:
 
 
 def _canonical(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(
+        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_fields_of
+    ).encode()
+
+
+def _fields_of(record: Any) -> dict[str, Any]:
+    """What JSON has of a dataclass within a record; to copy all of it first takes far longer."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def _repeated_keys(scores: Sequence[ScoreRecord], counts: Sequence[int]) -> list[str]:

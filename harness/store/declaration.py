@@ -1,6 +1,10 @@
-"""What changed between two declarations of one experiment."""
+"""Declarations of one experiment: how one is stored, and what changed since the one before."""
 
 from __future__ import annotations
+
+import json
+
+import duckdb
 
 from harness.records import ExperimentRecord, JsonValue, content_hash, flattened, to_plain
 
@@ -47,3 +51,47 @@ def _changes(
         if len(sides) < 2 or sides["before"] != sides["after"]:
             changed[key] = sides
     return changed
+
+
+def put_experiment(
+    connection: duckdb.DuckDBPyConnection, experiment: ExperimentRecord, now: str
+) -> None:
+    """Store the experiment in place of what was declared before."""
+    plain = to_plain(experiment)
+    documents = ("spec", "data", "model", "environment", "general_tasks")
+    connection.execute(
+        "INSERT OR REPLACE INTO experiment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            experiment.experiment_id,
+            experiment.name,
+            experiment.created_at,
+            now,
+            *(json.dumps(plain[name], ensure_ascii=False) for name in documents),
+        ],
+    )
+    connection.execute(
+        "DELETE FROM experiment_split WHERE experiment_id = ? AND split NOT IN (SELECT unnest(?))",
+        [experiment.experiment_id, list(experiment.splits)],
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO experiment_split SELECT ?, unnest(?), unnest(?)",
+        [experiment.experiment_id, list(experiment.splits), list(experiment.splits.values())],
+    )
+
+
+def search_seen(connection: duckdb.DuckDBPyConnection, experiment_id: str) -> bool:
+    """Whether a search trial of it has ended."""
+    row = connection.execute(
+        "SELECT 1 FROM named_trial WHERE experiment_id = ? AND phase = 'search' LIMIT 1",
+        [experiment_id],
+    ).fetchone()
+    return row is not None
+
+
+def test_accessed(connection: duckdb.DuckDBPyConnection, experiment_id: str) -> bool:
+    """Whether test items have been scored for it."""
+    row = connection.execute(
+        "SELECT 1 FROM event WHERE experiment_id = ? AND kind = 'test_access' LIMIT 1",
+        [experiment_id],
+    ).fetchone()
+    return row is not None

@@ -91,11 +91,11 @@ def ensure_entry(
     Args:
         anew: what is asked of it takes the place of what was asked before.
     """
-    declared = "SELECT 1 FROM experiment WHERE experiment_id = ?"
     named = "SELECT 1 FROM study_trial WHERE experiment_id = ? AND trial_id = ?"
-    if connection.execute(declared, [spec.experiment_id]).fetchone() is not None and (
+    declared = "SELECT 1 FROM experiment WHERE experiment_id = ?"
+    if (
         anew or connection.execute(named, [spec.experiment_id, spec.trial_id]).fetchone() is None
-    ):
+    ) and connection.execute(declared, [spec.experiment_id]).fetchone() is not None:
         put_entry(connection, spec)
 
 

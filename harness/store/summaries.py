@@ -116,9 +116,9 @@ def summaries_of(
     for row in _scored(connection, [row["entry"] for row in ended]):
         entry, note = row.pop("entry"), row.pop("note")
         if note is not None:
-            unscored[entry].append(f"{row['task']}, {row['split']}: {note}")
+            unscored[entry].append(told_unscored(row["task"], row["split"], note))
         if row["value"] is not None:
-            aggregates[entry].append(_aggregate(row))
+            aggregates[entry].append(aggregate_from(row))
     steps: defaultdict[str, list[StepReport]] = defaultdict(list)
     for row in named_rows(connection, _STEPS, trials) if with_steps else ():
         steps[row["trial_id"]].append(_step(row))
@@ -127,7 +127,7 @@ def summaries_of(
         artifacts[row.pop("trial_id")].append(Artifact(**row))
     added = {row.pop("trial_id"): row for row in named_rows(connection, _ADDITIONS, trials)}
     return tuple(
-        _summary(
+        summary_from(
             row,
             added=added.get(row["trial_id"]),
             aggregates=tuple(aggregates[row["entry"]]),
@@ -159,11 +159,16 @@ def _scored(
         }
 
 
+def told_unscored(task: str, split: str, note: str) -> str:
+    """The sentence on a metric that could not score some replies."""
+    return f"{task}, {split}: {note}"
+
+
 # Notes of a trial with these beginnings are sentences that a report shows.
 _TOLD = ("cut_", "told_")
 
 
-def _summary(
+def summary_from(
     row: Mapping[str, Any],
     added: Mapping[str, Any] | None,
     aggregates: tuple[Aggregate, ...],
@@ -171,6 +176,7 @@ def _summary(
     steps: tuple[StepReport, ...],
     artifacts: tuple[Artifact, ...],
 ) -> TrialSummary:
+    """The trial of a row of table ``trial``, named by a study, and what other tables have of it."""
     environment: dict[str, str] = json.loads(row["environment"])
     examples = environment.get("train_examples")
     stopped: str | None = row["stopped"]
@@ -235,7 +241,8 @@ def _cost(row: Mapping[str, Any]) -> TrialCost | None:
     return TrialCost(**{field.name: row[field.name] for field in fields(TrialCost)})
 
 
-def _aggregate(row: Mapping[str, Any]) -> Aggregate:
+def aggregate_from(row: Mapping[str, Any]) -> Aggregate:
+    """An aggregate of a row whose columns are its fields; numbers that are missing are NaN."""
     missing = dict.fromkeys(
         (name for name in ("prompt_tokens", "completion_tokens", "seconds") if row[name] is None),
         math.nan,

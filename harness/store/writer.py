@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -20,19 +19,27 @@ from harness.records import (
     RemovedStudy,
     TrialRecord,
     TrialSpec,
+    TrialSummary,
     to_json,
-    to_plain,
     utc_now,
 )
 from harness.store import ingest as rows
 from harness.store import naming
 from harness.store.columns import Columns, check_record, record_hash, take_apart
 from harness.store.connection import WAIT_SECONDS, held_open, named_rows, transaction
-from harness.store.declaration import fact_changes, spec_changes
+from harness.store.declaration import (
+    fact_changes,
+    put_experiment,
+    search_seen,
+    spec_changes,
+    test_accessed,
+)
 from harness.store.experiments import experiment_by_id
 from harness.store.naming import NamedTrial
 from harness.store.removal import delete_study, removal_detail
 from harness.store.schema import ensure_schema
+from harness.store.summaries import summaries_of
+from harness.store.taken_in import says_all, summary_of
 
 _STORED = """
 SELECT content_hash, status, failure_kind, failure_message, started_at, ended_at
@@ -102,7 +109,7 @@ class StoreWriter:
             facts = fact_changes(before, experiment) if before else {}
             if before:
                 experiment = replace(experiment, created_at=before.created_at)
-            _put_experiment(connection, experiment, now)
+            put_experiment(connection, experiment, now)
             if before is None:
                 rows.insert_test_rows(connection, experiment.experiment_id, test_rows)
             if before and not changes and not facts:
@@ -111,8 +118,8 @@ class StoreWriter:
                 "first": before is None,
                 "changes": changes,
                 "facts": facts,
-                "search_seen": _search_seen(connection, experiment.experiment_id),
-                "test_accessed": _test_accessed(connection, experiment.experiment_id),
+                "search_seen": search_seen(connection, experiment.experiment_id),
+                "test_accessed": test_accessed(connection, experiment.experiment_id),
             }
             _put_event(connection, experiment.experiment_id, now, "declared", detail, who=who)
             return True
@@ -158,39 +165,65 @@ class StoreWriter:
                 complete; keys are not unique; a pruned record holds scores.
         """
         check_record(record)
-        columns = take_apart(record)
-        digest = record_hash(columns)
+        with transaction(self.path, self._wait_seconds) as connection:
+            return self._ingest(connection, record, replace_failed) is not None
+
+    def take_in(self, record: TrialRecord, *, replace_failed: bool = False) -> TrialSummary | None:
+        """Store a trial that a study named, and give it as that study then has it.
+
+        Args:
+            replace_failed: as for :meth:`ingest`.
+
+        Returns:
+            None where it has not ended for the study.
+
+        Raises:
+            StoreError: as :meth:`ingest`.
+        """
+        check_record(record)
         spec = record.spec
         with transaction(self.path, self._wait_seconds) as connection:
-            now = self._now()
-            stored = next(named_rows(connection, _STORED, [spec.trial_id]), None)
-            if spec.adds:
-                return self._ingest_addition(connection, columns, digest, stored, now)
-            if stored is not None:
-                if stored.pop("content_hash") == digest:
-                    return False
-                again = record.status != "failed" or replace_failed
-                status = stored.pop("status")
-                if status != "failed" or not again:
-                    raise StoreError(
-                        f"trial {spec.trial_id} is stored as {status} with other content than "
-                        f"this {record.status} record; a trial is stored once. Quarantine the "
-                        "folder of the one that is wrong, or use another store"
-                    )
-                rows.delete_trial(connection, spec.trial_id)
-                naming.ensure_entry(connection, spec, anew=True)
-                # Of what other studies ask of it, it may not score all.
-                failure = (str(stored["failure_kind"]), str(stored["failure_message"]))
-                naming.note_failure_elsewhere(connection, spec, failure)
-                detail: dict[str, JsonValue] = {"trial_id": spec.trial_id, "seed": spec.seed}
-                for study, arm in naming.studies_of(connection, spec.trial_id):
-                    _put_event(
-                        connection, study, now, "trial_replaced", {**detail, "arm": arm, **stored}
-                    )
-            rows.insert_trial(connection, columns.head, digest, now)
-            naming.ensure_entry(connection, spec)
-            _put_scores(connection, columns, now)
-            return True
+            fresh = self._ingest(connection, record, replace_failed)
+            if fresh is not None and says_all(record, fresh):
+                # To ask the store takes longer than all that was written.
+                return summary_of(record)
+            trials = summaries_of(connection, spec.experiment_id, spec.trial_id)
+            return next((trial for trial in trials if trial.place == spec.place), None)
+
+    def _ingest(
+        self, connection: duckdb.DuckDBPyConnection, record: TrialRecord, replace_failed: bool
+    ) -> frozenset[str] | None:
+        """Keys of the scores that were stored; None if this very record was stored already."""
+        columns = take_apart(record)
+        digest = record_hash(columns)
+        spec, now = record.spec, self._now()
+        stored = next(named_rows(connection, _STORED, [spec.trial_id]), None)
+        if spec.adds:
+            return self._ingest_addition(connection, columns, digest, stored, now)
+        if stored is not None:
+            if stored.pop("content_hash") == digest:
+                return None
+            again = record.status != "failed" or replace_failed
+            status = stored.pop("status")
+            if status != "failed" or not again:
+                raise StoreError(
+                    f"trial {spec.trial_id} is stored as {status} with other content than "
+                    f"this {record.status} record; a trial is stored once. Quarantine the "
+                    "folder of the one that is wrong, or use another store"
+                )
+            rows.delete_trial(connection, spec.trial_id)
+            naming.ensure_entry(connection, spec, anew=True)
+            # Of what other studies ask of it, it may not score all.
+            failure = (str(stored["failure_kind"]), str(stored["failure_message"]))
+            naming.note_failure_elsewhere(connection, spec, failure)
+            detail: dict[str, JsonValue] = {"trial_id": spec.trial_id, "seed": spec.seed}
+            for study, arm in naming.studies_of(connection, spec.trial_id):
+                _put_event(
+                    connection, study, now, "trial_replaced", {**detail, "arm": arm, **stored}
+                )
+        rows.insert_trial(connection, columns.head, digest, now)
+        naming.ensure_entry(connection, spec)
+        return _put_scores(connection, columns, now)
 
     def _ingest_addition(
         self,
@@ -199,7 +232,7 @@ class StoreWriter:
         digest: str,
         stored: dict[str, object] | None,
         now: str,
-    ) -> bool:
+    ) -> frozenset[str] | None:
         spec = columns.head.spec
         if stored is None or stored["status"] != "complete":
             raise StoreError(
@@ -210,7 +243,7 @@ class StoreWriter:
             "SELECT 1 FROM trial_addition WHERE content_hash = ?", [digest]
         ).fetchone()
         if seen is not None:
-            return False
+            return None
         failure = (columns.head.failure_kind, columns.head.failure_message)
         naming.note_failure(connection, spec, failure if failure[0] else None)
         if columns.head.status == "failed":
@@ -223,8 +256,7 @@ class StoreWriter:
             for study, _ in naming.studies_of(connection, spec.trial_id):
                 _put_event(connection, study, now, "addition_failed", why)
         rows.insert_addition(connection, columns.head, digest, now)
-        _put_scores(connection, columns, now)
-        return True
+        return _put_scores(connection, columns, now)
 
     def record_event(
         self, experiment_id: str, kind: str, detail: Mapping[str, JsonValue], who: str = ""
@@ -260,12 +292,20 @@ class StoreWriter:
             return removed
 
 
-def _put_scores(connection: duckdb.DuckDBPyConnection, columns: Columns, now: str) -> None:
-    """Store what is not stored yet of the record's scores, their items and replies."""
+def _put_scores(
+    connection: duckdb.DuckDBPyConnection, columns: Columns, now: str
+) -> frozenset[str]:
+    """Store what is not stored yet of the record's scores, their items and replies.
+
+    Returns:
+        Keys of the scores that were stored.
+    """
     spec, scores = columns.head.spec, columns.head.scores
-    keys = [score.key for score in scores]
-    rows.delete_scores(connection, _scored_by_failed(connection, keys, spec.trial_id))
-    held = rows.stored_aggregates(connection, keys)
+    keys = rows.held_scores(connection, [score.key for score in scores])
+    held: dict[str, dict[str, float]] = {}
+    if keys:
+        rows.delete_scores(connection, _scored_by_failed(connection, keys, spec.trial_id))
+        held = rows.stored_aggregates(connection, keys)
     for score in scores:
         if score.key in held and (odd := rows.differences(score, held[score.key])):
             note: dict[str, JsonValue] = {
@@ -278,31 +318,7 @@ def _put_scores(connection: duckdb.DuckDBPyConnection, columns: Columns, now: st
                 _put_event(connection, study, now, "score_differs", note)
     fresh = [score for score in scores if score.key not in held]
     rows.insert_scores(connection, spec.trial_id, fresh, columns)
-
-
-def _put_experiment(
-    connection: duckdb.DuckDBPyConnection, experiment: ExperimentRecord, now: str
-) -> None:
-    plain = to_plain(experiment)
-    documents = ("spec", "data", "model", "environment", "general_tasks")
-    connection.execute(
-        "INSERT OR REPLACE INTO experiment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            experiment.experiment_id,
-            experiment.name,
-            experiment.created_at,
-            now,
-            *(json.dumps(plain[name], ensure_ascii=False) for name in documents),
-        ],
-    )
-    connection.execute(
-        "DELETE FROM experiment_split WHERE experiment_id = ? AND split NOT IN (SELECT unnest(?))",
-        [experiment.experiment_id, list(experiment.splits)],
-    )
-    connection.execute(
-        "INSERT OR REPLACE INTO experiment_split SELECT ?, unnest(?), unnest(?)",
-        [experiment.experiment_id, list(experiment.splits), list(experiment.splits.values())],
-    )
+    return frozenset(score.key for score in fresh)
 
 
 def _put_event(
@@ -328,22 +344,6 @@ def _require_experiment(connection: duckdb.DuckDBPyConnection, experiment_id: st
         raise StoreError(
             f"experiment {experiment_id} is not in this store; declare it before its trials"
         )
-
-
-def _search_seen(connection: duckdb.DuckDBPyConnection, experiment_id: str) -> bool:
-    row = connection.execute(
-        "SELECT 1 FROM named_trial WHERE experiment_id = ? AND phase = 'search' LIMIT 1",
-        [experiment_id],
-    ).fetchone()
-    return row is not None
-
-
-def _test_accessed(connection: duckdb.DuckDBPyConnection, experiment_id: str) -> bool:
-    row = connection.execute(
-        "SELECT 1 FROM event WHERE experiment_id = ? AND kind = 'test_access' LIMIT 1",
-        [experiment_id],
-    ).fetchone()
-    return row is not None
 
 
 def _scored_by_failed(

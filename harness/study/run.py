@@ -317,7 +317,9 @@ class _Study:
     def _search(self) -> Searches:
         """Spend the budget of every search."""
         runner, identity = self._runner, self._plan.experiment_id
-        searches = Searches(self._plan, runner.searched(), self._reader, self._observer)
+        # It reads what each search trial of earlier runs scored.
+        with self._writer.held_open():
+            searches = Searches(self._plan, runner.searched(), self._reader, self._observer)
         self._say_if_idle()
         runner.work_off(searches)
         runner.reused += searches.taken

@@ -338,8 +338,7 @@ class TrialRunner:
 
     def _take_in(self, record: TrialRecord) -> TrialSummary:
         spec = record.spec
-        self.writer.ingest(record, replace_failed=self.retry_failed or not spec.adds)
-        trial = self._summary(spec)
+        trial = self.writer.take_in(record, replace_failed=self.retry_failed or not spec.adds)
         self._release(spec.trial_id)
         self.ran += 1
         self.failed += record.status == "failed"

@@ -10,7 +10,7 @@ import pytest
 from lab.chaos.storm import Tally, brew
 from lab.chaos.study import CASES
 
-KILLS = 5
+KILLS = 3
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from lab.simulation.drawing import draw_study
 from lab.simulation.running import Tally, run
 from lab.simulation.study_design import PROMPT_SCORE, Design
 
-STUDIES = 15
+STUDIES = 8
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_mean_that_is_off_is_called_broken() -> None:
 @pytest.mark.parametrize("binary", [True, False])
 def test_the_truth_of_a_design_is_the_mean_over_many_studies(binary: bool) -> None:
     design = Design(items=2000, binary=binary, gain=0.1, change=-0.1, task_items=1000)
-    studies = [draw_study(design, np.random.default_rng(number)) for number in range(40)]
+    studies = [draw_study(design, np.random.default_rng(number)) for number in range(20)]
     vectors = [vector for study in studies for vector in study.vectors]
 
     def mean(arm: str, where: str) -> float:

@@ -11,7 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from harness.errors import StoreError
-from harness.records import Checkpoint, ScoreRequest, StepReport, TrialRecord, Unscored
+from harness.records import (
+    Checkpoint,
+    ScoreRequest,
+    StepReport,
+    TrialRecord,
+    Unscored,
+)
 from harness.store import StoreReader, StoreWriter, read_record, write_record
 from tests.data_records import audit_record, by_kind
 
@@ -293,8 +299,9 @@ def test_any_record_can_be_stored(tmp_path: Path, record: TrialRecord) -> None:
         for one in record.scores
     )
     record = replace(record, scores=directed)
-    assert writer.ingest(record) is True
+    taken = writer.take_in(record)
     assert writer.ingest(record) is False
+    assert StoreReader(path).trials("e1") == (taken,)
     study = StoreReader(path).study("e1")
     assert study.trials[0].params == record.spec.params
     assert study.trials[0].steps == record.steps
