@@ -53,7 +53,10 @@ ARMS: dict[str, dict[str, Any]] = {
     "zero-shot": {"kind": "prompt"},
     "few-shot": {"kind": "prompt", "shots": {"low": 0, "high": 16}, **SHOWN},
     "instructed": {
-        "kind": "prompt", "shots": {"low": 0, "high": 8}, "instruction": ASKED, **SHOWN,
+        "kind": "prompt",
+        "shots": {"low": 0, "high": 8},
+        "instruction": ASKED,
+        **SHOWN,
     },
     "full": {"kind": "full", "epochs": {"low": 1, "high": 4}},
     "lora": {"kind": "lora", "rank": {"low": 4, "high": 64}},

@@ -14,13 +14,14 @@ import warnings
 from collections.abc import Sequence
 
 from harness.report.chart_records import (
+    Chart,
     CurveChart,
-    DrawnChart,
     ForestChart,
+    HistoryChart,
     LossChart,
-    PaintedChart,
     ReliabilityChart,
     ScaleChart,
+    SettingsChart,
     SpendingChart,
     SplitChart,
     TradeOffChart,
@@ -52,8 +53,6 @@ RC = {
 
 def draw(figure: Figure, arms: Sequence[str]) -> str:
     """The figure as an SVG element, deterministic, with its sentence as the accessible name."""
-    if isinstance(figure.chart, DrawnChart):
-        return _inline(figure.chart.svg, figure)
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
@@ -69,7 +68,7 @@ def draw(figure: Figure, arms: Sequence[str]) -> str:
     return _inline(written.getvalue(), figure)
 
 
-def _size(chart: PaintedChart) -> tuple[float, float]:  # noqa: PLR0911 -- one return a kind
+def _size(chart: Chart) -> tuple[float, float]:  # noqa: PLR0911 -- one return a kind
     """Width and height, inches."""
     match chart:
         case ForestChart():
@@ -81,7 +80,7 @@ def _size(chart: PaintedChart) -> tuple[float, float]:  # noqa: PLR0911 -- one r
             return (NARROW if chart.narrow else WIDTH * 0.8), 0.62 + row * len(chart.rows)
         case TradeOffChart():
             return WIDTH, 3.6
-        case LossChart():
+        case LossChart() | HistoryChart() | SettingsChart():
             return WIDTH, 3.2
         case CurveChart() | SpendingChart():
             return WIDTH, 3.4
