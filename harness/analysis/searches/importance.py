@@ -5,48 +5,26 @@ space; a setting's share is how much of that variance is left when the predictio
 values is averaged over all other settings. Shares are means over the trees. Ranges count evenly,
 logarithmic ones on their scale; so do the values of whole numbers and of choices.
 
-All trees grow at once, level by level, as matrices: one by one, in libraries made for large
-forests, the forests of a report of long searches took longer than its statistics.
+scikit-learn grows the forest. The leaves of all its trees are read at once: Optuna's evaluator
+goes through them one by one, and took longer for long searches than a report's statistics.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.analysis.statistics.pairing import Codes, Floats
-from harness.spec import Choice, FloatRange, IntRange, Space
+from harness.spec import Choice, IntRange, Space
 
 EVALUATOR = "fANOVA"
 SEED = 0
 TREES = 64
 # Deeper ones tell one trial from the next, and give the same shares.
 DEPTH = 8
-# Gains are compared to so many digits: rounding must not choose between settings that split alike.
-DIGITS = 9
-
-Flags = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """The trials' settings as numbers: a range is a column, a choice one of 0 and 1 a value."""
-
-    values: Floats
-    """Shape (trials, columns)."""
-    low: Floats
-    """The least value of each column, shape (columns,)."""
-    high: Floats
-    """The greatest value of each column, shape (columns,)."""
-    of_setting: Mapping[str, slice]
-    """Setting -> its columns."""
-    choices: frozenset[str]
-    """Settings that are choices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,51 +36,13 @@ class _Leaves:
     value: Floats
     """What is predicted, shape (leaves,)."""
     low: Floats
-    """Where each box begins, shape (leaves, columns)."""
+    """Where each box begins, 0 to 1, shape (leaves, columns)."""
     high: Floats
-    """Where each box ends, shape (leaves, columns)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Nodes:
-    """The nodes that grow further, with their rows: a row is a trial that a tree has drawn."""
-
-    tree: Codes
-    """Number of the tree, shape (nodes,)."""
-    low: Floats
-    """Where each box begins, shape (nodes, columns)."""
-    high: Floats
-    """Where each box ends, shape (nodes, columns)."""
-    start: Codes
-    """Place in ``order`` of each node's first row, shape (nodes,)."""
-    size: Codes
-    """Number of rows of each node, shape (nodes,)."""
-    order: Codes
-    """By column, the rows by node and, within it, by value, shape (columns, rows)."""
-
-    @property
-    def of_place(self) -> Codes:
-        """The node at each place in ``order``, shape (rows,)."""
-        return np.repeat(np.arange(len(self.size)), self.size)
-
-    def with_rows(self, kept: Flags) -> _Nodes:
-        """Some of the nodes, shape (nodes,), with their rows."""
-        size = self.size[kept]
-        return _Nodes(
-            self.tree[kept],
-            self.low[kept],
-            self.high[kept],
-            np.cumsum(size) - size,
-            size,
-            self.order[:, kept[self.of_place]],
-        )
+    """Where each box ends, 0 to 1, shape (leaves, columns)."""
 
 
 def importances(
-    space: Mapping[str, Space],
-    settings: Sequence[Mapping[str, Any]],
-    targets: Sequence[float],
-    trees: int = TREES,
+    space: Mapping[str, Space], settings: Sequence[Mapping[str, Any]], targets: Sequence[float]
 ) -> dict[str, float]:
     """Share of each setting in the variance of the targets; they add up to 1, the largest first.
 
@@ -112,52 +52,49 @@ def importances(
         space: setting -> the values that are searched.
         settings: the setting of each trial, shape (trials,).
         targets: what is explained, shape (trials,).
-        trees: size of the forest.
 
     Raises:
         ValueError: a trial's setting lies outside the space.
     """
     if not space or len(set(targets)) < 2:
         return {}
-    columns = _columns(space, settings)
-    leaves = _grown(columns, np.asarray(targets, dtype=np.float64), trees)
-    sizes = {name: _fraction(leaves, columns, name) for name in space}
+    columns = [_columns(name, space[name], [one[name] for one in settings]) for name in space]
+    leaves = _grown(np.concatenate(columns, axis=1), targets)
+    ends = np.cumsum([own.shape[1] for own in columns])
+    of_setting = {
+        name: slice(end - own.shape[1], end)
+        for name, own, end in zip(space, columns, ends, strict=True)
+    }
+    sizes = {name: _fraction(leaves, own, space[name]) for name, own in of_setting.items()}
     weights = np.prod(list(sizes.values()), axis=0)
-    means = np.bincount(leaves.tree, weights * leaves.value, trees)
-    variances = np.bincount(leaves.tree, weights * (leaves.value - means[leaves.tree]) ** 2, trees)
+    means = np.bincount(leaves.tree, weights * leaves.value, TREES)
+    variances = np.bincount(leaves.tree, weights * (leaves.value - means[leaves.tree]) ** 2, TREES)
     varied = variances > 0
     if not varied.any():
         return {}
     shares = {}
-    for name, size in sizes.items():
-        parts, lengths = _marginal(leaves, columns, name, weights / size, trees)
-        own = ((parts - means[:, None]) ** 2) @ lengths
-        shares[name] = float(np.mean(own[varied] / variances[varied]))
+    for name, own in of_setting.items():
+        parts, lengths = _marginal(leaves, own, space[name], weights / sizes[name])
+        explained = ((parts - means[:, None]) ** 2) @ lengths
+        shares[name] = float(np.mean(explained[varied] / variances[varied]))
     total = sum(shares.values())
     ranked = sorted(shares, key=lambda name: -shares[name])
     return {name: shares[name] / total if total > 0 else 1 / len(shares) for name in ranked}
 
 
-def _columns(space: Mapping[str, Space], settings: Sequence[Mapping[str, Any]]) -> _Columns:
-    values: list[Floats] = []
-    bounds: list[tuple[float, float]] = []
-    of_setting: dict[str, slice] = {}
-    for name, searched in space.items():
-        first = len(values)
-        own = [setting[name] for setting in settings]
-        if isinstance(searched, Choice):
-            codes = np.array([place_of(value, searched) for value in own])
-            values += [(codes == code).astype(np.float64) for code in range(len(searched.choices))]
-            bounds += [(0.0, 1.0)] * len(searched.choices)
-        else:
-            if not all(searched.low <= value <= searched.high for value in own):
-                raise ValueError(f"a trial's {name} lies outside {searched.low} to {searched.high}")
-            values.append(np.log10(own) if searched.log else np.array(own, dtype=np.float64))
-            bounds.append(_bounds(searched))
-        of_setting[name] = slice(first, len(values))
-    low, high = np.array(bounds).T
-    choices = frozenset(name for name, searched in space.items() if isinstance(searched, Choice))
-    return _Columns(np.stack(values, axis=1), low, high, of_setting, choices)
+def _columns(name: str, searched: Space, values: Sequence[Any]) -> Floats:
+    """A setting's values from 0 to 1, shape (trials, 1); of a choice, 1 where each was taken."""
+    if isinstance(searched, Choice):
+        codes = [place_of(value, searched) for value in values]
+        return np.eye(len(searched.choices))[codes]
+    if not all(searched.low <= value <= searched.high for value in values):
+        raise ValueError(f"a trial's {name} lies outside {searched.low} to {searched.high}")
+    # Each whole number has as much room as the next.
+    half = 0.5 if isinstance(searched, IntRange) and not searched.log else 0.0
+    ends, own = np.array([searched.low - half, searched.high + half]), np.array(values)
+    low, high = np.log10(ends) if searched.log else ends
+    placed: Floats = ((np.log10(own) if searched.log else own) - low) / (high - low)
+    return placed[:, None]
 
 
 def place_of(value: object, choice: Choice[Any]) -> int:
@@ -177,123 +114,40 @@ def _plain(value: object) -> object:
     return isinstance(value, bool), value
 
 
-def _bounds(searched: FloatRange | IntRange) -> tuple[float, float]:
-    if searched.log:
-        return math.log10(searched.low), math.log10(searched.high)
-    # Each whole number has as much room as the next.
-    half = 0.5 if isinstance(searched, IntRange) else 0.0
-    return searched.low - half, searched.high + half
+def _grown(values: Floats, targets: Sequence[float]) -> _Leaves:
+    """A forest, each tree of trials drawn with replacement.
 
-
-def _grown(columns: _Columns, targets: Floats, trees: int) -> _Leaves:
-    """A forest, each tree of trials drawn with replacement."""
-    generator = np.random.default_rng(SEED)
-    count, width = columns.values.shape
-    drawn = generator.integers(0, count, (trees, count))
-    times = np.stack([np.bincount(draw, minlength=count) for draw in drawn])
-    tree, trial = np.nonzero(times)
-    weights = times[tree, trial].astype(np.float64)
-    values, target = columns.values[trial].T, targets[trial] - targets.mean()
-    size = np.bincount(tree, minlength=trees)
-    nodes = _Nodes(
-        np.arange(trees),
-        np.tile(columns.low, (trees, 1)),
-        np.tile(columns.high, (trees, 1)),
-        np.cumsum(size) - size,
-        size,
-        np.stack([np.lexsort((column, tree)) for column in values]),
-    )
-    leaves: list[_Leaves] = []
-    for depth in range(DEPTH + 1):
-        place, column, splits = _best_splits(
-            nodes, values, weights, target, generator.random((width, len(nodes.size)))
-        )
-        splits &= depth < DEPTH
-        leaves.append(_leaves(nodes, weights, target, ~splits))
-        if not splits.any():
-            break
-        kept = nodes.with_rows(splits)
-        within = (place - nodes.start)[splits]
-        nodes = _split(kept, values, within, column[splits])
-    return _Leaves(
-        np.concatenate([part.tree for part in leaves]),
-        np.concatenate([part.value for part in leaves]) + targets.mean(),
-        np.concatenate([part.low for part in leaves]),
-        np.concatenate([part.high for part in leaves]),
-    )
-
-
-def _best_splits(
-    nodes: _Nodes, values: Floats, weights: Floats, target: Floats, chance: Floats
-) -> tuple[Codes, Codes, Flags]:
-    """Where each node is best split: after which place, by which column, and whether at all.
-
-    Of columns that split equally well ``chance``, shape (columns, nodes), chooses: a fixed order
-    would give all that small nodes explain to the first settings.
+    Args:
+        values: the trials' settings, shape (trials, columns).
+        targets: what is explained, shape (trials,).
     """
-    of_place, order = nodes.of_place, nodes.order
-    last = nodes.start + nodes.size - 1
-    weight = np.cumsum(weights[order], axis=1)
-    total = np.cumsum((weights * target)[order], axis=1)
-    # Sums up to the node's begin; in the first column as in any, for the rows are the same.
-    begun = np.zeros((2, len(nodes.size)))
-    begun[:, 1:] = np.stack([weight[0], total[0]])[:, last[:-1]]
-    whole = np.stack([weight[0], total[0]])[:, last] - begun
-    left_weight, left = weight - begun[0, of_place], total - begun[1, of_place]
-    right_weight, right = whole[0, of_place] - left_weight, whole[1, of_place] - left
-    placed = np.take_along_axis(values, order, axis=1)
-    ends = np.zeros(order.shape, dtype=bool)
-    ends[:, :-1] = (of_place[:-1] == of_place[1:]) & (placed[:, :-1] < placed[:, 1:])
-    squares = np.cumsum((weights * target**2)[order[0]])
-    before = np.concatenate([[0.0], squares[last[:-1]]])
-    spread = squares[last] - before - whole[1] ** 2 / whole[0]
-    gain = np.full(order.shape, -1.0)
-    np.divide(left**2, left_weight, out=gain, where=ends)
-    gain += np.divide(right**2, right_weight, out=np.zeros_like(gain), where=ends)
-    varied = spread > 1e-12 * float((weights * target**2).sum())
-    known = np.where(varied, spread, 1.0)
-    share = (gain - (whole[1] ** 2 / whole[0])[of_place]) / known[of_place]
-    worth = np.round(share, DIGITS) + 10.0**-DIGITS / 2 * chance[:, of_place]
-    worth[~ends] = -np.inf
-    best_column = worth.argmax(axis=0)
-    best = np.take_along_axis(worth, best_column[None], axis=0)[0]
-    most = np.maximum.reduceat(best, nodes.start)
-    at = np.flatnonzero(best == most[of_place])
-    node, first = np.unique(of_place[at], return_index=True)
-    place = np.empty(len(nodes.size), dtype=np.intp)
-    place[node] = at[first]
-    return place, best_column[place], np.isfinite(most) & varied
+    # It takes longer to load than a report of a study without long searches to write.
+    from sklearn.ensemble import RandomForestRegressor
 
-
-def _leaves(nodes: _Nodes, weights: Floats, target: Floats, ended: Flags) -> _Leaves:
-    rows = nodes.order[0]
-    weight = np.add.reduceat(weights[rows], nodes.start)
-    total = np.add.reduceat((weights * target)[rows], nodes.start)
-    mean = total[ended] / weight[ended]
-    return _Leaves(nodes.tree[ended], mean, nodes.low[ended], nodes.high[ended])
-
-
-def _split(nodes: _Nodes, values: Floats, within: Codes, column: Codes) -> _Nodes:
-    """Each node in two, after the row ``within`` it by ``column``; rows keep their order."""
-    number = np.arange(len(nodes.size))
-    place = nodes.start + within
-    below = values[column, nodes.order[column, place]]
-    threshold = (below + values[column, nodes.order[column, place + 1]]) / 2
-    of_place = nodes.of_place
-    goes_left = values[column[of_place], nodes.order] <= threshold[of_place]
-    lefts = np.cumsum(goes_left, axis=1)
-    before = lefts - goes_left
-    start = nodes.start[of_place]
-    own = before - np.take_along_axis(before, np.broadcast_to(start, before.shape), axis=1)
-    along = np.arange(len(of_place)) - start
-    moved = start + np.where(goes_left, own, (within + 1)[of_place] + along - own)
-    order = np.empty_like(nodes.order)
-    np.put_along_axis(order, moved, nodes.order, axis=1)
-    low, high = np.repeat(nodes.low, 2, axis=0), np.repeat(nodes.high, 2, axis=0)
-    high[2 * number, column] = threshold
-    low[2 * number + 1, column] = threshold
-    size = np.stack([within + 1, nodes.size - within - 1], axis=1).ravel()
-    return _Nodes(np.repeat(nodes.tree, 2), low, high, np.cumsum(size) - size, size, order)
+    forest = RandomForestRegressor(TREES, max_depth=DEPTH, random_state=SEED, n_jobs=1)
+    trees = [grown.tree_ for grown in forest.fit(values, targets).estimators_]
+    sizes = [tree.node_count for tree in trees]
+    roots = np.cumsum([0, *sizes[:-1]])
+    sides = [np.stack([tree.children_left, tree.children_right]) for tree in trees]
+    children = np.concatenate(sides, axis=1)
+    # A leaf's children are -1.
+    inner = children[0] >= 0
+    children += np.repeat(roots, sizes)
+    column = np.concatenate([tree.feature for tree in trees])
+    threshold = np.concatenate([tree.threshold for tree in trees])
+    low = np.zeros((len(inner), values.shape[1]))
+    high = np.ones_like(low)
+    level = roots[inner[roots]]
+    while len(level):
+        left, right = children[:, level]
+        low[left] = low[right] = low[level]
+        high[left] = high[right] = high[level]
+        high[left, column[level]] = low[right, column[level]] = threshold[level]
+        below = children[:, level].ravel()
+        level = below[inner[below]]
+    number = np.repeat(np.arange(TREES), sizes)
+    value = np.concatenate([tree.value[:, 0, 0] for tree in trees])
+    return _Leaves(number[~inner], value[~inner], low[~inner], high[~inner])
 
 
 def _allowed(leaves: _Leaves, own: slice) -> Floats:
@@ -303,37 +157,38 @@ def _allowed(leaves: _Leaves, own: slice) -> Floats:
     return np.where(named.any(axis=1, keepdims=True), named, left).astype(np.float64)
 
 
-def _fraction(leaves: _Leaves, columns: _Columns, name: str) -> Floats:
+def _fraction(leaves: _Leaves, own: slice, searched: Space) -> Floats:
     """How much of a setting's room each leaf has, shape (leaves,)."""
-    own = columns.of_setting[name]
-    if name in columns.choices:
+    if isinstance(searched, Choice):
         return np.asarray(_allowed(leaves, own).mean(axis=1), dtype=np.float64)
-    room = columns.high[own] - columns.low[own]
-    return np.asarray(((leaves.high[:, own] - leaves.low[:, own]) / room)[:, 0], dtype=np.float64)
+    return leaves.high[:, own.start] - leaves.low[:, own.start]
 
 
 def _marginal(
-    leaves: _Leaves, columns: _Columns, name: str, weights: Floats, trees: int
+    leaves: _Leaves, own: slice, searched: Space, weights: Floats
 ) -> tuple[Floats, Floats]:
     """What each tree predicts by a setting's value, averaged over all other settings.
 
     Args:
+        leaves: the leaves of all trees.
+        own: the setting's columns.
+        searched: the setting's values.
         weights: room of each leaf in the other settings, shape (leaves,).
 
     Returns:
         The predictions, shape (trees, parts), and the room of each part, shape (parts,).
     """
-    own, known = columns.of_setting[name], weights * leaves.value
-    if name in columns.choices:
+    known = weights * leaves.value
+    if isinstance(searched, Choice):
         allowed = _allowed(leaves, own).T
-        parts = [np.bincount(leaves.tree, known * taken, trees) for taken in allowed]
+        parts = [np.bincount(leaves.tree, known * taken, TREES) for taken in allowed]
         return np.stack(parts, axis=1), np.full(len(allowed), 1 / len(allowed))
     low, high = leaves.low[:, own.start], leaves.high[:, own.start]
     ends = np.unique(np.concatenate([low, high]))
-    steps = np.zeros((trees, len(ends)))
+    steps = np.zeros((TREES, len(ends)))
     np.add.at(steps, (leaves.tree, np.searchsorted(ends, low)), known)
     np.subtract.at(steps, (leaves.tree, np.searchsorted(ends, high)), known)
-    return np.cumsum(steps, axis=1)[:, :-1], np.diff(ends) / (ends[-1] - ends[0])
+    return np.cumsum(steps, axis=1)[:, :-1], np.diff(ends)
 
 
 __all__ = ["EVALUATOR", "importances", "place_of"]
