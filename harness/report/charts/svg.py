@@ -54,17 +54,18 @@ RC = {
 def draw(figure: Figure, arms: Sequence[str]) -> str:
     """The figure as an SVG element, deterministic, with its sentence as the accessible name."""
     import matplotlib as mpl
-    from matplotlib.figure import Figure as Canvas
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure as Drawing
 
     styles = arm_styles(arms)
     with mpl.rc_context(RC), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        canvas = Canvas(figsize=_size(figure.chart), layout="constrained")
-        axes = canvas.add_subplot()
-        paint(axes, figure.chart, styles)
+        drawing = Drawing(_size(figure.chart), facecolor="none", layout="constrained")
+        paint(drawing.add_subplot(facecolor="none"), figure.chart, styles)
         written = io.StringIO()
         blank = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        canvas.savefig(written, format="svg", transparent=True, metadata=blank)
+        # ``savefig`` would draw it twice, the first time for the layout alone.
+        FigureCanvasSVG(drawing).print_svg(written, metadata=blank)
     return _inline(written.getvalue(), figure)
 
 
