@@ -121,7 +121,7 @@ def _grown(values: Floats, targets: Sequence[float]) -> _Leaves:
         values: the trials' settings, shape (trials, columns).
         targets: what is explained, shape (trials,).
     """
-    # It takes longer to load than a report of a study without long searches to write.
+    # It takes a second to load, and a study without long searches does without it.
     from sklearn.ensemble import RandomForestRegressor
 
     forest = RandomForestRegressor(TREES, max_depth=DEPTH, random_state=SEED, n_jobs=1)
