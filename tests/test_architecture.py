@@ -98,7 +98,7 @@ WRITING = {
     "writing",
 }
 READING = {"analysis", "findings", "report", "review", "store"}
-# Optuna draws the searches of a report; it is imported for long ones only, and needs no torch.
+# Searches for other programs are rebuilt with Optuna, which needs no torch.
 DRAWING = {"review": {"search"}}
 # What the name of an arm's kind means in another place: a verdict, a column of conversations, a
 # part of a score's key, a form of weights, a field of a drawing.

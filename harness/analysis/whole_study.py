@@ -41,6 +41,7 @@ from harness.analysis.statistics.bootstrap import named_generator
 from harness.analysis.statistics.paired import Comparison, compare, conclude_primary
 from harness.analysis.statistics.repeats import without_seed
 from harness.analysis.statistics.scores import DOMAIN, Scores
+from harness.analysis.statistics.side_by_side import each
 from harness.analysis.steps.choose import next_steps
 from harness.analysis.tuning_caveats import effort_caveats
 from harness.analysis.verdict.decision import Judgement, Measured, judge
@@ -112,7 +113,7 @@ def analyse(
     judges = judge_uses(study, work.experiment)
     trust = shown.trust(work.people)
     known = [
-        *work.problems,
+        *sorted(work.problems),  # several are met side by side
         *slice_caveats(slicing, verdict.winner, trust),
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
         *([primary.decoding] if primary and primary.decoding else []),
@@ -199,15 +200,14 @@ class _Work:
 
     def arms(self) -> dict[str, ArmSummary]:
         short = short_of_budget(self.scores, self.experiment)
-        return {
-            name: replace(
-                summarise_arm(
-                    self.scores, name, self.experiment, self.resamples, self.generator("arm", name)
-                ),
-                short_of_budget=name in short,
-            )
-            for name in self.experiment.arms
-        }
+
+        def summary(name: str) -> ArmSummary:
+            drawn = self.generator("arm", name)
+            found = summarise_arm(self.scores, name, self.experiment, self.resamples, drawn)
+            return replace(found, short_of_budget=name in short)
+
+        arms = list(self.experiment.arms)
+        return dict(zip(arms, each(summary, arms), strict=True))
 
     def unit_costs(self) -> dict[str, CostSummary]:
         return {

@@ -8,9 +8,10 @@ import click
 
 from harness.cli.options import browser_option, format_option, meant, results_option
 from harness.cli.printing import say
+from harness.cli.uncollected import Uncollected
 
 
-@click.command()
+@click.command(cls=Uncollected)
 @click.argument("names", nargs=-1, required=True)
 @results_option()
 @click.option(

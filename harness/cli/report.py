@@ -8,6 +8,7 @@ import click
 
 from harness.cli.options import browser_option, format_option, meant, results_option
 from harness.cli.printing import say
+from harness.cli.uncollected import Uncollected
 from harness.errors import InputError
 
 # A page that shows what is written reads it so often; the store is looked at for new trials.
@@ -15,7 +16,7 @@ RELOAD_SECONDS = 10
 LOOK_SECONDS = 2.0
 
 
-@click.command()
+@click.command(cls=Uncollected)
 @click.argument("name", required=False)
 @results_option()
 @click.option(
@@ -70,6 +71,7 @@ def command(
 
 def _until_ended(results: Path, name: str | None, output: Path | None) -> str:
     """Write the HTML after each trial until nobody works on the study; the study's id."""
+    import gc
     import time
 
     from harness.records import utc_now
@@ -91,6 +93,8 @@ def _until_ended(results: Path, name: str | None, output: Path | None) -> str:
             if trials != written:
                 loaded = load_study(results, name)
                 files = write_reports(loaded, output, ("html",), reload_seconds=RELOAD_SECONDS)
+                # It goes on for days.
+                gc.collect()
                 if written is None:
                     page = files["html"]
                     say(f"Report: {page}   (it reloads itself; Ctrl-C ends the writing)")

@@ -69,6 +69,8 @@ from harness.findings.samples import (
 from harness.findings.search import (
     EarlyStop,
     EdgeSetting,
+    PicturedSetting,
+    PicturedTrial,
     Retuning,
     RisingSearch,
     SearchChoice,
@@ -146,6 +148,8 @@ __all__ = [
     "PairedAcross",
     "Part",
     "Perturbation",
+    "PicturedSetting",
+    "PicturedTrial",
     "PlanLock",
     "Refusal",
     "RefusalReason",

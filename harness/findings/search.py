@@ -199,13 +199,41 @@ class Retuning:
 
 
 @dataclass(frozen=True, slots=True)
+class PicturedTrial:
+    """A complete trial of a search, as it is drawn."""
+
+    place: int
+    """Place among all trials of the search in the order of asking, from 0."""
+    score: float
+    """Primary metric on validation, in its own direction."""
+    lost: bool
+    """Whether it is known to have lost more of the general abilities than is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PicturedSetting:
+    """Where the trials of a search lie in one setting."""
+
+    name: str
+    """Name of the setting."""
+    values: tuple[float, ...]
+    """The value of each trial; of a choice, its place in ``choices``."""
+    choices: tuple[str, ...] = ()
+    """The choices that were tried; empty for a range."""
+    log: bool = False
+    """Whether it was searched on a logarithmic scale."""
+    whole: bool = False
+    """Whether its values are whole numbers."""
+
+
+@dataclass(frozen=True, slots=True)
 class SearchPicture:
-    """What Optuna makes of one arm's search: importances, and drawings as SVG."""
+    """How one arm's search went, and which settings mattered in it."""
 
     arm: str
     """Name of the arm."""
-    trials: int
-    """Number of complete trials that it rests on."""
+    trials: tuple[PicturedTrial, ...]
+    """The complete trials, in the order of asking."""
     evaluator: str
     """Name of the method by which importances were computed."""
     importances: dict[str, float]
@@ -214,12 +242,12 @@ class SearchPicture:
     forgetting: dict[str, float]
     """Setting -> share of the variation of the general change that goes with it; empty where it
     cannot be told."""
-    drawn: tuple[str, ...]
-    """Names of the settings that ``parallel`` shows."""
-    history: str
-    """The course of the search as SVG, with the placeholder colours of the report's charts."""
-    parallel: str
-    """Parallel coordinates of the trials as SVG, with the same placeholder colours."""
+    settings: tuple[PicturedSetting, ...]
+    """The settings that matter most, as far as they are drawn, by name."""
+    selected: int
+    """Place of the trial that was selected."""
+    higher_is_better: bool = True
+    """Direction of the score."""
     repeat: int = 0
     """Which of the arm's searches it shows, from 0."""
 
@@ -227,6 +255,8 @@ class SearchPicture:
 __all__ = [
     "EarlyStop",
     "EdgeSetting",
+    "PicturedSetting",
+    "PicturedTrial",
     "Retuning",
     "RisingSearch",
     "SearchChoice",

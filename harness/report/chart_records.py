@@ -233,14 +233,60 @@ class SpendingChart:
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnChart:
-    """A chart that was drawn elsewhere: SVG with the placeholder colours of all charts."""
+class HistoryChart:
+    """The course of a search, trial by trial."""
 
-    svg: str
-    """The SVG element."""
+    axis: str
+    """Label of the axis of scores, with its unit."""
+    arm: str
+    """Arm whose colour the trials have."""
+    kept: tuple[tuple[int, float], ...]
+    """(place, score as it is drawn) of the trials that kept the general abilities."""
+    lost: tuple[tuple[int, float], ...]
+    """The same of those that lost more than is accepted."""
+    best: tuple[tuple[int, float], ...]
+    """(place, best score so far as it is drawn), where it changed and at the end."""
+    selected: tuple[int, float]
+    """Place and score of the trial that was selected."""
 
 
-PaintedChart = (
+@dataclass(frozen=True, slots=True)
+class SettingsAxis:
+    """One setting's upright axis."""
+
+    label: str
+    """What the setting is called."""
+    values: tuple[float, ...]
+    """The value of each trial, on the axis."""
+    choices: tuple[str, ...]
+    """What stands at 0, 1 and so on; empty where the axis has numbers."""
+    log: bool
+    """Whether the axis is logarithmic."""
+    whole: bool
+    """Whether its values are whole numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChart:
+    """Settings and score of each trial of a search, as parallel coordinates."""
+
+    axis: str
+    """Label of the axis of scores, with its unit."""
+    arm: str
+    """Arm whose colour the lines have."""
+    scores: tuple[float, ...]
+    """The score of each trial, as it is drawn."""
+    strength: tuple[float, ...]
+    """How good each score is among all, 0 to 1."""
+    lost: tuple[bool, ...]
+    """Whether each trial lost more of the general abilities than is accepted."""
+    selected: int
+    """Number of the trial, among those drawn, that was selected; -1 where it is none of them."""
+    settings: tuple[SettingsAxis, ...]
+    """The settings, from the left."""
+
+
+Chart = (
     ForestChart
     | TradeOffChart
     | LossChart
@@ -249,5 +295,6 @@ PaintedChart = (
     | ReliabilityChart
     | ScaleChart
     | SpendingChart
+    | HistoryChart
+    | SettingsChart
 )
-Chart = PaintedChart | DrawnChart

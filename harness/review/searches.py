@@ -1,34 +1,23 @@
-"""The searches of a stored study in the terms of :mod:`harness.search`, to be shown.
-
-Optuna is imported when a search is rebuilt, not before: most reports do without.
-"""
+"""The searches of a stored study: those that are drawn, and all in Optuna's terms."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from harness import wording
+from harness.analysis.searches.pictures import search_picture, searched_space
 from harness.analysis.searches.selection import measured_changes, scored_trials
 from harness.analysis.statistics.scores import Scores
 from harness.findings import Findings, SearchPicture
 from harness.records import JsonValue, Study, TrialSummary
-from harness.report.charts.palette import INK, arm_styles
-from harness.report.charts.svg import RC, WIDTH
-from harness.report.naming import metric_name
-from harness.report.scales import scale_of
 from harness.report.sections.search_pictures import FEWEST_TRIALS
-from harness.spec import Arm, Experiment, Space
 
 if TYPE_CHECKING:
-    from harness.search.figures import Look
     from harness.search.rebuilt import StoredSearch
 
 
-def search_pictures(
-    study: Study, experiment: Experiment, findings: Findings
-) -> list[SearchPicture]:
+def search_pictures(study: Study, findings: Findings) -> list[SearchPicture]:
     """Importances and drawings of the tuned arms whose search is long enough for them."""
     tuned = {row.arm for row in findings.arms if row.tuned}
     selected = {
@@ -38,37 +27,15 @@ def search_pictures(
     }
     if not selected:
         return []
-    from harness.search.figures import picture
-
-    pictures = []
-    for search in stored_searches(study):
-        if (search.arm, search.repeat) in selected:
-            numbers = [trial.number for trial in search.trials]
-            place = numbers.index(selected[search.arm, search.repeat])
-            drawn = picture(search, search.arm, place, _look(experiment, search.arm))
-            pictures.append(replace(drawn, repeat=search.repeat))
-    return pictures
-
-
-def _look(experiment: Experiment, arm: str) -> Look:
-    from harness.search.figures import Look
-
-    metric = experiment.task.primary_metric
-    scale = scale_of(metric)
-    return Look(
-        rc=RC,
-        width=WIDTH,
-        ink=INK,
-        colour=arm_styles(tuple(experiment.arms))[arm].colour,
-        score=scale.axis(wording.capitalised(metric_name(metric, experiment.task))),
-        factor=scale.factor,
-        margin="lost more than the margin",
-        value=lambda text: wording.short(text, 18),
-    )
+    scores = Scores(study)
+    return [
+        search_picture(scores, arm, repeat, number) for (arm, repeat), number in selected.items()
+    ]
 
 
 def stored_searches(study: Study) -> Iterator[StoredSearch]:
     """Every search that has trials, named ``experiment/arm``, or ``experiment/arm/2`` and on."""
+    # Optuna comes with it, which a report does without.
     from harness.search.rebuilt import StoredSearch, StoredTrial
 
     scores = Scores(study)
@@ -89,7 +56,7 @@ def stored_searches(study: Study) -> Iterator[StoredSearch]:
             name=f"{experiment.name}/{name}" + (f"/{repeat + 1}" if repeat else ""),
             arm=name,
             repeat=repeat,
-            space=_space(arm, trials),
+            space=searched_space(arm, trials),
             metric=experiment.task.primary_metric,
             higher_is_better=experiment.task.higher_is_better,
             margin=margin,
@@ -117,14 +84,6 @@ def stored_searches(study: Study) -> Iterator[StoredSearch]:
                 "question": experiment.question,
             },
         )
-
-
-def _space(arm: Arm, trials: Sequence[TrialSummary]) -> dict[str, Space]:
-    """What was searched; of an instruction that was written, what was tried of it."""
-    if arm.optimiser is None:
-        return arm.search_space()
-    tried = [trial.params["instruction"] for trial in trials]
-    return arm.with_written([str(text) for text in tried if text is not None]).search_space()
 
 
 def _attributes(trial: TrialSummary, change: float | None) -> dict[str, JsonValue]:

@@ -66,7 +66,7 @@ class AnalysedStudy:
             self.experiment,
             self.findings,
             rules=rules(),
-            pictures=search_pictures(self.study, self.experiment, self.findings),
+            pictures=search_pictures(self.study, self.findings),
             samples=gather_samples(self.study),
         )
 

@@ -247,13 +247,14 @@ class StoreReader:
             if experiment is None:
                 raise InputError(f"no experiment has the id {experiment_id!r} in {self.path}")
             metric = "" if suite else _primary_metric(experiment)
+            vectors = vectors_of(connection, experiment_id, suite, searched)
             return Study(
                 experiment=experiment,
                 trials=summaries_of(
                     connection, experiment_id, searched=searched, with_steps=suite is None
                 ),
-                vectors=vectors_of(connection, experiment_id, suite, searched),
-                items=item_rows_of(connection, experiment_id, metric) if metric else (),
+                vectors=vectors,
+                items=item_rows_of(connection, experiment_id, metric, vectors) if metric else (),
                 events=events_of(connection, experiment_id),
             )
 

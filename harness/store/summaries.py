@@ -77,6 +77,7 @@ WHERE m.unscored IS NOT NULL AND i.filter_rank = 0 AND m.score_key IN (SELECT un
 GROUP BY i.score_key, i.metric
 """
 
+# In the order of the fields of StepReport.
 _STEPS = """
 SELECT trial_id, step, steps, epoch, loss, learning_rate, grad_norm, tokens, seconds,
        validation_loss, validation_score
@@ -120,8 +121,8 @@ def summaries_of(
         if row["value"] is not None:
             aggregates[entry].append(aggregate_from(row))
     steps: defaultdict[str, list[StepReport]] = defaultdict(list)
-    for row in named_rows(connection, _STEPS, trials) if with_steps else ():
-        steps[row["trial_id"]].append(_step(row))
+    for trial, *step in connection.execute(_STEPS, trials).fetchall() if with_steps else ():
+        steps[trial].append(StepReport(*step))
     artifacts: defaultdict[str, list[Artifact]] = defaultdict(list)
     for row in named_rows(connection, _ARTIFACTS, trials):
         artifacts[row.pop("trial_id")].append(Artifact(**row))
@@ -216,8 +217,8 @@ def summary_from(
 
 def steps_of(connection: duckdb.DuckDBPyConnection, trial_id: str) -> tuple[StepReport, ...]:
     """The optimiser steps of one trial, in order."""
-    rows = named_rows(connection, _STEPS, {"trials": [trial_id]})
-    return tuple(map(_step, rows))
+    rows = connection.execute(_STEPS, {"trials": [trial_id]}).fetchall()
+    return tuple(StepReport(*step) for _, *step in rows)
 
 
 def canaries_of(row: Mapping[str, Any]) -> Canaries | None:
@@ -248,7 +249,3 @@ def aggregate_from(row: Mapping[str, Any]) -> Aggregate:
         math.nan,
     )
     return Aggregate(**{**row, **missing, "latencies": tuple(row["latencies"])})
-
-
-def _step(row: Mapping[str, Any]) -> StepReport:
-    return StepReport(**{name: value for name, value in row.items() if name != "trial_id"})

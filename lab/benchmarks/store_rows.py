@@ -43,10 +43,21 @@ GENERAL = {f"general_{n}": GeneralTask("acc", True, True, 0.25) for n in range(6
 ELSEWHERE = ("forum", "letters")
 SKILL = {"prompt": 0.55, "full": 0.72, "lora": 0.74, "qlora": 0.71}
 MODEL = ResolvedModel("base-1b", "/models/base-1b", "f" * 64)
+# More settings than the largest study has trials, for an arm is not searched beyond its settings.
+SHOWN = {
+    "selection": {"choices": ["random", "balanced", "nearest", "bm25"]},
+    "order": {"choices": ["selected", "reversed", "shuffled"]},
+}
+ASKED = {"choices": ["Sort the ticket. Reply with JSON.", "Reply with its topic and urgency."]}
 ARMS: dict[str, dict[str, Any]] = {
     "zero-shot": {"kind": "prompt"},
-    "few-shot": {"kind": "prompt", "shots": {"low": 0, "high": 16}},
-    "instructed": {"kind": "prompt", "shots": {"low": 0, "high": 8}},
+    "few-shot": {"kind": "prompt", "shots": {"low": 0, "high": 16}, **SHOWN},
+    "instructed": {
+        "kind": "prompt",
+        "shots": {"low": 0, "high": 8},
+        "instruction": ASKED,
+        **SHOWN,
+    },
     "full": {"kind": "full", "epochs": {"low": 1, "high": 4}},
     "lora": {"kind": "lora", "rank": {"low": 4, "high": 64}},
     "qlora": {"kind": "qlora", "rank": {"low": 4, "high": 64}},

@@ -30,6 +30,8 @@ from harness.findings import (
     NextStep,
     Overfitting,
     Perturbation,
+    PicturedSetting,
+    PicturedTrial,
     RisingSearch,
     SearchChoice,
     SearchPicture,
@@ -254,13 +256,26 @@ def searches() -> tuple[SearchSummary, ...]:
 
 
 def pictures() -> list[SearchPicture]:
-    """One arm's search, drawn in the placeholder colours."""
-    svg = '<svg width="10" viewBox="0 0 10 10"><path stroke="#0072b2"/><path fill="#123456"/></svg>'
-    shares = {"learning_rate": 0.7, "epochs": 0.3}
+    """One arm's search: a trial of it lost too much."""
+    scores = (0.61, 0.64, 0.7, 0.66, 0.715, 0.69, 0.68, 0.7)
+    rates = (1e-4, 2e-4, 5e-4, 1e-3, 2.9e-3, 3e-3, 2e-3, 1e-3)
     return [
-        SearchPicture("lora", 8, "fANOVA", shares, {"learning_rate": 0.9, "epochs": 0.1},
-                      ("epochs", "learning_rate"), svg, svg),
-    ]  # fmt: skip
+        SearchPicture(
+            arm="lora",
+            trials=tuple(PicturedTrial(n, score, n == 5) for n, score in enumerate(scores)),
+            evaluator="fANOVA",
+            importances={"learning_rate": 0.7, "epochs": 0.3},
+            forgetting={"learning_rate": 0.9, "epochs": 0.1},
+            settings=(
+                PicturedSetting("epochs", (1, 2, 3, 1, 2, 3, 1, 2), whole=True),
+                PicturedSetting("learning_rate", rates, log=True),
+                PicturedSetting(
+                    "order", (0, 1, 0, 1, 0, 1, 0, 0), ("as <b>is</b>", "reversed $x_")
+                ),
+            ),
+            selected=4,
+        ),
+    ]
 
 
 def trade_off() -> tuple[TradeOffPoint, ...]:

@@ -8,7 +8,8 @@ import pytest
 
 from harness.findings import Effort, EffortReason, Findings, NextStep, Retuning
 from harness.report import ReportView, to_html, to_markdown
-from harness.report.chart_records import DrawnChart
+from harness.report.chart_records import HistoryChart, SettingsChart
+from harness.report.charts.svg import draw
 from harness.report.document import Bullets, Facts, Figure, Prose, Table
 
 from .example_study import NOW, findings, pictures, study, view_of
@@ -113,11 +114,23 @@ def test_short_searches_say_why_there_is_nothing_to_see(view: ReportView) -> Non
 def test_drawings_take_the_pages_colours_and_say_what_to_see(view: ReportView) -> None:
     figures = [b for b in view.section("search").blocks if isinstance(b, Figure)]
     assert [figure.key for figure in figures] == ["search-history-0", "search-settings-0"]
-    assert all(isinstance(figure.chart, DrawnChart) for figure in figures)
+    history, settings = (figure.chart for figure in figures)
+    assert isinstance(history, HistoryChart) and isinstance(settings, SettingsChart)
+    # The best so far is that of the trials that kept the general abilities.
+    assert [place for place, _ in history.best] == [0, 1, 2, 4, 7]
+    assert [place for place, _ in history.lost] == [5]
+    assert history.selected == (4, 0.715)
+    assert (settings.selected, settings.strength[4], settings.strength[0]) == (4, 1, 0)
+    drawn = [draw(figure, view.arms) for figure in figures]
+    assert drawn == [draw(figure, view.arms) for figure in figures]
+    for text in ("best so far", "lost more than the margin", "selected"):
+        assert f">{text}<" in drawn[0]
+    for text in (">rate<", ">0.0001<", ">as &lt;b&gt;is&lt;/b&gt;<", ">reversed $x_<"):
+        assert text in drawn[1]
     assert figures[0].see.startswith("The best score came with trial 4 (0.715)")
     assert "a dotted one lost more than 5.0 points" in figures[1].see
     page = to_html(view)
-    assert "var(--arm-0, #0072b2)" in page and "#123456" not in page
+    assert "#123456" not in page
     assert Page(page).problems == []
     # They stand in the appendix, which a short text leaves out.
     assert "Which settings mattered" not in to_markdown(view)

@@ -14,6 +14,7 @@ import pytest
 from harness.errors import InputError, StoreError
 from harness.records import FoundStudy, ItemScore, TrialCost
 from harness.store import StoreReader, StoreWriter
+from harness.store.connection import transaction
 
 from .example_records import NOW, example_store, experiment, failed, score, trial
 
@@ -114,6 +115,35 @@ def test_study_has_the_vectors_of_finalists_and_baseline(reader: StoreReader) ->
     ]
     assert study.items[0].output == "ja"
     assert len(study.trials) == 4
+
+
+def test_values_belong_to_their_items_however_they_are_stored(reader: StoreReader) -> None:
+    (one,) = {record.experiment_id for record in reader.experiments()}
+    before = reader.study(one)
+    with transaction(reader.path) as connection:
+        connection.execute("CREATE TEMP TABLE kept AS FROM item_score")
+        connection.execute("DELETE FROM item_score")
+        connection.execute("INSERT INTO item_score FROM kept ORDER BY value, doc_hash DESC")
+        connection.execute("DROP TABLE kept")
+    after = reader.study(one)
+    assert after.items == before.items
+    for old, new in zip(before.vectors, after.vectors, strict=True):
+        assert (new.trial_id, new.metric, new.doc_hashes) == (
+            old.trial_id, old.metric, old.doc_hashes,
+        )  # fmt: skip
+        np.testing.assert_array_equal(new.values, old.values)
+
+
+def test_items_without_a_value_of_a_metric_are_not_in_its_vector(reader: StoreReader) -> None:
+    (one,) = {record.experiment_id for record in reader.experiments()}
+    before = reader.study(one).vectors[0]
+    gone = before.doc_hashes[0]
+    with transaction(reader.path) as connection:
+        connection.execute("DELETE FROM item_score WHERE doc_hash = ?", [gone])
+    after = reader.study(one).vectors[0]
+    assert after.doc_hashes == before.doc_hashes[1:]
+    assert after.clusters == before.clusters[1:] and after.item_ids == before.item_ids[1:]
+    np.testing.assert_array_equal(after.values, before.values[1:])
 
 
 def test_vectors_of_every_phase_and_suite(path: Path) -> None:

@@ -12,6 +12,7 @@ from harness.analysis.statistics.bootstrap import SeedEffect, sampling_of, seed_
 from harness.analysis.statistics.difference import difference_sample, difference_sampling
 from harness.analysis.statistics.pairing import Aligned, align
 from harness.analysis.statistics.sampling import Sampling
+from harness.analysis.statistics.side_by_side import each
 from harness.analysis.statistics.single_arm import wilson
 from harness.findings import NotCounted
 from harness.records import GeneralTask, ScoreVector
@@ -170,10 +171,12 @@ def measure_abilities(
         StoreError: the vectors cannot be paired.
         ValueError: no seed was scored on every task in accuracy.
     """
+    asked = list(scores)
+    found = each(lambda task: measure_task(task, resamples, generator), asked)
     tasks = {
         task.task: measured
-        for task in scores
-        if (measured := measure_task(task, resamples, generator)) is not None
+        for task, measured in zip(asked, found, strict=True)
+        if measured is not None
     }
     seeds = [
         set(measured.scores.seeds)

@@ -69,22 +69,14 @@ def with_fronts(points: Sequence[TradeOffPoint]) -> tuple[TradeOffPoint, ...]:
 
     ``on_front`` is asked of all points, ``on_arm_front`` of those of the point's own arm.
     """
-    return tuple(
-        replace(
-            point,
-            on_front=not any(_beats(other, point) for other in points),
-            on_arm_front=not any(
-                _beats(other, point) for other in points if other.arm == point.arm
-            ),
-        )
-        for point in points
-    )
-
-
-def _beats(other: TradeOffPoint, point: TradeOffPoint) -> bool:
-    theirs = (other.domain_gain, other.general_change)
-    ours = (point.domain_gain, point.general_change)
-    return theirs != ours and theirs[0] >= ours[0] and theirs[1] >= ours[1]
+    places = np.array([(point.domain_gain, point.general_change) for point in points])
+    arms = np.array([point.arm for point in points])
+    marked = []
+    for point, place, arm in zip(points, places, arms, strict=True):
+        beats = (places >= place).all(axis=1) & (places != place).any(axis=1)
+        on_arm_front = not (beats & (arms == arm)).any()
+        marked.append(replace(point, on_front=not beats.any(), on_arm_front=on_arm_front))
+    return tuple(marked)
 
 
 def _finalists(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,35 +76,83 @@ def align(*groups: Sequence[ScoreVector]) -> Aligned:
             f"metric {vectors[0].metric!r} of task {vectors[0].task!r} is stored with both "
             "directions; score the arms again with one definition of the metric"
         )
+    if not vectors:
+        return Aligned((), tuple(np.empty((0, 0)) for _ in groups), np.empty(0, np.intp), 0, 0, 0)
     # Most vectors hold the items of the others, in the same order.
-    rows: dict[tuple[str, ...], dict[str, int]] = {}
+    columns = {id(vector.doc_hashes): vector.doc_hashes for vector in vectors}
+    shared = _shared(vectors[0].clusters, *columns.values())
+    place = {column: number for number, column in enumerate(columns)}
     for vector in vectors:
-        if vector.doc_hashes not in rows:
-            rows[vector.doc_hashes] = {item: row for row, item in enumerate(vector.doc_hashes)}
-        _check(vector, rows[vector.doc_hashes])
-    sets = [set(own) for own in rows.values()]
-    everywhere = set.intersection(*sets) if sets else set()
-    anywhere = set().union(*sets)
-    common = sorted(everywhere)
-    matrices = [_matrix(group, rows, common) for group in groups]
-    scored = np.ones(len(common), dtype=bool)
+        _check(vector, shared.distinct[place[id(vector.doc_hashes)]])
+    matrices = [
+        np.stack([_oriented(vector)[shared.rows[place[id(vector.doc_hashes)]]] for vector in group])
+        if group
+        else np.empty((0, len(shared.doc_hashes)))
+        for group in groups
+    ]
+    scored = np.ones(len(shared.doc_hashes), dtype=bool)
     for matrix in matrices:
         scored &= np.isfinite(matrix).all(axis=0)
-    kept = [doc_hash for doc_hash, keep in zip(common, scored, strict=True) if keep]
-    labels = _cluster_labels(vectors[0], rows[vectors[0].doc_hashes], kept) if vectors else []
-    codes = {label: code for code, label in enumerate(dict.fromkeys(labels))}
+    kept, clusters = shared.doc_hashes, shared.clusters
+    if not scored.all():
+        kept = tuple(compress(kept, scored))
+        clusters = _numbered(clusters[scored].tolist())
     return Aligned(
-        doc_hashes=tuple(kept),
+        doc_hashes=kept,
         scores=tuple(matrix[:, scored] for matrix in matrices),
-        clusters=np.array([codes[label] for label in labels], dtype=np.intp),
-        cluster_count=len(codes),
-        left_out=len(anywhere) - len(common),
-        unscored=len(common) - len(kept),
+        clusters=clusters,
+        cluster_count=int(clusters.max(initial=-1)) + 1,
+        left_out=shared.anywhere - len(shared.doc_hashes),
+        unscored=len(shared.doc_hashes) - len(kept),
         within_unit=all(vector.within_unit for vector in vectors),
     )
 
 
-def _check(vector: ScoreVector, rows: dict[str, int]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What columns of items have in common."""
+
+    doc_hashes: tuple[str, ...]
+    """The items that all of them hold, sorted."""
+    rows: tuple[Codes, ...]
+    """Where those stand in each column."""
+    clusters: Codes
+    """Number of the cluster of each."""
+    distinct: tuple[int, ...]
+    """Number of different items of each column."""
+    anywhere: int
+    """Number of items that at least one of them holds."""
+
+
+# A study asks the same few sets of items of hundreds of trials, and compares each pair many times.
+@lru_cache(maxsize=256)
+def _shared(clusters: tuple[str, ...], *columns: tuple[str, ...]) -> _Shared:
+    """What the columns have in common; ``clusters`` are those of the items of the first."""
+    rows = [{item: row for row, item in enumerate(column)} for column in columns]
+    common = sorted(set.intersection(*map(set, rows)))
+    places = tuple(np.array([own[item] for item in common], dtype=np.intp) for own in rows)
+    # Of columns that differ in length nothing is read.
+    own = dict(enumerate(clusters))
+    labels = [own.get(row) or row for row in places[0].tolist()]
+    everywhere = len(set().union(*rows))
+    return _Shared(tuple(common), places, _numbered(labels), tuple(map(len, rows)), everywhere)
+
+
+def _numbered(labels: Iterable[str | int]) -> Codes:
+    """The number of each label, in order of first appearance."""
+    known: dict[str | int, int] = {}
+    codes = np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.intp)
+    codes.flags.writeable = False
+    return codes
+
+
+def _oriented(vector: ScoreVector) -> Floats:
+    """Values so that higher is better."""
+    values = np.asarray(vector.values, dtype=np.float64)
+    return values if vector.higher_is_better else -values
+
+
+def _check(vector: ScoreVector, distinct: int) -> None:
     """Check that a vector holds each item once, in columns of one length.
 
     Raises:
@@ -115,36 +165,12 @@ def _check(vector: ScoreVector, rows: dict[str, int]) -> None:
             f"arm {vector.arm!r}, task {vector.task!r}, metric {vector.metric!r}: items, clusters "
             "and values differ in length; score the trial again"
         )
-    if len(rows) != len(vector.doc_hashes):
-        twice = len(vector.doc_hashes) - len(rows)
+    if distinct != len(vector.doc_hashes):
+        twice = len(vector.doc_hashes) - distinct
         raise StoreError(
             f"arm {vector.arm!r}, seed {vector.seed}, task {vector.task!r}: an item must stand "
             f"once, but {twice} stand again; remove repeated items from the data set"
         )
-
-
-def _matrix(
-    group: Sequence[ScoreVector],
-    rows: dict[tuple[str, ...], dict[str, int]],
-    common: Sequence[str],
-) -> Floats:
-    matrix = np.empty((len(group), len(common)))
-    for seed, vector in enumerate(group):
-        index = rows[vector.doc_hashes]
-        order = [index[doc_hash] for doc_hash in common]
-        sign = 1.0 if vector.higher_is_better else -1.0
-        matrix[seed] = sign * np.asarray(vector.values, dtype=np.float64)[order]
-    return matrix
-
-
-def _cluster_labels(
-    vector: ScoreVector, rows: dict[str, int], doc_hashes: Sequence[str]
-) -> list[tuple[str, str]]:
-    labels = []
-    for doc_hash in doc_hashes:
-        cluster = vector.clusters[rows[doc_hash]]
-        labels.append(("cluster", cluster) if cluster else ("item", doc_hash))
-    return labels
 
 
 __all__ = ["Aligned", "Codes", "Floats", "align"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -34,11 +34,16 @@ class Sampling:
     """Degrees of freedom of the part that seeds make up."""
     seed_noise: float = 0.0
     """What single answers add to the variance between seeds; it is in that of items."""
+    standard_error: float = field(init=False)
+    """Standard deviation of the redrawn estimates."""
+    _tails: dict[tuple[bool, float], float] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """Side and null -> p-value, once found: what a verdict hangs on asks the same again."""
 
-    @property
-    def standard_error(self) -> float:
-        """Standard deviation of the redrawn estimates."""
-        return float(np.sqrt(np.mean(self.deviations**2)))
+    def __post_init__(self) -> None:
+        error = float(np.sqrt(np.mean(self.deviations**2)))
+        object.__setattr__(self, "standard_error", error)
 
     def interval(self, level: float) -> Interval:
         """Two-sided interval: percentiles of the deviations, stretched by t/z."""
@@ -55,11 +60,11 @@ class Sampling:
         It is the smallest tail whose lower bound is above ``null``, so it agrees with
         :meth:`interval`; never below 1 / (resamples + 1).
         """
-        return self._smallest_tail(lambda tail: self._lower(tail) > null)
+        return self._found(True, null, lambda tail: self._lower(tail) > null)
 
     def p_below(self, null: float = 0.0) -> float:
         """One-sided p-value against "the truth is ``null`` or more"."""
-        return self._smallest_tail(lambda tail: self._upper(tail) < null)
+        return self._found(False, null, lambda tail: self._upper(tail) < null)
 
     def p_value(self, null: float = 0.0) -> float:
         """Two-sided p-value against "the truth is ``null``"; agrees with :meth:`interval`."""
@@ -107,6 +112,11 @@ class Sampling:
         above = min(below + 1, len(self.deviations) - 1)
         weight = place - below
         return float((1 - weight) * self.deviations[below] + weight * self.deviations[above])
+
+    def _found(self, above: bool, null: float, excludes: Callable[[float], bool]) -> float:
+        if (above, null) not in self._tails:
+            self._tails[above, null] = self._smallest_tail(excludes)
+        return self._tails[above, null]
 
     def _smallest_tail(self, excludes: Callable[[float], bool]) -> float:
         low, high = np.log(1 / (len(self.deviations) + 1)), np.log(0.4999)

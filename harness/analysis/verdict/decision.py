@@ -20,6 +20,7 @@ from harness.analysis.statistics.paired import (
     conclude_primary,
     family_outcomes,
 )
+from harness.analysis.statistics.side_by_side import each
 from harness.analysis.verdict.evidence import Evidence
 from harness.analysis.verdict.ranking import ranking_pairs, ranking_sides
 from harness.analysis.verdict.reference import beside_references, reference_pairs
@@ -66,6 +67,13 @@ class Measured:
         if (a, b) not in self._comparisons:
             self._comparisons[a, b] = self.compare(a, b)
         return self._comparisons[a, b]
+
+    def prepare(self, pairs: Iterable[Pair]) -> None:
+        """Make the comparisons of several pairs side by side."""
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in self._comparisons]
+        if new:
+            found = each(lambda pair: self.compare(*pair), new)
+            self._comparisons.update(zip(new, found, strict=True))
 
     def primary(self, a: str, b: str, experiment: Experiment) -> Contrast | None:
         """The primary contrast; its outcome under the experiment's margin and level."""
@@ -196,7 +204,9 @@ def judge(measured: Measured, experiment: Experiment, *, against: str = "") -> J
 
 
 def _comparable(measured: Measured, pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    return tuple((a, b) for a, b in pairs if measured.comparison(a, b) is not None)
+    known = list(pairs)
+    measured.prepare(known)
+    return tuple((a, b) for a, b in known if measured.comparison(a, b) is not None)
 
 
 def _challenges(

@@ -6,12 +6,14 @@ from typing import Any
 
 from harness import wording
 from harness.report.chart_records import (
+    Chart,
     CurveChart,
     ForestChart,
+    HistoryChart,
     LossChart,
-    PaintedChart,
     ReliabilityChart,
     ScaleChart,
+    SettingsChart,
     SizePoint,
     SpendingChart,
     SplitChart,
@@ -19,11 +21,12 @@ from harness.report.chart_records import (
     TradePoint,
 )
 from harness.report.charts.palette import BAND, INK, Style, style_of
+from harness.report.charts.search_drawings import history, settings
 
 POINTS = 150
 
 
-def paint(axes: Any, chart: PaintedChart, styles: dict[str, Style]) -> None:
+def paint(axes: Any, chart: Chart, styles: dict[str, Style]) -> None:
     """Draw a chart of any kind."""
     match chart:
         case ForestChart():
@@ -42,6 +45,10 @@ def paint(axes: Any, chart: PaintedChart, styles: dict[str, Style]) -> None:
             _scale(axes, chart, styles)
         case SpendingChart():
             _spending(axes, chart, styles)
+        case HistoryChart():
+            history(axes, chart, styles)
+        case SettingsChart():
+            settings(axes, chart, styles)
 
 
 def _forest(axes: Any, chart: ForestChart, styles: dict[str, Style]) -> None:
@@ -86,8 +93,7 @@ def _trade_off(axes: Any, chart: TradeOffChart, styles: dict[str, Style]) -> Non
         if searched and len(ends) > 1:
             xs, ys = zip(*ends, strict=True)
             axes.plot(xs, ys, color=style.colour, linewidth=0.7, alpha=0.8, zorder=1)
-        for point in own:
-            _candidate(axes, point, style)
+        _candidates(axes, own, style)
         axes.plot([], [], style.marker, color=style.colour, label=wording.short(arm))
     _legend(axes)
     axes.margins(0.08)
@@ -100,17 +106,22 @@ def _trade_off(axes: Any, chart: TradeOffChart, styles: dict[str, Style]) -> Non
     axes.set_ylabel(chart.y_axis)
 
 
-def _candidate(axes: Any, point: TradePoint, style: Style) -> None:
-    size = 8 if point.on_front else 5.5
-    axes.plot(
-        point.gain,
-        point.change,
-        style.marker,
-        color=style.colour,
-        markerfacecolor=style.colour if point.final else "none",
-        markersize=size if point.final else size - 1.5,
-        alpha=1 if point.on_front else 0.65,
-    )
+def _candidates(axes: Any, points: list[TradePoint], style: Style) -> None:
+    """Points that look alike are drawn at once: a search has hundreds of them."""
+    alike: dict[tuple[bool, bool], list[TradePoint]] = {}
+    for point in points:
+        alike.setdefault((point.on_front, point.final), []).append(point)
+    for (on_front, final), group in sorted(alike.items()):
+        size = 8 if on_front else 5.5
+        axes.plot(
+            [point.gain for point in group],
+            [point.change for point in group],
+            style.marker,
+            color=style.colour,
+            markerfacecolor=style.colour if final else "none",
+            markersize=size if final else size - 1.5,
+            alpha=1 if on_front else 0.65,
+        )
 
 
 def _losses(axes: Any, chart: LossChart, styles: dict[str, Style]) -> None:

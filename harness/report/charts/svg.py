@@ -14,13 +14,14 @@ import warnings
 from collections.abc import Sequence
 
 from harness.report.chart_records import (
+    Chart,
     CurveChart,
-    DrawnChart,
     ForestChart,
+    HistoryChart,
     LossChart,
-    PaintedChart,
     ReliabilityChart,
     ScaleChart,
+    SettingsChart,
     SpendingChart,
     SplitChart,
     TradeOffChart,
@@ -52,24 +53,23 @@ RC = {
 
 def draw(figure: Figure, arms: Sequence[str]) -> str:
     """The figure as an SVG element, deterministic, with its sentence as the accessible name."""
-    if isinstance(figure.chart, DrawnChart):
-        return _inline(figure.chart.svg, figure)
     import matplotlib as mpl
-    from matplotlib.figure import Figure as Canvas
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure as Drawing
 
     styles = arm_styles(arms)
     with mpl.rc_context(RC), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        canvas = Canvas(figsize=_size(figure.chart), layout="constrained")
-        axes = canvas.add_subplot()
-        paint(axes, figure.chart, styles)
+        drawing = Drawing(_size(figure.chart), facecolor="none", layout="constrained")
+        paint(drawing.add_subplot(facecolor="none"), figure.chart, styles)
         written = io.StringIO()
         blank = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        canvas.savefig(written, format="svg", transparent=True, metadata=blank)
+        # ``savefig`` would draw it twice, the first time for the layout alone.
+        FigureCanvasSVG(drawing).print_svg(written, metadata=blank)
     return _inline(written.getvalue(), figure)
 
 
-def _size(chart: PaintedChart) -> tuple[float, float]:  # noqa: PLR0911 -- one return a kind
+def _size(chart: Chart) -> tuple[float, float]:  # noqa: PLR0911 -- one return a kind
     """Width and height, inches."""
     match chart:
         case ForestChart():
@@ -81,7 +81,7 @@ def _size(chart: PaintedChart) -> tuple[float, float]:  # noqa: PLR0911 -- one r
             return (NARROW if chart.narrow else WIDTH * 0.8), 0.62 + row * len(chart.rows)
         case TradeOffChart():
             return WIDTH, 3.6
-        case LossChart():
+        case LossChart() | HistoryChart() | SettingsChart():
             return WIDTH, 3.2
         case CurveChart() | SpendingChart():
             return WIDTH, 3.4

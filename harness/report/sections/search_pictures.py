@@ -1,4 +1,4 @@
-"""What mattered in a search: importances, and how it went, as Optuna draws it."""
+"""What mattered in a search: importances, and how it went, drawn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeGuard
 from harness import wording
 from harness.findings import SearchPicture, SearchSummary
 from harness.records import TrialSummary
-from harness.report.chart_records import DrawnChart
+from harness.report.chart_records import HistoryChart, SettingsAxis, SettingsChart
 from harness.report.document import Block, Figure, Prose
 from harness.report.sections.material import Material
 from harness.report.tables import Field, table
@@ -80,8 +80,9 @@ def _importances(material: Material, trained: set[str]) -> Block:
 
 
 def _rests_on(picture: SearchPicture) -> str:
-    few = ": an indication only" if picture.trials < FEW_TRIALS else ""
-    return f"{wording.plural(picture.trials, 'trial')}{few}"
+    trials = len(picture.trials)
+    few = ": an indication only" if trials < FEW_TRIALS else ""
+    return f"{wording.plural(trials, 'trial')}{few}"
 
 
 def _figures(material: Material, picture: SearchPicture, number: int) -> Iterator[Figure]:
@@ -90,17 +91,64 @@ def _figures(material: Material, picture: SearchPicture, number: int) -> Iterato
         key=f"search-history-{number}",
         title=f"{arm}: validation score trial by trial",
         see=_history_sentence(material, picture),
-        chart=DrawnChart(picture.history),
+        chart=_history(material, picture),
         folded=True,
     )
-    if picture.drawn:
+    if picture.settings:
         yield Figure(
             key=f"search-settings-{number}",
             title=f"{arm}: settings and score of each trial",
             see=_settings_sentence(material, picture),
-            chart=DrawnChart(picture.parallel),
+            chart=_settings(material, picture),
             folded=True,
         )
+
+
+def _axis(material: Material) -> str:
+    return material.scale.axis(wording.capitalised(material.metric_name))
+
+
+def _history(material: Material, picture: SearchPicture) -> HistoryChart:
+    factor, sign = material.scale.factor, 1 if picture.higher_is_better else -1
+    points = [(trial.place, trial.score * factor) for trial in picture.trials]
+    lost = {trial.place for trial in picture.trials if trial.lost}
+    best: list[tuple[int, float]] = []
+    for place, score in points:
+        if place not in lost and (not best or sign * score > sign * best[-1][1]):
+            best.append((place, score))
+    return HistoryChart(
+        axis=_axis(material),
+        arm=picture.arm,
+        kept=tuple(point for point in points if point[0] not in lost),
+        lost=tuple(point for point in points if point[0] in lost),
+        best=(*best, *([(points[-1][0], best[-1][1])] if best else [])),
+        selected=next((point for point in points if point[0] == picture.selected), points[0]),
+    )
+
+
+def _settings(material: Material, picture: SearchPicture) -> SettingsChart:
+    sign = 1 if picture.higher_is_better else -1
+    worths = [sign * trial.score for trial in picture.trials]
+    least, most = min(worths), max(worths)
+    places = [trial.place for trial in picture.trials]
+    return SettingsChart(
+        axis=_axis(material),
+        arm=picture.arm,
+        scores=tuple(trial.score * material.scale.factor for trial in picture.trials),
+        strength=tuple((w - least) / (most - least) if most > least else 1.0 for w in worths),
+        lost=tuple(trial.lost for trial in picture.trials),
+        selected=places.index(picture.selected) if picture.selected in places else -1,
+        settings=tuple(
+            SettingsAxis(
+                wording.cell(setting.name, 60),
+                setting.values,
+                tuple(wording.short(choice, 18) for choice in setting.choices),
+                setting.log,
+                setting.whole,
+            )
+            for setting in picture.settings
+        ),
+    )
 
 
 def _search(material: Material, picture: SearchPicture) -> SearchSummary | None:
