@@ -2,10 +2,10 @@
 transformers for its attention function.
 
 A token sees what all rows begin with and the tokens of its own row. Rows that are read whole are
-asked some queries at a time, by products that take less time than torch's own kernel. Of rows that
-go on, a few tokens each, scores with what all begin with are one product for all rows, and one
-softmax is taken over both parts. Heads that share keys and values are taken as further tokens of
-one head. Scores are float32.
+asked some queries at a time, by products that take less time than torch's own kernel but on
+processors with tiles. Of rows that go on, a few tokens each, scores with what all begin with are
+one product for all rows, and one softmax is taken over both parts. Heads that share keys and values
+are taken as further tokens of one head. Scores are float32, but those of torch's kernel.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from harness.models.attention_function import attending_by, special
@@ -37,7 +38,9 @@ from harness.models.tree_pass import (
 
 NAME = "harness_rows"
 # Queries of a row that are asked at once: what comes after each of them is computed, and hidden.
-CHUNK = 64
+CHUNK, KERNEL_CHUNK = 64, 256
+# Whether the processor multiplies bfloat16 in tiles, which torch's kernel makes use of.
+TILES = bool(torch.cpu.get_capabilities().get("amx_bf16"))
 # Rows that are no longer are padded to one length, longer ones read one by one.
 SHORT = 64
 _CACHE: ContextVar[RowCache] = ContextVar("row_cache")
@@ -212,36 +215,61 @@ def _reading(
         Shape (rows, tokens, heads, size).
     """
     query, keys, values = (tensor.transpose(1, 2) for tensor in rows)
-    keys = keys.to(score_type(keys.dtype))
-    opened = 0
+    in_tiles = TILES and values.dtype == torch.bfloat16
+    ask, chunk = (_by_kernel, KERNEL_CHUNK) if in_tiles else (_by_products, CHUNK)
+    kind = values.dtype if in_tiles else score_type(values.dtype)
+    query, keys = query.to(kind), keys.to(kind)
+    opened, width = 0, query.shape[2]
     if shared is not None:
         opened = shared[0].shape[2]
         keys, values = (
-            torch.cat((first.expand(len(own), -1, -1, -1), own), 2)
+            torch.cat((first.to(own.dtype).expand(len(own), -1, -1, -1), own), 2)
             for first, own in zip(shared, (keys, values), strict=True)
         )
-    count, heads, width = query.shape[:3]
-    key_heads, kind = keys.shape[1], values.dtype
-    query = (query.to(keys.dtype) * scale).unflatten(1, (key_heads, -1))
-    seen = keys.transpose(2, 3)
-    output = values.new_empty(count, width, heads, values.shape[3])
-    of_heads = output.transpose(1, 2).unflatten(1, (key_heads, -1))
-    for start in range(0, width, CHUNK):
-        part = query[:, :, :, start : start + CHUNK]
-        new = part.shape[3]
-        end = opened + start + new
-        scores = torch.matmul(part.flatten(2, 3), seen[..., :end]).unflatten(2, (-1, new))
-        scores[..., end - new :] += _hidden(new, scores.dtype)
-        shares = scores.softmax(-1).to(kind).flatten(2, 3)
-        found = torch.matmul(shares, values[:, :, :end]).unflatten(2, (-1, new))
-        of_heads[:, :, :, start : start + new] = found
-    return output
+    parts = []
+    for start in range(0, width, chunk):
+        part = query[:, :, start : start + chunk]
+        seen = opened + start + part.shape[2]
+        parts.append(ask(part, keys[:, :, :seen], values[:, :, :seen], scale))
+    return torch.cat(parts, 2).transpose(1, 2)
+
+
+def _by_products(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float
+) -> torch.Tensor:
+    """Attention of the last tokens of rows to all of them, in the type of the keys.
+
+    Args:
+        query: shape (rows, heads, tokens, size).
+        keys, values: shape (rows, key heads, tokens seen, size).
+
+    Returns:
+        Shape (rows, heads, tokens, size of a value).
+    """
+    stacked = (query * scale).unflatten(1, (keys.shape[1], -1))
+    group, count = stacked.shape[2:4]
+    scores = torch.matmul(stacked.flatten(2, 3), keys.transpose(2, 3))
+    scores = scores.unflatten(2, (group, count))
+    scores[..., -count:] += _hidden(count, count, scores.dtype)
+    shares = scores.softmax(-1).to(values.dtype).flatten(2, 3)
+    return torch.matmul(shares, values).unflatten(2, (group, count)).flatten(1, 2)
+
+
+def _by_kernel(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float
+) -> torch.Tensor:
+    """The same by torch's own kernel."""
+    mask = _hidden(query.shape[2], keys.shape[2], query.dtype)
+    found: torch.Tensor = scaled_dot_product_attention(
+        query, keys, values, attn_mask=mask, scale=scale, enable_gqa=True
+    )
+    return found
 
 
 @lru_cache(maxsize=16)
-def _hidden(count: int, kind: torch.dtype) -> torch.Tensor:
-    """What is added to scores of ``count`` tokens among themselves, shape (count, count)."""
-    return torch.full((count, count), -torch.inf, dtype=kind).triu_(1)
+def _hidden(count: int, seen: int, kind: torch.dtype) -> torch.Tensor:
+    """What is added to scores of the last ``count`` of ``seen`` tokens, shape (count, seen)."""
+    return torch.full((count, seen), -torch.inf, dtype=kind).triu_(seen - count + 1)
 
 
 def _going_on(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,18 +41,22 @@ def drawn(generator: torch.Generator, *shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("chunk", "short"), [(3, 1), (128, 64), (5, 64), (128, 9)])
+@pytest.mark.parametrize("ask", [row_attention._by_products, row_attention._by_kernel])
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(passes=PASSES, shared=st.sampled_from([0, 1, 9]), splits=st.booleans())
 def test_each_row_sees_what_all_begin_with_and_itself(
     monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[..., torch.Tensor],
     chunk: int,
     short: int,
     passes: list[list[int]],
     shared: int,
     splits: bool,
 ) -> None:
+    # The kernel stands in for products, so that both are held against the same in float32.
+    monkeypatch.setattr(row_attention, "_by_products", ask)
     monkeypatch.setattr(row_attention, "CHUNK", chunk)
     monkeypatch.setattr(row_attention, "SHORT", short)
     generator = torch.Generator().manual_seed(0)
@@ -169,3 +174,21 @@ def test_what_it_does_not_do_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(more))):
         attend(cache, query, keys, values, **more)
     attend(cache, query, keys, values, softcap=None, sliding_window=12)
+
+
+@pytest.mark.parametrize("shared", [0, 9])
+def test_processors_with_tiles_attend_to_whole_prompts_alike(
+    monkeypatch: pytest.MonkeyPatch, shared: int
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    heads = (HEADS, KEY_HEADS, KEY_HEADS)
+    rows = [drawn(generator, 2, 300, count, SIZE).bfloat16() for count in heads]
+    shape = (1, KEY_HEADS, shared, SIZE)
+    keys, values = drawn(generator, *shape).float(), drawn(generator, *shape).bfloat16()
+    beginning = (keys, values) if shared else None
+    found = []
+    for tiles in (False, True):
+        monkeypatch.setattr(row_attention, "TILES", tiles)
+        found.append(row_attention._reading(rows, beginning, SCALE))
+    assert [one.dtype for one in found] == [torch.bfloat16] * 2
+    torch.testing.assert_close(*found, atol=0.02, rtol=0.02)
