@@ -252,7 +252,8 @@ def _by_products(
     scores = scores.unflatten(2, (group, count))
     scores[..., -count:] += _hidden(count, count, scores.dtype)
     shares = scores.softmax(-1).to(values.dtype).flatten(2, 3)
-    return torch.matmul(shares, values).unflatten(2, (group, count)).flatten(1, 2)
+    found: torch.Tensor = torch.matmul(shares, values).unflatten(2, (group, count))
+    return found.flatten(1, 2)
 
 
 def _by_kernel(
