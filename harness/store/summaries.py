@@ -117,9 +117,9 @@ def summaries_of(
     for row in _scored(connection, [row["entry"] for row in ended]):
         entry, note = row.pop("entry"), row.pop("note")
         if note is not None:
-            unscored[entry].append(told_unscored(row["task"], row["split"], note))
+            unscored[entry].append(f"{row['task']}, {row['split']}: {note}")
         if row["value"] is not None:
-            aggregates[entry].append(aggregate_from(row))
+            aggregates[entry].append(_aggregate(row))
     steps: defaultdict[str, list[StepReport]] = defaultdict(list)
     for trial, *step in connection.execute(_STEPS, trials).fetchall() if with_steps else ():
         steps[trial].append(StepReport(*step))
@@ -128,7 +128,7 @@ def summaries_of(
         artifacts[row.pop("trial_id")].append(Artifact(**row))
     added = {row.pop("trial_id"): row for row in named_rows(connection, _ADDITIONS, trials)}
     return tuple(
-        summary_from(
+        _summary(
             row,
             added=added.get(row["trial_id"]),
             aggregates=tuple(aggregates[row["entry"]]),
@@ -160,16 +160,11 @@ def _scored(
         }
 
 
-def told_unscored(task: str, split: str, note: str) -> str:
-    """The sentence on a metric that could not score some replies."""
-    return f"{task}, {split}: {note}"
-
-
 # Notes of a trial with these beginnings are sentences that a report shows.
 _TOLD = ("cut_", "told_")
 
 
-def summary_from(
+def _summary(
     row: Mapping[str, Any],
     added: Mapping[str, Any] | None,
     aggregates: tuple[Aggregate, ...],
@@ -242,7 +237,7 @@ def _cost(row: Mapping[str, Any]) -> TrialCost | None:
     return TrialCost(**{field.name: row[field.name] for field in fields(TrialCost)})
 
 
-def aggregate_from(row: Mapping[str, Any]) -> Aggregate:
+def _aggregate(row: Mapping[str, Any]) -> Aggregate:
     """An aggregate of a row whose columns are its fields; numbers that are missing are NaN."""
     missing = dict.fromkeys(
         (name for name in ("prompt_tokens", "completion_tokens", "seconds") if row[name] is None),

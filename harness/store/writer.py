@@ -39,7 +39,6 @@ from harness.store.naming import NamedTrial
 from harness.store.removal import delete_study, removal_detail
 from harness.store.schema import ensure_schema
 from harness.store.summaries import summaries_of
-from harness.store.taken_in import says_all, summary_of
 
 _STORED = """
 SELECT content_hash, status, failure_kind, failure_message, started_at, ended_at
@@ -166,7 +165,7 @@ class StoreWriter:
         """
         check_record(record)
         with transaction(self.path, self._wait_seconds) as connection:
-            return self._ingest(connection, record, replace_failed) is not None
+            return self._ingest(connection, record, replace_failed)
 
     def take_in(self, record: TrialRecord, *, replace_failed: bool = False) -> TrialSummary | None:
         """Store a trial that a study named, and give it as that study then has it.
@@ -183,17 +182,14 @@ class StoreWriter:
         check_record(record)
         spec = record.spec
         with transaction(self.path, self._wait_seconds) as connection:
-            fresh = self._ingest(connection, record, replace_failed)
-            if fresh is not None and says_all(record, fresh):
-                # To ask the store takes longer than all that was written.
-                return summary_of(record)
+            self._ingest(connection, record, replace_failed)
             trials = summaries_of(connection, spec.experiment_id, spec.trial_id)
             return next((trial for trial in trials if trial.place == spec.place), None)
 
     def _ingest(
         self, connection: duckdb.DuckDBPyConnection, record: TrialRecord, replace_failed: bool
-    ) -> frozenset[str] | None:
-        """Keys of the scores that were stored; None if this very record was stored already."""
+    ) -> bool:
+        """Store a record; False if this very one was stored already."""
         columns = take_apart(record)
         digest = record_hash(columns)
         spec, now = record.spec, self._now()
@@ -202,7 +198,7 @@ class StoreWriter:
             return self._ingest_addition(connection, columns, digest, stored, now)
         if stored is not None:
             if stored.pop("content_hash") == digest:
-                return None
+                return False
             again = record.status != "failed" or replace_failed
             status = stored.pop("status")
             if status != "failed" or not again:
@@ -223,7 +219,8 @@ class StoreWriter:
                 )
         rows.insert_trial(connection, columns.head, digest, now)
         naming.ensure_entry(connection, spec)
-        return _put_scores(connection, columns, now)
+        _put_scores(connection, columns, now)
+        return True
 
     def _ingest_addition(
         self,
@@ -232,7 +229,7 @@ class StoreWriter:
         digest: str,
         stored: dict[str, object] | None,
         now: str,
-    ) -> frozenset[str] | None:
+    ) -> bool:
         spec = columns.head.spec
         if stored is None or stored["status"] != "complete":
             raise StoreError(
@@ -243,7 +240,7 @@ class StoreWriter:
             "SELECT 1 FROM trial_addition WHERE content_hash = ?", [digest]
         ).fetchone()
         if seen is not None:
-            return None
+            return False
         failure = (columns.head.failure_kind, columns.head.failure_message)
         naming.note_failure(connection, spec, failure if failure[0] else None)
         if columns.head.status == "failed":
@@ -256,7 +253,8 @@ class StoreWriter:
             for study, _ in naming.studies_of(connection, spec.trial_id):
                 _put_event(connection, study, now, "addition_failed", why)
         rows.insert_addition(connection, columns.head, digest, now)
-        return _put_scores(connection, columns, now)
+        _put_scores(connection, columns, now)
+        return True
 
     def record_event(
         self, experiment_id: str, kind: str, detail: Mapping[str, JsonValue], who: str = ""
@@ -292,14 +290,8 @@ class StoreWriter:
             return removed
 
 
-def _put_scores(
-    connection: duckdb.DuckDBPyConnection, columns: Columns, now: str
-) -> frozenset[str]:
-    """Store what is not stored yet of the record's scores, their items and replies.
-
-    Returns:
-        Keys of the scores that were stored.
-    """
+def _put_scores(connection: duckdb.DuckDBPyConnection, columns: Columns, now: str) -> None:
+    """Store what is not stored yet of the record's scores, their items and replies."""
     spec, scores = columns.head.spec, columns.head.scores
     keys = rows.held_scores(connection, [score.key for score in scores])
     held: dict[str, dict[str, float]] = {}
@@ -318,7 +310,6 @@ def _put_scores(
                 _put_event(connection, study, now, "score_differs", note)
     fresh = [score for score in scores if score.key not in held]
     rows.insert_scores(connection, spec.trial_id, fresh, columns)
-    return frozenset(score.key for score in fresh)
 
 
 def _put_event(

@@ -11,13 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from harness.errors import StoreError
-from harness.records import (
-    Checkpoint,
-    ScoreRequest,
-    StepReport,
-    TrialRecord,
-    Unscored,
-)
+from harness.records import Checkpoint, ScoreRequest, StepReport, TrialRecord, Unscored
 from harness.store import StoreReader, StoreWriter, read_record, write_record
 from tests.data_records import audit_record, by_kind
 

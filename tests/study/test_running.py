@@ -153,7 +153,7 @@ def case(tmp_path: Path) -> Case:
     return Case(tmp_path)
 
 
-def test_after_a_trial_that_says_all_no_trial_is_read(case: Case) -> None:
+def test_what_a_trial_scored_is_read_while_the_store_is_open_for_it(case: Case) -> None:
     runner, engine = case.run()
     assert engine.submitted == case.ids
     assert case.reader.asked == []
