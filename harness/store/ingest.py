@@ -48,39 +48,6 @@ _MARKS = ", ".join("?" * (13 + 3 + len(_COST_FIELDS) + 5))
 _INSERT_TRIAL = f"INSERT INTO trial VALUES ({_MARKS})"  # noqa: S608 nothing but question marks
 
 
-def trial_row(record: TrialRecord, content_hash: str, ingested_at: str) -> dict[str, Any]:
-    """Columns of table ``trial``, in its order -> values.
-
-    Args:
-        record: the trial's record, of which only the head is read.
-    """
-    spec, canaries, cost = record.spec, record.canaries, record.cost
-    return {
-        "trial_id": spec.trial_id,
-        "identity": to_json(spec.identity),
-        "weights_id": spec.weights_id or None,
-        "kind": spec.kind,
-        "seed": spec.seed,
-        "status": record.status,
-        "failure_kind": record.failure_kind,
-        "failure_message": record.failure_message,
-        "started_at": record.started_at,
-        "ended_at": record.ended_at,
-        "params": to_json(spec.params),
-        "spec": to_json(spec),
-        "environment": to_json(record.environment),
-        "canary_before_max_difference": canaries and canaries.before_max_difference,
-        "canary_after_max_difference": canaries and canaries.after_max_difference,
-        "canary_prompt_tokens_equal": canaries and canaries.prompt_tokens_equal,
-        **{name: cost and getattr(cost, name) for name in _COST_FIELDS},
-        "content_hash": content_hash,
-        "ingested_at": ingested_at,
-        "stopped": record.stopped and to_json(record.stopped),
-        "checkpoint": record.checkpoint and to_json(record.checkpoint),
-        "writing": record.writing and to_json(record.writing),
-    }
-
-
 def insert_trial(
     connection: duckdb.DuckDBPyConnection,
     record: TrialRecord,
@@ -92,12 +59,35 @@ def insert_trial(
     Args:
         record: the trial's record, of which only the head is read.
     """
-    row = trial_row(record, content_hash, ingested_at)
-    connection.execute(_INSERT_TRIAL, list(row.values()))
-    trial_id = record.spec.trial_id
+    spec, canaries, cost = record.spec, record.canaries, record.cost
+    values = [
+        spec.trial_id,
+        to_json(spec.identity),
+        spec.weights_id or None,
+        spec.kind,
+        spec.seed,
+        record.status,
+        record.failure_kind,
+        record.failure_message,
+        record.started_at,
+        record.ended_at,
+        to_json(spec.params),
+        to_json(spec),
+        to_json(record.environment),
+        canaries and canaries.before_max_difference,
+        canaries and canaries.after_max_difference,
+        canaries and canaries.prompt_tokens_equal,
+        *(cost and getattr(cost, name) for name in _COST_FIELDS),
+        content_hash,
+        ingested_at,
+        record.stopped and to_json(record.stopped),
+        record.checkpoint and to_json(record.checkpoint),
+        record.writing and to_json(record.writing),
+    ]
+    connection.execute(_INSERT_TRIAL, values)
     steps = record.steps
     columns: list[list[Any]] = [
-        [trial_id] * len(steps),
+        [spec.trial_id] * len(steps),
         *([getattr(step, name) for step in steps] for name in _STEP_SCHEMA.names[1:]),
     ]
     arrays = [
