@@ -39,12 +39,18 @@ from harness.models.tree_pass import (
 NAME = "harness_rows"
 # Queries of a row that are asked at once: what comes after each of them is computed, and hidden.
 CHUNK, KERNEL_CHUNK = 64, 256
-# Whether the processor multiplies bfloat16 in tiles, which torch's kernel makes use of.
+# Whether the processor multiplies bfloat16 in tiles.
 TILES = bool(torch.cpu.get_capabilities().get("amx_bf16"))
 # Rows that are no longer are padded to one length, longer ones read one by one.
 SHORT = 64
 _CACHE: ContextVar[RowCache] = ContextVar("row_cache")
 _ANSWERS: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+
+def in_tiles(kind: torch.dtype) -> bool:
+    """Whether numbers of this type are multiplied in tiles, as torch's attention kernel makes use
+    of and products of few rows."""
+    return TILES and kind == torch.bfloat16
 
 
 def plain_row_logits(
@@ -215,9 +221,9 @@ def _reading(
         Shape (rows, tokens, heads, size).
     """
     query, keys, values = (tensor.transpose(1, 2) for tensor in rows)
-    in_tiles = TILES and values.dtype == torch.bfloat16
-    ask, chunk = (_by_kernel, KERNEL_CHUNK) if in_tiles else (_by_products, CHUNK)
-    kind = values.dtype if in_tiles else score_type(values.dtype)
+    tiled = in_tiles(values.dtype)
+    ask, chunk = (_by_kernel, KERNEL_CHUNK) if tiled else (_by_products, CHUNK)
+    kind = values.dtype if tiled else score_type(values.dtype)
     query, keys = query.to(kind), keys.to(kind)
     opened, width = 0, query.shape[2]
     if shared is not None:

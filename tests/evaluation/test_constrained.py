@@ -27,7 +27,7 @@ from harness.evaluation.local.constrained import (
     OneOf,
     constraint_of,
 )
-from harness.evaluation.local.prompt_lookup import PromptLookup
+from harness.evaluation.local.prompt_lookup import PromptLookup, SharedLookup
 from harness.evaluation.local.row_generation import greedy_replies
 from harness.models import packed_weights
 from harness.models.fused_decoder import fused_decoder
@@ -396,8 +396,8 @@ def test_replies_that_wait_or_have_ended_take_no_room(
     alive: WeakSet[PromptLookup] = WeakSet()
 
     class Counted(PromptLookup):
-        def __init__(self, prompt: Iterable[int]) -> None:
-            super().__init__(prompt)
+        def __init__(self, prompt: Iterable[int], shared: SharedLookup) -> None:
+            super().__init__(prompt, shared)
             alive.add(self)
 
     loaded = loaded_as(tiny_models.chat, "base")

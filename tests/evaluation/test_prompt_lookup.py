@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness.evaluation.local import row_generation
-from harness.evaluation.local.prompt_lookup import MOST, PromptLookup
+from harness.evaluation.local.prompt_lookup import Continuations, PromptLookup, SharedLookup
 from harness.evaluation.local.row_generation import greedy_replies, row_groups
 from harness.models.prompt_prefix import PromptPrefix
 from harness.records import ModelWork
@@ -15,27 +15,58 @@ from tests.tiny_model import TinyModels
 from .candidates import loaded_as
 
 
-def test_what_followed_the_newest_tokens_last_is_guessed() -> None:
-    lookup = PromptLookup([1, 2, 3, 4, 5, 1, 2, 3, 6, 7, 1, 2, 3])
-    assert lookup.guess(4) == [6]
-    lookup.judge(1, 1)
-    assert lookup.guess(4) == [6, 7]
-    assert lookup.guess(1) == [6]
+def test_what_followed_the_newest_tokens_is_guessed() -> None:
+    lookup = PromptLookup([1, 2, 3, 4, 5, 1, 2, 3, 4, 7, 1, 2, 3], SharedLookup())
+    # After 1, 2, 3 a 4 stood twice; after 1, 2, 3, 4 a 5 and then a 7.
+    assert lookup.guess(1) == [4]
     assert lookup.guess(0) == []
-    lookup.judge(2, 2)
-    lookup.judge(4, 4)
-    assert lookup.guess(MOST) == [6, 7, 1, 2, 3]
     lookup.extend([9])
     assert lookup.guess(4) == []
 
 
-def test_after_a_wrong_guess_more_must_have_stood_before() -> None:
-    lookup = PromptLookup([1, 2, 3, 4, 9, 2, 3])
+def test_a_guess_goes_on_while_it_is_likely() -> None:
+    """At even chances two tokens are guessed; once such guesses prove right, more."""
+    lookup = PromptLookup([8, 1, 2, 3, 4, 5, 9, 1, 2], SharedLookup())
+    assert lookup.guess(4) == [3, 4]
+    for _ in range(3):
+        lookup.judge(2, 2)
+    assert lookup.guess(4) == [3, 4, 5, 9]
+    for _ in range(9):
+        lookup.judge(1, 0)
     assert lookup.guess(4) == []
-    lookup.judge(1, 1)
-    assert lookup.guess(4) == [4, 9]
+
+
+def test_what_was_not_checked_is_not_judged() -> None:
+    """Of a guess that is wrong at once nobody knows how its second token would have fared."""
+    shared = SharedLookup()
+    lookup = PromptLookup([1, 2, 3, 4, 5, 6, 7, 1, 2, 3], shared)
+    assert lookup.guess(2) == [4, 5]
+    sources = [(True, 3, 4), (True, 4, 4)]
+    before = [shared.chance(source) for source in sources]
     lookup.judge(2, 0)
-    assert lookup.guess(4) == []
+    after = [shared.chance(source) for source in sources]
+    assert after[0] < before[0]
+    assert after[1] == before[1]
+
+
+def test_replies_are_looked_up_in_each_other() -> None:
+    shared = SharedLookup([5, 6, 7, 8])
+    one, other = PromptLookup([1], shared), PromptLookup([2], shared)
+    one.extend([20, 21, 22, 23, 24])
+    other.extend([20, 21, 22])
+    assert other.guess(1) == [23]
+    other.extend([9, 5, 6, 7])
+    assert other.guess(1) == [8]
+
+
+def test_of_tokens_that_followed_as_often_the_last_is_guessed() -> None:
+    texts = Continuations()
+    for token in (3, 4, 4, 3):
+        texts.note([1, token])
+    assert list(texts.likeliest([9, 1])) == [(1, 3, 0.5)]
+    texts.note([1, 4])
+    assert list(texts.likeliest([9, 1])) == [(1, 4, 0.6)]
+    assert list(texts.likeliest([])) == []
 
 
 def greedy(model: torch.nn.Module, prompt: tuple[int, ...], room: int) -> list[int]:
@@ -51,7 +82,7 @@ def test_guesses_save_passes_and_change_no_reply(
     tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch, guessed: int
 ) -> None:
     monkeypatch.setattr(row_generation, "GUESSED", guessed)
-    monkeypatch.setattr(row_generation, "GUESSED_IN_ALL", guessed)
+    monkeypatch.setattr(row_generation, "CHEAP", 2 * (1 + guessed))
     model = loaded_as(tiny_models.chat, "base").model
     prompts = [(30 + n, 31, 32, 33, 34 + n) for n in range(5)]
     room = 40

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.evaluation.local.constrained import Constraint, Walk
-from harness.evaluation.local.prompt_lookup import PromptLookup
+from harness.evaluation.local.prompt_lookup import PromptLookup, SharedLookup
 from harness.models.token_tree import common_beginning
 
 
@@ -20,9 +20,10 @@ class GrowingReply:
     """One reply.
 
     Args:
-        prompt: tokens before it.
+        prompt: tokens before it, beside those that all prompts begin with.
         constraint: what it is kept to; None where it is free.
         room: number of tokens that the model may be asked for.
+        shared: what guesses are looked up in, beside the prompt and the reply.
 
     Attributes:
         tokens: those written so far.
@@ -31,8 +32,15 @@ class GrowingReply:
         ended: whether its constraint or its room has come to an end.
     """
 
-    def __init__(self, prompt: Sequence[int], constraint: Constraint | None, room: int) -> None:
+    def __init__(
+        self,
+        prompt: Sequence[int],
+        constraint: Constraint | None,
+        room: int,
+        shared: SharedLookup,
+    ) -> None:
         self._prompt = prompt
+        self._shared = shared
         self._lookup: PromptLookup | None = None
         self._walk: Walk | None = None if constraint is None else constraint.walk()
         self._room = room
@@ -52,7 +60,8 @@ class GrowingReply:
             return []
         # Made where it is wanted: it takes many times the room of a prompt, of which many wait.
         if self._lookup is None:
-            self._lookup = PromptLookup((*self._prompt, *self.tokens))
+            self._lookup = PromptLookup(self._prompt, self._shared)
+            self._lookup.extend(self.tokens)
         guess = self._lookup.guess(most)
         if self._walk is None or not guess:
             return guess

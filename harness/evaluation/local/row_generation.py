@@ -19,15 +19,20 @@ import torch
 
 from harness.evaluation.local.constrained import Constraint
 from harness.evaluation.local.growing_reply import GrowingReply
+from harness.evaluation.local.prompt_lookup import SharedLookup
 from harness.models.fused_decoder import row_logits
 from harness.models.prompt_prefix import PromptPrefix
+from harness.models.row_attention import in_tiles
 from harness.models.row_cache import Block, RowCache
 from harness.records import ModelWork
 
 # Tokens of prompts that are read in a pass; a longer one is read alone.
 TOKENS = 1024
-# Tokens that are guessed of each reply at most, and where few grow of all of them.
-GUESSED, GUESSED_IN_ALL = 2, 32
+# Tokens of a guess, at most.
+GUESSED = 2
+# Tokens that go through the model in little more time than one of them, which takes what reading
+# its weights does: with tiles a product of 128 took 1.5 times as long as one of 32.
+CHEAP, CHEAP_IN_TILES = 32, 128
 
 
 def greedy_replies(
@@ -66,10 +71,12 @@ def greedy_replies(
         raise ValueError("a prompt to be answered has no token")
     rows = min(rows, len(prompts))
     cache = RowCache(beginning, rows)
-    replies = [GrowingReply(prompt, constraint, room) for prompt in prompts]
+    shared = SharedLookup(beginning.tokens)
+    replies = [GrowingReply(prompt[opened:], constraint, room, shared) for prompt in prompts]
     rests = [
         [*prompt[opened:], *reply.pending] for prompt, reply in zip(prompts, replies, strict=True)
     ]
+    cheap = CHEAP_IN_TILES if in_tiles(model.dtype) else CHEAP
     # A constraint may leave no choice from the first.
     waiting = [place for place in reversed(range(len(prompts))) if not replies[place].ended]
     if len(waiting) < len(prompts):
@@ -77,8 +84,8 @@ def greedy_replies(
     growing: list[GrowingReply] = []
     with torch.inference_mode():
         while growing or waiting:
-            most = _guessed(growing, room, waiting) if guesses else [0] * len(growing)
-            guessed = [one.guess(count) for one, count in zip(growing, most, strict=True)]
+            most = min(GUESSED, cheap // max(1, len(growing)) - 1) if guesses else 0
+            guessed = [one.guess(min(most, room - len(one.tokens) - 1)) for one in growing]
             joining = _joining(waiting, rests, rows - len(growing))
             went_on = len(growing)
             passing = _pass(growing, guessed, [rests[index] for index in joining])
@@ -148,18 +155,6 @@ def row_groups(
             yield opening, group
 
 
-def _guessed(growing: Sequence[GrowingReply], room: int, waiting: Sequence[int]) -> list[int]:
-    """Tokens that may be guessed of each reply.
-
-    Where no prompt waits for a row, passes are saved by those alone that are behind all others.
-    """
-    most = max(GUESSED, GUESSED_IN_ALL // max(1, len(growing)))
-    behind = room if waiting else min((len(one.tokens) for one in growing), default=0)
-    return [
-        min(most, room - len(one.tokens) - 1) if len(one.tokens) <= behind else 0 for one in growing
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class _Pass:
     """What goes through the model at once."""
@@ -179,28 +174,33 @@ def _pass(
     """What goes through the model next: of each reply what it has not read and what is guessed to
     follow, and whole prompts.
 
-    What goes beyond one token of a reply is in a block of its own, so that no other row is padded
-    to it.
+    Where few replies bring more than one token, what goes beyond it is in a block of its own, so
+    that no other row is padded to it. Where many do that would read their keys and values twice.
     """
-    tokens = [one.pending[0] for one in growing]
-    more = [[*one.pending[1:], *guess] for one, guess in zip(growing, guesses, strict=True)]
-    last = [len(one.pending) - 1 for one in growing]
+    parts = [[*one.pending, *guess] for one, guess in zip(growing, guesses, strict=True)]
+    apart = 2 * sum(len(part) > 1 for part in parts) < len(parts)
+    steps = [[part[:1] for part in parts], [part[1:] for part in parts]] if apart else [parts]
+    tokens: list[int] = []
     blocks: list[Block] = []
-    if growing:
-        blocks.append((np.arange(len(growing)), np.ones(len(growing), dtype=np.int64)))
-    kept: list[int] = []
-    for slot, part in enumerate(more):
-        # The first of its tokens stands in the first block, the others in a row after that.
-        places = [slot, *range(len(tokens), len(tokens) + len(part))]
-        kept += places[last[slot] :]
-        tokens += part
+    places: list[list[int]] = [[] for _ in parts]
+    for step in steps:
+        rows = [row for row, part in enumerate(step) if part]
+        if rows:
+            blocks.append((np.array(rows), np.array([len(step[row]) for row in rows])))
+        for row in rows:
+            places[row] += range(len(tokens), len(tokens) + len(step[row]))
+            tokens += step[row]
+    kept = [
+        place
+        for one, mine in zip(growing, places, strict=True)
+        for place in mine[len(one.pending) - 1 :]
+    ]
+    if joining:
+        slots = np.arange(len(parts), len(parts) + len(joining))
+        blocks.append((slots, np.array([len(part) for part in joining])))
     for part in joining:
         tokens += part
         kept.append(len(tokens) - 1)
-    for first, parts in ((0, more), (len(growing), joining)):
-        rows = [row for row, part in enumerate(parts) if part]
-        if rows:
-            blocks.append((first + np.array(rows), np.array([len(parts[row]) for row in rows])))
     return _Pass(tokens, blocks, kept)
 
 
