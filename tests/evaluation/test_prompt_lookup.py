@@ -28,12 +28,19 @@ def test_a_guess_goes_on_while_it_is_likely() -> None:
     """At even chances two tokens are guessed; once such guesses prove right, more."""
     lookup = PromptLookup([8, 1, 2, 3, 4, 5, 9, 1, 2], SharedLookup())
     assert lookup.guess(4) == [3, 4]
-    for _ in range(3):
+    for _ in range(12):
         lookup.judge(2, 2)
     assert lookup.guess(4) == [3, 4, 5, 9]
-    for _ in range(9):
-        lookup.judge(1, 0)
-    assert lookup.guess(4) == []
+
+
+def test_guesses_that_prove_wrong_are_made_no_more() -> None:
+    lookup = PromptLookup([8, 1, 2, 3, 4, 5, 9, 1, 2], SharedLookup())
+    rounds = 0
+    while guess := lookup.guess(4):
+        lookup.judge(len(guess), 0)
+        rounds += 1
+    # By one token and by two.
+    assert 2 < rounds < 20
 
 
 def test_what_was_not_checked_is_not_judged() -> None:
