@@ -68,21 +68,27 @@ class BaseDistributions:
     def __init__(
         self, request: ScoreRequest, base_passages: Sequence[Passage], model: Any, folder: Path
     ) -> None:
+        from harness.models.tree_pass import evaluating
+
         self._request = request
         self._passages = base_passages
         folder.mkdir(parents=True, exist_ok=True)
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - open until compared
-        for passage in self._passages:
-            log_probabilities(model, passage).cpu().numpy().tofile(self._file)
+        with evaluating(model):
+            for passage in self._passages:
+                log_probabilities(model, passage).cpu().numpy().tofile(self._file)
         self._file.flush()
 
     def compare(self, model: Any, form: str) -> ScoreRecord:
         """Mean divergence of ``model`` from the base over the positions of each text."""
+        from harness.models.tree_pass import evaluating
+
         began = time.perf_counter()
-        values = [
-            divergence(base, log_probabilities(model, passage))
-            for base, passage in zip(self._of_base(), self._passages, strict=True)
-        ]
+        with evaluating(model):
+            values = [
+                divergence(base, log_probabilities(model, passage))
+                for base, passage in zip(self._of_base(), self._passages, strict=True)
+            ]
         finite = [value for value in values if value is not None]
         return ScoreRecord(
             key=self._request.key,
@@ -179,7 +185,6 @@ def log_probabilities(model: Any, passage: Passage) -> torch.Tensor:
 
     from harness.models.tree_pass import logits_at
 
-    model.eval()
     with torch.inference_mode():
         ids = torch.tensor([passage.tokens], device=model.device)
         logits = logits_at(model, torch.tensor(passage.positions, device=ids.device), input_ids=ids)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 # Any text that no tokenizer drops.
 _WORD = "x"
+# Texts whose ids are kept: a prompt is asked for again with each of its answers.
+_KEPT = 32
 
 
 class TextEncoder:
@@ -20,10 +23,12 @@ class TextEncoder:
 
     Attributes:
         beginning: ids before every text; empty with most tokenizers.
+        bare: token ids of a text alone.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self.bare = lru_cache(_KEPT)(self._bare)
         whole, bare = tokenizer(_WORD)["input_ids"], self.bare(_WORD)
         place = next((n for n in range(len(whole)) if tuple(whole[n : n + len(bare)]) == bare), 0)
         self.beginning = tuple(whole[:place])
@@ -35,6 +40,5 @@ class TextEncoder:
             return bare
         return self.beginning + bare
 
-    def bare(self, text: str) -> tuple[int, ...]:
-        """Ids of the text alone."""
+    def _bare(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -121,10 +121,10 @@ def main() -> None:
         mine = CandidateLM(ours.model, ours.tokenizer, 32)
         with contextlib.redirect_stdout(io.StringIO()):
             peer = HFLM(pretrained=theirs.model, tokenizer=theirs.tokenizer, batch_size=32)
-        requests = requests_of(case, prompts)
+        requests = requests_of(case.room, prompts)
         with packed_weights(ours.model):
             encoded = [mine.tok_encode(one) for one in prompts]
-            bound = products(ours.model, case, encoded, clock)
+            bound = products(ours.model, case.room, encoded, clock)
         theirs_of = (
             partial(replies_by_modules, mine, requests, copies)
             if options.modules
@@ -167,9 +167,9 @@ def prompts_of(case: Case, tokenizer: Any, items: int) -> list[str]:
     return [renderer.prompt(item) for item in splits.test]
 
 
-def requests_of(case: Case, prompts: Sequence[str]) -> list[Instance]:
-    """A reply to each prompt."""
-    settings = {"until": [UNWRITTEN], "max_gen_toks": case.room, "do_sample": False}
+def requests_of(room: int, prompts: Sequence[str]) -> list[Instance]:
+    """A reply of ``room`` tokens to each prompt."""
+    settings = {"until": [UNWRITTEN], "max_gen_toks": room, "do_sample": False}
     return [
         Instance("generate_until", {}, (prompt, dict(settings)), 0, metadata=("bench", i, 1))
         for i, prompt in enumerate(prompts)
@@ -202,18 +202,31 @@ def replies_by_modules(lm: CandidateLM, requests: list[Instance], kept: Copies) 
         return replies(lm, requests)
 
 
+@dataclass(frozen=True, slots=True)
+class Products:
+    """What the linear layers alone take."""
+
+    seconds: float
+    """Of all prompts, what they share once, and of their replies."""
+    step: float
+    """Seconds of a token of each reply."""
+    read: int
+    """Tokens of prompts."""
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.2f} s, {self.step * 1e3:.1f} ms a step, {self.read} tokens read"
+
+
 def products(
-    model: Any, case: Case, prompts: Sequence[Sequence[int]], clock: Callable[[], float]
-) -> str:
-    """How long all products of a case take, prompts with what they share once, then the replies;
-    and those of a token of each reply."""
+    model: Any, room: int, prompts: Sequence[Sequence[int]], clock: Callable[[], float]
+) -> Products:
+    """How long all products take that replies of ``room`` tokens to these prompts need."""
     shared = min(common_beginning(prompts[0], prompt) for prompt in prompts)
     tokens = shared + sum(len(prompt) - shared for prompt in prompts)
     width = min(1024, tokens)
     reading = seconds_of_products(model, width, clock, head=False) * tokens / width
     step = seconds_of_products(model, len(prompts), clock, head=True)
-    whole = reading + step * (case.room - 1)
-    return f"{whole:.2f} s, {step * 1e3:.1f} ms a step, {tokens} tokens read"
+    return Products(reading + step * (room - 1), step, tokens)
 
 
 def seconds_of_products(

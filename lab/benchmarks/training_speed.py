@@ -33,6 +33,7 @@ from harness.models.runtime import choose_runtime
 from harness.spec import ModelSpec
 from lab.benchmarks.pairs import HEADER, Pairs, alternate, machine, row
 from lab.benchmarks.training_peers import Choices, Course, PeerName, train_own, train_peer
+from lab.benchmarks.training_products import seconds_of_products
 from lab.benchmarks.training_work import RANDOM_MODELS, Data, Work, find_model, make_work
 
 # Sums are taken in another order: after some steps of float32 that is seen in the fourth decimal.
@@ -84,6 +85,9 @@ def _compare(data: Data, work: Work, choices: Choices, options: argparse.Namespa
         peaks = [one.peak_gib for one in courses if one.peak_gib is not None]
         peak = f", peak {max(peaks):.2f} GiB" if peaks else ""
         print(f"  {side}: {rate:.0f} tokens a second{peak}")
+    bound = seconds_of_products(work)
+    share = bound / statistics.median(steps.own_seconds)
+    print(f"  products alone: {bound:.2f} s, {share:.0%} of what the harness takes", flush=True)
     agreement = _agreement(work, peer, choices, steps) if options.check else "not compared"
     print(f"  {agreement}", flush=True)
     return row(f"training, {name}, {peer}", steps, agreement)

@@ -24,7 +24,7 @@ Data = Literal["feedback", "long", "plain"]
 FEEDBACK = Path("experiments/product-feedback.yaml")
 SEED = 1
 LONG_SHOTS = 6
-# Sizes of a Llama of about 1.2 billion weights, and of one that trains in a second.
+# Sizes of Llamas of 1,073 and 31 million weights, and of one that trains in a second.
 RANDOM_MODELS: dict[str, dict[str, Any]] = {
     "random-1b": {
         "hidden_size": 2048,
@@ -32,6 +32,13 @@ RANDOM_MODELS: dict[str, dict[str, Any]] = {
         "num_hidden_layers": 16,
         "num_attention_heads": 32,
         "num_key_value_heads": 8,
+    },
+    "random-30m": {
+        "hidden_size": 384,
+        "intermediate_size": 1024,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
     },
     "random-tiny": {
         "hidden_size": 64,

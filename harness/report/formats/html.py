@@ -13,9 +13,10 @@ import gzip
 import hashlib
 import json
 import re
+from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from harness.report.charts.svg import draw
@@ -40,6 +41,30 @@ def to_html(
         reload_seconds: after how many seconds a browser reads the file again, in whole seconds;
             None for a document that stays as it is.
     """
+
+    def chart(figure: Figure) -> Markup:
+        return Markup(draw(figure, view.arms))  # noqa: S704 -- made here, its texts are escaped
+
+    shown = [] if brief else [block for part in view.sections for block in part.blocks]
+    explorers = [block for block in shown if isinstance(block, Explorer)]
+    # What a number of the first screen may link to.
+    anchors = set() if brief else {part.key for part in view.sections if part.shown}
+    if isinstance(view, ComparisonView):
+        view = ReportView(view.title, view.about, view.verdict, view.sections, view.arms)
+    return _template().render(
+        view=view,
+        verdict=view.verdict,
+        chart=chart,
+        whole=appendix,
+        brief=brief,
+        anchors=anchors,
+        reload_seconds=reload_seconds,
+        script=Markup(SCRIPT.read_text(encoding="utf-8")) if explorers else "",  # noqa: S704
+    )
+
+
+@cache
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("harness.report", "formats"),
         autoescape=True,
@@ -51,26 +76,7 @@ def to_html(
     environment.filters["coded"] = _coded
     environment.filters["packed"] = _packed
     environment.filters["sha256"] = _sha256
-
-    def chart(figure: Figure) -> Markup:
-        return Markup(draw(figure, view.arms))  # noqa: S704 -- made here, its texts are escaped
-
-    shown = [] if brief else [block for part in view.sections for block in part.blocks]
-    explorers = [block for block in shown if isinstance(block, Explorer)]
-    # What a number of the first screen may link to.
-    anchors = set() if brief else {part.key for part in view.sections if part.shown}
-    if isinstance(view, ComparisonView):
-        view = ReportView(view.title, view.about, view.verdict, view.sections, view.arms)
-    return environment.get_template("template.html.j2").render(
-        view=view,
-        verdict=view.verdict,
-        chart=chart,
-        whole=appendix,
-        brief=brief,
-        anchors=anchors,
-        reload_seconds=reload_seconds,
-        script=Markup(SCRIPT.read_text(encoding="utf-8")) if explorers else "",  # noqa: S704
-    )
+    return environment.get_template("template.html.j2")
 
 
 def _coded(text: str) -> Markup:
