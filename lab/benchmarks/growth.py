@@ -15,7 +15,7 @@ import contextlib
 import io
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -156,7 +156,7 @@ def cycled(tokens: Sequence[int], start: int) -> Iterator[int]:
         place += 1
 
 
-def drawn(found: dict[Point, tuple[float, ...]]) -> str:
+def drawn(found: Mapping[Point, tuple[float, ...]]) -> str:
     """Seconds over what grows, a panel each, both axes by factors, as SVG."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
