@@ -33,7 +33,7 @@ def seconds_of_products(work: Work) -> float:
     seconds = 0.0
     for layer in loaded.model.modules():
         if isinstance(layer, torch.nn.Linear):
-            rows = (done.predicted if layer is head else done.read) // done.passes
+            rows = round((done.predicted if layer is head else done.read) / done.passes)
             trained = work.kind == "full"
             seconds += done.passes * _of_layer(layer.weight.data, rows, trained=trained)
     return seconds
