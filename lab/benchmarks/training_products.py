@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import torch
 
@@ -20,8 +19,8 @@ def seconds_of_products(work: Work) -> float:
 
     On the tokens that the product sends through them, what a batch shares once: forward, for the
     gradient of the input and, where all weights are trained, for that of the weight; the head where
-    a token is predicted. Products of adapters are left out. Each by one ``torch.matmul``, the best
-    of several rounds.
+    a token is predicted. One layer after the other, as in a pass, so that weights come from memory.
+    Products of adapters are left out. The best of several rounds.
     """
     loaded = load_base(work.model, work.runtime)
     layout = Layout(loaded.model, work.tokenizer.pad_token_id, SingleProcess())
@@ -30,28 +29,48 @@ def seconds_of_products(work: Work) -> float:
         for _ in layout.batches(ordered[start : start + size], size):
             pass
     done, head = layout.work, loaded.model.get_output_embeddings()
-    seconds = 0.0
-    for layer in loaded.model.modules():
-        if isinstance(layer, torch.nn.Linear):
-            rows = round((done.predicted if layer is head else done.read) / done.passes)
-            trained = work.kind == "full"
-            seconds += done.passes * _of_layer(layer.weight.data, rows, trained=trained)
-    return seconds
+    passing = [
+        _Layer(
+            layer.weight.data,
+            round((done.predicted if layer is head else done.read) / done.passes),
+        )
+        for layer in loaded.model.modules()
+        if isinstance(layer, torch.nn.Linear)
+    ]
+    best = float("inf")
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        for layer in passing:
+            layer.forward()
+        for layer in reversed(passing):
+            layer.backward(trained=work.kind == "full")
+        if loaded.model.device.type == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - began)
+    return best * done.passes
 
 
-def _of_layer(weight: torch.Tensor, rows: int, *, trained: bool) -> float:
-    """Seconds of one pass of ``rows`` tokens, forward and backward."""
-    given = torch.randn(rows, weight.shape[1], device=weight.device).to(weight.dtype)
-    gradient = torch.randn(rows, weight.shape[0], device=weight.device).to(weight.dtype)
-    sides: list[Callable[[], torch.Tensor]] = [lambda: given @ weight.T, lambda: gradient @ weight]
-    if trained:
-        sides.append(lambda: gradient.T @ given)
-    return sum(min(_timed(side) for _ in range(ROUNDS)) for side in sides)
+class _Layer:
+    """The products of one layer.
 
+    Args:
+        weight: shape (outputs, inputs).
+        rows: tokens of a pass.
+    """
 
-def _timed(product: Callable[[], torch.Tensor]) -> float:
-    began = time.perf_counter()
-    found = product()
-    if found.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
+    def __init__(self, weight: torch.Tensor, rows: int) -> None:
+        self._weight = weight
+        self._given, self._gradient = (
+            torch.randn(rows, size, device=weight.device).to(weight.dtype)
+            for size in reversed(weight.shape)
+        )
+
+    def forward(self) -> torch.Tensor:
+        """The output."""
+        return self._given @ self._weight.T
+
+    def backward(self, *, trained: bool) -> None:
+        """The gradient of the input and, if wanted, that of the weight."""
+        self._gradient @ self._weight
+        if trained:
+            self._gradient.T @ self._given
