@@ -8,14 +8,21 @@ import json
 import math
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 
 _MIB = 2**20
 _CGROUP = Path("/sys/fs/cgroup")
+# Larger blocks glibc always takes from the system, and gives back once they are freed.
+_MAPPED = 32 * _MIB
+# Numbers of glibc's settings (malloc.h), and how many blocks it may take so by itself.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+_MAPS = 65536
 
 
 @cache
@@ -109,11 +116,41 @@ def release_memory(device: str = "cpu") -> None:
         import torch
 
         torch.cuda.empty_cache()
-    if sys.platform == "linux":
-        # Other C libraries than glibc keep little, and have no such function.
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
+    trim = _of_glibc("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _of_glibc(name: str) -> Any:
+    """A function of glibc; None under another C library, which keeps little and has none such."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
+
+
+@contextmanager
+def keeping_freed_memory(largest: int) -> Iterator[None]:
+    """Within this context, large blocks that are freed stay with the process for the next use.
+
+    The system fills the pages of each block that is taken from it with zeros, which may take longer
+    than what is computed in it. It is glibc that is asked; other C libraries do as they do.
+
+    Args:
+        largest: bytes of the largest block that is taken again and again. Nothing is done where
+            that is one that stays anyway, as it costs some memory.
+    """
+    setting = _of_glibc("mallopt")
+    if setting is None or largest <= _MAPPED:
+        yield
+        return
+    setting(_MMAP_MAX, 0)
+    setting(_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        # To where glibc comes by itself once a large block was freed.
+        setting(_MMAP_MAX, _MAPS)
+        setting(_MMAP_THRESHOLD, _MAPPED)
+        setting(_TRIM_THRESHOLD, 2 * _MAPPED)
+        release_memory()
 
 
 def available_mib(device: str) -> float:

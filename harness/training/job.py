@@ -109,10 +109,17 @@ def run_job(
     """
     import numpy as np
 
+    from harness.models.memory import keeping_freed_memory
     from harness.training.checkpointing import checkpointed
     from harness.training.loop import train
 
-    with checkpointed(model, job.settings.gradient_checkpointing is True):
+    # Each step takes and frees the gradients and copies of what is trained.
+    trained = (p for p in model.parameters() if p.requires_grad and p.device.type == "cpu")
+    largest = max((p.numel() * p.element_size() for p in trained), default=0)
+    with (
+        keeping_freed_memory(largest),
+        checkpointed(model, job.settings.gradient_checkpointing is True),
+    ):
         yield from train(
             model,
             job.examples,

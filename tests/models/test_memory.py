@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import resource
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -38,3 +41,22 @@ def test_without_a_lower_limit_it_is_the_machines(
     assert found == pytest.approx(psutil.virtual_memory().available / MIB, rel=0.2)
     monkeypatch.setattr(memory, "_CGROUP", tmp_path / "none")
     assert memory.available_mib("cpu") == pytest.approx(found, rel=0.2)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
+def test_what_is_freed_stays_for_the_next_use_and_goes_back_afterwards() -> None:
+    size = 48 * MIB
+
+    def pages_taken() -> int:
+        """Pages that the system fills for a block like one that was just freed."""
+        np.ones(size, dtype=np.uint8)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        np.ones(size, dtype=np.uint8)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    usual = pages_taken()
+    with memory.keeping_freed_memory(size):
+        assert pages_taken() < usual / 10
+    assert pages_taken() > usual / 2
+    with memory.keeping_freed_memory(MIB):
+        assert pages_taken() > usual / 2
