@@ -128,8 +128,8 @@ def measured(
         with packed_weights(ours.model, kept=copies):
             encoded = [mine.tok_encode(prompt) for prompt in prompts]
             bound = products(ours.model, point.room, encoded, time.perf_counter)
-        guessed = row_generation.GUESSED if name == PACKAGED else 0
-        with patch.object(row_generation, "GUESSED", guessed):
+        none = {} if name == PACKAGED else {"CHEAP": 0, "CHEAP_IN_TILES": 0}
+        with patch.multiple(row_generation, **none):
             pairs = alternate(
                 partial(replies, peer, requests),
                 partial(packed_replies, mine, requests, copies),

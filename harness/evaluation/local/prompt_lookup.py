@@ -10,6 +10,7 @@ so it changes no reply but for rounding.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 
 # How many of the newest tokens are looked up.
 LENGTHS = (4, 3, 2, 1)
@@ -123,10 +124,11 @@ class PromptLookup:
         self._sources = []
         text, chance = list(self._newest), 1.0
         while len(guess) < most:
-            best, token, source = max(self._next(text), default=(0.0, -1, (False, 0, 0)))
-            chance *= best
-            if chance < LIKELY:
+            best = max(self._next(text), key=itemgetter(0), default=None)
+            if best is None or chance * best[0] < LIKELY:
                 break
+            part, token, source = best
+            chance *= part
             guess.append(token)
             text.append(token)
             self._sources.append(source)
@@ -143,7 +145,8 @@ class PromptLookup:
             self._shared.judge(source, right=place < right)
 
     def _next(self, text: Sequence[int]) -> Iterator[tuple[float, int, Source]]:
-        """What may come next: its chance, the token, and where it is from."""
+        """What may come next: its chance, the token, and where it is from; from the reply's own
+        text first, and by most tokens."""
         for own, texts in ((True, self._own), (False, self._shared.written)):
             for length, token, share in texts.likeliest(text):
                 source = (own, length, int(4 * share))
