@@ -128,7 +128,7 @@ def measured(
         with packed_weights(ours.model, kept=copies):
             encoded = [mine.tok_encode(prompt) for prompt in prompts]
             bound = products(ours.model, point.room, encoded, time.perf_counter)
-        none = {} if name == PACKAGED else {"CHEAP": 0, "CHEAP_IN_TILES": 0}
+        none: dict[str, Any] = {} if name == PACKAGED else {"CHEAP": 0, "CHEAP_IN_TILES": 0}
         with patch.multiple(row_generation, **none):
             pairs = alternate(
                 partial(replies, peer, requests),

@@ -88,7 +88,7 @@ def greedy(model: torch.nn.Module, prompt: tuple[int, ...], room: int) -> list[i
 def test_guesses_save_passes_and_change_no_reply(
     tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch, guessed: int
 ) -> None:
-    monkeypatch.setattr(row_generation, "CHEAP", 2 * (1 + guessed))
+    monkeypatch.setattr(row_generation, "CHEAP", 3 * guessed)
     model = loaded_as(tiny_models.chat, "base").model
     prompts = [(30 + n, 31, 32, 33, 34 + n) for n in range(5)]
     room = 40
