@@ -47,6 +47,8 @@ PRELOADED = [
 LOOK_SECONDS = 1.0
 # For a child that has said its last word, or was killed, to be gone.
 LEAVE_SECONDS = 10.0
+# For a fork server that was ended to be gone, and between two looks.
+SERVER_SECONDS, SERVER_PAUSE = 10.0, 0.01
 # What multiprocessing gives for an exit code where the fork server cannot tell it any more.
 SERVER_GONE = 255
 
@@ -203,13 +205,18 @@ class ChildEngine:
             worker.running, worker.last = _Running(spec, folder, began=now, heard=now), spec
 
     def _start(self) -> _Worker:
-        try:
-            worker = self._process()
-        except (ConnectionError, EOFError):
-            # The fork server was ended meanwhile; the next request brings up another.
-            worker = self._process()
-        self._workers.append(worker)
-        return worker
+        until = time.monotonic() + SERVER_SECONDS
+        while True:
+            try:
+                self._workers.append(self._process())
+            except (ConnectionError, EOFError):
+                # The fork server was ended meanwhile. Once the system is done with it, which may
+                # be a little after it has closed its socket, the next request brings up another.
+                if time.monotonic() > until:
+                    raise
+                time.sleep(SERVER_PAUSE)
+            else:
+                return self._workers[-1]
 
     def _process(self) -> _Worker:
         here, there = self._context.Pipe()
