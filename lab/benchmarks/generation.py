@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 from lm_eval.api.instance import Instance
-from lm_eval.models.huggingface import HFLM
 
 from harness.data import prepare
 from harness.evaluation.local.candidate_lm import CandidateLM
@@ -41,6 +40,7 @@ from harness.records import Example
 from harness.spec import ModelSpec
 from harness.spec.load import load_experiment
 from lab.benchmarks.pairs import HEADER, alternate, machine, row
+from lab.benchmarks.sides import loaded_apart, peer_of
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "quickstart.yaml"
 POOL = 256
@@ -103,9 +103,7 @@ def main() -> None:
     runtime, resolved = choose_runtime(spec, 32), resolve_model(spec)
     torch.set_num_threads(1 if options.busy else runtime.threads)
     clock = time.thread_time if options.busy else time.perf_counter
-    # Two loads: what the product does to its model must not speed up the peer.
-    ours, theirs = load_base(resolved, runtime), load_base(resolved, runtime)
-    theirs.model.get_output_embeddings()._forward_pre_hooks.clear()
+    ours, theirs = loaded_apart(resolved, runtime)
     exact = load_base(resolved, replace(runtime, dtype="float32")) if options.exact else None
     copies: Copies = {}
     peer_name = "its modules" if options.modules else "HFLM"
@@ -119,8 +117,7 @@ def main() -> None:
                 let_end(loaded, ends=case.ends)
         prompts = prompts_of(case, ours.tokenizer, options.items)
         mine = CandidateLM(ours.model, ours.tokenizer, 32)
-        with contextlib.redirect_stdout(io.StringIO()):
-            peer = HFLM(pretrained=theirs.model, tokenizer=theirs.tokenizer, batch_size=32)
+        peer = peer_of(theirs, 32)
         requests = requests_of(case.room, prompts)
         with packed_weights(ours.model):
             encoded = [mine.tok_encode(one) for one in prompts]

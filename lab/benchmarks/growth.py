@@ -11,28 +11,26 @@ weights; what they write repeats itself, so that none of it is guessed.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
-from lm_eval.models.huggingface import HFLM
 
 from harness.evaluation.local import row_generation
 from harness.evaluation.local.candidate_lm import CandidateLM
-from harness.models.load import LoadedModel, load_base
+from harness.models.load import LoadedModel
 from harness.models.packed_layer import Copies
 from harness.models.packed_weights import packed_weights
 from harness.models.runtime import choose_runtime
-from harness.report.charts.svg import RC
+from harness.report.charts.svg import RC, written
 from harness.spec import ModelSpec
 from lab.benchmarks.generation import (
     Case,
@@ -44,11 +42,13 @@ from lab.benchmarks.generation import (
     requests_of,
 )
 from lab.benchmarks.pairs import alternate, machine
+from lab.benchmarks.sides import loaded_apart, peer_of
 from lab.benchmarks.training_work import find_model
 
 PACKAGED = "smollm2-135m-instruct"
 ZERO_SHOT = Case("zero-shot", 0, "fixed", 0)
 SIDES = ("HFLM", "harness", "products alone")
+UNGUESSED: dict[str, Any] = {"CHEAP": 0, "CHEAP_IN_TILES": 0}
 COLOURS = ("#c0392b", "#1f6fb2", "#7f8c8d")
 
 
@@ -113,9 +113,7 @@ def measured(
     resolved = find_model(name, cleanup)
     runtime = choose_runtime(ModelSpec(reference=PACKAGED), 32)
     torch.set_num_threads(runtime.threads)
-    # Two loads: what the product does to its model must not speed up the peer.
-    ours, theirs = load_base(resolved, runtime), load_base(resolved, runtime)
-    theirs.model.get_output_embeddings()._forward_pre_hooks.clear()
+    ours, theirs = loaded_apart(resolved, runtime)
     for loaded in (ours, theirs):
         let_end(loaded, ends=False)
     copies: Copies = {}
@@ -123,13 +121,11 @@ def measured(
         prompts = made_prompts(point, ours)
         requests = requests_of(point.room, prompts)
         mine = CandidateLM(ours.model, ours.tokenizer, point.items)
-        with contextlib.redirect_stdout(io.StringIO()):
-            peer = HFLM(pretrained=theirs.model, tokenizer=theirs.tokenizer, batch_size=point.items)
+        peer = peer_of(theirs, point.items)
         with packed_weights(ours.model, kept=copies):
             encoded = [mine.tok_encode(prompt) for prompt in prompts]
             bound = products(ours.model, point.room, encoded, time.perf_counter)
-        none: dict[str, Any] = {} if name == PACKAGED else {"CHEAP": 0, "CHEAP_IN_TILES": 0}
-        with patch.multiple(row_generation, **none):
+        with nullcontext() if name == PACKAGED else patch.multiple(row_generation, **UNGUESSED):
             pairs = alternate(
                 partial(replies, peer, requests),
                 partial(packed_replies, mine, requests, copies),
@@ -144,16 +140,9 @@ def made_prompts(point: Point, loaded: LoadedModel) -> list[str]:
     if point.prompt is None:
         return prompts
     lines = loaded.tokenizer(" ".join(prompts), add_special_tokens=False)["input_ids"]
-    cuts = [islice(cycled(lines, 97 * number), point.prompt) for number in range(point.items)]
-    return [loaded.tokenizer.decode(list(cut)) for cut in cuts]
-
-
-def cycled(tokens: Sequence[int], start: int) -> Iterator[int]:
-    """The tokens from one of them on, again and again."""
-    place = start
-    while True:
-        yield tokens[place % len(tokens)]
-        place += 1
+    # Each begins elsewhere, and with the last of them all begin again.
+    cuts = [np.resize(np.roll(lines, -97 * n), point.prompt) for n in range(point.items)]
+    return [loaded.tokenizer.decode(cut) for cut in cuts]
 
 
 def drawn(found: Mapping[Point, tuple[float, ...]]) -> str:
@@ -185,10 +174,7 @@ def drawn(found: Mapping[Point, tuple[float, ...]]) -> str:
             panel.grid(axis="y", linewidth=0.3)
         panels[0].set_ylabel("seconds")
         panels[0].legend(frameon=False, fontsize=8)
-        written = io.StringIO()
-        blank = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(written, format="svg", metadata=blank)
-    return written.getvalue()
+        return written(figure)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from lm_eval.api.instance import Instance
-from lm_eval.models.huggingface import HFLM
 
 from harness.evaluation.local.candidate_lm import CandidateLM
 from harness.models.load import load_base
@@ -31,6 +30,7 @@ from harness.prompting import PromptRenderer
 from harness.records import Example
 from harness.spec import ModelSpec, TaskSpec
 from lab.benchmarks.pairs import HEADER, alternate, machine, row
+from lab.benchmarks.sides import loaded_apart, peer_of
 
 SENTENCES = (
     "the battery died after a week",
@@ -105,15 +105,11 @@ def main() -> None:
     spec = ModelSpec(reference="smollm2-135m-instruct", dtype=options.dtype)
     runtime = choose_runtime(spec, 32)
     resolved = resolve_model(spec)
-    # Two loads: what the product does to its model must not speed up the peer.
-    ours = load_base(resolved, runtime)
-    theirs = load_base(resolved, runtime)
-    theirs.model.get_output_embeddings()._forward_pre_hooks.clear()
+    ours, theirs = loaded_apart(resolved, runtime)
     mine = CandidateLM(ours.model, ours.tokenizer, runtime.score_batch_size)
     # Its automatic size begins by trying 64 rows of 2,048 tokens, whose logits take 26 GB here.
     size = "auto" if runtime.device.startswith("cuda") else runtime.score_batch_size
-    with contextlib.redirect_stdout(io.StringIO()):
-        peer = HFLM(pretrained=theirs.model, tokenizer=theirs.tokenizer, batch_size=size)
+    peer = peer_of(theirs, size)
     print(f"{machine()}; {runtime.dtype}, {options.items} items; peer: HFLM, batch size {size}\n")
     print(HEADER)
     likelihoods: list[Likelihoods] = []

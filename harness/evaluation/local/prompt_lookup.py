@@ -18,8 +18,9 @@ LENGTHS = (4, 3, 2, 1)
 LIKELY = 0.35
 # By which part of what was learnt before each further guess outweighs it.
 FADING = 0.99
-# How many guesses of a kind, before there was any, are presumed right, of how many: after one or
-# two tokens, and after more.
+# How many guesses of a kind, before there was any, are presumed right, of how many: after so many
+# tokens at most, and after more.
+FEW = 2
 AFTER_FEW, AFTER_MORE = (4.0, 8.0), (6.0, 8.0)
 
 Source = tuple[bool, int, int]
@@ -93,7 +94,7 @@ class SharedLookup:
         self._right[source] = before * FADING + right, all_guesses * FADING + 1
 
     def _record(self, source: Source) -> tuple[float, float]:
-        return self._right.get(source, AFTER_FEW if source[1] <= LENGTHS[-2] else AFTER_MORE)
+        return self._right.get(source, AFTER_FEW if source[1] <= FEW else AFTER_MORE)
 
 
 class PromptLookup:

@@ -173,7 +173,7 @@ def _pass(
     follow, and whole prompts.
 
     Where few replies bring more than one token, what goes beyond it is in a block of its own, so
-    that no other row is padded to it. Where many do that would read their keys and values twice.
+    that no other row is padded to it. Where many do, that would read their keys and values twice.
     """
     parts = [[*one.pending, *guess] for one, guess in zip(growing, guesses, strict=True)]
     apart = 2 * sum(len(part) > 1 for part in parts) < len(parts)

@@ -12,6 +12,7 @@ import io
 import re
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from harness.report.chart_records import (
     Chart,
@@ -29,6 +30,9 @@ from harness.report.chart_records import (
 from harness.report.charts.drawings import paint
 from harness.report.charts.palette import BAND, INK, PALETTE, arm_styles
 from harness.report.document import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 WIDTH = 5.2
 # Of a scale that stands beside another chart.
@@ -54,7 +58,6 @@ RC = {
 def draw(figure: Figure, arms: Sequence[str]) -> str:
     """The figure as an SVG element, deterministic, with its sentence as the accessible name."""
     import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Drawing
 
     styles = arm_styles(arms)
@@ -62,11 +65,18 @@ def draw(figure: Figure, arms: Sequence[str]) -> str:
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         drawing = Drawing(_size(figure.chart), facecolor="none", layout="constrained")
         paint(drawing.add_subplot(facecolor="none"), figure.chart, styles)
-        written = io.StringIO()
-        blank = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        # ``savefig`` would draw it twice, the first time for the layout alone.
-        FigureCanvasSVG(drawing).print_svg(written, metadata=blank)
-    return _inline(written.getvalue(), figure)
+        return _inline(written(drawing), figure)
+
+
+def written(drawing: Drawing) -> str:
+    """A drawing of matplotlib as an SVG document, the same whenever it is made."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    document = io.StringIO()
+    blank = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    # ``savefig`` would draw it twice, the first time for the layout alone.
+    FigureCanvasSVG(drawing).print_svg(document, metadata=blank)
+    return document.getvalue()
 
 
 def _size(chart: Chart) -> tuple[float, float]:  # noqa: PLR0911 -- one return a kind
