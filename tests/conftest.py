@@ -1,9 +1,11 @@
 """Fixtures that tests of several rooms share, and marks that follow from fixtures."""
 
 import gc
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -45,6 +47,28 @@ def _a_store_is_asked_by_one_thread() -> None:
         from harness.store import connection
 
         connection._QUIET["threads"] = 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _an_empty_store_is_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """To make its tables and views takes ten times as long as to copy it."""
+    if "harness.store.writer" not in sys.modules:
+        yield
+        return
+    from harness.store.writer import StoreWriter
+
+    make, empty = StoreWriter.__init__, tmp_path_factory.mktemp("store") / "empty.duckdb"
+
+    def copied(self: StoreWriter, path: Path, *args: Any, **options: Any) -> None:
+        if not (args or options or path.exists()) and path.parent.is_dir():
+            if not empty.exists():
+                make(self, empty)
+            shutil.copyfile(empty, path)
+        make(self, path, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StoreWriter, "__init__", copied)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

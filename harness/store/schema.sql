@@ -141,7 +141,10 @@ CREATE TABLE score (
     form      VARCHAR NOT NULL,         -- what was scored: base, base-nf4, adapter-on-bfloat16, adapter-on-nf4, full, endpoint
     seconds   DOUBLE,                   -- wall time of scoring
     chance    DOUBLE,                   -- score of guessing; NULL where there is none
-    latencies DOUBLE[] NOT NULL         -- seconds per request sent one at a time, of the suite latency; else empty
+    latencies DOUBLE[] NOT NULL,        -- seconds per request sent one at a time, of the suite latency; else empty
+    items     INTEGER NOT NULL,         -- rows of it in item_output; 0 of the suites divergence and latency
+    prompt_tokens     BIGINT NOT NULL,  -- of all of them
+    completion_tokens BIGINT NOT NULL   -- of all of them
 );
 
 -- The metrics of a score, long form.

@@ -55,18 +55,14 @@ FROM trial_addition WHERE trial_id IN $trials GROUP BY trial_id
 _AGGREGATES = """
 SELECT w.entry, w.suite, w.task, w.split, w.score_key, s.form, m.metric, m.value, s.seconds,
        s.scored_by <> w.trial_id AS reused, m.higher_is_better, m.moved, s.chance,
-       s.latencies, m.low, m.high, m.unscored AS note
+       s.latencies, s.items, s.prompt_tokens / nullif(s.items, 0) AS prompt_tokens,
+       s.completion_tokens / nullif(s.items, 0) AS completion_tokens,
+       m.low, m.high, m.unscored AS note
 FROM asked_score w
 JOIN score s USING (score_key)
 JOIN score_metric m USING (score_key)
 WHERE w.entry IN $entries
 ORDER BY w.entry, w.suite, w.task, w.split, m.metric
-"""
-
-_TOKENS = """
-SELECT score_key, count(*) AS items, avg(prompt_tokens) AS prompt_tokens,
-       avg(completion_tokens) AS completion_tokens
-FROM item_output WHERE score_key IN (SELECT unnest($keys)) GROUP BY score_key
 """
 
 _UNSCORED = """
@@ -145,19 +141,14 @@ def _scored(
 ) -> Iterator[dict[str, Any]]:
     """A row per metric of what the study asks of trials that have ended for it."""
     rows = list(named_rows(connection, _AGGREGATES, {"entries": list(entries)}))
-    keys = {"keys": list({row["score_key"] for row in rows})}
-    tokens = {row.pop("score_key"): row for row in named_rows(connection, _TOKENS, keys)}
     gaps: dict[tuple[str, str], dict[str, Any]] = {}
     if any(row["note"] is not None for row in rows):
-        found = named_rows(connection, _UNSCORED, keys)
+        keys = list({row["score_key"] for row in rows})
+        found = named_rows(connection, _UNSCORED, {"keys": keys})
         gaps = {(row.pop("score_key"), row.pop("metric")): row for row in found}
     for row in rows:
         key = row.pop("score_key")
-        yield {
-            **row,
-            **tokens.get(key, {"items": 0, "prompt_tokens": None, "completion_tokens": None}),
-            **gaps.get((key, row["metric"]), {"unscored": 0, "worst": None}),
-        }
+        yield {**row, **gaps.get((key, row["metric"]), {"unscored": 0, "worst": None})}
 
 
 # Notes of a trial with these beginnings are sentences that a report shows.

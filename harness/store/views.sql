@@ -46,22 +46,17 @@ FROM named_trial t JOIN experiment e USING (experiment_id);
 
 -- One row per trial, task and metric. reused: another trial computed the score.
 CREATE VIEW scores AS
-WITH tokens AS (
-    SELECT score_key, count(*) AS items, avg(prompt_tokens) AS prompt_tokens,
-           avg(completion_tokens) AS completion_tokens
-    FROM item_output GROUP BY score_key
-)
 SELECT
     e.name AS experiment, t.experiment_id, t.trial_id, t.arm, t.kind, t.phase, t.number, t.seed,
     t.status, l.suite, l.task, l.split, s.form, m.metric, m.value, m.higher_is_better, s.chance,
-    coalesce(k.items, 0) AS items, k.prompt_tokens, k.completion_tokens, s.seconds,
+    s.items, s.prompt_tokens / nullif(s.items, 0) AS prompt_tokens,
+    s.completion_tokens / nullif(s.items, 0) AS completion_tokens, s.seconds,
     s.scored_by <> t.trial_id AS reused, s.score_key
 FROM named_trial t
 JOIN experiment e USING (experiment_id)
 JOIN named_score l USING (entry)
 JOIN score s USING (score_key)
-JOIN score_metric m USING (score_key)
-LEFT JOIN tokens k USING (score_key);
+JOIN score_metric m USING (score_key);
 
 -- One row per instruction that a model proposed, in the order of its writing: what became of it.
 CREATE VIEW proposals AS
@@ -119,14 +114,10 @@ GROUP BY ALL;
 -- Tokens are means per request over the domain suite; latencies, seconds per request, are those of
 -- the trials of phase latency.
 CREATE VIEW costs AS
-WITH tokens AS (
-    SELECT score_key, count(*) AS items, sum(prompt_tokens) AS prompt_tokens,
-           sum(completion_tokens) AS completion_tokens
-    FROM item_output GROUP BY score_key
-), request AS (
-    SELECT l.entry, sum(k.prompt_tokens) / sum(k.items) AS prompt_tokens,
-           sum(k.completion_tokens) / sum(k.items) AS completion_tokens
-    FROM named_score l JOIN tokens k USING (score_key)
+WITH request AS (
+    SELECT l.entry, sum(s.prompt_tokens) / nullif(sum(s.items), 0) AS prompt_tokens,
+           sum(s.completion_tokens) / nullif(sum(s.items), 0) AS completion_tokens
+    FROM named_score l JOIN score s USING (score_key)
     WHERE l.suite = 'domain' GROUP BY l.entry
 ), latency AS (
     SELECT entry, quantile_cont(seconds, 0.5) AS latency_p50,

@@ -96,8 +96,9 @@ _SCORES = """
 INSERT INTO score
 SELECT score_key, score_key, trial_id, task, suite, split, 'base', 12.0,
        CASE suite WHEN 'general' THEN 0.25 END,
-       CASE WHEN suite = 'domain' AND split = 'test' THEN [0.11, 0.12, 0.13] ELSE [] END
-FROM scores_drawn
+       CASE WHEN suite = 'domain' AND split = 'test' THEN [0.11, 0.12, 0.13] ELSE [] END,
+       count(*), sum(prompt_tokens), sum(completion_tokens)
+FROM scores_drawn JOIN item_output USING (score_key) GROUP BY ALL
 """
 _NAMES = """
 INSERT INTO study_trial BY NAME
@@ -178,7 +179,7 @@ def _write(writer: StoreWriter, name: str, size: Size) -> None:
             connection.register(table, pa.Table.from_pylist(drawn))
         connection.execute(_TRIALS, {"now": NOW})
         connection.execute(_STEPS, {"steps": STEPS})
-        for statement in (_NAMES, _SCORES, _LINKS, _OUTPUTS, _ITEM_SCORES, _METRICS):
+        for statement in (_NAMES, _LINKS, _OUTPUTS, _SCORES, _ITEM_SCORES, _METRICS):
             connection.execute(statement)
     with writer.held_open():
         for trial in trials:
