@@ -180,7 +180,9 @@ def insert_scores(
             "unnest(?), unnest(?), unnest(?)",
             [list(column) for column in zip(*own, strict=True)],
         )
-    metrics = [row for score in scores for row in _metrics(score, sizes.get(score.key, _NO_ITEMS)[0])]
+    metrics = [
+        row for score in scores for row in _metrics(score, sizes.get(score.key, _NO_ITEMS)[0])
+    ]
     if metrics:
         connection.execute(
             "INSERT INTO score_metric SELECT unnest(?), unnest(?), unnest(?), unnest(?), "
