@@ -7,14 +7,9 @@ from hypothesis import strategies as st
 from scipy.stats import norm, ttest_rel
 
 from harness.analysis.statistics import bootstrap
-from harness.analysis.statistics.bootstrap import (
-    Variance,
-    cluster_variance,
-    degrees_of_freedom,
-    redrawn_means,
-    seed_deviations,
-)
+from harness.analysis.statistics.bootstrap import redrawn_means, seed_deviations
 from harness.analysis.statistics.difference import difference_sampling
+from harness.analysis.statistics.item_sample import Variance, cluster_variance, degrees_of_freedom
 from harness.analysis.statistics.paired import (
     Comparison,
     compare,

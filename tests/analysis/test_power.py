@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, norm, t
 
-from harness.analysis.statistics.bootstrap import ItemSample, SeedEffect, sampling_of, seed_effect
+from harness.analysis.statistics.bootstrap import SeedEffect, sampling_of, seed_effect
+from harness.analysis.statistics.item_sample import ItemSample
 from harness.analysis.statistics.paired_proportions import PairedProportions, counted_p
 from harness.analysis.statistics.power import (
     items_needed,

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harness.analysis.statistics.bootstrap import ItemSample, sampling_of
+from harness.analysis.statistics.bootstrap import sampling_of
+from harness.analysis.statistics.item_sample import ItemSample
 from harness.analysis.statistics.pairing import Codes, Floats
 from harness.findings import Interval
 

@@ -19,7 +19,10 @@ Three corrections keep small studies honest:
   narrow; :meth:`~harness.analysis.statistics.sampling.Sampling.quantile` has the degrees of
   freedom);
 * bounded scores get the noise of two more clusters, one for each side, as Bonett and Price (2012)
-  add one to each discordant count: twenty items without a difference do not prove none.
+  add one to each discordant count: twenty items without a difference do not prove none, nor do
+  seven with the same one prove that the next has it too;
+* a difference of few clusters is never told more exactly than their number allows
+  (:mod:`~harness.analysis.statistics.few_clusters`).
 """
 
 from __future__ import annotations
@@ -31,6 +34,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.analysis.statistics.few_clusters import few_clusters
+from harness.analysis.statistics.item_sample import (
+    ItemSample,
+    Variance,
+    cluster_sums,
+    cluster_variance,
+    degrees_of_freedom,
+    unseen_of,
+)
 from harness.analysis.statistics.pairing import Codes, Floats
 from harness.analysis.statistics.sampling import Sampling
 
@@ -39,24 +51,9 @@ CELLS_AT_ONCE = 1 << 16  # small enough to stay in the cache
 CLUSTERS_A_KIND = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Variance:
-    """A variance of a mean and the degrees of freedom it was estimated with."""
-
-    value: float
-    """The variance, in the metric's unit squared."""
-    degrees: float
-    """Degrees of freedom."""
-
-
 def named_generator(seed: int, *names: str) -> np.random.Generator:
     """Random numbers of one quantity: the same in every run, and whatever else is drawn before."""
     return np.random.default_rng([seed, zlib.crc32("\0".join(names).encode())])
-
-
-def cluster_sums(scores: Floats, clusters: Codes, cluster_count: int) -> Floats:
-    """Sum of each row of ``scores`` (k, items) over each cluster: shape (k, clusters)."""
-    return np.stack([np.bincount(clusters, row, cluster_count) for row in scores])
 
 
 def redrawn_means(
@@ -130,26 +127,6 @@ def _redrawn_counts(
     total = int(count_of.sum())
     drawn = generator.multinomial(total, count_of / total, size=resamples)
     return np.asarray(drawn @ kinds.T, dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class ItemSample:
-    """A sample of items of its own, whose mean counts ``weight`` times in the estimate."""
-
-    values: Floats
-    """Mean of each item over seeds, shape (items,)."""
-    clusters: Codes
-    """Which cluster, 0 to ``cluster_count`` - 1, an item belongs to, shape (items,)."""
-    cluster_count: int
-    """Number of clusters."""
-    weight: float = 1.0
-    """How many times the sample's mean counts in the estimate."""
-    bounded: bool = True
-    """Values lie within -``size`` and ``size``."""
-    size: float = 1.0
-    """How large a value may be, as far as is known."""
-    usual: float = 0.0
-    """The value from which items are said to differ, which is 0 for differences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +220,7 @@ def sampling_of(
         item_degrees=degrees_of_freedom([*variances, *unseen], of_items),
         seed_degrees=degrees_of_freedom(repeated) if repeated else np.inf,
         seed_noise=noise,
+        few=few_clusters(samples),
     )
 
 
@@ -264,22 +242,6 @@ def seed_deviations(means: Floats, resamples: int, generator: np.random.Generato
     return np.asarray(scale * (multipliers @ (means - means.mean())), dtype=np.float64)
 
 
-def cluster_variance(values: Floats, clusters: Codes, cluster_count: int) -> Variance:
-    """Variance of the mean of ``values`` (items,) over clusters, linearised as a ratio.
-
-    The degrees of freedom are the effective number of clusters, n^2 / sum(n_g^2), minus 1: equal
-    to the number of clusters minus 1 where they are of one size.
-    """
-    sizes = np.bincount(clusters, minlength=cluster_count).astype(np.float64)
-    residuals = np.bincount(clusters, values - values.mean(), cluster_count)
-    total = sizes.sum()
-    correction = cluster_count / (cluster_count - 1)
-    effective = total**2 / (sizes**2).sum()
-    return Variance(
-        float(correction * (residuals**2).sum() / total**2), max(1.0, float(effective) - 1)
-    )
-
-
 def seed_variance(means: Floats) -> Variance:
     """Variance of the mean over seeds of ``means`` (seeds,); zero for one seed."""
     if len(means) < 2:
@@ -287,62 +249,12 @@ def seed_variance(means: Floats) -> Variance:
     return Variance(float(means.var(ddof=1)) / len(means), len(means) - 1.0)
 
 
-def degrees_of_freedom(variances: Sequence[Variance], total: float | None = None) -> float:
-    """Satterthwaite's degrees of freedom of a sum of independent variances.
-
-    There are never fewer than 1: where nearly all of a part is taken out again the formula goes to
-    0, at which Student's quantiles mean nothing.
-
-    Args:
-        total: the variance of the sum, where it is not that of its parts because a part of one is
-            counted in another.
-    """
-    total = sum(variance.value for variance in variances) if total is None else total
-    if total <= 0:
-        return max(variance.degrees for variance in variances if np.isfinite(variance.degrees))
-    parts = sum((variance.value / total) ** 2 / variance.degrees for variance in variances)
-    return float("inf") if parts <= 0 else max(1.0, 1 / parts)
-
-
-def unseen_of(sample: ItemSample, items: Variance) -> Variance:
-    """Variance of what a sample of bounded scores is too small to have shown.
-
-    Two more clusters, one for each side, of the size L of those that differ from the usual value
-    (their root mean square; as large as may be where none does), weighed by the share H of
-    clusters that do not: where every cluster varies, nothing is hidden. 2 H L^2 / (m + 2)^2 for m
-    clusters; for rare right-or-wrong flips this is Bonett and Price (2012). Clusters count in H and
-    L by the square of their number of items, as they do in the variance of the mean. Zero for
-    values of which nothing bounds the size.
-
-    Args:
-        items: variance over items; its degrees of freedom are the effective number of clusters
-            m, minus 1.
-    """
-    if not sample.bounded:
-        return Variance(0.0, items.degrees)
-    apart = sample.values - sample.usual
-    sizes = np.bincount(sample.clusters, minlength=sample.cluster_count).astype(np.float64)
-    means = np.bincount(sample.clusters, apart, sample.cluster_count) / sizes
-    weights = sizes**2 / (sizes**2).sum()
-    differing = np.abs(means) > 1e-12
-    shown = float(weights[differing].sum())
-    size = math.sqrt(weights[differing] @ means[differing] ** 2 / shown) if shown else sample.size
-    hidden = max(0.0, 1 - shown)
-    return Variance(2 * hidden * (min(size, sample.size) / (items.degrees + 3)) ** 2, items.degrees)
-
-
 __all__ = [
-    "ItemSample",
     "SeedEffect",
-    "Variance",
-    "cluster_sums",
-    "cluster_variance",
-    "degrees_of_freedom",
     "named_generator",
     "redrawn_means",
     "sampling_of",
     "seed_deviations",
     "seed_effect",
     "seed_variance",
-    "unseen_of",
 ]

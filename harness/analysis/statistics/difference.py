@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.analysis.statistics.bootstrap import (
-    ItemSample,
-    SeedEffect,
-    sampling_of,
-    seed_effect,
-)
+from harness.analysis.statistics.bootstrap import SeedEffect, sampling_of, seed_effect
+from harness.analysis.statistics.item_sample import ItemSample
 from harness.analysis.statistics.pairing import Aligned
 from harness.analysis.statistics.sampling import Sampling
 
@@ -47,6 +43,7 @@ def difference_sample(aligned: Aligned, weight: float = 1.0) -> ItemSample:
         aligned.cluster_count,
         weight,
         size=max(1.0, largest),
+        paired=True,
     )
 
 

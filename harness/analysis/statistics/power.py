@@ -18,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import bdtr, chdtri, nctdtrinc, ndtr, ndtri
 
+from harness.analysis.statistics.few_clusters import fewest_clusters
 from harness.analysis.statistics.paired_proportions import PairedProportions, counted_p
 from harness.analysis.statistics.pairing import Floats
 from harness.analysis.statistics.sampling import Sampling, mixed_quantile
@@ -37,9 +38,13 @@ def minimum_detectable(sampling: Sampling, level: float) -> float:
     """Smallest true difference found with 80 % power at this number of items and seeds.
 
     The noncentrality, in standard errors, at which the t test that the interval implies rejects
-    four times in five; no more than the largest difference that there can be.
+    four times in five; no more than the largest difference that there can be, which it is where
+    clusters are too few for any.
     """
-    critical = -sampling.quantile((1 - level) / 2)
+    tail, few = (1 - level) / 2, sampling.few
+    if few is not None and few.clusters < fewest_clusters(tail):
+        return min(few.limit, sampling.high)
+    critical = -sampling.quantile(tail)
     difference = noncentrality(sampling.degrees, critical) * sampling.standard_error
     return min(difference, sampling.high)
 
@@ -68,7 +73,7 @@ def items_needed(sampling: Sampling, items: int, margin: float, level: float) ->
         # Where the two ranges overlap, every estimate settles it.
         return np.where(inside >= apart, 1.0, np.where(inside > 0, equal, 0.0) + differs)
 
-    return _fewest(sampling, items, settled)
+    return _fewest(sampling, items, settled, 1 - level)
 
 
 def items_to_settle(sampling: Sampling, items: float, border: float, level: float) -> int | None:
@@ -81,7 +86,7 @@ def items_to_settle(sampling: Sampling, items: float, border: float, level: floa
         width = half_width((1 - level) / 2)
         return 1 - _between(border - width, border + width, sampling.estimate, spread)
 
-    return _fewest(sampling, items, settled)
+    return _fewest(sampling, items, settled, (1 - level) / 2)
 
 
 def proportions_items_needed(counts: PairedProportions, margin: float, level: float) -> int | None:
@@ -138,10 +143,12 @@ def proportions_power(difference: float, discordance: float, items: int, level: 
     return float((likely * rejects).sum())
 
 
-def _fewest(sampling: Sampling, items: float, settled: Settled) -> int | None:
+def _fewest(sampling: Sampling, items: float, settled: Settled, tail: float) -> int | None:
     """Fewest items, more than now, at which the mean of ``settled`` reaches 80 %.
 
     Args:
+        tail: the larger one-sided level at which it may be settled: the items are no fewer than
+            those of as many clusters as that takes.
         settled: probability that a follow-up settles it, given the standard deviation of its
             estimate and, by tail, the half-width of its interval, over the values that this may
             have.
@@ -175,7 +182,11 @@ def _fewest(sampling: Sampling, items: float, settled: Settled) -> int | None:
 
         return float(np.mean(settled(spread, half_width)))
 
-    return _smallest(power, items) if power(np.inf) >= POWER else None
+    least = items
+    if sampling.few is not None:
+        clusters = sampling.few.clusters
+        least = max(items, items / clusters * fewest_clusters(tail) - 1)
+    return _smallest(power, least) if power(np.inf) >= POWER else None
 
 
 def _smallest(power: Callable[[int], float], items: float) -> int | None:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from harness.analysis.statistics.bootstrap import ItemSample, SeedEffect, sampling_of
+from harness.analysis.statistics.bootstrap import SeedEffect, sampling_of
+from harness.analysis.statistics.item_sample import ItemSample
 from harness.analysis.statistics.pairing import Codes, Floats
 from harness.analysis.statistics.sampling import Sampling
 

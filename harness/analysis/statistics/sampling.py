@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
+from harness.analysis.statistics.few_clusters import FewClusters
 from harness.analysis.statistics.pairing import Floats
 from harness.findings import Interval
 
@@ -34,6 +35,8 @@ class Sampling:
     """Degrees of freedom of the part that seeds make up."""
     seed_noise: float = 0.0
     """What single answers add to the variance between seeds; it is in that of items."""
+    few: FewClusters | None = None
+    """The clusters of a difference, where they are too few to be told apart by their spread."""
     standard_error: float = field(init=False)
     """Standard deviation of the redrawn estimates."""
     _tails: dict[tuple[bool, float], float] = field(
@@ -46,7 +49,10 @@ class Sampling:
         object.__setattr__(self, "standard_error", error)
 
     def interval(self, level: float) -> Interval:
-        """Two-sided interval: percentiles of the deviations, stretched by t/z."""
+        """Two-sided interval: percentiles of the deviations, stretched by t/z.
+
+        Of a few clusters no shorter than they can tell at most.
+        """
         tail = (1 - level) / 2
         return Interval(
             low=float(np.clip(self._lower(tail), self.low, self.high)),
@@ -78,6 +84,7 @@ class Sampling:
             deviations=-self.deviations[::-1],
             low=-self.high,
             high=-self.low,
+            few=self.few and self.few.negated(),
         )
 
     def quantile(self, tail: float) -> float:
@@ -101,10 +108,12 @@ class Sampling:
         return self.quantile(tail) / float(ndtri(tail))
 
     def _lower(self, tail: float) -> float:
-        return self.estimate + self.stretch(tail) * self._quantile(tail)
+        bound = self.estimate + self.stretch(tail) * self._quantile(tail)
+        return bound if self.few is None else min(bound, self.few.lower(tail))
 
     def _upper(self, tail: float) -> float:
-        return self.estimate + self.stretch(tail) * self._quantile(1 - tail)
+        bound = self.estimate + self.stretch(tail) * self._quantile(1 - tail)
+        return bound if self.few is None else max(bound, self.few.upper(tail))
 
     def _quantile(self, share: float) -> float:
         place = share * (len(self.deviations) - 1)

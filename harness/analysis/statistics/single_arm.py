@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import ndtri
 
-from harness.analysis.statistics.bootstrap import ItemSample, sampling_of, seed_effect
+from harness.analysis.statistics.bootstrap import sampling_of, seed_effect
+from harness.analysis.statistics.item_sample import ItemSample
 from harness.analysis.statistics.pairing import Aligned, align
 from harness.analysis.statistics.sampling import Sampling
 from harness.answers.metrics import METRICS
