@@ -47,8 +47,9 @@ def level(interval: Bounds) -> str:
 
 
 def confidence(share: float) -> str:
-    """A level, 0 to 1, as ``95 %`` or ``98.33 %``."""
-    return f"{share * 100:.4g} %"
+    """A level, 0 to 1, as ``95 %`` or ``98.33 %``; never rounded to certainty."""
+    shown = f"{share * 100:.4g}"
+    return f"{share * 100:.15g} %" if shown == "100" and share < 1 else f"{shown} %"
 
 
 def per_cent(share: float, decimals: int = 0) -> str:
@@ -176,6 +177,10 @@ def listed(names: Iterable[str], last: str = "and") -> str:
     return f"{', '.join(first)} {last} {final}" if first else final
 
 
+# What is smaller is rounding of sums, and shown as zero.
+TINY = 1e-9
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """How the scores of a metric are written."""
@@ -243,7 +248,11 @@ class Scale:
         return text[1:] if float(text) == 0 else text.replace("-", MINUS)
 
     def _places(self, value: float) -> int:
-        return self.decimals if abs(value * self.factor) < 10 else 1
+        size = abs(value * self.factor)
+        if not self.unit and TINY < size < 0.5 * 10**-self.decimals:
+            # Of an error in small units every number may be as small as this.
+            return 1 - math.floor(math.log10(size))
+        return self.decimals if size < 10 else 1
 
 
 PLAIN = Scale(factor=1, decimals=3, unit="", difference_unit="")

@@ -49,6 +49,7 @@ from harness.analysis.verdict.declaration import plan_lock
 from harness.analysis.verdict.effort import assess_effort
 from harness.analysis.verdict.evidence import Evidence
 from harness.analysis.verdict.sensitivity import assess_sensitivity
+from harness.analysis.worth_caveats import worth_caveats
 from harness.errors import StoreError
 from harness.findings import ArmSummary, Contrast, CostSummary, Findings
 from harness.records import ScoreVector, Study, items_of
@@ -114,6 +115,7 @@ def analyse(
     trust = shown.trust(work.people)
     known = [
         *sorted(work.problems),  # several are met side by side
+        *worth_caveats(work.scores, arms, verdict, primary),
         *slice_caveats(slicing, verdict.winner, trust),
         *course.caveats(work.scores, work.experiment, arms, sides, primary),
         *([primary.decoding] if primary and primary.decoding else []),

@@ -84,8 +84,18 @@ def slow(latency: float, arm: str, **changes: Any) -> StudyBuilder:
     return built
 
 
+def nothing_right() -> StudyBuilder:
+    built = StudyBuilder(experiment())
+    built.search("few-shot", [0.0, 0.0]).search("lora", [0.0, 0.0])
+    for seed in (1, 2, 3):
+        for arm in ("few-shot", "lora"):
+            built.finalist(arm, seed, {"test": right(0.0)})
+    return built
+
+
 CASES: dict[str, tuple[Callable[[], StudyBuilder], str, str, str]] = {
     "not_compared": (lambda: whole_study(seeds=()), "inconclusive", "", "No fine-tuned arm"),
+    "nothing_right": (nothing_right, "inconclusive", "", "nothing that was tried does the task"),
     "nothing_allowed": (lambda: slow(0.9, "both"), "inconclusive", "", "No arm may be used"),
     "wrong_arm_declared": (
         lambda: two_trained(

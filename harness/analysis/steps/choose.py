@@ -11,7 +11,14 @@ from collections.abc import Callable
 from harness.analysis.statistics.scores import Scores
 from harness.analysis.steps.abilities import forget_less, general_items, general_suite
 from harness.analysis.steps.effort import harder, search_on, tune_prompt
-from harness.analysis.steps.evidence import human_marks, more_items, more_seeds, seeds, unscored
+from harness.analysis.steps.evidence import (
+    human_marks,
+    more_items,
+    more_seeds,
+    replies,
+    seeds,
+    unscored,
+)
 from harness.analysis.steps.known import Known
 from harness.findings import Findings, NextStep
 from harness.spec.kinds import kind_info
@@ -90,6 +97,7 @@ def use(known: Known) -> NextStep | None:
 
 RULES: tuple[Callable[[Known], NextStep | None], ...] = (
     finish,
+    replies,
     unscored,
     human_marks,
     harder,

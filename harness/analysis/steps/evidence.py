@@ -11,6 +11,22 @@ from harness.wording import plural
 
 # Where items alone would not settle a difference, seeds of a full study and two more.
 MANY_SEEDS = 5
+NOTHING_RIGHT = "nothing_right"
+
+
+def replies(known: Known) -> NextStep | None:
+    """No arm has anything right."""
+    if known.findings.verdict.rule != NOTHING_RIGHT:
+        return None
+    return NextStep(
+        "replies",
+        "Read what was replied, in the report or in a table of every item, and mend what keeps it "
+        "from being right: the instruction, the examples shown, how answers are read, or the model",
+        (f"harness report {known.name} --format csv",),
+        command=True,
+        changes="Nothing that was tried does the task, so that no number of items tells arms "
+        "apart.",
+    )
 
 
 def unscored(known: Known) -> NextStep | None:
@@ -53,7 +69,7 @@ def human_marks(known: Known) -> NextStep | None:
 def more_items(known: Known) -> NextStep | None:
     """So many test items would settle the contrast, or arms that are tied."""
     contrast, needed = known.primary, known.findings.verdict.items_needed
-    if contrast is None or contrast.rests_on_missing:
+    if contrast is None or contrast.rests_on_missing or replies(known) is not None:
         return None
     if known.open is not None:
         needed = contrast.items_needed
@@ -80,6 +96,8 @@ def more_seeds(known: Known) -> NextStep | None:
     contrast = known.open
     if contrast is None or contrast.items_needed is not None or contrast.rests_on_missing:
         return None
+    if replies(known) is not None:
+        return None
     return known.with_seeds(
         "more_seeds",
         max(MANY_SEEDS, len(known.experiment.seeds) + 2),
@@ -89,6 +107,8 @@ def more_seeds(known: Known) -> NextStep | None:
 
 def seeds(known: Known) -> NextStep | None:
     """An arm that met another was tested on fewer seeds than a full study has."""
+    if replies(known) is not None:
+        return None
     few = [
         arm
         for arm in known.pair
@@ -108,4 +128,4 @@ def seeds(known: Known) -> NextStep | None:
     )
 
 
-__all__ = ["human_marks", "more_items", "more_seeds", "seeds", "unscored"]
+__all__ = ["human_marks", "more_items", "more_seeds", "replies", "seeds", "unscored"]

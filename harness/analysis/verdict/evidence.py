@@ -68,6 +68,13 @@ class Evidence:
         sides = (self.fine_tuned, self.against)
         return sides if self.outcome != "worse" else (sides[1], sides[0])
 
+    @property
+    def nothing_right(self) -> bool:
+        """Every tested arm has the worst score that the metric gives, on every test item."""
+        worst = self.experiment.task.primary.worst
+        tested = [arm.test for arm in self.arms.values() if arm.test is not None]
+        return math.isfinite(worst) and bool(tested) and all(test == worst for test in tested)
+
     def abilities(self, arm: str) -> str:
         """The outcome of :class:`Forgetting`, or ``unmeasured``, or ``undeclared``."""
         if not self.general_declared:

@@ -40,9 +40,8 @@ def _worse(e: Evidence) -> bool:
 
 
 def _equivalent_but_forgot(e: Evidence) -> bool:
-    return (
-        e.outcome == "equivalent" and e.lost_too_much(e.fine_tuned) and e.against not in e.excluded
-    )
+    equal = e.outcome == "equivalent" and e.against not in e.excluded
+    return equal and e.lost_too_much(e.fine_tuned)
 
 
 def _open_but_all_forgot(e: Evidence) -> bool:
@@ -69,6 +68,13 @@ RULES: tuple[Rule, ...] = (
         "not_compared",
         "No two arms could be compared on test as the primary contrast: inconclusive.",
         lambda e: e.primary is None,
+        "inconclusive",
+        _nobody,
+    ),
+    Rule(
+        "nothing_right",
+        "Every tested arm has the worst score that the metric has: inconclusive.",
+        lambda e: e.nothing_right,
         "inconclusive",
         _nobody,
     ),
@@ -326,13 +332,7 @@ RULES: tuple[Rule, ...] = (
         "prompt",
         lambda e: e.prompt,
     ),
-    Rule(
-        "open",
-        "None of these: inconclusive.",
-        lambda _: True,
-        "inconclusive",
-        _nobody,
-    ),
+    Rule("open", "None of these: inconclusive.", lambda _: True, "inconclusive", _nobody),
 )
 
 

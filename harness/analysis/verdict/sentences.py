@@ -52,6 +52,13 @@ def _not_compared(e: Evidence, _: str) -> str:
     return " ".join(["No decision is possible yet.", *e.missing])
 
 
+def _nothing_right(e: Evidence, _: str) -> str:
+    return (
+        "No decision is possible yet: nothing that was tried does the task. "
+        f"{wording.result(_contrast(e))}"
+    )
+
+
 def _fine_tune(e: Evidence, winner: str) -> str:
     return f"Fine-tune with {winner}. {wording.result(_contrast(e, winner))}{_worst(e, winner)}"
 
@@ -184,6 +191,7 @@ def _of_two_open(e: Evidence, _: str) -> str:
 
 SENTENCES: dict[str, Callable[[Evidence, str], str]] = {
     "not_compared": _not_compared,
+    "nothing_right": _nothing_right,
     "wrong_arm_declared": lambda e, _: " ".join(
         [
             "No decision is possible yet: an arm named for the comparison may not be used.",
