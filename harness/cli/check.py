@@ -45,6 +45,7 @@ def command(experiment: Path) -> None:
     from harness.evaluation.suites.texts import suite_texts
     from harness.spec import load_experiment
     from harness.spec.served_arms import missing_keys
+    from harness.study.few_groups import too_few_groups
     from harness.study.item_sets import left_out_curves, replay_texts
     from harness.study.judges import judges_of
     from harness.study.preflight import try_metrics
@@ -86,8 +87,14 @@ def command(experiment: Path) -> None:
     if texts:
         console.print(f"General text to replay: {len(texts.examples)} of {escape(texts.source)}")
     console.print(_trial_counts(spec, prepared))
-    notes = [*label_notes(prepared), *few_of_a_label(prepared), *of_metrics, *prompts.notes]
-    notes += judges.notes(spec)
+    notes = [
+        *too_few_groups(spec, prepared),
+        *label_notes(prepared),
+        *few_of_a_label(prepared),
+        *of_metrics,
+        *prompts.notes,
+        *judges.notes(spec),
+    ]
     missing = [texts.sentence()] if texts and texts.left_out else []
     missing += [str(problem) for problem in missing_keys(spec, os.environ)]
     for sentence in [*notes, *left_out_curves(spec, prepared.splits), *missing]:

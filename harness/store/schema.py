@@ -50,7 +50,12 @@ def require_version(connection: duckdb.DuckDBPyConnection) -> None:
     try:
         stored = connection.execute("SELECT version FROM schema_version").fetchone()
     except duckdb.CatalogException as error:
-        raise StoreError("the file is not a store of this program; give another path") from error
+        held = connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone()
+        raise StoreError(
+            "the file is not a store of this program; give another path"
+            if held and held[0]
+            else "the store is empty: the run that made it was ended as it did; run it again"
+        ) from error
     version = stored[0] if stored else None
     if version != VERSION:
         raise StoreError(

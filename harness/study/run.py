@@ -36,6 +36,7 @@ from harness.study.coming import TURNS, Coming, coming_trials, only_those
 from harness.study.commands import find_commands, notes_on_commands
 from harness.study.executing import executing
 from harness.study.explanation import say_what_is_known
+from harness.study.few_groups import too_few_groups
 from harness.study.judges import Judges, judges_of, kept_here, known_by_weights
 from harness.study.make_plan import make_plan
 from harness.study.milestones import note_end, note_planned
@@ -164,7 +165,8 @@ def plan_study(
         starts=starts,
         commands=commands,
     )
-    notes = [*prepared.notes, *label_notes(prepared), *of_metrics, *prompts.notes]
+    notes = [*prepared.notes, *too_few_groups(experiment, prepared), *label_notes(prepared)]
+    notes += [*of_metrics, *prompts.notes]
     notes += [*judges.notes(experiment), *notes_on_commands(commands)]
     notes += [prepared.contradictions.sentence()] if prepared.contradictions.texts else []
     date = _began(held or results, plan.experiment_id) or utc_now()[:10]

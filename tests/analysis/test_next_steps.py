@@ -100,6 +100,11 @@ def test_nothing_compared_says_how_to_go_on() -> None:
     step = finish(known(alone))
     assert step is not None and step.lines == ("arms.few-shot: {kind: prompt, shots: 4}",)
     assert known(declared).findings.next_steps[0].rule == "finish"
+    one_item = StudyBuilder(experiment())
+    for arm in ("few-shot", "lora"):
+        one_item.search(arm, [0.5, 0.4]).finalist(arm, 1, {"test": [1.0]})
+    step = finish(known(one_item.build()))
+    assert step is not None and "6 independent items or more" in step.what
 
 
 def test_an_open_contrast_asks_for_its_items(won: Known) -> None:

@@ -46,6 +46,10 @@ def test_files_that_are_not_stores_are_refused(tmp_path: Path) -> None:
         StoreWriter(stranger)
     with pytest.raises(StoreError, match="not a store"):
         StoreReader(stranger).experiments()
+    empty = tmp_path / "empty.duckdb"
+    duckdb.connect(str(empty)).close()
+    with pytest.raises(StoreError, match=r"the store is empty.*run it again"):
+        StoreReader(empty).experiments()
     garbage = tmp_path / "garbage.duckdb"
     garbage.write_bytes(b"garbage" * 1000)
     for opening in (lambda: StoreWriter(garbage), StoreReader(garbage).experiments):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from harness.analysis.statistics.few_clusters import fewest_clusters
 from harness.analysis.statistics.scores import Scores
 from harness.analysis.steps.abilities import forget_less, general_items, general_suite
 from harness.analysis.steps.effort import harder, search_on, tune_prompt
@@ -54,6 +55,16 @@ def finish(known: Known) -> NextStep | None:
     if lacking:
         return NextStep(
             "finish", "Add an arm to compare with", (lacking,), command=False, changes=changes
+        )
+    if sum(arm.test is not None for arm in known.arms.values()) > 1:
+        least = fewest_clusters((1 - experiment.contrast.level) / 2)
+        return NextStep(
+            "finish",
+            f"Test on {least} independent items or more, of as many groups where data.group names "
+            "them",
+            (),
+            command=False,
+            changes=changes,
         )
     failed = any(trial.status == "failed" for trial in known.scores.study.trials)
     mend = ", once what made trials fail is mended" if failed else ""
