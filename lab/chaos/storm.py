@@ -129,14 +129,17 @@ class _Storm:
     def blow(self, kills: int, expected: dict[str, Outcome]) -> None:
         """Kill its coordinator so often, then let it end, and look at what is there."""
         killed = 0
+        # By turns, so that few kills too are of both kinds.
+        early = self.rng.random() < 0.5
         while True:
-            code, output = self._live(deadly=killed < kills)
+            code, output = self._live(deadly=killed < kills, early=early)
             if code == 0:
                 break
             if code != -9:
                 self.tally.wrong.append(f"a coordinator ended with {code}: {output}")
                 return
             killed += 1
+            early = not early
             self.tally.kills += 1
             self._spoil(self.rng.choice(SPOILT))
         # A study that is done, too, notices what is spoilt, and repeats nothing.
@@ -147,7 +150,7 @@ class _Storm:
             return
         self._count(output.strip(), expected)
 
-    def _live(self, *, deadly: bool) -> tuple[int, str]:
+    def _live(self, *, deadly: bool, early: bool = False) -> tuple[int, str]:
         """One life of the coordinator: its exit code, and what it printed after ``ready``."""
         process = subprocess.Popen(
             [sys.executable, "-m", "lab.chaos.study", self.case, str(self.folder)],
@@ -160,7 +163,7 @@ class _Storm:
         assert process.stdout is not None
         process.stdout.readline()
         if deadly:
-            self._disturb(process)
+            self._disturb(process, early)
         else:
             # The life that ends the study has its trials killed, too.
             trials = max(CHILD_KILLS)
@@ -171,10 +174,10 @@ class _Storm:
         output, errors = process.communicate(timeout=LIFE_SECONDS)
         return process.returncode, output or (errors if process.returncode > 0 else "")
 
-    def _disturb(self, process: subprocess.Popen[str]) -> None:
+    def _disturb(self, process: subprocess.Popen[str], early: bool) -> None:
         """Kill the coordinator at a random moment, and perhaps some of its trials before."""
         trials = self.rng.choice(CHILD_KILLS)
-        if self.rng.random() < 0.5:
+        if early:
             # Some moment of planning, recovery, or the first trials.
             until = time.monotonic() + self.rng.uniform(0, 1.5)
             while time.monotonic() < until and process.poll() is None:
@@ -236,7 +239,11 @@ class _Storm:
         store = self.folder / "results" / STORE_FILE
         if not store.exists():
             return set()
-        found = StoreReader(store).query("SELECT trial_id FROM trial").rows
+        try:
+            found = StoreReader(store).query("SELECT trial_id FROM trial").rows
+        except StoreError:
+            # Killed before the new file had its tables: the next life makes them.
+            return set()
         return {trial_id for (trial_id,) in found}
 
     def _count(self, experiment_id: str, expected: dict[str, Outcome]) -> None:

@@ -97,7 +97,7 @@ CASES = {
     "one": Case(fake_trial.execute, 1, FAKE_ARMS, 6, (1, 2, 3)),
     "three": Case(fake_trial.execute, 3, FAKE_ARMS, 6, (1, 2, 3)),
     # For `make test`: fewer trials to disturb.
-    "short": Case(fake_trial.execute, 3, FAKE_ARMS, 4, (1, 2)),
+    "short": Case(fake_trial.execute, 3, FAKE_ARMS, 3, (1,)),
     "real": Case(
         execute_real,
         2,

@@ -94,6 +94,8 @@ def test_enumerated_answers_are_valid_and_distinct(axes: dict[str, list[Any]]) -
     answers = enumerate_schema(schema)
     assert answers is not None
     assert len(set(answers)) == len(answers)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
     for answer in answers:
-        jsonschema.validate(json.loads(answer), schema)
+        validator.validate(json.loads(answer))
         assert canonical_json(json.loads(answer), schema) == answer

@@ -79,7 +79,7 @@ def stopped(folder: Path) -> Shown:
     """The study in a terminal of 80 columns, until Ctrl-C is pressed."""
     from tests.cli.pseudo_terminal import in_terminal
 
-    text = program(folder, 2, prompt=0.3, lora=60.0)
+    text = program(folder, 2, prompt=0.15, lora=60.0)
     return in_terminal(text, 80, interrupt_at="lora search 0: ")
 
 
@@ -88,7 +88,7 @@ def again(folder: Path, stopped: Shown) -> Shown:
     """The same command once more, in a terminal of 60 columns."""
     from tests.cli.pseudo_terminal import in_terminal
 
-    return in_terminal(program(folder, 2, prompt=0.3, lora=60.0, longest=0.3), 60)
+    return in_terminal(program(folder, 2, prompt=0.15, lora=60.0, longest=0.15), 60)
 
 
 def test_lines_move_and_fit_and_the_verdict_comes_last(

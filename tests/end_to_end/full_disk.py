@@ -10,6 +10,7 @@ need.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -29,20 +30,17 @@ from harness import cli
 from harness.engine import Engine
 from harness.engine.child import ChildEngine
 from harness.engine.in_process import InProcessEngine
-from harness.models.load import load_tokenizer
-from harness.models.resolve import resolve_model
 from harness.records import Runtime
 from harness.report.formats import html
-from harness.spec import ExecutionSpec, ModelSpec
+from harness.spec import ExecutionSpec
 from harness.store import STORE_FILE, StoreReader
 from harness.study import run as pipeline
+from harness.study.preflight import Preflight
 from tests import fake_trial
 
 DISK_BYTES = 24 * 2**20
 # What the command loads on its way, loaded once for all cases.
 LOADED = (
-    "datasets",
-    "datasketch",
     "harness.cli.progress",
     "harness.cli.run",
     "harness.evaluation.local.constrained",
@@ -52,15 +50,19 @@ LOADED = (
     "harness.store.vectors",
     "harness.study.remaining",
     "harness.study.tracking",
+    "pandas",
+    "pyarrow.dataset",
     "scipy.stats",
+    "tokenizers",
 )
 ARMS = {"lora": {"kind": "lora"}}
 
 
 def main(folder: Path, cases: Sequence[str]) -> None:
-    load_tokenizer(resolve_model(ModelSpec(reference=str(fake_trial.write_model(folder / "m")))))
     for name in LOADED:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
     for case in cases:
         how, free, engine = case.split("-", 2)
         child = os.fork()
@@ -98,6 +100,9 @@ def attempt(how: str, free: int, engine: str, folder: Path) -> None:
         # It would load the libraries of real trials.
         patch.object(pipeline, "start_server", lambda: None),
         patch.object(pipeline, "choose_runtime", lambda *_: Runtime("cpu", "float32", 4)),
+        # Torch would read prompts that no model is shown.
+        patch.object(Preflight, "unfit", lambda *_: {}),
+        patch.object(Preflight, "renderings", lambda *_: {}),
         # Charts take longer than the study, and are drawn once it has ended.
         patch.object(html, "draw", lambda *_: ""),
     ):

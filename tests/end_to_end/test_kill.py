@@ -10,12 +10,12 @@ import pytest
 from lab.chaos.storm import Tally, brew
 from lab.chaos.study import CASES
 
-KILLS = 3
+KILLS = 2
 
 
 @pytest.fixture(scope="module")
 def tally() -> Tally:
-    return brew("short", KILLS, seed=3)
+    return brew("short", KILLS, seed=119)
 
 
 def test_the_study_was_disturbed_enough(tally: Tally) -> None:
@@ -26,10 +26,10 @@ def test_the_study_was_disturbed_enough(tally: Tally) -> None:
 
 
 def test_no_trial_is_lost_or_repeated_or_different(tally: Tally) -> None:
-    # 1 + 4 + 4 + 4 searched, 3 arms on 2 seeds, the base, 2 sizes of a learning curve on 2 seeds,
-    # 3 arms timed in 2 turns; and, on 2 seeds each, the default settings of those arms of two that
-    # selected another, which follows from what pretended trials score.
-    assert tally.planned in (30, 32, 34)
+    # 1 + 3 + 3 + 3 searched, 3 arms on a seed, the base, 2 sizes of a learning curve, 3 arms timed
+    # in 2 turns; and the default settings of those arms of two that selected another, which follows
+    # from what pretended trials score.
+    assert tally.planned in (22, 23, 24)
     assert (tally.lost, tally.repeated, tally.wrong) == (0, 0, [])
 
 

@@ -193,7 +193,7 @@ def test_closing_leaves_no_process_behind(opened: Opened, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("how", ["killed", "deadline", "finished"])
 def test_what_a_trial_started_ends_with_it(opened: Opened, tmp_path: Path, how: str) -> None:
-    limits = {"deadline_minutes": 3 / 60} if how == "deadline" else {}
+    limits = {"deadline_minutes": 2 / 60} if how == "deadline" else {}
     pids: list[int] = []
 
     def listen(progress: Progress) -> None:

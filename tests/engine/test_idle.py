@@ -11,7 +11,7 @@ from harness.records import Progress, TrialSpec
 from harness.study.run import plan_study
 from tests.fake_trial import PRELOADED, experiment
 
-SECONDS = 3.0
+SECONDS = 1.5
 
 
 def sleep(spec: TrialSpec, folder: Path, on_progress: Callable[[Progress], None]) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from harness.errors import HarnessError, InputError
 from harness.report.formats.pdf import BROWSERS, find_browser, to_pdf, to_png
+from tests.processes import gone
 
 BROWSER = next((name for name in BROWSERS if shutil.which(name)), None)
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="NO BROWSER: none of them is on PATH")
@@ -97,15 +98,12 @@ def test_a_browser_that_fails_is_quoted(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are of POSIX")
 def test_a_browser_that_hangs_is_ended_with_its_helpers(tmp_path: Path) -> None:
-    helper = f"import time; time.sleep(2); open({str(tmp_path / 'alive')!r}, 'w')"
-    browser = script(
-        tmp_path / "browser",
-        f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {helper!r}])\n"
-        "time.sleep(60)",
-    )
+    noted = tmp_path / "helper"
+    browser = tmp_path / "browser"
+    browser.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {noted}\nsleep 60", encoding="utf-8")
+    browser.chmod(0o755)
     begun = time.monotonic()
     with pytest.raises(HarnessError, match="did not print the report within 1 seconds"):
-        to_pdf("<p>x", tmp_path / "out", browser=browser, seconds=1)
+        to_pdf("<p>x", tmp_path / "out", browser=str(browser), seconds=1)
     assert time.monotonic() - begun < 30
-    time.sleep(3)
-    assert not (tmp_path / "alive").exists()
+    assert gone([int(noted.read_text())])

@@ -34,6 +34,9 @@ from harness.store import StoreReader, StoreWriter
 from harness.study.run import StudyRun, run_study
 from harness.versions import __version__
 from tests.fake_trial import ARMS, Watching, experiment
+from tests.untimed import untimed
+
+__all__ = ["untimed"]
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +127,7 @@ def undated(path: Path) -> list[str]:
     return [line for line in lines if "Report written" not in line]
 
 
+@pytest.mark.usefixtures("untimed")
 def test_a_long_search_is_drawn_without_torch_or_optuna(tmp_path: Path) -> None:
     arms = {"few-shot": {"kind": "prompt", "shots": {"low": 0, "high": 9}}, "lora": ARMS["lora"]}
     spec = experiment(tmp_path, arms=arms, budget={"trials": 7})

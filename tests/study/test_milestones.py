@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,14 @@ def events(folder: Path, kind: str) -> list[Event]:
     reader = StoreReader(folder / "results" / "harness.duckdb")
     found = reader.events(study(folder).experiment.experiment_id)
     return [event for event in found if event.kind == kind]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study that ran to its end."""
+    folder = tmp_path_factory.mktemp("finished")
+    run(folder)
+    return folder
 
 
 class StoppedAtFinals(Watching):
@@ -92,8 +101,10 @@ def test_more_is_planned_than_runs_where_a_default_wins(tmp_path: Path) -> None:
     assert len(events(tmp_path, "planned")) == 2
 
 
-def test_a_study_with_more_to_run_is_unfinished_until_it_has_run(tmp_path: Path) -> None:
-    run(tmp_path)
+def test_a_study_with_more_to_run_is_unfinished_until_it_has_run(
+    finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, StoppedAtFinals, seeds=[1, 2])
     found = study(tmp_path)
@@ -102,12 +113,13 @@ def test_a_study_with_more_to_run_is_unfinished_until_it_has_run(tmp_path: Path)
     assert (study(tmp_path).ended, study(tmp_path).finished) == (12, True)
 
 
-def test_a_study_judged_otherwise_stays_finished(tmp_path: Path) -> None:
+def test_a_study_judged_otherwise_stays_finished(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+
     class Refusing(Watching):
         def submit(self, spec: TrialSpec, folder: Path) -> None:
             raise AssertionError(spec)
 
-    run(tmp_path)
     run(tmp_path, Refusing, contrast={"margin": 0.3}, question="Which?")
     assert study(tmp_path).finished
     assert len(events(tmp_path, "finished")) == 1

@@ -33,6 +33,8 @@ STUDY: dict[str, Any] = {
 }  # fmt: skip
 # With one trial the first wording is selected, with more the better one.
 SHORT: dict[str, Any] = {"budget": {"trials": 1, "test_default": True}}
+# Where each arm's final run is one like the other.
+ONE: dict[str, Any] = {"seeds": [1]}
 
 
 class Stopping(Watching):
@@ -93,8 +95,8 @@ def test_weights_are_trained_under_the_instruction_that_the_search_selected(tmp_
 def test_a_study_that_was_killed_goes_on_and_pays_nothing_twice(tmp_path: Path, after: int) -> None:
     first, second = Stopping(after), Watching()
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, first)
-    done = run(tmp_path, second)
+        run(tmp_path, first, **ONE)
+    done = run(tmp_path, second, **ONE)
     ended = {spec.trial_id for spec in first.seen[:after]}
     rest = [spec.trial_id for spec in second.seen]
     assert len({*rest}) == len(rest) == done.trials_run
@@ -104,14 +106,14 @@ def test_a_study_that_was_killed_goes_on_and_pays_nothing_twice(tmp_path: Path, 
 
 
 def test_another_selection_trains_anew_and_the_old_weights_count_no_more(tmp_path: Path) -> None:
-    (row,) = explain(rehearsed(tmp_path), ["both"])
+    (row,) = explain(rehearsed(tmp_path, **ONE), ["both"])
     assert (row.known, row.to_run) == (0, 0)
     assert row.why == "waits for the instruction that the search of written selects"
-    done = run(tmp_path, **SHORT)
+    done = run(tmp_path, **SHORT, **ONE)
     (first,) = trials(tmp_path, done, "both", "search")
     assert first.params["instruction"] == WORSE
     engine = Watching()
-    again = run(tmp_path, engine)
+    again = run(tmp_path, engine, **ONE)
     assert again.experiment_id == done.experiment_id
     assert instructions(engine.seen, "both") == {BETTER}
     assert instructions(engine.seen, "lora") == {None}  # for its latency, timed with the new ones
@@ -121,16 +123,16 @@ def test_another_selection_trains_anew_and_the_old_weights_count_no_more(tmp_pat
     (arm,) = [row for row in findings.arms if row.arm == "both"]
     assert arm.params["instruction"] == BETTER
     # Nothing is left to do, and what was selected once is not taken for a trial of today.
-    third = run(tmp_path)
+    third = run(tmp_path, **ONE)
     assert (third.trials_run, third.trials_failed) == (0, 0)
 
 
 @pytest.mark.usefixtures("untimed")
 def test_the_plan_says_that_another_selection_trains_anew(tmp_path: Path) -> None:
-    run(tmp_path, **SHORT)
+    run(tmp_path, **SHORT, **ONE)
     # The other wording is tried for another study, so that the whole search is known.
-    run(tmp_path, arms={"written": ARMS["written"]})
-    (row,) = explain(rehearsed(tmp_path), ["both"])
+    run(tmp_path, arms={"written": ARMS["written"]}, **ONE)
+    (row,) = explain(rehearsed(tmp_path, **ONE), ["both"])
     assert (row.known, row.to_run) == (0, 1)
     assert row.why.startswith(f"instruction is {BETTER} here, {WORSE} in ")
 
@@ -172,7 +174,7 @@ def test_where_no_instruction_is_selected_nothing_is_trained_and_that_is_said(
 ) -> None:
     failing = {"kind": "prompt", "instruction": {"choices": ["[fail] a", "[fail] b"]}}
     observer = Listening()
-    spec = experiment(tmp_path, **{**STUDY, "arms": {**ARMS, "written": failing}})
+    spec = experiment(tmp_path, **{**STUDY, **ONE, "arms": {**ARMS, "written": failing}})
     done = run_study(
         spec, tmp_path / "results", open_with=Watching, observer=observer
     )  # fmt: skip
@@ -190,10 +192,13 @@ def test_where_an_instruction_is_yet_to_be_written_nothing_is_said_of_who_takes_
 ) -> None:
     # All that the arm would do under the task's own instruction is known.
     searched = {"kind": "prompt", "shots": {"choices": [0, 2]}}
-    run(tmp_path, arms={"written": searched, "lora": ARMS["lora"]}, **SHORT)
+    run(tmp_path, arms={"written": searched, "lora": ARMS["lora"]}, **SHORT, **ONE)
     written = {"kind": "prompt", "instruction": {"optimise": {"by": "gepa"}}}
     found = rehearsed(
-        tmp_path, arms={**ARMS, "written": written}, budget={"trials": 4, "test_default": False}
+        tmp_path,
+        arms={**ARMS, "written": written},
+        budget={"trials": 4, "test_default": False},
+        **ONE,
     )
     assert found.waiting == {"both": "written"}
     assert {(spec.arm, spec.phase) for spec in found.to_run if spec.arm == "written"} == {

@@ -98,9 +98,9 @@ def test_a_killed_study_goes_on_with_the_same_proposals_and_repeats_nothing(
     whole: tuple[Path, StudyRun], tmp_path: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "killed", Stopping(9))
+        run(tmp_path / "killed", Stopping(9), seeds=[1, 2])
     rest = Watching()
-    done = run(tmp_path / "killed", rest)
+    done = run(tmp_path / "killed", rest, seeds=[1, 2])
     for arm in ("few-shot", "lora"):
         asked = [
             {(t.search_repeat, t.number): t.params for t in trials(folder, study, "search", arm)}
@@ -109,7 +109,7 @@ def test_a_killed_study_goes_on_with_the_same_proposals_and_repeats_nothing(
         assert asked[0] == asked[1]
     assert done.trials_known == 9
     again = Watching()
-    assert run(tmp_path / "killed", again).trials_run == 0
+    assert run(tmp_path / "killed", again, seeds=[1, 2]).trials_run == 0
 
 
 def test_repeats_and_trials_extend_a_study(tmp_path: Path) -> None:
