@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
@@ -10,6 +9,7 @@ from typing import Any
 
 import regex
 
+from harness.answers.call_python import calls_in_python, python_calls
 from harness.answers.call_values import (
     ARGUMENTS,
     CALLING,
@@ -24,7 +24,6 @@ from harness.answers.json_cells import (
     JsonText,
     RepeatedFieldError,
     coerced,
-    literal_value,
     may_be_json,
     object_of,
     read_json_text,
@@ -59,6 +58,8 @@ _ACTION = regex.compile(
 _PYTHON_TAG = "<|python_tag|>"
 _FENCE = regex.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?[^\S\n]*\1", regex.S)
 _CALLED = regex.compile(r"\s*\[?\s*([A-Za-z_][\w.]*)\s*\(.*\)\s*\]?\s*", regex.S)
+# Of a list, of code, of bold words, of the end of a sentence or a statement.
+_MARKS_AROUND = regex.compile(r"\A\s*(?:(?:[-*•>]|\(?\d{1,2}[.)])\s+)?[*`]*|[*`.,;]*\s*\Z")
 # Within words: something is passed, so that neither `time(s)` nor "no need of time()" counts.
 _CALLED_WITHIN = regex.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\((?=\s*(?:\w+\s*=[^=]|[\"'\d\[{]))")
 _BEGINNING = regex.compile(r"[\[{][\[{\s]*[\"'](?:name|function)[\"']")
@@ -222,6 +223,9 @@ def _bare(text: str, tools: Collection[str], beside: Sequence[Call] = ()) -> lis
     Args:
         beside: calls that stand beside the text, which its words may say again.
     """
+    # In a text of an argument, JSON is a part of it.
+    if (written := python_calls(text)) is not None:
+        return written
     calls: list[Call] | None = None
     words, place = [], 0
     for value, start, end in _values(text):
@@ -231,10 +235,6 @@ def _bare(text: str, tools: Collection[str], beside: Sequence[Call] = ()) -> lis
             words.append(text[place:start])
             place = end
     whole = "".join([*words, text[place:]]).strip()
-    if calls is None and _CALLED.fullmatch(whole) and len(whole) < _LONGEST:
-        written = _python(whole)
-        if written is not None:
-            return written
     if _breaks_off(text):
         raise BrokenCallError("a call that breaks off")
     if _call_in_words(whole, tools, {call.name for call in (*beside, *(calls or ()))}):
@@ -288,7 +288,10 @@ def _call_in_words(words: str, tools: Collection[str], made: Collection[str]) ->
     """
     others = set(tools) - set(made)
     lines = words.splitlines()
-    if any((named := _CALLED.fullmatch(line)) and named[1] in tools for line in lines):
+    bare = [_MARKS_AROUND.sub("", line) for line in lines]
+    if any((named := _CALLED.fullmatch(line)) and named[1] in tools for line in bare):
+        return True
+    if calls_in_python(words, others):
         return True
     alone = not made and words.strip("`*. ") in tools
     return alone or any(_calls_known(line, others) for line in lines)
@@ -333,21 +336,3 @@ def _begins_with_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _python(text: str) -> list[Call] | None:
-    """Calls as Python writes them, with arguments by name; None where it is something else."""
-    try:
-        tree = ast.parse(text, mode="eval").body
-        nodes: Sequence[ast.expr] = tree.elts if isinstance(tree, ast.List) else [tree]
-        calls = []
-        for node in nodes:
-            if not isinstance(node, ast.Call) or node.args:
-                return None
-            arguments = object_of([(str(a.arg), literal_value(a.value)) for a in node.keywords])
-            calls.append(Call(ast.unparse(node.func), composed_arguments(arguments)))
-    except (RepeatedFieldError, BrokenCallError):
-        raise
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    return calls

@@ -18,10 +18,27 @@ _LIST = regex.compile(r"\[[^\[\]]*\]")
 _MARKS = ("; ", ";", "|", "\t", ", ", ",", " / ", "/", " and ", " & ", "&", " + ", "+")
 _JOINING = regex.compile(r"\A(?:and|or|&)\s+", regex.I)
 _NUMBERED = regex.compile(r"\A(?:[\p{Pd}*•]|\(?\d{1,2}[.)])\s+(?=\S)")
-_NOTHING = {
-    "", "none", "no label", "no labels", "none of them", "none of these", "none of the above",
-    "nothing", "n/a", "empty", "no label applies", "none applies", "none apply", "{}",
-}  # fmt: skip
+_LABELS = r"(?:labels?|tags?|categor(?:y|ies)|class(?:es)?|topics?|options?)"
+_NOTHING = regex.compile(
+    rf"""
+    (?:
+      (?:none|neither|nothing|nil|null|not\ any)(?:\ at\ all)?
+        (?:\ of\ (?:them|these|those|the\ above|(?:the|these|those)\ (?:\w+\ )?{_LABELS}))?
+      | (?:there\ (?:is|are)\ )?no\ (?:(?:applicable|matching|suitable|fitting|such)\ )?{_LABELS}
+    )
+    (?:
+      (?:\ that)?\ (?:appl(?:y|ies)|fits?|match(?:es)?)
+      | (?:\ (?:is|are|was|were))?\ (?:applicable|found|needed)
+    )?
+    (?:\ (?:here|at\ all|to\ (?:it|(?:this|the)\ \w+)))?
+    | (?:an\ |the\ )?empty(?:\ (?:list|set))? | not\ applicable | n(?:\ ?/\ ?)?a | n\.\ ?a
+    """,
+    regex.VERBOSE,
+)
+# Quotes, brackets, marks and a full stop say nothing of what stands between them.
+_AROUND = regex.compile(r"\A[\s\p{P}`´<>]+|[\s\p{P}`´<>]+\Z")
+# As Python writes it.
+_EMPTY_SET = "set()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +111,11 @@ class LabelSetReader:
         """Whether what stands alone in a list says that no label applies."""
         if element is None:
             return True
-        said = folded(element).strip().rstrip(".!") if isinstance(element, str) else "?"
-        return said in _NOTHING and self._element(element) is None
+        return (
+            isinstance(element, str)
+            and self._element(element) is None
+            and (not element.strip() or _says_nothing(element))
+        )
 
     def _line(self, line: str) -> list[str | None]:
         """The labels of a line; None in place of each part that is no label."""
@@ -104,7 +124,7 @@ class LabelSetReader:
         if (numbered := _NUMBERED.match(line)) is not None:
             return self._line(line[numbered.end() :])
         bare = line.strip("[](){}").strip()
-        if folded(bare).rstrip(".!") in _NOTHING:
+        if not bare or _says_nothing(line):
             return []
         return self._parts(bare, self._marks)
 
@@ -136,6 +156,14 @@ class LabelSetReader:
                 start += 1
 
 
+def _says_nothing(text: str) -> bool:
+    """Whether a text says that no label applies, whatever marks stand around it."""
+    said = folded(text)
+    if said.strip("` .") == _EMPTY_SET:
+        return True
+    return _NOTHING.fullmatch(_AROUND.sub("", said)) is not None
+
+
 def _listed(text: str) -> list[object] | None:
     """The elements of the list that a text is, or that stands in it; None where there is none."""
     for written in (text, *(found[0] for found in _LIST.finditer(text))):
@@ -147,6 +175,8 @@ def _listed(text: str) -> list[object] | None:
             return [label for label, applies in value.items() if applies]
         if isinstance(value, dict) and len(value) == 1:
             (value,) = value.values()
+            if value is None or (isinstance(value, str) and _says_nothing(value)):
+                return [value]
         if isinstance(value, list):
             return list(value)
     return None

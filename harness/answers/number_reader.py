@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,11 +11,13 @@ from typing import Literal
 import regex
 
 from harness.answers.characters import plain
+from harness.answers.scales import OTHERWISE, SCALE, factor
 
 DecimalMark = Literal[".", ","]
 Mark = Literal["", ".", ",", "either"]
-# Beyond this no number of this machine holds it, and a power of ten takes for ever.
-_LARGEST, _MOST_CHARACTERS = Fraction(10) ** 300, 400
+# No right answer is worth as much, and errors of such numbers cannot be squared and added up; a
+# power of ten may take for ever.
+_LARGEST, _MOST_CHARACTERS = Fraction(10) ** 100, 400
 # Characters of a line that is a number in brackets and nothing else.
 _SHORT = 60
 
@@ -25,6 +28,11 @@ _LATEX = (
     (regex.compile(r"(?<=[+\-−–])\s*\\(?:boxed|text|mathrm|mathbf)\s*\{([^{}]*)\}"), r"\1 "),
     (regex.compile(r"\\(?:boxed|text|mathrm|mathbf)\s*\{([^{}]*)\}"), r" \1 "),
     (regex.compile(r"\{,\}"), ","),
+    (regex.compile(r"\\(?:leq?|geq?|leqslant|geqslant|lt|gt)(?![A-Za-z])"), "≤"),
+    (regex.compile(r"\\(?:pm|mp|neq?)(?![A-Za-z])"), "±"),
+    # Neither a root nor decimals that repeat are what stands in them.
+    (regex.compile(r"\\(?:sqrt(?:\[[^\[\]]*\])?|overline|bar)(?![A-Za-z])"), "√"),
+    (regex.compile(r"\\[lc]?dots(?![A-Za-z])"), "..."),
     # Around a formula, brackets say nothing of what stands in it.
     (regex.compile(r"\\[,;:! ()\[\]]"), " "),
     (regex.compile(r"\\([%$&#])"), r"\1"),
@@ -39,42 +47,53 @@ _WRITTEN = str.maketrans({
     "−": "-", "’": "'", "ʼ": "'", "′": "'", "‘": "'", "·": "×",
 })  # fmt: skip
 
-_SCALES = {
-    "k": 3, "thousand": 3, "tsd": 3, "lakh": 5, "m": 6, "mn": 6, "mio": 6, "million": 6,
-    "crore": 7, "b": 9, "bn": 9, "mrd": 9, "billion": 9, "trillion": 12,
-    "tausend": 3, "millionen": 6, "millones": 6, "milliarde": 9, "milliarden": 9, "milliard": 9,
-}  # fmt: skip
+# Of functions whose value is none of what stands in them.
+_FUNCTION = r"(?:sqrt|cbrt|log|ln|exp|sin|cos|tan)"
 _NUMBER = regex.compile(
-    r"""
-    (?<![\p{L}_\d]) (?<!\d[.,'])
-    (?P<unclear>[<>≤≥±]\ ?|(?:^|(?<=\b(?:is|equals)\ ))-\ |-\p{Sc}?\()?
-    (?P<sign>(?<![\p{L}\d)\]%])[+-]|(?<=[=:(]\ ?)[+-]\ |\b(?:minus|negative)\ )?
+    rf"""
+    (?<![\p{{L}}_\d]) (?<!\d[.,'])
+    (?P<unclear>
+      (?:^|(?<=\b(?:is|equals)\ ))-\  | (?<=\+\ ?/?\ ?)-\ ? | (?<=[+-])[+-]
+      # Of these, what stands before is looked at, since a letter may stand before that: x<5.
+      | (?<=(?:[<>≤≥≦≧≲≳≪≫±∓≠]|[<>!≤≥]=|=<)\ ?) | (?<=\^[({{]?) | (?<=-\p{{Sc}}?\(\ ?)
+      | (?<=(?:[√∛∜]|\b{_FUNCTION}(?=\ ?[(\{{]))\ ?[({{]?\ ?)
+    )?
+    (?P<sign>(?<![\p{{L}}\d)\]%])[+-]|(?<=[=:(]\ ?)[+-]\ |\b(?:minus|negative)\ )?
     (?:
       (?P<before>
-        \p{Sc} | (?:US|C|A|HK|NZ|R)\$ | Rs\.?
-        | \b(?:USD|EUR|GBP|JPY|CHF|CNY|INR) | \b[A-Z]{3}(?=\ )
+        (?P<money>
+          (?P<rupees>₹|Rs\.?|\bINR) | \p{{Sc}} | (?:US|C|A|HK|NZ|R)\$
+          | \b(?:USD|EUR|GBP|JPY|CHF|CNY|AUD|CAD|SEK|NOK|DKK|PLN|BRL|MXN)
+        )
+        | \b[A-Z]{{3}}(?=\ )
       )
       \ ?(?P<inner>[+-])?
     )?
     (?:
       (?:(?P<whole>\d+)\ )?(?P<over>\d+)\ ?/\ ?(?P<under>\d+)(?![\d/]|[.,]\d)
       | (?!0[xXbBoO][\da-fA-F]) (?P<run>
-          \d{1,3}(?:(?P<gap>[\ '_])\d{3})(?:(?P=gap)\d{3})*+(?![\d])(?:[.,]\d+)?
+          \d{{1,3}}(?:(?P<gap>[\ '_])\d{{3}})(?:(?P=gap)\d{{3}})*+(?![\d])(?:[.,]\d+)?
           | \d+(?:[.,]\d+)*
-          | [.,]\d+
+          # Behind other points it is the last of an ellipsis.
+          | (?<![.,]|\.\ \.\ )[.,]\d+
         )
     )
     (?![\d])
-    (?:[eE](?P<exponent>[+-]?\d{1,4})(?![\d.])|\ ?[×x*]\ ?10(?:\^|\*\*)\(?(?P<ten>[+-]?\d{1,4})\)?)?
-    (?P<power>\^\(?[+-]?\d{1,4})?
     (?:
-      \ ?(?P<scale>(?i:thousand|million|billion|trillion|lakh|crore|mio|mrd|tsd|bn|mn
-        |tausend|millionen|millones|milliarden?|milliard))s?\b\.?
-      | (?(before)\ ?) (?P<letter>[kKMB])(?![\p{L}\d])
+      [eE](?P<exponent>[+-]?\d{{1,4}})(?!\d|[.,]\d)
+      | \ ?[×xX*]\ ?10(?:\^|\*\*)\(?(?P<ten>[+-]?\d{{1,4}})\)?(?!\d|[.,]\d)
     )?
+    (?:(?:\^|\*\*)\(?(?P<power>[+-]?\d{{1,4}})\)?(?!\d|[.,]\d))?
+    (?P<scale>{SCALE})?
     (?P<percent>\ ?(?:%|(?i:percent|per\ cent|pct)\b))?
-    # Of two units, as feet and inches are written: 5'11; or with the sign behind it.
-    (?P<mixed>'\ ?\d|-(?![\w,]))?
+    (?P<unsure>
+      # Of two units, as feet and inches are written: 5'11; or with the sign behind it.
+      '\ ?\d | (?!\p{{L}}{{1,3}}[23](?!\w|[.,]\d))\p{{Latin}}+\d | -(?![\w,])
+      # A sum, a range, a time, a power, at least so much, a bound, decimals that go on.
+      | \ ?[+±≤≥≪≫] | -\d | \ -\ \d | :\d | [xX×÷]\ ?\d | \ [xX×÷*]\ \d | \*\*?\d
+      | \^ | [⁰¹²³⁴-⁹⁺⁻] | \ ?[<>]=?\ ?\p{{L}}\b | \d | [.,]\(\d | [\u0304\u0305\u0307]
+      | \ point\ \d | {OTHERWISE}
+    )?
     """,
     regex.VERBOSE,
 )
@@ -86,6 +105,7 @@ _UNIT = regex.compile(
 _IN_BRACKETS = regex.compile(
     r"[^\w()]*\([^\w()]*(?:\p{Lu}{1,3}\$?\ ?)?[\d.,'\ ]+[^\d()]*\)[^\w()]*"
 )
+_OPENED, _CLOSED = "([{⟨", ")]}⟩"
 _OPENING = regex.compile(r"[\s*_`\"'“„$]*")
 
 
@@ -132,6 +152,8 @@ def reply_number(reply: str, decimal: DecimalMark | None = None) -> Number | Non
 
 def _cleaned(text: str) -> list[str]:
     """The lines of a text that are not blank, its digits, signs and marks written in one way."""
+    if "&" in text:
+        text = html.unescape(text)
     if text.isascii() and not regex.search(r"[\\{<]", text):
         return [line for line in map(_joined, text.splitlines()) if line]
     for pattern, written in _LATEX:
@@ -162,17 +184,20 @@ def _alone(line: str, decimal: DecimalMark | None) -> Number | None:
     number = _number(found, decimal)
     if number is None or unit is None:
         return None
-    beside = number.unit or (unit["unit"] or "").strip()
+    behind = (unit["unit"] or "").strip()
+    beside = " ".join(dict.fromkeys(filter(None, (number.unit, behind))))
     return Number(number.value, number.is_percent, beside, number.mark)
 
 
 def _number(found: regex.Match[str], decimal: DecimalMark | None) -> Number | None:
     value, mark = _figure(found, decimal)
     shift = _power_of_ten(found)
-    unclear = found["unclear"] or found["mixed"] or (found["sign"] and found["inner"])
-    if unclear or value is None or shift is None or abs(shift) > _MOST_CHARACTERS:
+    unclear = found["unclear"] is not None or found["unsure"] is not None or _is_list(found)
+    if unclear or (found["sign"] and found["inner"]):
         return None
-    value *= Fraction(10) ** shift
+    if value is None or shift is None or abs(shift) > _MOST_CHARACTERS:
+        return None
+    value *= Fraction(10) ** shift * factor(found["scale"] or "")
     if value >= _LARGEST:
         return None
     sign = (found["sign"] or found["inner"] or "").strip()
@@ -198,9 +223,20 @@ def _power_of_ten(found: regex.Match[str]) -> int | None:
     """The power of ten by which the figure is multiplied; None for a power of something else."""
     if power := found["power"]:
         is_alone = found["run"] == "10" and not (found["exponent"] or found["ten"])
-        return int(power.lstrip("^(")) - 1 if is_alone else None
-    scale = (found["scale"] or found["letter"] or "").lower()
-    return int(found["exponent"] or found["ten"] or 0) + _SCALES.get(scale, 0)
+        return int(power) - 1 if is_alone else None
+    return int(found["exponent"] or found["ten"] or 0)
+
+
+def _is_list(found: regex.Match[str]) -> bool:
+    """Whether what stands in brackets may be several numbers, as (1,2) and [1,234] are."""
+    run = found["run"] or ""
+    if "," not in run or found["before"]:
+        return False
+    before = found.string[: found.start()].rstrip()[-1:]
+    behind = found.string[found.end() :].lstrip(" \\").removeprefix("right").lstrip(" \\")[:1]
+    if before not in _OPENED or behind not in _CLOSED or not (before and behind):
+        return False
+    return (before, behind) != ("(", ")") or not _is_grouped(run.partition(".")[0], ",")
 
 
 def _read_run(run: str, decimal: DecimalMark | None) -> tuple[Fraction | None, Mark]:

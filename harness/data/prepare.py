@@ -95,7 +95,11 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
     read = _in_one_notation(experiment, _read_all(experiment))
     dropped = [problem for source in read.values() for problem in source.problems]
     source_of = {split: source.source for split, source in read.items()}
-    whole = _divided(experiment, {name: source.examples for name, source in read.items()})
+    try:
+        whole = _divided(experiment, {name: source.examples for name, source in read.items()})
+    except DataError as error:
+        # Too few rows may be left because of what is wrong with the others.
+        raise DataError([*error.problems, *dropped]) from error
     splits = _limited(experiment, whole)
     check_shots(experiment, splits)
     contradictions = find_contradictions(experiment.task, splits, source_of)

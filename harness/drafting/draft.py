@@ -13,10 +13,11 @@ from harness.drafting.answers import Answers, Ask
 from harness.drafting.cautions import cautions_of
 from harness.drafting.interview import Interview
 from harness.drafting.machine import Machine
+from harness.drafting.parsers import check_filled
 from harness.drafting.request import BadRows, DraftRequest
 from harness.drafting.sizing import FEW_ROWS, Sizing, size_study
 from harness.drafting.write import render
-from harness.errors import DataError, Problem
+from harness.errors import DataError, Problem, SpecError
 from harness.spec import load_experiment
 from harness.wording import rough_duration
 
@@ -74,6 +75,7 @@ def draft_experiment(
     Raises:
         InputError: what is in the way of a study, and what to do.
     """
+    check_filled(given)
     interview = Interview(data, given, ask)
     request = interview.request(machine, folder)
     rows = sum(len(table.rows) + len(table.problems) for table in interview.tables)
@@ -132,7 +134,12 @@ def _prepared(request: DraftRequest, sizing: Sizing) -> Prepared:
         reasons: defaultdict[str, str] = defaultdict(str)
         written = replace(request, bad_rows="drop", reasons=reasons)
         path.write_text(render(written, whole, path), encoding="utf-8")
-        return prepare(load_experiment(path))
+        try:
+            experiment = load_experiment(path)
+        except SpecError as error:
+            # The file is gone when they are read.
+            raise SpecError([Problem("", problem.what) for problem in error.problems]) from error
+        return prepare(experiment)
 
 
 def _measured(request: DraftRequest, sizing: Sizing, measure: Measure) -> float | None:

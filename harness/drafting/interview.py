@@ -24,6 +24,8 @@ from harness.drafting.parsers import (
     answer_kind,
     existing_file,
     filled,
+    given_id,
+    given_instruction,
     known_encoding,
     number_between,
     shown_by_templates,
@@ -260,7 +262,7 @@ class Interview:
     def _identity(self, taken: tuple[str, ...]) -> str | None:
         if self._given.id is not None:
             self.reasons["id"] = "as you said"
-            return None if self._given.id == NONE else self._given.id
+            return given_id(self._given, self._columns)
         guessed = guess_id(self._columns, taken)
         self.reasons["id"] = guessed.why
         return guessed.value
@@ -287,7 +289,7 @@ class Interview:
         drafted = guess_instruction(columns, form, answers, texts, talks)
         return self._settled(
             "instruction",
-            self._given.instruction,
+            given_instruction(self._given, may_be_empty=talks is not None),
             lambda: drafted,
             "What is the model asked to do?",
             str,

@@ -39,6 +39,13 @@ def check_conversations(data: DataSpec, task: TaskSpec, arms: Mapping[str, ArmBa
     if spec is None:
         if not task.instruction.strip():
             raise ValueError("task.instruction: is empty; say what the model is asked to do")
+        for name, arm in arms.items():
+            said = [text for text in arm.values_of("instruction") if isinstance(text, str)]
+            if not all(text.strip() for text in said):
+                raise ValueError(
+                    f"arms.{name}.instruction: is empty; say what the model is asked to do, or "
+                    "leave it out for the task's"
+                )
         return
     if task.template != spec.template:
         raise ValueError(

@@ -17,7 +17,7 @@ TASK_INPUTS = "task_inputs"
 # Items of the task on which divergence from the base is measured.
 TASK_ITEMS = 32
 # Raised when scoring changes in a way that changes numbers.
-SCORING_VERSION = 17
+SCORING_VERSION = 18
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,20 @@ def test_a_call_is_read_in_every_notation(reply: str) -> None:
         '<tool_call>{"name": "a"}</tool_call>[TOOL_CALLS]b{"x": 1}',
         '[TOOL_CALLS][{"name": "a"}] and [{"name": "b", "arguments": {"x": 1}}]',
         "[TOOL_CALLS]a{}\nb(x=1)",
+        # As statements, and with marks between.
+        "a()\nb(x=1)",
+        "a()\n\n  \nb(\n    x=1,\n)\n",
+        "```python\na()\nb(x=1)\n```",
+        "```python\n    a()\n    b(x=1)\n```",
+        "First:\n```\na()\n```\nthen:\n```\nb(x=1)\n```",
+        "a(); b(x=1)",
+        "a();\nb(x=1);",
+        "a(), b(x=1)",
+        "a(),\nb(x=1),",
+        "(a(), b(x=1))",
+        "[a()]\n[b(x=1)]",
+        "# Both are needed.\na()\nb(x=1)  # the second",
+        "<|python_tag|>a()\nb(x=1)",
     ],
 )
 def test_several_calls(reply: str) -> None:
@@ -157,7 +171,6 @@ def test_a_call_that_is_broken_is_none(reply: str) -> None:
         '[{"name": "weather", "arguments": {"city": "Paris"}}, {"foo": 1}]',
         '```json\n[{"name": "weather", "arguments": "{bad"}]\n```',
         "[weather(1)]",
-        'weather(city="Paris")\nweather(city="Rome")',
         'I call weather(city="Paris")',
         "Sure:\ntime()",
         '{"function": "weather", "city": "Paris"}',
@@ -187,10 +200,30 @@ def test_a_call_that_is_broken_is_none(reply: str) -> None:
         '[TOOL_CALLS][{"name": "weather", "arguments": {"city": "Paris"}}, {"name": "ti',
         # A call that can be read, and beside it one that cannot.
         '```json\n{"name": "time", "arguments": {}}\n```\n{"name": "weather", "arguments": {"ci',
-        '```json\n{"name": "time", "arguments": {}}\n```\nweather(city="Paris")\nweather(city="A")',
+        '```json\n{"name": "time", "arguments": {}}\n```\nweather(city="Paris")\nas well',
         '{"name": "time", "arguments": {}}\nweather(city="Paris") as well',
         '{"name": "weather", "arguments": {"city": "Paris"}}\nweather(city="Rome")\nDone.',
         'Action: weather\n```json\n{"name": "time", "arguments": {}}\n```',
+        # Python that is more than calls.
+        'time()\nprint("done")',
+        'time()\nweather("Rome")',
+        'now = time()\nweather(city="Rome")',
+        "now = time()",
+        "import tools\ntime()",
+        'print(weather(city="Rome"))',
+        "time() + 1",
+        "time()\n'done'",
+        "if late:\n    time()",
+        '[time() for _ in "ab"]',
+        "time, weather()",
+        '[weather(city="Rome"), 3]',
+        'weather(**{"city": "Rome"})',
+        "weather(city=home())",
+        "- time()\n- time()",
+        "1. time()",
+        "`time()`",
+        "**time()**.",
+        'time()\nThen weather(city="Rome")',
         # Notations that are not read.
         '{"tool": "weather", "tool_input": {"city": "Paris"}}',
         '{"name": "weather", "params": {"city": "Paris"}}',
@@ -211,6 +244,21 @@ def test_a_call_that_is_tried_is_never_no_call(reply: str) -> None:
 )  # fmt: skip
 def test_words_near_a_tools_name_call_nothing(reply: str) -> None:
     assert set(answer().reader()("[]", reply).metrics.values()) == {1.0}
+
+
+def test_several_python_calls_are_scored_as_several() -> None:
+    target = json.dumps([call("time"), call(city="Bonn", days=3)])
+    for between in ("\n", "\n\n", "; ", ", ", ",\n"):
+        reply = f'time(){between}weather(city="Bonn", days=3)'
+        assert set(answer().reader()(target, reply).metrics.values()) == {1.0}
+        fenced = answer().reader()(target, f"```python\n{reply}\n```")
+        assert set(fenced.metrics.values()) == {1.0}
+
+
+def test_json_in_an_argument_of_python_is_a_part_of_it() -> None:
+    reply = 'weather(city="Paris", place={"name": "time", "arguments": {}})'
+    read = read_calls(reply, read_tools(TOOLS))
+    assert read is not None and [call.name for call in read] == ["weather"]
 
 
 @given(text=st.text(alphabet='{}[]"name:,f()=1 <tol_ca>/\\\n', max_size=60))

@@ -170,6 +170,45 @@ def test_replies_list_labels_in_many_ways(reply: str, labels: set[str], unlisted
     assert LabelSetReader(LABELS).read(reply) == LabelSet(frozenset(labels), unlisted)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "No labels apply.", "No label applies", "none apply", "None of them applies!", "NO LABELS",
+        "None of the labels apply to this text.", "None of the given categories fits.",
+        "There are no labels that apply.", "No applicable tags were found.", "no matching label",
+        "null", "NULL", "None.", "nil", "neither", "Neither.", "Neither of them", "Nothing applies",
+        "N/A", "n/a.", "N / A", "n.a.", "Not applicable.", "Not any", "Empty list", "an empty set",
+        '"none"', "'None'", "“none”", "«none»", "**None**", "`null`", "(none)", "<none>", "- none",
+        "1. None", "[N/A]", "{none}", "()", "{}", "[ ]", "set()", "`set()`", "ｎｏｎｅ",
+        "```\nNo labels apply.\n```", "```json\nnull\n```", "```json\n[null]\n```", "```none```",
+        '["No labels apply."]', '["N/A"]', '["null"]', "[None]", '[""]', '["neither"]',
+        '{"labels": null}', '{"labels": "none"}', '{"labels": []}', "Labels:\nNo labels apply.",
+        "No labels apply.\nThe text is about something else.",
+    ],
+)  # fmt: skip
+def test_that_no_label_applies_is_said_in_many_ways(reply: str) -> None:
+    assert LabelSetReader(LABELS).read(reply) == LabelSet(frozenset(), 0)
+    metrics = answer().reader()("[]", reply).metrics
+    assert (metrics["exact_match"], metrics["valid"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["No other labels", "none, refunds", "not billing", "set", "no", "-", "None of your business",
+     "nothing to see", '{"labels": "refunds"}', '["none", "refunds"]', "neither nor"],
+)  # fmt: skip
+def test_what_is_no_label_is_not_none(reply: str) -> None:
+    read = LabelSetReader(LABELS).read(reply)
+    assert read is not None and read.unlisted > 0
+
+
+def test_labels_that_say_none_are_labels() -> None:
+    for label in ("null", "N/A", "neither", "no labels apply"):
+        reader = LabelSetReader([label, "a"])
+        for reply in (label, f"{label.upper()}.", f'"{label}"', json.dumps([label])):
+            assert reader.read(reply) == LabelSet(frozenset({label}), 0)
+
+
 def test_an_empty_reply_names_nothing_at_all() -> None:
     assert LabelSetReader(LABELS).read(" \n") is None
     # What a list might call nothing may be a label, too.

@@ -51,6 +51,20 @@ def value_of(text: str, decimal: DecimalMark | None = None) -> float | None:
         ("1.5x10³", 1500), ("1.5*10**3", 1500), ("10^-2", 0.01), ("5k", 5000), ("$1.2M", 1.2e6),
         ("1.5 million", 1.5e6), ("2 bn", 2e9), ("300 K", 300),
         ("1,5 Millionen", 1.5e6), ("2 Milliarden", 2e9), ("3 milliards", 3e9), ("$5 M", 5e6),
+        # Words and letters that multiply
+        ("7 hundred", 700), ("3 hundred thousand", 3e5), ("4 dozen", 48), ("-2 dozens", -24),
+        ("$3tn", 3e12), ("$4bn", 4e9), ("6 trn", 6e12), ("$5M", 5e6), ("£2m", 2e6), ("€9 m", 9e6),
+        ("$7t", 7e12), ("$6b", 6e9), ("$8mm", 8e6), ("$4 grand", 4000), ("8m€", 8e6), ("8 k", 8000),
+        ("8 M EUR", 8e6), ("6 k€", 6000), ("7 M$", 7e6), ("7 lakh", 7e5), ("2 lakh crore", 2e12),
+        ("₹3 Cr", 3e7), ("₹4L", 4e5), ("4-million", 4e6), ("**4** million", 4e6),
+        ("$1.5$ billion", 1.5e9), ("<b>4</b> million", 4e6), ("4&nbsp;million", 4e6),
+        ("6 Billionen", 6e12), ("6 млн", 6e6), ("6 тыс.", 6000), ("6万", 60_000),
+        ("2.5億円", 2.5e8), ("3百万", 3e6), ("6만원", 60_000), ("10**6", 1e6),
+        ("2X10^3", 2000), ("1.5e3.", 1500), ("&minus;8", -8), ("9e99", 9e99),
+        # Units that only look like them
+        ("8 m", 8), ("$8 m$", 8), (r"$8\text{ m}$", 8), ("$8 m/s$", 8), ("8 T", 8), ("8 cr", 8),
+        ("8 mm", 8), ("8千米", 8), ("$8 t-shirt", 8), ("$8 a month", 8),
+        ("$8 USD", 8), ("$8USD", 8), ("8 mills", 8), ("8 km squared", 8),
         # Digits of other scripts and widths
         ("１２３．５", 123.5), ("١٢٣", 123), ("१२", 12), ("١٬٢٣٤٫٥", 1234.5),
         # Marks around
@@ -67,7 +81,12 @@ def test_a_number_is_read_however_it_is_written(text: str, value: float) -> None
         "N/A", "none", "-", "nan", "inf", "Infinity", "true", "H2O", "seventy", "", " ",
         "10-20", "3 of 5", "12:30", "2024-01-05", "12/05/2024", "1.2.3", "1,23,4", "1,234,5",
         "3/0", "2^5", "<5", "≥ 5", "±5", "(1,234)", "5-", "- 5", "about 5", "5 big red apples",
-        "1e999", "1e400", "9" * 500, "1\n2", "+-5", "($5)", "-(5)", "0x1F", "0b11",
+        "1e999", "1e400", "9" * 500, "1e100", "9" * 160, "-1e100",
+        # Another number, and who knows which
+        "8 mil", "R$ 8 mil", "8兆", "8 T€", "$8qd", "$8each", "3 tenths", "2 thirds",
+        "8 thousandths", "8 and a half", "8 squared", "2³", "7⁴", "2**2", "10^6.5", "√9",
+        r"\sqrt{9}", "[8,9]", "[8,234]", "3万5千", "<=8", ">= 8", "+/-8", "8+", "3x4", "2+2",
+        "5h30", "1m80", "8.(3)", "1\n2", "+-5", "($5)", "-(5)", "0x1F", "0b11",
     ],
 )  # fmt: skip
 def test_what_is_no_single_number_is_refused(text: str) -> None:
@@ -134,6 +153,51 @@ def test_no_text_breaks_the_reader(text: str) -> None:
         ("(a) 5", 5),
         ("5 (five)", 5),
         ("<72", None),
+        # The last point of an ellipsis is none of decimals.
+        ("The answer is…72", 72),
+        ("...72", 72),
+        ("Hmm..$8.50", 8.5),
+        ("Total . . . .72", 72),
+        ("It is…-72…", -72),
+        ("7...72", None),
+        ("x = .72", 0.72),
+        # Signs that say that it is another number
+        ("x<=72", None),
+        ("x >= 72", None),
+        ("x<72", None),
+        (r"\(x \leq 72\)", None),
+        ("x &lt; 72", None),
+        ("≠ 72", None),
+        ("!=72", None),
+        ("It lasts 72+ hours", None),
+        ("72 < x", None),
+        ("+/- 72", None),
+        (r"\pm 72", None),
+        ("Answer--72", None),
+        ("It is √72", None),
+        (r"$\sqrt[3]{72}$", None),
+        ("log(72)", None),
+        ("catalog(72)", 72),
+        ("x^2", None),
+        ("The point is (3,4)", None),
+        ("The interval [3,4)", None),
+        (r"\left[3,4\right]", None),
+        ("[72]", 72),
+        ("72000 (72,000)", 72000),
+        # The same figure twice is not one number.
+        ("2 + 2", None),
+        ("2*2", None),
+        ("2x2", None),
+        ("9-9", None),
+        ("7:07", None),
+        ("7 point 7", None),
+        ("7 m2", 7),
+        ("7 kg CO2", 7),
+        ("1e99999", None),
+        ("1.5e3.2", None),
+        ("It is about 3 dozen eggs", 36),
+        ("He had 72 grand pianos", 72),
+        ("RUN 72 m", 72),
         ("no idea", None),
         ("", None),
     ],
@@ -237,6 +301,9 @@ def test_units_and_percent_signs_that_differ_are_named() -> None:
     assert list(answer().notes(["5 km", "6 km", "7"])) == []
     (units,) = answer().notes(["5 km", "300 m", "7 km"])
     assert "'km' (2 rows) and 'm' (1 rows)" in units
+    (scales,) = answer().notes(["$3 zillion", "$4bn", "$5M"])
+    assert "'$' (2 rows) and '$ zillion' (1 rows)" in scales
+    assert list(answer().notes(["$3tn", "$4bn", "$5M", "$6"])) == []
     (percent,) = answer().notes(["5%", "0.05", "6 %"])
     assert percent.startswith("2 of 3 numbers in `y` have a percent sign")
 

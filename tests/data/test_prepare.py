@@ -115,6 +115,16 @@ def test_an_id_in_two_split_files_is_a_problem(tmp_path: Path) -> None:
         prepare(experiment(train, id="key", splits={"test": str(test)}))
 
 
+def test_rows_that_were_left_out_are_named_where_too_few_are_left(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "rows.jsonl", [{**row, "key": "same"} for row in rows(6)])
+    with pytest.raises(DataError) as caught:
+        prepare(experiment(path, id="key", bad_rows="drop"))
+    first, *others = map(str, caught.value.problems)
+    assert "would be empty: 1 example(s)" in first
+    assert len(others) == 5
+    assert all("key: id 'same' stands already on line 1" in other for other in others)
+
+
 @pytest.mark.parametrize("leaks", ["drop", "report", "stop"])
 def test_leak_policies(tmp_path: Path, leaks: str) -> None:
     train = write_jsonl(tmp_path / "train.jsonl", rows(20))

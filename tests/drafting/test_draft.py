@@ -383,6 +383,17 @@ def test_few_examples_are_trained_on_for_more_epochs(rows: int, epochs: int, ste
         ("rows.csv", table(labelled()), {"encoding": "latin1252"}, "no encoding of text is called"),
         ("rows.csv", table(labelled()), {"minutes": 0.0}, "no number from 1"),
         ("rows.csv", table(labelled()), {"validation": "x.csv"}, "--validation needs --test"),
+        ("rows.csv", table([(t, a, f"u{n % 4}") for n, (t, a) in enumerate(labelled())],
+                           ("message", "category", "user")), {"id": "user"},
+         "--id user: ids repeat, 'u0' in 15 rows, 'u1' in 15 rows, 'u2' in 15 rows and 1 more"),
+        ("rows.csv", table([(t, a, f"u{n % 2}") for n, (t, a) in enumerate(labelled())],
+                           ("message", "category", "user")), {"id": "user", "bad_rows": "drop"},
+         "rows.csv:4: user: id 'u0' stands already on line 2"),
+        ("rows.csv", table(labelled()), {"instruction": ""}, "--instruction is empty: say what"),
+        ("rows.csv", table(labelled()), {"instruction": " \n"}, "--instruction is empty: say what"),
+        ("rows.csv", table(labelled()), {"model": ""}, "--model is empty: write what it names"),
+        ("rows.csv", table(labelled()), {"test": " "}, "--test is empty: write what it names"),
+        ("rows.csv", table(labelled()), {"encoding": ""}, "--encoding is empty: write what"),
         ("rows.xlsx", "PK", {}, "save the sheet that holds the rows as CSV"),
         ("rows.csv.gz", "x", {}, "unpack it first"),
         ("rows.txt", "x", {}, "cannot be read; use .jsonl"),
@@ -406,6 +417,21 @@ def test_what_to_do(
     with pytest.raises(InputError) as caught:
         drafted(tmp_path, content, name, **said)
     assert what in str(caught.value)
+
+
+def test_a_few_repeated_ids_are_bad_rows(tmp_path: Path) -> None:
+    rows = [(n if n != 7 else 3, *row) for n, row in enumerate(labelled())]
+    draft = drafted(tmp_path, table(rows, ("key", "message", "category")), id="key")
+    (problem,) = draft.problems
+    assert str(problem).startswith(f"{tmp_path / 'rows.csv'}:9: key: id '3' stands already on line")
+    assert draft.request.id == "key"
+
+
+def test_the_instruction_of_conversations_may_be_given_as_empty(tmp_path: Path) -> None:
+    content = lines([talk(n) for n in range(40)])
+    assert drafted(tmp_path, content, "rows.jsonl", instruction="").request.instruction == ""
+    with pytest.raises(InputError, match=r"^--instruction is empty"):
+        drafted(tmp_path, content, "rows.jsonl", instruction="", texts=("messages_prompt",))
 
 
 # ------------------------------------------------------------------- machine, model, time

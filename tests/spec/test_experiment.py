@@ -108,6 +108,16 @@ def test_columns_in_order_of_use(feedback: Experiment) -> None:
 # --------------------------------------------------------------------------- arms
 
 
+@pytest.mark.parametrize("empty", ["", " \n", {"choices": ["Sort it.", ""]}])
+@pytest.mark.parametrize("name", ["few-shot", "lora"])
+def test_an_empty_instruction_of_an_arm_is_refused_as_the_tasks_is(
+    feedback: Experiment, name: str, empty: Any
+) -> None:
+    with pytest.raises(ValidationError, match=rf"arms\.{name}\.instruction: is empty; say what"):
+        with_values(feedback, f"arms.{name}.instruction", empty)
+    assert with_values(feedback, f"arms.{name}.instruction", None) is not None
+
+
 @pytest.mark.parametrize("kind", ["prompt", "full", "lora", "qlora"])
 def test_defaults_resolve(kind: str) -> None:
     one = arm(kind=kind)
