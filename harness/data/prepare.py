@@ -28,7 +28,7 @@ from harness.data.examples import (
     read_examples,
 )
 from harness.data.examples_file import fingerprint
-from harness.data.split import limited, merge_duplicates, shuffled, split_groups
+from harness.data.split import limited, merge_duplicates, one_spelling, shuffled, split_groups
 from harness.errors import DataError, Problem
 from harness.records import Example, Splits, whole_conversations
 from harness.spec import Experiment, SplitFiles
@@ -253,6 +253,8 @@ def _repeated_ids(read: Mapping[str, ExamplesRead]) -> list[Problem]:
 
 def _divided(experiment: Experiment, read: Mapping[str, Sequence[Example]]) -> Divided:
     data, seed = experiment.data, experiment.data.seed
+    if data.group is not None:
+        read = one_spelling(read)
     merged = {name: merge_duplicates(examples) for name, examples in read.items()}
     if not isinstance(data.splits, SplitFiles):
         shares = data.splits.model_dump()

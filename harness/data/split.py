@@ -7,6 +7,7 @@ user named, so that neither a customer nor a duplicate stands on both sides.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +16,34 @@ from harness.data.normalise import normalised
 from harness.errors import DataError
 from harness.records import Example, whole_conversations
 from harness.wording import listed, per_cent
+
+_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
+
+
+def one_spelling(
+    read: Mapping[str, Sequence[Example]],
+) -> dict[str, tuple[Example, ...]]:
+    """The examples of each file, a group that is written in several ways under one name in all.
+
+    Letters' case and the ``.0`` of a whole number, which a table with a gap in the column gives to
+    all of them, tell no two groups apart: one customer too few costs little, one on both sides
+    much. The name is the least of its spellings.
+    """
+    names: dict[str, str] = {}
+    for examples in read.values():
+        for example in examples:
+            same = _spelt_alike(example.group)
+            names[same] = min(names.get(same, example.group), example.group)
+    return {
+        name: tuple(_in_group(example, names[_spelt_alike(example.group)]) for example in examples)
+        for name, examples in read.items()
+    }
+
+
+def _spelt_alike(group: str) -> str:
+    """What all spellings of a group's name have in common."""
+    whole = _WHOLE_NUMBER.fullmatch(group)
+    return whole[1] if whole else group.casefold()
 
 
 def merge_duplicates(examples: Sequence[Example]) -> tuple[Example, ...]:

@@ -430,3 +430,31 @@ def test_what_an_arm_was_trained_on_is_looked_for_whatever_its_answers_are(tmp_p
     assert any(
         "1 row that theirs was trained on elsewhere could not be" in n for n in prepared.notes
     )
+
+
+def written_as(count: int, start: int, spelling: Any) -> list[dict[str, Any]]:
+    return [{**row, "who": spelling(n % 8)} for n, row in enumerate(rows(count, start))]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("{}", "{}.0"), ("c{}", "C{}"), ("Müller {}", "MÜLLER {}"), ("{}", "{}.00")],
+)
+def test_a_group_is_one_however_it_is_written(tmp_path: Path, one: str, other: str) -> None:
+    mixed = [
+        {**row, "who": (one if n % 2 else other).format(n // 2 % 10)}
+        for n, row in enumerate(rows(60))
+    ]
+    prepared = prepare(experiment(write_jsonl(tmp_path / "a.jsonl", mixed), id="key", group="who"))
+    assert sum(prepared.groups.values()) == 10
+    assert not any(audit_record(prepared).shared_groups.values())
+    train = write_jsonl(tmp_path / "train.jsonl", written_as(40, 0, one.format))
+    test = write_jsonl(tmp_path / "test.jsonl", written_as(16, 40, other.format))
+    prepared = prepare(experiment(train, id="key", group="who", splits={"test": str(test)}))
+    assert audit_record(prepared).shared_groups["test"] > 0
+
+
+def test_rows_of_their_own_are_not_joined_by_how_their_ids_are_written(tmp_path: Path) -> None:
+    values = [{**row, "key": f"{'kK'[n % 2]}{n // 2}"} for n, row in enumerate(rows(40))]
+    prepared = prepare(experiment(write_jsonl(tmp_path / "a.jsonl", values), id="key"))
+    assert sum(prepared.groups.values()) == 40
