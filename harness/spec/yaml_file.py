@@ -13,6 +13,11 @@ from harness.spec.yaml_problems import located_problems
 from harness.spec.yaml_values import TOO_DEEP, children_of, unlike_written, written_out
 
 LARGEST = 100_000
+# What the library raises at a file that it cannot read: its constructors run into all of these.
+FAULTS = (
+    yaml.YAMLError, RecursionError, ValueError, OverflowError, TypeError, LookupError,
+    AttributeError,
+)  # fmt: skip
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -52,26 +57,34 @@ def _read_mapping(path: Path, what: str, absent: str) -> tuple[yaml.Node, dict[s
         raise SpecError(Problem(str(path), f"no such file; {absent}")) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(Problem(str(path), f"cannot be read: {error}")) from error
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if root is not None and written_out(root, {}) > LARGEST:
-            rule = f"its aliases write out to more than {LARGEST:,} values; write them plainly"
-            raise SpecError(Problem(str(path), rule))
-        problems = [] if root is None else unlike_written(path, root) + _repeated_keys(path, root)
-        values = None if root is None or problems else _constructed(root)
-    except RecursionError as error:
-        raise SpecError(Problem(str(path), TOO_DEEP)) from error
-    except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise SpecError(not_valid(path, error)) from error
-    if problems:
-        raise SpecError(problems)
+    root, values = values_of(path, text)
     if root is None or not isinstance(values, dict):
         raise SpecError(Problem(str(path), f"{what} is a mapping of keys, such as `name:`"))
     return root, values
 
 
-def _constructed(root: yaml.Node) -> Any:
-    return yaml.SafeLoader("").construct_document(root)
+def values_of(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
+    """The node tree of a YAML file's text, and what it holds; None twice where that is nothing.
+
+    Raises:
+        SpecError: it is not YAML, or what :func:`unlike_written` names; each with its line.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is None:
+            return None, None
+        if written_out(root, {}) > LARGEST:
+            rule = f"its aliases write out to more than {LARGEST:,} values; write them plainly"
+            raise SpecError(Problem(str(path), rule))
+        problems = unlike_written(path, root) + _repeated_keys(path, root)
+        values = None if problems else yaml.SafeLoader("").construct_document(root)
+    except RecursionError as error:
+        raise SpecError(Problem(str(path), TOO_DEEP)) from error
+    except FAULTS as error:
+        raise SpecError(not_valid(path, error)) from error
+    if problems:
+        raise SpecError(problems)
+    return root, values
 
 
 def _repeated_keys(path: Path, node: yaml.Node) -> list[Problem]:

@@ -224,3 +224,38 @@ def test_a_suite_is_read_as_strictly(tmp_path: Path, old: str, new: str, said: s
     with pytest.raises(SpecError) as error:
         load_suite(path)
     assert str(error.value.problems[0]).startswith(f"{path}:5: {said}")
+
+
+TOOLS = HEAD.replace(
+    "answer: {kind: label, column: shelf, labels: [low, high]}",
+    "answer: {kind: calls, column: calls, tools: tools.yaml}",
+)
+
+
+@pytest.mark.parametrize(
+    ("tools", "said"),
+    [
+        ("- !!int ''", "1: 0: YAML takes '' for a whole number"),
+        ("- {name: find,\n   parameters: {minimum: 010}}",
+         "2: 0.parameters.minimum: YAML reads 010 as 8"),
+        ('- {name: find, description: "\\ud800"}', "1: 0.description: holds half a character"),
+        ("- &a {name: find, parameters: *a}", " its aliases write out to more than 100,000"),
+        ("[" * 3000, " values are nested more than 100 levels deep"),
+    ],
+)  # fmt: skip
+def test_a_file_of_tools_is_read_as_strictly(tmp_path: Path, tools: str, said: str) -> None:
+    path = tmp_path / "tools.yaml"
+    path.write_text(tools, encoding="utf-8")
+    (problem,) = problems(tmp_path, TOOLS + ARMS)
+    assert problem.startswith(f"{path}:{said}")
+
+
+@pytest.mark.parametrize("value", ["!!int ''", "!!bool maybe", "!!timestamp soon", "2031-02-30"])
+def test_a_task_of_a_suite_that_cannot_be_read(tmp_path: Path, value: str) -> None:
+    (tmp_path / "own.yaml").write_text(SUITE, encoding="utf-8")
+    (tmp_path / "tasks").mkdir()
+    task = tmp_path / "tasks" / "one.yaml"
+    task.write_text(f"task: one\nversion: {value}\n", encoding="utf-8")
+    with pytest.raises(SpecError) as error:
+        load_suite(tmp_path / "own.yaml")
+    assert str(error.value.problems[0]).startswith(f"{task}: not valid YAML: ")
