@@ -92,7 +92,7 @@ class StudyResult:
         """Rows answered by a finalist, exactly as it was scored; its model is loaded anew.
 
         Args:
-            rows: columns and values of each, or texts where the task reads one column.
+            rows: columns and values of each, or texts where the arm reads one column.
             arm: the arm; the verdict's winner if not given.
             seed: seed of its final run; the best one on validation if not given.
             on_progress: is told how many rows are answered, of how many.

@@ -49,7 +49,7 @@ def command(
     """Answer rows with a finalist, exactly as it was scored (STUDY: else the newest).
 
     Without --file rows are read from the terminal or a pipe, one a line: the text, or an object
-    of JSON where the task reads several columns.
+    of JSON where the arm reads several columns.
 
     \b
     Example:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import sys
 import textwrap
-from typing import TextIO
+from decimal import Decimal
+from typing import Any, TextIO
 
 import click
 
@@ -31,8 +33,29 @@ def in_one_line(text: str) -> str:
 
 def json_text(value: object, indent: int | None = None) -> str:
     """The value as JSON, made visible by JSON's own escapes; what has none there is a string."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    text = json.dumps(
+        _as_json(value), ensure_ascii=False, indent=indent, default=str, allow_nan=False
+    )
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _as_json(value: Any) -> Any:
+    """A value with what JSON has none of as a string, and decimals as numbers.
+
+    A decimal is a string where a number would be less exact. Infinite numbers and those that are
+    none (NaN) are strings too: null is what is not known.
+    """
+    match value:
+        case dict():
+            return {str(name): _as_json(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_as_json(one) for one in value]
+        case Decimal():
+            number = int(value) if value == value.to_integral_value() else float(value)
+            return number if Decimal(repr(number)) == value else str(value)
+        case float() if not math.isfinite(value):
+            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -13,6 +13,7 @@ import click
 
 from harness.cli.options import results_option
 from harness.cli.printing import in_one_line, json_text, say, visible
+from harness.errors import InputError
 
 
 @click.command()
@@ -42,11 +43,26 @@ def command(sql: str, results: Path, layout: str) -> None:
         # A file or a program gets every value as it is stored.
         writer.writerows(map(_shown, answer.rows) if sys.stdout.isatty() else answer.rows)
     elif layout == "json":
+        _check_distinct(answer.columns)
         for row in answer.named:
             say(json_text(row))
     else:
         _print_table(answer.columns, answer.rows)
         say(f"{len(answer.rows)} rows")
+
+
+def _check_distinct(columns: Sequence[str]) -> None:
+    """See that no two columns have one name, of which an object of JSON would keep the last.
+
+    Raises:
+        InputError: two have.
+    """
+    twice = list(dict.fromkeys(name for name in columns if columns.count(name) > 1))
+    if twice:
+        raise InputError(
+            f"several columns are called {', '.join(map(repr, twice))}, and an object of JSON "
+            "holds one of a name: name them apart with AS, or take --format csv"
+        )
 
 
 def _shown(row: Sequence[Any]) -> list[Any]:

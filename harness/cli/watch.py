@@ -124,8 +124,8 @@ def look(results: Path, name: str | None) -> Seen:
     """
     from harness.errors import InputError
     from harness.records import utc_now
+    from harness.review.declared import declared
     from harness.review.overview import overview
-    from harness.spec import Experiment
     from harness.store import STORE_FILE, StoreReader
     from harness.study.coming import coming_trials
     from harness.study.remaining import Remaining, took_of_summary, without
@@ -136,7 +136,7 @@ def look(results: Path, name: str | None) -> Seen:
     row, reader = rows[-1], StoreReader(results / STORE_FILE)
     record = row.study.experiment
     trials = sorted(reader.trials(record.experiment_id), key=lambda trial: trial.ended_at)
-    spec = Experiment.model_validate(record.spec)
+    spec = declared(record)
     coming = without(
         coming_trials(spec, record.splits), [(trial.arm, trial.phase) for trial in trials]
     )

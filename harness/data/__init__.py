@@ -3,7 +3,7 @@
 from harness.data.audit import LeakageAudit, audit_general, audit_leakage
 from harness.data.audit_record import audit_record
 from harness.data.calibration import read_calibration
-from harness.data.examples import ExamplesRead, read_examples, read_questions
+from harness.data.examples import ExamplesRead, asked_columns, read_examples, read_questions
 from harness.data.examples_file import (
     columns_fingerprint,
     fingerprint,
@@ -25,6 +25,7 @@ __all__ = [
     "Row",
     "Rows",
     "answer_counts",
+    "asked_columns",
     "audit_general",
     "audit_leakage",
     "audit_record",

@@ -74,24 +74,36 @@ def read_examples(
     return ExamplesRead(source, tuple(examples), tuple(problems), reader.answers.spellings, notes)
 
 
-def read_questions(table: Rows, experiment: Experiment) -> tuple[Example, ...]:
+def read_questions(table: Rows, experiment: Experiment, template: str) -> tuple[Example, ...]:
     """The rows as items of the experiment's task that have no answer yet, in their order.
 
     Each is its own group, under an id that no row of the data has. An item that is a conversation
     is all of it.
+
+    Args:
+        table: the rows.
+        experiment: what they are asked for.
+        template: that of the arm that is asked; columns of the others need not be there.
 
     Raises:
         DataError: a column is missing, or rows cannot be used; all of them at once.
     """
     spec = experiment.data.conversations
     conversations = ConversationReader(table, spec) if spec else None
-    _check_columns(table, () if conversations else experiment.input_columns())
-    reader = _RowReader(table.source, experiment, "asked-", answered=False)
+    asked = None if conversations else template
+    _check_columns(table, () if asked is None else asked_columns(experiment, asked))
+    reader = _RowReader(table.source, experiment, "asked-", answered=False, template=asked)
     examples = reader.read_all(table.rows, conversations)
     problems = [*table.problems, *reader.problems]
     if problems:
         raise DataError(sorted(problems, key=lambda problem: line_of(problem.where)))
     return tuple(examples)
+
+
+def asked_columns(experiment: Experiment, template: str) -> tuple[str, ...]:
+    """Columns that a row must have to be asked under a template, which it may not show all."""
+    tools = experiment.task.answer.row_tools
+    return tuple(dict.fromkeys((*template_fields(template), *([tools] if tools else []))))
 
 
 def read_inputs(source: str, experiment: Experiment, *, id_prefix: str) -> ExamplesRead:
@@ -140,19 +152,26 @@ class _RowReader:
 
     Args:
         answered: whether rows hold the answer, and the names that the data give them.
+        template: the only one whose columns are read; those of the task and all arms if None.
     """
 
     def __init__(
-        self, source: str, experiment: Experiment, id_prefix: str, *, answered: bool = True
+        self,
+        source: str,
+        experiment: Experiment,
+        id_prefix: str,
+        *,
+        answered: bool = True,
+        template: str | None = None,
     ) -> None:
         self.problems: list[Problem] = []
         self._source = source
         self._data = experiment.data
         self._answered = answered
-        self._columns = experiment.columns() if answered else experiment.input_columns()
-        self._fields = experiment.input_columns()
+        self._fields = template_fields(template) if template else experiment.input_columns()
+        self._columns = experiment.columns() if answered else self._fields
         self._whole_rows = experiment.task.reads_rows
-        self._own_fields = template_fields(experiment.task.template)
+        self._own_fields = template_fields(template or experiment.task.template)
         self._answer_kind = experiment.task.answer
         self.answers = experiment.task.answer.row_reader()
         self._id_prefix = id_prefix

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.data import Rows, read_questions, read_rows, rows_in_memory
+from harness.data import Rows, asked_columns, read_questions, read_rows, rows_in_memory
 from harness.deployment.finalist import Finalist, Progress
 from harness.errors import DataError, InputError, Problem, writing
 from harness.export.final_run import FinalRun
@@ -57,10 +57,10 @@ def questions_in(run: FinalRun, source: Path) -> Questions:
 
 
 def questions_of(run: FinalRun, rows: Sequence[Mapping[str, JsonValue] | str]) -> Questions:
-    """Rows of a program or the terminal: columns and values, or texts where there is one column.
+    """Rows of a program or the terminal: columns and values, or texts where the arm reads one.
 
     Raises:
-        InputError: there is no row, or a text where the task reads several columns.
+        InputError: there is no row, or a text where the arm reads several columns.
         DataError: a row lacks a column or cannot be asked.
     """
     if not rows:
@@ -72,20 +72,20 @@ def _row(run: FinalRun, row: Mapping[str, JsonValue] | str) -> Mapping[str, Json
     if not isinstance(row, str):
         return row
     experiment = run.analysed.experiment
-    columns = experiment.input_columns()
+    columns = asked_columns(experiment, run.template)
     if experiment.data.conversations is not None:
         return {experiment.data.conversations.column: [{"role": "user", "content": row}]}
     if len(columns) > 1:
         raise InputError(
-            f"the task reads the columns {', '.join(columns)}, so that a text alone is no row; "
-            "give an object with all of them, such as "
+            f"{run.trial.arm} reads the columns {', '.join(columns)}, so that a text alone is no "
+            "row; give an object with all of them, such as "
             + json.dumps(dict.fromkeys(columns, "..."), ensure_ascii=False)
         )
     return {columns[0]: row}
 
 
 def _questions(run: FinalRun, table: Rows) -> Questions:
-    items = read_questions(table, run.analysed.experiment)
+    items = read_questions(table, run.analysed.experiment, run.template)
     return Questions(tuple(row.values for row in table.rows), items)
 
 

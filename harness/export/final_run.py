@@ -47,6 +47,12 @@ class FinalRun:
         return f"{self.analysed.study.experiment.name}, {self.trial.arm}, seed {self.trial.seed}"
 
     @property
+    def template(self) -> str:
+        """The template of its items."""
+        own = self.spec.params.get("template")
+        return str(self.spec.task["template"] if own is None else own)
+
+    @property
     def metric(self) -> str:
         """The study's primary metric."""
         return self.analysed.experiment.task.primary_metric

@@ -16,6 +16,7 @@ from harness.analysis.whole_study import analyse
 from harness.errors import HarnessError, InputError, writing
 from harness.findings import Findings, StudyComparison
 from harness.records import ExperimentRecord, StoredVerdict, Study, write_whole
+from harness.review.declared import declared
 from harness.review.names import find_named, notice_of
 from harness.spec import Experiment
 from harness.store import STORE_FILE, StoreReader
@@ -108,10 +109,12 @@ def load_study(results: Path, experiment_id: str) -> AnalysedStudy:
     """Read one experiment and analyse it.
 
     Raises:
-        InputError: no store, or no such experiment in it.
+        InputError: no store, no such experiment in it, or one that this version does not take.
     """
-    study = current(StoreReader(results / STORE_FILE).study(experiment_id))
-    experiment = Experiment.model_validate(study.experiment.spec)
+    stored = StoreReader(results / STORE_FILE).study(experiment_id)
+    # Before anything is made of it: it may be one that an earlier version took.
+    experiment = declared(stored.experiment)
+    study = current(stored)
     return AnalysedStudy(study, experiment, analyse(study), results)
 
 

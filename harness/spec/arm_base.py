@@ -182,7 +182,10 @@ class ArmBase(FrozenSpec):
         try:
             type(self).model_validate({**first, name: value})
         except ValidationError as error:
-            return error.errors()[0]["msg"]
+            # What is wrong with another key is told when that key's own values are tried; a rule
+            # over several keys has no place.
+            own = [one["msg"] for one in error.errors() if not one["loc"] or one["loc"][0] == name]
+            return own[0].removeprefix("Value error, ") if own else ""
         return ""
 
     def settings(self) -> int | None:

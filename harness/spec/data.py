@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from harness.records.frozen_spec import FrozenSpec
-from harness.spec.names import TAKEN, checked_name, distinct_files
+from harness.spec.names import TAKEN, Column, checked_name, distinct_files
 from harness.spec.spaces import Count, PositiveInt
+
+# Notations of Python and of host names, which no text file is written in.
+_NO_ENCODINGS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 
 
 def known_encoding(name: str) -> str:
-    """The name of an encoding of text, as it is.
+    """The name of an encoding of text files, as it is.
 
     Raises:
         ValueError: there is none of this name.
     """
     try:
-        "".encode(name)
-    except LookupError:
+        # It refuses what turns bytes into bytes, such as base64, or text into text, such as rot13.
+        io.TextIOWrapper(io.BytesIO(), encoding=name)
+        known = codecs.lookup(name).name not in _NO_ENCODINGS
+    except (LookupError, ValueError):
+        known = False
+    if not known:
         raise ValueError(
-            "no such encoding of text; write utf-8, windows-1252, utf-16 or the like"
-        ) from None
+            "no encoding that text files are written in; write utf-8, windows-1252, utf-16 or the "
+            "like"
+        )
     return name
 
 
@@ -128,8 +138,10 @@ class DataSpec(FrozenSpec):
     conversations: ConversationSpec | None = Field(
         None, description="Ask and train in whole conversations; null shows each as one text."
     )
-    id: str | None = Field(None, description="Column with a unique id; line numbers if not given.")
-    group: str | None = Field(
+    id: Column | None = Field(
+        None, description="Column with a unique id; line numbers if not given."
+    )
+    group: Column | None = Field(
         None, description="Column whose equal values stay in one split (customer, document)."
     )
     splits: SplitShares | SplitFiles = Field(
@@ -148,7 +160,7 @@ class DataSpec(FrozenSpec):
         default_factory=dict,
         description="Name -> source of test sets from elsewhere, with the same columns.",
     )
-    slices: tuple[str, ...] = Field(
+    slices: tuple[Column, ...] = Field(
         (),
         description="Columns whose values divide the test in the report, to see for whom the "
         "winner is better; nothing runs for it.",

@@ -22,10 +22,11 @@ from harness.spec.instruction_sources import check_sources, instruction_source
 from harness.spec.judges import JudgeSpec
 from harness.spec.kinds import kind_info
 from harness.spec.model import ModelSpec, from_reference
-from harness.spec.names import checked_name, distinct_files
+from harness.spec.names import Column, checked_name, distinct_files
 from harness.spec.search import Budget, ExecutionSpec, SearchSpec
+from harness.spec.shown_columns import check_columns, shown_columns
 from harness.spec.spaces import Count, PositiveInt
-from harness.spec.task import TaskSpec, template_fields
+from harness.spec.task import TaskSpec
 
 
 class ReplaySpec(FrozenSpec):
@@ -34,7 +35,7 @@ class ReplaySpec(FrozenSpec):
     source: str = Field(
         "packaged:general-text", min_length=1, description="File, packaged name or hub data set."
     )
-    column: str = Field("text", description="Column that holds the text.")
+    column: Column = Field("text", description="Column that holds the text.")
     limit: PositiveInt = Field(256, description="At most this many texts, the first ones.")
 
 
@@ -185,6 +186,7 @@ class Experiment(FrozenSpec):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_conversations(self.data, self.task, self.arms)
+        check_columns(self.task, self.arms)
         check_answering(self.task.answer, self.arms)
         for name, arm in self.arms.items():
             if self.general is None and isinstance(arm, TrainedArm) and arm.uses_general_text():
@@ -299,9 +301,7 @@ class Experiment(FrozenSpec):
 
     def input_columns(self) -> tuple[str, ...]:
         """Columns that the templates show: the task's own first, then those of arms."""
-        own = [text for arm in self.arms.values() for text in arm.values_of("template") if text]
-        fields = (name for text in [self.task.template, *own] for name in template_fields(text))
-        return tuple(dict.fromkeys(fields))
+        return shown_columns(self.task, self.arms)
 
     def plain(self) -> dict[str, Any]:
         """The experiment as JSON-compatible data; ``Experiment.model_validate`` reads it back."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from harness.answers import Answer
 from harness.errors import Problem, SpecError
 from harness.records import option_of
 from harness.spec.arms import Arm, LoraArm
@@ -21,7 +23,7 @@ from harness.spec.judges import JudgeSpec
 from harness.spec.names import is_suite_file
 from harness.spec.starts import start_of, with_start
 from harness.spec.task import MetricError, TaskSpec, refusals
-from harness.spec.yaml_file import read_as
+from harness.spec.yaml_file import read_as, values_of
 from harness.spec.yaml_problems import line_in
 
 
@@ -58,11 +60,27 @@ def load_experiment(path: str | Path) -> Experiment:
 
 def _with_files(experiment: Experiment, folder: Path) -> Experiment:
     """The experiment with what the files that its answer names hold, validated with it."""
+    _check_tools(experiment.task.answer, folder)
     answer = experiment.task.answer.with_files(folder)
     if answer is experiment.task.answer:
         return experiment
     task = experiment.task.model_copy(update={"answer": answer})
     return Experiment.model_validate(experiment.model_copy(update={"task": task}).plain())
+
+
+def _check_tools(answer: Answer, folder: Path) -> None:
+    """See that a file of tools is YAML that says what it looks like.
+
+    What cannot be opened is told by who reads it.
+
+    Raises:
+        SpecError: it is not; each problem with its line.
+    """
+    tools = getattr(answer, "tools", None)
+    if isinstance(tools, str):
+        path = folder / Path(tools).expanduser()
+        with suppress(OSError, UnicodeDecodeError, RuntimeError):
+            values_of(path, path.read_text(encoding="utf-8"))
 
 
 def _with_absolute_paths(experiment: Experiment, folder: Path) -> Experiment:

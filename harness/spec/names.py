@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Sets of items that a study makes itself.
@@ -27,6 +30,20 @@ def checked_name(name: str) -> str:
     if _DEVICE.fullmatch(name):
         raise ValueError(f"name {name!r} is that of a device on Windows; choose another")
     return name
+
+
+def named_column(name: str) -> str:
+    """The name of a column, if there is one.
+
+    Raises:
+        ValueError: it is empty.
+    """
+    if not name:
+        raise ValueError("names no column; write the column's name, or leave the key out")
+    return name
+
+
+Column = Annotated[str, AfterValidator(named_column)]
 
 
 def own_memorisation(arm: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,8 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from harness.errors import Problem, SpecError
 from harness.spec.yaml_problems import located_problems
+from harness.spec.yaml_values import TOO_DEEP, children_of, unlike_written, written_out
 
 LARGEST = 100_000
+# What the library raises at a file that it cannot read: its constructors run into all of these.
+FAULTS = (
+    yaml.YAMLError, RecursionError, ValueError, OverflowError, TypeError, LookupError,
+    AttributeError,
+)  # fmt: skip
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -27,8 +32,9 @@ def read_as(model: type[Model], path: Path, *, what: str, absent: str) -> tuple[
 
     Raises:
         SpecError: no such file, not UTF-8, not YAML, a key given twice, aliases that write out to
-            more than 100,000 values (a mistake, or an attack), or values that the model refuses;
-            all problems at once, each with line and field.
+            more than 100,000 values (a mistake, or an attack), values that YAML reads as something
+            else than they look like, or that the model refuses; all problems of the file's form at
+            once, else all that the model has, each with line and field.
     """
     root, values = _read_mapping(path, what, absent)
     try:
@@ -51,35 +57,34 @@ def _read_mapping(path: Path, what: str, absent: str) -> tuple[yaml.Node, dict[s
         raise SpecError(Problem(str(path), f"no such file; {absent}")) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(Problem(str(path), f"cannot be read: {error}")) from error
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if root is not None and _written_out(root, {}) > LARGEST:
-            rule = f"its aliases write out to more than {LARGEST:,} values; write them plainly"
-            raise SpecError(Problem(str(path), rule))
-        repeated = _repeated_keys(path, root) if root is not None else []
-        values = root and yaml.SafeLoader("").construct_document(root)
-    except (yaml.YAMLError, RecursionError, ValueError, KeyError, AttributeError) as error:
-        # The last two are what the library says to `!!bool x` and `!!timestamp x`.
-        raise SpecError(not_valid(path, error)) from error
-    if repeated:
-        raise SpecError(repeated)
+    root, values = values_of(path, text)
     if root is None or not isinstance(values, dict):
         raise SpecError(Problem(str(path), f"{what} is a mapping of keys, such as `name:`"))
     return root, values
 
 
-def _written_out(node: yaml.Node, sizes: dict[int, float]) -> float:
-    """Values below a node, those behind aliases counted each time; infinite if it holds itself."""
-    if id(node) not in sizes:
-        sizes[id(node)] = math.inf
-        sizes[id(node)] = 1 + sum(_written_out(child, sizes) for child in _children(node))
-    return sizes[id(node)]
+def values_of(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
+    """The node tree of a YAML file's text, and what it holds; None twice where that is nothing.
 
-
-def _children(node: yaml.Node) -> list[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        return [value for _, value in node.value]
-    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+    Raises:
+        SpecError: it is not YAML, or what :func:`unlike_written` names; each with its line.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is None:
+            return None, None
+        if written_out(root, {}) > LARGEST:
+            rule = f"its aliases write out to more than {LARGEST:,} values; write them plainly"
+            raise SpecError(Problem(str(path), rule))
+        problems = unlike_written(path, root) + _repeated_keys(path, root)
+        values = None if problems else yaml.SafeLoader("").construct_document(root)
+    except RecursionError as error:
+        raise SpecError(Problem(str(path), TOO_DEEP)) from error
+    except FAULTS as error:
+        raise SpecError(not_valid(path, error)) from error
+    if problems:
+        raise SpecError(problems)
+    return root, values
 
 
 def _repeated_keys(path: Path, node: yaml.Node) -> list[Problem]:
@@ -92,6 +97,6 @@ def _repeated_keys(path: Path, node: yaml.Node) -> list[Problem]:
                 where = f"{path}:{key.start_mark.line + 1}"
                 problems.append(Problem(where, f"key `{name}` stands twice; keep one"))
             seen.add(name)
-    for child in _children(node):
+    for child in children_of(node):
         problems.extend(_repeated_keys(path, child))
     return problems

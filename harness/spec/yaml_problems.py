@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.errors import Problem
+from harness.records.frozen_spec import NO_NUMBER
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ def located_problems(
             what = "this key is required and missing"
         elif detail["type"] == "string_type" and not isinstance(detail["input"], dict | list):
             what = f"must be text, and YAML reads it as {detail['input']!s}: put quotes around it"
+        elif detail["type"] == NO_NUMBER:
+            what = f"must be a number, and YAML reads it as {detail['input']}: write a number"
         else:
             message, place = _where_it_says(
                 root, detail["msg"].removeprefix("Value error, "), place
@@ -114,16 +117,27 @@ def _locate(root: yaml.Node, detail: ErrorDetails) -> _Place:
 def _where_it_says(root: yaml.Node, message: str, place: _Place) -> tuple[str, _Place]:
     """A rule over several fields names the one that breaks it: the rest of its message, and that.
 
-    Where the file has no such field both are as they were.
+    It names the field from the top, or from the part that it is a rule of. Where the file has no
+    such field both are as they were.
     """
     name, told, rest = message.partition(": ")
-    fields, node, line = tuple(name.split(".")), root, place.line
+    named = tuple(name.split("."))
+    for fields in (named, (*place.fields, *named)) if told else ():
+        line = _line_of(root, fields)
+        if line is not None:
+            return rest, _Place(fields, line, place.members)
+    return message, place
+
+
+def _line_of(root: yaml.Node, fields: Sequence[str]) -> int | None:
+    """The line where what the keys lead to begins; None where they lead nowhere."""
+    node, line = root, root.start_mark.line + 1
     for part in fields:
         child = _child(node, part)
-        if not told or child is None:
-            return message, place
+        if child is None:
+            return None
         node, line = child
-    return rest, _Place(fields, line, place.members)
+    return line
 
 
 def line_in(root: yaml.Node, location: Sequence[str]) -> int:

@@ -104,10 +104,17 @@ class StoreReader:
         without either all studies are meant as if they had one name.
 
         Raises:
-            InputError: there is none, or several ids begin so; the message lists what exists.
+            InputError: the name is empty, there is none, or several ids begin so; the message
+                lists what exists.
         """
         stored = self.studies()
         asked = name_or_id_prefix
+        known = ", ".join(f"{study.experiment.name} ({study.short_id})" for study in stored)
+        if asked == "":
+            raise InputError(
+                "the name of the study is empty; give a name or the start of an id. "
+                f"Stored in {self.path}: {known or 'none'}"
+            )
         named = [study for study in stored if asked in (None, study.experiment.name)]
         if named:
             finished = [study for study in named if study.finished]
@@ -116,9 +123,8 @@ class StoreReader:
         if asked is None:
             raise InputError(f"{self.path} holds no experiment yet; `harness run` makes one")
         begun = [study for study in stored if study.experiment.experiment_id.startswith(asked)]
-        if asked and len(begun) == 1:
+        if len(begun) == 1:
             return FoundStudy(begun[0])
-        known = ", ".join(f"{study.experiment.name} ({study.short_id})" for study in stored)
         rule = (
             "several experiments have ids that begin with" if begun else "no experiment is called"
         )

@@ -319,10 +319,10 @@ def test_a_question_is_the_conversation_as_it_is_asked_with_its_answer(
     spec = experiment(write_jsonl(tmp_path / "a.jsonl", [{"messages": [SYSTEM, *thought]}]), turns)
     (*_, scored) = read_examples(str(tmp_path / "a.jsonl"), spec).examples
     rows = rows_in_memory([{"messages": [SYSTEM, *thought[:-1]]}, {"messages": TOOLS[:-1]}])
-    asked, of_tools = read_questions(rows, spec)
+    asked, of_tools = read_questions(rows, spec, spec.task.template)
     assert asked.messages == scored.messages
     assert asked.inputs == scored.inputs
     assert (asked.answer, asked.id) == ("", "asked-1")
     assert [message["role"] for message in of_tools.messages] == ["user", "assistant", "tool"]
     with pytest.raises(DataError, match="row:1: messages: the conversation ends with no message"):
-        read_questions(rows_in_memory([{"messages": TALK}]), spec)
+        read_questions(rows_in_memory([{"messages": TALK}]), spec, spec.task.template)

@@ -112,7 +112,7 @@ def test_of_a_server_it_is_the_model_and_the_address() -> None:
         ),
         pytest.param(
             {"judges": {"kindness": {**JUDGE, "model": {**NAMED, "dtype": "float32"}}}},
-            "judges.kindness.model: dtype: a judge computes where", id="dtype",
+            "judges.kindness.model.dtype: a judge computes where", id="dtype",
         ),
         pytest.param(
             {"judges": {"kindness": {**JUDGE, "model": {**NAMED, "device": "cpu"}}}},

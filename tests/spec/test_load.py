@@ -219,10 +219,12 @@ def test_a_key_that_stands_twice(tmp_path: Path) -> None:
         ("name: !!python/object/apply:os.system ['true']",
          "FILE:1: not valid YAML: could not determine a constructor for the tag "
          "'tag:yaml.org,2002:python/object/apply:os.system'"),
-        ("name: 2020-13-45", "FILE: not valid YAML: month must be in 1..12"),
-        ("name: !!bool x", "FILE: not valid YAML: "),
-        ("name: !!timestamp x", "FILE: not valid YAML: "),
-        ("a: " + "[" * 5000, "FILE: not valid YAML: maximum recursion depth exceeded"),
+        ("name: 2020-13-45",
+         "FILE:1: name: YAML takes '2020-13-45' for a date, which it is not (month must be in "
+         "1..12); put quotes around it where text is meant"),
+        ("name: !!bool x", "FILE:1: name: YAML takes 'x' for true or false, which it is not;"),
+        ("name: !!timestamp x", "FILE:1: name: YAML takes 'x' for a date, which it is not;"),
+        ("a: " + "[" * 5000, "FILE: values are nested more than 100 levels deep"),
         (b"\x89PNG\r\n\x1a\n",
          "FILE: cannot be read: 'utf-8' codec can't decode byte 0x89"),
         (b"PK\x03\x04 \x00", "FILE: not valid YAML: unacceptable character #x0003"),
@@ -295,7 +297,7 @@ def test_paths_that_cannot_be(tmp_path: Path, source: str) -> None:
     try:
         load(tmp_path, text)
     except SpecError as error:
-        assert "a path in it cannot be resolved" in str(error)
+        assert "a path in it cannot be resolved" in str(error) or "NUL" in str(error)
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from harness.errors import Problem
 from harness.evaluation.suites.task_source import LOCAL_BUILDERS, files_by_split
-from harness.spec.yaml_file import not_valid
+from harness.spec.yaml_file import FAULTS, not_valid
 
 # lm-eval's name for what a task without filters has.
 UNFILTERED = "none"
@@ -66,7 +66,7 @@ def _read(path: Path, task_files: TaskFiles, via: tuple[Path, ...]) -> dict[str,
     try:
         text = path.read_text(encoding="utf-8")
         config = yaml.load(text, Loader=_TaskLoader)  # noqa: S506 - a SafeLoader
-    except (OSError, yaml.YAMLError, RecursionError, ValueError) as error:
+    except (OSError, *FAULTS) as error:
         task_files.problems.append(not_valid(path, error))
         return None
     if not isinstance(config, dict):

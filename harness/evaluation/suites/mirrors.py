@@ -17,6 +17,7 @@ from harness.errors import DataError, Problem
 from harness.evaluation.suites.item_files import is_item_file, read_items
 from harness.records import file_sha256
 from harness.records.frozen_spec import FrozenSpec
+from harness.spec.names import Column
 
 # What ``save_to_disk`` of the datasets library leaves beside its splits.
 _SAVED = "dataset_dict.json"
@@ -34,7 +35,7 @@ class Mirror(FrozenSpec):
         description="Split, as the task names it -> its file or files in the folder; files named "
         "after their split need no mention.",
     )
-    columns: dict[str, str] = Field(
+    columns: dict[Column, Column] = Field(
         default_factory=dict,
         description="Column, as the task names it -> its name in the copy, where they differ.",
     )
