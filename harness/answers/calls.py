@@ -108,11 +108,12 @@ class CallsAnswer(Answer):
             return self
         path = folder / Path(self.tools).expanduser()
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ValueError(
-                f"task.answer.tools: {path} cannot be read as a list of tools: {error}"
-            ) from error
+            # YAML would take a character that JSON writes as two halves for two that are none.
+            read = json.loads if path.suffix == ".json" else yaml.safe_load
+            content = read(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            what = f"task.answer.tools: {path} cannot be read as a list of tools: {error}"
+            raise ValueError(what) from error
         tools = [tool.plain for tool in self._read(content, path).values()]
         return type(self).model_validate(self.model_dump() | {"tools": tools})
 

@@ -69,7 +69,7 @@ def _with_files(experiment: Experiment, folder: Path) -> Experiment:
 
 
 def _check_tools(answer: Answer, folder: Path) -> None:
-    """See that a file of tools is YAML that says what it looks like.
+    """See that a file of tools, if it is YAML, says what it looks like.
 
     What cannot be opened is told by who reads it.
 
@@ -77,7 +77,7 @@ def _check_tools(answer: Answer, folder: Path) -> None:
         SpecError: it is not; each problem with its line.
     """
     tools = getattr(answer, "tools", None)
-    if isinstance(tools, str):
+    if isinstance(tools, str) and not tools.endswith(".json"):
         path = folder / Path(tools).expanduser()
         with suppress(OSError, UnicodeDecodeError, RuntimeError):
             values_of(path, path.read_text(encoding="utf-8"))

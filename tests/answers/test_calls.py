@@ -556,6 +556,14 @@ def test_a_file_of_tools_that_cannot_be_used_is_told(
         load_experiment(write_experiment(tmp_path))
 
 
+def test_a_file_of_tools_in_json_holds_any_character(tmp_path: Path) -> None:
+    written = json.dumps([{"name": "send", "description": "a letter \U0001f4ee"}])
+    assert "\\ud83d" in written
+    (tmp_path / "tools.json").write_text(written)
+    loaded = load_experiment(write_experiment(tmp_path)).task.answer
+    assert loaded.functions[0]["function"]["description"] == "a letter \U0001f4ee"
+
+
 def test_init_knows_columns_of_calls() -> None:
     calls = [[call(city=words(n, 1), days=n)] if n % 3 else [call("time")] for n in range(30)]
     for values in (calls, [json.dumps(one) for one in calls], [one[0] for one in calls]):
