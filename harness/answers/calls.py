@@ -114,15 +114,11 @@ class CallsAnswer(Answer):
         except (OSError, ValueError, yaml.YAMLError) as error:
             what = f"task.answer.tools: {path} cannot be read as a list of tools: {error}"
             raise ValueError(what) from error
-        tools = [tool.plain for tool in self._read(content, path).values()]
-        return type(self).model_validate(self.model_dump() | {"tools": tools})
-
-    @staticmethod
-    def _read(content: object, path: Path) -> dict[str, Tool]:
         try:
-            return read_tools(content)
+            tools = [tool.plain for tool in read_tools(content).values()]
         except ValueError as error:
             raise ValueError(f"task.answer.tools: {path}: {error}") from error
+        return type(self).model_validate(self.model_dump() | {"tools": tools})
 
     def _row_reader(self) -> RowReader:
         """Reads calls as a JSON list of objects with ``name`` and ``arguments``."""
