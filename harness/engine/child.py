@@ -221,7 +221,8 @@ class ChildEngine:
     def _process(self) -> _Worker:
         here, there = self._context.Pipe()
         # Not a daemon: a trial may train with several processes of its own.
-        process = self._context.Process(target=work_here, args=(self._execute, there), daemon=False)
+        work = (self._execute, there, dict(os.environ))
+        process = self._context.Process(target=work_here, args=work, daemon=False)
         try:
             process.start()
         finally:

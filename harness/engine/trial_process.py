@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -36,12 +36,18 @@ class LastWord:
     """The worker takes another trial; else it ends itself now."""
 
 
-def work_here(execute: Execute, pipe: Connection) -> None:
+def work_here(execute: Execute, pipe: Connection, environment: Mapping[str, str]) -> None:
     """Run trials as they come through the pipe, sending each Progress and a LastWord.
 
     It goes on until the pipe closes, or until a trial may have left something of itself in this
     process. A process that ends without a LastWord was ended by something else.
+
+    Args:
+        environment: the coordinator's variables, as they are when the process is started.
     """
+    # Those of a fork server are of when it began, and it serves one study after the other.
+    os.environ.clear()
+    os.environ.update(environment)
     if sys.platform != "win32":
         # A session of its own: whatever a trial starts can be ended with it, and an interrupt
         # at the terminal does not reach it.

@@ -117,6 +117,26 @@ def opened() -> Iterator[Opened]:
         engine.close()
 
 
+def test_a_trial_has_the_environment_of_its_start(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[int] = []
+
+    def asked() -> int:
+        # Each engine begins a process of its own, of the one fork server.
+        engine = opened(troublemakers.say_whether_set)
+        assert run(
+            engine, *trial(tmp_path, "HARNESS_OF_ONE_STUDY"), lambda one: said.append(one.done)
+        )
+        return said[-1]
+
+    assert asked() == 0
+    monkeypatch.setenv("HARNESS_OF_ONE_STUDY", "here")
+    assert asked() == 1
+    monkeypatch.delenv("HARNESS_OF_ONE_STUDY")
+    assert asked() == 0
+
+
 def test_several_trials_run_at_once(opened: Opened, tmp_path: Path) -> None:
     engine = opened(troublemakers.meet, workers=3)
     for name in "abc":

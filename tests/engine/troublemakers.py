@@ -41,6 +41,11 @@ def wait_or_work(spec: TrialSpec, folder: Path, report: Report) -> None:
         time.sleep(0.25)
 
 
+def say_whether_set(spec: TrialSpec, folder: Path, report: Report) -> None:
+    """Say 1 if the variable that the instruction names is set, else 0."""
+    say(spec, report, int(str(spec.params["instruction"]) in os.environ))
+
+
 def talk_for_ever(spec: TrialSpec, folder: Path, report: Report) -> None:
     while True:
         say(spec, report, os.getpid())
