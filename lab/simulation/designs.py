@@ -203,6 +203,16 @@ SCENARIOS: tuple[Scenario, ...] = (
         AT_LEAST,
     ),
     Scenario(
+        "no true difference, seven customers with ten items each",
+        Design(tasks=0, items=70, cluster_size=10, cluster=0.8),
+        NO_FALSE_GAIN + AT_LEAST[:1],
+    ),
+    Scenario(
+        "no true difference, one seed, ten customers with three items each",
+        Design(tasks=0, seeds=1, seed_spread=0.0, items=30, cluster_size=3, cluster=0.8),
+        NO_FALSE_GAIN + AT_LEAST[:1],
+    ),
+    Scenario(
         "one seed, 97 % right",
         replace(TASK_ONLY, seeds=1, seed_spread=0.0, score=0.95, gain=0.02),
         COVERAGE[:2] + NO_PARTING,
