@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import duckdb
 
 from harness.errors import StoreError
+from harness.records import content_hash
 
 _FOLDER = Path(__file__).parent
 
 VERSION = 1
-"""Raised when tables or views change: a store is of one version, and no other is read."""
+"""Raised with a release whose tables or views differ: a store is of one version, and no other is
+read."""
 TABLES = (_FOLDER / "schema.sql").read_text(encoding="utf-8")
 VIEWS = (_FOLDER / "views.sql").read_text(encoding="utf-8")
+# What comments say changes nothing that is stored.
+LAYOUT = content_hash(re.sub(r"--.*|\s+", " ", TABLES + VIEWS).split(), 20)
+"""Hash of the tables and views: a store of any others is not read, released or not."""
 
 
 def ensure_schema(connection: duckdb.DuckDBPyConnection, created_at: str) -> None:
@@ -37,7 +43,7 @@ def ensure_schema(connection: duckdb.DuckDBPyConnection, created_at: str) -> Non
             f"(it holds {', '.join(names[:3])}); give another path"
         )
     connection.execute(TABLES)
-    connection.execute("INSERT INTO schema_version VALUES (?, ?)", [VERSION, created_at])
+    connection.execute("INSERT INTO schema_version VALUES (?, ?, ?)", [VERSION, LAYOUT, created_at])
     connection.execute(VIEWS)
 
 
@@ -48,7 +54,7 @@ def require_version(connection: duckdb.DuckDBPyConnection) -> None:
         StoreError: the store is of another version, or not a store at all.
     """
     try:
-        stored = connection.execute("SELECT version FROM schema_version").fetchone()
+        stored = connection.execute("FROM schema_version").fetchone()
     except duckdb.CatalogException as error:
         held = connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone()
         raise StoreError(
@@ -56,9 +62,14 @@ def require_version(connection: duckdb.DuckDBPyConnection) -> None:
             if held and held[0]
             else "the store is empty: the run that made it was ended as it did; run it again"
         ) from error
-    version = stored[0] if stored else None
-    if version != VERSION:
+    if stored is None or stored[:2] != (VERSION, LAYOUT):
+        version = stored[0] if stored else None
+        made = (
+            f"has version {version}, this program reads and writes version {VERSION} alone"
+            if version != VERSION
+            else "was made by another state of this program, whose tables are others"
+        )
         raise StoreError(
-            f"the store has version {version}, this program reads and writes version {VERSION} "
-            "alone; read it with the program that wrote it, or name another folder with --results"
+            f"the store {made}; read it with the program that wrote it, or name another folder "
+            "with --results"
         )

@@ -10,7 +10,8 @@ CREATE SEQUENCE entry_sequence;
 
 -- One row: which program reads this store.
 CREATE TABLE schema_version (
-    version    INTEGER PRIMARY KEY,     -- of tables and views
+    version    INTEGER PRIMARY KEY,     -- of tables and views, as released
+    layout     VARCHAR NOT NULL,        -- hash of how they are made, which differs before a release too
     created_at VARCHAR NOT NULL         -- when the store was made, ISO 8601
 );
 

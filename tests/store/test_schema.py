@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import StoreError
 from harness.store import StoreReader, StoreWriter
-from harness.store.schema import TABLES
+from harness.store.schema import LAYOUT, TABLES
 
 from .example_records import NOW, example_store, experiment
 
@@ -22,7 +22,7 @@ def test_a_new_store_notes_its_version_once(tmp_path: Path) -> None:
     StoreWriter(tmp_path / "s.duckdb", now=lambda: NOW)
     StoreWriter(tmp_path / "s.duckdb", now=lambda: "2030-01-01T00:00:00+00:00")
     result = StoreReader(tmp_path / "s.duckdb").query("FROM schema_version")
-    assert result.rows == ((1, NOW),)
+    assert result.rows == ((1, LAYOUT, NOW),)
 
 
 @pytest.mark.parametrize("version", [0, 2, 4])
@@ -36,6 +36,23 @@ def test_a_store_of_another_version_is_refused_by_both_sides(tmp_path: Path, ver
             opening()
     with duckdb.connect(str(path), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM trial").fetchone() == (4,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE schema_version SET layout = 'of last week'",
+        "ALTER TABLE schema_version DROP COLUMN layout",
+    ],
+)
+def test_a_store_with_other_tables_is_refused_by_both_sides(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "s.duckdb"
+    example_store(path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(change)
+    for opening in (lambda: StoreWriter(path), StoreReader(path).experiments):
+        with pytest.raises(StoreError, match=r"whose tables are others.*name another folder"):
+            opening()
 
 
 def test_files_that_are_not_stores_are_refused(tmp_path: Path) -> None:
