@@ -74,9 +74,10 @@ def result(contrast: Contrast) -> str:
 def what_it_takes(contrast: Contrast) -> str:
     """What would settle an open contrast."""
     if contrast.items_needed is not None:
+        groups = f" of about {contrast.groups_needed:,} groups" if contrast.groups_needed else ""
         return (
             f"If the observed difference between {contrast.a} and {contrast.b} is the true one, "
-            f"about {contrast.items_needed:,} test items would settle it."
+            f"about {contrast.items_needed:,} test items{groups} would settle it."
         )
     if contrast.rests_on_missing:
         return (

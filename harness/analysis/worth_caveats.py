@@ -41,19 +41,20 @@ def worth_caveats(
     tested = {name: arm.test for name, arm in arms.items() if arm.test is not None}
     named = [verdict.winner] if verdict.winner in tested else [primary.a, primary.b]
     met = [name for name in named if name in tested]
-    if not met or verdict.rule == "nothing_right":
+    if not met:
         return [*_few_groups(primary)]
     best = max(met, key=lambda name: sign * tested[name])
     sentences = list(_few_groups(primary))
     base = mean_of(scores.vectors(BASE, task.primary_metric, task=DOMAIN, split="test"))
     score = f"{best} scores {scale.score(tested[best])} on test"
-    if base is not None and sign * base >= sign * tested[best]:
+    worst = task.primary.worst
+    if base is not None and sign * base >= sign * tested[best] and base != worst:
         sentences.append(
             f"{score}, and the untouched base without examples {scale.score(base)}: nothing shows "
             f"that {best} is worth its effort."
         )
     constant = _constant_answer(scores)
-    if constant is not None and sign * constant[1] >= sign * tested[best]:
+    if constant is not None and sign * constant[1] >= sign * tested[best] != sign * worst:
         answer, value = constant
         sentences.append(
             f"{score}, and one answer given to every item, `{cell(answer, 40)}`, would score "

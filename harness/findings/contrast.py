@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,6 +95,14 @@ class Contrast:
     decoding: str = ""
     """How the two answer, a sentence, where they answer in different ways; empty where they answer
     alike."""
+
+    @property
+    def groups_needed(self) -> int | None:
+        """Groups that the items needed are of, as more items of the same groups settle nothing;
+        None where none are needed, or each item is a group of its own."""
+        if self.items_needed is None or self.clusters == self.items:
+            return None
+        return math.ceil(self.items_needed * self.clusters / self.items)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,16 @@ def test_groups_that_a_coin_decides_are_rarely_called_better(number: int) -> Non
     assert called <= 5  # at 5 %, six or more of 40 come in one of seventy such tests
 
 
+def test_the_items_that_an_open_difference_takes_are_of_enough_groups() -> None:
+    drawn = np.random.default_rng(3)
+    tuned = np.where(drawn.uniform(size=15) < 0.9, 1.0, 0.0)
+    findings = found([np.zeros(15)] * 3, [tuned] * 3, groups(5, 3))
+    contrast = primary(findings)
+    assert contrast.outcome == "inconclusive"
+    assert contrast.items_needed is not None and contrast.items_needed >= 18
+    assert "groups would settle it" in findings.verdict.sentence
+
+
 def test_bounds_are_those_of_the_exact_test_by_random_signs() -> None:
     drawn = np.random.default_rng(5)
     sums, weights = drawn.normal(0.3, 1, 7), drawn.uniform(0.5, 2, 7)

@@ -105,6 +105,17 @@ def test_nothing_compared_says_how_to_go_on() -> None:
         one_item.search(arm, [0.5, 0.4]).finalist(arm, 1, {"test": [1.0]})
     step = finish(known(one_item.build()))
     assert step is not None and "6 independent items or more" in step.what
+    two = StudyBuilder(experiment({"lora": "lora", "full": "full"}))
+    for arm in ("lora", "full"):
+        two.search(arm, [0.5, 0.4]).finalist(arm, 1, {"test": right(0.5)})
+    step = finish(known(two.build()))
+    assert step is not None and step.lines == ("contrast: {fine_tuned: lora, against: full}",)
+    half = StudyBuilder(experiment({"zero": "prompt", "few": "prompt", "lora": "lora"}))
+    half.search("lora", [None, None])
+    for arm in ("zero", "few"):
+        half.search(arm, [0.5]).finalist(arm, 1, {"test": right(0.5)})
+    step = finish(known(half.build()))
+    assert step is not None and step.lines == ("harness run EXPERIMENT.yaml --retry-failed",)
 
 
 def test_an_open_contrast_asks_for_its_items(won: Known) -> None:

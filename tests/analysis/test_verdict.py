@@ -95,7 +95,7 @@ def nothing_right() -> StudyBuilder:
 
 CASES: dict[str, tuple[Callable[[], StudyBuilder], str, str, str]] = {
     "not_compared": (lambda: whole_study(seeds=()), "inconclusive", "", "No fine-tuned arm"),
-    "nothing_right": (nothing_right, "inconclusive", "", "nothing that was tried does the task"),
+    "nothing_right": (nothing_right, "inconclusive", "", "neither lora nor few-shot has anything"),
     "nothing_allowed": (lambda: slow(0.9, "both"), "inconclusive", "", "No arm may be used"),
     "wrong_arm_declared": (
         lambda: two_trained(

@@ -54,6 +54,27 @@ def test_where_nothing_is_right_the_replies_are_to_be_read_and_no_items_collecte
             built.finalist(arm, seed, {"test": right(0.0)})
     findings = analyse(built.build(), resamples=400, sensitivity=False)
     assert (findings.verdict.rule, findings.verdict.winner) == ("nothing_right", "")
+    assert findings.verdict.items_needed is None
+    assert not any("would settle" in reason for reason in findings.verdict.reasons)
     steps = [step.rule for step in findings.next_steps]
     assert steps[0] == "replies"
     assert not {"more_items", "more_seeds", "seeds", "use"} & {*steps}
+
+
+def test_an_arm_that_meets_nobody_does_not_hide_that_nothing_is_right() -> None:
+    built = StudyBuilder(
+        experiment(
+            {"few-shot": "prompt", "lora": "lora", "full": "full"},
+            general=None,
+            contrast={"margin": 0.03, "fine_tuned": "lora"},
+        )
+    )
+    built.search("few-shot", [0.0, 0.0]).search("lora", [0.0, 0.0]).search("full", [0.4, 0.3])
+    built.finalist("base", 0, {"test": right(0.2)})
+    for seed in (1, 2, 3):
+        for arm, share in (("few-shot", 0.0), ("lora", 0.0), ("full", 0.4)):
+            built.finalist(arm, seed, {"test": right(share)})
+    findings = analyse(built.build(), resamples=400, sensitivity=False)
+    assert findings.verdict.rule == "nothing_right"
+    (doubt,) = doubts(findings)
+    assert "base without examples 20.0 %" in doubt

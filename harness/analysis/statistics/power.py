@@ -73,7 +73,7 @@ def items_needed(sampling: Sampling, items: int, margin: float, level: float) ->
         # Where the two ranges overlap, every estimate settles it.
         return np.where(inside >= apart, 1.0, np.where(inside > 0, equal, 0.0) + differs)
 
-    return _fewest(sampling, items, settled, 1 - level)
+    return _fewest(sampling, items, settled, (1 - level) / 2)
 
 
 def items_to_settle(sampling: Sampling, items: float, border: float, level: float) -> int | None:
@@ -147,8 +147,8 @@ def _fewest(sampling: Sampling, items: float, settled: Settled, tail: float) -> 
     """Fewest items, more than now, at which the mean of ``settled`` reaches 80 %.
 
     Args:
-        tail: the larger one-sided level at which it may be settled: the items are no fewer than
-            those of as many clusters as that takes.
+        tail: the one-sided level at which it is settled: the items are no fewer than those of as
+            many clusters as that takes.
         settled: probability that a follow-up settles it, given the standard deviation of its
             estimate and, by tail, the half-width of its interval, over the values that this may
             have.

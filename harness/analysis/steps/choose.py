@@ -51,12 +51,10 @@ def finish(known: Known) -> NextStep | None:
         return None
     experiment = known.experiment
     changes = "Nothing is compared yet; what finished is not repeated."
-    lacking = _lacking(known)
+    what, lacking = _lacking(known)
     if lacking:
-        return NextStep(
-            "finish", "Add an arm to compare with", (lacking,), command=False, changes=changes
-        )
-    if sum(arm.test is not None for arm in known.arms.values()) > 1:
+        return NextStep("finish", what, (lacking,), command=False, changes=changes)
+    if _met(known):
         least = fewest_clusters((1 - experiment.contrast.level) / 2)
         return NextStep(
             "finish",
@@ -77,12 +75,34 @@ def finish(known: Known) -> NextStep | None:
     )
 
 
-def _lacking(known: Known) -> str:
-    """The line of an arm without which nothing can be compared; empty where there are two."""
-    trained, prompts = known.experiment.trained_arms(), known.experiment.prompt_arms()
+def _lacking(known: Known) -> tuple[str, str]:
+    """What to add so that two arms can be compared, and its line; empty where there are two."""
+    experiment = known.experiment
+    trained, prompts = experiment.trained_arms(), experiment.prompt_arms()
+    add = "Add an arm to compare with"
     if not prompts and len(trained) < 2:
-        return "arms.few-shot: {kind: prompt, shots: 4}"
-    return "arms.lora: {kind: lora}" if not trained and len(prompts) < 2 else ""
+        return add, "arms.few-shot: {kind: prompt, shots: 4}"
+    if not prompts and not experiment.contrast.against:
+        one, other, *_ = trained
+        pair = f"contrast: {{fine_tuned: {one}, against: {other}}}"
+        return "Name the two arms that are to be compared, or add a prompt arm", pair
+    if not trained and len(prompts) < 2:
+        return add, "arms.lora: {kind: lora}"
+    return "", ""
+
+
+def _met(known: Known) -> bool:
+    """Both sides of the comparison were tested, and yet could not be paired."""
+    experiment, contrast = known.experiment, known.experiment.contrast
+    tested = {name for name, arm in known.arms.items() if arm.test is not None}
+    trained, prompts = experiment.trained_arms(), experiment.prompt_arms()
+    if not trained:
+        return len(tested.intersection(prompts)) > 1
+    sides = (
+        {contrast.fine_tuned} if contrast.fine_tuned else {*trained},
+        {contrast.against} if contrast.against else {*prompts},
+    )
+    return all(tested & side for side in sides)
 
 
 def use(known: Known) -> NextStep | None:

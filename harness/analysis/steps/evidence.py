@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.analysis.caveats import FEWEST_SEEDS, depends_on_seed
 from harness.analysis.statistics.prediction_powered import FEWEST_MARKED
 from harness.analysis.steps.known import Known
@@ -79,10 +81,11 @@ def more_items(known: Known) -> NextStep | None:
     enough = data.available.get("test", 0) >= needed
     line = f"data.limits.test: {needed if enough else 'null'}"
     again = known.times.test_again()
+    groups = replace(contrast, items_needed=needed).groups_needed
     what = f"{contrast.a} against {contrast.b}" if known.open else "which arm is best"
     return NextStep(
         "more_items",
-        f"Test on about {needed:,} items"
+        f"Test on about {needed:,} items{f' of about {groups:,} groups' if groups else ''}"
         + ("" if enough else f" in place of {contrast.items:,}: collect them first"),
         () if limit is None else (line,),
         command=False,

@@ -70,10 +70,16 @@ class Evidence:
 
     @property
     def nothing_right(self) -> bool:
-        """Every tested arm has the worst score that the metric gives, on every test item."""
+        """Whoever could be named has the worst score that the metric has, on every test item.
+
+        In a study of prompts that is any of them, else the two that meet.
+        """
         worst = self.experiment.task.primary.worst
-        tested = [arm.test for arm in self.arms.values() if arm.test is not None]
-        return math.isfinite(worst) and bool(tested) and all(test == worst for test in tested)
+        if self.primary is None or not math.isfinite(worst):
+            return False
+        met = self.arms if self.prompts_only else (self.fine_tuned, self.against)
+        tested = [test for name in met if (test := self.arms[name].test) is not None]
+        return bool(tested) and all(test == worst for test in tested)
 
     def abilities(self, arm: str) -> str:
         """The outcome of :class:`Forgetting`, or ``unmeasured``, or ``undeclared``."""

@@ -74,7 +74,7 @@ def reasons(e: Evidence) -> Iterator[str]:
     costs = wording.costs(e.experiment, e.arms, e.fine_tuned, e.against)
     if costs:
         yield costs
-    for contrast in ranking(e).undecided:
+    for contrast in () if e.nothing_right else ranking(e).undecided:
         yield wording.what_it_takes(contrast)
 
 

@@ -73,7 +73,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "nothing_right",
-        "Every tested arm has the worst score that the metric has: inconclusive.",
+        "Both arms, or every tested prompt, have the metric's worst score: inconclusive.",
         lambda e: e.nothing_right,
         "inconclusive",
         _nobody,

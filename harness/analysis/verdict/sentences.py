@@ -34,6 +34,7 @@ def decide(evidence: Evidence) -> Verdict:
     ]
     unsettled = evidence.unbeaten() if rule.name == "another_prompt_not_beaten" else primary
     open_contrast = unsettled is not None and unsettled.outcome == "inconclusive"
+    open_contrast = open_contrast and not evidence.nothing_right
     needed = unsettled.items_needed if unsettled and open_contrast else None
     if rule.outcome != "inconclusive":
         needed = ranking_words.items_needed(evidence) if rule.name == "prompts_tied" else None
@@ -53,10 +54,8 @@ def _not_compared(e: Evidence, _: str) -> str:
 
 
 def _nothing_right(e: Evidence, _: str) -> str:
-    return (
-        "No decision is possible yet: nothing that was tried does the task. "
-        f"{wording.result(_contrast(e))}"
-    )
+    who = "no prompt" if e.prompts_only else f"neither {e.fine_tuned} nor {e.against}"
+    return f"No decision is possible yet: {who} has anything right. {wording.result(_contrast(e))}"
 
 
 def _fine_tune(e: Evidence, winner: str) -> str:
@@ -278,7 +277,7 @@ def _reasons(e: Evidence, winner: str) -> list[str]:
     costs = wording.costs(e.experiment, e.arms, e.fine_tuned, e.against)
     if costs:
         sentences.append(costs)
-    if e.primary.outcome == "inconclusive":
+    if e.primary.outcome == "inconclusive" and not e.nothing_right:
         sentences.append(wording.what_it_takes(e.primary))
         sentences.extend(reason.sentence for reason in e.shortfalls)
         sentences.extend([wording.run_next(e.shortfalls)] if e.shortfalls else [])

@@ -174,7 +174,7 @@ def primary_section(material: Material) -> Section:
         bounds = scale.difference_interval(equal)
         text = f"{bounds} ({wording.level(equal)}), all within ±{scale.margin(contrast.margin)}"
         facts.insert(2, ("Interval for being equal", text))
-    if contrast.outcome == "inconclusive":
+    if contrast.outcome == "inconclusive" and material.findings.verdict.rule != "nothing_right":
         needed = wording.count(contrast.items_needed, "more items alone would not settle it")
         facts.append(("Items needed to settle it", needed))
     intro = (
