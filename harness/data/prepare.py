@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,7 +28,14 @@ from harness.data.examples import (
     read_examples,
 )
 from harness.data.examples_file import fingerprint
-from harness.data.split import limited, merge_duplicates, one_spelling, shuffled, split_groups
+from harness.data.split import (
+    joined_spellings,
+    limited,
+    merge_duplicates,
+    one_spelling,
+    shuffled,
+    split_groups,
+)
 from harness.errors import DataError, Problem
 from harness.records import Example, Splits, whole_conversations
 from harness.spec import Experiment, SplitFiles
@@ -138,6 +145,7 @@ def prepare(experiment: Experiment, unfit: Unfit = lambda splits: {}) -> Prepare
             ),
             *answer.notes(e.answer for source in read.values() for e in source.examples),
             *unread_notes(brought),
+            *_group_notes(experiment, read.values()),
         ),
         contradictions=contradictions,
         brought=brought,
@@ -249,6 +257,13 @@ def _repeated_ids(read: Mapping[str, ExamplesRead]) -> list[Problem]:
                 )
                 problems.append(Problem(where, what))
     return problems
+
+
+def _group_notes(experiment: Experiment, read: Iterable[ExamplesRead]) -> Iterator[str]:
+    column = experiment.data.group
+    joined = joined_spellings([source.examples for source in read]) if column else ""
+    if joined:
+        yield f"data.group: `{column}`: {joined}"
 
 
 def _divided(experiment: Experiment, read: Mapping[str, Sequence[Example]]) -> Divided:

@@ -12,10 +12,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from harness.answers.characters import folded
 from harness.data.normalise import normalised
 from harness.errors import DataError
 from harness.records import Example, whole_conversations
-from harness.wording import listed, per_cent
+from harness.wording import listed, per_cent, plural
 
 _WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")
 
@@ -25,9 +26,9 @@ def one_spelling(
 ) -> dict[str, tuple[Example, ...]]:
     """The examples of each file, a group that is written in several ways under one name in all.
 
-    Letters' case and the ``.0`` of a whole number, which a table with a gap in the column gives to
-    all of them, tell no two groups apart: one customer too few costs little, one on both sides
-    much. The name is the least of its spellings.
+    Letters' case and width, white space, and the ``.0`` of a whole number, which a table with a gap
+    in the column gives to all of them, tell no two groups apart: one customer too few costs little,
+    one on both sides much. The name is the least of its spellings.
     """
     names: dict[str, str] = {}
     for examples in read.values():
@@ -42,8 +43,23 @@ def one_spelling(
 
 def _spelt_alike(group: str) -> str:
     """What all spellings of a group's name have in common."""
-    whole = _WHOLE_NUMBER.fullmatch(group)
-    return whole[1] if whole else group.casefold()
+    same = folded(group)
+    whole = _WHOLE_NUMBER.fullmatch(same)
+    return whole[1] if whole else same
+
+
+def joined_spellings(read: Iterable[Sequence[Example]]) -> str:
+    """A sentence on groups that :func:`one_spelling` joins; empty where it joins none."""
+    spellings: defaultdict[str, set[str]] = defaultdict(set)
+    for examples in read:
+        for example in examples:
+            spellings[_spelt_alike(example.group)].add(example.group)
+    several = [sorted(names) for names in spellings.values() if len(names) > 1]
+    if not several:
+        return ""
+    shown = "; ".join(listed([repr(name) for name in names[:3]]) for names in several[:3])
+    number = plural(len(several), "group")
+    return f"{number} written in several ways count as one each, such as {shown}"
 
 
 def merge_duplicates(examples: Sequence[Example]) -> tuple[Example, ...]:

@@ -438,7 +438,14 @@ def written_as(count: int, start: int, spelling: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("{}", "{}.0"), ("c{}", "C{}"), ("Müller {}", "MÜLLER {}"), ("{}", "{}.00")],
+    [
+        ("{}", "{}.0"),
+        ("c{}", "C{}"),
+        ("Müller {}", "MÜLLER {}"),
+        ("{}", "{}.00"),
+        ("Acme {}", "Acme\u00a0  {}"),
+        ("shop {}", "ｓｈｏｐ {}"),
+    ],
 )
 def test_a_group_is_one_however_it_is_written(tmp_path: Path, one: str, other: str) -> None:
     mixed = [
@@ -448,6 +455,8 @@ def test_a_group_is_one_however_it_is_written(tmp_path: Path, one: str, other: s
     prepared = prepare(experiment(write_jsonl(tmp_path / "a.jsonl", mixed), id="key", group="who"))
     assert sum(prepared.groups.values()) == 10
     assert not any(audit_record(prepared).shared_groups.values())
+    (note,) = [note for note in prepared.notes if "data.group" in note]
+    assert "10 groups written in several ways" in note
     train = write_jsonl(tmp_path / "train.jsonl", written_as(40, 0, one.format))
     test = write_jsonl(tmp_path / "test.jsonl", written_as(16, 40, other.format))
     prepared = prepare(experiment(train, id="key", group="who", splits={"test": str(test)}))
