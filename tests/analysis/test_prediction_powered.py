@@ -163,3 +163,18 @@ def test_marks_that_are_all_the_same_prove_nothing(judged: float) -> None:
     alike = np.full((2, ITEMS), 3.0)
     found = corrected(alike, np.full((2, ITEMS), judged)).sampling.interval(0.95)
     assert found.low < -0.05 and found.high > 0.05
+
+
+def test_marks_of_few_groups_prove_nothing_however_they_agree() -> None:
+    human = np.stack([np.full(30, 4.0), np.full(30, 3.0)])
+    groups = np.arange(30) // 10
+    found = correct_difference(
+        Marked(human, np.full_like(human, 3.0), groups),
+        Unmarked(np.full((2, 30), 3.0), groups),
+        [],
+        1000,
+        np.random.default_rng(0),
+    )
+    interval = found.sampling.interval(0.95)
+    assert interval.low <= -1 < 1 <= interval.high
+    assert found.sampling.p_value() >= 0.25

@@ -108,12 +108,19 @@ def correct_difference(
             marked.clusters,
             int(marked.clusters.max()) + 1,
             size=max(1.0, (1 + weight) * scale),
+            paired=True,
         )
     ]
     if weight > 0:
         samples.append(
             ItemSample(
-                rest, unmarked.clusters, int(unmarked.clusters.max()) + 1, weight, bounded=False
+                rest,
+                unmarked.clusters,
+                int(unmarked.clusters.max()) + 1,
+                weight,
+                bounded=False,
+                size=max(1.0, scale),
+                paired=True,
             )
         )
     first, second = (
