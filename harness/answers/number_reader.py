@@ -9,6 +9,7 @@ from typing import Literal
 import regex
 
 from harness.answers.number_text import lines_of, unquoted
+from harness.answers.number_words import GOES_ON, SIGN, UNSIGNED, UNSPACED
 from harness.answers.scales import OTHERWISE, SCALE, factor
 
 DecimalMark = Literal[".", ","]
@@ -23,15 +24,16 @@ _SHORT = 60
 _FUNCTION = r"(?:sqrt|cbrt|log|ln|exp|sin|cos|tan)"
 _NUMBER = regex.compile(
     rf"""
-    (?<![\p{{L}}_\d]) (?<!\d[.,'])
+    # A letter before it makes it a part of a word, but in scripts without spaces.
+    (?: (?<![\p{{L}}_\d]) | (?<={UNSPACED}) ) (?<!\d[.,'])
     (?P<unclear>
-      (?:^|(?<=\b(?:is|equals)\ ))-\  | (?<=\+\ ?/?\ ?)-\ ? | (?<=[+-])[+-]
+      {UNSIGNED} | (?:^|(?<=\b(?:is|equals)\ ))-\  | (?<=\+\ ?/?\ ?)-\ ? | (?<=[+-])[+-]
       # Of these, what stands before is looked at, since a letter may stand before that: x<5.
       | (?<=(?:[<>≤≥≦≧≲≳≪≫±∓≠]|[<>!≤≥]=|=<)\ ?) | (?<=\^[({{]?) | (?<=-\p{{Sc}}?\(\ ?)
       | (?<=(?:π|\b(?i:pi))\ ?[/×*]\ ?)
       | (?<=(?:[√∛∜]|\b{_FUNCTION}(?=\ ?[(\{{]))\ ?[({{]?\ ?)
     )?
-    (?P<sign>(?<![\p{{L}}\d)\]%])[+-]|(?<=[=:(]\ ?)[+-]\ |\b(?:minus|negative)\ )?
+    (?P<sign>(?<![\p{{L}}\d)\]%])[+-](?:\*\*)?|(?<=[=:(]\ ?)[+-]\ |{SIGN})?
     (?:
       (?P<before>
         (?P<money>
@@ -65,7 +67,7 @@ _NUMBER = regex.compile(
       # A sum, a range, a time, a power, at least so much, a bound, decimals that go on.
       | \ ?[+±≤≥≪≫] | -\d | \ -\ \d | :\d | [xX×÷]\ ?\d | \ [xX×÷*]\ \d | \*\*?\d
       | \^ | [⁰¹²³⁴-⁹⁺⁻] | \ ?[<>]=?\ ?\p{{L}}\b | \d | [.,]\(\d | [\u0304\u0305\u0307]
-      | \ point\ \d | \ ?[×*]?\ ?(?:π|(?i:pi)\b) | {OTHERWISE}
+      | \ point\ \d | \ ?[×*]?\ ?(?:π|(?i:pi)\b) | {OTHERWISE} | {GOES_ON}
     )?
     """,
     regex.VERBOSE,
@@ -149,9 +151,9 @@ def _number(found: regex.Match[str], decimal: DecimalMark | None) -> Number | No
     value *= Fraction(10) ** shift * factor(found["scale"] or "")
     if value >= _LARGEST:
         return None
-    sign = (found["sign"] or found["inner"] or "").strip()
+    sign = (found["sign"] or found["inner"] or "+").strip(" *")
     return Number(
-        -value if sign in ("-", "minus", "negative") else value,
+        value if sign == "+" else -value,
         bool(found["percent"]),
         (found["before"] or "").strip(),
         mark,
