@@ -35,6 +35,7 @@ def _raised(command: str) -> str:
 
 
 _FIRST = (
+    (regex.compile(r"<sup>\s*([+\-−]?\w{1,4})\s*</sup>"), r"^\1"),
     # As marks of thousands and decimals are kept from being followed by a space.
     (regex.compile(r"\{([,.])\}"), r"\1"),
     (regex.compile(r"\\text\s*\{,\}"), ","),
@@ -42,12 +43,14 @@ _FIRST = (
     (regex.compile(r"(?<=\d)(?:~|\{\\[,;: ]\})(?=[\p{L}\d\\])"), " "),
     # No powers: degrees, minutes and ordinals.
     (regex.compile(_raised(r"\\(?:circ|degree)(?![A-Za-z])")), "°"),
-    (regex.compile(r"(?<=\d)" + _raised("o(?![A-BD-EG-Za-z])")), "°"),
     (regex.compile(r"\\(?:text)?degree(?:s|Celsius)?(?![A-Za-z])"), "°"),
+    # A footnote is not read.
+    (regex.compile(r"(?<=\d)" + _raised(r"(?:\*|\\(?:ast|star|dagger)(?![A-Za-z]))")), ""),
     (regex.compile(_raised(r"\\prime\s*\\prime(?![A-Za-z])")), '"'),
     (regex.compile(_raised(r"\\prime(?![A-Za-z])")), "'"),
 )
 _LAST = (
+    (regex.compile(r"(?<=\d)" + _raised("o(?![A-BD-EG-Za-z])")), "°"),
     (regex.compile(r"(?<=\d)" + _raised(r"(?:st|nd|rd|th)(?![A-Za-z])")), "th"),
     (regex.compile(r"\\(?:leq?|geq?|leqslant|geqslant|lt|gt)(?![A-Za-z])"), "≤"),
     (regex.compile(r"\\(?:pm|mp|neq?)(?![A-Za-z])"), "±"),

@@ -11,9 +11,11 @@ _UNSPACED_MINUS = r"(?:负|負|マイナス|마이너스|零下|氷点下|영하
 _BEFORE_FIGURE = r"(?:\ |-(?=[\d*_`]))(?:[*_`]{1,3}(?=[\d.\p{Sc}]))?"
 # Behind other words something may be subtracted: the total minus 5.
 _STATED = (
-    r"(?<=(?:^|[^\w\s)\]}%\-]\ ?|\b(?i:is|are|was|be|equals?|to|at|of|by|as|about|around|approximately"
-    r"|get|gets|gives?|yields?|reached|be|or|said|says?|est|es|è|é|de|da|a|à|vale|sono|равно|это|ist"
-    r"|är|er|bei|auf|answer|result|temperature)\ ))"
+    r"(?<=(?:^|[^\w\s)\]}%\-]\ ?|\b(?i:is|are|was|be|equals?|to|at|of|by|as|about|around"
+    r"|approximately|gets?|got|gives?|gave|has|have|had|yields?|reache[sd]|reads?|shows?|scored?|becomes?|remains?"
+    r"|fell|dropped|only|just|exactly|roughly|nearly|almost|than|or|said|says?|answer|result"
+    r"|temperature|est|fait|es|son|hace|è|é|de|da|a|à|vale|sono|равно|это|ist|sind|war|waren|är|er"
+    r"|bei|auf)\ ))"
 )
 # At least 5, and about 5, in languages in which that is said with minus.
 _AT_LEAST = r"(?<=\b(?i:au|du|al|lo|pelo|ao|m[áa]s\ o|mais\ ou|più\ o)\ )"
@@ -42,7 +44,11 @@ UNSIGNED = rf"""
 GOES_ON = r"""
     # Of a date, a time or a length of time; a part; more than so many; and a half.
     \ ?(?:[年月日号號时時点點分秒년월일시분]|小时|小時|時間|시간)\ ?\d
-    | \ ?分[の之] | 분의 | [零〇一二三四五六七八九十多余餘几幾割] | \p{Han}{0,2}半
+    # Or of a measure in two units, a product, a sum or a score.
+    | \ ?(?:f(?:ee|oo)?t|(?:h|hours?|hrs?|lbs?|pounds?|minutes?|mins?|years?),?(?:\ and)?)\.?\ \d
+    | \ (?i:times|plus|by|(?:multiplied|divided)\ by|fois|mal|por)\ \d
+    | \ ?(?:[比対對대乘加减減除]|かける|たす|ひく|곱하기|더하기|빼기|나누기)以?\ ?\d
+    | \ ?分[の之] | 분의 | [零〇一二三四五六七八九十多余餘几幾割] | 成(?!\p{Han}) | \p{Han}{0,2}半
     | \ ?(?:°\ ?[CF]?\ ?|(?i:degrees?)\ (?:\p{L}+\ )?)?(?i:below\ (?:zero|freezing))\b
 """
 """What may follow a number and makes another of it, as a part of a verbose pattern."""

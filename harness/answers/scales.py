@@ -9,27 +9,32 @@ import regex
 
 # Power of ten -> words that mean it behind whatever number, in the singular where English has one.
 _WORDS: Mapping[int, str] = {
-    1: "dizaine decena dezena",
-    2: "hundred hundert honderd hundra hundrede centaine centena सौ",
-    3: "thousand tsd tausend duizend tusen tusind mille millier mila ribu tys tysiąc tysiące "
-    "tysięcy tisíc tisíce tisíců ezer mie mii nghìn ngàn tuhat tuhatta tisuća hiljada хиляди "
-    "тыс тысяча тысячи тысяч тисяча тисячі тисяч χιλιάδες हज़ार हजार ألف آلاف هزار אלף",
-    5: "lakh लाख",
+    1: "dizaine decena dezena десятка десятков",
+    2: "hundred hundert honderd hundra hundrede centaine centena centinaio centinaia sute "
+    "сотни сотен सौ",
+    3: "thousand tsd tausend duizend tusen tusind mille millier mila ribu rb tys tysiąc tysiące "
+    "tysięcy tisíc tisíce tisíců ezer mii nghìn ngàn tuhat tuhatta tisuća hiljada хиляди "
+    "millar millares milhar milhares migliaio migliaia тыс тис тысяча тысячи тысяч "
+    "тисяча тисячі тисяч χιλιάδες हज़ार हजार ألف آلاف هزار ہزار "
+    "হাজার אלף",
+    5: "lakh लाख لاکھ লাখ",
     6: "million mn mio mln millionen millioner millones millón milione milioni milhão milhões "
     "milió milions miljoen miljon miljoner milion miliony milionów milionu milionů milióny "
-    "miliónov milyon juta millió triệu milioane miljoona miljoonaa milijun milijuna miliona "
+    "miliónov milyon juta jt millió triệu milioane miljoona miljoonaa milijun milijuna miliona "
     "млн миллион миллиона миллионов мільйон мільйони мільйона мільйонів милион милиона милиони "
     "εκατομμύριο εκατομμύρια मिलियन مليون ملايين میلیون מיליון",
-    7: "crore करोड़",
+    7: "crore करोड़ कोटी کروڑ কোটি",
     9: "billion bn bln mrd mld milliarde milliarden milliard milliarder miliardo miliardi "
     "bilhão bilhões miljard miljarder miliard miliardy miliardów miliarda miliárd milyar miliar "
-    "milliárd tỷ tỉ miliarde miljardi miljardia milijarda milijarde milijardi "
+    "milliárd mia tỷ tỉ miliarde miljardi miljardia milijarda milijarde milijardi "
     "млрд миллиард миллиарда миллиардов мільярд мільярди мільярда мільярдів милиард милиарда "
-    "милиарди δισεκατομμύριο δισεκατομμύρια बिलियन مليار میلیارد מיליארד",
+    "милиарди δισ δισεκατομμύριο δισεκατομμύρια बिलियन مليار میلیارد מיליארד",
     12: "trillion tn trn billionen billones billón biljoen biljon trilhão trilhões trilyon "
     "трлн триллион триллиона триллионов трильйон трильйона трильйонів ट्रिलियन",
     15: "quadrillion",
     18: "quintillion trillionen",
+    21: "sextillion",
+    24: "septillion",
 }  # fmt: skip
 _DOZENS = (
     "dozen dutzend douzaine docena dozzina dozzine dúzia dozijn dussin dusin дюжина дюжины дюжин"
@@ -73,7 +78,10 @@ _SIGN = (
     rf"|{_any_of(set(_SIGNED) - {'千', '百', 'พัน', 'ร้อย'})})"
 )
 # Behind a space they may begin a word, as 万能 and 만화 do, unless what is counted follows.
-_COUNTED = r"(?![^\P{Han}元円圆圓块塊个個人名件次台張张美欧日港韩年本吨噸公]|[^\P{Hangul}원명개달유년은는이가을를입])"
+_COUNTED = (
+    r"(?![^\P{Han}元円圆圓块塊个個人名件次台張张美欧日港韩年本吨噸公]"
+    r"|[^\P{Hangul}원명개달유년은는이가을를입])"
+)
 _PERIOD = r"(?i:year|yr|y|annum|quarter|qtr|month|mo|week|wk|day|hour|hr|person|employee|unit)\b"
 # A letter that is a word by itself, and of no formula such as $5 m$ or $5 m/s$.
 _ALONE = rf"(?![\p{{L}}\d^²³]|[-&]\p{{L}}|/(?!\ ?{_PERIOD})|[^$]*\$(?!\ ?\d))"
@@ -101,6 +109,7 @@ def _apart(words: str) -> str:
 
 _CURRENCY = r"(?:€|£|¥|₹|₽|₩|(?:EUR|GBP|CHF|USD)\b)"
 # Marks that make a number bold, or a formula, may stand between.
+_BOLD = r"[*_`]{0,3}"
 _JOINT = r"(?:[*_`$]{1,3}\ ?|[\ -])?"
 
 SCALE = rf"""
@@ -110,10 +119,10 @@ SCALE = rf"""
     | {_JOINT}{_NAMES}(?!-\p{{L}}|\ (?:chứng|lệ|số)\b)\.?
     | {_SIGN}+ | \ {_SIGN}+{_COUNTED}
     | (?(rupees)(?:(?i:{_any_of(_RUPEES)}){_ALONE}|\ (?i:{_any_of(_RUPEES)}){_apart(_GO_ON)})|(?!))
-    | (?(money)(?:(?i:{_any_of(_MONEY)}){_ALONE}{_NO_LENGTH}
+    | (?(money){_BOLD}(?:(?i:{_any_of(_MONEY)}){_ALONE}{_NO_LENGTH}
         |\ (?i:{_any_of(set(_MONEY) - {"t"})}|k){_apart(f"{_GO_ON}|{_DEALS}")}
         |\ (?i:{_any_of(_factors(_SLANG))}){_apart(_GO_ON)})|(?!))
-    | [KMBk](?![\p{{L}}\d]|[-&]\p{{L}}) | \ k{_apart(_GO_ON)}
+    | {_BOLD}[KMBk](?![\p{{L}}\d]|[-&]\p{{L}}) | \ k{_apart(_GO_ON)}
     | \ ?(?i:k|m|mm|b|md|mds)(?=\ ?{_CURRENCY}(?!\ ?\d))
     | \ [KMB](?=\ ?\$(?!\ ?\d))(?<!\$.*)
 """
@@ -134,12 +143,14 @@ _COUNT = (
 OTHERWISE = rf"""
     # mil is a thousand in Spanish, a million in slang and a part of an inch; 兆 is a million or a
     # million millions; T€ are thousands or millions of millions; bin is a thousand in Turkish,
-    # lacs are lakhs or in French lakes, and अरब is a milliard or Arab.
-    {_JOINT}(?i:mils?|bin|lacs?|अरब)\b | \ ?兆 | \ ?[tT]\ ?{_CURRENCY}
+    # lacs are lakhs or in French lakes, अरब is a milliard or Arab, mie a thousand or my, thou a
+    # thousand or a thousandth, εκ a million or a centimetre.
+    {_JOINT}(?i:mils?|mill|bin|lacs?|अरब|mie|thou|tr|εκ)\b
+    | \ ?(?i:[tkm]kr|mdkr|[tkm](?:SEK|EUR|USD))\b | \ ?兆 | \ ?[tT]\ ?{_CURRENCY}
     # What is known to multiply, where it is not certain that it does: hundred-dollar bills.
     | {_JOINT}{_NAME} | \ ?{_SIGN} | \ ?百分
-    | (?(money)\ (?:(?i:{_any_of({*_MONEY, *_factors(_SLANG), "k"} - {"t"})})|T)\b(?![-&]\p{{L}})
-        (?![^$]*\$(?!\ ?\d))|(?!))
+    | (?(money){_BOLD}\ (?:(?i:{_any_of({*_MONEY, *_factors(_SLANG), "k"} - {"t"})})|T)\b
+        (?![-&]\p{{L}})(?![^$]*\$(?!\ ?\d))|(?!))
     | (?(rupees)\ (?i:{_any_of(_RUPEES)})\b|(?!))
     | [KMBk](?=[-&]\p{{L}}) | \ k\b | \ grand{_apart(_GO_ON)}
     # More is added to it: 3 hundred fifty; but not in $2 million three years ago.

@@ -20,6 +20,7 @@ def value_of(reply: str) -> float | None:
         (r"The angle is $x = 45.5 ^ \circ$.", 45.5), (r"$18^{\circ}\text{C}$", 18),
         (r"18^\circ C", 18), (r"45\degree", 45), (r"30^\prime", 30), (r"30^{\prime}", 30),
         (r"5^\prime 11^{\prime\prime}", None), (r"f\circ g", None), (r"45^x", None),
+        (r"45^{\mathrm{o}}", 45), (r"45^{\text{o}}C", 45), ("45^*", 45), (r"45^\dagger", 45),
         (r"the $8^{\text{th}}$ term", 8), ("the 8^{th} term", 8),
         # Braces of a command hold no list.
         (r"\boxed{4{,}321}", 4321), (r"\boxed{4{,}321{,}567.8}", 4321567.8), (r"4,\!321", 4321),
@@ -36,6 +37,8 @@ def value_of(reply: str) -> float | None:
         (r"$9.9\,\text{m/s}^2$", 9.9), ("30 cm$^2$", 30), ("30 square units or 30 units^2", 30),
         (r"$30~\mathrm{kg}\cdot\mathrm{m}^2$", 30), ("9.9 m s^{-2}", 9.9), ("**30** cm^3", 30),
         ("1.2 kg/m^3", 1.2), ("30 ft^2", 30), ("30 cm^2.", 30),
+        ("30 cm<sup>2</sup>", 30), ("10<sup>3</sup>", 1000), ("30<sup>2</sup>", None),
+        (r"\boxed{30}\text{ in}^2", 30), (r"9.9 \frac{m}{s^2}", 9.9),
         ("x^2", None), ("30x^2", None), ("6s^2", None), ("30 people^2", None), ("30^2", None),
         ("30 cm^2 and 5", None), ("cm^2", None),
         # Arrows and quotations
@@ -46,7 +49,8 @@ def value_of(reply: str) -> float | None:
         ("more > 30", None), ("x -> > 30", None),
         # Circles
         ("14π", None), (r"2\pi", None), (r"\boxed{14 \pi}", None), ("7*pi", None), ("7 pi", None),
-        (r"\frac{\pi}{4}", None), ("pi/4", None), ("π ≈ 3.14", 3.14), ("7 pies", 7), ("7 pints", 7),
+        (r"\frac{\pi}{4}", None), ("pi/4", None), ("π ≈ 3.14", 3.14), ("7 pies", 7),
+        ("7 pints", 7),
     ],
 )  # fmt: skip
 def test_marks_around_a_number(reply: str, value: float | None) -> None:
