@@ -12,21 +12,20 @@ _WORDS: Mapping[int, str] = {
     1: "dizaine decena dezena десятка десятков",
     2: "hundred hundert honderd hundra hundrede centaine centena centinaio centinaia sute "
     "сотни сотен सौ",
-    3: "thousand tsd tausend duizend tusen tusind mille millier mila ribu rb tys tysiąc tysiące "
+    3: "thousand tsd tausend duizend tusen tusind mille millier mila ribu tys tysiąc tysiące "
     "tysięcy tisíc tisíce tisíců ezer mii nghìn ngàn tuhat tuhatta tisuća hiljada хиляди "
     "millar millares milhar milhares migliaio migliaia тыс тис тысяча тысячи тысяч "
-    "тисяча тисячі тисяч χιλιάδες हज़ार हजार ألف آلاف هزار ہزار "
-    "হাজার אלף",
+    "тисяча тисячі тисяч χιλιάδες हज़ार हजार ألف آلاف هزار ہزار হাজার אלף",
     5: "lakh लाख لاکھ লাখ",
     6: "million mn mio mln millionen millioner millones millón milione milioni milhão milhões "
     "milió milions miljoen miljon miljoner milion miliony milionów milionu milionů milióny "
-    "miliónov milyon juta jt millió triệu milioane miljoona miljoonaa milijun milijuna miliona "
+    "miliónov milyon juta millió triệu milioane miljoona miljoonaa milijun milijuna miliona "
     "млн миллион миллиона миллионов мільйон мільйони мільйона мільйонів милион милиона милиони "
     "εκατομμύριο εκατομμύρια मिलियन مليون ملايين میلیون מיליון",
     7: "crore करोड़ कोटी کروڑ কোটি",
     9: "billion bn bln mrd mld milliarde milliarden milliard milliarder miliardo miliardi "
     "bilhão bilhões miljard miljarder miliard miliardy miliardów miliarda miliárd milyar miliar "
-    "milliárd mia tỷ tỉ miliarde miljardi miljardia milijarda milijarde milijardi "
+    "milliárd tỷ tỉ miliarde miljardi miljardia milijarda milijarde milijardi "
     "млрд миллиард миллиарда миллиардов мільярд мільярди мільярда мільярдів милиард милиарда "
     "милиарди δισ δισεκατομμύριο δισεκατομμύρια बिलियन مليار میلیارد מיליארד",
     12: "trillion tn trn billionen billones billón biljoen biljon trilhão trilhões trilyon "
@@ -144,8 +143,9 @@ OTHERWISE = rf"""
     # mil is a thousand in Spanish, a million in slang and a part of an inch; 兆 is a million or a
     # million millions; T€ are thousands or millions of millions; bin is a thousand in Turkish,
     # lacs are lakhs or in French lakes, अरब is a milliard or Arab, mie a thousand or my, thou a
-    # thousand or a thousandth, εκ a million or a centimetre.
-    {_JOINT}(?i:mils?|mill|bin|lacs?|अरब|mie|thou|tr|εκ)\b
+    # thousand or a thousandth, εκ a million or a centimetre; and short ones, which may be a
+    # name, as that of those who are MIA is.
+    {_JOINT}(?i:mils?|mill|bin|lacs?|अरब|mie|thou|tr|εκ|mia|rb|jt)\b
     | \ ?(?i:[tkm]kr|mdkr|[tkm](?:SEK|EUR|USD))\b | \ ?兆 | \ ?[tT]\ ?{_CURRENCY}
     # What is known to multiply, where it is not certain that it does: hundred-dollar bills.
     | {_JOINT}{_NAME} | \ ?{_SIGN} | \ ?百分

@@ -44,8 +44,8 @@ from harness.answers.number_reader import reply_number
         ("6 мільйонів", 6e6), ("6 milioane", 6e6), ("6 Dutzend", 72), ("2 douzaines", 24),
         ("6 bin", None), ("6 bins", 6), ("6 lacs", None), ("₹6 lacs", 6e5), ("6 अरब", None),
         ("6 mie", None),
-        ("6 mia. kr.", 6e9), ("6 mkr", None), ("6 Mill. Euro", None), ("6 тис. грн", 6000),
-        ("6 jt", 6e6), ("6 লাখ", 6e5), ("6 migliaia", 6000), ("6 thou", None),
+        ("6 mia. kr.", None), ("6 mkr", None), ("6 Mill. Euro", None), ("6 тис. грн", 6000),
+        ("6 jt", None), ("6 RBs", 6), ("6 লাখ", 6e5), ("6 migliaia", 6000), ("6 thou", None),
         ("6 triệu chứng", None), ("6 พันธุ์", 6),
         # With and without a space
         ("3 万元", 30_000), ("3 千", 3000), ("3 億", 3e8), ("3 만", 30_000), ("3 만 원", 30_000),
