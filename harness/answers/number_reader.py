@@ -67,7 +67,8 @@ _NUMBER = regex.compile(
       # A sum, a range, a time, a power, at least so much, a bound, decimals that go on.
       | \ ?[+±≤≥≪≫] | -\d | \ -\ \d | :\d | [xX×÷]\ ?\d | \ [xX×÷*]\ \d | \*\*?\d
       | \^ | [⁰¹²³⁴-⁹⁺⁻] | \ ?[<>]=?\ ?\p{{L}}\b | \d | [.,]\(\d | [\u0304\u0305\u0307]
-      | \ point\ \d | \ ?[×*]?\ ?(?:π|(?i:pi)\b) | {OTHERWISE} | {GOES_ON}
+      | \ point\ \d | \ ?[×*]?\ ?(?:\p{{Latin}}?\ ?π|(?:\p{{Latin}}\ ?[×*]\ ?)?[Pp]i\b)
+      | {OTHERWISE} | {GOES_ON}
     )?
     """,
     regex.VERBOSE,

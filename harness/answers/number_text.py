@@ -63,8 +63,8 @@ _LAST = (
     (regex.compile(r"\\([%$&#])"), r"\1"),
     (regex.compile(r"\\(?:times|cdot)"), "×"),
     (regex.compile(r"\^\{([^{}]*)\}"), r"^\1"),
-    # Arrows are no signs of a bound; behind a word or a variable => may be one.
-    (regex.compile(r"-+>"), " → "),
+    # Arrows are no signs of a bound, but behind a variable of a limit; => may be one behind a word.
+    (regex.compile(r"(?<!(?:^|[^\p{L}])\p{L}\s?)(?<!-)-+>"), " → "),
     (regex.compile(r"(?m)(?:^|(?<=[.,:;!?]))[ \t]*=+>(?![=>])"), " → "),
 )
 _QUOTED = regex.compile(r"(?m)^[ \t]*(?:>[ \t]+)+(?=[^\s\p{L}<>=]*\d[^\s\p{L}<>=]*[ \t]*$)")

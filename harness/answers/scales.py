@@ -108,7 +108,8 @@ def _apart(words: str) -> str:
 
 _CURRENCY = r"(?:€|£|¥|₹|₽|₩|(?:EUR|GBP|CHF|USD)\b)"
 # Marks that make a number bold, or a formula, may stand between.
-_BOLD = r"[*_`]{0,3}"
+# Those that make it bold, if they stand before it too: 2*k is a product.
+_BOLD = r"(?:(?<=[*_`][\d.,\p{Sc}]{1,20})[*_`]{1,3})?"
 _JOINT = r"(?:[*_`$]{1,3}\ ?|[\ -])?"
 
 SCALE = rf"""
@@ -145,8 +146,8 @@ OTHERWISE = rf"""
     # lacs are lakhs or in French lakes, अरब is a milliard or Arab, mie a thousand or my, thou a
     # thousand or a thousandth, εκ a million or a centimetre; and short ones, which may be a
     # name, as that of those who are MIA is.
-    {_JOINT}(?i:mils?|mill|bin|lacs?|अरब|mie|thou|tr|εκ|mia|rb|jt)\b
-    | \ ?(?i:[tkm]kr|mdkr|[tkm](?:SEK|EUR|USD))\b | \ ?兆 | \ ?[tT]\ ?{_CURRENCY}
+    {_JOINT}(?i:mils?|mill|lacs?|अरब|mie|thou|tr|εκ|mia|rb|jt)\b
+    | \ ?(?i:[tkm]kr|mdkr|[tkm](?:SEK|EUR|USD))\b | \ (?i:bin)\b | \ ?兆 | \ ?[tT]\ ?{_CURRENCY}
     # What is known to multiply, where it is not certain that it does: hundred-dollar bills.
     | {_JOINT}{_NAME} | \ ?{_SIGN} | \ ?百分
     | (?(money){_BOLD}\ (?:(?i:{_any_of({*_MONEY, *_factors(_SLANG), "k"} - {"t"})})|T)\b

@@ -46,9 +46,10 @@ def value_of(reply: str) -> float | None:
         ("Answer:\n> 30", 30), ("> 30", 30), (">  $1,234.50", 1234.5), ("> **30**", 30),
         ("&gt; 30", 30), ("> The answer is 30.", 30), ("→ 30", 30), ("->30", 30), ("-> -30", -30),
         ("x > 30", None), ("x => 30", None), ("> 30 kg", None), (">30", None), (">= 30", None),
-        ("more > 30", None), ("x -> > 30", None),
+        ("more > 30", None), ("x -> > 30", None), ("x -> 30", None),
         # Circles
         ("14π", None), (r"2\pi", None), (r"\boxed{14 \pi}", None), ("7*pi", None), ("7 pi", None),
+        (r"7k\pi", None), ("7*k*pi", None), ("7 DPI", 7), ("7 API calls", 7),
         (r"\frac{\pi}{4}", None), ("pi/4", None), ("π ≈ 3.14", 3.14), ("7 pies", 7),
         ("7 pints", 7),
     ],

@@ -23,6 +23,7 @@ from harness.answers.number_reader import reply_number
         ("$6m/s", None), ("$6 K-pop album", 6), ("6k-run", None), ("6 k run", None),
         ("6 k", 6000),
         ("**$6** m", 6e6), ("**$6**m", 6e6), ("**6**k", 6000), ("**$6** m cable", None),
+        ("6*k", 6), ("6-bin", 6),
         ("He owes 6 grand.", None), ("6 grand pianos", 6), ("300 K", 300),
         # What a scale begins is another thing.
         ("4 hundred-dollar bills", None), ("3 million-dollar homes", None), ("4-hundred", 400),
