@@ -54,7 +54,14 @@ _LAST = (
     (regex.compile(r"(?<=\d)" + _raised(r"(?:st|nd|rd|th)(?![A-Za-z])")), "th"),
     (regex.compile(r"\\(?:leq?|geq?|leqslant|geqslant|lt|gt)(?![A-Za-z])"), "≤"),
     (regex.compile(r"\\(?:pm|mp|neq?)(?![A-Za-z])"), "±"),
-    # Neither a root nor decimals that repeat are what stands in them.
+    # Neither a root, a function nor decimals that repeat are what stands in them.
+    (
+        regex.compile(
+            r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc|log|ln|exp)(?![A-Za-z])"
+            r"(?:_(?:\{[^{}]*\}|\w))?\s*(?=[\d({])"
+        ),
+        "√",
+    ),
     (regex.compile(r"\\(?:sqrt(?:\[[^\[\]]*\])?|overline|bar)(?![A-Za-z])"), "√"),
     (regex.compile(r"\\pi(?![A-Za-z])"), "π"),
     (regex.compile(r"\\[lc]?dots(?![A-Za-z])"), "..."),

@@ -31,12 +31,14 @@ SIGN = rf"""
 UNSIGNED = rf"""
     # Plus or minus, and the sign of a sign.
     (?<=\b(?i:or|ou|o|или|oder)\ )(?<!{_AT_LEAST})(?:{_MINUS}|{_NEGATIVE}){_BEFORE_FIGURE}
-    | (?<=[正±]|プラス|플러스){_UNSPACED_MINUS}\ ?
+    | (?<=[正±胜勝]|プラス|플러스){_UNSPACED_MINUS}\ ?
     | (?<=(?:{_MINUS}|{_NEGATIVE}|{_UNSPACED_MINUS})\ ?)[+-]\ ?
     | (?<!{_STATED})(?<!{_AT_LEAST}){_MINUS}{_BEFORE_FIGURE}
     | (?<={UNSPACED})(?<!{_IS})[+-](?=\p{{Sc}}?[\d.])
-    # The rest of a number, of which a part is written in words: 三万5千, and of a part: 3分の2.
+    # The rest of a number, of which a part is written in words: 三万5千, and of a part: 3分の2;
+    # what is subtracted, or a number below zero.
     | (?<=[零〇一二三四五六七八九十百千万萬億亿兆点點之]|[减減]|减去|分の|분의\ ?)
+    | (?<=[负負]数|(?:[负負]|マイナス)の)
     | (?<=ลบ\ ?)
 """
 """What stands before a number and may or may not change it, as a part of a verbose pattern."""
@@ -45,6 +47,7 @@ GOES_ON = r"""
     # Of a date, a time or a length of time; a part; more than so many; and a half.
     \ ?(?:[年月日号號时時点點分秒년월일시분]|小时|小時|時間|시간)\ ?\d
     # Or of a measure in two units, a product, a sum or a score.
+    | [\p{Han}\p{Hangul}]{1,2}\d
     | \ ?(?:f(?:ee|oo)?t|(?:h|hours?|hrs?|lbs?|pounds?|minutes?|mins?|years?),?(?:\ and)?)\.?\ \d
     | \ (?i:times|plus|by|(?:multiplied|divided)\ by|fois|mal|por)\ \d
     | \ ?(?:[比対對대乘加减減除]|かける|たす|ひく|곱하기|더하기|빼기|나누기)以?\ ?\d

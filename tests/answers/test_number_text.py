@@ -47,6 +47,8 @@ def value_of(reply: str) -> float | None:
         ("&gt; 30", 30), ("> The answer is 30.", 30), ("→ 30", 30), ("->30", 30), ("-> -30", -30),
         ("x > 30", None), ("x => 30", None), ("> 30 kg", None), (">30", None), (">= 30", None),
         ("more > 30", None), ("x -> > 30", None), ("x -> 30", None),
+        # Functions
+        (r"\sin 30^\circ", None), (r"\log_2 30", None), (r"\ln(30)", None), (r"\ln x = 30", 30),
         # Circles
         ("14π", None), (r"2\pi", None), (r"\boxed{14 \pi}", None), ("7*pi", None), ("7 pi", None),
         (r"7k\pi", None), ("7*k*pi", None), ("7 DPI", 7), ("7 API calls", 7),
