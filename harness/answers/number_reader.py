@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import html
-import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 import regex
 
-from harness.answers.characters import plain
+from harness.answers.number_text import lines_of, unquoted
+from harness.answers.number_words import GOES_ON, SIGN, UNSIGNED, UNSPACED
 from harness.answers.scales import OTHERWISE, SCALE, factor
 
 DecimalMark = Literal[".", ","]
@@ -21,44 +20,20 @@ _LARGEST, _MOST_CHARACTERS = Fraction(10) ** 100, 400
 # Characters of a line that is a number in brackets and nothing else.
 _SHORT = 60
 
-_LATEX = (
-    # What follows a sign follows it still.
-    (regex.compile(r"(?<=[+\-−–])\s*\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"\1/\2"),
-    (regex.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r" \1/\2"),
-    (regex.compile(r"(?<=[+\-−–])\s*\\(?:boxed|text|mathrm|mathbf)\s*\{([^{}]*)\}"), r"\1 "),
-    (regex.compile(r"\\(?:boxed|text|mathrm|mathbf)\s*\{([^{}]*)\}"), r" \1 "),
-    (regex.compile(r"\{,\}"), ","),
-    (regex.compile(r"\\(?:leq?|geq?|leqslant|geqslant|lt|gt)(?![A-Za-z])"), "≤"),
-    (regex.compile(r"\\(?:pm|mp|neq?)(?![A-Za-z])"), "±"),
-    # Neither a root nor decimals that repeat are what stands in them.
-    (regex.compile(r"\\(?:sqrt(?:\[[^\[\]]*\])?|overline|bar)(?![A-Za-z])"), "√"),
-    (regex.compile(r"\\[lc]?dots(?![A-Za-z])"), "..."),
-    # Around a formula, brackets say nothing of what stands in it.
-    (regex.compile(r"\\[,;:! ()\[\]]"), " "),
-    (regex.compile(r"\\([%$&#])"), r"\1"),
-    (regex.compile(r"\\(?:times|cdot)"), "×"),
-    (regex.compile(r"\^\{([^{}]*)\}"), r"^\1"),
-)
-_TAG = regex.compile(r"</?[A-Za-z][^<>\n]*>")
-_VULGAR = regex.compile("[\u00bc-\u00be\u2150-\u215f\u2189]")
-_RAISED = regex.compile("(?<=(?<![0-9])10)[⁺⁻]?[⁰¹²³⁴-⁹]+")
-_WRITTEN = str.maketrans({
-    "٫": ".", "٬": ",", "٪": "%", "⁄": "/", "∕": "/", "‐": "-", "‑": "-", "‒": "-", "–": "-",
-    "−": "-", "’": "'", "ʼ": "'", "′": "'", "‘": "'", "·": "×",
-})  # fmt: skip
-
 # Of functions whose value is none of what stands in them.
 _FUNCTION = r"(?:sqrt|cbrt|log|ln|exp|sin|cos|tan)"
 _NUMBER = regex.compile(
     rf"""
-    (?<![\p{{L}}_\d]) (?<!\d[.,'])
+    # A letter before it makes it a part of a word, but in scripts without spaces.
+    (?: (?<![\p{{L}}_\d]) | (?<={UNSPACED}) ) (?<!\d[.,'])
     (?P<unclear>
-      (?:^|(?<=\b(?:is|equals)\ ))-\  | (?<=\+\ ?/?\ ?)-\ ? | (?<=[+-])[+-]
+      {UNSIGNED} | (?:^|(?<=\b(?:is|equals)\ ))-\  | (?<=\+\ ?/?\ ?)-\ ? | (?<=[+-])[+-]
       # Of these, what stands before is looked at, since a letter may stand before that: x<5.
       | (?<=(?:[<>≤≥≦≧≲≳≪≫±∓≠]|[<>!≤≥]=|=<)\ ?) | (?<=\^[({{]?) | (?<=-\p{{Sc}}?\(\ ?)
+      | (?<=(?:π|\b(?i:pi))\ ?[/×*]\ ?)
       | (?<=(?:[√∛∜]|\b{_FUNCTION}(?=\ ?[(\{{]))\ ?[({{]?\ ?)
     )?
-    (?P<sign>(?<![\p{{L}}\d)\]%])[+-]|(?<=[=:(]\ ?)[+-]\ |\b(?:minus|negative)\ )?
+    (?P<sign>(?<![\p{{L}}\d)\]%])[+-](?:\*\*)?|(?<=[=:(]\ ?)[+-]\ |{SIGN})?
     (?:
       (?P<before>
         (?P<money>
@@ -92,7 +67,8 @@ _NUMBER = regex.compile(
       # A sum, a range, a time, a power, at least so much, a bound, decimals that go on.
       | \ ?[+±≤≥≪≫] | -\d | \ -\ \d | :\d | [xX×÷]\ ?\d | \ [xX×÷*]\ \d | \*\*?\d
       | \^ | [⁰¹²³⁴-⁹⁺⁻] | \ ?[<>]=?\ ?\p{{L}}\b | \d | [.,]\(\d | [\u0304\u0305\u0307]
-      | \ point\ \d | {OTHERWISE}
+      | \ point\ \d | \ ?[×*]?\ ?(?:\p{{Latin}}?\ ?π|(?:\p{{Latin}}\ ?[×*]\ ?)?[Pp]i\b)
+      | {OTHERWISE} | {GOES_ON}
     )?
     """,
     regex.VERBOSE,
@@ -106,6 +82,7 @@ _IN_BRACKETS = regex.compile(
     r"[^\w()]*\([^\w()]*(?:\p{Lu}{1,3}\$?\ ?)?[\d.,'\ ]+[^\d()]*\)[^\w()]*"
 )
 _OPENED, _CLOSED = "([{⟨", ")]}⟩"
+_ARGUMENT = regex.compile(r"\\[A-Za-z]+\*?\s*(?:\[[^\[\]]*\])?\{$")
 _OPENING = regex.compile(r"[\s*_`\"'“„$]*")
 
 
@@ -130,7 +107,7 @@ def cell_number(text: str, decimal: DecimalMark | None = None) -> Number | None:
     Args:
         decimal: the decimal mark of numbers that could be read both ways; a point if not given.
     """
-    lines = _cleaned(text)
+    lines = lines_of(text)
     return _alone(lines[0], decimal) if len(lines) == 1 else None
 
 
@@ -140,7 +117,7 @@ def reply_number(reply: str, decimal: DecimalMark | None = None) -> Number | Non
     Words around a number do not count. Of several numbers that of the first line is meant if it
     stands there alone, with its unit, as where an explanation follows.
     """
-    lines = _cleaned(reply)
+    lines = lines_of(unquoted(reply))
     if len(lines) == 1 and len(lines[0]) < _SHORT and _IN_BRACKETS.fullmatch(lines[0]):
         return None
     numbers = [_number(found, decimal) for line in lines for found in _NUMBER.finditer(line)]
@@ -148,31 +125,6 @@ def reply_number(reply: str, decimal: DecimalMark | None = None) -> Number | Non
     if len(meant) == 1:
         return numbers[0]
     return _alone(lines[0], decimal) if lines else None
-
-
-def _cleaned(text: str) -> list[str]:
-    """The lines of a text that are not blank, its digits, signs and marks written in one way."""
-    if "&" in text:
-        text = html.unescape(text)
-    if text.isascii() and not regex.search(r"[\\{<]", text):
-        return [line for line in map(_joined, text.splitlines()) if line]
-    for pattern, written in _LATEX:
-        text = pattern.sub(written, text)
-    text = _TAG.sub(" ", text)
-    text = _VULGAR.sub(_as_fraction, text)
-    text = _RAISED.sub(lambda found: f"^{unicodedata.normalize('NFKC', found[0])}", text)
-    text = plain(text).translate(_WRITTEN)
-    text = regex.sub(r"[^\D0-9]", lambda found: str(unicodedata.digit(found[0])), text)
-    return [line for line in map(_joined, text.splitlines()) if line]
-
-
-def _as_fraction(found: regex.Match[str]) -> str:
-    is_signed = found.string[: found.start()].endswith(("+", "-", "−", "–"))
-    return f"{'' if is_signed else ' '}{unicodedata.normalize('NFKC', found[0])}"
-
-
-def _joined(line: str) -> str:
-    return " ".join(line.split())
 
 
 def _alone(line: str, decimal: DecimalMark | None) -> Number | None:
@@ -200,9 +152,9 @@ def _number(found: regex.Match[str], decimal: DecimalMark | None) -> Number | No
     value *= Fraction(10) ** shift * factor(found["scale"] or "")
     if value >= _LARGEST:
         return None
-    sign = (found["sign"] or found["inner"] or "").strip()
+    sign = (found["sign"] or found["inner"] or "+").strip(" *")
     return Number(
-        -value if sign in ("-", "minus", "negative") else value,
+        value if sign == "+" else -value,
         bool(found["percent"]),
         (found["before"] or "").strip(),
         mark,
@@ -232,7 +184,9 @@ def _is_list(found: regex.Match[str]) -> bool:
     run = found["run"] or ""
     if "," not in run or found["before"]:
         return False
-    before = found.string[: found.start()].rstrip()[-1:]
+    ahead = found.string[: found.start()].rstrip()
+    # What a command holds is its argument.
+    before = "" if _ARGUMENT.search(ahead) else ahead[-1:]
     behind = found.string[found.end() :].lstrip(" \\").removeprefix("right").lstrip(" \\")[:1]
     if before not in _OPENED or behind not in _CLOSED or not (before and behind):
         return False
