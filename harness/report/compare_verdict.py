@@ -119,13 +119,10 @@ def _first(
         changed: those arms; None where something else was changed, or nothing.
     """
     own = [pair for pair in differences if pair.study == study.label]
-    leading = [pair for pair in own if pair.leading]
-    telling = [
-        pair
-        for pair in (*leading, *own)
-        if changed is not None and not changed.isdisjoint((pair.arm, pair.reference_arm))
-    ]
-    return (telling or leading)[:1]
+    for pair in sorted(own, key=lambda pair: not pair.leading):
+        if changed is not None and not changed.isdisjoint((pair.arm, pair.reference_arm)):
+            return [pair]
+    return [pair for pair in own if pair.leading][:1]
 
 
 def _paired(pair: PairedAcross) -> str:

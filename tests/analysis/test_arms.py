@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -238,7 +239,7 @@ def test_break_even(
 
 
 def tied(
-    seconds: dict[str, float], arms: dict[str, str], tokens: dict[str, float] | None = None
+    seconds: dict[str, float], arms: dict[str, Any], tokens: dict[str, float] | None = None
 ) -> Findings:
     """Arms with 0.7 on validation: seconds of their requests, tokens of their prompts."""
     built = StudyBuilder(experiment(arms))
@@ -257,7 +258,7 @@ def tied(
     return analysed(built)
 
 
-THREE = {"few": "prompt", "many": "prompt", "lora": "lora"}
+THREE: dict[str, Any] = {"few": "prompt", "many": "prompt", "lora": "lora"}
 
 
 @pytest.mark.parametrize("seconds", [{"few": 0.9, "many": 0.1}, {"few": 0.1, "many": 0.9}])

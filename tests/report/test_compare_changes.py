@@ -10,9 +10,10 @@ import pytest
 from harness.findings import SettingDifference
 from harness.records import Study
 from harness.report.compare_changes import changes_of
+
 from .test_compare import compared, study, view_of
 
-PRINTS = {"fingerprint": "1" * 64, "test_fingerprint": "2" * 64}
+PRINTS: dict[str, Any] = {"fingerprint": "1" * 64, "test_fingerprint": "2" * 64}
 
 
 def with_data(whole: Study, spec: dict[str, Any] | None = None, **found: Any) -> Study:
@@ -44,7 +45,8 @@ def test_other_rows_under_the_same_settings_are_one_change() -> None:
     )
     # A change of an arm does not explain that the rows are others.
     after = with_data(study("after", arms=arms(lora={"epochs": 4})), **PRINTS)
-    assert "2 settings differ (the data and the arms)" in said(study("before"), after)
+    before = study("before", arms=arms())
+    assert "2 settings differ (the data and the arms)" in said(before, after)
 
 
 def test_another_place_counts_where_something_else_lies_there() -> None:
@@ -64,8 +66,8 @@ def test_the_weights_at_the_same_place_may_be_others() -> None:
     )
 
 
-def arms(**changed: dict[str, Any]) -> dict[str, Any]:
-    usual = {"few-shot": {"kind": "prompt", "shots": 4}, "lora": {"kind": "lora"}}
+def arms(**changed: Any) -> dict[str, Any]:
+    usual: dict[str, Any] = {"few-shot": {"kind": "prompt", "shots": 4}, "lora": {"kind": "lora"}}
     return {name: {**plain, **changed.get(name, {})} for name, plain in usual.items()}
 
 
@@ -96,7 +98,7 @@ def test_an_arm_that_one_of_them_lacks_was_added_or_left_out(
     setting = SettingDifference("arms", "arms.lora.kind", values)
     changed = changes_of(replace(found, settings=(setting,)), 1)
     assert changed.sentence("before", "after") == f"Between before and after {words}"
-    assert changed.arms == {"lora"}
+    assert changed.arms == frozenset({"lora"})
 
 
 def test_an_arm_of_another_kind_was_changed() -> None:
