@@ -213,8 +213,8 @@ def interrupts_held() -> Iterator[None]:
     """Hold interrupts back from this thread, and from all processes that it starts meanwhile.
 
     They take over what is held back. An interrupt of a terminal goes to all of its processes, and
-    Python would end one that still imports with a traceback. One that comes meanwhile reaches
-    this process afterwards.
+    Python would end one that still imports with a traceback. This process hears one that comes
+    meanwhile all the same: through another of its threads, or afterwards.
     """
     if sys.platform == "win32":
         yield

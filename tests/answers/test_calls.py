@@ -509,7 +509,7 @@ def test_schemas_that_refer_to_their_own_parts_hold_within_a_list_of_tools() -> 
     assert answer.why_not_constrained() == ""
     validator = schema_validator(answer.reply_schema() or {})
     for name, unit in (("look", "C"), ("a/b~c", "F")):
-        call = {"name": name, "arguments": {"at": {"unit": unit}}}
+        call: dict[str, Any] = {"name": name, "arguments": {"at": {"unit": unit}}}
         assert validator.is_valid([call])
         assert not validator.is_valid([{**call, "arguments": {"at": {"unit": "CF"}}}])
         # Texts that a schema lists are read as labels there, too, not as free text.

@@ -50,7 +50,7 @@ def test_an_interrupt_that_comes_meanwhile_comes_afterwards() -> None:
     reached: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         with interrupts_held():
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
             reached.append("within")
         reached.append("afterwards")
     assert reached == ["within"]
