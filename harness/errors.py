@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -204,3 +206,25 @@ def refusal(place: Path | str, error: OSError, remedy: str) -> str:
     met = str(error.filename or place)
     at = "" if met == str(place) else f" at {met}"
     return f"{place} cannot be written ({error.strerror or error}{at}); {remedy}"
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold interrupts back from this thread, and from all processes that it starts meanwhile.
+
+    They take over what is held back. An interrupt of a terminal goes to all of its processes, and
+    Python would end one that still imports with a traceback. This process hears one that comes
+    meanwhile all the same: through another of its threads, or afterwards.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # It lets interrupts through again once it has started, so it may not start within.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

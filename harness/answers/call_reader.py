@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Any
 
 import regex
 
 from harness.answers.call_python import calls_in_python, python_calls
+from harness.answers.call_texts import (
+    FENCE,
+    PYTHON_TAG,
+    values_in,
+    whole_json,
+    without_marks_in_arguments,
+)
 from harness.answers.call_values import (
     ARGUMENTS,
     CALLING,
@@ -21,12 +28,9 @@ from harness.answers.call_values import (
     value_of_json,
 )
 from harness.answers.json_cells import (
-    JsonText,
     RepeatedFieldError,
     coerced,
-    may_be_json,
     object_of,
-    read_json_text,
 )
 from harness.answers.json_text import DECODER, JsonObject
 from harness.answers.tools import Tool
@@ -55,15 +59,12 @@ _ACTION = regex.compile(
     r"|<[\w|]+(?:\s+name)?\s*=\s*[\"']?([\w.:-]+)"
     r"|\bto=(?:functions\.)?([\w.:-]+)"
 )
-_PYTHON_TAG = "<|python_tag|>"
-_FENCE = regex.compile(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?[^\S\n]*\1", regex.S)
 _CALLED = regex.compile(r"\s*\[?\s*([A-Za-z_][\w.]*)\s*\(.*\)\s*\]?\s*", regex.S)
 # Of a list, of code, of bold words, of the end of a sentence or a statement.
 _MARKS_AROUND = regex.compile(r"\A\s*(?:(?:[-*•>]|\(?\d{1,2}[.)])\s+)?[*`]*|[*`.,;]*\s*\Z")
 # Within words: something is passed, so that neither `time(s)` nor "no need of time()" counts.
 _CALLED_WITHIN = regex.compile(r"(?<![\w.])([A-Za-z_][\w.]*)\((?=\s*(?:\w+\s*=[^=]|[\"'\d\[{]))")
 _BEGINNING = regex.compile(r"[\[{][\[{\s]*[\"'](?:name|function)[\"']")
-_LONGEST = 100_000
 
 
 def read_calls(text: str, tools: Mapping[str, Tool] | None = None) -> list[Call] | None:
@@ -86,13 +87,14 @@ def read_calls(text: str, tools: Mapping[str, Tool] | None = None) -> list[Call]
 
 def _read(text: str, tools: Mapping[str, Tool]) -> list[Call] | None:
     # In a text of an argument, marks of calls are a part of it.
-    if _whole(text) and (calls := _bare(text, tools)) is not None:
+    if whole_json(text) and (calls := _bare(text, tools)) is not None:
         return calls
     if (calls := _within_marks(text, tools)) is not None:
         return calls
-    _, marked, after = text.partition(_PYTHON_TAG)
-    calls = _unmarked(after if marked else text, tools)
-    if calls is None and marked:
+    marked = without_marks_in_arguments(text).find(PYTHON_TAG)
+    after = text if marked < 0 else text[marked + len(PYTHON_TAG) :]
+    calls = _unmarked(after, tools)
+    if calls is None and marked >= 0:
         raise BrokenCallError("the mark of a call, and none behind it")
     return calls
 
@@ -100,14 +102,17 @@ def _read(text: str, tools: Mapping[str, Tool]) -> list[Call] | None:
 def _within_marks(text: str, tools: Mapping[str, Tool]) -> list[Call] | None:
     """All that is marked as calls; None where nothing is."""
     calls = None
-    for one in _MARKED.finditer(text):
+    for one in _MARKED.finditer(without_marks_in_arguments(text)):
         calls = calls or []
+        listed, arguments, inside = (
+            text[slice(*one.span(group))] for group in ("listed", "arguments", "inside")
+        )
         if one["listed"] is not None:
-            calls += _listed(one["listed"], tools)
+            calls += _listed(listed, tools)
         elif one["name"]:
-            calls.append(_named(one["name"], one["arguments"], tools, ended=bool(one["ended"])))
+            calls.append(_named(one["name"], arguments, tools, ended=bool(one["ended"])))
         else:
-            calls += _tagged(one["inside"], tools, ended=bool(one["ended"]))
+            calls += _tagged(inside, tools, ended=bool(one["ended"]))
     return calls
 
 
@@ -115,7 +120,7 @@ def _tagged(text: str, tools: Mapping[str, Tool], *, ended: bool) -> list[Call]:
     """What stands in a tag of calls: JSON, a name with its arguments in tags, or marked calls."""
     if named := _NAME_FIRST.fullmatch(text):
         return [_named(named[1], named[2] or "", tools, ended=ended)]
-    marked = None if _whole(text) else _within_marks(text, tools)
+    marked = None if whole_json(text) else _within_marks(text, tools)
     return calls_of(value_of_json(text)) if marked is None else marked
 
 
@@ -187,7 +192,7 @@ def _listed(text: str, tools: Mapping[str, Tool]) -> list[Call]:
         rest = text[named.end() :] if named else text
         if not named and _breaks_off(rest):
             raise BrokenCallError("a call that breaks off")
-        value, start, end = next(_values(rest), (None, 0, 0))
+        value, start, end = next(values_in(rest), (None, 0, 0))
         if _MISTRAL in rest[:start]:
             raise BrokenCallError("the mark of a call, and none behind it")
         if not named:
@@ -203,7 +208,7 @@ def _listed(text: str, tools: Mapping[str, Tool]) -> list[Call]:
 
 def _unmarked(text: str, tools: Collection[str]) -> list[Call] | None:
     """Calls that are marked by nothing, within fences and outside of them."""
-    fences = list(_FENCE.finditer(text))
+    fences = list(FENCE.finditer(text))
     fenced = [_bare(fence[2], tools) for fence in fences]
     if all(one is None for one in fenced):
         return _bare(text, tools)
@@ -228,7 +233,7 @@ def _bare(text: str, tools: Collection[str], beside: Sequence[Call] = ()) -> lis
         return written
     calls: list[Call] | None = None
     words, place = [], 0
-    for value, start, end in _values(text):
+    for value, start, end in values_in(text):
         made = _made(value, tools)
         if made is not None:
             calls = (calls or []) + made
@@ -275,7 +280,7 @@ def _attempts(value: Any, tools: Collection[str]) -> bool:
 
 def _breaks_off(text: str) -> bool:
     """Whether a call begins in a text and does not end there."""
-    return not _whole(text) and any(
+    return not whole_json(text) and any(
         not _begins_with_json(text[found.start() :]) for found in _BEGINNING.finditer(text)
     )
 
@@ -302,32 +307,6 @@ def _calls_known(line: str, tools: Collection[str]) -> bool:
     if any(not set(tools).isdisjoint(found.groups()) for found in _ACTION.finditer(line)):
         return True
     return any(found[1] in tools for found in _CALLED_WITHIN.finditer(line))
-
-
-def _values(text: str) -> Iterator[tuple[Any, int, int]]:
-    """The JSON objects and lists in a text, one after the other, with their places in it."""
-    if (whole := _whole(text)) is not None:
-        yield whole.value, 0, len(text)
-        return
-    place = 0
-    while (found := regex.search(r"[{\[]", text, pos=place)) is not None:
-        try:
-            value, place = DECODER.raw_decode(text, found.start())
-        except (ValueError, RecursionError):
-            place = found.start() + 1
-            continue
-        if isinstance(value, dict | list):
-            yield value, found.start(), place
-
-
-def _whole(text: str) -> JsonText | None:
-    """The JSON that a text is; None where it is something else, or much too long."""
-    if not may_be_json(text) or len(text) > _LONGEST:
-        return None
-    try:
-        return read_json_text(text)
-    except ValueError:
-        return None
 
 
 def _begins_with_json(text: str) -> bool:

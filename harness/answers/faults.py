@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from harness.answers.answer import INVALID, Answer
 from harness.answers.json_object import JsonAnswer
-from harness.answers.json_schema import schema_validator
 from harness.answers.json_text import first_object
 from harness.answers.json_values import ValueReader
 from harness.answers.metrics import ABSENT, EXACT_MATCH, VALID
+from harness.answers.schema_validator import schema_validator
 from harness.answers.thoughts import without_thought
 
 # Faults of one reply that are told, and characters of a text that is quoted in one.

@@ -27,12 +27,12 @@ from harness.answers.json_schema import (
     checked_schema,
     closed_fields,
     enumerate_schema,
-    schema_validator,
 )
 from harness.answers.json_text import JsonObject, composed_value, first_object, whole_object
 from harness.answers.json_values import Value, ValueReader, field_f1
 from harness.answers.metrics import EXACT_MATCH, FIELD_F1, MACRO_F1, VALID, VALID_JSON, Classes
 from harness.answers.row_reader import RowReader
+from harness.answers.schema_validator import schema_validator
 from harness.answers.schema_words import described, field_names
 from harness.records import JsonValue
 from harness.records.guess import Guess

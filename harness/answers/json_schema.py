@@ -17,6 +17,7 @@ from referencing.jsonschema import DRAFT202012
 from harness.answers.answer import MAX_CHOICES
 from harness.answers.json_text import JsonObject, composed_value
 from harness.answers.json_values import check_order_marks
+from harness.answers.schema_validator import schema_validator
 
 # References that lead to references are followed so far.
 _LONGEST_CHAIN = 32
@@ -55,14 +56,6 @@ def _check_json(value: object) -> None:
         raise ValueError(f"{value} is no number of JSON")
     elif not isinstance(value, str | bool | int | float | None):
         raise ValueError(f"{value!r:.60} is not JSON; put quotes around it")
-
-
-def schema_validator(schema: JsonObject) -> jsonschema.Draft202012Validator:
-    """The validator of a task's schema. It fetches nothing, whatever the schema refers to.
-
-    By default jsonschema would look references up on the network and on the disk.
-    """
-    return jsonschema.Draft202012Validator(schema, registry=Registry())
 
 
 def _check_references(schema: JsonObject) -> None:

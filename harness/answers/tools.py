@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import jsonschema
+from jsonschema.protocols import Validator
 
 from harness.answers.json_cells import read_json_text
-from harness.answers.json_schema import checked_schema, schema_validator
+from harness.answers.json_schema import checked_schema
 from harness.answers.json_text import JsonObject
+from harness.answers.schema_validator import schema_validator
 
 # How makers of models call the schema of a tool's arguments.
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema")
@@ -34,7 +35,7 @@ class Tool:
     """What it does; empty where nobody says."""
 
     @property
-    def validator(self) -> jsonschema.Draft202012Validator:
+    def validator(self) -> Validator:
         """What judges arguments. It fetches nothing."""
         return schema_validator(self.parameters)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from harness.data import Prepared
+    from harness.errors import InputError
     from harness.evaluation.suites.find import Suite
     from harness.evaluation.suites.texts import SuiteTexts
     from harness.records import LeakKind
@@ -129,6 +130,25 @@ def _prompts(spec: Experiment) -> Preflight:
     ]
     notes += notes_on_commands(commands)
     return Preflight(spec, here, folders, notes)
+
+
+def refusal_of(experiment: Path) -> InputError | None:
+    """Why the file is refused as its prompts are looked at, if it is.
+
+    None where its model would have to be fetched first, as nothing can be said of them then.
+    """
+    from harness.data import prepare
+    from harness.errors import InputError
+    from harness.models.resolve import model_here
+    from harness.spec import load_experiment
+
+    try:
+        spec = load_experiment(experiment)
+        if model_here(spec.model) is not None:
+            prepare(spec, _prompts(spec).unfit)
+    except InputError as error:
+        return error
+    return None
 
 
 def _judges(spec: Experiment) -> Judges:

@@ -77,7 +77,8 @@ def command(
 
     On a terminal it asks what the file is for, with a guess to accept by Enter; elsewhere, and
     with --yes, it takes the guesses. Every guess is said with its reason, and written into the
-    file. An option answers its question beforehand.
+    file. An option answers its question beforehand. Exit code 2 when `harness check` refuses
+    what was written.
 
     \b
     Example:
@@ -93,6 +94,7 @@ def command(
         raise InputError(Problem(str(output), "its folder does not exist; make it first"))
     say(f"Reading {near(data)} ...", err=True)
     # What it takes is loaded once it is said what is done.
+    from harness.cli.check import refusal_of
     from harness.drafting.answers import Answers, take_default
     from harness.drafting.draft import draft_experiment
     from harness.drafting.machine import look_at_machine
@@ -109,11 +111,15 @@ def command(
         output,
         Path.cwd(),
         measured_seconds if measure else None,
+        refusal_of,
     )
     with writing(output, "name another file with --output"):
         # Not by way of another file: a link, or a device, is written through.
         output.write_text(draft.text, encoding="utf-8")
     _show(draft, data, output)
+    if draft.refusal is not None:
+        said = "is written, but harness check refuses it as it is; change it, or draft it anew"
+        raise InputError([Problem(str(output), said), *draft.refusal.problems])
 
 
 def measured_seconds(experiment: Path) -> float | None:
@@ -227,6 +233,8 @@ def _show(draft: Draft, data: str, output: Path) -> None:
         tell(reasons["bad_rows"])
     for caution in draft.cautions:
         tell(in_one_line(f"caution: {caution}"))
+    if draft.refusal is not None:
+        return
     tell(f"\nRead the instruction and the arms in {output}, then:")
     tell(f"  harness check {output}    # free: validates, audits the data")
     tell(f"  harness plan {output}     # measures what it will take")

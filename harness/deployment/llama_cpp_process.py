@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from harness.errors import InputError
+from harness.errors import InputError, interrupts_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,9 @@ class LlamaCpp:
         context = multiprocessing.get_context("spawn")
         self._pipe, there = context.Pipe()
         self._process = context.Process(target=answer, args=(opening, there), daemon=True)
-        self._process.start()
+        # It imports before it could say what an interrupt means there.
+        with interrupts_held():
+            self._process.start()
         there.close()
 
     def ask(self, prompt: Prompt) -> Answered:

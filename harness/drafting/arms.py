@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,15 @@ class ArmChoice:
     left_out: Mapping[str, str]
     """Name of an arm -> why it is not compared, as the end of a sentence."""
 
+    @property
+    def most_shots(self) -> int:
+        """The largest number of worked examples that a search may try; 0 where there are none."""
+        return max((n for arm in self.arms for n in _choices(arm.values.get("shots"))), default=0)
+
+
+def _choices(setting: Any) -> Sequence[int]:
+    return setting["choices"] if setting else ()
+
 
 def choose_arms(
     form: Answer,
@@ -66,6 +75,7 @@ def choose_arms(
     training: Mapping[str, Any],
     model: ModelSize,
     machine: Machine,
+    most_shots: int | None = None,
 ) -> ArmChoice:
     """The arms for answers of this form.
 
@@ -77,8 +87,16 @@ def choose_arms(
         training: keys that every fine-tuning arm gets.
         model: the base model.
         machine: where the study will run.
+        most_shots: number of worked examples that its prompts have room for, as counted; None
+            where nothing was counted.
     """
-    prompts, left_out = _prompt_arms(form, finite, constrained, shot_tokens, model)
+    # As many as there are labels show each of them once.
+    shots = sorted({*_SHOTS, finite} if finite else _SHOTS)
+    if most_shots is not None:
+        shots = [n for n in shots if n <= most_shots] or [1] * (most_shots > 0)
+    prompts, left_out = _prompt_arms(form, finite, constrained, shots, shot_tokens, model)
+    if most_shots == 0:
+        left_out["few-shot"] = "with one worked example a prompt is longer than the model can read"
     trained, unfit = _trained_arms(training, _ways(finite, constrained), model, machine)
     references = []
     if not form.why_not_classified():
@@ -95,15 +113,20 @@ def without_shots(arms: ArmChoice, why: str) -> ArmChoice:
 
 
 def _prompt_arms(
-    form: Answer, finite: int | None, constrained: bool, shot_tokens: float, model: ModelSize
+    form: Answer,
+    finite: int | None,
+    constrained: bool,
+    numbers: list[int],
+    shot_tokens: float,
+    model: ModelSize,
 ) -> tuple[list[ChosenArm], dict[str, str]]:
     arms = [ChosenArm("zero-shot", PROMPT.name, {"kind": PROMPT.name}, PROMPT.why, False)]
     left_out = {}
     # Half of what the model can read is for the item itself and for its answer.
     room = (model.context or 2048) / 2
-    # As many as there are labels show each of them once.
-    numbers = sorted({*_SHOTS, finite} if finite else _SHOTS)
-    shots = [n for n in numbers if n * shot_tokens <= room] or ([1] if shot_tokens <= room else [])
+    shots = [n for n in numbers if n * shot_tokens <= room]
+    if numbers and not shots and shot_tokens <= room:
+        shots = [1]
     default = shots[min(1, len(shots) - 1)] if shots else 0
     if finite and finite in shots and finite <= _MOST_BY_DEFAULT:
         default = finite

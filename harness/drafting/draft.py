@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from harness.data import Prepared, prepare
 from harness.drafting.answers import Answers, Ask
@@ -17,7 +18,7 @@ from harness.drafting.parsers import check_filled
 from harness.drafting.request import BadRows, DraftRequest
 from harness.drafting.sizing import FEW_ROWS, Sizing, size_study
 from harness.drafting.write import render
-from harness.errors import DataError, Problem, SpecError
+from harness.errors import DataError, InputError, Problem, SpecError
 from harness.spec import load_experiment
 from harness.wording import rough_duration
 
@@ -41,6 +42,8 @@ class Draft:
     """Number of rows in all files, unusable ones included."""
     cautions: tuple[str, ...]
     """What the user should be careful about, a sentence each."""
+    refusal: InputError | None = None
+    """Why `harness check` refuses it; None where it does not, or was not asked."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -50,6 +53,9 @@ class Draft:
 
 Measure = Callable[[Path], float | None]
 """Seconds that a run of an experiment file takes here; None where that could not be measured."""
+Check = Callable[[Path], InputError | None]
+"""Why an experiment file is refused as its prompts are looked at; None where it is not."""
+Of = TypeVar("Of")
 
 
 def draft_experiment(
@@ -60,8 +66,12 @@ def draft_experiment(
     output: Path,
     folder: Path,
     measure: Measure | None = None,
+    check: Check | None = None,
 ) -> Draft:
     """Ask or guess, choose, write and try: `harness check` will pass what comes out.
+
+    Unless, with a model that reads little, no number of worked examples makes the prompts fit: the
+    draft says what is refused.
 
     Args:
         data: file, packaged or hub name, as the user wrote it.
@@ -71,6 +81,7 @@ def draft_experiment(
         output: where the file will lie; its paths are relative to it.
         folder: where the relative path of a model starts.
         measure: tells how long a run of a draft takes; without it the time is a rough sum.
+        check: tries the prompts of a draft; without it their lengths are a rough sum.
 
     Raises:
         InputError: what is in the way of a study, and what to do.
@@ -94,15 +105,16 @@ def draft_experiment(
         )
         request = replace(request, bad_rows="stop")
     counts = {name: prepared.counts[name] for name in ("train", "validation", "test")}
-    sizing = size_study(request, counts)
-    if measure is not None:
-        seconds = _measured(request, sizing, measure)
+    fitted = _fitted(request, counts, None, check)
+    if measure is not None and fitted.refusal is None:
+        seconds = _at_scratch(request, fitted.sizing, measure)
         if seconds is not None:
-            sizing = size_study(request, counts, seconds / sizing.seconds)
+            fitted = _fitted(request, counts, seconds / fitted.sizing.seconds, check)
+    sizing = fitted.sizing
     request = replace(request, reasons=_reasons(request, sizing, interview.reasons))
     cautions = tuple(cautions_of(request, sizing, prepared, interview.leaks))
     text = render(request, sizing, output, cautions)
-    return Draft(text, request, sizing, prepared, rows, cautions)
+    return Draft(text, request, sizing, prepared, rows, cautions, fitted.refusal)
 
 
 def _tried(request: DraftRequest, given: Answers) -> tuple[Prepared, DraftRequest]:
@@ -142,13 +154,42 @@ def _prepared(request: DraftRequest, sizing: Sizing) -> Prepared:
         return prepare(experiment)
 
 
-def _measured(request: DraftRequest, sizing: Sizing, measure: Measure) -> float | None:
-    """Seconds that a run at this size takes."""
+def _at_scratch(request: DraftRequest, sizing: Sizing, use: Callable[[Path], Of]) -> Of:
+    """What is made of the file at this size."""
     with tempfile.TemporaryDirectory(prefix="harness-init-") as scratch:
         path = Path(scratch) / "experiment.yaml"
         reasons: defaultdict[str, str] = defaultdict(str)
         path.write_text(render(replace(request, reasons=reasons), sizing, path), encoding="utf-8")
-        return measure(path)
+        return use(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A study whose prompts the model can read, if there is one."""
+
+    sizing: Sizing
+    refusal: InputError | None
+
+
+def _fitted(
+    request: DraftRequest, counts: Mapping[str, int], pace: float | None, check: Check | None
+) -> _Fitted:
+    """The study with as many worked examples as fit; the first one where none of them is taken."""
+    first = size_study(request, counts, pace)
+    refusal = _at_scratch(request, first, check) if check else None
+    if check is None or refusal is None or not first.arms.most_shots:
+        return _Fitted(first, refusal)
+    bare = size_study(request, counts, pace, most_shots=0)
+    if _at_scratch(request, bare, check) is not None:
+        # It is not their number that is in the way.
+        return _Fitted(first, refusal)
+    most = first.arms.most_shots - 1
+    while most:
+        fewer = size_study(request, counts, pace, most)
+        if _at_scratch(request, fewer, check) is None:
+            return _Fitted(fewer, None)
+        most = fewer.arms.most_shots - 1
+    return _Fitted(bare, None)
 
 
 def _bad_rows(problems: tuple[Problem, ...], rows: int, given: Answers, ask: Ask) -> BadRows:

@@ -61,7 +61,10 @@ class Sizing:
 
 
 def size_study(
-    request: DraftRequest, counts: Mapping[str, int] | None = None, pace: float | None = None
+    request: DraftRequest,
+    counts: Mapping[str, int] | None = None,
+    pace: float | None = None,
+    most_shots: int | None = None,
 ) -> Sizing:
     """Choose arms, division and size.
 
@@ -69,6 +72,8 @@ def size_study(
         counts: split -> examples, where the data have been divided already.
         pace: how many times as long as the rough sum a study takes here, as measured; None where
             nothing was measured.
+        most_shots: number of worked examples that prompts have room for, as counted; None where
+            nothing was counted.
     """
     form = request.form
     texts = [request.columns[name] for name in request.texts]
@@ -96,6 +101,7 @@ def size_study(
             training,
             request.model,
             request.machine,
+            most_shots,
         )
         talks = request.conversations
         if talks is not None and talks.systems > 1:

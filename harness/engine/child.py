@@ -26,6 +26,7 @@ from pathlib import Path
 
 from harness.engine.outcome import Ended, Execute, Outcome
 from harness.engine.trial_process import LastWord, end_family, end_group, work_here
+from harness.errors import interrupts_held
 from harness.records import Progress, TrialSpec
 from harness.spec import ExecutionSpec
 
@@ -224,7 +225,9 @@ class ChildEngine:
         work = (self._execute, there, dict(os.environ))
         process = self._context.Process(target=work_here, args=work, daemon=False)
         try:
-            process.start()
+            # A process of its own, or a fork server in place of one that was ended, imports first.
+            with interrupts_held():
+                process.start()
         finally:
             # Else the pipe would never end.
             there.close()
@@ -302,7 +305,8 @@ def start_server() -> None:
     Nothing happens where children are not forked.
     """
     if isinstance(_context(PRELOADED), multiprocessing.context.ForkServerContext):
-        forkserver.ensure_running()
+        with interrupts_held():
+            forkserver.ensure_running()
 
 
 def _context(preload: list[str]) -> _Context:

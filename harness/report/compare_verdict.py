@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from harness import wording
@@ -13,6 +14,7 @@ from harness.findings import (
     StudyComparison,
     UnpairedAcross,
 )
+from harness.report.compare_changes import changes_of
 from harness.report.document import VerdictView
 from harness.report.naming import metric_name
 from harness.report.scales import scale_of
@@ -40,26 +42,23 @@ STATES = {
     "equivalent": "does as well",
     "inconclusive": "is not told apart",
 }
-# Where model and data lie; what they hold is told by their fingerprints.
-PLACES = frozenset({"model.reference", "data.source"})
-# Parts of the setting that can change a score on the task.
-SCORING = {
-    "model": "the model",
-    "data": "the data",
-    "task": "the task's wording",
-    "arms": "the arms",
-    "search": "the search",
-    "machine": "versions or machine",
-}
 
 
 def comparison_verdict(comparison: StudyComparison) -> VerdictView:
     """The decision in words: the best arms of each study against those of the reference."""
+    changed = {
+        study.label: changes_of(comparison, place).arms
+        for place, study in enumerate(comparison.studies)
+    }
     leading = [
-        pair for study in comparison.studies[1:] for pair in _first(comparison.paired, study)
+        pair
+        for study in comparison.studies[1:]
+        for pair in _first(comparison.paired, study, changed[study.label])
     ]
     samples = [
-        pair for study in comparison.studies[1:] for pair in _first(comparison.unpaired, study)
+        pair
+        for study in comparison.studies[1:]
+        for pair in _first(comparison.unpaired, study, changed[study.label])
     ]
     outcomes: set[str] = {pair.contrast.outcome for pair in leading}
     if samples:
@@ -78,7 +77,7 @@ def comparison_verdict(comparison: StudyComparison) -> VerdictView:
     return VerdictView(
         outcome=colour,
         label=label,
-        headline=headline or _headline(comparison),
+        headline=headline or _headline(comparison, leading, samples),
         detail=_verdicts(comparison.studies),
         reasons=(*sentences, *more, *_attribution(comparison)),
         caveats=tuple(_caveats(comparison)),
@@ -86,15 +85,20 @@ def comparison_verdict(comparison: StudyComparison) -> VerdictView:
     )
 
 
-def _headline(comparison: StudyComparison) -> str:
+def _headline(
+    comparison: StudyComparison,
+    leading: Sequence[PairedAcross],
+    samples: Sequence[UnpairedAcross],
+) -> str:
     """What became of each study, in a few words."""
     states = []
     for study in comparison.studies[1:]:
         state = "is not comparable"
-        if _first(comparison.unpaired, study):
+        if any(pair.study == study.label for pair in samples):
             state = "was tested on other items"
-        for pair in _first(comparison.paired, study):
-            state = STATES[pair.contrast.outcome]
+        for pair in leading:
+            if pair.study == study.label:
+                state = STATES[pair.contrast.outcome]
         states.append(f"{wording.cell(study.label)} {state}")
     return f"Compared with {wording.cell(comparison.studies[0].label)}: {'; '.join(states)}."
 
@@ -103,9 +107,22 @@ def _of(arm: str, study: str) -> str:
     return f"{wording.cell(arm)} of {wording.cell(study)}"
 
 
-def _first(differences: tuple[Across, ...], study: ComparedStudy) -> list[Across]:
-    """The study's foremost leading difference: that of fine-tuned arms, else of prompt arms."""
-    return [pair for pair in differences if pair.study == study.label and pair.leading][:1]
+def _first(
+    differences: tuple[Across, ...], study: ComparedStudy, changed: frozenset[str] | None
+) -> list[Across]:
+    """The study's foremost difference: that of fine-tuned arms, else of prompt arms.
+
+    Where settings of some arms are all that was changed, one of these: the others only show
+    chance.
+
+    Args:
+        changed: those arms; None where something else was changed, or nothing.
+    """
+    own = [pair for pair in differences if pair.study == study.label]
+    for pair in sorted(own, key=lambda pair: not pair.leading):
+        if changed is not None and not changed.isdisjoint((pair.arm, pair.reference_arm)):
+            return [pair]
+    return [pair for pair in own if pair.leading][:1]
 
 
 def _paired(pair: PairedAcross) -> str:
@@ -164,27 +181,8 @@ def _attribution(comparison: StudyComparison) -> list[str]:
         ]
         if study.label not in compared:
             continue
-        changed = [
-            setting
-            for setting in comparison.settings
-            if setting.part in SCORING
-            and setting.setting not in PLACES
-            and setting.values[place] != setting.values[0]
-        ]
-        parts = [
-            name for part, name in SCORING.items() if part in {setting.part for setting in changed}
-        ]
-        pair = f"{wording.cell(comparison.studies[0].label)} and {wording.cell(study.label)}"
-        if not changed:
-            text = f"Between {pair} nothing differs that could change a score, but chance."
-        elif len(changed) == 1:
-            text = f"Between {pair} only {wording.cell(changed[0].setting)} differs."
-        else:
-            text = (
-                f"Between {pair} {len(changed)} settings differ ({wording.listed(parts)}): what "
-                "changed in the score belongs to all of them together."
-            )
-        sentences.append(text)
+        changes = changes_of(comparison, place)
+        sentences.append(changes.sentence(comparison.studies[0].label, study.label))
     return sentences
 
 

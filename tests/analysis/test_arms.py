@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -237,17 +238,58 @@ def test_break_even(
     assert words in found.sentence
 
 
-def test_of_prompts_that_validation_ranks_alike_the_cheaper_stands_for_them() -> None:
-    for seconds, best in (({"few": 0.9, "many": 0.1}, "many"), ({"few": 0.1, "many": 0.9}, "few")):
-        built = StudyBuilder(
-            experiment(
-                {"few": "prompt", "many": "prompt", "lora": "lora"},
-                cost={"machine_per_hour": 1.0, "requests_per_month": 1000, "currency": "EUR"},
-            )
+def tied(
+    seconds: dict[str, float], arms: dict[str, Any], tokens: dict[str, float] | None = None
+) -> Findings:
+    """Arms with 0.7 on validation: seconds of their requests, tokens of their prompts."""
+    built = StudyBuilder(experiment(arms))
+    for arm in arms:
+        size = {"lora": 10, "full": 1000}.get(arm, 0)
+        sized = replace(cost(), trainable_parameters=size)
+        built.search(arm, [0.7])
+        built.finalist(
+            arm, 1, {"test": right(0.5)}, latencies=(seconds.get(arm, 0.1),), trial_cost=sized
         )
-        for arm in ("few", "many", "lora"):
-            built.search(arm, [0.7])
-            built.finalist(arm, 1, {"test": right(0.5)}, latencies=(seconds.get(arm, 0.1),))
-        primary = analysed(built).primary
-        assert primary is not None
-        assert primary.b == best
+    for place, trial in enumerate(built.trials):
+        long = (tokens or {}).get(trial.arm)
+        if long is not None:
+            counted = tuple(replace(a, prompt_tokens=long) for a in trial.aggregates)
+            built.trials[place] = replace(trial, aggregates=counted)
+    return analysed(built)
+
+
+THREE: dict[str, Any] = {"few": "prompt", "many": "prompt", "lora": "lora"}
+
+
+@pytest.mark.parametrize("seconds", [{"few": 0.9, "many": 0.1}, {"few": 0.1, "many": 0.9}])
+def test_arms_that_validation_ranks_alike_are_told_apart_by_what_is_the_same_in_every_run(
+    seconds: dict[str, float],
+) -> None:
+    found = tied(seconds, THREE)
+    assert found.primary is not None and found.primary.b == "few"
+    assert (
+        "Validation ranks few and many alike: few, which is declared first, goes before the other "
+        "in what is compared." in found.verdict.caveats
+    )
+    shorter = tied(seconds, THREE, {"few": 90.0, "many": 30.0})
+    assert shorter.primary is not None and shorter.primary.b == "many"
+    assert any("whose prompts hold fewer tokens" in text for text in shorter.verdict.caveats)
+
+
+def test_of_trained_arms_the_one_that_trains_less_goes_first() -> None:
+    found = tied({"lora": 0.9}, {"full": "full", "lora": "lora", "few": "prompt"})
+    assert found.primary is not None and found.primary.a == "lora"
+    assert any("lora, which trains fewer parameters" in text for text in found.verdict.caveats)
+
+
+def test_of_prompts_alone_the_second_is_told_too() -> None:
+    found = tied({"b": 0.01}, {"a": "prompt", "b": "prompt", "c": "prompt"})
+    assert found.primary is not None and (found.primary.a, found.primary.b) == ("a", "b")
+    ties = [text for text in found.verdict.caveats if text.startswith("Validation ranks")]
+    assert [text.split(" alike")[0] for text in ties] == [
+        "Validation ranks a and b", "Validation ranks b and c",
+    ]  # fmt: skip
+
+
+def test_where_validation_decides_nothing_is_said_of_ties() -> None:
+    assert not any("alike" in text for text in analysed(whole_study()).verdict.caveats)

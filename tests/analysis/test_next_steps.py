@@ -278,6 +278,23 @@ def test_two_rules_with_one_line_speak_once() -> None:
     assert len(lines) == len(set(lines)) <= MOST_STEPS
 
 
+@pytest.mark.parametrize("declared", [[1], [7, 8]])
+def test_of_two_numbers_of_seeds_the_larger_is_asked_for(declared: list[int]) -> None:
+    study = built(lora=0.71, seeds=declared)
+    found = analyse(study, resamples=300, sensitivity=False)
+    assert found.primary is not None
+    contrast = replace(found.primary, outcome="inconclusive", items_needed=None)
+    known_less = tuple(
+        replace(row, outcome="inconclusive", items_needed=None) for row in found.forgetting
+    )
+    case = Known(Scores(study), replace(found, primary=contrast, forgetting=known_less))
+    steps = [step for rule in RULES if (step := rule(case)) is not None]
+    assert [step.what for step in steps if step.lines and step.lines[0].startswith("seeds:")] == [
+        "Train and test with 5 seeds"
+    ]
+    assert seeds(Known(case.scores, found)) is not None
+
+
 def test_every_line_is_one_that_the_experiment_file_takes(won: Known, tmp_path: Any) -> None:
     """The last of the path's fields is set in the file, which is then read as it would be."""
     import yaml

@@ -16,8 +16,8 @@ from harness.answers import CallsAnswer
 from harness.answers.call_reader import read_calls
 from harness.answers.call_values import BrokenCallError, Call
 from harness.answers.cells import AnswerError
-from harness.answers.json_schema import schema_validator
 from harness.answers.recognise import recognise_answer
+from harness.answers.schema_validator import schema_validator
 from harness.answers.tools import listed_tools, read_tools, tools_of
 from harness.data import prepare
 from harness.errors import SpecError
@@ -41,6 +41,7 @@ WEATHER: dict[str, Any] = {
 }
 TIME: dict[str, Any] = {"name": "time", "parameters": {"type": "object", "properties": {}}}
 TOOLS = [WEATHER, {"type": "function", "function": TIME}]
+KNOWN = read_tools(TOOLS)
 PARIS = Call("weather", {"city": "Paris", "days": 2})
 TARGET = '[{"name": "weather", "arguments": {"city": "Paris", "days": 2}}]'
 
@@ -322,6 +323,44 @@ def test_marks_of_calls_in_a_text_of_an_argument_are_a_part_of_it() -> None:
         assert set(answer().reader()(f"[{made}]", reply).metrics.values()) == {1.0}
 
 
+@pytest.mark.parametrize(
+    "marks",
+    [
+        "<tool_call>x</tool_call>",
+        "</tool_call>",
+        "a [TOOL_CALLS] b",
+        "<|python_tag|>time()",
+        "<function=time></function>",
+    ],
+)
+@pytest.mark.parametrize(
+    "notation",
+    [
+        'weather(city="{}")',
+        '[weather(city="{}")]',
+        '```python\nweather(city="{}")\n```',
+        '<|python_tag|>weather(city="{}")',
+        '<|python_tag|>{{"name": "weather", "parameters": {{"city": "{}"}}}}',
+        'I look: {{"name": "weather", "arguments": {{"city": "{}"}}}}',
+        '[{{"name": "weather", "arguments": {{"city": "{}"}}}}] is what I call.',
+        '<tool_call>{{"name": "weather", "arguments": {{"city": "{}"}}}}</tool_call>',
+        '[TOOL_CALLS] [{{"name": "weather", "arguments": {{"city": "{}"}}}}]',
+    ],
+)
+def test_marks_in_a_text_of_an_argument_are_text_in_every_notation(
+    notation: str, marks: str
+) -> None:
+    found = read_calls(notation.format(marks), KNOWN)
+    assert found is not None
+    assert [(one.name, one.arguments) for one in found] == [("weather", {"city": marks})]
+
+
+def test_marks_beside_a_call_mark_another() -> None:
+    made = json.dumps(call(city="<tool_call>"))
+    found = read_calls(f"{made} <tool_call>{made}</tool_call>", KNOWN)
+    assert found is not None and len(found) == 1
+
+
 def test_a_call_outside_of_a_fence_counts_beside_one_within() -> None:
     reply = f"```json\n{TARGET}\n```\n" + json.dumps(call("time"))
     metrics = answer().reader()(TARGET, reply).metrics
@@ -470,7 +509,7 @@ def test_schemas_that_refer_to_their_own_parts_hold_within_a_list_of_tools() -> 
     assert answer.why_not_constrained() == ""
     validator = schema_validator(answer.reply_schema() or {})
     for name, unit in (("look", "C"), ("a/b~c", "F")):
-        call = {"name": name, "arguments": {"at": {"unit": unit}}}
+        call: dict[str, Any] = {"name": name, "arguments": {"at": {"unit": unit}}}
         assert validator.is_valid([call])
         assert not validator.is_valid([{**call, "arguments": {"at": {"unit": "CF"}}}])
         # Texts that a schema lists are read as labels there, too, not as free text.

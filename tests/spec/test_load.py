@@ -105,6 +105,8 @@ def test_the_unchanged_experiment_is_valid(tmp_path: Path) -> None:
         ("margin: 0.03", "margin: .inf",
          "contrast.margin: input should be a finite number (got inf)"),
         ("seeds: [1]", "seeds: [1, 1]", "seeds: seeds [1, 1] hold a value twice"),
+        ("seeds: [1]", "seeds: [-1]",
+         "seeds.0: input should be greater than or equal to 0 (got -1)"),
         ("seeds: [1]", "seeds: []",
          "seeds: tuple should have at least 1 item after validation, not 0"),
         ('template: "{text}"', 'template: "text"',

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -144,7 +144,9 @@ def choose_sides(
     Arms that break a declared limit stand back while their side has another; limits are about
     cost, so the test scores still play no part. Of arms that validation ranks alike, one under an
     instruction of its own goes first: trained under the task's own because nothing else was
-    selected, one that takes another arm's may be the same weights. Then the cheaper goes first.
+    selected, one that takes another arm's may be the same weights. Then goes the one that trains
+    fewer parameters, then the one whose prompts hold fewer tokens, then the one that is declared
+    first: nothing that is timed, as the same study would compare other arms on another day.
 
     Args:
         worths: arm -> worth on validation; see :func:`validation_worths`.
@@ -164,11 +166,7 @@ def choose_sides(
     for named, names in zip(declared, kinds, strict=True):
         ranked = sorted(
             names,
-            key=lambda name: (
-                worths[name],
-                instruction_source(experiment.arms[name]) is None,
-                -_first_year(arms[name]),
-            ),
+            key=lambda name: (worths[name], *(-n for n in _burden(name, arms, experiment))),
             reverse=True,
         )
         able = [name for name in ranked if arms[name].test is not None]
@@ -178,6 +176,10 @@ def choose_sides(
                 f"so {able[0]} stands for its kind."
             )
         best.append([name for name in able if name not in excluded] or able)
+        if not named or not experiment.trained_arms():
+            # Of prompts alone the second one, too, is in the primary contrast.
+            decided = 1 if named or experiment.trained_arms() else 2
+            notes += _ties(best[-1], decided, worths, arms, experiment)
     fine_tuned, against = (
         named or (names or [""])[0] for named, names in zip(declared, best, strict=True)
     )
@@ -186,9 +188,48 @@ def choose_sides(
     return Sides(fine_tuned, against, prompt, prompts, excluded, tuple(notes))
 
 
-def _first_year(arm: ArmSummary) -> float:
-    """What a year of the arm costs; of one whose cost is not known more than of any."""
-    return math.inf if arm.cost.first_year is None else arm.cost.first_year
+def _burden(name: str, arms: Mapping[str, ArmSummary], experiment: Experiment) -> tuple[float, ...]:
+    """By what arms that validation ranks alike are told apart, in this order; the least goes first.
+
+    Each is counted or declared, so that it is the same whenever the study is run.
+    """
+    cost = arms[name].cost
+    return (
+        instruction_source(experiment.arms[name]) is not None,
+        cost.trainable_parameters,
+        cost.prompt_tokens or 0.0,
+        list(experiment.arms).index(name),
+    )
+
+
+# In the order of the above.
+_WHY_FIRST = (
+    "which has an instruction of its own",
+    "which trains fewer parameters",
+    "whose prompts hold fewer tokens",
+    "which is declared first",
+)
+
+
+def _ties(
+    ranked: Sequence[str],
+    decided: int,
+    worths: Mapping[str, Worth],
+    arms: Mapping[str, ArmSummary],
+    experiment: Experiment,
+) -> list[str]:
+    """A sentence on each place, of the first ``decided``, that validation alone does not fill."""
+    sentences = []
+    for first, second in pairwise(ranked[: decided + 1]):
+        if worths[first] == NO_WORTH or worths[first] != worths[second]:
+            continue
+        burdens = (_burden(name, arms, experiment) for name in (first, second))
+        place = next(n for n, (one, other) in enumerate(zip(*burdens, strict=True)) if one != other)
+        sentences.append(
+            f"Validation ranks {first} and {second} alike: {first}, {_WHY_FIRST[place]}, goes "
+            "before the other in what is compared."
+        )
+    return sentences
 
 
 def validation_worths(scores: Scores, experiment: Experiment) -> dict[str, Worth]:

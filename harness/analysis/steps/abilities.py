@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from harness.analysis.caveats import FEWEST_SEEDS
+from harness.analysis.steps.evidence import more_seeds
 from harness.analysis.steps.known import Known
 from harness.findings import Forgetting, NextStep
 
@@ -47,8 +48,9 @@ def _general_items(known: Known, row: Forgetting) -> NextStep | None:
     needed, again = row.items_needed, known.times.general_again()
     counted = [task.items for task in row.tasks if task.kept is not None]
     if needed is None:
-        missing = FEWEST_SEEDS - len(known.experiment.seeds)
-        return known.with_seeds("general_items", FEWEST_SEEDS, changes) if missing > 0 else None
+        if len(known.experiment.seeds) >= FEWEST_SEEDS or more_seeds(known) is not None:
+            return None  # They are among the seeds that are asked for already.
+        return known.with_seeds("general_items", FEWEST_SEEDS, changes)
     limited = general.limit is not None and general.limit < needed
     line = f"general.limit: {needed}" if limited else "general.suite: standard"
     # A larger one than the standard suite is the user's own.

@@ -110,7 +110,8 @@ def more_seeds(known: Known) -> NextStep | None:
 
 def seeds(known: Known) -> NextStep | None:
     """An arm that met another was tested on fewer seeds than a full study has."""
-    if replies(known) is not None:
+    # Where more than those of a full study are asked for, they are among them.
+    if replies(known) is not None or more_seeds(known) is not None:
         return None
     few = [
         arm
