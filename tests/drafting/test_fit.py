@@ -15,7 +15,9 @@ from harness.drafting.draft import Draft, draft_experiment
 from harness.drafting.machine import Machine
 from harness.errors import DataError, InputError
 from harness.spec import load_experiment
-from tests.tiny_model import TinyModels
+from tests.tiny_model import TinyModels, tiny_models
+
+__all__ = ["tiny_models"]
 
 CPU = Machine("cpu", "float32", 4, 8000.0, 1e11)
 
