@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Literal
 
 import regex
@@ -22,8 +23,7 @@ _SHORT = 60
 
 # Of functions whose value is none of what stands in them.
 _FUNCTION = r"(?:sqrt|cbrt|log|ln|exp|sin|cos|tan)"
-_NUMBER = regex.compile(
-    rf"""
+_NUMBER = rf"""
     # A letter before it makes it a part of a word, but in scripts without spaces.
     (?: (?<![\p{{L}}_\d]) | (?<={UNSPACED}) ) (?<!\d[.,'])
     (?P<unclear>
@@ -70,9 +70,7 @@ _NUMBER = regex.compile(
       | \ point\ \d | \ ?[×*]?\ ?(?:\p{{Latin}}?\ ?π|(?:\p{{Latin}}\ ?[×*]\ ?)?[Pp]i\b)
       | {OTHERWISE} | {GOES_ON}
     )?
-    """,
-    regex.VERBOSE,
-)
+    """
 # What may follow a number that stands alone: a unit of a few words, a full stop.
 _UNIT = regex.compile(
     r"\ ?(?P<unit>\p{Sc}|[\p{L}°µ/²³%‰]+(?:[ \-][\p{L}°/²³]+)?)?[\s\p{P}\p{Sc}`--\p{Pd}]*", regex.V1
@@ -101,6 +99,13 @@ class Number:
     may divide thousands or decimals."""
 
 
+@cache
+def _numbers() -> regex.Pattern[str]:
+    """The pattern of a number, made when the first one is read: it takes longer than all imports of
+    this room."""
+    return regex.compile(_NUMBER, regex.VERBOSE)
+
+
 def cell_number(text: str, decimal: DecimalMark | None = None) -> Number | None:
     """The number that a text is, with at most a sign, a currency and a unit; None for others.
 
@@ -120,7 +125,7 @@ def reply_number(reply: str, decimal: DecimalMark | None = None) -> Number | Non
     lines = lines_of(unquoted(reply))
     if len(lines) == 1 and len(lines[0]) < _SHORT and _IN_BRACKETS.fullmatch(lines[0]):
         return None
-    numbers = [_number(found, decimal) for line in lines for found in _NUMBER.finditer(line)]
+    numbers = [_number(found, decimal) for line in lines for found in _numbers().finditer(line)]
     meant = {(number.value, number.is_percent) if number else None for number in numbers}
     if len(meant) == 1:
         return numbers[0]
@@ -129,7 +134,7 @@ def reply_number(reply: str, decimal: DecimalMark | None = None) -> Number | Non
 
 def _alone(line: str, decimal: DecimalMark | None) -> Number | None:
     """The number that a line is, with a sign, a currency and a unit at most."""
-    found = _NUMBER.search(line)
+    found = _numbers().search(line)
     if found is None or not _OPENING.fullmatch(line, 0, found.start()):
         return None
     unit = _UNIT.fullmatch(line, found.end())

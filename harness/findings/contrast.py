@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+# Above this share a few items that say the same are no groups to speak of.
+OWN_GROUPS = 0.9
 ContrastOutcome = Literal["better", "worse", "equivalent", "inconclusive"]
 
 
@@ -99,8 +101,8 @@ class Contrast:
     @property
     def groups_needed(self) -> int | None:
         """Groups that the items needed are of, as more items of the same groups settle nothing;
-        None where none are needed, or each item is a group of its own."""
-        if self.items_needed is None or self.clusters == self.items:
+        None where none are needed, or nearly each item is a group of its own."""
+        if self.items_needed is None or self.clusters > OWN_GROUPS * self.items:
             return None
         return math.ceil(self.items_needed * self.clusters / self.items)
 
