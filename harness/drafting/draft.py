@@ -168,7 +168,9 @@ class _Fitted:
     """A study whose prompts the model can read, if there is one."""
 
     sizing: Sizing
+    """Its size."""
     refusal: InputError | None
+    """Why its prompts are refused; None where they are not."""
 
 
 def _fitted(
