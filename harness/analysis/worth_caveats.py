@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import cache
 
 from harness.analysis.statistics.few_clusters import fewest_clusters
 from harness.analysis.statistics.scores import BASE, DOMAIN, Scores, mean_of
@@ -87,8 +86,7 @@ def _constant_answer(scores: Scores) -> tuple[str, float] | None:
 
     None where answers hardly come twice, or where items have no value of the primary metric.
     """
-    experiment = scores.experiment
-    metric = experiment.task.primary_metric
+    metric = scores.experiment.task.primary_metric
     targets = {row.doc_hash: row.target for row in scores.study.items}
     counts = Counter(targets.values())
     if not counts:
@@ -96,8 +94,7 @@ def _constant_answer(scores: Scores) -> tuple[str, float] | None:
     answer, times = counts.most_common(1)[0]
     if times < 2 or times < LEAST_SHARE * len(targets):
         return None
-    known = scores.study.experiment.data.answers.get("train", {}).get("label", {})
-    read = cache(experiment.task.answer.reader(tuple(sorted(known))))
+    read = scores.reply_reader()
     values = [read(target, answer).metrics.get(metric) for target in counts]
     if any(value is None for value in values):
         return None

@@ -30,15 +30,19 @@ def one_spelling(
     in the column gives to all of them, tell no two groups apart: one customer too few costs little,
     one on both sides much. The name is the least of its spellings.
     """
-    names: dict[str, str] = {}
-    for examples in read.values():
-        for example in examples:
-            same = _spelt_alike(example.group)
-            names[same] = min(names.get(same, example.group), example.group)
+    name_of = {name: min(names) for names in _spellings(read.values()) for name in names}
     return {
-        name: tuple(_in_group(example, names[_spelt_alike(example.group)]) for example in examples)
-        for name, examples in read.items()
+        file: tuple(_in_group(example, name_of[example.group]) for example in examples)
+        for file, examples in read.items()
     }
+
+
+def _spellings(read: Iterable[Sequence[Example]]) -> list[set[str]]:
+    """The names of each group, in the order in which they are met."""
+    spellings: defaultdict[str, set[str]] = defaultdict(set)
+    for name in dict.fromkeys(example.group for examples in read for example in examples):
+        spellings[_spelt_alike(name)].add(name)
+    return list(spellings.values())
 
 
 def _spelt_alike(group: str) -> str:
@@ -50,11 +54,7 @@ def _spelt_alike(group: str) -> str:
 
 def joined_spellings(read: Iterable[Sequence[Example]]) -> str:
     """A sentence on groups that :func:`one_spelling` joins; empty where it joins none."""
-    spellings: defaultdict[str, set[str]] = defaultdict(set)
-    for examples in read:
-        for example in examples:
-            spellings[_spelt_alike(example.group)].add(example.group)
-    several = [sorted(names) for names in spellings.values() if len(names) > 1]
+    several = [sorted(names) for names in _spellings(read) if len(names) > 1]
     if not several:
         return ""
     shown = "; ".join(listed([repr(name) for name in names[:3]]) for names in several[:3])

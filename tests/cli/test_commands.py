@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from harness.cli import COMMANDS, group
-from harness.errors import InputError
 from harness.spec import load_experiment
 from harness.study.run import run_study
+from tests.cli.in_process import call, good, refused
 from tests.fake_trial import Watching, experiment_values, write_data
 from tests.untimed import timed, untimed_module
 
@@ -23,22 +23,6 @@ __all__ = ["timed", "untimed_module"]
 pytestmark = pytest.mark.usefixtures("untimed_module")
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
-
-
-def call(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(group, [str(one) for one in arguments])
-
-
-def good(*arguments: str | Path) -> str:
-    result = call(*arguments)
-    assert result.exit_code == 0, (result.output, result.exception)
-    return result.stdout
-
-
-def refused(*arguments: str | Path) -> str:
-    result = call(*arguments)
-    assert isinstance(result.exception, InputError), result.output
-    return str(result.exception)
 
 
 @pytest.fixture(scope="module")

@@ -8,30 +8,21 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
+from click.testing import Result
 from filelock import FileLock
 
 import harness
-from harness.cli import group, status
+from harness.cli import status
 from harness.findings import OUTCOME_LABELS
 from harness.records import TrialSpec
 from harness.review import overview
 from harness.store import StoreReader
 from harness.study import run as pipeline
 from tests import fake_trial
+from tests.cli.in_process import call, good
 from tests.store.example_records import experiment, trial
 
 ARMS = {"zero-shot": {"kind": "prompt"}, "lora": {"kind": "lora"}}
-
-
-def call(*arguments: str | Path, answer: str = "") -> Result:
-    return CliRunner().invoke(group, [str(one) for one in arguments], input=answer)
-
-
-def good(*arguments: str | Path) -> str:
-    result = call(*arguments)
-    assert result.exit_code == 0, (result.output, result.exception)
-    return result.stdout
 
 
 @pytest.fixture(scope="module")

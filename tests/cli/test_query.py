@@ -6,29 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from harness.cli import group
-from harness.errors import InputError
 from harness.spec import Experiment
 from harness.study.run import run_study
+from tests.cli.in_process import good, refused
 from tests.fake_trial import Watching, experiment_values
-
-
-def call(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(group, [str(one) for one in arguments])
-
-
-def good(*arguments: str | Path) -> str:
-    result = call(*arguments)
-    assert result.exit_code == 0, (result.output, result.exception)
-    return result.stdout
-
-
-def refused(*arguments: str | Path) -> str:
-    result = call(*arguments)
-    assert isinstance(result.exception, InputError), result.output
-    return str(result.exception)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from functools import cache
 
 from harness.analysis.statistics.scores import Scores
 from harness.answers.answer import ReplyReader
@@ -30,9 +29,7 @@ def class_scores(scores: Scores) -> tuple[ArmClasses, ...]:
     fields = answer.count_classes({row.target for row in scores.study.items}).keys()
     if not fields:
         return ()
-    known = scores.study.experiment.data.answers.get("train", {}).get("label", {})
-    # Runs and arms reply alike to many items.
-    read = cache(answer.reader(tuple(sorted(known))))
+    read = scores.reply_reader()
     found = (_arm(arm, runs[arm], read, fields) for arm in scores.experiment.arms if arm in runs)
     return tuple(arm for arm in found if arm.classes)
 

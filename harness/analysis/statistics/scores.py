@@ -6,10 +6,12 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
 from harness.analysis.statistics.repeats import averaged, by_search
+from harness.answers.answer import ReplyReader
 from harness.answers.metrics import MetricInfo
 from harness.records import (
     NO_WORTH,
@@ -112,6 +114,11 @@ class Scores:
             if before is None or ended.get(before.trial_id, "") <= ended.get(vector.trial_id, ""):
                 by_seed[vector.seed] = vector
         return [by_seed[seed] for seed in sorted(by_seed)]
+
+    def reply_reader(self) -> ReplyReader:
+        """What reads replies to the task as they were read when they were scored, each once."""
+        known = self.study.experiment.data.answers.get("train", {}).get("label", {})
+        return cache(self.experiment.task.answer.reader(tuple(sorted(known))))
 
     def trials(self, arm: str, phase: Phase) -> list[TrialSummary]:
         """The trials of an arm in one phase, by number and seed.

@@ -13,12 +13,11 @@ from harness.wording import plural
 
 # Where items alone would not settle a difference, seeds of a full study and two more.
 MANY_SEEDS = 5
-NOTHING_RIGHT = "nothing_right"
 
 
 def replies(known: Known) -> NextStep | None:
     """No arm has anything right."""
-    if known.findings.verdict.rule != NOTHING_RIGHT:
+    if not known.nothing_right:
         return None
     return NextStep(
         "replies",
@@ -71,7 +70,7 @@ def human_marks(known: Known) -> NextStep | None:
 def more_items(known: Known) -> NextStep | None:
     """So many test items would settle the contrast, or arms that are tied."""
     contrast, needed = known.primary, known.findings.verdict.items_needed
-    if contrast is None or contrast.rests_on_missing or replies(known) is not None:
+    if contrast is None or contrast.rests_on_missing or known.nothing_right:
         return None
     if known.open is not None:
         needed = contrast.items_needed
@@ -99,7 +98,7 @@ def more_seeds(known: Known) -> NextStep | None:
     contrast = known.open
     if contrast is None or contrast.items_needed is not None or contrast.rests_on_missing:
         return None
-    if replies(known) is not None:
+    if known.nothing_right:
         return None
     return known.with_seeds(
         "more_seeds",
@@ -111,7 +110,7 @@ def more_seeds(known: Known) -> NextStep | None:
 def seeds(known: Known) -> NextStep | None:
     """An arm that met another was tested on fewer seeds than a full study has."""
     # Where more than those of a full study are asked for, they are among them.
-    if replies(known) is not None or more_seeds(known) is not None:
+    if known.nothing_right or more_seeds(known) is not None:
         return None
     few = [
         arm

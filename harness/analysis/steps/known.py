@@ -57,6 +57,11 @@ class Known:
         primary = self.primary
         return primary if primary is not None and primary.outcome == "inconclusive" else None
 
+    @property
+    def nothing_right(self) -> bool:
+        """Neither arm has anything right, so that no number of items or seeds tells them apart."""
+        return self.findings.verdict.rule == "nothing_right"
+
     def with_seeds(self, rule: str, wanted: int, changes: str) -> NextStep | None:
         """The step to so many seeds; None where the study has them."""
         declared = list(self.experiment.seeds)
